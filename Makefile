@@ -1,0 +1,48 @@
+# Two commands: `make demo` and `make test`. Each sets up .venv by itself; a second run starts at once.
+PYTHON ?= python3
+PIP_FLAGS := --quiet --disable-pip-version-check
+VENV := .venv
+OLDEST := .venv-oldest
+
+.PHONY: demo test check unit oldest lock clean
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/python examples/parent_child/demo.py
+
+test: check oldest unit
+
+check: $(VENV)/.test
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pyright
+
+unit: $(VENV)/.test
+	$(VENV)/bin/python -m pytest
+
+oldest: $(OLDEST)/.test
+	$(OLDEST)/bin/python -m pytest -m "not docs and not typing" -p no:cacheprovider
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[local]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group dev
+	touch $@
+
+$(OLDEST)/.test: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-oldest.txt -e ".[local]" --group test
+	touch $@
+
+lock: $(VENV)/.test
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
+	  --no-header --no-annotate --no-emit-index-url --upgrade -o constraints.txt
+
+clean:
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Typed function-to-function calls on AWS Lambda."""
