@@ -1,1 +1,104 @@
-"""Typed function-to-function calls on AWS Lambda."""
+"""Typed function-to-function calls on AWS Lambda: safe to retry, cheap, testable without AWS.
+
+Importing this package loads neither boto3, botocore, tenacity nor asyncio: each comes where it is first needed.
+"""
+
+from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._boto import BotoTransport
+from ._client import LambdaClient, RemoteFunction
+from ._contract import Contract
+from ._errors import (
+    AccessDeniedError,
+    Attempt,
+    CallError,
+    CallTimeoutError,
+    ConnectError,
+    ConnectionLostError,
+    ContractError,
+    CredentialsError,
+    DeadlineExceededError,
+    ErrorDetail,
+    Execution,
+    FunctionCrashedError,
+    FunctionError,
+    FunctionInitError,
+    FunctionMisconfiguredError,
+    FunctionNotFoundError,
+    FunctionNotReadyError,
+    FunctionTimeoutError,
+    InvalidArnError,
+    InvalidRequestError,
+    LambdaChainError,
+    NotInvokedError,
+    OutcomeUnknownError,
+    RecursiveInvocationError,
+    RequestRejectedError,
+    RequestTooLargeError,
+    ResponseError,
+    ResponseTooLargeError,
+    ServiceError,
+    ThrottledError,
+)
+from ._handler import RemoteHandler, remote
+from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
+from ._options import CallOptions
+from ._remote_error import RemoteError
+from ._results import InvokeResult, Permission, PermissionReason, Receipt
+from ._version import __version__
+
+__all__ = [
+    "AccessDeniedError",
+    "Attempt",
+    "BotoTransport",
+    "CallError",
+    "CallOptions",
+    "CallTimeoutError",
+    "ConnectError",
+    "ConnectionLostError",
+    "Contract",
+    "ContractError",
+    "CredentialsError",
+    "DeadlineExceededError",
+    "ErrorDetail",
+    "Execution",
+    "FunctionArn",
+    "FunctionCrashedError",
+    "FunctionError",
+    "FunctionInitError",
+    "FunctionMisconfiguredError",
+    "FunctionName",
+    "FunctionNotFoundError",
+    "FunctionNotReadyError",
+    "FunctionTimeoutError",
+    "InvalidArnError",
+    "InvalidRequestError",
+    "Invocation",
+    "InvocationType",
+    "InvokeResult",
+    "LambdaChainError",
+    "LambdaClient",
+    "NoAnswerError",
+    "NotInvokedError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Permission",
+    "PermissionReason",
+    "Progress",
+    "Qualifier",
+    "Receipt",
+    "RecursiveInvocationError",
+    "RemoteError",
+    "RemoteFunction",
+    "RemoteHandler",
+    "RequestRejectedError",
+    "RequestTooLargeError",
+    "ResponseError",
+    "ResponseTooLargeError",
+    "ServiceError",
+    "ThrottledError",
+    "Transport",
+    "Trouble",
+    "__version__",
+    "parse_target",
+    "remote",
+]

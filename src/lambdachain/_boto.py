@@ -1,0 +1,290 @@
+"""The transport over boto3: any session, profile, role and proxy that boto3 knows, and what moto intercepts."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from bisect import bisect_left
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ._boto_errors import READ_ERRORS, refusal, translated
+from ._errors import ContractError
+from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import boto3
+    import botocore.session
+    from botocore.client import BaseClient
+    from botocore.config import Config
+
+CONNECT_TIMEOUT: Final = 5.0
+LONGEST_FUNCTION: Final = 900.0
+_HEADROOM: Final = 10.0
+_POOL: Final = 64
+
+# A NAT gateway forgets a connection that is idle for 350 s, and a function may run for 900 s before a byte comes back.
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+# Where botocore has one read timeout a client (before 1.43.68), a client serves every call up to the next step.
+_STEPS: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, LONGEST_FUNCTION + _HEADROOM)
+
+_read_timeout: ContextVar[float | None] = ContextVar("lambdachain_read_timeout", default=None)
+
+
+class BotoTransport:
+    """Send invocations through boto3, each of them once.
+
+    Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
+    region's endpoint. Thread-safe.
+
+    >>> transport = BotoTransport(region="eu-west-1")
+    >>> transport.close()
+
+    Args:
+        client: A Lambda client of your own, with retries off: ``Config(retries={"total_max_attempts": 1})``.
+        session: A boto3 or botocore session to make clients from; boto3's default session without it.
+        region: The region for functions whose address names none; the session's own without it.
+        endpoint_url: Where to send everything, such as a local endpoint's URL.
+        config: A ``botocore.config.Config`` laid over ours (pool of 64, 5 s to connect, keep-alive, no retries).
+
+    Raises:
+        ContractError: *client* or *config* has retries on: botocore's default may run one function up to five times
+            for one call; or *client* comes together with what only a client of ours would use.
+    """
+
+    def __init__(
+        self,
+        client: BaseClient | None = None,
+        *,
+        session: boto3.Session | botocore.session.Session | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        config: Config | None = None,
+    ) -> None:
+        if client is not None and (session or region or endpoint_url or config):
+            raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
+        if client is not None:
+            _check_client(client)
+        if config is not None and not _retries_off(getattr(config, "retries", None) or {"total_max_attempts": 1}):
+            raise ContractError(f"config has retries on. {_ONE_LAYER}")
+        self._given = client
+        self._session = session
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._config = config
+        self._clients: dict[tuple[str | None, float | None], Any] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send *invocation* once; see ``Transport.send``."""
+        client = self._client_for(invocation.region, timeout)
+        token = _read_timeout.set(timeout)
+        try:
+            return _invoke(client, invocation)
+        finally:
+            _read_timeout.reset(token)
+
+    def close(self) -> None:
+        """Close the clients made here; one that was handed in stays open."""
+        with self._lock:
+            self._closed = True
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
+    def __repr__(self) -> str:
+        return f"BotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+
+    def _client_for(self, region: str | None, timeout: float | None) -> Any:
+        if self._given is not None:
+            return _fitting(self._given, region)
+        key = (region or self._region, None if _reads_timeout_per_call() else _step(timeout))
+        client = self._clients.get(key)
+        return client or self._make_client(key)
+
+    def _make_client(self, key: tuple[str | None, float | None]) -> Any:
+        from botocore.exceptions import BotoCoreError
+
+        with self._lock:
+            if self._closed:
+                raise NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
+            if key not in self._clients:
+                try:
+                    self._clients[key] = self._connected(*key)
+                except (BotoCoreError, ValueError) as exc:
+                    failure = translated(exc, progress=Progress.NOTHING_SENT)
+                    raise failure from None
+            return self._clients[key]
+
+    def _connected(self, region: str | None, read_timeout: float | None) -> Any:
+        client = _client_maker(self._session)(
+            "lambda",
+            region_name=region,
+            endpoint_url=self._endpoint_url,
+            config=_config(read_timeout or LONGEST_FUNCTION + _HEADROOM, self._config),
+        )
+        _keep_alive(client)
+        client.meta.events.register("before-call.lambda.Invoke", _set_read_timeout)
+        return client
+
+
+_ONE_LAYER: Final = (
+    "lambdachain decides itself what may be sent again; botocore would run a function again whose answer was lost. "
+    'Use Config(retries={"total_max_attempts": 1})'
+)
+
+
+def _invoke(client: Any, invocation: Invocation) -> Outcome:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        response = client.invoke(**_parameters(invocation))
+    except ClientError as exc:
+        if exc.operation_name == "Invoke":
+            return _refused(exc.response)
+        raise refusal(exc) from None
+    except (BotoCoreError, ResponseParserError) as exc:
+        failure = translated(exc, progress=Progress.PERHAPS_SENT)
+        raise failure from failure.__cause__
+    return _answered(response, _drained(response))
+
+
+def _drained(response: Mapping[str, Any]) -> bytes:
+    body = response.get("Payload")
+    if body is None:
+        return b""
+    try:
+        return bytes(body.read())
+    except READ_ERRORS() as exc:
+        raise translated(exc, progress=Progress.ANSWER_BEGUN) from exc
+    finally:
+        body.close()
+
+
+def _parameters(invocation: Invocation) -> dict[str, Any]:
+    optional = {
+        "Qualifier": invocation.qualifier,
+        "ClientContext": invocation.client_context,
+        "TenantId": invocation.tenant_id,
+        "DurableExecutionName": invocation.durable_name,
+        "LogType": "Tail" if invocation.log_tail else None,
+    }
+    return {
+        "FunctionName": invocation.function_name,
+        "InvocationType": invocation.invocation_type.value,
+        "Payload": invocation.payload,
+        **{name: str(value) for name, value in optional.items() if value is not None},
+    }
+
+
+def _answered(response: Mapping[str, Any], payload: bytes) -> Outcome:
+    return Outcome(
+        status=response["StatusCode"],
+        payload=payload,
+        function_error=response.get("FunctionError"),
+        executed_version=response.get("ExecutedVersion"),
+        log_result=response.get("LogResult"),
+        durable_execution_arn=response.get("DurableExecutionArn"),
+        request_id=response["ResponseMetadata"].get("RequestId"),
+    )
+
+
+def _refused(response: Mapping[str, Any]) -> Outcome:
+    metadata = response.get("ResponseMetadata", {})
+    error = response.get("Error", {})
+    return Outcome(
+        status=metadata.get("HTTPStatusCode", 400),
+        request_id=metadata.get("RequestId"),
+        error_code=error.get("Code"),
+        error_message=error.get("Message"),
+        error_reason=response.get("Reason"),
+        retry_after=retry_after(metadata.get("HTTPHeaders", {})),
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds the service asks to wait, from the header in milliseconds or the one in seconds."""
+    for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdigit():
+            return int(text) * unit
+    return None
+
+
+def _client_maker(session: Any) -> Callable[..., Any]:
+    make: Callable[..., Any]
+    if session is None:
+        # boto3's own annotation names every service; Any keeps the type checkers out of it.
+        make = cast("Any", import_module("boto3")).client
+    else:
+        make = getattr(session, "client", None) or session.create_client
+    return make
+
+
+def _config(read_timeout: float, theirs: Config | None) -> Config:
+    from botocore.config import Config
+
+    ours = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        max_pool_connections=_POOL,
+        tcp_keepalive=True,
+        user_agent_extra=f"lib/lambdachain#{__version__}",
+    )
+    return ours.merge(theirs) if theirs is not None else ours
+
+
+def _keep_alive(client: Any) -> None:
+    """Send keep-alive probes well within 350 s; botocore's own switch leaves the first one to the kernel: two hours."""
+    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    options = cast("list[object] | None", getattr(session, "_socket_options", None))
+    if options is not None:
+        options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in _KEEP_ALIVE if hasattr(socket, name)]
+
+
+def _set_read_timeout(context: dict[str, Any], **_: Any) -> None:
+    timeout = _read_timeout.get()
+    if timeout is not None:
+        context["read_timeout"] = timeout
+
+
+def _reads_timeout_per_call() -> bool:
+    from botocore.httpsession import URLLib3Session
+
+    return hasattr(URLLib3Session, "_get_request_timeout")
+
+
+def _step(timeout: float | None) -> float:
+    position = bisect_left(_STEPS, timeout if timeout is not None else _STEPS[-1])
+    return _STEPS[min(position, len(_STEPS) - 1)]
+
+
+def _check_client(client: BaseClient) -> None:
+    service = client.meta.service_model.service_name
+    if service != "lambda":
+        raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
+    if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
+        raise ContractError(f"the client has retries on. {_ONE_LAYER} when you make it")
+    client.meta.events.register("before-call.lambda.Invoke", _set_read_timeout, unique_id="lambdachain-read-timeout")
+
+
+def _retries_off(retries: Mapping[str, Any]) -> bool:
+    return retries.get("total_max_attempts") == 1 or retries.get("max_attempts") == 0
+
+
+def _fitting(client: Any, region: str | None) -> Any:
+    if region is not None and region != client.meta.region_name:
+        raise NoAnswerError(
+            f"the function is in {region}, and the client given to BotoTransport is for {client.meta.region_name}: "
+            "give a session instead, and each region gets a client of its own",
+            progress=Progress.NOTHING_SENT,
+            trouble=Trouble.SETUP,
+        )
+    return client

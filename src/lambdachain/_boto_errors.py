@@ -1,0 +1,132 @@
+"""Botocore's exceptions as what they say about the request: the one place where foreign exceptions are translated.
+
+Which exception proves what was measured on a fault-injecting server: only a failed connect proves that nothing was
+sent; a "connection closed" may come before, during or after the request.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ._invocation import NoAnswerError, Progress, Trouble
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_HINTS = {
+    Trouble.CREDENTIALS: "no usable AWS credentials: set up a role, a profile or AWS_ACCESS_KEY_ID",
+    Trouble.REQUEST: "botocore refuses the request's parameters",
+    Trouble.TIMEOUT: "no answer in time",
+}
+_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+
+
+def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Say what *exc* means; *progress* is how far the request may have got where the exception does not tell.
+
+    An exception that botocore only wrapped (a framework's own, raised by a signal while it waited) is raised as it is.
+    """
+    foreign = _foreign(exc)
+    if foreign is not None:
+        raise foreign
+    trouble, reached = _reading(exc, progress)
+    failure = NoAnswerError(_message(exc, trouble), progress=reached, trouble=trouble)
+    if trouble is not Trouble.REQUEST:  # botocore's text of that one quotes the parameters
+        failure.__cause__ = exc
+    return failure
+
+
+def refusal(exc: ClientError) -> NoAnswerError:
+    """Say that another service's call failed on the way to Lambda: credentials are fetched inside ``invoke``."""
+    code = exc.response.get("Error", {}).get("Code", "")
+    return NoAnswerError(
+        f"{_HINTS[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.CREDENTIALS,
+    )
+
+
+@cache
+def READ_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
+    """List what reading a body may raise, a bare ``ValueError`` for a garbled length among it."""
+    from http.client import HTTPException
+
+    from botocore.exceptions import BotoCoreError
+    from urllib3.exceptions import HTTPError
+
+    return (BotoCoreError, HTTPError, HTTPException, OSError, ValueError)
+
+
+def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
+    if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED):
+        return Trouble.SETUP, Progress.NOTHING_SENT
+    for kinds, trouble, known in _readings():
+        if isinstance(exc, kinds):
+            return trouble, known or progress
+    return (Trouble.SETUP if progress is Progress.NOTHING_SENT else Trouble.CONNECTION), progress
+
+
+@cache
+def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
+    """List which exceptions are which trouble, and whether they prove that nothing was sent; the first match counts."""
+    from botocore import exceptions as b
+
+    credentials = (
+        b.NoCredentialsError,
+        b.PartialCredentialsError,
+        b.CredentialRetrievalError,
+        b.MetadataRetrievalError,
+        b.NoAuthTokenError,
+        b.TokenRetrievalError,
+        b.SSOError,
+        b.UnknownCredentialError,
+        b.RefreshWithMFAUnsupportedError,
+    )
+    setup = (
+        b.BaseEndpointResolverError,
+        b.EndpointProviderError,
+        b.ValidationError,
+        b.ProfileNotFound,
+        b.ConfigParseError,
+        b.ConfigNotFound,
+        b.InvalidConfigError,
+        b.InvalidProxiesConfigError,
+        b.DataNotFoundError,
+    )
+    return (
+        (credentials, Trouble.CREDENTIALS, Progress.NOTHING_SENT),
+        ((b.ParamValidationError,), Trouble.REQUEST, Progress.NOTHING_SENT),
+        ((b.EndpointConnectionError, b.ConnectTimeoutError), Trouble.CONNECTION, Progress.NOTHING_SENT),
+        ((b.ReadTimeoutError,), Trouble.TIMEOUT, None),
+        ((b.HTTPClientError, b.ConnectionError), Trouble.CONNECTION, None),
+        (setup, Trouble.SETUP, Progress.NOTHING_SENT),
+    )
+
+
+def _ssl_error() -> type[Exception]:
+    from botocore.exceptions import SSLError
+
+    return SSLError
+
+
+def _message(exc: Exception, trouble: Trouble) -> str:
+    from botocore import exceptions as b
+
+    if isinstance(exc, b.NoRegionError):
+        return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+    kind = type(exc).__name__
+    if trouble is Trouble.SETUP:
+        return f"{kind}: {exc}"
+    return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
+
+
+def _foreign(exc: Exception) -> BaseException | None:
+    from botocore.exceptions import HTTPClientError, StubResponseError
+
+    if isinstance(exc, StubResponseError):
+        return exc
+    if type(exc) is not HTTPClientError:
+        return None
+    inner: Any = exc.kwargs.get("error")
+    return inner if isinstance(inner, BaseException) and not isinstance(inner, READ_ERRORS()) else None

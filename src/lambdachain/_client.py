@@ -1,0 +1,207 @@
+"""The client: what a caller holds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from ._arn import FunctionArn
+from ._call import UNSET, Callee, Resolver
+from ._caller import Caller
+from ._contract import Contract, HasContract, Req, Resp
+from ._errors import ContractError
+from ._invocation import Transport
+from ._options import CallOptions, check_names
+from ._results import InvokeResult, Permission, Receipt
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Unpack
+
+    from pydantic import JsonValue
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+
+class LambdaClient:
+    """Call functions: wait for the answer, fire and forget, or only ask whether it is allowed.
+
+    Make one at module scope and keep it: nothing is opened until the first call, connections are kept, and it is
+    thread-safe. It sends every call once; botocore's own retries, which would run a function again whose answer was
+    lost, are off.
+
+    Args:
+        transport: What carries the calls; a ``BotoTransport`` with boto3's usual settings if not given.
+        timeout: Seconds (or ``timedelta``) for each call that does not say its own; without, as long as a function
+            may run.
+        resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
+    """
+
+    def __init__(
+        self,
+        transport: Transport | None = None,
+        *,
+        timeout: float | timedelta | None = None,
+        resolve: Resolver | None = None,
+    ) -> None:
+        self._caller = Caller(transport, timeout, resolve)
+
+    @overload
+    def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
+    @overload
+    def call(
+        self, target: str | FunctionArn, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]
+    ) -> T: ...
+    @overload
+    def call(
+        self, target: str | FunctionArn, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> T: ...
+    @overload
+    def call(self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]) -> JsonValue: ...
+    def call(self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]) -> Any:
+        """Run a function and wait for its answer (RequestResponse).
+
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            payload: What the function gets: of the contract's request type; with a plain name, anything JSON can say.
+            response: With a plain name, the type of the answer; without, it is the decoded JSON.
+            **options: See ``CallOptions``.
+
+        Raises:
+            NotInvokedError: The function did not run; its subclasses say why.
+            OutcomeUnknownError: It may have run.
+            FunctionError: It ran and failed; an error that the contract declares comes back as its own class.
+            ResponseError: It ran, and its answer does not fit.
+            InvalidArnError: The name is none, or a qualifier is given twice.
+        """
+        callee = self._caller.locate(target, options, response=response)
+        return self._caller.invoke(callee, payload, options).value
+
+    @overload
+    def invoke(
+        self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]
+    ) -> InvokeResult[Resp]: ...
+    @overload
+    def invoke(
+        self, target: str | FunctionArn, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]
+    ) -> InvokeResult[T]: ...
+    @overload
+    def invoke(
+        self, target: str | FunctionArn, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
+    ) -> InvokeResult[T]: ...
+    @overload
+    def invoke(
+        self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]
+    ) -> InvokeResult[JsonValue]: ...
+    def invoke(
+        self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
+    ) -> InvokeResult[Any]:
+        """Do as ``call``, and tell what Lambda said about it: version, request id, log, attempts."""
+        callee = self._caller.locate(target, options, response=response)
+        return self._caller.invoke(callee, payload, options)
+
+    @overload
+    def fire(self, target: HasContract[Req, Any], payload: Req, /, **options: Unpack[CallOptions]) -> Receipt: ...
+    @overload
+    def fire(self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]) -> Receipt: ...
+    def fire(self, target: Any, payload: object, /, **options: Unpack[CallOptions]) -> Receipt:
+        """Queue an event for a function and do not wait (Event).
+
+        Lambda delivers an event at least once, and again after a failure: fire at functions that can bear that.
+
+        Raises:
+            NotInvokedError: The event was not queued.
+            OutcomeUnknownError: It may have been.
+        """
+        return self._caller.fire(self._caller.locate(target, options), payload, options)
+
+    def can_invoke(
+        self, target: HasContract[Any, Any] | str | FunctionArn, /, **options: Unpack[CallOptions]
+    ) -> Permission:
+        """Ask whether this caller may invoke a function, without running it (DryRun).
+
+        Where a function with a qualifier is not found, a second request, without the qualifier, tells which of the
+        two is missing.
+
+        Raises:
+            CallError: There is no answer to that: throttled, no credentials, network trouble.
+        """
+        return self._caller.can_invoke(self._caller.locate(target, options), options)
+
+    def bind(
+        self,
+        contract: HasContract[Req, Resp],
+        function: str | FunctionArn | None = None,
+        /,
+        **options: Unpack[CallOptions],
+    ) -> RemoteFunction[Req, Resp]:
+        """Make a function object of a contract, with options for all of its calls.
+
+        Args:
+            contract: A contract or decorated handler.
+            function: The address to call, in place of the contract's own name; it is used as it is.
+            **options: See ``CallOptions``.
+        """
+        if isinstance(contract, str | FunctionArn):
+            raise ContractError("bind() needs a Contract: a plain name has no types to bind")
+        check_names(options)
+        return RemoteFunction(self._caller, contract.contract, function, options)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._caller.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LambdaClient({self._caller!r})"
+
+
+class RemoteFunction(Generic[Req, Resp]):
+    """A function of another Lambda deployment, to be called like one of this program; made by ``LambdaClient.bind``."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        contract: Contract[Req, Resp],
+        function: str | FunctionArn | None,
+        options: CallOptions,
+    ) -> None:
+        self._caller = caller
+        self._function = function
+        self._options = options
+        self.contract = contract
+
+    def call(self, payload: Req, /) -> Resp:
+        """Run the function and wait for its answer; see ``LambdaClient.call``."""
+        return self.invoke(payload).value
+
+    def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
+        """Do as ``call``, and tell what Lambda said about it."""
+        return self._caller.invoke(self._callee(), payload, self._options)
+
+    def fire(self, payload: Req, /) -> Receipt:
+        """Queue an event for the function; see ``LambdaClient.fire``."""
+        return self._caller.fire(self._callee(), payload, self._options)
+
+    def can_invoke(self) -> Permission:
+        """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""
+        return self._caller.can_invoke(self._callee(), self._options)
+
+    def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
+        """Make the same function with *options* laid over those it has."""
+        check_names(options)
+        return RemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
+
+    def __repr__(self) -> str:
+        return f"RemoteFunction({self.contract!r})"
+
+    def _callee(self) -> Callee:
+        return self._caller.locate(self.contract, self._options, function=self._function)

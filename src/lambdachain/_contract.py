@@ -1,0 +1,137 @@
+"""A contract: what a function is called, what it takes, what it gives back and how it may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+
+from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._codec import check_json_type, type_name
+from ._errors import ContractError
+from ._remote_error import RemoteError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+Req = TypeVar("Req")
+Resp = TypeVar("Resp")
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Contract(Generic[Req, Resp]):
+    """What both sides of a call agree on: shared by caller and callee, it does nothing by itself.
+
+    >>> from pydantic import BaseModel
+    >>> class ChargeRequest(BaseModel):
+    ...     order_id: str
+    ...     cents: int
+    >>> class ChargeResponse(BaseModel):
+    ...     charge_id: str
+    >>> Contract("billing-charge", request=ChargeRequest, response=ChargeResponse)
+    Contract('billing-charge', ChargeRequest -> ChargeResponse)
+
+    Attributes:
+        function: The function's name, partial ARN or ARN, as text and without qualifier.
+        request: The type of the payload: anything pydantic can handle.
+        response: The type of the answer.
+        errors: The domain errors that the callee may raise and the caller gets back as the same class.
+        idempotent: The function may be run twice for one call: what may have run counts as ``retryable``.
+        qualifier: The version or alias that calls go to; ``None`` for the unpublished version.
+
+    Raises:
+        ContractError: A type cannot be JSON, an error is no ``RemoteError``, or the qualifier is given twice.
+        InvalidArnError: *function* or *qualifier* is nothing that Lambda accepts.
+    """
+
+    function: str
+    request: Any
+    response: Any
+    errors: tuple[type[RemoteError], ...]
+    idempotent: bool
+    qualifier: str | None
+
+    @overload
+    def __init__(
+        self,
+        function: str | FunctionArn,
+        /,
+        *,
+        request: type[Req],
+        response: type[Resp],
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        function: str | FunctionArn,
+        /,
+        *,
+        request: TypeForm[Req],
+        response: TypeForm[Resp],
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        function: str | FunctionArn,
+        /,
+        *,
+        request: Any,
+        response: Any,
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+    ) -> None:
+        name, qualifier = split_qualifier(function, qualifier, ContractError)
+        check_json_type(request, "request")
+        check_json_type(response, "response")
+        values = (name, request, response, _checked_errors(errors), idempotent, qualifier)
+        for field, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, field, value)
+
+    @property
+    def contract(self) -> Contract[Req, Resp]:
+        """The contract itself: so contracts and decorated handlers answer alike."""
+        return self
+
+    def __repr__(self) -> str:
+        name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+        return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
+
+
+class HasContract(Protocol[Req, Resp]):
+    """What can be called: a ``Contract``, or a handler decorated with ``remote``."""
+
+    @property
+    def contract(self) -> Contract[Req, Resp]:
+        """What both sides agree on."""
+        ...
+
+
+def split_qualifier(
+    function: str | FunctionArn, qualifier: str | None, error: type[Exception]
+) -> tuple[str, str | None]:
+    """Take an address apart into the function and its qualifier, which may be given once."""
+    target: FunctionArn | FunctionName = function if isinstance(function, FunctionArn) else parse_target(function)
+    if qualifier is None:
+        return str(target.without_qualifier()), target.qualifier
+    if target.qualifier is not None:
+        raise error(f"{target} has a qualifier already, and qualifier={qualifier!r} is given too: drop one of them")
+    return str(target), Qualifier(qualifier)
+
+
+def _checked_errors(errors: Sequence[type[RemoteError]]) -> tuple[type[RemoteError], ...]:
+    for error in errors:
+        if RemoteError not in getattr(error, "__mro__", ()):
+            raise ContractError(f"errors: {error!r} is no subclass of RemoteError")
+    names = [error.__name__ for error in errors]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
+    return tuple(errors)

@@ -1,0 +1,206 @@
+"""The callee's side: a function becomes a Lambda handler that is also a stub for its callers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
+
+from ._arn import FunctionArn
+from ._caller import default_caller
+from ._client import RemoteFunction
+from ._codec import MisfitError, codec_of, type_name
+from ._contract import Contract, Req, Resp
+from ._errors import ContractError, RequestRejectedError, ResponseError
+from ._options import CallOptions
+from ._remote_error import RemoteError
+from ._results import InvokeResult, Permission, Receipt
+from ._signature import Signature, check_fulfils, contract_from, signature_of
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pydantic import JsonValue
+
+AnyReq = TypeVar("AnyReq")
+AnyResp = TypeVar("AnyResp")
+
+
+class ContractOptions(TypedDict, total=False):
+    """What ``remote`` may say about a contract that it makes of a name and annotations; see ``Contract``."""
+
+    errors: Sequence[type[RemoteError]]
+    idempotent: bool
+    qualifier: str | None
+
+
+class RemoteHandler(Generic[Req, Resp]):
+    """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
+
+    Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
+    """
+
+    def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.contract = contract
+        self._signature = signature
+
+    def __call__(self, event: Any, context: Any = None) -> JsonValue:
+        """Handle an event as Lambda does: decoded JSON in, decoded JSON out.
+
+        Raises:
+            RequestRejectedError: The event does not fit the contract; its caller gets the same error.
+            ResponseError: The function returned what does not fit the contract.
+            Exception: What the function raises, unchanged, so that Lambda sees the failure.
+        """
+        return self._written(self.local(self._read(event), context))
+
+    def local(self, request: Req, context: Any = None) -> Resp:
+        """Run the function in this process: no JSON, no Lambda, the types as declared.
+
+        A coroutine function is run to its end; inside an event loop, await ``handler.function(request)`` instead.
+        """
+        if self._signature.is_async:
+            return cast("Resp", _run_to_end(self._started, request, context))
+        return cast("Resp", self._started(request, context))
+
+    def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
+        """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
+        return self.bind(**options).call(payload)
+
+    def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
+        """Do as ``call``, and tell what Lambda said about it."""
+        return self.bind(**options).invoke(payload)
+
+    def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
+        """Queue an event for the deployed function; see ``LambdaClient.fire``."""
+        return self.bind(**options).fire(payload)
+
+    def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
+        """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
+        return self.bind(**options).can_invoke()
+
+    def bind(
+        self, function: str | FunctionArn | None = None, /, **options: Unpack[CallOptions]
+    ) -> RemoteFunction[Req, Resp]:
+        """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
+        return RemoteFunction(default_caller(), self.contract, function, options)
+
+    def __repr__(self) -> str:
+        return f"RemoteHandler({self._signature.name}, {self.contract!r})"
+
+    def _started(self, request: Req, context: Any) -> Any:
+        return self.function(request, context) if self._signature.takes_context else self.function(request)
+
+    def _read(self, event: Any) -> Req:
+        try:
+            return cast("Req", codec_of(self.contract.request).read(event))
+        except MisfitError as exc:
+            rejected = RequestRejectedError(errors=exc.details)
+        raise rejected
+
+    def _written(self, answer: Resp) -> JsonValue:
+        response = self.contract.response
+        try:
+            return codec_of(response).dump(answer)
+        except MisfitError as exc:
+            unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
+        raise unfit
+
+
+class ForContract(Generic[Req, Resp]):
+    """The decorator that ``remote(contract)`` gives."""
+
+    def __init__(self, contract: Contract[Req, Resp]) -> None:
+        self._contract = contract
+
+    @overload
+    def __call__(self, function: Callable[[Req], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req, Any], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req], Resp], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req, Any], Resp], /) -> RemoteHandler[Req, Resp]: ...
+    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Req, Resp]:
+        """Make a handler of *function*, which must take and give what the contract says."""
+        signature = signature_of(function, _names_beside(inspect.currentframe()))
+        check_fulfils(signature, self._contract)
+        return RemoteHandler(function, self._contract, signature)
+
+
+class ForName:
+    """The decorator that ``remote("name")`` gives."""
+
+    def __init__(self, name: str, options: ContractOptions) -> None:
+        self._name = name
+        self._options = options
+
+    @overload
+    def __call__(
+        self, function: Callable[[AnyReq], Coroutine[Any, Any, AnyResp]], /
+    ) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[AnyReq, Any], Coroutine[Any, Any, AnyResp]], /
+    ) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(self, function: Callable[[AnyReq], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(self, function: Callable[[AnyReq, Any], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
+    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
+        """Make a handler of *function*, whose annotations are the contract."""
+        signature = signature_of(function, _names_beside(inspect.currentframe()))
+        return RemoteHandler(function, contract_from(self._name, signature, self._options), signature)
+
+
+@overload
+def remote(target: Contract[Req, Resp], /) -> ForContract[Req, Resp]: ...
+@overload
+def remote(target: str, /, **options: Unpack[ContractOptions]) -> ForName: ...
+def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOptions]) -> Any:
+    """Make a function a Lambda handler that callers can call with types.
+
+    The function takes the request, and the context if it likes; it may be a coroutine function. Requests are
+    validated before it runs, its answer before it is sent. What it raises goes out unchanged.
+
+    >>> from pydantic import BaseModel
+    >>> class Order(BaseModel):
+    ...     cents: int
+    >>> @remote("orders-double")
+    ... def handler(order: Order) -> Order:
+    ...     return Order(cents=order.cents * 2)
+    >>> handler({"cents": 21}, None)
+    {'cents': 42}
+    >>> handler.local(Order(cents=21))
+    Order(cents=42)
+
+    Args:
+        target: A contract, or a function's name: then the contract is made of the annotations.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``.
+
+    Raises:
+        ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
+            contradicts the contract.
+    """
+    if isinstance(target, str):
+        return ForName(target, options)
+    if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
+        raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')
+    if options:
+        raise ContractError(f"{target!r} is complete: {', '.join(options)} belongs into it")
+    return ForContract(target)
+
+
+def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:
+    """Give the names where a function is decorated: types defined inside another function are found there only."""
+    return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
+
+
+def _run_to_end(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
+    from ._loop import run
+
+    return run(start, request, context)

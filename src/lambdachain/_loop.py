@@ -1,0 +1,46 @@
+"""The event loop that coroutine handlers run in: one a thread, kept from one invocation to the next.
+
+What a handler opened in a loop (sessions, connection pools) stays usable while the sandbox is warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from ._errors import ContractError
+
+T = TypeVar("T")
+
+_kept = threading.local()
+
+
+def run(start: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Start a coroutine in this thread's loop and wait for its end.
+
+    Raises:
+        ContractError: A loop is running in this thread already.
+    """
+    if _in_loop():
+        raise ContractError("an async handler cannot be run inside an event loop: await handler.function(request)")
+    return _runner().run(start(*arguments), context=contextvars.copy_context())
+
+
+def _runner() -> asyncio.Runner:
+    runner: asyncio.Runner | None = getattr(_kept, "runner", None)
+    if runner is None:
+        runner = _kept.runner = asyncio.Runner()
+        atexit.register(runner.close)
+    return runner
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Questions about a pydantic core schema, answered by walking it: pure functions, asked once a type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeGuard
+
+Schema = Mapping[str, Any]
+
+_HOLDS_NO_FLOAT: Final = frozenset(
+    (
+        "bool",
+        "bytes",
+        "dataclass",
+        "dataclass-args",
+        "dataclass-field",
+        "date",
+        "datetime",
+        "decimal",
+        "default",
+        "definition-ref",
+        "definitions",
+        "dict",
+        "enum",
+        "frozenset",
+        "int",
+        "list",
+        "literal",
+        "model",
+        "model-field",
+        "model-fields",
+        "multi-host-url",
+        "none",
+        "nullable",
+        "set",
+        "str",
+        "tagged-union",
+        "time",
+        "timedelta",
+        "tuple",
+        "typed-dict",
+        "typed-dict-field",
+        "union",
+        "url",
+        "uuid",
+    )
+)
+_ITEMS_OF: Final = {"list": "items_schema", "set": "items_schema", "frozenset": "items_schema", "tuple": "items_schema"}
+_NOT_JSON: Final = frozenset({"callable", "is-subclass", "arguments", "arguments-v3", "call"})
+_READS_DIFFERENTLY_AS_JSON: Final = frozenset({"union", "tagged-union", "bytes", "json", "custom-error"})
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Tell whether *value* is a mapping, of whatever."""
+    return isinstance(value, Mapping)
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Tell whether *value* is a list or a tuple, of whatever."""
+    return isinstance(value, list | tuple)
+
+
+def nodes(schema: object) -> Iterator[Schema]:
+    """Walk every schema inside *schema*, itself first; metadata and configuration are left out."""
+    if is_mapping(schema):
+        if isinstance(schema.get("type"), str):
+            yield schema
+        for key, inner in schema.items():
+            if key not in ("metadata", "serialization"):
+                yield from nodes(inner)
+    elif is_sequence(schema):
+        for inner in schema:
+            yield from nodes(inner)
+
+
+def may_hold_float(schema: object) -> bool:
+    """Tell whether a value of this schema can have a float in it, and so a NaN, which pydantic writes as ``null``."""
+    return any(_may_be_float(node) for node in nodes(schema))
+
+
+def _may_be_float(node: Schema) -> bool:
+    kind = node["type"]
+    if kind not in _HOLDS_NO_FLOAT or "serialization" in node:
+        return True
+    if kind == "dict":
+        return not ("values_schema" in node and "keys_schema" in node)
+    if kind in _ITEMS_OF:
+        return _ITEMS_OF[kind] not in node
+    return node.get("extra_behavior") == "allow" or _config(node).get("extra_fields_behavior") == "allow"
+
+
+def reads_like_json(schema: object) -> bool:
+    """Tell whether a decoded JSON value validates as its JSON text would.
+
+    It does not where pydantic is strict (a date is text in JSON and only there), chooses among the members of a
+    union, or decodes bytes by a configured rule.
+    """
+    return not any(
+        node["type"] in _READS_DIFFERENTLY_AS_JSON or node.get("strict") or _config(node).get("strict")
+        for node in nodes(schema)
+    )
+
+
+def not_json(schema: object) -> str | None:
+    """Name the first part that no JSON stands for, such as ``"callable"``; ``None`` if there is none."""
+    for node in nodes(schema):
+        if "serialization" not in node:
+            if node["type"] in _NOT_JSON:
+                return str(node["type"])
+            if node["type"] == "is-instance":
+                return f"an instance of {getattr(node['cls'], '__qualname__', node['cls'])}"
+    return None
+
+
+def declared_names(schema: object) -> frozenset[str]:
+    """Collect the names that the schema itself has for fields: names and aliases, never a mapping's keys."""
+    names: set[str] = set()
+    for node in nodes(schema):
+        fields = node.get("fields")
+        if is_mapping(fields):
+            names.update(fields)
+            for field in fields.values():
+                names.update(_aliases(field))
+        elif is_sequence(fields):
+            for field in fields:
+                names.update({field["name"], *_aliases(field)})
+    return frozenset(names)
+
+
+def _aliases(field: Schema) -> Iterator[str]:
+    for key in ("validation_alias", "serialization_alias"):
+        yield from _texts(field.get(key))
+
+
+def _texts(alias: object) -> Iterator[str]:
+    if isinstance(alias, str):
+        yield alias
+    elif is_sequence(alias):
+        for part in alias:
+            yield from _texts(part)
+
+
+def _config(node: Schema) -> Mapping[str, Any]:
+    config = node.get("config")
+    return config if is_mapping(config) else {}

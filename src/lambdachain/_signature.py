@@ -1,0 +1,99 @@
+"""What a handler function takes and gives back, read from its signature at import."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ._annotations import evaluated, own_annotations
+from ._codec import type_name
+from ._contract import Contract
+from ._errors import ContractError
+
+MISSING: Final = object()
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A handler function's shape; ``MISSING`` where it has no annotation, or one that cannot be evaluated here."""
+
+    name: str
+    request: Any
+    response: Any
+    takes_context: bool
+    is_async: bool
+
+
+def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -> Signature:
+    """Read the shape of a handler function: ``f(request)`` or ``f(request, context)``.
+
+    Raises:
+        ContractError: It takes neither one nor two positional arguments.
+    """
+    name = getattr(function, "__qualname__", repr(function))
+    shape = inspect.signature(function)
+    required = [p for p in shape.parameters.values() if p.default is p.empty and p.kind in _POSITIONAL]
+    positional = [p for p in shape.parameters.values() if p.kind in _POSITIONAL]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in shape.parameters.values())
+    if len(required) > 2 or (not positional and not variadic):
+        raise ContractError(f"{name}{shape} cannot be a handler: it must take (request) or (request, context)")
+    hints = _hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
+    return Signature(
+        name=name,
+        request=hints.get("request", MISSING),
+        response=hints.get("return", MISSING),
+        takes_context=len(positional) > 1 or variadic,
+        is_async=inspect.iscoroutinefunction(inspect.unwrap(function)),
+    )
+
+
+def contract_from(name: str, signature: Signature, options: Mapping[str, Any]) -> Contract[Any, Any]:
+    """Make the contract that a handler's annotations declare.
+
+    Raises:
+        ContractError: An annotation is missing or cannot be evaluated.
+    """
+    for part, form in (("its request", signature.request), ("what it returns", signature.response)):
+        if form is MISSING:
+            raise ContractError(
+                f"{signature.name}: annotate {part} with a type that is found here, or give a Contract"
+            )
+    return Contract[Any, Any](name, request=signature.request, response=signature.response, **options)
+
+
+def check_fulfils(signature: Signature, contract: Contract[Any, Any]) -> None:
+    """Refuse a handler whose annotations contradict its contract.
+
+    Raises:
+        ContractError: It takes or returns another class than the contract says.
+    """
+    if _contradicts(contract.request, signature.request):
+        raise ContractError(_mismatch(signature, "takes", signature.request, contract, contract.request))
+    if _contradicts(signature.response, contract.response):
+        raise ContractError(_mismatch(signature, "returns", signature.response, contract, contract.response))
+
+
+def _contradicts(given: Any, wanted: Any) -> bool:
+    """Tell whether a *given* class certainly is no *wanted* one; what a type checker must judge is let through."""
+    given, wanted = (type(None) if form is None else form for form in (given, wanted))
+    plain = all(isinstance(form, type) and not hasattr(form, "__args__") for form in (given, wanted))
+    return plain and given is not wanted and not issubclass(given, wanted)
+
+
+def _mismatch(signature: Signature, verb: str, found: Any, contract: Contract[Any, Any], wanted: Any) -> str:
+    return f"{signature.name} {verb} {type_name(found)}, and {contract!r} says {type_name(wanted)}"
+
+
+def _hints(function: Any, first: str, local_names: Mapping[str, Any]) -> dict[str, Any]:
+    forms: Mapping[str, Any] = own_annotations(function) if hasattr(function, "__annotations__") else {}
+    hints: dict[str, Any] = {}
+    for key, name in (("request", first), ("return", "return")):
+        if name in forms:
+            try:
+                hints |= evaluated({key: forms[name]}, getattr(function, "__globals__", {}), local_names)
+            except NameError:
+                continue
+    return hints
