@@ -1,0 +1,20 @@
+"""A Lambda endpoint on this machine: the Invoke API over HTTP, functions in processes of the real ``awslambdaric``.
+
+Any client can call it: boto3, the AWS CLI, another SDK, moto's Step Functions, ``lambdachain`` itself. Needs the extra
+``lambdachain[local]`` and an operating system with POSIX processes (Linux, macOS).
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+_MISSING = [name for name in ("aiohttp", "awslambdaric") if find_spec(name) is None]
+if _MISSING:
+    raise ImportError(
+        f"lambdachain.local needs {' and '.join(_MISSING)}, not installed here: pip install 'lambdachain[local]'"
+    )
+
+from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has the better message
+from ._function import LocalFunction  # noqa: E402
+
+__all__ = ["LocalEndpoint", "LocalFunction"]

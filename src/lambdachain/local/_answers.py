@@ -1,0 +1,157 @@
+"""Every answer of the Invoke API that is not the function's own: pure functions from facts to status, body and headers.
+
+*Recorded* answers are those of AWS itself, kept in the validated snapshots of the archived LocalStack repository
+(2023 to 2026); *published* ones were quoted in public issues; *assumed* ones follow the form of their neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ._limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
+
+_SOURCE: Final = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response of the Invoke API, but for the headers that every response has."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class RefusedError(Exception):
+    """The request gets *answer*; no function runs."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.headers["x-amzn-ErrorType"])
+        self.answer = answer
+
+
+def refusal(status: int, error_type: str, **members: str) -> RefusedError:
+    """Shape an error of the API: its class in a header, its members as the body."""
+    return RefusedError(Answer(status, _json(members), {"x-amzn-ErrorType": error_type}))
+
+
+def function_not_found(arn: str) -> RefusedError:
+    """No such function, version or alias: *arn* ends in the qualifier (recorded 2025)."""
+    return refusal(404, "ResourceNotFoundException", Type="User", Message=f"Function not found: {arn}")
+
+
+def region_not_reachable(wanted: str, region: str) -> RefusedError:
+    """The ARN is of another region (recorded)."""
+    message = f"Functions from '{wanted}' are not reachable in this region ('{region}')"
+    return refusal(404, "ResourceNotFoundException", Type="User", Message=message)
+
+
+def account_not_allowed(account_id: str, arn: str) -> RefusedError:
+    """The ARN is of another account, where no policy can let anyone in (published)."""
+    message = (
+        f"User: arn:aws:iam::{account_id}:root is not authorized to perform: lambda:InvokeFunction on resource: {arn} "
+        "because no resource-based policy allows the lambda:InvokeFunction action"
+    )
+    return refusal(403, "AccessDeniedException", Message=message)
+
+
+def constraint_violated(value: str, member: str, constraint: str) -> RefusedError:
+    """A parameter has a form that the service model forbids (recorded for ``functionName``)."""
+    message = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    return refusal(400, "ValidationException", message=message)
+
+
+def parameter_invalid(message: str) -> RefusedError:
+    """Parameters do not fit each other or the function (recorded for other operations)."""
+    return refusal(400, "InvalidParameterValueException", Type="User", message=message)
+
+
+def body_not_json(reason: str, line: int, column: int) -> RefusedError:
+    """The payload is no JSON: the frame is recorded, the reasons in it are those of another parser than AWS's."""
+    where = f"[Source: {_SOURCE}; line: {line}, column: {column}]"
+    message = f"Could not parse request body into json: Could not parse payload into json: {reason}\n at {where}"
+    return refusal(400, "InvalidRequestContentException", Type="User", message=message)
+
+
+def client_context_too_large() -> RefusedError:
+    """The ClientContext header is over its limit (assumed)."""
+    message = f"Client context must be no more than {MAX_CLIENT_CONTEXT} bytes when base64-encoded."
+    return refusal(400, "InvalidRequestContentException", Type="User", message=message)
+
+
+def client_context_not_base64() -> RefusedError:
+    """The ClientContext header cannot be decoded (assumed)."""
+    message = "Client context must be a valid Base64-encoded JSON object."
+    return refusal(400, "InvalidRequestContentException", Type="User", message=message)
+
+
+def request_too_large() -> RefusedError:
+    """A synchronous payload is over 6 MB (published)."""
+    message = f"Request must be smaller than {MAX_REQUEST} bytes for the InvokeFunction operation"
+    return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
+
+
+def event_too_large(size: int) -> RefusedError:
+    """The payload of an event is over 1 MB (published)."""
+    message = f"{size} byte payload is too large for the Event invocation type (limit {MAX_EVENT_REQUEST} bytes)"
+    return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
+
+
+def throttled() -> RefusedError:
+    """All of the function's reserved concurrency is taken, or it is 0 (recorded)."""
+    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+    return refusal(429, "TooManyRequestsException", Reason=reason, Type="User", message="Rate Exceeded.")
+
+
+def unknown_operation(method: str, path: str) -> RefusedError:
+    """The endpoint serves nothing but Invoke (AWS words it otherwise: this says what to do)."""
+    message = f"no operation {method} {path} here: only POST /2015-03-31/functions/<name>/invocations is served"
+    return refusal(404, "UnknownOperationException", message=message)
+
+
+def sandbox_not_started(reason: str) -> RefusedError:
+    """This machine could not start a process for the function."""
+    message = f"the function's process could not be started: {reason}"
+    return refusal(500, "ServiceException", Type="Service", Message=message)
+
+
+def timed_out(request_id: str, timeout: float) -> bytes:
+    """Word the function error of an invocation over its time (recorded 2025)."""
+    return _platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {timeout_text(timeout)}")
+
+
+def timeout_text(timeout: float) -> str:
+    """Say that *timeout* seconds have passed, as the answer and the log do."""
+    return f"Task timed out after {timeout:.2f} seconds"
+
+
+def exited(request_id: str, returncode: int) -> bytes:
+    """Word the function error of a process that ended before it answered (recorded for exit codes 0 and 127)."""
+    return _platform_error("Runtime.ExitError", f"RequestId: {request_id} Error: {exit_text(returncode)}")
+
+
+def exit_text(returncode: int) -> str:
+    """Say how a process ended: *returncode* is its exit status, or less than 0 for a signal."""
+    if returncode == 0:
+        return "Runtime exited without providing a reason"
+    if returncode > 0:
+        return f"Runtime exited with error: exit status {returncode}"
+    return f"Runtime exited with error: signal: {(signal.strsignal(-returncode) or str(-returncode)).lower()}"
+
+
+def response_too_large() -> bytes:
+    """Word the function error of a response over 6 MB and 100 bytes (recorded)."""
+    message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
+    return _json({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"})
+
+
+def _platform_error(error_type: str, message: str) -> bytes:
+    return _json({"errorType": error_type, "errorMessage": message})
+
+
+def _json(members: Mapping[str, str]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()

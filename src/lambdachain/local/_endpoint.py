@@ -1,0 +1,157 @@
+"""The endpoint: a thread with an event loop that serves functions until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import Self
+
+from ._environment import execution_environment
+from ._function import LocalFunction, index_by_name
+from ._orphan_guard import OrphanGuard
+from ._place import Place
+from ._sandbox import Surroundings
+from ._service import InvokeService
+
+
+class LocalEndpoint:
+    """Lambda's Invoke API for functions on this machine, over HTTP, without signatures checked.
+
+    Each function runs in processes of its own of the real ``awslambdaric``, one invocation at a time in each; idle ones
+    are used again. They are told to call each other here (``AWS_ENDPOINT_URL_LAMBDA``), and none outlives the endpoint.
+    What they print goes to the logger ``lambdachain.local`` at level INFO.
+
+    Events are accepted at once and run in the background. The queue is in memory, is gone when the endpoint closes, and
+    tries nothing again. The only version of a function is ``$LATEST``.
+
+    ::
+
+        with LocalEndpoint([LocalFunction("orders", "app.handler", directory="orders")]) as endpoint:
+            client = boto3.client("lambda", endpoint_url=endpoint.url, region_name="us-east-1")
+
+    Args:
+        functions: What to serve.
+        host: The address to listen on. Whoever reaches it can run the functions: there is no authentication.
+        port: The port, or 0 for a free one.
+        account_id: The account that the functions' ARNs name.
+        region: The region that the functions' ARNs name.
+
+    Raises:
+        ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[LocalFunction],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        account_id: str = "123456789012",
+        region: str = "us-east-1",
+    ) -> None:
+        self._functions = index_by_name(functions)
+        for function in self._functions.values():
+            _check_interpreter(function)
+        self._host = host
+        self._port = port
+        self._place = Place(account_id, region)
+        self._url: str | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The address to call, ``http://host:port``.
+
+        Raises:
+            RuntimeError: The endpoint is not running, so that it has none.
+        """
+        if self._url is None:
+            raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
+        return self._url
+
+    def arn(self, name: str) -> str:
+        """Give the ARN of a function here, without a qualifier."""
+        return str(self._place.arn(name))
+
+    def start(self) -> Self:
+        """Begin to serve; processes start with the calls that need them.
+
+        Raises:
+            OSError: The address cannot be listened on; the message names it.
+            RuntimeError: The endpoint is running already.
+        """
+        if self._thread is not None:
+            raise RuntimeError(f"the endpoint is running already, at {self.url}")
+        listener = _listen(self._host, self._port)
+        self._url = _url_of(listener)
+        started: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
+        )
+        self._thread.start()
+        started.result()
+        return self
+
+    def close(self) -> None:
+        """Stop serving and kill every process; calls in flight lose their connection. Closing twice does no harm."""
+        if self._thread is None or self._loop is None or self._closing is None:
+            return
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+        self._thread = self._loop = self._closing = self._url = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LocalEndpoint({', '.join(self._functions)}: {self._url or 'not running'})"
+
+    def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(listener, url, started))
+        finally:
+            if not started.done():
+                started.set_exception(RuntimeError("the endpoint could not start; its thread's traceback says why"))
+
+    async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        guard = OrphanGuard()
+        try:
+            async with InvokeService(self._functions, listener, Surroundings(self._place, url, guard)):
+                started.set_result(None)
+                await self._closing.wait()
+        finally:
+            guard.close()
+
+
+def _check_interpreter(function: LocalFunction) -> None:
+    try:
+        execution_environment(function.python)
+    except ValueError as exc:
+        raise ValueError(f"function {function.name!r}: {exc}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as exc:
+        raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from None
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    address = ip_address(host)
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

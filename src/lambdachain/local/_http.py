@@ -1,0 +1,47 @@
+"""What the two HTTP servers share: bodies read to their end with bounded memory, and a listener's life."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from ._limits import MAX_HEADERS
+
+# aiohttp reads 0 as "for ever".
+SHUTDOWN_TIMEOUT: Final = 0.05
+
+CONNECTION_OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "max_field_size": MAX_HEADERS,
+    "max_line_size": MAX_HEADERS,
+    "read_bufsize": 1 << 20,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body: its bytes, cut short where *size*, its true length, is over the limit it was read with."""
+
+    content: bytes = field(repr=False)
+    size: int
+
+
+async def read_body(request: web.BaseRequest, limit: int) -> Body:
+    """Read a body to its end, so that the client gets to read the answer, and keep no more than *limit* bytes of it."""
+    content = bytearray()
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size <= limit:
+            content += chunk
+    return Body(bytes(content), size)
+
+
+async def serve(runner: web.BaseRunner, listener: socket.socket) -> None:
+    """Serve on *listener* until ``runner.cleanup()``."""
+    await runner.setup()
+    await web.SockSite(runner, listener, backlog=1024).start()

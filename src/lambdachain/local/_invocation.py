@@ -1,0 +1,45 @@
+"""The values that pass between the Invoke API and a sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class InvocationType(StrEnum):
+    """How a function is to be called."""
+
+    REQUEST_RESPONSE = "RequestResponse"
+    EVENT = "Event"
+    DRY_RUN = "DryRun"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a sandbox is given to work on: the fields of the Runtime API's next invocation."""
+
+    request_id: str
+    invoked_arn: str
+    trace_id: str
+    payload: bytes = field(repr=False)
+    client_context: str | None = field(default=None, repr=False)
+    tenant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeRequest:
+    """One checked request of the Invoke API."""
+
+    function: str
+    invocation_type: InvocationType
+    log_tail: bool
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an invocation ended: *body* is the function's result, or the description of its failure where *failed*."""
+
+    body: bytes = field(repr=False)
+    failed: bool
+    log_tail: bytes = field(repr=False)

@@ -1,0 +1,87 @@
+"""What a sandbox prints: read all the time, handed on line by line, its end kept for the log tail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from typing import Final
+
+from ._limits import MAX_LOG_TAIL
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
+_CHUNK: Final = 65_536
+# awslambdaric folds a traceback into one line; Lambda's own log collector gets it unfolded.
+_ERROR_LINE: Final = re.compile(rb"^\[ERROR\][^\n]*", re.MULTILINE)
+
+
+class SandboxOutput:
+    """The pipe that is a sandbox's standard output and error.
+
+    The sandbox writes before it answers, so after its answer `drain` finds everything that the invocation printed.
+    """
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._tail = bytearray()
+        self._line = bytearray()
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        asyncio.get_running_loop().add_reader(self._read_end, self.drain)
+
+    def drain(self) -> None:
+        """Read what the pipe holds now."""
+        if self._read_end == -1:
+            return
+        try:
+            while chunk := os.read(self._read_end, _CHUNK):
+                self._keep(chunk)
+                self._relay(chunk)
+        except BlockingIOError:
+            return
+        asyncio.get_running_loop().remove_reader(self._read_end)
+
+    def mark(self, line: str) -> None:
+        """Add a line of the platform's own to the tail, behind everything printed so far."""
+        self.drain()
+        self._keep(line.encode())
+
+    def take_tail(self) -> bytes:
+        """Give the last 4 KB since the last time, and begin anew."""
+        tail = _ERROR_LINE.sub(lambda match: _unfold(match[0]), self._tail)
+        self._tail.clear()
+        return tail
+
+    def close_write_end(self) -> None:
+        """Leave the writing to the sandbox alone."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        """Read what is left and close the pipe; what has been read stays."""
+        if self._read_end == -1:
+            return
+        self.drain()
+        self._relay(b"\n" if self._line else b"")
+        asyncio.get_running_loop().remove_reader(self._read_end)
+        os.close(self._read_end)
+        self._read_end = -1
+
+    def _keep(self, chunk: bytes) -> None:
+        self._tail += chunk
+        del self._tail[:-MAX_LOG_TAIL]
+
+    def _relay(self, chunk: bytes) -> None:
+        if not _LOGGER.isEnabledFor(logging.INFO):
+            return
+        *lines, rest = (bytes(self._line) + chunk).split(b"\n")
+        if len(rest) > _CHUNK:
+            lines.append(rest)
+            rest = b""
+        self._line = bytearray(rest)
+        for line in lines:
+            _LOGGER.info("%s: %s", self._function, _unfold(line).decode(errors="replace"))
+
+
+def _unfold(line: bytes) -> bytes:
+    return line.replace(b"\r", b"\n") if line.startswith(b"[ERROR]") else line
