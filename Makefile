@@ -7,7 +7,7 @@ OLDEST := .venv-oldest
 .PHONY: demo test check unit oldest lock clean
 
 demo: $(VENV)/.demo
-	$(VENV)/bin/python examples/parent_child/demo.py
+	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
 
 test: check oldest unit
 

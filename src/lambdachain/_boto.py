@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ._boto_errors import READ_ERRORS, refusal, translated
+from ._boto_errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
 from ._errors import ContractError
 from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._version import __version__
@@ -129,7 +129,7 @@ class BotoTransport:
             config=_config(read_timeout or LONGEST_FUNCTION + _HEADROOM, self._config),
         )
         _keep_alive(client)
-        client.meta.events.register("before-call.lambda.Invoke", _set_read_timeout)
+        _attach(client)
         return client
 
 
@@ -140,8 +140,7 @@ _ONE_LAYER: Final = (
 
 
 def _invoke(client: Any, invocation: Invocation) -> Outcome:
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
+    from botocore.exceptions import ClientError
 
     try:
         response = client.invoke(**_parameters(invocation))
@@ -149,7 +148,7 @@ def _invoke(client: Any, invocation: Invocation) -> Outcome:
         if exc.operation_name == "Invoke":
             return _refused(exc.response)
         raise refusal(exc) from None
-    except (BotoCoreError, ResponseParserError) as exc:
+    except SEND_ERRORS() as exc:
         failure = translated(exc, progress=Progress.PERHAPS_SENT)
         raise failure from failure.__cause__
     return _answered(response, _drained(response))
@@ -249,6 +248,12 @@ def _keep_alive(client: Any) -> None:
         options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in _KEEP_ALIVE if hasattr(socket, name)]
 
 
+def _attach(client: BaseClient) -> None:
+    events = client.meta.events
+    events.register("before-call.lambda.Invoke", _set_read_timeout, unique_id="lambdachain-read-timeout")
+    events.register("before-parse.lambda.Invoke", make_legible, unique_id="lambdachain-legible")
+
+
 def _set_read_timeout(context: dict[str, Any], **_: Any) -> None:
     timeout = _read_timeout.get()
     if timeout is not None:
@@ -272,7 +277,7 @@ def _check_client(client: BaseClient) -> None:
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
     if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
         raise ContractError(f"the client has retries on. {_ONE_LAYER} when you make it")
-    client.meta.events.register("before-call.lambda.Invoke", _set_read_timeout, unique_id="lambdachain-read-timeout")
+    _attach(client)
 
 
 def _retries_off(retries: Mapping[str, Any]) -> bool:

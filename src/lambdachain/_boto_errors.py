@@ -6,10 +6,12 @@ sent; a "connection closed" may come before, during or after the request.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ._invocation import NoAnswerError, Progress, Trouble
+from ._schema import is_mapping
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -47,6 +49,24 @@ def refusal(exc: ClientError) -> NoAnswerError:
     )
 
 
+def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
+    """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8."""
+    if response_dict["status_code"] >= 300:
+        response_dict["body"] = _legible(response_dict["body"])
+
+
+@cache
+def SEND_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
+    """List what ``invoke`` may raise; urllib3's own come out of an error answer whose body breaks off."""
+    from http.client import HTTPException
+
+    from botocore.exceptions import BotoCoreError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    return (BotoCoreError, ResponseParserError, HTTPError, HTTPException)
+
+
 @cache
 def READ_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
     """List what reading a body may raise, a bare ``ValueError`` for a garbled length among it."""
@@ -56,6 +76,19 @@ def READ_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, bu
     from urllib3.exceptions import HTTPError
 
     return (BotoCoreError, HTTPError, HTTPException, OSError, ValueError)
+
+
+def _legible(body: bytes) -> bytes:
+    text = body.decode(errors="replace")
+    try:
+        said: Any = json.loads(text)
+    except ValueError:
+        return text.encode()
+    except RecursionError:
+        said = text
+    if not is_mapping(said):
+        said = {"message": text}
+    return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
 
 
 def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
@@ -71,6 +104,7 @@ def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
 def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
     """List which exceptions are which trouble, and whether they prove that nothing was sent; the first match counts."""
     from botocore import exceptions as b
+    from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
     credentials = (
         b.NoCredentialsError,
@@ -98,7 +132,7 @@ def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | 
         (credentials, Trouble.CREDENTIALS, Progress.NOTHING_SENT),
         ((b.ParamValidationError,), Trouble.REQUEST, Progress.NOTHING_SENT),
         ((b.EndpointConnectionError, b.ConnectTimeoutError), Trouble.CONNECTION, Progress.NOTHING_SENT),
-        ((b.ReadTimeoutError,), Trouble.TIMEOUT, None),
+        ((b.ReadTimeoutError, BodyTimeoutError), Trouble.TIMEOUT, None),
         ((b.HTTPClientError, b.ConnectionError), Trouble.CONNECTION, None),
         (setup, Trouble.SETUP, Progress.NOTHING_SENT),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
@@ -80,7 +79,7 @@ def log_tail(outcome: Outcome) -> str | None:
         return None
     try:
         return base64.b64decode(outcome.log_result).decode(errors="replace")
-    except binascii.Error:
+    except ValueError:
         return None
 
 
@@ -185,7 +184,7 @@ class _Report:
     def read(cls, payload: bytes) -> _Report:
         try:
             body = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = payload.decode(errors="replace")
         if not is_mapping(body):
             return cls(None, body if isinstance(body, str) else json.dumps(body))

@@ -268,5 +268,5 @@ def _leaves(value: object) -> Iterator[str]:
 def _json_or_none(data: bytes) -> object:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
 from ._codec import check_json_type, type_name
@@ -18,8 +19,17 @@ Req = TypeVar("Req")
 Resp = TypeVar("Resp")
 
 
+class HasContract(ABC, Generic[Req, Resp]):
+    """What can be called: a ``Contract``, or a handler decorated with ``remote``."""
+
+    @property
+    @abstractmethod
+    def contract(self) -> Contract[Req, Resp]:
+        """What both sides agree on."""
+
+
 @dataclass(frozen=True, init=False, repr=False)
-class Contract(Generic[Req, Resp]):
+class Contract(HasContract[Req, Resp]):
     """What both sides of a call agree on: shared by caller and callee, it does nothing by itself.
 
     >>> from pydantic import BaseModel
@@ -97,21 +107,12 @@ class Contract(Generic[Req, Resp]):
 
     @property
     def contract(self) -> Contract[Req, Resp]:
-        """The contract itself: so contracts and decorated handlers answer alike."""
+        """The contract itself."""
         return self
 
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
-
-
-class HasContract(Protocol[Req, Resp]):
-    """What can be called: a ``Contract``, or a handler decorated with ``remote``."""
-
-    @property
-    def contract(self) -> Contract[Req, Resp]:
-        """What both sides agree on."""
-        ...
 
 
 def split_qualifier(

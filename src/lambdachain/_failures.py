@@ -168,6 +168,7 @@ _INIT_ERRORS: Final = frozenset(
         "Runtime.BeforeSnapshotError",
         "Runtime.AfterRestoreError",
         "BadFunctionCode",
+        "Runtime.BadFunctionCode",
     }
 )
 

@@ -12,7 +12,7 @@ from ._arn import FunctionArn
 from ._caller import default_caller
 from ._client import RemoteFunction
 from ._codec import MisfitError, codec_of, type_name
-from ._contract import Contract, Req, Resp
+from ._contract import Contract, HasContract, Req, Resp
 from ._errors import ContractError, RequestRejectedError, ResponseError
 from ._options import CallOptions
 from ._remote_error import RemoteError
@@ -36,7 +36,7 @@ class ContractOptions(TypedDict, total=False):
     qualifier: str | None
 
 
-class RemoteHandler(Generic[Req, Resp]):
+class RemoteHandler(HasContract[Req, Resp]):
     """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
 
     Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
@@ -45,8 +45,13 @@ class RemoteHandler(Generic[Req, Resp]):
     def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.contract = contract
+        self._contract = contract
         self._signature = signature
+
+    @property
+    def contract(self) -> Contract[Req, Resp]:
+        """What this handler and its callers agree on."""
+        return self._contract
 
     def __call__(self, event: Any, context: Any = None) -> JsonValue:
         """Handle an event as Lambda does: decoded JSON in, decoded JSON out.

@@ -46,8 +46,12 @@ _HOLDS_NO_FLOAT: Final = frozenset(
     )
 )
 _ITEMS_OF: Final = {"list": "items_schema", "set": "items_schema", "frozenset": "items_schema", "tuple": "items_schema"}
-_NOT_JSON: Final = frozenset({"callable", "is-subclass", "arguments", "arguments-v3", "call"})
-_READS_DIFFERENTLY_AS_JSON: Final = frozenset({"union", "tagged-union", "bytes", "json", "custom-error"})
+_NOT_JSON: Final = frozenset({"callable", "is-subclass"})
+_READS_DIFFERENTLY_AS_JSON: Final = frozenset(
+    {"union", "tagged-union", "bytes", "json", "custom-error", "json-or-python"}
+)
+_NO_TYPES: Final = frozenset({"metadata", "serialization"})
+_NOT_FOR_JSON: Final = _NO_TYPES | {"python_schema", "strict_schema"}
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
@@ -60,17 +64,17 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, list | tuple)
 
 
-def nodes(schema: object) -> Iterator[Schema]:
-    """Walk every schema inside *schema*, itself first; metadata and configuration are left out."""
+def nodes(schema: object, left_out: frozenset[str] = _NO_TYPES) -> Iterator[Schema]:
+    """Walk every schema inside *schema*, itself first, but for what stands under the keys *left_out*."""
     if is_mapping(schema):
         if isinstance(schema.get("type"), str):
             yield schema
         for key, inner in schema.items():
-            if key not in ("metadata", "serialization"):
-                yield from nodes(inner)
+            if key not in left_out:
+                yield from nodes(inner, left_out)
     elif is_sequence(schema):
         for inner in schema:
-            yield from nodes(inner)
+            yield from nodes(inner, left_out)
 
 
 def may_hold_float(schema: object) -> bool:
@@ -103,13 +107,14 @@ def reads_like_json(schema: object) -> bool:
 
 def not_json(schema: object) -> str | None:
     """Name the first part that no JSON stands for, such as ``"callable"``; ``None`` if there is none."""
-    for node in nodes(schema):
+    for node in nodes(schema, _NOT_FOR_JSON):
         if "serialization" not in node:
             if node["type"] in _NOT_JSON:
                 return str(node["type"])
             if node["type"] == "is-instance":
-                return f"an instance of {getattr(node['cls'], '__qualname__', node['cls'])}"
-    return None
+                return f"an instance of {_name_of(node)}"
+    secrets = (_name_of(node) for node in nodes(schema) if hasattr(node.get("cls"), "get_secret_value"))
+    return next((f"{secret}, which is written as asterisks" for secret in secrets), None)
 
 
 def declared_names(schema: object) -> frozenset[str]:
@@ -138,6 +143,10 @@ def _texts(alias: object) -> Iterator[str]:
     elif is_sequence(alias):
         for part in alias:
             yield from _texts(part)
+
+
+def _name_of(node: Schema) -> str:
+    return str(getattr(node["cls"], "__qualname__", node["cls"]))
 
 
 def _config(node: Schema) -> Mapping[str, Any]:

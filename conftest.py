@@ -1,0 +1,71 @@
+"""Runs every example of README, docs and docstrings, against functions in processes of the real runtime client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.integration.pytest import SybilItem
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil.parsers.rest import DocTestParser
+
+ROOT = Path(__file__).parent
+EXAMPLE = ROOT / "examples" / "parent_child"
+
+
+@pytest.fixture(scope="session")
+def example_functions() -> Iterator[str]:
+    """Serve the functions that the documentation calls; give the endpoint's address."""
+    from lambdachain.local import LocalEndpoint, LocalFunction
+
+    contracts = {"PYTHONPATH": str(EXAMPLE / "contracts")}
+    child = LocalFunction("ChildFunction", "child_function.handler", directory=EXAMPLE / "child", environment=contracts)
+    parent = LocalFunction(
+        "ParentFunction", "parent_function.handler", directory=EXAMPLE / "parent", environment=contracts
+    )
+    with LocalEndpoint([child, parent]) as endpoint:
+        yield endpoint.url
+
+
+@pytest.fixture
+def aws_environment(example_functions: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make boto3, and so a plain ``LambdaClient()``, call those functions."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", example_functions)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+def _forget_changes(namespace: dict[str, Any]) -> None:
+    for name in [name for name in os.environ if name.startswith("LAMBDACHAIN_")]:
+        del os.environ[name]
+
+
+pages = Sybil(
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["README.md", "docs/*.md", "docs/**/*.md", "examples/**/*.md"],
+    fixtures=["aws_environment"],
+)
+docstrings = Sybil(
+    parsers=[DocTestParser()],
+    patterns=["src/lambdachain/*.py", "src/lambdachain/**/*.py"],
+    document_types={".py": PythonDocStringDocument},
+    fixtures=["aws_environment"],
+    teardown=_forget_changes,
+)
+pytest_collect_file = (pages + docstrings).pytest()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the documentation's examples, so that a run can leave them out."""
+    for item in items:
+        if isinstance(item, SybilItem):
+            item.add_marker(pytest.mark.docs)

@@ -1,0 +1,77 @@
+"""One function calls another, both in processes of the real Lambda runtime client: run by ``make demo``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import boto3
+from purchase_contracts import OutOfStock, Purchase, child, parent, report
+
+from lambdachain import BotoTransport, CallError, LambdaClient
+from lambdachain.local import LocalEndpoint, LocalFunction
+
+HERE = Path(__file__).parent
+
+
+def system() -> LocalEndpoint:
+    """Lay the functions out as they would be deployed: a directory each, and the contracts that both have installed."""
+    contracts = {"PYTHONPATH": str(HERE / "contracts")}
+    return LocalEndpoint(
+        [
+            LocalFunction("ParentFunction", "parent_function.handler", directory=HERE / "parent", environment=contracts),
+            LocalFunction("ChildFunction", "child_function.handler", directory=HERE / "child", environment=contracts),
+            LocalFunction(
+                "ReportFunction",
+                "child_function.report_handler",
+                directory=HERE / "child",
+                environment=contracts,
+                timeout=1.0,
+            ),
+        ]
+    )
+
+
+def local_client(endpoint: LocalEndpoint) -> LambdaClient:
+    """Call the endpoint with credentials that are none: it asks for a signature and checks nothing."""
+    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+    return LambdaClient(BotoTransport(session=session, endpoint_url=endpoint.url), timeout=20)
+
+
+def show(title: str, action: Callable[[], object]) -> None:
+    """Print what an action gives, or how it fails."""
+    print(f"\n{title}")
+    try:
+        print(f"  {action()!r}")
+    except CallError as error:
+        print(f"  {type(error).__name__}: {error}")
+        print(f"  did it run? {error.execution}. May I retry? {'yes' if error.retryable else 'no'}.")
+
+
+def main() -> None:
+    keyboards = Purchase(product="Keyboard", quantity=3, unit_price=Decimal("24.90"))
+    monitors = Purchase(product="Monitor", quantity=3, unit_price=Decimal("199.00"))
+    with system() as endpoint, local_client(endpoint) as client:
+        print(f"ParentFunction, ChildFunction and ReportFunction at {endpoint.url}")
+        show("call: the parent, which calls the child", lambda: client.call(parent, keyboards))
+        show("call: the child itself, typed", lambda: client.call(child, keyboards))
+        show("invoke: the same, with what Lambda says about it", lambda: client.invoke(child, keyboards, log_tail=True))
+        show("fire: queue it and go on", lambda: client.fire(child, keyboards))
+        show("can_invoke: may I?", lambda: client.can_invoke(child))
+        show("can_invoke: is it there?", lambda: client.can_invoke("ChildFuntcion"))
+        show("a declared error comes back as its class", lambda: client.call(child, monitors))
+        show("... and the parent caught it", lambda: client.call(parent, monitors))
+        show("the function runs into its own timeout (1 s)", lambda: client.call(report, None))
+        show("the caller waits no longer (0.5 s)", lambda: client.call(report, None, timeout=0.5))
+        wrong = keyboards.model_copy(update={"quantity": "three"})
+        show("a wrong payload is refused here, before it is sent", lambda: client.call(child, wrong))
+        show("... and there, if a caller has no contract", lambda: client.call("ChildFunction", {"quantity": 0}))
+        try:
+            client.call(child, monitors)
+        except OutOfStock as short:
+            print(f"\nexcept OutOfStock as short: short.available == {short.available}")
+
+
+if __name__ == "__main__":
+    main()

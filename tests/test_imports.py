@@ -1,0 +1,127 @@
+"""What importing costs, and which way imports go."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lambdachain
+
+SOURCE = Path(lambdachain.__file__).parent
+
+# From the ground up: a module imports only what stands above it in this list.
+LAYERS = [
+    ["_version", "_errors"],
+    ["_annotations", "_arn", "_schema"],
+    ["_codec"],
+    ["_remote_error", "_invocation", "_results"],
+    ["_contract", "_failures", "_options", "resolvers"],
+    ["_classify", "_boto_errors"],
+    ["_call", "_boto", "_signature", "_loop"],
+    ["_caller"],
+    ["_client"],
+    ["_handler"],
+    ["__init__", "local"],
+]
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and path.parent == SOURCE:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("lambdachain."):
+            found.add((node.module or "").split(".")[1])
+    return found
+
+
+def test_every_module_has_its_place():
+    """No module stands outside the layers."""
+    modules = {path.stem for path in SOURCE.glob("*.py")} | {path.name for path in SOURCE.iterdir() if path.is_dir()}
+
+    assert set(LEVEL) == modules - {"__pycache__"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_down_only(path: Path):
+    """A module imports from lower layers only; ``local`` from any of the core."""
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    upward = [name for name in _imports(path) if LEVEL[name] >= LEVEL[own] and name != own]
+
+    assert upward == []
+
+
+def test_importing_loads_nothing_heavy():
+    """``import lambdachain`` leaves boto3, botocore, tenacity, asyncio and pydantic for when they are needed."""
+    heavy = {"boto3", "botocore", "tenacity", "asyncio", "urllib3", "pydantic", "pydantic_core", "importlib.metadata"}
+    script = f"import lambdachain, lambdachain.resolvers, sys; print(sorted({heavy!r} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_handler_loads_no_client():
+    """A module that only handles loads neither boto3, botocore, tenacity nor asyncio."""
+    script = (
+        "import sys\nfrom lambdachain import Contract, RemoteError, remote\nfrom pydantic import BaseModel\n"
+        "class A(BaseModel):\n    x: int\n"
+        "class Bad(RemoteError):\n    y: int\n"
+        "@remote(Contract('f', request=A, response=A, errors=[Bad]))\ndef handler(a: A) -> A: return a\n"
+        "assert handler({'x': 1}, None) == {'x': 1}\n"
+        "print(sorted({'boto3', 'botocore', 'tenacity', 'asyncio'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
+def test_public_names_are_sorted_and_real():
+    """``__all__`` is what there is, in order, without what is private."""
+    public = {name for name, value in vars(lambdachain).items() if not name.startswith("_") and not _is_module(value)}
+
+    assert sorted(lambdachain.__all__) == lambdachain.__all__
+    assert public | {"__version__"} == set(lambdachain.__all__)
+
+
+def _is_module(value: object) -> bool:
+    return type(value) is type(ast)
+
+
+def _functions() -> list[tuple[str, int]]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        (f"{path.name}:{node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, kinds)
+    ]
+
+
+def test_the_house_is_small_rooms():
+    """No module over 450 lines, no function over 60, the median function under 10."""
+    modules = {path.name: path.read_text().count("\n") for path in SOURCE.rglob("*.py")}
+    lengths = sorted(length for _, length in _functions())
+
+    assert {name: lines for name, lines in modules.items() if lines > 450} == {}
+    assert [function for function in _functions() if function[1] > 60] == []
+    assert lengths[len(lengths) // 2] < 10
+
+
+def test_no_third_party_at_the_top_of_a_module():
+    """boto3, botocore, pydantic and tenacity are imported where they are first needed (or for the type checker)."""
+    lazy = {"boto3", "botocore", "pydantic", "pydantic_core", "tenacity", "typing_extensions"}
+    found = {
+        f"{path.name}: {name}"
+        for path in SOURCE.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+        if name.split(".")[0] in lazy
+    }
+
+    assert found == set()

@@ -1,0 +1,118 @@
+"""What a type checker must refuse: one mistake a line, marked with the codes that mypy and pyright must report.
+
+Never executed. ``tests/test_typing.py`` checks that each marked line is refused by both, and no other line by any.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from lambdachain import Contract, FunctionArn, LambdaClient, RemoteError, remote
+
+
+class Request(BaseModel):
+    cents: int
+
+
+class Response(BaseModel):
+    charge_id: str
+
+
+class Declined(RemoteError):
+    reason: str
+
+
+client = LambdaClient()
+request = Request(cents=1)
+charge = Contract("billing-charge", request=Request, response=Response, errors=[Declined])
+
+
+@remote(charge)
+def handler(request: Request) -> Response:
+    return Response(charge_id="c")
+
+
+# A wrong request
+client.call(charge, Response(charge_id="c"))  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.call(charge, {"cents": 1})  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.call(charge, None)  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.call(charge)  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.invoke(charge, "text")  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.fire(charge, 1)  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.call(handler, Response(charge_id="c"))  # E: call-overload,misc reportCallIssue,reportArgumentType
+client.bind(charge).call(1)  # E: arg-type reportArgumentType
+client.bind(charge).fire(Response(charge_id="c"))  # E: arg-type reportArgumentType
+handler.call({"cents": 1})  # E: arg-type reportArgumentType
+handler.local({"cents": 1})  # E: arg-type reportArgumentType
+
+# A wrong use of the response
+number: int = client.call(charge, request)  # E: assignment reportAssignmentType
+client.call(charge, request).cents  # E: attr-defined reportAttributeAccessIssue
+client.invoke(charge, request).charge_id  # E: attr-defined reportAttributeAccessIssue
+client.fire(charge, request).value  # E: attr-defined reportAttributeAccessIssue
+client.can_invoke(charge).value  # E: attr-defined reportAttributeAccessIssue
+handler.local(request).cents  # E: attr-defined reportAttributeAccessIssue
+client.bind(handler).call(request).cents  # E: attr-defined reportAttributeAccessIssue
+
+# A plain name is not typed unless it says how
+client.call("billing-charge", request).charge_id  # E: union-attr reportAttributeAccessIssue
+text: str = client.call("billing-charge", request)  # E: assignment reportAssignmentType
+client.call("billing-charge", request, response=Response).cents  # E: attr-defined reportAttributeAccessIssue
+client.call(charge, request, response=Response)  # E: call-overload reportCallIssue
+client.bind("billing-charge")  # E: arg-type reportArgumentType
+client.call(3, request)  # E: call-overload reportCallIssue
+
+# Wrong options
+client.call(charge, request, timout=3)  # E: call-overload reportCallIssue
+client.call(charge, request, timeout="3")  # E: call-overload reportCallIssue
+client.call(charge, request, qualifier=3)  # E: call-overload reportCallIssue
+client.call(charge, request, client_context={"a": 1})  # E: dict-item reportCallIssue
+client.bind(charge, log_tail="yes")  # E: arg-type reportArgumentType
+client.can_invoke(charge, response=Response)  # E: call-arg reportCallIssue
+LambdaClient(timeout="3")  # E: arg-type reportArgumentType
+LambdaClient(resolve={"a": "b"})  # E: arg-type reportArgumentType
+LambdaClient(object())  # E: arg-type reportArgumentType
+
+
+# A wrong handler
+@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+def takes_another(request: Response) -> Response:
+    return request
+
+
+@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+def gives_another(request: Request) -> Request:
+    return request
+
+
+@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+async def gives_another_later(request: Request) -> Request:
+    return request
+
+
+@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+def takes_too_much(request: Request, context: Any, more: int) -> Response:
+    return Response(charge_id="c")
+
+
+@remote("billing-charge")  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+def takes_nothing() -> Response:
+    return Response(charge_id="c")
+
+
+remote(charge, idempotent=True)  # E: call-overload reportArgumentType
+remote("billing-charge", idempotnet=True)  # E: call-overload reportCallIssue
+
+# A wrong declaration
+Contract("f", request=Request)  # E: call-overload reportCallIssue
+Contract(3, request=Request, response=Response)  # E: call-overload reportCallIssue
+Contract("f", request=Request, response=Response, errors=[ValueError])  # E: call-overload,list-item reportCallIssue
+Declined()  # E: call-arg reportCallIssue
+Declined("limit")  # E: call-arg,misc reportCallIssue
+Declined(reason=3)  # E: arg-type reportArgumentType
+Declined(reason="limit", more=1)  # E: call-arg reportCallIssue
+Declined(reason="limit").cents  # E: attr-defined reportAttributeAccessIssue
+charge.function = "other"  # E: misc reportAttributeAccessIssue
+FunctionArn.build("orders", region="eu-west-1")  # E: call-arg reportCallIssue

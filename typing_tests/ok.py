@@ -1,0 +1,208 @@
+"""What a type checker must infer; never executed. ``tests/test_typing.py`` runs mypy and pyright over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict, assert_type
+
+from pydantic import BaseModel, JsonValue
+
+from lambdachain import (
+    Attempt,
+    BotoTransport,
+    CallError,
+    CallOptions,
+    Contract,
+    Execution,
+    FunctionArn,
+    FunctionError,
+    FunctionName,
+    Invocation,
+    InvocationType,
+    InvokeResult,
+    LambdaClient,
+    Outcome,
+    Permission,
+    PermissionReason,
+    Qualifier,
+    Receipt,
+    RemoteError,
+    RemoteFunction,
+    RemoteHandler,
+    RequestRejectedError,
+    ThrottledError,
+    Transport,
+    parse_target,
+    remote,
+)
+from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.resolvers import from_env, mapping, prefix
+
+
+class ChargeRequest(BaseModel):
+    order_id: str
+    cents: int
+
+
+class ChargeResponse(BaseModel):
+    charge_id: str
+
+
+class CardDeclined(RemoteError):
+    reason: str
+    retry_after_days: int | None = None
+
+
+class Row(TypedDict):
+    id: int
+
+
+@dataclass
+class Point:
+    x: int
+
+
+charge = Contract("billing-charge", request=ChargeRequest, response=ChargeResponse, errors=[CardDeclined])
+assert_type(charge, Contract[ChargeRequest, ChargeResponse])
+assert_type(Contract("f", request=Point, response=Row), Contract[Point, Row])
+assert_type(Contract("f", request=list[Point], response=dict[str, Row]), Contract[list[Point], dict[str, Row]])
+assert_type(Contract("f", request=int | None, response=str | Row), Contract[int | None, str | Row])
+assert_type(Contract("f", request=ChargeRequest, response=None), Contract[ChargeRequest, None])
+assert_type(Contract(FunctionArn.parse("..."), request=int, response=int, qualifier="live"), Contract[int, int])
+maybe = Contract("maybe", request=ChargeRequest, response=ChargeResponse | None, idempotent=True)
+
+declined = CardDeclined(reason="limit")
+assert_type(declined.reason, str)
+assert_type(declined.retry_after_days, int | None)
+assert_type(declined.error_type, str | None)
+
+# Calling
+client = LambdaClient(BotoTransport(region="eu-west-1"), timeout=timedelta(seconds=3), resolve=prefix("prod-"))
+request = ChargeRequest(order_id="o-1", cents=500)
+assert_type(client.call(charge, request), ChargeResponse)
+assert_type(client.call(charge, request, timeout=2, qualifier="live", log_tail=True), ChargeResponse)
+assert_type(client.call(maybe, request), ChargeResponse | None)
+assert_type(client.invoke(charge, request), InvokeResult[ChargeResponse])
+assert_type(client.invoke(charge, request).value, ChargeResponse)
+assert_type(client.invoke(charge, request).log_tail, str | None)
+assert_type(client.invoke(charge, request).attempts, tuple[Attempt, ...])
+assert_type(client.fire(charge, request), Receipt)
+assert_type(client.can_invoke(charge), Permission)
+assert_type(client.can_invoke("billing-charge", qualifier=Qualifier.alias("live")), Permission)
+assert_type(client.can_invoke(charge).reason, PermissionReason)
+
+# Plain targets
+assert_type(client.call("billing-charge", {"order_id": "o-1"}), JsonValue)
+assert_type(client.call("billing-charge", request, response=ChargeResponse), ChargeResponse)
+assert_type(client.call("billing-charge", request, response=list[Point]), list[Point])
+assert_type(client.call("billing-charge", request, response=ChargeResponse | None), ChargeResponse | None)
+assert_type(client.call(FunctionArn.parse("..."), request, response=Row), Row)
+assert_type(client.invoke("billing-charge", 1), InvokeResult[JsonValue])
+assert_type(client.invoke("billing-charge", 1, response=int), InvokeResult[int])
+assert_type(client.fire("billing-charge", 1), Receipt)
+
+# Binding
+bound = client.bind(charge, "prod-billing", timeout=3)
+assert_type(bound, RemoteFunction[ChargeRequest, ChargeResponse])
+assert_type(bound.call(request), ChargeResponse)
+assert_type(bound.invoke(request), InvokeResult[ChargeResponse])
+assert_type(bound.fire(request), Receipt)
+assert_type(bound.can_invoke(), Permission)
+assert_type(
+    bound.with_options(qualifier="blue", client_context={"a": "b"}), RemoteFunction[ChargeRequest, ChargeResponse]
+)
+
+
+# Handlers
+@remote(charge)
+def by_contract(request: ChargeRequest) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+@remote(charge)
+def with_context(request: ChargeRequest, context: Any) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+@remote(charge)
+async def asynchronous(request: ChargeRequest) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+@remote("billing-charge", errors=[CardDeclined], idempotent=True)
+def by_name(request: ChargeRequest) -> ChargeResponse | None:
+    return None
+
+
+@remote("billing-charge")
+async def asynchronous_by_name(request: Row, context: object) -> list[Point]:
+    return []
+
+
+assert_type(by_contract, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(with_context, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(asynchronous, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(by_name, RemoteHandler[ChargeRequest, ChargeResponse | None])
+assert_type(asynchronous_by_name, RemoteHandler[Row, list[Point]])
+assert_type(by_contract.local(request), ChargeResponse)
+assert_type(asynchronous_by_name.local({"id": 1}), list[Point])
+assert_type(by_contract.contract, Contract[ChargeRequest, ChargeResponse])
+assert_type(by_contract({"order_id": "o-1"}, None), JsonValue)
+assert_type(by_contract.call(request), ChargeResponse)
+assert_type(by_contract.invoke(request, log_tail=True), InvokeResult[ChargeResponse])
+assert_type(by_contract.fire(request), Receipt)
+assert_type(by_contract.can_invoke(), Permission)
+assert_type(by_contract.bind(timeout=1), RemoteFunction[ChargeRequest, ChargeResponse])
+assert_type(client.call(by_contract, request), ChargeResponse)
+row: Row = {"id": 1}  # mypy takes a literal for a dict where the contract comes as an argument beside it
+assert_type(client.call(asynchronous_by_name, row), list[Point])
+assert_type(client.fire(by_contract, request), Receipt)
+assert_type(client.can_invoke(by_contract), Permission)
+assert_type(client.bind(by_contract), RemoteFunction[ChargeRequest, ChargeResponse])
+
+# Failing
+try:
+    client.call(charge, request)
+except CardDeclined as error:
+    assert_type(error.reason, str)
+except ThrottledError as error:
+    assert_type(error.retry_after, float | None)
+except RequestRejectedError as error:
+    assert_type(error.errors[0]["loc"], tuple[str | int, ...])
+except FunctionError as error:
+    assert_type(error.stack_trace, tuple[str, ...])
+except CallError as error:
+    assert_type(error.execution, Execution)
+    assert_type(error.retryable, bool)
+    assert_type(error.elapsed, float)
+
+# Addressing
+assert_type(parse_target("orders:live"), FunctionArn | FunctionName)
+assert_type(FunctionArn.parse("...").with_qualifier(Qualifier.version(3)), FunctionArn)
+assert_type(FunctionArn.build("orders", region="eu-west-1", account_id="123456789012").qualifier, str | None)
+assert_type(Qualifier.parse("live").is_alias, bool)
+
+
+# The seam
+class Recording:
+    """A transport of one's own."""
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        return Outcome(status=200, payload=invocation.payload, executed_version=invocation.invocation_type)
+
+    def close(self) -> None: ...
+
+
+def accepts(transport: Transport, options: CallOptions, names: Mapping[str, str]) -> None:
+    LambdaClient(transport, resolve=mapping(names)).call("f", 1, **options)
+
+
+accepts(Recording(), {"timeout": 1.5, "log_tail": True}, {"a": "b"})
+LambdaClient(Recording(), resolve=from_env()).close()
+assert_type(Invocation("f").invocation_type, InvocationType)
+
+with LocalEndpoint([LocalFunction("orders", "app.handler", directory=".")]) as endpoint, client as entered:
+    assert_type(endpoint.url, str)
+    assert_type(entered, LambdaClient)
