@@ -44,7 +44,7 @@ def aws_environment(example_functions: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
-def _forget_changes(namespace: dict[str, Any]) -> None:
+def _forget_changes(_namespace: dict[str, Any]) -> None:
     for name in [name for name in os.environ if name.startswith("LAMBDACHAIN_")]:
         del os.environ[name]
 

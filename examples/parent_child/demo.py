@@ -16,19 +16,17 @@ HERE = Path(__file__).parent
 
 
 def system() -> LocalEndpoint:
-    """Lay the functions out as they would be deployed: a directory each, and the contracts that both have installed."""
-    contracts = {"PYTHONPATH": str(HERE / "contracts")}
+    """Lay the functions out as they would be deployed: each in its directory, the contracts installed in all."""
+
+    def deployed(name: str, directory: str, handler: str, timeout: float = 3.0) -> LocalFunction:
+        contracts = {"PYTHONPATH": str(HERE / "contracts")}
+        return LocalFunction(name, handler, directory=HERE / directory, environment=contracts, timeout=timeout)
+
     return LocalEndpoint(
         [
-            LocalFunction("ParentFunction", "parent_function.handler", directory=HERE / "parent", environment=contracts),
-            LocalFunction("ChildFunction", "child_function.handler", directory=HERE / "child", environment=contracts),
-            LocalFunction(
-                "ReportFunction",
-                "child_function.report_handler",
-                directory=HERE / "child",
-                environment=contracts,
-                timeout=1.0,
-            ),
+            deployed("ParentFunction", "parent", "parent_function.handler"),
+            deployed("ChildFunction", "child", "child_function.handler"),
+            deployed("ReportFunction", "child", "child_function.report_handler", timeout=1.0),
         ]
     )
 
