@@ -27,6 +27,7 @@ BROKEN_MODULES = {
     "exits": "import sys\nsys.exit(0)\n",
     "exits_with_7": "import sys\nsys.exit(7)\n",
     "slow": "import time\ntime.sleep(600)\n",
+    "leisurely": "import time\ntime.sleep(1.5)\ndef handler(event, context):\n    return 'loaded'\n",
     "no_handler": "",
 }
 
@@ -74,9 +75,10 @@ def endpoint(broken_modules: Path) -> Iterator[LocalEndpoint]:
         *(
             function(name, handler=f"{name}.handler", directory=broken_modules)
             for name in BROKEN_MODULES
-            if name != "slow"
+            if name not in ("slow", "leisurely")
         ),
         function("slow", handler="slow.handler", directory=broken_modules, timeout=1),
+        function("leisurely", handler="leisurely.handler", directory=broken_modules, timeout=1),
     ]
     with LocalEndpoint(functions) as running:
         yield running

@@ -289,6 +289,13 @@ def test_failure_that_the_platform_words(post, function, event, error_type, mess
     assert "$LATEST" == reply.headers["x-amz-executed-version"]
 
 
+def test_module_that_loads_longer_than_the_timeout(client):
+    """Loading has ten seconds of its own, as on Lambda: a function with a short timeout may import much."""
+    response = client.invoke(FunctionName="leisurely", Payload=b"{}")
+
+    assert (None, b'"loaded"') == (response.get("FunctionError"), response["Payload"].read())
+
+
 def test_exception_of_the_handler(client):
     """A raised exception is a function error as the runtime words it."""
     response = client.invoke(FunctionName="fail", Payload=b"{}")

@@ -73,7 +73,7 @@ def test_arn():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"account_id": "12"}, "invalid account id '12': expected 12 digits", id="account"),
+        pytest.param({"account_id": "12"}, "invalid account id '12': expected text of 12 digits", id="account"),
         pytest.param({"region": "Mars"}, "invalid region 'Mars'", id="region"),
     ],
 )

@@ -48,8 +48,8 @@ class LocalFunction:
         name: What callers call it: up to 64 letters, digits, ``-``, ``_`` and ``.``.
         handler: Lambda's handler setting, ``module.function``, looked up in *directory*.
         directory: The function's code; its processes start there.
-        timeout: Seconds that one invocation may take, up to 900; then its process is killed. The start of a new
-            process (the import of the module) gets as long again, where Lambda gives it ten seconds first.
+        timeout: Seconds that one invocation may take, up to 900; then its process is killed. Before its first
+            invocation a process has 10 seconds, or this if it is longer, to load the module.
         memory: What the function is told it has, in MB (``context.memory_limit_in_mb``). Reported, not enforced.
         environment: Variables added to those that Lambda sets. Lambda's reserved names are refused, but for the
             credentials: those may be replaced for a function that calls more than this endpoint.

@@ -1,4 +1,4 @@
-"""Lambda's limits, in bytes. Sources: the quotas page, botocore's service model, answers recorded from AWS."""
+"""Lambda's limits, in bytes and seconds. Sources: the quotas page, botocore's service model, answers recorded from AWS."""
 
 from __future__ import annotations
 
@@ -10,3 +10,4 @@ MAX_RESPONSE: Final = MAX_REQUEST + 100
 MAX_CLIENT_CONTEXT: Final = 3_583
 MAX_LOG_TAIL: Final = 4_096
 MAX_HEADERS: Final = 1_048_576
+INIT_TIMEOUT: Final = 10.0

@@ -15,7 +15,7 @@ from . import _answers as answers
 from ._environment import sandbox_environment
 from ._function import LocalFunction
 from ._invocation import Delivery, Ending
-from ._limits import MAX_RESPONSE
+from ._limits import INIT_TIMEOUT, MAX_RESPONSE
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
 from ._place import LATEST, Place
@@ -102,7 +102,7 @@ class Sandbox:
         Raises:
             SandboxGoneError: The process had served before and ended since.
         """
-        event = await self._next_event()
+        event = await self._next_event(self._function.timeout if self._served else self._time_to_load)
         if self._served and not (isinstance(event, Ready) and self.alive):
             await self.stop()
             raise SandboxGoneError
@@ -112,7 +112,7 @@ class Sandbox:
         self._output.mark(f"START RequestId: {delivery.request_id} Version: {LATEST}\n")
         if isinstance(event, Ready):
             self._api.deliver(delivery, int((time.time() + self._function.timeout) * 1000))
-            event = await self._next_event()
+            event = await self._next_event(self._function.timeout)
         verdict = judge(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
         elapsed = time.monotonic() - delivered
@@ -136,9 +136,13 @@ class Sandbox:
     async def _report_exit(self, process: asyncio.subprocess.Process) -> None:
         self._api.events.put_nowait(Exited(await process.wait()))
 
-    async def _next_event(self) -> RuntimeEvent | None:
+    @property
+    def _time_to_load(self) -> float:
+        return max(INIT_TIMEOUT, self._function.timeout)
+
+    async def _next_event(self, timeout: float) -> RuntimeEvent | None:
         try:
-            return await asyncio.wait_for(self._api.events.get(), self._function.timeout)
+            return await asyncio.wait_for(self._api.events.get(), timeout)
         except TimeoutError:
             return None
 
