@@ -126,7 +126,9 @@ def test_the_demo_shows_every_kind_of_failure():
         [sys.executable, str(HERE / "demo.py")], capture_output=True, text=True, check=True, env=environment
     )
 
-    shown = [line.split(":")[0].strip() for line in ran.stdout.splitlines() if "Error: " in line or "OutOfStock: " in line]
+    shown = [
+        line.split(":")[0].strip() for line in ran.stdout.splitlines() if "Error: " in line or "OutOfStock: " in line
+    ]
     assert shown == [
         "OutOfStock",
         "FunctionTimeoutError",

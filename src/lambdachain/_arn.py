@@ -22,6 +22,9 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9_.-]+")
 _QUALIFIER: Final = re.compile(r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+")
 _VERSION: Final = re.compile(r"[0-9]+")
 
+# "function:live" names the function "live": in front of a qualifier such a name needs "function:" before it.
+_READ_AS_PREFIX: Final = re.compile(rf"arn|function|{_REGION.pattern}|{_ACCOUNT.pattern}")
+
 _PARTITION_OF_REGION: Final = (
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -74,16 +77,17 @@ class Qualifier(str):
     @classmethod
     def version(cls, number: int) -> Self:
         """Name a published version; *number* counts from 1."""
-        if number < 1:
-            _refuse("version", str(number), "a whole number from 1")
+        if type(number) is not int or number < 1:
+            _refuse("version", number, "a whole number from 1")
         return cls(str(number))
 
     @classmethod
     def alias(cls, name: str) -> Self:
         """Name an alias; Lambda refuses one that consists of digits only, for that is a version."""
-        if _VERSION.fullmatch(name) or name.startswith("$"):
+        alias = cls(name)
+        if not alias.is_alias:
             _refuse("alias", name, "letters, digits, '-' and '_', and not digits only")
-        return cls(name)
+        return alias
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -136,7 +140,10 @@ class FunctionName:
         return replace(self, qualifier=None)
 
     def __str__(self) -> str:
-        parts = (self.region, self.account_id, "function" if self.account_id or self.region else None)
+        is_partial = (
+            self.account_id or self.region or (self.qualifier is not None and _READ_AS_PREFIX.fullmatch(self.name))
+        )
+        parts = (self.region, self.account_id, "function" if is_partial else None)
         return ":".join(part for part in (*parts, self.name, self.qualifier) if part is not None)
 
 
@@ -159,13 +166,15 @@ class FunctionArn:
     qualifier: str | None = None
 
     def __post_init__(self) -> None:
-        if not _PARTITION.fullmatch(self.partition):
+        if not _fits(self.partition, _PARTITION):
             _refuse("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
         _check_parts(self)
+        _check_text(str(self))
 
     @classmethod
     def parse(cls, text: str) -> FunctionArn:
         """Read a full ARN; ``str()`` of the result is *text* again."""
+        _check_text(text)
         parts = text.split(":")
         if parts[0] != "arn":
             _refuse("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
@@ -193,7 +202,7 @@ class FunctionArn:
         >>> str(FunctionArn.build("orders", region="cn-north-1", account_id="123456789012"))
         'arn:aws-cn:lambda:cn-north-1:123456789012:function:orders'
         """
-        return cls(partition or partition_of(region), region, account_id, name, qualifier)
+        return cls(partition or partition_of(str(region)), region, account_id, name, qualifier)
 
     @property
     def qualified(self) -> bool:
@@ -224,10 +233,7 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
     Raises:
         InvalidArnError: Lambda would refuse *text*; the message says which part is wrong.
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - programs without a type checker
-        raise InvalidArnError(f"a function is named by text, a FunctionArn or a Contract, not {type(text).__name__}")
-    if len(text) > MAX_TARGET_LENGTH:
-        _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
+    _check_text(text)
     if text.startswith("arn:"):
         return FunctionArn.parse(text)
     return _parse_name(text)
@@ -249,12 +255,20 @@ def partition_of(region: str) -> str:
     return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
 
 
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidArnError(f"a function is named by text, a FunctionArn or a Contract, not {type(text).__name__}")
+    if len(text) > MAX_TARGET_LENGTH:
+        _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
+
+
 def _check_parts(target: FunctionArn | FunctionName) -> None:
-    if target.region is not None and not _REGION.fullmatch(target.region):
+    full = isinstance(target, FunctionArn)
+    if (full or target.region is not None) and not _fits(target.region, _REGION):
         _refuse("region", target.region, "a region such as 'eu-west-1'")
-    if target.account_id is not None and not _ACCOUNT.fullmatch(target.account_id):
-        _refuse("account id", target.account_id, "12 digits")
-    if not _NAME.fullmatch(target.name):
+    if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
+        _refuse("account id", target.account_id, "text of 12 digits")
+    if not _fits(target.name, _NAME):
         _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
     if len(target.name) > MAX_NAME_LENGTH:
         _refuse("function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})")
@@ -262,7 +276,11 @@ def _check_parts(target: FunctionArn | FunctionName) -> None:
         Qualifier(target.qualifier)
 
 
-def _refuse(part: str, found: str, wanted: str, whole: str | None = None) -> NoReturn:
-    shown = found if len(found) <= 80 else f"{found[:80]}..."
+def _fits(part: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(part, str) and pattern.fullmatch(part) is not None
+
+
+def _refuse(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
+    shown = f"{found[:80]}..." if isinstance(found, str) and len(found) > 80 else found
     where = f" in {whole!r}" if whole else ""
     raise InvalidArnError(f"invalid {part} {shown!r}{where}: expected {wanted}")

@@ -190,7 +190,7 @@ def _answered(response: Mapping[str, Any], payload: bytes) -> Outcome:
         executed_version=response.get("ExecutedVersion"),
         log_result=response.get("LogResult"),
         durable_execution_arn=response.get("DurableExecutionArn"),
-        request_id=response["ResponseMetadata"].get("RequestId"),
+        request_id=response.get("ResponseMetadata", {}).get("RequestId"),
     )
 
 

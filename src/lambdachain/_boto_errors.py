@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from ._invocation import NoAnswerError, Progress, Trouble
@@ -50,7 +51,10 @@ def refusal(exc: ClientError) -> NoAnswerError:
 
 
 def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
-    """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8."""
+    """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8.
+
+    It also passes over the header that names the error where a 5xx has an empty body or a page of HTML.
+    """
     if response_dict["status_code"] >= 300:
         response_dict["body"] = _legible(response_dict["body"])
 
@@ -82,22 +86,30 @@ def _legible(body: bytes) -> bytes:
     text = body.decode(errors="replace")
     try:
         said: Any = json.loads(text)
-    except ValueError:
-        return text.encode()
-    except RecursionError:
-        said = text
+    except (ValueError, RecursionError):
+        said = None
     if not is_mapping(said):
-        said = {"message": text}
+        said = {} if text.lstrip().startswith("<html") else {"message": text}
     return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
 
 
 def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
-    if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED):
+    if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED) and _in_handshake(exc):
         return Trouble.SETUP, Progress.NOTHING_SENT
     for kinds, trouble, known in _readings():
         if isinstance(exc, kinds):
             return trouble, known or progress
     return (Trouble.SETUP if progress is Progress.NOTHING_SENT else Trouble.CONNECTION), progress
+
+
+def _in_handshake(exc: BaseException) -> bool:
+    """Tell whether TLS was still being set up: OpenSSL has the same words for a bad record after the request."""
+    link: BaseException | None = exc
+    while link is not None:
+        if any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(link.__traceback__)):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 @cache

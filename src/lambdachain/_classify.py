@@ -42,6 +42,7 @@ _ECHOES: Final = (
     re.compile(r"\[Source: .*", re.DOTALL),
     re.compile(r"The Canonical String for this request.*", re.DOTALL),
     re.compile(r"Authorization=.*", re.DOTALL),
+    re.compile(r"(?<=in Authorization header: )'.*", re.DOTALL),
 )
 _MAX_MESSAGE: Final = 1000
 

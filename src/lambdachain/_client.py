@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from ._arn import FunctionArn
-from ._call import UNSET, Callee, Resolver
+from ._call import UNSET, Callee, Resolver, contract_of
 from ._caller import Caller
 from ._contract import Contract, HasContract, Req, Resp
 from ._errors import ContractError
@@ -146,7 +146,7 @@ class LambdaClient:
         if isinstance(contract, str | FunctionArn):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
         check_names(options)
-        return RemoteFunction(self._caller, contract.contract, function, options)
+        return RemoteFunction(self._caller, contract_of(contract), function, options)
 
     def close(self) -> None:
         """Close the connections."""

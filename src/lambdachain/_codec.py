@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from ._errors import ContractError, ErrorDetail, describe_details
@@ -24,6 +25,12 @@ Loc = tuple[str | int, ...]
 _WITHHELD: Final = "refused by a rule whose message repeats the input (withheld)"
 _MAX_DETAILS: Final = 50
 _WORDED_BY_USERS: Final = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
+_TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
+_SAID_BY_PYDANTIC: Final = (
+    ("Circular reference", "It contains itself, or is nested too deeply"),
+    ("Maximum serialization depth", "It is nested too deeply"),
+    ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
+)
 _UNKNOWN_TYPE: Final = re.compile(r"Unable to serialize unknown type: <class '([\w.<>]+)'>")
 
 
@@ -38,7 +45,8 @@ class MisfitError(Exception):
 def codec_of(form: object) -> Codec:
     """Give the codec of a type; one a type for the life of the process."""
     try:
-        return _codec_of(form)
+        # str | date equals date | str, but reads differently: the text tells them apart.
+        return _codec_of(form, "" if isinstance(form, type) else repr(form))
     except TypeError as exc:
         if isinstance(exc, ContractError):
             raise
@@ -55,17 +63,24 @@ def type_name(form: object) -> str:
 def check_json_type(form: object, role: str) -> None:
     """Refuse a type that JSON cannot carry.
 
-    Models and dataclasses whose schema pydantic has built already cost nothing here; others build theirs now.
+    Models and dataclasses whose schema pydantic has built already cost nothing here; others build theirs now. A type
+    that names one which is defined later is let through: it is built at the first call.
 
     Raises:
         ContractError: pydantic cannot handle *form*, or a part of it has no JSON form.
     """
-    schema = getattr(form, "__pydantic_core_schema__", None) if isinstance(form, type) else codec_of(form).schema
-    if schema is None:
-        schema = codec_of(form).schema
-    part = not_json(schema)
+    built = form.__dict__.get("__pydantic_core_schema__") if isinstance(form, type) else None
+    is_put_off = hasattr(built, "rebuild")
+    try:
+        part = not_json(codec_of(form).schema if built is None or is_put_off else built)
+    except NotYetDefinedError:
+        return
     if part:
         raise ContractError(f"{role} {type_name(form)} cannot be JSON: it contains {part}")
+
+
+class NotYetDefinedError(ContractError):
+    """A type names another that does not exist yet."""
 
 
 class Codec:
@@ -77,11 +92,15 @@ class Codec:
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+        from pydantic_core import SchemaError
 
         try:
             adapter = TypeAdapter[Any](cast("Any", self._form))
-        except (PydanticUserError, PydanticUndefinedAnnotation) as exc:
-            raise ContractError(f"pydantic cannot handle {type_name(self._form)}: {exc}") from exc
+            adapter.core_schema.get("type")  # builds what pydantic has put off
+        except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, ValueError) as exc:
+            is_late = getattr(exc, "code", None) in ("class-not-fully-defined", "undefined-annotation")
+            error = NotYetDefinedError if is_late else ContractError
+            raise error(f"pydantic cannot handle {type_name(self._form)}: {exc}") from exc
         return adapter
 
     @cached_property
@@ -109,25 +128,24 @@ class Codec:
         except ValueError as exc:
             details = self._why_not(exc, value)
         else:
-            if b"null" in data or b"NaN" in data or b"Infinity" in data:
-                self._refuse_nan(checked)
-            return data
+            details = self._not_finite(checked, data)
+            if not details:
+                return data
         raise MisfitError(details)
 
     def dump(self, value: object) -> JsonValue:
-        """Turn *value* into what JSON can carry, by alias, for an encoder that is not ours.
+        """Turn *value* into what its JSON says, for an encoder that is not ours.
 
         Raises:
             MisfitError: As ``encode``.
         """
+        from pydantic_core import from_json
+
+        data = self.encode(value)
         try:
-            checked = self._adapter.validate_python(value, strict=True)
-            dumped = self._adapter.dump_python(checked, mode="json", by_alias=True, warnings="error")
-        except ValueError as exc:
-            details = self._why_not(exc, value)
-        else:
-            self._refuse_nan(checked)
-            return cast("JsonValue", dumped)
+            return cast("JsonValue", from_json(data))
+        except ValueError:
+            details = [_TOO_DEEP]
         raise MisfitError(details)
 
     def decode(self, data: bytes) -> Any:
@@ -150,21 +168,34 @@ class Codec:
         raise MisfitError(details)
 
     def read(self, event: object) -> Any:
-        """Validate an *event* that somebody else has decoded from JSON.
+        """Validate an *event* that somebody else has decoded from JSON, or made a model of.
 
         Raises:
             MisfitError: The event is not of the type.
         """
         from pydantic import ValidationError
 
+        text = None if self._reads_like_json else _as_text(event)
+        if text is None:
+            return self.check(event)
         try:
-            if self._reads_like_json:
-                return self._adapter.validate_python(event)
-            return self._adapter.validate_json(json.dumps(event))
+            return self._adapter.validate_json(text)
         except ValidationError as exc:
             details = self._details(exc, event)
-        except (TypeError, ValueError):
-            details = [ErrorDetail(loc=(), type="json_type", msg="The event should be decoded JSON")]
+        raise MisfitError(details)
+
+    def check(self, value: object) -> Any:
+        """Validate a *value* of this program, no JSON.
+
+        Raises:
+            MisfitError: The value is not of the type.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError as exc:
+            details = self._details(exc, value)
         raise MisfitError(details)
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
@@ -174,71 +205,96 @@ class Codec:
             return self._details(exc, value)
         if unknown := _UNKNOWN_TYPE.search(str(exc)):
             return [ErrorDetail(loc=(), type="not_json", msg=f"JSON has no form for {unknown[1]}")]
+        said = next((msg for sign, msg in _SAID_BY_PYDANTIC if sign in str(exc)), None)
+        if said is not None:
+            return [ErrorDetail(loc=(), type="not_json", msg=said)]
+        return self._misfits(value) or [
+            ErrorDetail(loc=(), type="not_json", msg=f"It does not serialise as {type_name(self._form)}")
+        ]
+
+    def _misfits(self, value: object) -> list[ErrorDetail]:
+        """Find what is wrong in an object that never was validated: pydantic's serialiser does not say where."""
+        from pydantic import ValidationError
+
         try:
             self._adapter.validate_python(self._adapter.dump_python(value, by_alias=True, warnings=False))
-        except ValidationError as second:
-            return self._details(second, value)
-        except ValueError:
-            pass
-        return [ErrorDetail(loc=(), type="not_json", msg=f"It does not serialise as {type_name(self._form)}")]
+            self._adapter.validate_json(self._adapter.dump_json(value, by_alias=True, warnings=False), strict=True)
+        except ValidationError as exc:
+            return self._details(exc, value)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            pass  # a user's validator met what it never should
+        return []
 
     def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
         declared = declared_names(self.schema)
         return [
             ErrorDetail(
-                loc=error["loc"]
-                if error["type"] == "extra_forbidden"
-                else _without_keys(error["loc"], value, declared),
+                loc=_without_keys(error["loc"], value, declared, names_field=error["type"] == "extra_forbidden"),
                 type=error["type"],
                 msg=_without_input(error["type"], error["msg"], error["input"]),
             )
             for error in exc.errors(include_url=False, include_context=False)[:_MAX_DETAILS]
         ]
 
-    def _refuse_nan(self, value: object) -> None:
-        if not self._may_hold_nan:
-            return
+    def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
+        if not self._may_hold_nan or not any(sign in data for sign in (b"null", b"NaN", b"Infinity")):
+            return []
         declared = declared_names(self.schema)
         dumped = self._adapter.dump_python(value, by_alias=True, warnings=False)
-        for loc in _non_finite(dumped):
-            where = _without_keys(loc, dumped, declared)
-            raise MisfitError([ErrorDetail(loc=where, type="finite_number", msg="JSON has no NaN and no infinity")])
+        return [
+            ErrorDetail(
+                loc=_without_keys(loc, dumped, declared), type="finite_number", msg="JSON has no NaN and no infinity"
+            )
+            for loc in islice(_non_finite(dumped, json.loads(data)), _MAX_DETAILS)
+        ]
 
 
 @lru_cache(maxsize=1024)
-def _codec_of(form: object) -> Codec:
+def _codec_of(form: object, _order: str) -> Codec:
     return Codec(form)
 
 
-def _non_finite(value: object, loc: Loc = ()) -> Iterator[Loc]:
-    if isinstance(value, float):
-        if not math.isfinite(value):
+def _non_finite(value: object, written: object, loc: Loc = ()) -> Iterator[Loc]:
+    """Find the numbers of *value* that JSON cannot carry: *written* has ``null`` for them, or what is not JSON."""
+    if written is None or isinstance(written, float):
+        number = value if written is None else written
+        if isinstance(number, float) and not math.isfinite(number):
             yield loc
-    elif is_mapping(value):
-        for key, inner in value.items():
-            yield from _non_finite(inner, (*loc, key))
-    elif is_sequence(value) or isinstance(value, set | frozenset):
-        for position, inner in enumerate(cast("Iterable[object]", value)):
-            yield from _non_finite(inner, (*loc, position))
+    elif is_mapping(written):
+        inside = value if is_mapping(value) and len(value) == len(written) else written
+        for (key, inner), text in zip(inside.items(), written.values(), strict=True):
+            yield from _non_finite(inner, text, (*loc, key))
+    elif is_sequence(written):
+        items = list(cast("Iterable[object]", value)) if isinstance(value, Collection) else []
+        for position, text in enumerate(written):
+            yield from _non_finite(items[position] if len(items) == len(written) else text, text, (*loc, position))
 
 
-def _without_keys(loc: Loc, value: Any, declared: frozenset[str]) -> Loc:
+def _without_keys(loc: Loc, value: Any, declared: frozenset[str], *, names_field: bool = False) -> Loc:
     """Mask the steps of *loc* that are keys of a mapping: unlike a field's name, a key is data."""
     masked: list[str | int] = []
-    for step in loc:
-        is_key = is_mapping(value) and step in value
-        masked.append("*" if is_key and step not in declared else step)
-        value = _inner(value, step)
+    for position, step in enumerate(loc):
+        key = _key(value, step)
+        is_name = step in declared or (names_field and position == len(loc) - 1)
+        masked.append(step if key is None or is_name else "*")
+        value = _inner(value, step if key is None else key[0])
     return tuple(masked)
 
 
-def _inner(value: Any, step: str | int) -> Any:
+def _key(value: object, step: object) -> tuple[Any] | None:
+    """Find the key that pydantic shows as *step*: itself if it is text or a number, else its ``repr``."""
+    if not is_mapping(value):
+        return None
+    return (step,) if step in value else next(((key,) for key in value if repr(key) == step), None)
+
+
+def _inner(value: Any, step: Any) -> Any:
     """Go one step into *value*; where the step is no part of it (the name of a union's member), stay."""
     if is_mapping(value):
         return value.get(step, value)
     if isinstance(step, str):
         return getattr(value, step, value)
-    return value[step] if is_sequence(value) and step < len(value) else value
+    return value[step] if is_sequence(value) and isinstance(step, int) and step < len(value) else value
 
 
 def _without_input(rule: str, msg: str, value: object) -> str:
@@ -254,15 +310,30 @@ def _may_echo(rule: str) -> bool:
 
 
 def _leaves(value: object) -> Iterator[str]:
-    if is_mapping(value):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _leaves(inner)
-    elif is_sequence(value) or isinstance(value, set | frozenset):
-        for inner in cast("Iterable[object]", value):
-            yield from _leaves(inner)
-    else:
-        yield str(value)
+    """Give the text of everything inside *value*, however deep it is and even if it contains itself."""
+    rest, seen = [value], set[int]()
+    while rest:
+        inner = rest.pop()
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        if is_mapping(inner):
+            rest += [*inner.keys(), *inner.values()]
+        elif isinstance(inner, Collection) and not isinstance(inner, str | bytes | bytearray):
+            rest += list(cast("Iterable[object]", inner))
+        else:
+            rest += list(getattr(inner, "__dict__", {}).values()) if not isinstance(inner, type) else []
+            yield str(inner)
+
+
+def _as_text(event: object) -> str | None:
+    try:
+        return json.dumps(event)
+    except RecursionError:
+        details = [_TOO_DEEP]
+    except (TypeError, ValueError):
+        return None
+    raise MisfitError(details)
 
 
 def _json_or_none(data: bytes) -> object:

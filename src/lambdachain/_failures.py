@@ -63,12 +63,12 @@ _MAY_HAVE_RUN: Final = Failure(ServiceError, Execution.UNKNOWN, Retry.IDEMPOTENT
 
 SERVICE_ERRORS: Final[dict[str, Failure]] = {
     "TooManyRequestsException": _THROTTLED,
-    "EC2ThrottledException": _THROTTLED,
     "ThrottlingException": _THROTTLED,
     "Throttling": _THROTTLED,
     "RequestLimitExceeded": _THROTTLED,
     "ServiceQuotaExceededException": _did_not_run(ThrottledError),
     "ENINotReadyException": _NOT_READY,
+    "EC2ThrottledException": _NOT_READY,
     "EC2UnexpectedException": _NOT_READY,
     "EFSMountConnectivityException": _NOT_READY,
     "EFSMountTimeoutException": _NOT_READY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
 
 from ._arn import FunctionArn
@@ -52,6 +52,18 @@ class RemoteHandler(HasContract[Req, Resp]):
     def contract(self) -> Contract[Req, Resp]:
         """What this handler and its callers agree on."""
         return self._contract
+
+    # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
+    @property
+    def __class__(self) -> type[Any]:  # type: ignore[misc]
+        return FunctionType
+
+    @property
+    def __code__(self) -> CodeType:
+        return type(self).__call__.__code__
+
+    def __reduce__(self) -> str:
+        return self._signature.name
 
     def __call__(self, event: Any, context: Any = None) -> JsonValue:
         """Handle an event as Lambda does: decoded JSON in, decoded JSON out.

@@ -12,6 +12,7 @@ from typing import Any, Final, TypedDict
 
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError, RequestTooLargeError
 from ._invocation import MAX_CLIENT_CONTEXT_BYTES, InvocationType
+from ._schema import is_mapping
 
 _TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 _DURABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -68,7 +69,7 @@ def encode_client_context(custom: Mapping[str, str] | None, kind: InvocationType
         raise InvalidRequestError(
             "Lambda delivers client_context to a call, not to a fire: put it into the payload", function=function
         )
-    if not all(isinstance(text, str) for item in custom.items() for text in item):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not _maps_text(custom):
         raise InvalidRequestError("client_context maps str to str, for callees in any language", function=function)
     encoded = base64.b64encode(json.dumps({"custom": dict(custom)}, separators=(",", ":")).encode()).decode()
     if len(encoded) > MAX_CLIENT_CONTEXT_BYTES:
@@ -89,6 +90,11 @@ def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  
 def checked_text(name: str, text: str | None, function: str) -> str | None:
     """Refuse a tenant id or durable name that Lambda would refuse."""
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]
-    if text is not None and not pattern.fullmatch(text):
+    given: Any = text
+    if given is not None and not (isinstance(given, str) and pattern.fullmatch(given)):
         raise InvalidRequestError(f"{name} must match {pattern.pattern}", function=function)
     return text
+
+
+def _maps_text(custom: Any) -> bool:
+    return is_mapping(custom) and all(isinstance(text, str) for item in custom.items() for text in item)

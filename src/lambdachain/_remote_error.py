@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack, dataclass_transform, get_type_hints
+from copy import deepcopy
+from dataclasses import MISSING, field, fields, make_dataclass
+from functools import partial
+from types import FrameType
+from typing import Any, Final, Self, Unpack, dataclass_transform, get_type_hints
 from weakref import WeakKeyDictionary
 
 from ._annotations import own_annotations
 from ._codec import MisfitError, codec_of
 from ._errors import ContractError, FunctionError, FunctionErrorFacts
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 
 @dataclass_transform(kw_only_default=True)
@@ -40,6 +42,7 @@ class RemoteError(FunctionError):
         hidden = sorted(name for name in _annotated(cls) if hasattr(RemoteError, name) or name in _OWN_ATTRIBUTES)
         if hidden:
             raise ContractError(f"{cls.__name__}.{hidden[0]} hides an attribute of every call error: rename the field")
+        _LOCAL_NAMES[cls] = _names_beside(inspect.currentframe(), cls)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__()
@@ -49,17 +52,21 @@ class RemoteError(FunctionError):
     def received(cls, wire: str, **facts: Unpack[FunctionErrorFacts]) -> Self | None:
         """Make the error that a callee raised, from its ``errorMessage``; ``None`` if that is not this class's form."""
         try:
-            fields = codec_of(_model_of(cls)).decode(wire.encode())
+            carried = codec_of(_carrier_of(cls)).decode(wire.encode())
         except (MisfitError, UnicodeEncodeError):
             return None
         error = cls.__new__(cls)
         FunctionError.__init__(error, **facts)
-        error.__dict__.update(_values(fields))
+        error.__dict__.update(_values(carried))
         return error
 
     def __str__(self) -> str:
-        model = _model_of(type(self))
-        return codec_of(model).encode(model.model_construct(**self._fields())).decode()
+        carrier = _carrier_of(type(self))
+        try:
+            return codec_of(carrier).encode(carrier(**self._fields())).decode()
+        except MisfitError as exc:
+            # A runtime asks for this text while it reports the error: raising here would end the process.
+            return f"{carrier.__name__} was given a field that does not fit: {exc}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._fields().items())})"
@@ -74,48 +81,69 @@ class RemoteError(FunctionError):
         return type(self).__new__, (type(self),), self.__dict__
 
     def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _model_of(type(self)).model_fields}
+        return {name: getattr(self, name) for name in _names(type(self))}
 
 
-_MODELS: Final[WeakKeyDictionary[type, type[BaseModel]]] = WeakKeyDictionary()
-_OWN_ATTRIBUTES: Final = frozenset(vars(FunctionError()))
+_CARRIERS: Final[WeakKeyDictionary[type, type[Any]]] = WeakKeyDictionary()
+_LOCAL_NAMES: Final[WeakKeyDictionary[type, Mapping[str, Any]]] = WeakKeyDictionary()
+_OWN_ATTRIBUTES: Final = frozenset((*vars(FunctionError()), "__notes__"))
 
 
-def _checked(cls: type[RemoteError], fields: Mapping[str, Any]) -> dict[str, Any]:
-    model = _model_of(cls)
-    unknown = sorted(fields.keys() - model.model_fields.keys())
+def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(given.keys() - set(_names(cls)))
     if unknown:
-        known = ", ".join(model.model_fields) or "none"
+        known = ", ".join(_names(cls)) or "none"
         raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}; it has {known}")
     try:
-        return _values(codec_of(model).read(fields))
+        return _values(codec_of(_carrier_of(cls)).check(given))
     except MisfitError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 
 
-def _values(model: BaseModel) -> dict[str, Any]:
-    return {name: getattr(model, name) for name in type(model).model_fields}
+def _values(carried: object) -> dict[str, Any]:
+    return dict(vars(carried))
 
 
-def _model_of(cls: type[RemoteError]) -> type[BaseModel]:
-    if cls not in _MODELS:
-        _MODELS[cls] = _build_model(cls)
-    return _MODELS[cls]
+def _names(cls: type[RemoteError]) -> list[str]:
+    return [field.name for field in fields(_carrier_of(cls))]
 
 
-def _build_model(cls: type[RemoteError]) -> type[BaseModel]:
-    from pydantic import create_model
+def _carrier_of(cls: type[RemoteError]) -> type[Any]:
+    """Give the dataclass that has the fields and nothing else: whatever they are called, they hide nothing in it."""
+    if cls not in _CARRIERS:
+        _CARRIERS[cls] = _build_carrier(cls)
+    return _CARRIERS[cls]
 
+
+def _build_carrier(cls: type[RemoteError]) -> type[Any]:
     lineage = [base for base in reversed(cls.__mro__) if issubclass(base, RemoteError) and base is not RemoteError]
+    local_names = {name: value for base in lineage for name, value in _LOCAL_NAMES.get(base, {}).items()}
     try:
-        hints = get_type_hints(cls, include_extras=True)
+        hints = get_type_hints(cls, localns=local_names, include_extras=True)
     except NameError as exc:
         raise ContractError(f"{cls.__name__}: the type of a field cannot be found: {exc}") from exc
-    fields: dict[str, Any] = {
-        name: (hints[name], getattr(cls, name, ...)) for base in lineage for name in _annotated(base)
-    }
-    return create_model(cls.__name__, **fields)
+    slots = {name: (name, hints[name], _default(cls, name)) for base in lineage for name in _annotated(base)}
+    return make_dataclass(cls.__name__, slots.values(), kw_only=True)
+
+
+def _default(cls: type[RemoteError], name: str) -> Any:
+    from pydantic.fields import FieldInfo
+
+    default = getattr(cls, name, MISSING)
+    if default is MISSING or isinstance(default, FieldInfo):
+        return field(default=default)
+    return field(default_factory=partial(deepcopy, default))
 
 
 def _annotated(cls: type) -> list[str]:
     return [name for name, form in own_annotations(cls).items() if "ClassVar" not in str(form)]
+
+
+def _names_beside(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
+    """Keep what the annotations name of the scope that a class is defined in: it cannot be looked up later."""
+    beside = frame.f_back if frame is not None else None
+    if beside is None or beside.f_locals is beside.f_globals:
+        return {}
+    forms = [form for form in own_annotations(cls).values() if isinstance(form, str)]
+    named = {name for form in forms for name in compile(form, "<annotation>", "eval").co_names}
+    return {name: beside.f_locals[name] for name in named & beside.f_locals.keys()}

@@ -127,7 +127,7 @@ def declared_names(schema: object) -> frozenset[str]:
             for field in fields.values():
                 names.update(_aliases(field))
         elif is_sequence(fields):
-            for field in fields:
+            for field in filter(is_mapping, fields):  # a dataclass's node lists bare names beside its fields' own nodes
                 names.update({field["name"], *_aliases(field)})
     return frozenset(names)
 

@@ -38,7 +38,8 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     required = [p for p in shape.parameters.values() if p.default is p.empty and p.kind in _POSITIONAL]
     positional = [p for p in shape.parameters.values() if p.kind in _POSITIONAL]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in shape.parameters.values())
-    if len(required) > 2 or (not positional and not variadic):
+    by_name = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in shape.parameters.values())
+    if len(required) > 2 or by_name or (not positional and not variadic):
         raise ContractError(f"{name}{shape} cannot be a handler: it must take (request) or (request, context)")
     hints = _hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
     return Signature(
@@ -58,9 +59,7 @@ def contract_from(name: str, signature: Signature, options: Mapping[str, Any]) -
     """
     for part, form in (("its request", signature.request), ("what it returns", signature.response)):
         if form is MISSING:
-            raise ContractError(
-                f"{signature.name}: annotate {part} with a type that is found here, or give a Contract"
-            )
+            raise ContractError(f"{signature.name}: annotate {part} with a type that is found here, or give a Contract")
     return Contract[Any, Any](name, request=signature.request, response=signature.response, **options)
 
 
@@ -80,7 +79,12 @@ def _contradicts(given: Any, wanted: Any) -> bool:
     """Tell whether a *given* class certainly is no *wanted* one; what a type checker must judge is let through."""
     given, wanted = (type(None) if form is None else form for form in (given, wanted))
     plain = all(isinstance(form, type) and not hasattr(form, "__args__") for form in (given, wanted))
-    return plain and given is not wanted and not issubclass(given, wanted)
+    if not plain or given is wanted or (wanted is float and given is int) or Any in (given, wanted):
+        return False
+    try:
+        return not issubclass(given, wanted)
+    except TypeError:  # a protocol or TypedDict cannot be asked
+        return False
 
 
 def _mismatch(signature: Signature, verb: str, found: Any, contract: Contract[Any, Any], wanted: Any) -> str:

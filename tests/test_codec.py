@@ -1,0 +1,727 @@
+"""The way of a payload: what goes out is pydantic's JSON by alias, what comes in is the same value again."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import math
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    WrapSerializer,
+    field_serializer,
+)
+from typing_extensions import TypedDict
+
+from lambdachain._codec import Codec, MisfitError, codec_of
+
+NAN = math.nan
+SECRET = "canary-4111"
+
+often = settings(max_examples=150, deadline=None)
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    tricks: list[str]
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    the_value: int = Field(alias="theValue")
+    other: str | None = Field(default=None, alias="anOther")
+
+
+@dataclasses.dataclass
+class Spot:
+    x: int
+    when: dt.date
+
+
+class Entry(TypedDict):
+    at: dt.datetime
+    tags: list[str]
+
+
+class Everything(BaseModel):
+    day: dt.date
+    moment: dt.datetime
+    clock: dt.time
+    span: dt.timedelta
+    amount: Decimal
+    key: UUID
+    blob: bytes
+    colour: Colour
+    size: Size
+    ratio: float
+    inner: Inner
+    inners: list[Inner]
+    day_or_text: dt.date | str
+    text_or_day: str | dt.date
+    number_or_text: int | str
+    text_or_number: str | int
+    either: int | float | bool | None
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    pair: tuple[int, dt.date]
+    row: tuple[Decimal, ...]
+    numbers: set[int]
+    days: frozenset[dt.date]
+    by_number: dict[int, str]
+    by_day: dict[dt.date, Inner]
+    spot: Spot
+    entry: Entry
+    anything: JsonValue
+
+
+class StrictEverything(Everything):
+    model_config = ConfigDict(strict=True)
+
+
+class Base64(BaseModel):
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    blob: bytes
+    more: list[bytes] = []
+
+
+class Reading(BaseModel):
+    name: str = "r"
+    value: float = 0.0
+    more: list[float] = []
+    named: dict[str, float] = {}
+    note: str | None = None
+    extra: Any = None
+    spare: float | None = None
+
+
+class Constants(Reading):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Nulls(Reading):
+    model_config = ConfigDict(ser_json_inf_nan="null")
+
+
+class Strings(Reading):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+
+class Order(BaseModel):
+    order_id: str
+    cents: int
+    items: list[Inner] = []
+
+
+class ClosedOrder(Order):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OpenOrder(Order):
+    model_config = ConfigDict(extra="allow")
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_dates = st.dates()
+_inners = st.builds(Inner, the_value=st.integers(), other=st.none() | _texts)
+_zones = st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30)), dt.timezone(-dt.timedelta(hours=8))])
+_moments = st.datetimes(dt.datetime(1800, 1, 2), dt.datetime(2400, 1, 1), timezones=st.none() | _zones)  # noqa: DTZ001
+_decimals = st.decimals(allow_nan=False, allow_infinity=False)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def _json_with(integers: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | integers | _floats | _texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+        max_leaves=6,
+    )
+
+
+_json = _json_with(st.integers())
+# pydantic 2.10 takes no integer of 19 digits and more for a float, if it comes as JSON text.
+_modest_json = _json_with(st.integers(-(10**15), 10**15))
+_fields: dict[str, st.SearchStrategy[Any]] = {
+    "day": _dates,
+    "moment": _moments,
+    "clock": st.times(),
+    "span": st.timedeltas(dt.timedelta(days=-9999), dt.timedelta(days=9999)),
+    "amount": _decimals,
+    "key": st.uuids(),
+    "blob": _texts.map(str.encode),
+    "colour": st.sampled_from(Colour),
+    "size": st.sampled_from(Size),
+    "ratio": _floats,
+    "inner": _inners,
+    "inners": st.lists(_inners, max_size=2),
+    "day_or_text": _dates,
+    "text_or_day": _texts | _dates.map(str),
+    "number_or_text": st.integers() | _texts,
+    "text_or_number": st.integers() | _texts | st.integers().map(str),
+    "either": st.none() | st.booleans() | st.integers() | _floats,
+    "pet": st.builds(Cat, lives=st.integers()) | st.builds(Dog, tricks=st.lists(_texts, max_size=2)),
+    "pair": st.tuples(st.integers(), _dates),
+    "row": st.lists(_decimals, max_size=2).map(tuple),
+    "numbers": st.sets(st.integers(), max_size=3),
+    "days": st.frozensets(_dates, max_size=2),
+    "by_number": st.dictionaries(st.integers(), _texts, max_size=2),
+    "by_day": st.dictionaries(_dates, _inners, max_size=2),
+    "spot": st.builds(Spot, x=st.integers(), when=_dates),
+    "entry": st.fixed_dictionaries({"at": _moments, "tags": st.lists(_texts, max_size=2)}),
+    "anything": _json,
+}
+
+
+def _refused(act: Any, *arguments: Any) -> MisfitError:
+    with pytest.raises(MisfitError) as caught:
+        act(*arguments)
+    error = caught.value
+    assert (None, None) == (error.__context__, error.__cause__)
+    assert error.details
+    return error
+
+
+def _locs(error: MisfitError) -> list[tuple[str | int, ...]]:
+    return [detail["loc"] for detail in error.details]
+
+
+def _verdict(read: Any, data: Any) -> Any:
+    """Give what a reader makes of *data*, told apart by type too; what is refused is refused."""
+    try:
+        return repr(read(data))
+    except (MisfitError, ValidationError):
+        return "refused"
+
+
+@pytest.mark.parametrize("form", [Everything, StrictEverything])
+@often
+@given(data=st.data())
+def test_a_model_comes_back_as_it_went(form: type[BaseModel], data: st.DataObject) -> None:
+    """Decoding what was encoded, or reading it decoded, gives the value again; the JSON is pydantic's own by alias."""
+    value = form(**data.draw(st.fixed_dictionaries(_fields)))
+    codec = codec_of(form)
+    wire = codec.encode(value)
+
+    assert value == codec.decode(wire)
+    assert value == codec.read(json.loads(wire))
+    assert TypeAdapter(form).dump_json(value, by_alias=True) == wire
+    assert json.loads(wire) == codec.dump(value)
+
+
+@often
+@given(blob=st.binary(), more=st.lists(st.binary(), max_size=3))
+def test_bytes_in_base64_come_back(blob: bytes, more: list[bytes]) -> None:
+    """A model that writes bytes as base64 is read by the same rule, from JSON text and from decoded JSON."""
+    value = Base64(blob=blob, more=more)
+    wire = codec_of(Base64).encode(value)
+
+    assert value == codec_of(Base64).decode(wire)
+    assert value == codec_of(Base64).read(json.loads(wire))
+
+
+_FORMS: list[Any] = [
+    dt.date | str,
+    str | dt.date,
+    int | str,
+    str | int,
+    dt.datetime | dt.date,
+    dt.date | dt.datetime,
+    int | float | bool,
+    bool | int,
+    float | None,
+    UUID | str,
+    Decimal | float,
+    Decimal | str,
+    bytes | str,
+    bytes | int,
+    list[int] | list[str],
+    tuple[int, ...] | set[int],
+    dict[str, int] | Inner,
+    Inner | Cat,
+    Annotated[Cat | Dog, Field(discriminator="kind")],
+    Annotated[int, Field(strict=True)],
+    Annotated[dt.date, Field(strict=True)],
+    Annotated[tuple[int, ...], Field(strict=True)],
+    StrictEverything,
+    Colour | str,
+    Size | Colour | None,
+    Base64,
+    Base64 | str,
+    JsonValue,
+    Any,
+]
+_lookalikes = st.sampled_from(
+    [
+        "2020-01-01",
+        "2020-01-01T00:00:00",
+        "2020-01-01T00:00:00Z",
+        "1",
+        "1.0",
+        "-0",
+        "",
+        "red",
+        "true",
+        "null",
+        "12345678-1234-5678-1234-567812345678",
+        "YQ==",
+        1,
+        0,
+        2,
+        1.0,
+        1.5,
+        True,
+        None,
+        [],
+        [1],
+        ["1"],
+        [1, 1],
+        {},
+        {"theValue": 1},
+        {"theValue": "1"},
+        {"kind": "cat", "lives": 9},
+        {"kind": "dog", "tricks": []},
+        {"kind": "cow"},
+        {"blob": "YQ=="},
+        {"blob": "?"},
+        {"lives": 9},
+    ]
+)
+
+
+@pytest.mark.parametrize("form", _FORMS, ids=str)
+@settings(max_examples=60, deadline=None)
+@given(event=_lookalikes | _modest_json)
+def test_a_decoded_event_reads_as_its_json_text(form: Any, event: object) -> None:
+    """The callee gets decoded JSON: its verdict is what validating the text gives, for unions and strict types too."""
+    expected = _verdict(TypeAdapter(form).validate_json, json.dumps(event))
+
+    assert expected == _verdict(codec_of(form).read, event)
+    assert expected == _verdict(codec_of(form).decode, json.dumps(event).encode())
+
+
+def test_the_order_of_a_union_is_kept() -> None:
+    """``str | date`` equals ``date | str`` in Python, and reads differently."""
+    assert (str | dt.date) == (dt.date | str)
+    assert "2020-01-01" == codec_of(str | dt.date).read("2020-01-01")
+    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).read("2020-01-01")
+    assert ["2020-01-01"] == codec_of(list[str | dt.date]).read(["2020-01-01"])
+    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).read(["2020-01-01"])
+
+
+def test_one_codec_a_type() -> None:
+    """The validator of a type is built once; an unhashable type still works."""
+    form = Annotated[int, {"unit": ["cent"]}]
+
+    assert codec_of(list[Inner]) is codec_of(list[Inner])
+    assert isinstance(codec_of(form), Codec)
+    assert b"5" == codec_of(form).encode(5)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "loc"),
+    [
+        (int, "5", ()),
+        (int, 5.0, ()),
+        (int, True, ()),
+        (str, 5, ()),
+        (bool, 1, ()),
+        (Order, {"order_id": "o", "cents": "1"}, ("cents",)),
+        (Order, Inner(theValue=1), ()),
+        (Order, None, ()),
+        (list[int], [1, "2"], (1,)),
+        (list[int], (1, 2), ()),
+        (dict[str, int], {"a": "1"}, ("*",)),
+        (Entry, {"at": "2020-01-01T00:00:00", "tags": []}, ("at",)),
+        (Entry, {"at": dt.datetime(2020, 1, 1), "tags": [], "more": 1}, None),  # noqa: DTZ001
+        (dt.date, "2020-01-01", ()),
+        (UUID, "12345678-1234-5678-1234-567812345678", ()),
+        (Spot, {"x": 1}, ()),
+        (None, 0, ()),
+    ],
+)
+def test_requests_are_taken_strictly(form: Any, value: object, loc: tuple[str | int, ...] | None) -> None:
+    """Nothing is coerced on the way out: what is not of the type is refused, with its place."""
+    if loc is None:
+        assert b"more" not in codec_of(form).encode(value)
+    else:
+        assert [loc] == _locs(_refused(codec_of(form).encode, value))
+
+
+@pytest.mark.parametrize("form", [Order, ClosedOrder, OpenOrder])
+def test_unknown_fields_are_read_as_the_model_says(form: type[Order]) -> None:
+    """A response's unknown fields are ignored, unless the model forbids or keeps them."""
+    data = {"order_id": "o", "cents": 1, "new": [1]}
+    wire = json.dumps(data).encode()
+
+    if form is ClosedOrder:
+        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).read, data)):
+            assert [("new",)] == _locs(error)
+            assert "extra_forbidden" == error.details[0]["type"]
+    else:
+        assert codec_of(form).read(data) == codec_of(form).decode(wire)
+        assert {"new": [1]} == (codec_of(form).decode(wire).model_extra or {"new": [1]})
+
+
+def test_a_response_s_texts_are_read_leniently() -> None:
+    """On the way in pydantic's own lax rules hold: a callee in another language may write "5" for 5."""
+    assert Order(order_id="o", cents=5) == codec_of(Order).decode(b'{"order_id": "o", "cents": "5"}')
+
+
+@pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("form", "wrap", "loc"),
+    [
+        (float, lambda x: x, ()),
+        (float | None, lambda x: x, ()),
+        (Any, lambda x: x, ()),
+        (Any, lambda x: {"deep": [None, {"er": x}]}, ("*", 1, "*")),
+        (list[float], lambda x: [0.5, x], (1,)),
+        (tuple[float, int], lambda x: (x, 1), (0,)),
+        (set[float], lambda x: {x}, (0,)),
+        (dict[str, float], lambda x: {"key": x}, ("*",)),
+        (dict[dt.date, float], lambda x: {dt.date(2020, 1, 1): x}, ("*",)),
+        (Reading, lambda x: Reading(value=x), ("value",)),
+        (Reading, lambda x: Reading(more=[1.0, x]), ("more", 1)),
+        (Reading, lambda x: Reading(named={"key": x}), ("named", "*")),
+        (Reading, lambda x: Reading(extra={"k": x}), ("extra", "*")),
+        (Reading, lambda x: Reading(extra=Reading(value=x)), ("extra", "value")),
+        (Reading, lambda x: Reading(spare=x, note=None), ("spare",)),
+        (Constants, lambda x: Constants(value=x), ("value",)),
+        (Constants, lambda x: Constants(extra=[x]), ("extra", 0)),
+        (Nulls, lambda x: Nulls(value=x), ("value",)),
+        (list[Reading], lambda x: [Reading(), Reading(value=x)], (1, "value")),
+        (JsonValue, lambda x: {"a": [x]}, ("*", 0)),
+        (OpenOrder, lambda x: OpenOrder(order_id="o", cents=1, new=x), ("*",)),
+    ],
+)
+def test_numbers_that_json_lacks_are_refused_on_the_way_out(form: Any, wrap: Any, loc: Any, number: float) -> None:
+    """NaN and the infinities never become null or a text that no parser takes: refused, with their place."""
+    for way in (codec_of(form).encode, codec_of(form).dump):
+        error = _refused(way, wrap(number))
+        assert [loc] == _locs(error)
+        assert "finite_number" == error.details[0]["type"]
+
+
+def test_a_float_in_a_dataclass_is_looked_at_too() -> None:
+    """NaN in a dataclass is found as in a model."""
+
+    @dataclasses.dataclass
+    class Measure:
+        value: float
+        note: str | None = None
+
+    assert b'{"value":1.5,"note":null}' == codec_of(Measure).encode(Measure(1.5))
+    assert [("value",)] == _locs(_refused(codec_of(Measure).encode, Measure(NAN)))
+
+
+@pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
+def test_numbers_written_as_text_are_the_model_s_own_wish(number: float) -> None:
+    """``ser_json_inf_nan="strings"`` makes valid JSON, so it goes out as it says, from callers and handlers alike."""
+    value = Strings(value=number, more=[number, 1.0], named={"k": number})
+    text = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(number, "NaN")
+    wire = codec_of(Strings).encode(value)
+
+    assert (text, [text, 1.0], {"k": text}) == tuple(json.loads(wire)[name] for name in ("value", "more", "named"))
+    assert json.loads(wire) == codec_of(Strings).dump(value)
+    assert repr(value) == repr(codec_of(Strings).decode(wire))
+
+
+def test_a_serialiser_of_the_model_s_own_may_replace_nan() -> None:
+    """What counts is what would be written: a field serialiser that leaves no NaN has its way."""
+
+    class Cleaned(BaseModel):
+        value: float
+        other: Annotated[float, WrapSerializer(lambda x, write: write(x) if math.isfinite(x) else "none")] = 0.0
+        note: None = None
+
+        @field_serializer("value", when_used="json")
+        def write(self, value: float) -> float:
+            return value if math.isfinite(value) else -1.0
+
+    assert b'{"value":-1.0,"other":"none","note":null}' == codec_of(Cleaned).encode(Cleaned(value=NAN, other=NAN))
+
+
+def test_none_beside_floats_is_no_nan() -> None:
+    """A null in the JSON may be a None: it passes, beside any number of floats."""
+    value = Reading(value=1.5, more=[0.1], note=None, spare=None, extra=[None, 1.0, {"k": None}])
+
+    assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
+    assert codec_of(Reading).dump(value) == json.loads(codec_of(Reading).encode(value))
+
+
+def test_text_that_says_nan_is_text() -> None:
+    """Only numbers are looked at, whatever the texts around them say."""
+    value = Reading(name="NaN null Infinity", value=1.5)
+
+    assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
+
+
+@pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize("form", [Reading, Any, JsonValue])
+def test_nan_in_a_response_is_no_json(form: Any, literal: bytes) -> None:
+    """A callee that writes NaN wrote no JSON, and is not read."""
+    error = _refused(codec_of(form).decode, b'{"value":' + literal + b"}")
+
+    assert "json_invalid" == error.details[0]["type"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"order_id": "o"', b"\xff\xfe", b"null null", b"'a'", b"<html>"])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    """A cut or foreign body is a misfit at the whole, whatever the type."""
+    for form in (Order, Any, JsonValue, None):
+        assert "json_invalid" == _refused(codec_of(form).decode, data).details[0]["type"]
+
+
+def _mutated(**changes: object) -> Order:
+    order = Order(order_id="o", cents=1, items=[Inner(theValue=1)])
+    order.__dict__.update(changes)
+    return order
+
+
+@pytest.mark.parametrize(
+    ("value", "loc"),
+    [
+        (_mutated(cents=SECRET), ("cents",)),
+        (_mutated(cents="41111"), ("cents",)),
+        (_mutated(cents=1.5), ("cents",)),
+        (_mutated(order_id=5), ("order_id",)),
+        (_mutated(items=[Inner.model_construct(the_value=SECRET)]), ("items", 0, "theValue")),
+        (_mutated(items=SECRET), ("items",)),
+        (Order.model_construct(order_id="o", cents=SECRET), ("cents",)),
+        (Order.model_construct(order_id="o", cents=[SECRET]), ("cents",)),
+    ],
+)
+def test_models_that_were_never_validated_are_refused_with_the_place(value: Order, loc: tuple[str | int, ...]) -> None:
+    """Assignment and ``model_construct`` skip pydantic's checks; what they smuggle in does not go out."""
+    error = _refused(codec_of(Order).encode, value)
+
+    assert [loc] == _locs(error)
+    assert SECRET not in f"{error} {error!r} {error.details}"
+
+
+@pytest.mark.parametrize(
+    ("value", "loc"),
+    [
+        (_mutated(cents=None), ("cents",)),
+        (Order.model_construct(order_id="o"), ("cents",)),
+        (_mutated(items=[Inner.model_construct()]), ("items", 0, "theValue")),
+    ],
+)
+def test_missing_fields_of_unvalidated_models_are_refused_by_the_callee(
+    value: Order, loc: tuple[str | int, ...]
+) -> None:
+    """Pydantic's serialiser does not see that a field is None or not there at all; who reads it does."""
+    written = codec_of(Order).encode(value)
+
+    assert [loc] == _locs(_refused(codec_of(Order).decode, written))
+
+
+def _cycle() -> list[object]:
+    items: list[object] = [SECRET]
+    items.append(items)
+    return items
+
+
+def _deep(levels: int) -> list[object]:
+    items: list[object] = []
+    for _ in range(levels):
+        items = [items]
+    return items
+
+
+class _Opaque:
+    def __repr__(self) -> str:
+        return SECRET
+
+
+@pytest.mark.parametrize("form", [Any, list[Any], JsonValue, Reading])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (_Opaque(), "JSON"),
+        ({"key": _Opaque()}, "JSON"),
+        (_cycle(), "contains itself"),
+        (_deep(300), "nested too deeply"),
+        (_deep(5000), "nested too deeply"),
+        (f"{SECRET}\ud800", "surrogate"),
+        ({f"{SECRET}\ud800": 1}, "surrogate"),
+        (lambda: SECRET, "JSON"),
+        (b"\xff" + SECRET.encode(), "serialise"),
+    ],
+    ids=["object", "object inside", "cycle", "deep", "deeper", "surrogate", "surrogate key", "function", "bytes"],
+)
+def test_what_has_no_json_form_is_refused_in_words(form: Any, value: object, word: str) -> None:
+    """An object, a cycle, a lone surrogate or a bottomless list: a misfit says what it is, not its content."""
+    payload: Any = Reading(extra=value) if form is Reading else [value] if form == list[Any] else value
+
+    for way in (codec_of(form).encode, codec_of(form).dump):
+        error = _refused(way, payload)
+
+        assert SECRET not in f"{error} {error!r} {error.details}"
+        assert form is JsonValue or word in str(error)
+
+
+@pytest.mark.parametrize("levels", [150, 190, 230, 300, 5000, 100_000])
+def test_depth_never_escapes_as_a_recursion_error(levels: int) -> None:
+    """However deep JSON comes in, it is a value or a misfit."""
+    data = b"[" * levels + b"]" * levels
+    for form in (Any, JsonValue, list[Any], Order, dict[str, Any] | list[Any]):
+        try:
+            read = codec_of(form).decode(data)
+        except MisfitError:
+            read = None
+        event = read if read is not None else _deep(min(levels, 5000))
+        try:
+            codec_of(form).read(event)
+        except MisfitError as exc:
+            assert exc.details  # noqa: PT017 - a value is right too
+
+
+def _reject(words: str) -> None:
+    raise ValueError(words)
+
+
+def _insist(text: str) -> None:
+    assert not text, f"{text} is too long"
+
+
+class Watched(BaseModel):
+    card: Annotated[str, BeforeValidator(lambda text: _reject(f"bad card {text}"))]
+    plain: Annotated[str, BeforeValidator(lambda _: _reject("a card has 16 digits"))]
+    asserted: Annotated[str, BeforeValidator(_insist)]
+    nested: Annotated[dict[str, Any], BeforeValidator(lambda value: _reject(f"no {value['deep'][0]}"))]
+
+
+def test_messages_of_users_validators_that_repeat_the_input_are_withheld() -> None:
+    """A message that quotes the input stays here; one that does not is told, as are pydantic's own."""
+    event = {"card": SECRET, "plain": SECRET, "asserted": SECRET, "nested": {"deep": [SECRET]}, "x": 1}
+
+    for way, data in ((codec_of(Watched).read, event), (codec_of(Watched).decode, json.dumps(event).encode())):
+        error = _refused(way, data)
+        messages = {detail["loc"]: detail["msg"] for detail in error.details}
+        assert SECRET not in str(messages)
+        assert "a card has 16 digits" in messages["plain",]
+        assert all("withheld" in messages[name,] for name in ("card", "asserted", "nested"))
+
+
+def test_a_cyclic_input_to_a_user_s_validator_is_no_trap() -> None:
+    """Looking for the input in a message ends, even where the input contains itself."""
+    form = Annotated[list[Any], BeforeValidator(lambda _: _reject(f"no {SECRET}"))]
+
+    assert "withheld" in str(_refused(codec_of(form).encode, _cycle()))
+    assert "no canary" in str(_refused(codec_of(form).encode, _deep(5000)))
+
+
+def test_a_type_error_of_a_user_s_validator_passes() -> None:
+    """What pydantic lets through of user code is no misfit: it is a bug to be seen."""
+    form = Annotated[int | str, BeforeValidator(lambda value: value + 1)]
+
+    with pytest.raises(TypeError, match="concatenate"):
+        codec_of(form).read("text")
+
+
+class Keyed(BaseModel):
+    by_name: dict[str, Order] = {}
+    by_day: dict[dt.date, int] = {}
+    closed: dict[str, ClosedOrder] = {}
+    values: dict[str, list[dict[str, int]]] = {}
+
+
+def test_keys_of_mappings_are_data_and_masked() -> None:
+    """A place names fields and positions; keys show as an asterisk, a forbidden field by its name."""
+    order = {"order_id": "o", "cents": 1}
+    event = {
+        "by_name": {SECRET: {"order_id": 5}},
+        "by_day": {SECRET: 1, "2020-01-01": SECRET},
+        "closed": {SECRET: {**order, "surplus": 1}},
+        "values": {SECRET: [{}, {SECRET: SECRET}]},
+    }
+    expected = {
+        ("by_name", "*", "order_id"),
+        ("by_name", "*", "cents"),
+        ("by_day", "*", "[key]"),
+        ("by_day", "*"),
+        ("closed", "*", "surplus"),
+        ("values", "*", 1, "*"),
+    }
+
+    for way, data in ((codec_of(Keyed).read, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
+        error = _refused(way, data)
+        assert expected == set(_locs(error))
+        assert SECRET not in f"{error} {error.details}"
+
+
+@pytest.mark.parametrize("key", [dt.date(2020, 1, 1), UUID(int=4111), (SECRET, 1), SECRET.encode(), 4111, True, None])
+def test_keys_that_are_no_text_are_masked_too(key: object) -> None:
+    """On the way out a key may be any object; pydantic would show its repr."""
+    error = _refused(codec_of(dict[Any, int]).encode, {key: "x"})
+
+    assert [("*",)] == _locs(error)
+
+
+def test_a_field_that_is_a_key_elsewhere_stays_readable() -> None:
+    """Aliases count as names of fields."""
+    error = _refused(codec_of(Order).read, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
+
+    assert [("items", 0, "theValue")] == _locs(error)
+
+
+def test_details_are_bounded() -> None:
+    """A list of thousands of misfits is told by its first few."""
+    error = _refused(codec_of(list[int]).read, ["x"] * 5000)
+
+    assert 50 == len(error.details)
+    assert "and 45 more" in str(error)
+
+
+@pytest.mark.parametrize("event", [object(), {1, 2}, {"a": object()}])
+def test_an_event_that_never_was_json_is_refused(event: object) -> None:
+    """A handler called by hand with what no JSON decoder makes gets a misfit, not a crash."""
+    _refused(codec_of(int | str).read, event)
+
+
+def test_an_event_that_is_a_model_already_is_taken() -> None:
+    """A decorator around a handler may have made the model: unions and strict types do not change that."""
+    spot = Spot(1, dt.date(2020, 1, 1))
+
+    assert spot == codec_of(Spot | int).read(spot)
+    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).read(Cat(lives=9))
+
+
+@often
+@given(_json)
+@example({"a": [None, 1.5, "x"]})
+def test_any_json_passes_unchanged(value: object) -> None:
+    """A plain call carries any JSON there and back."""
+    for form in (Any, JsonValue):
+        assert value == codec_of(form).decode(codec_of(form).encode(value))
+        assert value == codec_of(form).dump(value)

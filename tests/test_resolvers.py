@@ -1,0 +1,71 @@
+"""From a contract's name to the deployed function's."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdachain import CallError, Execution, FunctionNotFoundError
+from lambdachain.resolvers import from_env, mapping, prefix
+
+
+def test_prefix_puts_a_text_before() -> None:
+    """Every name gets it, the empty one too."""
+    assert ["prod-orders", "orders"] == [prefix("prod-")("orders"), prefix("")("orders")]
+
+
+def test_mapping_looks_up_and_lets_others_pass() -> None:
+    """A name that is not in the mapping is used as it is; later changes of the mapping count."""
+    names = {"orders": "orders-1A2B"}
+    resolve = mapping(names)
+
+    assert ("orders-1A2B", "billing") == (resolve("orders"), resolve("billing"))
+    names["billing"] = "billing-3C4D"
+    assert "billing-3C4D" == resolve("billing")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("orders", "LAMBDACHAIN_ORDERS"),
+        ("billing-charge", "LAMBDACHAIN_BILLING_CHARGE"),
+        ("a.b_c-1", "LAMBDACHAIN_A_B_C_1"),
+    ],
+)
+def test_from_env_reads_a_variable(name: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is called after the contract, in capitals; it is read at the call."""
+    resolve = from_env()
+    monkeypatch.setenv(variable, "deployed-1A2B")
+
+    assert "deployed-1A2B" == resolve(name)
+
+
+def test_from_env_takes_another_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``{NAME}`` stands where the user puts it."""
+    monkeypatch.setenv("ORDERS_FUNCTION_ARN", "arn:aws:lambda:eu-west-1:123456789012:function:orders")
+
+    assert "arn:aws:lambda:eu-west-1:123456789012:function:orders" == from_env("{NAME}_FUNCTION_ARN")("orders")
+
+
+def test_a_missing_variable_is_named() -> None:
+    """The error is what a missing function is, and says which variable it looked for."""
+    with pytest.raises(FunctionNotFoundError, match="LAMBDACHAIN_BILLING_CHARGE") as caught:
+        from_env()("billing-charge")
+
+    assert isinstance(caught.value, CallError)
+    assert ("billing-charge", Execution.NOT_EXECUTED, False) == (
+        caught.value.function,
+        caught.value.execution,
+        caught.value.retryable,
+    )
+
+
+@pytest.mark.parametrize("value", ["", "not a name"])
+def test_a_variable_that_names_no_function_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty or foreign value does not go to Lambda: it is found where the address is made."""
+    from lambdachain import Contract, InvalidArnError, LambdaClient
+
+    monkeypatch.setenv("LAMBDACHAIN_ORDERS", value)
+    contract: Contract[int, int] = Contract("orders", request=int, response=int)
+
+    with pytest.raises(InvalidArnError, match="function name"):
+        LambdaClient(resolve=from_env()).call(contract, 1)
