@@ -536,9 +536,7 @@ def test_models_that_were_never_validated_are_refused_with_the_place(value: Orde
         (_mutated(items=[Inner.model_construct()]), ("items", 0, "theValue")),
     ],
 )
-def test_missing_fields_of_unvalidated_models_are_refused_by_the_callee(
-    value: Order, loc: tuple[str | int, ...]
-) -> None:
+def test_missing_fields_of_unvalidated_models_are_refused_there(value: Order, loc: tuple[str | int, ...]) -> None:
     """Pydantic's serialiser does not see that a field is None or not there at all; who reads it does."""
     written = codec_of(Order).encode(value)
 

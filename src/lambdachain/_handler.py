@@ -54,8 +54,8 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self._contract
 
     # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
-    @property
-    def __class__(self) -> type[Any]:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
         return FunctionType
 
     @property

@@ -1,4 +1,4 @@
-"""Lambda's limits, in bytes and seconds. Sources: the quotas page, botocore's service model, answers recorded from AWS."""
+"""Lambda's limits, in bytes and seconds: from the quotas page, botocore's service model and recorded answers."""
 
 from __future__ import annotations
 
