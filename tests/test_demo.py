@@ -115,7 +115,7 @@ def test_the_aws_cli_calls_the_demo(url: str, tmp_path: Path):
     assert "OutOfStock" == json.loads(out.read_text())["errorType"]
 
     missing = aws("NoFunction", ORDER)
-    assert 255 == missing.returncode or 254 == missing.returncode
+    assert missing.returncode in {254, 255}
     assert "An error occurred (ResourceNotFoundException) when calling the Invoke operation" in missing.stderr
 
 

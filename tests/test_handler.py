@@ -602,7 +602,7 @@ def test_a_handler_is_accepted_where_a_contract_is() -> None:
 
 
 @remote(Contract("pickled", request=int, response=int))
-def pickled_handler(number: int) -> int:
+def pickled_handler(number: int) -> int:  # noqa: D103 - a handler as a user writes it
     return number
 
 

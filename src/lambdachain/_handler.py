@@ -55,7 +55,7 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
     @property  # type: ignore[misc]
-    def __class__(self) -> type[Any]:
+    def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return FunctionType
 
     @property

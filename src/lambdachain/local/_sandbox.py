@@ -140,9 +140,9 @@ class Sandbox:
     def _time_to_load(self) -> float:
         return max(INIT_TIMEOUT, self._function.timeout)
 
-    async def _next_event(self, timeout: float) -> RuntimeEvent | None:
+    async def _next_event(self, seconds: float) -> RuntimeEvent | None:
         try:
-            return await asyncio.wait_for(self._api.events.get(), timeout)
+            return await asyncio.wait_for(self._api.events.get(), seconds)
         except TimeoutError:
             return None
 
