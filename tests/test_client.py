@@ -439,7 +439,7 @@ def test_an_error_knows_its_attempt(answer: Outcome | NoAnswerError) -> None:
     error: Any = caught.value
     assert "orders-place:live" == error.function
     assert [type(error).__name__] == [try_.error for try_ in error.attempts]
-    twin = pickle.loads(pickle.dumps(error))  # noqa: S301
+    twin = pickle.loads(pickle.dumps(error))
     assert (str(error), error.attempts, error.execution, error.elapsed) == (
         str(twin),
         twin.attempts,

@@ -106,7 +106,7 @@ def test_a_contract_is_a_value() -> None:
     assert {contract: 1} == {_contract(errors=[Declined]): 1}
     assert all(contract != other for other in others)
     assert 7 == len({contract, *others})
-    assert contract == pickle.loads(pickle.dumps(contract))  # noqa: S301
+    assert contract == pickle.loads(pickle.dumps(contract))
     assert contract is contract.contract
 
 

@@ -241,7 +241,7 @@ def test_errors_pickle_and_copy(error: RemoteError) -> None:
     """Across a process pool an error stays the same, with what was learnt about the call."""
     error = _back(error, function="billing", request_id="r-1", error_type=type(error).__name__, retryable=True)
 
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert error == twin
         assert type(error) is type(twin)
         assert repr(error) == repr(twin)
