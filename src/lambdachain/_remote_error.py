@@ -146,4 +146,4 @@ def _names_beside(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
         return {}
     forms = [form for form in own_annotations(cls).values() if isinstance(form, str)]
     named = {name for form in forms for name in compile(form, "<annotation>", "eval").co_names}
-    return {name: beside.f_locals[name] for name in named & beside.f_locals.keys()}
+    return {name: beside.f_locals[name] for name in named.intersection(beside.f_locals)}
