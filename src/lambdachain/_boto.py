@@ -161,7 +161,9 @@ def _drained(response: Mapping[str, Any]) -> bytes:
     try:
         return bytes(body.read())
     except READ_ERRORS() as exc:
-        raise translated(exc, progress=Progress.ANSWER_BEGUN) from exc
+        failure = translated(exc, progress=Progress.ANSWER_BEGUN)
+        failure.request_id = response.get("ResponseMetadata", {}).get("RequestId")
+        raise failure from exc
     finally:
         body.close()
 

@@ -58,7 +58,7 @@ class Expectation:
 def no_answer(invocation: Invocation, exc: NoAnswerError, expected: Expectation) -> CallError:
     """Tell what it means that no answer came."""
     failure = _without_answer(exc.progress, exc.trouble)
-    return failure.error(str(exc), **_facts(invocation, failure, None, expected))
+    return failure.error(str(exc), **_facts(invocation, failure, exc.request_id, expected))
 
 
 def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError | None:
@@ -71,7 +71,7 @@ def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectatio
     if flaw is None:
         return None
     failure = Failure(ResponseError, Execution.EXECUTED, Retry.IDEMPOTENT)
-    return ResponseError(flaw, **_facts(invocation, failure, outcome, expected))
+    return ResponseError(flaw, **_facts(invocation, failure, outcome.request_id, expected))
 
 
 def log_tail(outcome: Outcome) -> str | None:
@@ -115,7 +115,7 @@ def _flaw(invocation: Invocation, outcome: Outcome) -> str | None:
 
 def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError:
     failure = service_failure(outcome.error_code, outcome.status)
-    facts = _facts(invocation, failure, outcome, expected)
+    facts = _facts(invocation, failure, outcome.request_id, expected)
     message = _service_message(outcome)
     if issubclass(failure.error, ThrottledError):
         return failure.error(message, reason=outcome.error_reason, retry_after=outcome.retry_after, **facts)
@@ -135,7 +135,7 @@ def _function_error(invocation: Invocation, outcome: Outcome, expected: Expectat
     report = _Report.read(outcome.payload)
     failure = report.failure
     facts = FunctionErrorFacts(
-        **_facts(invocation, failure, outcome, expected),
+        **_facts(invocation, failure, outcome.request_id, expected),
         error_type=report.error_type,
         error_message=report.error_message,
         stack_trace=report.stack_trace,
@@ -217,12 +217,13 @@ def _stack(frames: Any) -> tuple[str, ...]:
     return tuple(frame if isinstance(frame, str) else json.dumps(frame) for frame in frames)
 
 
-def _facts(invocation: Invocation, failure: Failure, outcome: Outcome | None, expected: Expectation) -> CallFacts:
-    dry = invocation.invocation_type is InvocationType.DRY_RUN
+def _facts(invocation: Invocation, failure: Failure, request_id: str | None, expected: Expectation) -> CallFacts:
+    # An endpoint that answers a dry run with something else may have run the function: AWS's emulator does.
+    dry = invocation.invocation_type is InvocationType.DRY_RUN and failure.error is not ResponseError
     harmless = expected.idempotent or dry
     return CallFacts(
         function=invocation.function,
-        request_id=outcome.request_id if outcome else None,
+        request_id=request_id,
         execution=Execution.NOT_EXECUTED if dry else failure.execution,
         retryable=failure.retry in (Retry.SAFE, Retry.REFRESH) or (failure.retry is Retry.IDEMPOTENT and harmless),
     )

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from ._errors import (
     AccessDeniedError,
     CallError,
+    ConnectError,
     CredentialsError,
     Execution,
     FunctionCrashedError,
@@ -104,7 +105,7 @@ SERVICE_ERRORS: Final[dict[str, Failure]] = {
     "ServiceUnavailable": _MAY_HAVE_RUN,
     "ServiceUnavailableException": _MAY_HAVE_RUN,
     "RequestAbortedException": _MAY_HAVE_RUN,
-    "RequestTimeoutException": _NOT_READY,
+    "RequestTimeoutException": _did_not_run(ConnectError, Retry.SAFE),  # the request did not arrive whole
     "RecursiveInvocationException": _did_not_run(RecursiveInvocationError),
     "RequestTooLargeException": _TOO_LARGE,
     "SerializedRequestEntityTooLargeException": _TOO_LARGE,

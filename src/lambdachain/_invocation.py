@@ -114,6 +114,7 @@ class NoAnswerError(LambdaChainError):
         progress: How far the request got.
         trouble: What kept the answer away. ``SETUP`` is a wrong setting (no region, an untrusted certificate) and
             ``REQUEST`` a request that this side refuses to send: neither is mended by trying again.
+        request_id: The service's id of the request, where the answer had got so far.
     """
 
     def __init__(
@@ -122,8 +123,10 @@ class NoAnswerError(LambdaChainError):
         *,
         progress: Progress = Progress.PERHAPS_SENT,
         trouble: Trouble = Trouble.CONNECTION,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.request_id = request_id
         self.progress = progress
         self.trouble = trouble
 

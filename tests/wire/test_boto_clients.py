@@ -1,0 +1,121 @@
+"""Which clients and settings the transport over boto3 takes from its user, and which it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.config import Config
+
+import lambdachain as lc
+from lambdachain import BotoTransport, Execution, LambdaClient
+
+ONCE = Config(retries={"total_max_attempts": 1})
+VERSION = {"X-Amz-Executed-Version": "1"}
+ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
+
+
+@pytest.fixture(autouse=True)
+def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test find boto3 as a fresh process does."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+def boto_client(server: Any, config: Config | None = None, service: str = "lambda") -> Any:
+    """Make a client as a program of its own would."""
+    return boto3.client(service, endpoint_url=server.url, config=config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        Config(retries={"max_attempts": 2}),
+        Config(retries={"mode": "standard"}),
+        Config(retries={"total_max_attempts": 2}),
+    ],
+    ids=["defaults", "2 retries", "standard", "2 attempts"],
+)
+def test_a_client_with_retries_on_is_refused(config: Config | None, server: Any) -> None:
+    """The message says which ``Config`` to use."""
+    client = boto_client(server, config=config)
+
+    with pytest.raises(lc.ContractError, match=r'Config\(retries=\{"total_max_attempts": 1\}\)'):
+        BotoTransport(client)
+
+    client.close()
+
+
+def test_a_config_with_retries_on_is_refused() -> None:
+    """It would be laid over ours."""
+    with pytest.raises(lc.ContractError, match="total_max_attempts"):
+        BotoTransport(config=Config(retries={"max_attempts": 2}))
+
+
+def test_a_client_comes_without_what_only_ours_would_use(server: Any) -> None:
+    """Nothing that is given is passed over in silence."""
+    client = boto_client(server, config=ONCE)
+
+    with pytest.raises(lc.ContractError, match="drop the other arguments"):
+        BotoTransport(client, region="eu-west-1")
+
+    client.close()
+
+
+def test_a_client_of_another_service_is_refused(server: Any) -> None:
+    """An S3 client cannot invoke anything."""
+    client = boto_client(server, config=ONCE, service="s3")
+
+    with pytest.raises(lc.ContractError, match="s3"):
+        BotoTransport(client)
+
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("session", "config", "environment"),
+    [
+        pytest.param(None, ONCE, {}, id="one attempt"),
+        pytest.param(None, Config(retries={"max_attempts": 0}), {}, id="no retries"),
+        pytest.param(botocore.session.Session, ONCE, {}, id="a botocore session's"),
+        pytest.param(None, None, {"AWS_MAX_ATTEMPTS": "1"}, id="one attempt by the environment"),
+    ],
+)
+def test_a_client_with_retries_off_is_used_as_it_is(
+    *,
+    session: Any,
+    config: Config | None,
+    environment: dict[str, str],
+    server: Any,
+    connect: Callable[..., LambdaClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And stays open when ours is closed: it belongs to who made it."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    make = session().create_client if session else boto3.client
+    given = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
+    server.answer(server.raw("500 X"), server.raw("200 OK", b"7", VERSION))
+    client = connect(given)
+
+    with pytest.raises(lc.ServiceError):
+        client.call("billing", None)
+    assert client.call("billing", None) == 7
+    client.close()
+
+    assert given.invoke(FunctionName="billing")["Payload"].read() == b"7"
+    given.close()
+
+
+def test_a_given_client_serves_its_own_region_only(server: Any, connect: Callable[..., LambdaClient]) -> None:
+    """A function elsewhere is an error that says what to do, and nothing is sent."""
+    given = boto_client(server, config=ONCE)
+
+    with pytest.raises(lc.ConnectError, match="give a session instead") as caught:
+        connect(given).call(ARN, None)
+
+    assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
+    given.close()

@@ -1,0 +1,102 @@
+"""The answers that AWS gives to a dry run, written down by hand, and what ``can_invoke`` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+import lambdachain as lc
+from lambdachain import Execution, LambdaClient, Permission, PermissionReason
+
+
+class Recorded(NamedTuple):
+    """An answer: status line, body, headers beside those that every answer has."""
+
+    status: str
+    body: bytes = b""
+    headers: Mapping[str, str | None] = {}
+
+
+def refused(status: str, error_type: str, body: bytes = b"") -> Recorded:
+    """Write down an error of the service."""
+    return Recorded(status, body, {"x-amzn-ErrorType": error_type})
+
+
+NO_CONTENT = Recorded("204 No Content", b"", {"Content-Length": None})
+MISSING = refused("404 Not Found", "ResourceNotFoundException", b'{"Message":"Function not found: x","Type":"User"}')
+FORBIDDEN = refused("403 Forbidden", "AccessDeniedException", b'{"Message":"User: x is not authorized"}')
+NOT_FOUND_TEXT = "ResourceNotFoundException: Function not found: x"
+
+
+@pytest.mark.parametrize(
+    ("function", "recorded", "permission"),
+    [
+        pytest.param("billing", [NO_CONTENT], (True, PermissionReason.ALLOWED, ""), id="allowed"),
+        pytest.param(
+            "billing",
+            [FORBIDDEN],
+            (False, PermissionReason.DENIED, "AccessDeniedException: User: x is not authorized"),
+            id="denied",
+        ),
+        pytest.param(
+            "billing", [MISSING], (False, PermissionReason.NO_SUCH_FUNCTION, NOT_FOUND_TEXT), id="no such function"
+        ),
+        pytest.param(
+            "billing:live",
+            [MISSING, NO_CONTENT],
+            (False, PermissionReason.NO_SUCH_QUALIFIER, NOT_FOUND_TEXT),
+            id="no such alias",
+        ),
+        pytest.param(
+            "billing:live",
+            [MISSING, MISSING],
+            (False, PermissionReason.NO_SUCH_FUNCTION, NOT_FOUND_TEXT),
+            id="neither alias nor function",
+        ),
+    ],
+)
+def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
+    function: str,
+    recorded: list[Recorded],
+    permission: tuple[bool, PermissionReason, str],
+    server: Any,
+    client: LambdaClient,
+) -> None:
+    """A second dry run, without the qualifier, tells a missing alias from a missing function."""
+    server.answer(*(server.raw(answer.status, answer.body, answer.headers) for answer in recorded))
+
+    answer = client.can_invoke(function)
+
+    assert Permission(*permission) == answer
+    assert permission[0] is bool(answer)
+    assert ["DryRun"] * len(recorded) == [request.headers["x-amz-invocation-type"] for request in server.requests]
+    assert [b""] * len(recorded) == [request.body for request in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "error", "retryable"),
+    [
+        pytest.param(refused("429 X", "TooManyRequestsException"), lc.ThrottledError, True, id="throttled"),
+        pytest.param(Recorded("500 Internal Server Error"), lc.ServiceError, True, id="service trouble"),
+        pytest.param(refused("403 Forbidden", "ExpiredTokenException"), lc.CredentialsError, True, id="expired"),
+        pytest.param(refused("403 Forbidden", "InvalidSignatureException"), lc.CredentialsError, False, id="signature"),
+        pytest.param(refused("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"),
+    ],
+)
+def test_a_dry_run_that_got_no_answer_to_its_question_raises(
+    recorded: Recorded,
+    error: type[lc.CallError],
+    retryable: bool,
+    server: Any,
+    client: LambdaClient,
+) -> None:
+    """Throttling and trouble are no answer; nothing ever ran, so all that passes may be tried again."""
+    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+
+    with pytest.raises(error) as caught:
+        client.can_invoke("billing")
+
+    assert error is type(caught.value)
+    assert (Execution.NOT_EXECUTED, retryable) == (caught.value.execution, caught.value.retryable)

@@ -1,0 +1,133 @@
+"""What can go wrong with TLS: before the request it proves that nothing ran, after the request it proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+import lambdachain as lc
+from lambdachain import Execution, LambdaClient
+
+SUCCESS = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n\r\n7"
+QUICK = Config(connect_timeout=0.5)
+
+
+@pytest.fixture
+def over_tls(
+    server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., LambdaClient]:
+    """Make clients that speak TLS with the server and, unless told otherwise, trust its certificate."""
+
+    def connected(*, trusting: bool = True, **options: Any) -> LambdaClient:
+        if trusting:
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(server.certificate))
+        return connect(endpoint_url=server.url.replace("http:", "https:"), **options)
+
+    return connected
+
+
+def failure(client: LambdaClient) -> tuple[type, Execution, bool]:
+    """Call, and give what the error says."""
+    with pytest.raises(lc.CallError) as caught:
+        client.call("billing", None, timeout=0.5)
+    assert len(caught.value.attempts) == 1
+    return type(caught.value), caught.value.execution, caught.value.retryable
+
+
+def test_a_call_over_tls_succeeds_where_the_certificate_is_trusted(
+    server: Any, over_tls: Callable[..., LambdaClient]
+) -> None:
+    """So the faults below are the faults."""
+
+    def script(connection: Any) -> None:
+        connection.start_tls()
+        connection.read_request()
+        connection.send(SUCCESS)
+
+    server.play(script)
+
+    assert over_tls().call("billing", None) == 7
+
+
+def test_an_untrusted_certificate_is_a_setting_to_mend(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """Nothing was sent, and trying again would not help."""
+    server.play(lambda connection: connection.start_tls())
+
+    seen = failure(over_tls(trusting=False))
+
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == seen
+    assert server.requests == []
+
+
+def test_a_server_that_does_not_speak_tls_is_a_setting_to_mend(
+    server: Any, over_tls: Callable[..., LambdaClient]
+) -> None:
+    """OpenSSL says so by the name of its error; one that has another name for it leaves it open."""
+
+    def script(connection: Any) -> None:
+        connection.read(5)
+        connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        connection.hang()
+
+    server.play(script)
+
+    seen = failure(over_tls())
+
+    assert seen in (
+        (lc.ConnectError, Execution.NOT_EXECUTED, False),
+        (lc.ConnectionLostError, Execution.UNKNOWN, False),
+    )
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_handshake_that_breaks_off_leaves_it_open(
+    end: str, server: Any, over_tls: Callable[..., LambdaClient]
+) -> None:
+    """The exception is the same as after the request."""
+
+    def script(connection: Any) -> None:
+        connection.read(5)
+        getattr(connection, end)()
+
+    server.play(script)
+
+    assert (lc.ConnectionLostError, Execution.UNKNOWN, False) == failure(over_tls())
+    assert server.requests == []
+
+
+def test_a_handshake_that_hangs_is_a_timeout(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """The exception is the same as that of a function that does not answer."""
+    server.play(lambda connection: connection.hang())
+
+    error, execution, retryable = failure(over_tls(config=QUICK))
+
+    assert (lc.CallTimeoutError, Execution.UNKNOWN, False) == (error, execution, retryable)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x17\x03\x03\x00\x05hello", b"\x15\x03\x01\x00\x02\x02\x46", b"\x00" * 64],
+    ids=["plain HTTP", "a record that does not decrypt", "an alert in the clear", "zeros"],
+)
+def test_a_bad_record_after_the_request_never_says_that_nothing_ran(
+    garbage: bytes, server: Any, over_tls: Callable[..., LambdaClient]
+) -> None:
+    """OpenSSL may give it the name that it gives to a server without TLS."""
+
+    def script(connection: Any) -> None:
+        connection.start_tls()
+        connection.read_request()
+        connection.send_below_tls(garbage)
+        connection.hang()
+
+    server.play(script)
+
+    seen = failure(over_tls())
+
+    assert (lc.ConnectionLostError, Execution.UNKNOWN, False) == seen
+    assert len(server.requests) == 1
