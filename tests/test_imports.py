@@ -15,13 +15,15 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors"],
+    ["_version", "_errors", "_alarm", "_budget"],
     ["_annotations", "_arn", "_schema"],
-    ["_codec"],
-    ["_remote_error", "_invocation", "_results"],
-    ["_contract", "_failures", "_options", "resolvers"],
-    ["_classify", "_boto_errors"],
-    ["_call", "_boto", "_signature", "_loop"],
+    ["_codec", "_metadata"],
+    ["_remote_error", "_invocation", "_results", "_retry", "_scope"],
+    ["_contract", "_failures", "_options", "_client_context", "resolvers"],
+    ["_classify", "_callee", "_boto_errors", "_exchange"],
+    ["_plan", "_boto", "_signature", "_loop"],
+    ["_answer"],
+    ["_attempts"],
     ["_caller"],
     ["_client"],
     ["_handler"],

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -78,6 +79,12 @@ def _refused(recorder: Recorder, error: type[Exception], verb: str = "call", **o
     return str(caught.value)
 
 
+def _sent_texts(invocation: Invocation) -> dict[str, str]:
+    """Read the texts of a client context but for our own."""
+    texts = json.loads(base64.b64decode(invocation.client_context or "e30=")).get("custom", {})
+    return {name: text for name, text in texts.items() if not name.startswith("lc-")}
+
+
 def _custom(size: int) -> dict[str, str]:
     """Make a client context whose JSON is *size* bytes."""
     empty = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
@@ -86,10 +93,13 @@ def _custom(size: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("verb", KINDS)
 def test_without_options_nothing_extra_is_sent(verb: str, recorder: Recorder) -> None:
-    """An invocation has the name, its type, and the payload where there is one."""
+    """An invocation has the name, its type, and the payload where there is one; a call has metadata beside it."""
     kind = dict(zip(KINDS, InvocationType, strict=True))[verb]
+    invocation, timeout = _use(recorder, verb)
 
-    assert (Invocation("double", kind, b"" if verb == "can_invoke" else b"1"), None) == _use(recorder, verb)
+    payload = b"" if verb == "can_invoke" else b"1"
+    assert (Invocation("double", kind, payload), None) == (replace(invocation, client_context=None), timeout)
+    assert (verb == "call") == (invocation.client_context is not None)
 
 
 @pytest.mark.parametrize("verb", KINDS)
@@ -98,7 +108,7 @@ def test_an_unknown_option_is_refused_by_name(verb: str, recorder: Recorder) -> 
     message = _refused(recorder, ContractError, verb, time_out=3)
 
     assert "no option 'time_out'" in message
-    assert "timeout, qualifier, tenant_id, durable_name, client_context, log_tail" in message
+    assert "timeout, retry, idempotency_key, qualifier, tenant_id, durable_name, client_context, log_tail" in message
 
 
 def test_bind_and_with_options_refuse_unknown_options(recorder: Recorder) -> None:
@@ -117,16 +127,18 @@ def test_bind_and_with_options_refuse_unknown_options(recorder: Recorder) -> Non
         (3, 3.0),
         (0.25, 0.25),
         (timedelta(minutes=2), 120.0),
-        (timedelta(milliseconds=5), 0.005),
+        (timedelta(milliseconds=500), 0.5),
         (None, None),
-        (1e-9, 1e-9),
+        (math.inf, 1_000_000.0),
     ],
 )
 def test_a_timeout_is_seconds_or_a_timedelta(
     timeout: Any, seconds: float | None, verb: str, recorder: Recorder
 ) -> None:
-    """The transport gets seconds, or None for as long as a function may run."""
-    assert seconds == _use(recorder, verb, timeout=timeout)[1]
+    """The transport gets the seconds that are left, or None for as long as a function may run."""
+    left = _use(recorder, verb, timeout=timeout)[1]
+
+    assert seconds == pytest.approx(left, abs=0.2) if left is not None else seconds is None
 
 
 @pytest.mark.parametrize("verb", KINDS)
@@ -189,7 +201,7 @@ def test_a_client_context_goes_out_as_lambda_wants_it(recorder: Recorder) -> Non
     invocation, _ = _use(recorder, "call", client_context=custom)
 
     assert invocation.client_context is not None
-    assert {"custom": custom} == json.loads(base64.b64decode(invocation.client_context))
+    assert custom == _sent_texts(invocation)
     assert "☃" not in repr(invocation)
     assert invocation.client_context not in repr(invocation)
 
@@ -207,9 +219,9 @@ def test_a_client_context_may_be_any_mapping_and_empty(recorder: Recorder) -> No
         def __len__(self) -> int:
             return 1
 
-    sent = [_use(recorder, "call", client_context=custom)[0].client_context or "" for custom in (Custom(), {})]
+    sent = [_use(recorder, "call", client_context=custom)[0] for custom in (Custom(), {})]
 
-    assert [{"custom": {"a": "1"}}, {"custom": {}}] == [json.loads(base64.b64decode(text)) for text in sent]
+    assert [{"a": "1"}, {}] == [_sent_texts(invocation) for invocation in sent]
 
 
 def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) -> None:
@@ -256,9 +268,12 @@ def test_a_log_tail_comes_with_a_call_only(recorder: Recorder) -> None:
 @pytest.mark.parametrize("verb", KINDS)
 def test_none_is_the_same_as_nothing(verb: str, recorder: Recorder) -> None:
     """An option that is None is not there: so a bound one can be taken away again."""
-    nothing = dict.fromkeys(["timeout", "qualifier", "tenant_id", "durable_name", "client_context"])
+    names = ["timeout", "retry", "idempotency_key", "qualifier", "tenant_id", "durable_name", "client_context"]
+    with_nothing, without = _use(recorder, verb, **dict.fromkeys(names)), _use(recorder, verb)
 
-    assert _use(recorder, verb) == _use(recorder, verb, **nothing)
+    assert replace(without[0], client_context=None) == replace(with_nothing[0], client_context=None)
+    assert without[1] is with_nothing[1] is None
+    assert {} == _sent_texts(with_nothing[0])
 
 
 def test_the_client_s_timeout_is_for_calls_that_name_none(recorder: Recorder) -> None:
@@ -270,6 +285,6 @@ def test_the_client_s_timeout_is_for_calls_that_name_none(recorder: Recorder) ->
     client.call(double, 1, timeout=None)
     client.fire(double, 1)
 
-    assert [7.0, 2.0, None, 7.0] == [timeout for _, timeout in recorder.sent]
+    assert [7, 2, None, 7] == [timeout and math.ceil(timeout) for _, timeout in recorder.sent]
     with pytest.raises(InvalidRequestError, match="timeout must be seconds"):
         LambdaClient(recorder, timeout="3").call(double, 1)  # type: ignore[arg-type]

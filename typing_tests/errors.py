@@ -9,7 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lambdachain import Contract, FunctionArn, LambdaClient, RemoteError, remote
+from lambdachain import (
+    Contract,
+    FunctionArn,
+    LambdaClient,
+    RemoteError,
+    RetryPolicy,
+    ThrottledError,
+    current_invocation,
+    remote,
+)
 
 
 class Request(BaseModel):
@@ -73,6 +82,19 @@ client.bind(charge, log_tail="yes")  # E: arg-type reportArgumentType
 client.can_invoke(charge, response=Response)  # E: call-arg reportCallIssue
 LambdaClient(timeout="3")  # E: arg-type reportArgumentType
 LambdaClient(resolve={"a": "b"})  # E: arg-type reportArgumentType
+client.call(charge, request, retry=3)  # E: call-overload reportCallIssue
+client.call(charge, request, idempotency_key=7)  # E: call-overload reportCallIssue
+LambdaClient(retry=3)  # E: arg-type reportArgumentType
+
+# A wrong policy
+RetryPolicy(max_attempts="3")  # E: arg-type reportArgumentType
+RetryPolicy(max_retries=3)  # E: call-arg reportCallIssue
+RetryPolicy(jitter="some")  # E: arg-type reportArgumentType
+RetryPolicy(budget=3)  # E: arg-type reportArgumentType
+RetryPolicy(retry_on=ThrottledError)  # E: arg-type reportArgumentType
+RetryPolicy(retry_on=(ThrottledError,))  # E: arg-type reportArgumentType
+RetryPolicy.never().max_attempts = 2  # E: misc reportAttributeAccessIssue
+current_invocation().idempotency_key  # E: union-attr reportOptionalMemberAccess
 LambdaClient(object())  # E: arg-type reportArgumentType
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypedDict, assert_type
 
 from pydantic import BaseModel, JsonValue
+from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
 from lambdachain import (
     Attempt,
@@ -15,6 +16,7 @@ from lambdachain import (
     CallError,
     CallOptions,
     Contract,
+    CurrentInvocation,
     Execution,
     FunctionArn,
     FunctionError,
@@ -32,10 +34,15 @@ from lambdachain import (
     RemoteFunction,
     RemoteHandler,
     RequestRejectedError,
+    RetryBudget,
+    RetryPolicy,
     ThrottledError,
     Transport,
+    current_invocation,
+    invocation_scope,
     parse_target,
     remote,
+    safe_to_retry,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.resolvers import from_env, mapping, prefix
@@ -177,6 +184,50 @@ except CallError as error:
     assert_type(error.execution, Execution)
     assert_type(error.retryable, bool)
     assert_type(error.elapsed, float)
+
+# Retrying, deadlines
+assert_type(RetryPolicy.never(), RetryPolicy)
+assert_type(safe_to_retry(ThrottledError()), bool)
+policy = RetryPolicy(
+    max_attempts=5,
+    initial_delay=0.1,
+    max_delay=2,
+    jitter="none",
+    retry_on=lambda error: safe_to_retry(error) or isinstance(error, FunctionError),
+    budget=RetryBudget(max_tokens=100, token_ratio=0.5),
+)
+RetryPolicy(budget=None, retry_on=safe_to_retry)
+RetryPolicy(
+    max_attempts=stop_after_delay(30) | stop_after_attempt(10),
+    initial_delay=wait_fixed(1) + wait_random(0, 1),
+    retry_on=retry_if_exception_type(ThrottledError) | retry_if_exception_type(CardDeclined),
+)
+LambdaClient(retry=policy)
+assert_type(client.call(charge, request, retry=RetryPolicy.never(), idempotency_key="o-1"), ChargeResponse)
+assert_type(client.fire(charge, request, retry=policy, idempotency_key="o-1"), Receipt)
+assert_type(client.can_invoke(charge, retry=policy, timeout=timedelta(seconds=1)), Permission)
+assert_type(client.call("billing-charge", request, response=ChargeResponse, idempotency_key="o-1"), ChargeResponse)
+assert_type(bound.with_options(retry=None, idempotency_key=None), RemoteFunction[ChargeRequest, ChargeResponse])
+assert_type(
+    Contract("f", request=ChargeRequest, response=None, idempotent=True, envelope=True), Contract[ChargeRequest, None]
+)
+assert_type(current_invocation(), CurrentInvocation | None)
+with invocation_scope(object()) as invocation:
+    assert_type(invocation, CurrentInvocation)
+    assert_type(invocation.idempotency_key, str | None)
+    assert_type(invocation.request_id, str | None)
+    assert_type(invocation.correlation_id, str)
+    assert_type(invocation.depth, int)
+    assert_type(invocation.attempt, int)
+    assert_type(invocation.trace, Mapping[str, str])
+    assert_type(invocation.remaining_time(), float | None)
+
+
+@remote("enveloped", envelope=True)
+def enveloped(request: ChargeRequest) -> None: ...
+
+
+assert_type(enveloped, RemoteHandler[ChargeRequest, None])
 
 # Addressing
 assert_type(parse_target("orders:live"), FunctionArn | FunctionName)

@@ -5,6 +5,7 @@ Importing this package loads neither boto3, botocore, tenacity nor asyncio: each
 
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
 from ._boto import BotoTransport
+from ._budget import RetryBudget
 from ._client import LambdaClient, RemoteFunction
 from ._contract import Contract
 from ._errors import (
@@ -44,6 +45,8 @@ from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Pro
 from ._options import CallOptions
 from ._remote_error import RemoteError
 from ._results import InvokeResult, Permission, PermissionReason, Receipt
+from ._retry import RetryPolicy, safe_to_retry
+from ._scope import CurrentInvocation, current_invocation, invocation_scope
 from ._version import __version__
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "Contract",
     "ContractError",
     "CredentialsError",
+    "CurrentInvocation",
     "DeadlineExceededError",
     "ErrorDetail",
     "Execution",
@@ -94,11 +98,16 @@ __all__ = [
     "RequestTooLargeError",
     "ResponseError",
     "ResponseTooLargeError",
+    "RetryBudget",
+    "RetryPolicy",
     "ServiceError",
     "ThrottledError",
     "Transport",
     "Trouble",
     "__version__",
+    "current_invocation",
+    "invocation_scope",
     "parse_target",
     "remote",
+    "safe_to_retry",
 ]

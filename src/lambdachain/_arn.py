@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, NoReturn, Self
 
 from ._errors import InvalidArnError
@@ -222,6 +223,10 @@ class FunctionArn:
         return arn if self.qualifier is None else f"{arn}:{self.qualifier!s}"
 
 
+# What a function may be addressed by.
+Address = str | FunctionArn | FunctionName
+
+
 def parse_target(text: str) -> FunctionArn | FunctionName:
     """Read every form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
 
@@ -234,9 +239,12 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
         InvalidArnError: Lambda would refuse *text*; the message says which part is wrong.
     """
     _check_text(text)
-    if text.startswith("arn:"):
-        return FunctionArn.parse(text)
-    return _parse_name(text)
+    return _parsed(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> FunctionArn | FunctionName:
+    return FunctionArn.parse(text) if text.startswith("arn:") else _parse_name(text)
 
 
 def _parse_name(text: str) -> FunctionName:

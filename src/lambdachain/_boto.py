@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from bisect import bisect_left
-from contextvars import ContextVar
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._boto_errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
 from ._errors import ContractError
+from ._exchange import exchange, watch
 from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._version import __version__
 
@@ -29,10 +31,8 @@ _POOL: Final = 64
 
 # A NAT gateway forgets a connection that is idle for 350 s, and a function may run for 900 s before a byte comes back.
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-# Where botocore has one read timeout a client (before 1.43.68), a client serves every call up to the next step.
-_STEPS: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, LONGEST_FUNCTION + _HEADROOM)
-
-_read_timeout: ContextVar[float | None] = ContextVar("lambdachain_read_timeout", default=None)
+_BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
+EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
 class BotoTransport:
@@ -76,18 +76,25 @@ class BotoTransport:
         self._region = region
         self._endpoint_url = endpoint_url
         self._config = config
-        self._clients: dict[tuple[str | None, float | None], Any] = {}
+        self._clients: dict[str | None, Any] = {}
         self._lock = threading.Lock()
         self._closed = False
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
-        client = self._client_for(invocation.region, timeout)
-        token = _read_timeout.set(timeout)
-        try:
-            return _invoke(client, invocation)
-        finally:
-            _read_timeout.reset(token)
+        began = time.monotonic()
+        client = self._client_for(invocation.region)
+        with exchange(_left(timeout, began)) as watched:
+            try:
+                outcome = _invoke(client, invocation)
+            except NoAnswerError as exc:
+                raise watched.corrected(exc) from exc.__cause__
+        if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
+            # Hung up on in the middle, an answer parses as far as it had come.
+            raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
+        if outcome.error_code in EXPIRED:
+            self._renew(client)
+        return outcome
 
     def close(self) -> None:
         """Close the clients made here; one that was handed in stays open."""
@@ -100,43 +107,59 @@ class BotoTransport:
     def __repr__(self) -> str:
         return f"BotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
 
-    def _client_for(self, region: str | None, timeout: float | None) -> Any:
+    def _client_for(self, region: str | None) -> Any:
         if self._given is not None:
             return _fitting(self._given, region)
-        key = (region or self._region, None if _reads_timeout_per_call() else _step(timeout))
-        client = self._clients.get(key)
-        return client or self._make_client(key)
+        region = region or self._region
+        return self._clients.get(region) or self._make_client(region)
 
-    def _make_client(self, key: tuple[str | None, float | None]) -> Any:
+    def _make_client(self, region: str | None) -> Any:
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
             if self._closed:
                 raise NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
-            if key not in self._clients:
+            if region not in self._clients:
                 try:
-                    self._clients[key] = self._connected(*key)
+                    self._clients[region] = self._connected(region)
                 except (BotoCoreError, ValueError) as exc:
                     failure = translated(exc, progress=Progress.NOTHING_SENT)
                     raise failure from None
-            return self._clients[key]
+            return self._clients[region]
 
-    def _connected(self, region: str | None, read_timeout: float | None) -> Any:
+    def _connected(self, region: str | None) -> Any:
         client = _client_maker(self._session)(
-            "lambda",
-            region_name=region,
-            endpoint_url=self._endpoint_url,
-            config=_config(read_timeout or LONGEST_FUNCTION + _HEADROOM, self._config),
+            "lambda", region_name=region, endpoint_url=self._endpoint_url, config=_config(self._config)
         )
         _keep_alive(client)
         _attach(client)
         return client
+
+    def _renew(self, client: Any) -> None:
+        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+        if hasattr(credentials, "_expiry_time"):
+            credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
+        elif self._session is None and client is not self._given:
+            with self._lock:
+                self._clients.clear()
+                self._session = cast("Any", import_module("boto3")).Session()
 
 
 _ONE_LAYER: Final = (
     "lambdachain decides itself what may be sent again; botocore would run a function again whose answer was lost. "
     'Use Config(retries={"total_max_attempts": 1})'
 )
+
+
+def _left(timeout: float | None, began: float) -> float | None:
+    """Take off what it took to make a client: on a small function's cold start that is seconds."""
+    left = None if timeout is None else timeout - (time.monotonic() - began)
+    if left is not None and left <= 0:
+        raise NoAnswerError(
+            "no time was left when the client was made", progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT
+        )
+    return left
 
 
 def _invoke(client: Any, invocation: Invocation) -> Outcome:
@@ -214,7 +237,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         if text.isascii() and text.isdigit():
-            return int(text) * unit
+            return float(text) * unit
     return None
 
 
@@ -228,13 +251,13 @@ def _client_maker(session: Any) -> Callable[..., Any]:
     return make
 
 
-def _config(read_timeout: float, theirs: Config | None) -> Config:
+def _config(theirs: Config | None) -> Config:
     from botocore.config import Config
 
     ours = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=read_timeout,
+        read_timeout=LONGEST_FUNCTION + _HEADROOM,
         max_pool_connections=_POOL,
         tcp_keepalive=True,
         user_agent_extra=f"lib/lambdachain#{__version__}",
@@ -251,26 +274,8 @@ def _keep_alive(client: Any) -> None:
 
 
 def _attach(client: BaseClient) -> None:
-    events = client.meta.events
-    events.register("before-call.lambda.Invoke", _set_read_timeout, unique_id="lambdachain-read-timeout")
-    events.register("before-parse.lambda.Invoke", make_legible, unique_id="lambdachain-legible")
-
-
-def _set_read_timeout(context: dict[str, Any], **_: Any) -> None:
-    timeout = _read_timeout.get()
-    if timeout is not None:
-        context["read_timeout"] = timeout
-
-
-def _reads_timeout_per_call() -> bool:
-    from botocore.httpsession import URLLib3Session
-
-    return hasattr(URLLib3Session, "_get_request_timeout")
-
-
-def _step(timeout: float | None) -> float:
-    position = bisect_left(_STEPS, timeout if timeout is not None else _STEPS[-1])
-    return _STEPS[min(position, len(_STEPS) - 1)]
+    client.meta.events.register("before-parse.lambda.Invoke", make_legible, unique_id="lambdachain-legible")
+    watch(client)
 
 
 def _check_client(client: BaseClient) -> None:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+import time
 from functools import cache
 from typing import Any
 
-from ._arn import FunctionArn
-from ._call import UNSET, Callee, Resolver, contract_of, locate, perform, plan, value_of
+from ._answer import Answer, value_of
+from ._arn import Address
+from ._attempts import perform
+from ._callee import UNSET, Callee, Resolver, contract_of, locate
 from ._classify import log_tail
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
 from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
+from ._plan import Moment, Plan, plan
 from ._results import InvokeResult, Permission, PermissionReason, Receipt
+from ._scope import current_invocation
 
 
 class Caller:
     """Carries calls out, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
 
-    def __init__(
-        self, transport: Transport | None, timeout: float | timedelta | None, resolve: Resolver | None
-    ) -> None:
+    def __init__(self, transport: Transport | None, defaults: CallOptions, resolve: Resolver | None) -> None:
         self._transport = transport
-        self._timeout = timeout
+        self._defaults = defaults
         self._resolve = resolve
         self._lock = threading.Lock()
         self._closed = False
@@ -34,17 +36,16 @@ class Caller:
         options: CallOptions,
         *,
         response: object = UNSET,
-        function: str | FunctionArn | None = None,
+        function: Address | None = None,
     ) -> Callee:
         """Find what is called and where; see ``contract_of`` and ``locate``."""
         check_names(options)
-        address = target if isinstance(target, str | FunctionArn) else function
+        address = target if isinstance(target, Address) else function
         return locate(contract_of(target, response), address, options.get("qualifier"), self._resolve)
 
     def invoke(self, callee: Callee, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and read its answer."""
-        call = plan(callee, payload, InvocationType.REQUEST_RESPONSE, self._completed(options))
-        answer = perform(self._carrier(callee), call)
+        call, answer = self._perform(callee, payload, InvocationType.REQUEST_RESPONSE, options)
         return InvokeResult(
             value=value_of(call, answer),
             request_id=answer.outcome.request_id,
@@ -56,14 +57,13 @@ class Caller:
 
     def fire(self, callee: Callee, payload: object, options: CallOptions) -> Receipt:
         """Queue an event for the function."""
-        call = plan(callee, payload, InvocationType.EVENT, self._completed(options))
-        answer = perform(self._carrier(callee), call)
+        _, answer = self._perform(callee, payload, InvocationType.EVENT, options)
         return Receipt(answer.outcome.request_id, answer.attempts)
 
     def can_invoke(self, callee: Callee, options: CallOptions) -> Permission:
         """Ask Lambda whether it would let the call through."""
         try:
-            self._try_out(callee, options)
+            self._perform(callee, None, InvocationType.DRY_RUN, options)
         except CredentialsError:
             raise
         except AccessDeniedError as exc:
@@ -82,21 +82,22 @@ class Caller:
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""
 
-    def _try_out(self, callee: Callee, options: CallOptions) -> None:
-        perform(self._carrier(callee), plan(callee, None, InvocationType.DRY_RUN, self._completed(options)))
-
     def _missing(self, callee: Callee, options: CallOptions) -> PermissionReason:
         """Tell a missing qualifier from a missing function, for which Lambda has one and the same message."""
         if callee.qualifier is None:
             return PermissionReason.NO_SUCH_FUNCTION
         try:
-            self._try_out(Callee(callee.contract, callee.function, None), options)
+            self._perform(Callee(callee.contract, callee.function, None), None, InvocationType.DRY_RUN, options)
         except CallError:
             return PermissionReason.NO_SUCH_FUNCTION
         return PermissionReason.NO_SUCH_QUALIFIER
 
-    def _completed(self, options: CallOptions) -> CallOptions:
-        return options if self._timeout is None else {"timeout": self._timeout, **options}
+    def _perform(
+        self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
+    ) -> tuple[Plan, Answer]:
+        now = Moment(time.monotonic(), time.time())
+        call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
+        return call, perform(self._carrier(callee), call)
 
     def _carrier(self, callee: Callee) -> Transport:
         with self._lock:
@@ -112,4 +113,4 @@ class Caller:
 @cache
 def default_caller() -> Caller:
     """Give what decorated handlers call through when no client binds them: one a process, with no settings."""
-    return Caller(None, None, None)
+    return Caller(None, {}, None)

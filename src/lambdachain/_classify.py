@@ -218,14 +218,16 @@ def _stack(frames: Any) -> tuple[str, ...]:
 
 
 def _facts(invocation: Invocation, failure: Failure, request_id: str | None, expected: Expectation) -> CallFacts:
-    # An endpoint that answers a dry run with something else may have run the function: AWS's emulator does.
-    dry = invocation.invocation_type is InvocationType.DRY_RUN and failure.error is not ResponseError
-    harmless = expected.idempotent or dry
+    execution, repeatable = failure.execution, expected.idempotent
+    if invocation.invocation_type is InvocationType.DRY_RUN:
+        # What answers a dry run with something else may have run the function: AWS's emulator does.
+        is_answer = failure.error is ResponseError
+        execution, repeatable = Execution.UNKNOWN if is_answer else Execution.NOT_EXECUTED, repeatable or not is_answer
     return CallFacts(
         function=invocation.function,
         request_id=request_id,
-        execution=Execution.NOT_EXECUTED if dry else failure.execution,
-        retryable=failure.retry in (Retry.SAFE, Retry.REFRESH) or (failure.retry is Retry.IDEMPOTENT and harmless),
+        execution=execution,
+        retryable=failure.retry in (Retry.SAFE, Retry.REFRESH) or (failure.retry is Retry.IDEMPOTENT and repeatable),
     )
 
 

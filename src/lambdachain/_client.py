@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from ._arn import FunctionArn
-from ._call import UNSET, Callee, Resolver, contract_of
+from ._arn import Address
+from ._callee import UNSET, Callee, Resolver, contract_of
 from ._caller import Caller
 from ._contract import Contract, HasContract, Req, Resp
 from ._errors import ContractError
 from ._invocation import Transport
 from ._options import CallOptions, check_names
 from ._results import InvokeResult, Permission, Receipt
+from ._retry import RetryPolicy
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,13 +29,14 @@ class LambdaClient:
     """Call functions: wait for the answer, fire and forget, or only ask whether it is allowed.
 
     Make one at module scope and keep it: nothing is opened until the first call, connections are kept, and it is
-    thread-safe. It sends every call once; botocore's own retries, which would run a function again whose answer was
-    lost, are off.
+    thread-safe. A call is sent again only where that cannot run the function twice against its contract; botocore's own
+    retries, which would, are off.
 
     Args:
         transport: What carries the calls; a ``BotoTransport`` with boto3's usual settings if not given.
-        timeout: Seconds (or ``timedelta``) for each call that does not say its own; without, as long as a function
-            may run.
+        timeout: Seconds (or ``timedelta``) for each call that does not say its own, every attempt included; without,
+            as long as a function may run. Inside an invocation, no call outlives it in any case.
+        retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
         resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
     """
 
@@ -43,22 +45,21 @@ class LambdaClient:
         transport: Transport | None = None,
         *,
         timeout: float | timedelta | None = None,
+        retry: RetryPolicy | None = None,
         resolve: Resolver | None = None,
     ) -> None:
-        self._caller = Caller(transport, timeout, resolve)
+        self._caller = Caller(transport, {"timeout": timeout, "retry": retry}, resolve)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
     @overload
-    def call(
-        self, target: str | FunctionArn, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]
-    ) -> T: ...
+    def call(self, target: Address, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]) -> T: ...
     @overload
     def call(
-        self, target: str | FunctionArn, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
+        self, target: Address, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
     ) -> T: ...
     @overload
-    def call(self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]) -> JsonValue: ...
+    def call(self, target: Address, payload: object, /, **options: Unpack[CallOptions]) -> JsonValue: ...
     def call(self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]) -> Any:
         """Run a function and wait for its answer (RequestResponse).
 
@@ -84,15 +85,15 @@ class LambdaClient:
     ) -> InvokeResult[Resp]: ...
     @overload
     def invoke(
-        self, target: str | FunctionArn, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]
+        self, target: Address, payload: object, /, *, response: type[T], **options: Unpack[CallOptions]
     ) -> InvokeResult[T]: ...
     @overload
     def invoke(
-        self, target: str | FunctionArn, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
+        self, target: Address, payload: object, /, *, response: TypeForm[T], **options: Unpack[CallOptions]
     ) -> InvokeResult[T]: ...
     @overload
     def invoke(
-        self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]
+        self, target: Address, payload: object, /, **options: Unpack[CallOptions]
     ) -> InvokeResult[JsonValue]: ...
     def invoke(
         self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
@@ -104,7 +105,7 @@ class LambdaClient:
     @overload
     def fire(self, target: HasContract[Req, Any], payload: Req, /, **options: Unpack[CallOptions]) -> Receipt: ...
     @overload
-    def fire(self, target: str | FunctionArn, payload: object, /, **options: Unpack[CallOptions]) -> Receipt: ...
+    def fire(self, target: Address, payload: object, /, **options: Unpack[CallOptions]) -> Receipt: ...
     def fire(self, target: Any, payload: object, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for a function and do not wait (Event).
 
@@ -116,9 +117,7 @@ class LambdaClient:
         """
         return self._caller.fire(self._caller.locate(target, options), payload, options)
 
-    def can_invoke(
-        self, target: HasContract[Any, Any] | str | FunctionArn, /, **options: Unpack[CallOptions]
-    ) -> Permission:
+    def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether this caller may invoke a function, without running it (DryRun).
 
         Where a function with a qualifier is not found, a second request, without the qualifier, tells which of the
@@ -132,7 +131,7 @@ class LambdaClient:
     def bind(
         self,
         contract: HasContract[Req, Resp],
-        function: str | FunctionArn | None = None,
+        function: Address | None = None,
         /,
         **options: Unpack[CallOptions],
     ) -> RemoteFunction[Req, Resp]:
@@ -143,7 +142,7 @@ class LambdaClient:
             function: The address to call, in place of the contract's own name; it is used as it is.
             **options: See ``CallOptions``.
         """
-        if isinstance(contract, str | FunctionArn):
+        if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
         check_names(options)
         return RemoteFunction(self._caller, contract_of(contract), function, options)
@@ -171,7 +170,7 @@ class RemoteFunction(Generic[Req, Resp]):
         self,
         caller: Caller,
         contract: Contract[Req, Resp],
-        function: str | FunctionArn | None,
+        function: Address | None,
         options: CallOptions,
     ) -> None:
         self._caller = caller

@@ -24,6 +24,7 @@ Loc = tuple[str | int, ...]
 
 _WITHHELD: Final = "refused by a rule whose message repeats the input (withheld)"
 _MAX_DETAILS: Final = 50
+UNDECLARED: Final = ("extra_forbidden", "unexpected_keyword_argument")
 _WORDED_BY_USERS: Final = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _SAID_BY_PYDANTIC: Final = (
@@ -229,7 +230,7 @@ class Codec:
         declared = declared_names(self.schema)
         return [
             ErrorDetail(
-                loc=_without_keys(error["loc"], value, declared, names_field=error["type"] == "extra_forbidden"),
+                loc=_without_keys(error["loc"], value, declared, names_field=error["type"] in UNDECLARED),
                 type=error["type"],
                 msg=_without_input(error["type"], error["msg"], error["input"]),
             )

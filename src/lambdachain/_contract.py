@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._codec import check_json_type, type_name
 from ._errors import ContractError
 from ._remote_error import RemoteError
@@ -48,6 +48,8 @@ class Contract(HasContract[Req, Resp]):
         errors: The domain errors that the callee may raise and the caller gets back as the same class.
         idempotent: The function may be run twice for one call: what may have run counts as ``retryable``.
         qualifier: The version or alias that calls go to; ``None`` for the unpublished version.
+        envelope: Events of ``fire`` travel in an envelope that carries metadata, the idempotency key among it: only for
+            callees that are handlers made by ``remote``.
 
     Raises:
         ContractError: A type cannot be JSON, an error is no ``RemoteError``, or the qualifier is given twice.
@@ -60,11 +62,12 @@ class Contract(HasContract[Req, Resp]):
     errors: tuple[type[RemoteError], ...]
     idempotent: bool
     qualifier: str | None
+    envelope: bool
 
     @overload
     def __init__(
         self,
-        function: str | FunctionArn,
+        function: Address,
         /,
         *,
         request: type[Req],
@@ -72,12 +75,13 @@ class Contract(HasContract[Req, Resp]):
         errors: Sequence[type[RemoteError]] = (),
         idempotent: bool = False,
         qualifier: str | None = None,
+        envelope: bool = False,
     ) -> None: ...
 
     @overload
     def __init__(
         self,
-        function: str | FunctionArn,
+        function: Address,
         /,
         *,
         request: TypeForm[Req],
@@ -85,11 +89,12 @@ class Contract(HasContract[Req, Resp]):
         errors: Sequence[type[RemoteError]] = (),
         idempotent: bool = False,
         qualifier: str | None = None,
+        envelope: bool = False,
     ) -> None: ...
 
     def __init__(
         self,
-        function: str | FunctionArn,
+        function: Address,
         /,
         *,
         request: Any,
@@ -97,11 +102,12 @@ class Contract(HasContract[Req, Resp]):
         errors: Sequence[type[RemoteError]] = (),
         idempotent: bool = False,
         qualifier: str | None = None,
+        envelope: bool = False,
     ) -> None:
         name, qualifier = split_qualifier(function, qualifier, ContractError)
         check_json_type(request, "request")
         check_json_type(response, "response")
-        values = (name, request, response, _checked_errors(errors), idempotent, qualifier)
+        values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope)
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -115,11 +121,9 @@ class Contract(HasContract[Req, Resp]):
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
 
 
-def split_qualifier(
-    function: str | FunctionArn, qualifier: str | None, error: type[Exception]
-) -> tuple[str, str | None]:
+def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
     """Take an address apart into the function and its qualifier, which may be given once."""
-    target: FunctionArn | FunctionName = function if isinstance(function, FunctionArn) else parse_target(function)
+    target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
     if qualifier is None:
         return str(target.without_qualifier()), target.qualifier
     if target.qualifier is not None:

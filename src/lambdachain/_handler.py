@@ -8,15 +8,17 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
 
-from ._arn import FunctionArn
+from ._arn import Address
 from ._caller import default_caller
 from ._client import RemoteFunction
-from ._codec import MisfitError, codec_of, type_name
+from ._client_context import opened
+from ._codec import UNDECLARED, MisfitError, codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError, RequestRejectedError, ResponseError
+from ._errors import ContractError, ErrorDetail, RequestRejectedError, ResponseError
 from ._options import CallOptions
 from ._remote_error import RemoteError
 from ._results import InvokeResult, Permission, Receipt
+from ._scope import invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class ContractOptions(TypedDict, total=False):
     errors: Sequence[type[RemoteError]]
     idempotent: bool
     qualifier: str | None
+    envelope: bool
 
 
 class RemoteHandler(HasContract[Req, Resp]):
@@ -73,7 +76,9 @@ class RemoteHandler(HasContract[Req, Resp]):
             ResponseError: The function returned what does not fit the contract.
             Exception: What the function raises, unchanged, so that Lambda sees the failure.
         """
-        return self._written(self.local(self._read(event), context))
+        payload, metadata = opened(event)
+        with invocation_scope(context, metadata=metadata):
+            return self._written(self.local(self._read(payload), context))
 
     def local(self, request: Req, context: Any = None) -> Resp:
         """Run the function in this process: no JSON, no Lambda, the types as declared.
@@ -100,9 +105,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
         return self.bind(**options).can_invoke()
 
-    def bind(
-        self, function: str | FunctionArn | None = None, /, **options: Unpack[CallOptions]
-    ) -> RemoteFunction[Req, Resp]:
+    def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
         return RemoteFunction(default_caller(), self.contract, function, options)
 
@@ -113,10 +116,13 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self.function(request, context) if self._signature.takes_context else self.function(request)
 
     def _read(self, event: Any) -> Req:
+        codec = codec_of(self.contract.request)
         try:
-            return cast("Req", codec_of(self.contract.request).read(event))
+            return cast("Req", codec.read(event))
         except MisfitError as exc:
             rejected = RequestRejectedError(errors=exc.details)
+        if _is_injected(rejected.errors):
+            return self._read({name: value for name, value in event.items() if name != "headers"})
         raise rejected
 
     def _written(self, answer: Resp) -> JsonValue:
@@ -197,7 +203,7 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
     Args:
         target: A contract, or a function's name: then the contract is made of the annotations.
-        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
@@ -210,6 +216,11 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
     if options:
         raise ContractError(f"{target!r} is complete: {', '.join(options)} belongs into it")
     return ForContract(target)
+
+
+def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
+    """Tell whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
+    return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNDECLARED
 
 
 def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:

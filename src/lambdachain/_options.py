@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, TypedDict
 
-from ._errors import ContractError, DeadlineExceededError, InvalidRequestError, RequestTooLargeError
-from ._invocation import MAX_CLIENT_CONTEXT_BYTES, InvocationType
+from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
+from ._invocation import InvocationType
+from ._retry import RetryPolicy
 from ._schema import is_mapping
 
 _TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+_MAX_KEY: Final = 255
+# More than any call can take, and still a number that every clock and socket takes.
+_LONGEST: Final = 1_000_000.0
 _DURABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class CallOptions(TypedDict, total=False):
     """What a single call may say about itself; bound functions and clients take the same.
 
-    ``timeout``: seconds, or a ``timedelta``, to wait for the answer.
+    ``timeout``: seconds, or a ``timedelta``, for the whole call, every attempt included.
+    ``retry``: a ``RetryPolicy``, in place of the client's.
+    ``idempotency_key``: what the callee can tell repetitions by; unlocks retrying what may have run.
     ``qualifier``: a version or alias, in place of the contract's.
     ``tenant_id``: the tenant, for a function with tenant isolation.
     ``durable_name``: Lambda's own deduplication, for durable functions: one name runs once.
@@ -30,6 +34,8 @@ class CallOptions(TypedDict, total=False):
     """
 
     timeout: float | timedelta | None
+    retry: RetryPolicy | None
+    idempotency_key: str | None
     qualifier: str | None
     tenant_id: str | None
     durable_name: str | None
@@ -53,31 +59,36 @@ def seconds(timeout: float | timedelta | None, function: str) -> float | None:
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
     if value <= 0:
         raise DeadlineExceededError(f"no time left to send it: the timeout is {value:g} s", function=function)
-    return float(value)
+    return min(float(value), _LONGEST)
 
 
-def encode_client_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> str | None:
-    """Encode the caller's texts as Lambda's ClientContext: JSON in base64.
-
-    Raises:
-        RequestTooLargeError: It is longer than the 3,583 bytes that Lambda takes.
-        InvalidRequestError: It is not made of text, or goes with an event, for which Lambda drops it.
-    """
+def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
+    """Refuse texts for the ClientContext that are none, or go with an event, for which Lambda drops them."""
     if custom is None or kind is InvocationType.DRY_RUN:
-        return None
+        return {}
     if kind is InvocationType.EVENT:
         raise InvalidRequestError(
             "Lambda delivers client_context to a call, not to a fire: put it into the payload", function=function
         )
     if not _maps_text(custom):
         raise InvalidRequestError("client_context maps str to str, for callees in any language", function=function)
-    encoded = base64.b64encode(json.dumps({"custom": dict(custom)}, separators=(",", ":")).encode()).decode()
-    if len(encoded) > MAX_CLIENT_CONTEXT_BYTES:
-        raise RequestTooLargeError(
-            f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
+    return custom
+
+
+def checked_key(key: str | None, kind: InvocationType, envelope: bool, function: str) -> str | None:  # noqa: FBT001
+    """Refuse an idempotency key that is none, or cannot reach the callee: it would unlock retries for nothing."""
+    if key is None or kind is InvocationType.DRY_RUN:
+        return None
+    given: Any = key
+    if not isinstance(given, str) or not 1 <= len(given) <= _MAX_KEY:
+        raise InvalidRequestError(f"idempotency_key must be 1 to {_MAX_KEY} characters of text", function=function)
+    if kind is InvocationType.EVENT and not envelope:
+        raise InvalidRequestError(
+            "an event has no ClientContext to carry idempotency_key: declare Contract(..., envelope=True), "
+            "or put it into the payload",
             function=function,
         )
-    return encoded
+    return key
 
 
 def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  # noqa: FBT001 - an option passed on

@@ -23,7 +23,7 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdachain import BotoTransport, LambdaClient
+from lambdachain import BotoTransport, LambdaClient, RetryPolicy
 
 PATIENCE = 20.0  # guards a hang; no test waits for it
 _HEADERS = {
@@ -253,7 +253,7 @@ def connect(server: WireServer) -> Iterator[Callable[..., LambdaClient]]:
     def connected(client: Any = None, **options: Any) -> LambdaClient:
         if client is None:
             options = {"endpoint_url": server.url, **options}
-        made.append(LambdaClient(BotoTransport(client, **options)))
+        made.append(LambdaClient(BotoTransport(client, **options), retry=RetryPolicy.never()))
         return made[-1]
 
     yield connected

@@ -78,16 +78,16 @@ def test_a_server_that_does_not_speak_tls_is_a_setting_to_mend(
 
     assert seen in (
         (lc.ConnectError, Execution.NOT_EXECUTED, False),
-        (lc.ConnectionLostError, Execution.UNKNOWN, False),
+        (lc.ConnectError, Execution.NOT_EXECUTED, True),
     )
     assert server.requests == []
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_handshake_that_breaks_off_leaves_it_open(
+def test_a_handshake_that_breaks_off_is_no_connection(
     end: str, server: Any, over_tls: Callable[..., LambdaClient]
 ) -> None:
-    """The exception is the same as after the request."""
+    """The exception is the same as after the request, but the connection knows that nothing was sent."""
 
     def script(connection: Any) -> None:
         connection.read(5)
@@ -95,17 +95,17 @@ def test_a_handshake_that_breaks_off_leaves_it_open(
 
     server.play(script)
 
-    assert (lc.ConnectionLostError, Execution.UNKNOWN, False) == failure(over_tls())
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, True) == failure(over_tls())
     assert server.requests == []
 
 
-def test_a_handshake_that_hangs_is_a_timeout(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
-    """The exception is the same as that of a function that does not answer."""
+def test_a_handshake_that_hangs_is_no_connection(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """The exception is the same as that of a function that does not answer, but nothing was sent."""
     server.play(lambda connection: connection.hang())
 
     error, execution, retryable = failure(over_tls(config=QUICK))
 
-    assert (lc.CallTimeoutError, Execution.UNKNOWN, False) == (error, execution, retryable)
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, True) == (error, execution, retryable)
     assert server.requests == []
 
 

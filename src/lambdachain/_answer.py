@@ -1,0 +1,42 @@
+"""A success, and its value as the contract types it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ._codec import MisfitError, codec_of, type_name
+from ._errors import Attempt, ResponseError
+from ._invocation import Outcome
+from ._plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success as Lambda reports it, before its payload is read."""
+
+    outcome: Outcome
+    attempts: tuple[Attempt, ...]
+    elapsed: float
+
+
+def value_of(plan: Plan, answer: Answer) -> Any:
+    """Read the answer as the contract types it.
+
+    Raises:
+        ResponseError: The function ran, and its answer does not fit the contract.
+    """
+    response = plan.callee.contract.response
+    try:
+        return codec_of(response).decode(answer.outcome.payload)
+    except MisfitError as exc:
+        error = ResponseError(
+            f"the answer does not fit {type_name(response)}: {exc}",
+            function=plan.callee.address,
+            request_id=answer.outcome.request_id,
+            errors=exc.details,
+        )
+    *before, last = answer.attempts
+    error.attempts = (*before, replace(last, error=ResponseError.__name__))
+    error.elapsed = answer.elapsed
+    raise error

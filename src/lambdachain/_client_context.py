@@ -1,0 +1,58 @@
+"""How metadata goes onto the wire: into the ClientContext of a call, or into an envelope around an event."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ._errors import RequestTooLargeError
+from ._invocation import MAX_CLIENT_CONTEXT_BYTES
+from ._metadata import DROPPED_FIRST, Metadata, merged, read_metadata
+from ._schema import is_mapping
+
+ENVELOPE: Final = "__lambdachain__"
+
+
+def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
+    """Write metadata and the user's own texts as Lambda's ClientContext: JSON in base64.
+
+    The user's texts are never dropped or replaced, and the idempotency key is not either; where the 3,583 bytes do
+    not suffice, the rest of the metadata gives way.
+
+    Raises:
+        RequestTooLargeError: The user's texts, with the idempotency key, are longer than Lambda takes.
+    """
+    texts = metadata.texts()
+    encoded = _encoded(merged(texts, custom))
+    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
+        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+            break
+        texts.pop(name, None)
+        encoded = _encoded(merged(texts, custom))
+    if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+        return encoded
+    raise RequestTooLargeError(
+        f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
+        function=function,
+    )
+
+
+def enveloped(data: bytes, metadata: Metadata) -> bytes:
+    """Put an event's JSON into an envelope that carries metadata: for contracts that ask for it, Lambda gives an event
+    no ClientContext.
+    """
+    told = json.dumps(metadata.texts(), separators=(",", ":")).encode()
+    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
+
+
+def opened(event: Any) -> tuple[Any, Metadata | None]:
+    """Take an event out of its envelope, if it has one."""
+    if is_mapping(event) and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
+        return event["data"], read_metadata(event[ENVELOPE])
+    return event, None
+
+
+def _encoded(custom: Mapping[str, str]) -> str:
+    return base64.b64encode(json.dumps({"custom": custom}, separators=(",", ":")).encode()).decode()

@@ -1,0 +1,185 @@
+"""One request on one of botocore's connections: whether a byte of it went out, and an end to it when its time is over.
+
+botocore bounds each ``recv``, so a server that trickles escapes its timeouts, and its exceptions do not tell a request
+that was never sent from one that was. Its connection classes are told to say so here.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from ._alarm import alarm
+from ._invocation import NoAnswerError, Progress, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
+MAX_IDLE: Final = 240.0
+
+
+class Exchange:
+    """What becomes of one request."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.expired = False
+        self._tap: socket.socket | None = None
+        self._adopted: list[socket.socket] = []
+        self._watched = self._sent = self._over = False
+        self._lock = threading.Lock()
+
+    def uses(self, tap: socket.socket | None, *, sending: bool) -> None:
+        """Note the socket that the request goes through, and whether its first byte goes out now."""
+        with self._lock:
+            self._watched = True
+            too_late = self.expired and tap is not None
+            self._sent = self._sent or (sending and not too_late)
+            self._tap = tap
+            if self.expired:
+                self._hang_up()
+
+    def adopt(self, tap: socket.socket) -> None:
+        """Keep a socket that its connection is done with: the answer may still be on it."""
+        self._adopted.append(tap)
+
+    def abort(self) -> None:
+        """End the request: its time is over."""
+        with self._lock:
+            if not self._over:
+                self.expired = True
+                self._hang_up()
+
+    def finish(self) -> None:
+        """Say that the request is over."""
+        with self._lock:
+            self._over = True
+            self._tap = None
+        for tap in self._adopted:
+            tap.close()
+
+    def corrected(self, failure: NoAnswerError) -> NoAnswerError:
+        """Say what botocore cannot: that nothing was sent, or that time was up."""
+        if self._watched and not self._sent and failure.progress is Progress.PERHAPS_SENT:
+            failure.progress = Progress.NOTHING_SENT
+        if self.expired and failure.trouble is Trouble.CONNECTION:
+            failure.trouble = Trouble.TIMEOUT
+            failure.args = ("no answer in time",)
+        return failure
+
+    def _hang_up(self) -> None:
+        if self._tap is not None:
+            with suppress(OSError):
+                self._tap.shutdown(socket.SHUT_RDWR)
+
+
+_current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", default=None)
+
+
+@contextmanager
+def exchange(timeout: float | None) -> Iterator[Exchange]:
+    """Watch the one request that is sent inside, and end it after *timeout* seconds."""
+    watched = Exchange(timeout)
+    bell = None if watched.deadline is None else alarm.set(watched.deadline, watched.abort)
+    token = _current.set(watched)
+    try:
+        yield watched
+    finally:
+        _current.reset(token)
+        if bell is not None:
+            alarm.cancel(bell)
+        watched.finish()
+
+
+def watch(client: Any) -> None:
+    """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
+    client.meta.events.register("before-call.lambda.Invoke", _bound_reads, unique_id="lambdachain-read-timeout")
+    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    manager = getattr(session, "_manager", None)
+    if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):
+        for holder, name in ((session, "_pool_classes_by_scheme"), (manager, "pool_classes_by_scheme")):
+            setattr(holder, name, _pools())
+
+
+def _bound_reads(context: dict[str, Any], **_: Any) -> None:
+    watched = _current.get()
+    if watched is not None and watched.timeout is not None:
+        context["read_timeout"] = watched.timeout
+
+
+@cache
+def _pools() -> dict[str, type[Any]]:
+    from botocore.awsrequest import (
+        AWSHTTPConnection,
+        AWSHTTPConnectionPool,
+        AWSHTTPSConnection,
+        AWSHTTPSConnectionPool,
+    )
+
+    connection = type("WatchedConnection", (_Watched, AWSHTTPConnection), {})
+    tls_connection = type("WatchedTlsConnection", (_Watched, AWSHTTPSConnection), {})
+    return {
+        "http": type("WatchedPool", (AWSHTTPConnectionPool,), {"ConnectionCls": connection}),
+        "https": type("WatchedTlsPool", (AWSHTTPSConnectionPool,), {"ConnectionCls": tls_connection}),
+    }
+
+
+class _Watched:
+    """Mixed into botocore's connections."""
+
+    sock: socket.socket | None
+    timeout: float | None
+    _tap: socket.socket | None = None
+    _used = 0.0
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; on a fresh connection, if this one has been idle for long."""
+        if self.sock is not None and time.time() - self._used > MAX_IDLE:
+            self.close()
+        return super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        """Send bytes, connected, and say so before the first."""
+        if self.sock is None:
+            self.connect()
+        watched = _current.get()
+        if watched is not None:
+            watched.uses(self._tap, sending=True)
+        self._used = time.time()
+        super().send(data)  # type: ignore[misc]
+
+    def connect(self) -> None:
+        """Connect, under the eyes of the exchange from the first packet."""
+        watched = _current.get()
+        if watched is not None:
+            watched.uses(None, sending=False)
+        super().connect()  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close; the second handle on the socket lives on while an answer may be on it."""
+        tap, self._tap = self._tap, None
+        super().close()  # type: ignore[misc]
+        watched = _current.get()
+        if tap is not None and watched is not None:
+            watched.adopt(tap)
+        elif tap is not None:
+            tap.close()
+
+    def _new_conn(self) -> socket.socket:
+        watched = _current.get()
+        if watched is not None and watched.deadline is not None:
+            left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait at all
+            self.timeout = left if self.timeout is None else min(self.timeout, left)
+        new: socket.socket = super()._new_conn()  # type: ignore[misc]
+        # TLS takes the socket's descriptor away from it; to hang up on a handshake takes a handle of one's own.
+        self._tap = new.dup()
+        if watched is not None:
+            watched.uses(self._tap, sending=False)
+        return new

@@ -1,0 +1,107 @@
+"""What travels beside a payload: flat texts in ``ClientContext.custom``, which every runtime hands to its function.
+
+Names are lower case and start with ``lc-``; W3C trace context keeps its own names, where OpenTelemetry's JavaScript
+instrumentation puts it too. A callee that knows nothing of lambdachain notices nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+VERSION: Final = "1"
+TRACE_NAMES: Final = ("traceparent", "tracestate", "baggage")
+
+# What is left out first where the 3,583 bytes do not suffice; the idempotency key never is.
+DROPPED_FIRST: Final = (
+    "baggage",
+    "tracestate",
+    "lc-deadline-ms",
+    "lc-attempt",
+    "traceparent",
+    "lc-id",
+    "lc-budget-ms",
+    "lc-depth",
+)
+
+# Milliseconds since the epoch have 13 digits; a foreign text with thousands of them is no number of ours.
+_NUMBER: Final = re.compile("[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a caller tells a callee about their call.
+
+    Attributes:
+        correlation_id: The same for all that one outermost call sets off.
+        depth: How many calls are above this one: 1 for the first function that a function calls.
+        attempt: Which attempt of the call this is, from 1.
+        idempotency_key: The same for every attempt of one call.
+        budget_ms: How long the caller still waits, in milliseconds from when it sent the call.
+        deadline_ms: Until when it waits, in milliseconds since the epoch by the caller's clock.
+        trace: W3C trace context: ``traceparent``, ``tracestate``, ``baggage``.
+    """
+
+    correlation_id: str
+    depth: int
+    attempt: int = 1
+    idempotency_key: str | None = field(default=None, repr=False)
+    budget_ms: int | None = None
+    deadline_ms: int | None = None
+    trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def texts(self) -> dict[str, str]:
+        """Write it as flat texts."""
+        written = {
+            "lc-v": VERSION,
+            "lc-id": self.correlation_id,
+            "lc-idem": self.idempotency_key,
+            "lc-depth": str(self.depth),
+            "lc-attempt": str(self.attempt),
+            "lc-budget-ms": _text(self.budget_ms),
+            "lc-deadline-ms": _text(self.deadline_ms),
+            **{name: self.trace[name] for name in TRACE_NAMES if name in self.trace},
+        }
+        return {name: text for name, text in written.items() if text is not None}
+
+
+def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
+    """Read what a caller wrote; ``None`` if it wrote nothing, and a part that is malformed counts as absent."""
+    if not isinstance(texts.get("lc-v"), str):
+        return None
+    return Metadata(
+        correlation_id=_string(texts, "lc-id") or "",
+        depth=_number(texts, "lc-depth") or 0,
+        attempt=_number(texts, "lc-attempt") or 1,
+        idempotency_key=_string(texts, "lc-idem"),
+        budget_ms=_number(texts, "lc-budget-ms"),
+        deadline_ms=_number(texts, "lc-deadline-ms"),
+        trace=read_trace(texts),
+    )
+
+
+def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
+    """Read W3C trace context, whoever wrote it."""
+    return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
+
+
+def merged(texts: Mapping[str, str], custom: Mapping[str, str]) -> dict[str, str]:
+    """Lay a user's own texts over ours: nothing of theirs is replaced, and a trace of theirs is not mixed with ours."""
+    traced = "traceparent" in custom
+    return {**{name: text for name, text in texts.items() if not (traced and name in TRACE_NAMES)}, **custom}
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _string(texts: Mapping[str, Any], name: str) -> str | None:
+    value = texts.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _number(texts: Mapping[str, Any], name: str) -> int | None:
+    value = _string(texts, name)
+    return int(value) if value is not None and _NUMBER.fullmatch(value) else None

@@ -1,0 +1,173 @@
+"""A call made ready: a payload becomes an invocation, and nothing has been sent yet. Pure functions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+from ._callee import Callee
+from ._classify import Expectation
+from ._client_context import encode_client_context, enveloped
+from ._codec import MisfitError, codec_of, type_name
+from ._errors import InvalidRequestError, RecursiveInvocationError, RequestTooLargeError
+from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
+from ._metadata import Metadata
+from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
+from ._retry import RetryPolicy
+from ._scope import CurrentInvocation
+
+# Lambda's own loop detection stops a chain after about 16 invocations; here the caller learns who called whom.
+DEPTH_LIMIT: Final = 12
+
+_LIMITS: Final = {InvocationType.REQUEST_RESPONSE: MAX_REQUEST_BYTES, InvocationType.EVENT: MAX_EVENT_BYTES}
+_VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: "fire"}
+
+
+class Moment(NamedTuple):
+    """A point in time by both clocks, in seconds: the monotonic one, and the one that tells the date."""
+
+    monotonic: float
+    epoch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A call that is ready to be sent.
+
+    Attributes:
+        callee: What is called and where.
+        invocation: The request, but for what changes from attempt to attempt.
+        policy: When it may be sent again.
+        deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
+        metadata: What travels in the ClientContext; ``None`` where nothing does.
+        custom: The user's own texts for the ClientContext.
+        repeatable: Whether running it twice does no harm: the contract or the call says so.
+    """
+
+    callee: Callee
+    invocation: Invocation
+    policy: RetryPolicy
+    deadline: float | None = None
+    metadata: Metadata | None = None
+    custom: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    repeatable: bool = False
+
+    @property
+    def expected(self) -> Expectation:
+        """What caller and callee agree on about errors and repetition."""
+        return Expectation(self.callee.contract.errors, self.repeatable)
+
+    def time_left(self, now: float) -> float | None:
+        """Tell how many seconds are left at *now*."""
+        return None if self.deadline is None else self.deadline - now
+
+    def attempt(self, number: int, left: float | None) -> Invocation:
+        """Give the request of attempt *number*, which knows that *left* seconds remain."""
+        if self.metadata is None:
+            return self.invocation
+        budget = None if left is None else int(left * 1000)
+        told = replace(self.metadata, attempt=number, budget_ms=budget)
+        return replace(self.invocation, client_context=encode_client_context(told, self.custom, self.callee.address))
+
+
+def plan(
+    callee: Callee,
+    payload: object,
+    kind: InvocationType,
+    options: CallOptions,
+    *,
+    within: CurrentInvocation | None,
+    now: Moment,
+) -> Plan:
+    """Make a call ready, or refuse it.
+
+    Args:
+        callee: What is called and where.
+        payload: What the function gets.
+        kind: How it is invoked.
+        options: What the call says about itself.
+        within: The invocation that the call is made in.
+        now: The time.
+
+    Raises:
+        InvalidRequestError: The payload does not fit the contract, or an option is not what Lambda takes.
+        RequestTooLargeError: The payload or the ClientContext is larger than Lambda takes.
+        RecursiveInvocationError: The call is the last of a chain that is too long.
+        DeadlineExceededError: The timeout leaves no time.
+    """
+    function = callee.address
+    key = checked_key(options.get("idempotency_key"), kind, callee.contract.envelope, function)
+    durable_name = checked_text("durable_name", options.get("durable_name"), function)
+    deadline = _deadline(seconds(options.get("timeout"), function), within, now)
+    metadata = _metadata(key, within, _until(deadline, now), function)
+    invocation = Invocation(
+        function_name=callee.function,
+        invocation_type=kind,
+        payload=_payload(callee, payload, kind, metadata),
+        qualifier=callee.qualifier,
+        log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
+        tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
+        durable_name=durable_name,
+    )
+    return Plan(
+        callee=callee,
+        invocation=invocation,
+        policy=options.get("retry") or RetryPolicy(),
+        deadline=deadline,
+        metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
+        custom=checked_context(options.get("client_context"), kind, function),
+        repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
+    )
+
+
+def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
+    """Take the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
+    own = None if timeout is None else now.monotonic + timeout
+    ends = [end for end in (own, within.deadline if within else None) if end is not None]
+    return min(ends, default=None)
+
+
+def _until(deadline: float | None, now: Moment) -> int | None:
+    return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
+
+
+def _metadata(key: str | None, within: CurrentInvocation | None, until_ms: int | None, function: str) -> Metadata:
+    depth = (within.depth if within else 0) + 1
+    if depth > DEPTH_LIMIT:
+        raise RecursiveInvocationError(
+            f"it would be call {depth} of a chain ({within.correlation_id if within else ''}), and "
+            f"{DEPTH_LIMIT} are allowed: do functions call each other in a circle?",
+            function=function,
+        )
+    return Metadata(
+        correlation_id=within.correlation_id if within else str(uuid.uuid4()),
+        depth=depth,
+        idempotency_key=key,
+        deadline_ms=until_ms,
+        trace=within.trace if within else {},
+    )
+
+
+def _payload(callee: Callee, payload: Any, kind: InvocationType, metadata: Metadata) -> bytes:
+    if kind is InvocationType.DRY_RUN:
+        return b""
+    data = _encoded(callee, payload)
+    if kind is InvocationType.EVENT and callee.contract.envelope:
+        data = enveloped(data, replace(metadata, deadline_ms=None))
+    if len(data) > _LIMITS[kind]:
+        limit = f"Lambda takes at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
+        message = f"the payload is {len(data):,} bytes of JSON; {limit}: send a reference to it instead"
+        raise RequestTooLargeError(message, function=callee.address)
+    return data
+
+
+def _encoded(callee: Callee, payload: object) -> bytes:
+    request = callee.contract.request
+    try:
+        return codec_of(request).encode(payload)
+    except MisfitError as exc:
+        fit = "cannot be JSON" if request is Any else f"does not fit {type_name(request)}"
+        error = InvalidRequestError(f"the payload {fit}: {exc}", function=callee.address, errors=exc.details)
+    raise error

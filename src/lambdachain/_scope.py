@@ -1,0 +1,132 @@
+"""The invocation that code runs in: how long it has left, and what its caller said about it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from ._metadata import Metadata, read_metadata, read_trace
+from ._schema import is_mapping
+
+# What a function keeps of its own time to answer, log and clean up after its last call.
+MARGIN: Final = 0.2
+# Two machines' clocks disagree; a deadline by the caller's clock is believed only beyond this.
+_CLOCK_SKEW: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentInvocation:
+    """The invocation that is being handled, as its caller and Lambda describe it.
+
+    Attributes:
+        request_id: Lambda's id of this invocation; ``None`` outside Lambda.
+        correlation_id: The same for all that one outermost call sets off; this invocation's own id if it is the first.
+        depth: How many lambdachain calls led here: 0 for an invocation that none did.
+        attempt: Which attempt of its caller's call this is, from 1.
+        idempotency_key: What the caller gave to tell repetitions by; ``None`` if it gave none.
+        trace: W3C trace context that came with the call.
+    """
+
+    request_id: str | None
+    correlation_id: str
+    depth: int = 0
+    attempt: int = 1
+    idempotency_key: str | None = field(default=None, repr=False)
+    trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    deadline: float | None = field(default=None, repr=False)
+
+    def remaining_time(self) -> float | None:
+        """Tell how many seconds are left for calls: of this function's time less a margin, or of its caller's patience.
+
+        ``None`` where nothing bounds it; never less than 0.
+        """
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+_current: ContextVar[CurrentInvocation | None] = ContextVar("lambdachain_invocation", default=None)
+
+
+def current_invocation() -> CurrentInvocation | None:
+    """Give the invocation that is being handled; ``None`` outside a handler and ``invocation_scope``."""
+    return _current.get()
+
+
+@contextmanager
+def invocation_scope(context: Any, *, metadata: Metadata | None = None) -> Generator[CurrentInvocation]:
+    """Bound every call made inside by what is left of an invocation; handlers made by ``remote`` do it themselves.
+
+    A scope inside another never outlives it; one without a context of its own changes nothing.
+
+    >>> class Context:
+    ...     aws_request_id = "8f5e"
+    ...     def get_remaining_time_in_millis(self) -> int:
+    ...         return 3000
+    >>> with invocation_scope(Context()) as invocation:
+    ...     2.0 < invocation.remaining_time() < 3.0
+    True
+
+    Args:
+        context: The context that Lambda gives the handler; ``None`` outside Lambda.
+        metadata: What the caller said, where it came with the event and not with the context.
+    """
+    outer = _current.get()
+    if outer is not None and context is None and metadata is None:
+        yield outer
+        return
+    inner = read_invocation(context, metadata, monotonic=time.monotonic(), epoch=time.time())
+    invocation = inner if outer is None else replace(inner, deadline=_earlier(inner.deadline, outer.deadline))
+    token = _current.set(invocation)
+    try:
+        yield invocation
+    finally:
+        _current.reset(token)
+
+
+def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
+    """Read an invocation off Lambda's context, at a time given by both clocks, in seconds."""
+    custom = _custom(context)
+    told = metadata or read_metadata(custom)
+    request_id = getattr(context, "aws_request_id", None)
+    left = [seconds for seconds in (_own_time(context), *_callers_patience(told, epoch)) if seconds is not None]
+    return CurrentInvocation(
+        request_id=request_id,
+        correlation_id=(told.correlation_id if told else "") or request_id or str(uuid.uuid4()),
+        depth=told.depth if told else 0,
+        attempt=told.attempt if told else 1,
+        idempotency_key=told.idempotency_key if told else None,
+        trace=_w3c(context) or (told.trace if told else read_trace(custom)),
+        deadline=monotonic + min(left) if left else None,
+    )
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((end for end in (one, other) if end is not None), default=None)
+
+
+def _own_time(context: Any) -> float | None:
+    remaining = cast("Callable[[], float] | None", getattr(context, "get_remaining_time_in_millis", None))
+    return remaining() / 1000 - MARGIN if callable(remaining) else None
+
+
+def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | None]:
+    """Tell how long the caller still waits: by the time it gave, and by its clock, which sees a slow start too."""
+    if told is not None and told.budget_ms is not None:
+        yield told.budget_ms / 1000
+    if told is not None and told.deadline_ms is not None:
+        yield told.deadline_ms / 1000 - epoch + _CLOCK_SKEW
+
+
+def _custom(context: Any) -> Mapping[str, Any]:
+    custom = getattr(getattr(context, "client_context", None), "custom", None)
+    return custom if is_mapping(custom) else {}
+
+
+def _w3c(context: Any) -> dict[str, str]:
+    read = getattr(context, "w3c", None)
+    found = read() if callable(read) else None
+    return read_trace(found) if is_mapping(found) else {}

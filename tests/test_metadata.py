@@ -1,0 +1,440 @@
+"""What travels beside a payload: into the ClientContext of a call, into the envelope of an event, and out again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from typing_extensions import TypedDict
+
+from lambdachain import (
+    Contract,
+    Invocation,
+    InvocationType,
+    LambdaClient,
+    Outcome,
+    RemoteHandler,
+    RequestRejectedError,
+    RequestTooLargeError,
+    current_invocation,
+    remote,
+)
+from lambdachain._client_context import ENVELOPE, encode_client_context, enveloped, opened
+from lambdachain._metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+
+LIMIT = 3583
+TRACE = {
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "tracestate": "vendor=1",
+    "baggage": "tenant=acme",
+}
+FULL = Metadata(
+    correlation_id="0f7a9c1e-6c7a-4f5e-9a56-1d6f0f0f0f0f",
+    depth=3,
+    attempt=2,
+    idempotency_key="order-17",
+    budget_ms=2500,
+    deadline_ms=1_800_000_000_000,
+    trace=TRACE,
+)
+
+texts = st.text(max_size=40)
+names = st.text("abcdefghijklmnopqrstuvwxyz-ü☃", min_size=1, max_size=20) | st.sampled_from(
+    [*TRACE_NAMES, "lc-id", "lc-idem", "lc-depth", "lc-v"]
+)
+metadata = st.builds(
+    Metadata,
+    correlation_id=st.text(min_size=1, max_size=60),
+    depth=st.integers(1, 12),
+    attempt=st.integers(1, 99),
+    idempotency_key=st.none() | st.text(min_size=1, max_size=255),
+    budget_ms=st.none() | st.integers(0, 10**9),
+    deadline_ms=st.none() | st.integers(0, 10**13),
+    trace=st.dictionaries(st.sampled_from(TRACE_NAMES), st.text(max_size=1500)),
+)
+
+
+def _sent(told: Metadata, custom: dict[str, str] | None = None) -> dict[str, str]:
+    encoded = encode_client_context(told, custom or {}, "f")
+    sent: dict[str, str] = json.loads(base64.b64decode(encoded))["custom"]
+    return sent
+
+
+def test_the_names_on_the_wire():
+    """Flat lower-case names and texts, which callees in any language can read."""
+    assert {
+        "lc-v": "1",
+        "lc-id": "0f7a9c1e-6c7a-4f5e-9a56-1d6f0f0f0f0f",
+        "lc-idem": "order-17",
+        "lc-depth": "3",
+        "lc-attempt": "2",
+        "lc-budget-ms": "2500",
+        "lc-deadline-ms": "1800000000000",
+        **TRACE,
+    } == _sent(FULL)
+
+
+def test_what_is_not_known_is_not_written():
+    """No deadline, no key, no trace: no names for them."""
+    assert {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"} == _sent(Metadata("c", 1))
+
+
+def test_only_custom_is_written():
+    """``w3c`` beside it belongs to Lambda's runtimes; others that are unknown make some of them fail."""
+    encoded = encode_client_context(FULL, {"shop": "berlin"}, "f")
+
+    assert {"custom"} == json.loads(base64.b64decode(encoded)).keys()
+
+
+@given(metadata)
+def test_what_is_written_is_read(told: Metadata):
+    """A round trip loses nothing."""
+    assert told == read_metadata(told.texts())
+
+
+@given(metadata, st.dictionaries(names, texts, max_size=30))
+def test_a_users_texts_are_never_dropped_or_replaced(told: Metadata, custom: dict[str, str]):
+    """Whatever ours need; what does not fit is refused, and what fits is within the limit."""
+    try:
+        encoded = encode_client_context(told, custom, "f")
+    except RequestTooLargeError:
+        key = {} if told.idempotency_key is None else {"lc-v": "1", "lc-idem": told.idempotency_key}
+        assert len(base64.b64encode(json.dumps({"custom": {**key, **custom}}, separators=(",", ":")).encode())) > LIMIT
+        return
+    sent = json.loads(base64.b64decode(encoded))["custom"]
+
+    assert len(encoded) <= LIMIT
+    assert custom == {name: sent[name] for name in custom}
+    assert told.idempotency_key is None or "lc-idem" in sent
+    assert {name: text for name, text in sent.items() if name not in custom}.items() <= told.texts().items()
+
+
+def test_a_users_trace_is_not_mixed_with_ours():
+    """A ``tracestate`` belongs to its ``traceparent``: where the user sends one of theirs, none of ours goes along."""
+    sent = _sent(FULL, {"traceparent": "00-theirs"})
+
+    assert "00-theirs" == sent["traceparent"]
+    assert {"traceparent"} == TRACE.keys() & sent.keys()
+
+
+def test_a_users_baggage_alone_leaves_the_trace():
+    """It replaces ours by the same name, as any text of theirs does."""
+    assert {**TRACE, "baggage": "mine=1"} == {
+        name: text for name, text in _sent(FULL, {"baggage": "mine=1"}).items() if name in TRACE
+    }
+    assert merged({}, {"a": "b"}) == {"a": "b"}
+
+
+@given(st.integers(0, 2700))
+@example(0)
+def test_what_does_not_fit_gives_way_in_order(size: int):
+    """Baggage first, the depth last; what is left is always the tail of that order, and the key stays."""
+    try:
+        sent = _sent(FULL, {"own": "x" * size})
+    except RequestTooLargeError:
+        assert size > 2600
+        return
+    dropped = [name for name in DROPPED_FIRST if name not in sent]
+
+    assert list(DROPPED_FIRST[: len(dropped)]) == dropped
+    assert ("order-17", "1") == (sent["lc-idem"], sent["lc-v"])
+
+
+def test_the_order_in_which_things_give_way():
+    """What helps to look at a call goes before what bounds it."""
+    assert (
+        "baggage",
+        "tracestate",
+        "lc-deadline-ms",
+        "lc-attempt",
+        "traceparent",
+        "lc-id",
+        "lc-budget-ms",
+        "lc-depth",
+    ) == DROPPED_FIRST
+
+
+def test_the_limit_is_lambdas():
+    """2,685 bytes of JSON are 3,580 of base64 and go out; one more does not fit 3,583."""
+    bare = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
+
+    assert {"k": "v" * (2685 - bare)} == _sent(Metadata("c", 1), {"k": "v" * (2685 - bare)})
+    with pytest.raises(
+        RequestTooLargeError, match="client_context is 3,584 bytes in base64; Lambda takes at most 3,583"
+    ):
+        _sent(Metadata("c", 1), {"k": "v" * (2686 - bare)})
+
+
+def test_an_idempotency_key_is_never_dropped():
+    """Without it a repetition would be a second run: the call is refused instead."""
+    bare = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
+    custom = {"k": "v" * (2685 - bare)}
+
+    assert custom == _sent(replace(FULL, idempotency_key=None), custom)
+    with pytest.raises(RequestTooLargeError):
+        _sent(FULL, custom)
+
+
+def test_a_key_that_is_sent_can_be_read():
+    """Whatever the size of the user's texts: with the version that makes it one of ours, or not at all."""
+    sent, refused = 0, 0
+    for size in range(2500, 2700):
+        try:
+            found = read_metadata(_sent(FULL, {"own": "x" * size}))
+        except RequestTooLargeError:
+            refused += 1
+            continue
+        sent += 1
+        assert found is not None
+        assert "order-17" == found.idempotency_key
+
+    assert sent > 50
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({}, None),
+        ({"lc-id": "c", "lc-depth": "3"}, None),
+        ({"lc-v": 1}, None),
+        ({"lc-v": None}, None),
+        ({"lc-v": "1"}, Metadata("", 0)),
+        ({"lc-v": "2", "lc-new": "x", "lc-id": "c"}, Metadata("c", 0)),
+        ({"lc-v": "1", "lc-depth": "deep", "lc-attempt": "-1"}, Metadata("", 0)),
+        ({"lc-v": "1", "lc-depth": 3, "lc-attempt": 2.0, "lc-id": ["c"]}, Metadata("", 0)),
+        ({"lc-v": "1", "lc-budget-ms": "1e9", "lc-deadline-ms": " 1"}, Metadata("", 0)),
+        ({"lc-v": "1", "lc-budget-ms": "٣", "lc-deadline-ms": "²"}, Metadata("", 0)),
+        ({"lc-v": "1", "lc-budget-ms": "9" * 400, "lc-depth": "9" * 5000}, Metadata("", 0)),
+        ({"lc-v": "1", "lc-attempt": "0", "lc-budget-ms": "0"}, Metadata("", 0, budget_ms=0)),
+        ({"lc-v": "1", "lc-idem": {"a": 1}, "traceparent": 7, "baggage": "b"}, Metadata("", 0, trace={"baggage": "b"})),
+    ],
+)
+def test_what_is_malformed_counts_as_absent(texts: dict[str, Any], expected: Metadata | None):
+    """A caller in another language, or another version, cannot make a callee fail."""
+    assert expected == read_metadata(texts)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["lc-v", *FULL.texts()]), json_values | st.text("0123456789-.", max_size=400)))
+def test_nothing_a_foreign_caller_writes_is_an_error(written: dict[str, Any]):
+    """Reading never raises, and gives numbers that are in range."""
+    found = read_metadata(written)
+
+    assert found is None or (found.depth >= 0 and found.attempt >= 1)
+    assert found is None or found.budget_ms is None or 0 <= found.budget_ms < 10**15
+
+
+def test_an_envelope_holds_the_data_and_what_is_told():
+    """The form on the wire."""
+    assert {
+        "__lambdachain__": {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"},
+        "data": {"x": [1, None]},
+    } == json.loads(enveloped(b'{"x":[1,null]}', Metadata("c", 1)))
+
+
+@given(json_values, metadata)
+def test_an_envelope_is_opened_as_it_was_closed(value: Any, told: Metadata):
+    """Data of any form, and all that is told."""
+    assert (value, told) == opened(json.loads(enveloped(json.dumps(value).encode(), told)))
+
+
+PLAIN_EVENTS: list[Any] = [
+    None,
+    7,
+    "text",
+    [],
+    [{ENVELOPE: {}, "data": 1}],
+    {},
+    {"data": {"x": 1}},
+    {ENVELOPE: {"lc-v": "1"}},
+    {ENVELOPE: "x", "data": 1},
+    {ENVELOPE: None, "data": 1},
+    {ENVELOPE: {"lc-v": "1"}, "data": 1, "more": 2},
+    {"version": "2.0", "routeKey": "$default", "headers": {"host": "x"}, "body": "{}", "isBase64Encoded": False},
+    {"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": '{"__lambdachain__": {}, "data": 1}'}]},
+    {"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]},
+    {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+]
+
+
+@pytest.mark.parametrize("event", PLAIN_EVENTS, ids=lambda event: str(event)[:30])
+def test_events_of_others_are_left_alone(event: Any):
+    """Whatever is not exactly an envelope is an event: API Gateway's, SQS's, S3's, EventBridge's."""
+    assert (event, None) == opened(event)
+
+    @remote("any-event")
+    def handler(event: Any) -> Any:
+        return event
+
+    assert event == handler(event, None)
+
+
+def test_an_envelope_of_strangers_tells_nothing():
+    """Data comes out; what is beside it counts for nothing if it is malformed."""
+    assert (1, None) == opened({ENVELOPE: {}, "data": 1})
+    assert (1, None) == opened({ENVELOPE: {"lc-v": 1, "lc-depth": "x"}, "data": 1})
+
+
+class Order(BaseModel):
+    id: str
+
+
+class Seen(BaseModel):
+    order: str
+    key: str | None
+    depth: int
+    correlation_id: str
+
+
+order_events = Contract("order-events", request=Order, response=Seen, envelope=True)
+
+
+@remote(order_events)
+def seen_handler(order: Order) -> Seen:
+    """Tell what the handler saw."""
+    now = current_invocation()
+    assert now is not None
+    return Seen(order=order.id, key=now.idempotency_key, depth=now.depth, correlation_id=now.correlation_id)
+
+
+class Queue:
+    """A transport that keeps what is sent and answers as Lambda does."""
+
+    def __init__(self) -> None:
+        self.sent: list[Invocation] = []
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002
+        """Keep it."""
+        self.sent.append(invocation)
+        if invocation.invocation_type is InvocationType.EVENT:
+            return Outcome(202, request_id="r")
+        return Outcome(200, b"null", executed_version="1")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_an_event_travels_in_an_envelope_where_the_contract_asks():
+    """Key, depth and correlation id reach the handler; a deadline does not, for an event may wait for hours."""
+    queue = Queue()
+    LambdaClient(queue, timeout=3).fire(order_events, Order(id="o-1"), idempotency_key="k-1")
+    (sent,) = queue.sent
+    event = json.loads(sent.payload)
+    seen = TypeAdapter(Seen).validate_python(seen_handler(event, None))
+
+    assert sent.client_context is None
+    assert ("o-1", "k-1", 1, event[ENVELOPE]["lc-id"]) == (seen.order, seen.key, seen.depth, seen.correlation_id)
+    assert {"lc-v", "lc-id", "lc-idem", "lc-depth", "lc-attempt"} == event[ENVELOPE].keys()
+
+
+def test_an_enveloped_handler_takes_plain_events_too():
+    """Those of callers without lambdachain, and of calls."""
+    seen = TypeAdapter(Seen).validate_python(seen_handler({"id": "o-2"}, None))
+
+    assert ("o-2", None, 0) == (seen.order, seen.key, seen.depth)
+
+
+def test_a_trace_travels_in_an_envelope():
+    """W3C trace context goes on from event to event."""
+
+    @remote("trace-events")
+    def handler(_: Any) -> dict[str, str]:
+        now = current_invocation()
+        assert now is not None
+        return dict(now.trace)
+
+    assert TRACE == handler(json.loads(enveloped(b"1", FULL)), None)
+
+
+def test_a_call_is_never_enveloped():
+    """It has a ClientContext; whoever answers it need not know of envelopes."""
+    queue = Queue()
+    contract: Contract[Order, None] = Contract("order-events", request=Order, response=None, envelope=True)
+    LambdaClient(queue).call(contract, Order(id="o-1"))
+
+    assert {"id": "o-1"} == json.loads(queue.sent[0].payload)
+    assert queue.sent[0].client_context is not None
+
+
+def test_a_fire_without_envelope_is_the_payload_alone():
+    """The callee, and whatever reads its queue or its dead letters, sees what was fired."""
+    queue = Queue()
+    LambdaClient(queue).fire("any", {"id": "o-1"})
+
+    assert (b'{"id":"o-1"}', None) == (queue.sent[0].payload, queue.sent[0].client_context)
+
+
+INJECTED = {"traceparent": TRACE["traceparent"], "X-Amzn-Trace-Id": "Root=1-5e1b"}
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: str
+
+
+class WithHeaders(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: str
+    headers: dict[str, str]
+
+
+@pydantic_dataclass(config=ConfigDict(extra="forbid"))
+class StrictDataclass:
+    id: str
+
+
+@dataclass
+class PlainDataclass:
+    id: str
+
+
+class StrictDict(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    id: str
+
+
+def _handler_of(form: Any) -> RemoteHandler[Any, Any]:
+    def function(request: Any) -> Any:
+        return request
+
+    function.__annotations__ = {"request": form, "return": form}
+    return remote(Contract("strict", request=form, response=form))(function)
+
+
+@pytest.mark.parametrize("form", [Strict, StrictDataclass, PlainDataclass, StrictDict])
+def test_headers_that_opentelemetry_injects_break_no_strict_model(form: Any):
+    """Its botocore instrumentation adds them to the payload itself."""
+    assert {"id": "o-1"} == _handler_of(form)({"id": "o-1", "headers": INJECTED}, None)
+
+
+def test_a_model_that_declares_headers_keeps_them():
+    """They are the caller's own there."""
+    event = {"id": "o-1", "headers": INJECTED}
+
+    assert event == _handler_of(WithHeaders)(event, None)
+
+
+def test_a_strict_model_refuses_everything_else():
+    """Other fields that nobody declared, with injected headers or without."""
+    for event, refused in (
+        ({"id": "o-1", "more": 1}, {("more",)}),
+        ({"id": "o-1", "more": 1, "headers": INJECTED}, {("more",), ("headers",)}),
+        ({"headers": INJECTED}, {("id",), ("headers",)}),
+    ):
+        with pytest.raises(RequestRejectedError) as rejected:
+            _handler_of(Strict)(event, None)
+        assert refused == {error["loc"] for error in rejected.value.errors}

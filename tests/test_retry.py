@@ -1,0 +1,328 @@
+"""``RetryPolicy``: what it refuses, what it takes of tenacity, and the pauses it comes to."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import pytest
+import tenacity
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lambdachain
+from lambdachain import (
+    CallError,
+    CallTimeoutError,
+    ConnectError,
+    ConnectionLostError,
+    Execution,
+    FunctionError,
+    FunctionNotReadyError,
+    RetryBudget,
+    RetryPolicy,
+    ServiceError,
+    ThrottledError,
+    safe_to_retry,
+)
+from lambdachain._retry import pause_before_next
+
+EXACT = RetryPolicy(jitter="none", max_attempts=100)
+
+
+def _lost(**facts: Any) -> ConnectError:
+    return ConnectError("refused", **{"retryable": True, **facts})
+
+
+def _throttled(retry_after: float | None = None) -> ThrottledError:
+    return ThrottledError("slow down", retryable=True, retry_after=retry_after)
+
+
+def test_the_defaults_are_those_of_the_documentation():
+    """Three attempts, 50 ms, at most 20 s, full jitter, what is safe, within a budget."""
+    policy = RetryPolicy()
+
+    assert (3, 0.05, 20.0, "full", safe_to_retry, RetryBudget()) == (
+        policy.max_attempts,
+        policy.initial_delay,
+        policy.max_delay,
+        policy.jitter,
+        policy.retry_on,
+        policy.budget,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_attempts": 0}, "max_attempts counts the first try: it must be 1 or more, not 0"),
+        ({"max_attempts": -1}, "not -1"),
+        ({"max_attempts": 2.5}, "not 2.5"),
+        ({"max_attempts": True}, "not True"),
+        ({"max_attempts": None}, "not None"),
+        ({"max_attempts": "3"}, "not '3'"),
+        ({"initial_delay": -0.1}, "initial_delay must be 0 or more seconds, not -0.1"),
+        ({"initial_delay": math.nan}, "not nan"),
+        ({"initial_delay": math.inf}, "not inf"),
+        ({"initial_delay": "1"}, "not '1'"),
+        ({"initial_delay": True}, "not True"),
+        ({"max_delay": -1}, "max_delay must be 0 or more seconds, not -1"),
+        ({"max_delay": math.inf}, "not inf"),
+        ({"max_delay": tenacity.wait_fixed(1)}, "max_delay must be 0 or more seconds"),
+        ({"jitter": "some"}, "jitter must be 'full' or 'none', not 'some'"),
+        ({"retry_on": ConnectError}, "retry_on must be a function of the error, not <class"),
+        ({"retry_on": (ConnectError,)}, "retry_on must be a function of the error"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_value_is_refused(wrong: dict[str, Any], message: str):
+    """The message says which, what is allowed, and what was given."""
+    with pytest.raises(ValueError, match="must be") as refused:
+        RetryPolicy(**wrong)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("fine", [{"initial_delay": 0}, {"max_delay": 0}, {"max_attempts": 1}, {"budget": None}])
+def test_the_edges_of_the_ranges_are_allowed(fine: dict[str, Any]):
+    """No pause at all, one attempt, no budget."""
+    assert RetryPolicy(**fine) == replace(RetryPolicy(), **fine)
+
+
+def test_a_policy_is_a_value():
+    """Frozen, hashable, equal by what it says, and it pickles."""
+    policy = RetryPolicy(max_attempts=5)
+
+    with pytest.raises(FrozenInstanceError):
+        policy.max_attempts = 1  # type: ignore[misc]
+    assert {policy: 1} == {RetryPolicy(max_attempts=5): 1}
+    assert policy != RetryPolicy()
+    assert policy == pickle.loads(pickle.dumps(policy))
+
+
+def test_never_is_one_attempt():
+    """``never()`` differs from the default by ``max_attempts`` alone."""
+    assert RetryPolicy(max_attempts=1) == RetryPolicy.never()
+    assert pause_before_next(RetryPolicy.never(), _lost(), 1, 0.0) is None
+
+
+def test_a_repr_says_what_differs_from_the_default():
+    """As one would write it; a function by its name."""
+    assert "RetryPolicy()" == repr(RetryPolicy())
+    assert "RetryPolicy(max_attempts=1)" == repr(RetryPolicy.never())
+    assert "RetryPolicy(max_delay=2.0, jitter='none', retry_on=_lost, budget=None)" == repr(
+        RetryPolicy(max_delay=2.0, jitter="none", retry_on=_lost, budget=None)  # type: ignore[arg-type]
+    )
+
+
+def test_safe_to_retry_is_what_the_error_says():
+    """The default predicate, importable to build on."""
+    assert lambdachain.safe_to_retry is RetryPolicy().retry_on
+    assert safe_to_retry(ServiceError("500", retryable=True))
+    assert not safe_to_retry(ServiceError("500"))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "pause"), [(1, 0.05), (2, 0.1), (3, 0.2), (5, 0.8), (9, 12.8), (10, 20.0), (99, 20.0)]
+)
+def test_without_jitter_pauses_double_up_to_the_longest(attempt: int, pause: float):
+    """Of an error that has nothing to do with capacity: from 50 ms to 20 s."""
+    assert pause == pytest.approx(pause_before_next(EXACT, _lost(), attempt, 0.0))
+
+
+@pytest.mark.parametrize("error", [_throttled(), FunctionNotReadyError("pending", retryable=True)], ids=["429", "409"])
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 1.0), (2, 2.0), (5, 16.0), (6, 20.0)])
+def test_capacity_is_waited_for_longer(error: CallError, attempt: int, pause: float):
+    """Throttles and functions that are not ready: twenty times the pause, within the same longest."""
+    assert pause == pytest.approx(pause_before_next(EXACT, error, attempt, 0.0))
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    attempt=st.integers(1, 60),
+    initial=st.floats(0, 100, allow_nan=False),
+    longest=st.floats(0, 100, allow_nan=False),
+    slow=st.booleans(),
+)
+def test_full_jitter_takes_a_part_of_the_pause(seed: int, attempt: int, initial: float, longest: float, slow: bool):
+    """A random pause is between nothing and the one without jitter."""
+    random.seed(seed)
+    error = _throttled() if slow else _lost()
+    policy = RetryPolicy(max_attempts=100, initial_delay=initial, max_delay=longest)
+    whole = pause_before_next(replace(policy, jitter="none"), error, attempt, 0.0)
+    part = pause_before_next(policy, error, attempt, 0.0)
+
+    assert whole is not None
+    assert part is not None
+    assert 0 <= part <= whole <= longest
+
+
+def test_full_jitter_spreads_over_the_whole_pause():
+    """Low and high parts come up alike, so that callers do not come back together."""
+    random.seed(4111)
+    pauses = [pause_before_next(RetryPolicy(), _throttled(), 1, 0.0) or 0.0 for _ in range(400)]
+
+    assert min(pauses) < 0.1
+    assert max(pauses) > 0.9
+    assert 0.4 < sum(pauses) / len(pauses) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [(0.2, 1.0), (1.0, 1.0), (3.0, 3.0), (20.0, 20.0), (0.0, 1.0), (None, 1.0)]
+)
+def test_a_hint_of_the_server_is_a_floor(asked: float | None, pause: float):
+    """It lengthens the pause and never shortens it."""
+    assert pause == pytest.approx(pause_before_next(EXACT, _throttled(asked), 1, 0.0))
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(initial_delay=tenacity.wait_fixed(1))], ids=repr)
+@pytest.mark.parametrize("asked", [20.001, 3600.0, math.inf])
+def test_a_hint_beyond_the_longest_pause_ends_the_retries(policy: RetryPolicy, asked: float):
+    """To come back sooner than asked would be throttled again, whoever computes the pause."""
+    assert pause_before_next(policy, _throttled(asked), 1, 0.0) is None
+
+
+@pytest.mark.parametrize(("attempt", "again"), [(1, True), (2, True), (3, False), (4, False)])
+def test_max_attempts_counts_the_first(attempt: int, again: bool):
+    """With three, the third is the last."""
+    assert again == (pause_before_next(RetryPolicy(), _lost(), attempt, 0.0) is not None)
+
+
+@pytest.mark.parametrize(
+    ("stop", "again"),
+    [
+        (tenacity.stop_after_attempt(5), [True, True, True, True, False]),
+        (tenacity.stop_after_delay(3), [True, True, False, False, False]),
+        (tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(100), [True, False, False, False, False]),
+        (tenacity.stop_after_attempt(2) & tenacity.stop_after_delay(4), [True, True, True, False, False]),
+        (tenacity.stop_never, [True] * 5),
+    ],
+    ids=["attempt", "delay", "either", "both", "never"],
+)
+def test_tenacity_may_say_when_to_stop(stop: Any, again: list[bool]):
+    """Its ``stop_*`` objects see the number of the attempt and the seconds since the call began."""
+    policy = RetryPolicy(max_attempts=stop)
+
+    assert again == [pause_before_next(policy, _lost(), n, float(n)) is not None for n in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("wait", "pauses"),
+    [
+        (tenacity.wait_fixed(7), [7, 7, 7]),
+        (tenacity.wait_none(), [0, 0, 0]),
+        (tenacity.wait_incrementing(start=1, increment=2), [1, 3, 5]),
+        (tenacity.wait_fixed(1) + tenacity.wait_fixed(2), [3, 3, 3]),
+        (tenacity.wait_chain(tenacity.wait_fixed(1), tenacity.wait_fixed(60)), [1, 60, 60]),
+    ],
+    ids=["fixed", "none", "incrementing", "combined", "chain"],
+)
+def test_tenacity_may_say_how_long_to_wait(wait: Any, pauses: list[float]):
+    """Its ``wait_*`` objects decide alone: no factor for throttles, no longest pause."""
+    policy = RetryPolicy(max_attempts=10, initial_delay=wait)
+
+    assert pauses == [pause_before_next(policy, _throttled(), n, 0.0) for n in (1, 2, 3)]
+
+
+def test_a_hint_is_a_floor_for_tenacity_too():
+    """What Lambda asks for comes before what any policy prefers."""
+    policy = RetryPolicy(initial_delay=tenacity.wait_fixed(1))
+
+    assert 4.0 == pause_before_next(policy, _throttled(4.0), 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("predicate", "again"),
+    [
+        (tenacity.retry_if_exception_type(ThrottledError), [True, False]),
+        (tenacity.retry_if_not_exception_type(ThrottledError), [False, True]),
+        (
+            tenacity.retry_if_exception_type(ThrottledError) | tenacity.retry_if_exception_type(ConnectError),
+            [True, True],
+        ),
+        (tenacity.retry_if_exception(safe_to_retry) & tenacity.retry_if_exception_message(match="slow"), [True, False]),  # type: ignore[arg-type]
+        (tenacity.retry_if_exception_message(match="refused"), [False, True]),
+        (tenacity.retry_always, [True, True]),
+        (tenacity.retry_never, [False, False]),
+    ],
+    ids=["type", "not type", "either", "both", "message", "always", "never"],
+)
+def test_tenacity_may_say_what_to_retry(predicate: Any, again: list[bool]):
+    """Its ``retry_*`` objects see the error as the outcome of the attempt."""
+    policy = RetryPolicy(retry_on=predicate)
+
+    assert again == [pause_before_next(policy, error, 1, 0.0) is not None for error in (_throttled(), _lost())]
+
+
+def test_what_ran_is_retried_where_retry_on_names_it():
+    """The default leaves a failed function alone; a predicate of one's own may pick errors by their type."""
+    stumbled = FunctionError("it failed", error_type="Deadlock")
+    named = RetryPolicy(retry_on=lambda error: isinstance(error, FunctionError) and error.error_type == "Deadlock")
+
+    assert Execution.EXECUTED == stumbled.execution
+    assert pause_before_next(RetryPolicy(), stumbled, 1, 0.0) is None
+    assert pause_before_next(named, stumbled, 1, 0.0) is not None
+    assert pause_before_next(named, FunctionError("no", error_type="KeyError"), 1, 0.0) is None
+
+
+@pytest.mark.parametrize("error", [CallTimeoutError("late"), ConnectionLostError("gone"), ServiceError("500")])
+def test_what_may_have_run_is_not_retried_by_default(error: CallError):
+    """Nobody has said that it may run twice."""
+    assert pause_before_next(RetryPolicy(), error, 1, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    "retry_on", [lambda _: True, tenacity.retry_if_exception_type(CallError)], ids=["ours", "theirs"]
+)
+def test_no_policy_retries_what_may_have_run_unless_it_may_run_twice(retry_on: Any):
+    """A sweeping predicate is no leave to run a function twice."""
+    policy = RetryPolicy(retry_on=retry_on, jitter="none")
+
+    assert None is pause_before_next(policy, ServiceError(), 1, 0.0)
+    assert 0.05 == pause_before_next(policy, ServiceError(retryable=True), 1, 0.0)
+
+
+def test_an_exception_of_retry_on_passes_unchanged():
+    """A predicate that fails is the user's own affair."""
+
+    def broken(error: CallError) -> bool:
+        raise LookupError("no such rule")
+
+    with pytest.raises(LookupError, match="no such rule"):
+        pause_before_next(RetryPolicy(retry_on=broken), _lost(), 1, 0.0)
+
+
+_CALL = """
+import sys
+from lambdachain import LambdaClient, Outcome, RetryPolicy
+class Transport:
+    def __init__(self, *outcomes):
+        self.outcomes = list(outcomes)
+    def send(self, invocation, /, *, timeout):
+        return self.outcomes.pop(0)
+    def close(self): ...
+GOOD = Outcome(200, b"1", executed_version="1")
+BAD = Outcome(429, error_code="TooManyRequestsException")
+policy = RetryPolicy(max_attempts=4, initial_delay=0.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "loaded"),
+    [
+        ("LambdaClient(Transport(GOOD), retry=policy).call('f', 1)", False),
+        ("LambdaClient(Transport(BAD, GOOD), retry=policy).call('f', 1)", True),
+    ],
+    ids=["a success", "a failure"],
+)
+def test_tenacity_is_loaded_when_a_first_attempt_has_failed(script: str, loaded: bool):
+    """Neither importing lambdachain, nor making a policy, nor a call that succeeds pays for it."""
+    command = [sys.executable, "-c", f"{_CALL}{script}\nprint('tenacity' in sys.modules)"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert str(loaded) == ran.stdout.strip()
