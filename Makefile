@@ -4,7 +4,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test check unit oldest lock clean
+.PHONY: demo test check unit oldest soak reliability retry-load lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -22,6 +22,18 @@ unit: $(VENV)/.test
 
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not typing" -p no:cacheprovider
+
+# The long form of the fault laboratory: random scripts of faults, a different lot each time.
+SCRIPTS ?= 10000
+soak: $(VENV)/.test
+	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_course.py \
+	  --timeout=0 --show-capture=no --hypothesis-show-statistics
+
+reliability: $(VENV)/.test
+	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/reliability.py --write README.md
+
+retry-load: $(VENV)/.test
+	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/retry_load.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

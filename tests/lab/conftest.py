@@ -1,0 +1,58 @@
+"""The laboratories, plain and TLS, and clients of ours that send everything to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+from laboratory import Laboratory, write_certificate
+
+from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+
+QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
+SECRET = "secret-canary-access-key"
+
+
+def connected(url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
+    """Make a client of ours that sends to *url*, and trusts *certificate* if there is one."""
+    session: Any = botocore.session.Session()
+    session.set_credentials("AKIATESTTESTTESTTEST", SECRET)
+    if certificate is not None:
+        session.set_config_variable("ca_bundle", str(certificate))
+    return LambdaClient(BotoTransport(session=session, region="eu-west-1", endpoint_url=url), retry=policy)
+
+
+@pytest.fixture(scope="session")
+def laboratory() -> Iterator[Laboratory]:
+    """The laboratory, for all tests: each has it play faults of its own."""
+    with Laboratory() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(laboratory: Laboratory) -> Iterator[LambdaClient]:
+    """A client of the laboratory, with one pool of connections for all tests."""
+    with connected(laboratory.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def tls_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """A second one, which speaks TLS with a certificate of its own making."""
+    with Laboratory(write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tls_client(tls_laboratory: Laboratory) -> Iterator[LambdaClient]:
+    """A client of the second one, which trusts that certificate."""
+    with connected(tls_laboratory.url, tls_laboratory.certificate) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def connect() -> Any:
+    """Make a client that sends to a URL; see ``connected``."""
+    return connected

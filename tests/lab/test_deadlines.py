@@ -1,0 +1,270 @@
+"""No call outlives its deadline, whatever the other side does, and ending one call never hurts another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lab_faults as faults
+import pytest
+from lab_faults import service_error
+from laboratory import Connection, Fault, Laboratory, unreachable
+
+from lambdachain import (
+    CallError,
+    CallTimeoutError,
+    Contract,
+    DeadlineExceededError,
+    Execution,
+    LambdaClient,
+    RetryPolicy,
+    _exchange,
+    invocation_scope,
+)
+
+TIMEOUT = 0.4
+EPSILON = 0.5
+
+PLAIN = Contract("billing-charge", request=Any, response=Any)
+IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)
+
+
+class Context:
+    """Lambda's context of an invocation that has some time left."""
+
+    aws_request_id = "8f5e7a34"
+
+    def __init__(self, left: float) -> None:
+        self._end = time.monotonic() + left
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._end - time.monotonic()) * 1000)
+
+
+def _failure(call: Callable[[], object]) -> tuple[CallError, float]:
+    began = time.monotonic()
+    with pytest.raises(CallError) as caught:
+        call()
+    return caught.value, time.monotonic() - began
+
+
+ENDLESS = (faults.SILENT, faults.TRICKLED_HEADERS, *faults.ENDLESS_BODIES)
+
+
+@pytest.mark.parametrize("fault", ENDLESS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("contract", [PLAIN, IDEMPOTENT], ids=["once", "idempotent"])
+def test_endless_answer(laboratory: Laboratory, client: LambdaClient, fault: Fault, contract: Any) -> None:
+    """An answer that comes in pieces, or not at all, keeps no call past its timeout."""
+    laboratory.play(fault)
+
+    error, took = _failure(lambda: client.call(contract, 1, timeout=TIMEOUT))
+
+    assert isinstance(error, CallTimeoutError)
+    assert took < TIMEOUT + EPSILON
+
+
+@pytest.mark.parametrize("fault", [*ENDLESS, faults.SILENT_HANDSHAKE], ids=lambda fault: fault.name)
+def test_endless_answer_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, fault: Fault) -> None:
+    """Under TLS neither, be it in the handshake or after it."""
+    tls_laboratory.play(fault)
+
+    error, took = _failure(lambda: tls_client.call(PLAIN, 1, timeout=TIMEOUT))
+
+    assert (DeadlineExceededError if fault.below_tls else CallTimeoutError) is type(error)
+    assert took < TIMEOUT + EPSILON
+
+
+def test_trickled_handshake(tls_laboratory: Laboratory, tls_client: LambdaClient) -> None:
+    """A handshake that goes on byte by byte ends at the deadline, and nothing was sent."""
+
+    def greet_slowly(connection: Connection) -> None:
+        connection.read(40)
+        connection.trickle(b"\x16\x03\x03\x20\x00" + b"\x02\x00\x1f\xfc" + b"a" * 3000)
+
+    tls_laboratory.play(Fault("trickled handshake", greet_slowly, below_tls=True))
+
+    error, took = _failure(lambda: tls_client.call(PLAIN, 1, timeout=TIMEOUT))
+
+    assert Execution.NOT_EXECUTED is error.execution
+    assert took < TIMEOUT + EPSILON
+
+
+def test_request_that_nobody_takes(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A large request that the other side stops taking ends at the deadline, and may have run."""
+
+    def stall(connection: Connection) -> None:
+        connection.read(1000)
+        laboratory.closing.wait(TIMEOUT * 3)
+        connection.close()
+
+    laboratory.play(Fault("stalled request", stall))
+
+    error, took = _failure(lambda: client.call(PLAIN, "x" * 6_000_000, timeout=TIMEOUT))
+
+    assert Execution.UNKNOWN is error.execution
+    assert took < TIMEOUT + EPSILON
+    assert 0 == laboratory.executions
+
+
+def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:
+    """Packets that nobody answers keep no call past its timeout."""
+    with unreachable() as url, connect(url) as client:
+        error, took = _failure(lambda: client.call(PLAIN, 1, timeout=TIMEOUT))
+
+    assert isinstance(error, DeadlineExceededError)
+    assert took < TIMEOUT + EPSILON
+
+
+def test_client_that_takes_long_to_make(laboratory: Laboratory, connect: Callable[[str], LambdaClient]) -> None:
+    """The first call makes a client of boto3: what that takes is the call's own time, and nothing is sent after it."""
+    laboratory.play(faults.SUCCESS)
+
+    with connect(laboratory.url) as cold:
+        error, _ = _failure(lambda: cold.call(PLAIN, 1, timeout=0.001))
+
+    assert isinstance(error, DeadlineExceededError)
+    laboratory.settle()
+    assert 0 == laboratory.received
+
+
+@pytest.mark.parametrize("way", ["call", "fire"])
+def test_inherited_deadline(laboratory: Laboratory, client: LambdaClient, way: str) -> None:
+    """A function with 1 s left waits for no other longer than that, less what it needs to answer itself."""
+    laboratory.play(faults.SILENT)
+
+    with invocation_scope(Context(1.0)):
+        error, took = _failure(lambda: getattr(client, way)(PLAIN, 1, timeout=60))
+
+    assert isinstance(error, CallTimeoutError)
+    assert 0.5 < took < 1.0 + EPSILON
+
+
+def test_inherited_deadline_bounds_retries(laboratory: Laboratory, client: LambdaClient) -> None:
+    """What is left of the invocation is for all attempts together."""
+    laboratory.play(service_error("TooManyRequestsException", 429))
+    policy = RetryPolicy(max_attempts=1000, initial_delay=0.005, max_delay=0.1, jitter="none", budget=None)
+
+    with invocation_scope(Context(0.7)):
+        error, took = _failure(lambda: client.call(PLAIN, 1, retry=policy))
+
+    assert isinstance(error, DeadlineExceededError)
+    assert took < 0.7 + EPSILON
+    assert 1 < len(error.attempts) < 100
+
+
+def test_no_time_left_at_all(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A function whose time is up sends nothing."""
+    laboratory.play(faults.SUCCESS)
+
+    with invocation_scope(Context(0.1)), pytest.raises(DeadlineExceededError):
+        client.call(PLAIN, 1)
+
+    assert 0 == laboratory.received
+
+
+def test_callee_learns_what_is_left(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Each attempt tells the callee how long its caller still waits, which is ever less."""
+    laboratory.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+    policy = RetryPolicy(initial_delay=0.002, jitter="none", budget=None)
+
+    client.call(PLAIN, 1, timeout=30, retry=policy)
+
+    first, second = (int(request.told["lc-budget-ms"]) for request in laboratory.requests)
+    assert 30_000 >= first > second > 0
+
+
+def test_connection_closed_while_idle(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A pooled connection that the other side closed is replaced before anything goes out on it."""
+    laboratory.play(faults.SUCCESS)
+    client.call(PLAIN, 1)
+    laboratory.drop_idle()
+
+    result = client.invoke(PLAIN, 1)
+
+    assert 1 == len(result.attempts)
+    assert (2, 2) == (laboratory.executions, laboratory.connections)
+
+
+def _succeed_and_go_deaf(connection: Connection) -> None:
+    faults.succeed(connection)
+    connection.hang()
+
+
+def test_connection_dead_in_silence(
+    laboratory: Laboratory, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was idle for so long that the network forgot it is not trusted: nothing goes out on it."""
+    laboratory.play(Fault("deaf afterwards", _succeed_and_go_deaf, runs=True), faults.SUCCESS)
+    client.call(PLAIN, 1)
+    monkeypatch.setattr(_exchange, "MAX_IDLE", 0.02)
+    time.sleep(0.05)
+
+    result = client.invoke(PLAIN, 1, timeout=10)
+
+    assert 1 == len(result.attempts)
+    assert (2, 2) == (laboratory.executions, laboratory.connections)
+
+
+def test_connection_is_kept_while_young(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A connection that was used just now is used again."""
+    laboratory.play(faults.SUCCESS)
+
+    for _ in range(5):
+        client.call(PLAIN, 1)
+
+    assert (5, 1) == (laboratory.executions, laboratory.connections)
+
+
+def test_close_that_races_with_the_request(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A connection that closes under the request leaves doubt, and so runs nothing a second time."""
+    laboratory.play(faults.SUCCESS, faults.CONNECTION_FAULTS[1], faults.SUCCESS)
+    client.call(PLAIN, 1)
+
+    error, _ = _failure(lambda: client.call(PLAIN, 1))
+
+    assert (Execution.UNKNOWN, 1) == (error.execution, len(error.attempts))
+    assert 1 == laboratory.executions
+
+
+def _as_asked(laboratory: Laboratory) -> Fault:
+    """Answer after as many seconds as the payload says."""
+
+    def act(connection: Connection) -> None:
+        request = connection.read_request()
+        laboratory.closing.wait(float(request.body))
+        connection.send(faults.SUCCESSFUL[request.kind])
+
+    return Fault("as asked", act, runs=True)
+
+
+def test_end_of_one_call_never_hurts_another(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Calls cut off at their deadline share a pool with others, which are none the worse."""
+    laboratory.play(_as_asked(laboratory))
+    failures: list[CallError] = []
+    cut_off: list[object] = []
+
+    def patient() -> None:
+        for _ in range(60):
+            try:
+                client.call(PLAIN, 0.001, timeout=30)
+            except CallError as exc:
+                failures.append(exc)
+
+    def hasty() -> None:
+        # The answers come around the deadline: some calls end as their connection goes back to the pool.
+        for turn in range(40):
+            try:
+                client.call(PLAIN, 0.01 + turn % 8 * 0.001, timeout=0.015)
+            except CallError as exc:
+                cut_off.append(exc)
+
+    threads = [threading.Thread(target=run) for run in (patient, hasty) * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert [] == failures
+    assert cut_off

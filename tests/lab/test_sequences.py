@@ -1,0 +1,231 @@
+"""Faults that take more than a row of the matrix: one after another, before the request, or from this side."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.session
+import lab_faults as faults
+import pytest
+from botocore.config import Config
+from lab_faults import service_error
+from laboratory import Fault, Laboratory, refusing
+
+from lambdachain import (
+    BotoTransport,
+    ConnectError,
+    ConnectionLostError,
+    Contract,
+    ContractError,
+    CredentialsError,
+    DeadlineExceededError,
+    Execution,
+    LambdaClient,
+    OutcomeUnknownError,
+    PermissionReason,
+    RequestTooLargeError,
+    ResponseError,
+    RetryPolicy,
+    ThrottledError,
+)
+
+PLAIN = Contract("billing-charge", request=Any, response=Any)
+IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)
+
+THROTTLE = service_error("TooManyRequestsException", 429)
+BROKEN = service_error("ServiceException", 500, runs=True)
+DENIAL = service_error("AccessDeniedException", 403)
+ABSENCE = service_error("ResourceNotFoundException", 404)
+EXPIRED = service_error("ExpiredTokenException", 403)
+
+
+def _send(client: LambdaClient, way: str, contract: Contract[Any, Any] = PLAIN) -> object:
+    if way == "can_invoke":
+        return client.can_invoke(contract)
+    return client.call(contract, 1) if way == "call" else client.fire(contract, 1)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "reason"),
+    [
+        ((DENIAL,), PermissionReason.DENIED),
+        ((ABSENCE,), PermissionReason.NO_SUCH_FUNCTION),
+        ((ABSENCE, faults.SUCCESS), PermissionReason.NO_SUCH_QUALIFIER),
+    ],
+    ids=["denied", "no function", "no qualifier"],
+)
+def test_permission(
+    laboratory: Laboratory, client: LambdaClient, refusals: tuple[Fault, ...], reason: PermissionReason
+) -> None:
+    """What is an error to a call is an answer to a permission check."""
+    laboratory.play(*refusals)
+
+    permission = client.can_invoke(PLAIN, qualifier="live")
+
+    assert (False, reason) == (permission.allowed, permission.reason)
+    assert 0 == laboratory.executions
+
+
+@pytest.mark.parametrize("way", ["call", "fire", "can_invoke"])
+@pytest.mark.parametrize("contract", [PLAIN, IDEMPOTENT], ids=["once", "idempotent"])
+def test_expired_credentials(
+    laboratory: Laboratory, client: LambdaClient, way: str, contract: Contract[Any, Any]
+) -> None:
+    """Expired credentials are renewed and the call is sent once more, whoever may repeat it."""
+    laboratory.play(EXPIRED, faults.SUCCESS)
+
+    _send(client, way, contract)
+
+    assert (2, 0 if way == "can_invoke" else 1) == (laboratory.received, laboratory.executions)
+
+
+def test_credentials_that_stay_expired(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Credentials that are called expired twice are no matter of their age."""
+    laboratory.play(EXPIRED)
+
+    with pytest.raises(CredentialsError) as caught:
+        client.call(PLAIN, 1)
+
+    assert (2, 0) == (len(caught.value.attempts), laboratory.executions)
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_body_reset(laboratory: Laboratory, client: LambdaClient, idempotent: bool) -> None:
+    """A reset may overtake the headers before it: either way, nobody says that it did not run."""
+    laboratory.play(faults.BODY_RESET)
+
+    with pytest.raises((ResponseError, ConnectionLostError)) as caught:
+        client.call(IDEMPOTENT if idempotent else PLAIN, 1)
+
+    assert caught.value.execution is not Execution.NOT_EXECUTED
+    assert (3 if idempotent else 1) == laboratory.executions == len(caught.value.attempts)
+
+
+def test_hint_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Where Lambda asks for a longer wait than there is time, the call fails at once."""
+    laboratory.play(service_error("TooManyRequestsException", 429, Retry_After="9"))
+
+    with pytest.raises(DeadlineExceededError) as caught:
+        client.call(PLAIN, 1, timeout=5)
+
+    assert isinstance(caught.value.__cause__, ThrottledError)
+    assert (1, Execution.NOT_EXECUTED) == (len(caught.value.attempts), caught.value.execution)
+
+
+def test_hint_beyond_reason(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A wait longer than ``max_delay`` is not waited, deadline or none."""
+    laboratory.play(service_error("TooManyRequestsException", 429, Retry_After="86400"))
+
+    with pytest.raises(ThrottledError) as caught:
+        client.call(PLAIN, 1)
+
+    assert (1, 86400.0) == (len(caught.value.attempts), caught.value.retry_after)
+
+
+@pytest.mark.parametrize("later", [THROTTLE, DENIAL, faults.CONNECTION_FAULTS[0]], ids=lambda fault: fault.name)
+def test_doubt_outlives_what_follows(laboratory: Laboratory, client: LambdaClient, later: Fault) -> None:
+    """A call whose first attempt may have run may have run, whatever kept the others from it."""
+    laboratory.play(BROKEN, later)
+
+    with pytest.raises(OutcomeUnknownError) as caught:
+        client.call(IDEMPOTENT, 1)
+
+    assert Execution.UNKNOWN is caught.value.execution
+    assert 1 == laboratory.executions
+
+
+def test_knowledge_outlives_what_follows(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A call whose first attempt ran is never said not to have, and may be answered by a later one."""
+    laboratory.play(faults.BODY_FAULTS[0], THROTTLE, faults.SUCCESS)
+
+    result = client.invoke(IDEMPOTENT, 1)
+
+    assert ["ResponseError", "ThrottledError", None] == [attempt.error for attempt in result.attempts]
+    assert 2 == laboratory.executions
+
+
+@pytest.mark.parametrize(("way", "limit"), [("call", 6 * 1024 * 1024), ("fire", 1024 * 1024)])
+def test_payload_of_the_largest_size(laboratory: Laboratory, client: LambdaClient, way: str, limit: int) -> None:
+    """A payload of as many bytes as Lambda takes is sent; of one more, nothing is."""
+    laboratory.play(faults.SUCCESS)
+    send: Callable[..., object] = getattr(client, way)
+
+    send(PLAIN, "x" * (limit - 2))
+    with pytest.raises(RequestTooLargeError) as caught:
+        send(PLAIN, "x" * (limit - 1))
+
+    assert (1, limit) == (laboratory.received, len(laboratory.requests[0].body))
+    assert () == caught.value.attempts
+
+
+@contextmanager
+def _through(proxy: str) -> Iterator[LambdaClient]:
+    session: Any = botocore.session.Session()
+    session.set_credentials("AKIATESTTESTTESTTEST", "none")
+    transport = BotoTransport(
+        session=session,
+        region="eu-west-1",
+        endpoint_url="http://lambda.invalid",
+        config=Config(proxies={"http": proxy}),
+    )
+    with LambdaClient(transport, retry=RetryPolicy(initial_delay=0.0002, budget=None)) as client:
+        yield client
+
+
+def test_proxy(laboratory: Laboratory) -> None:
+    """A proxy that does its work is not noticed."""
+    laboratory.play(faults.SUCCESS)
+
+    with _through(laboratory.url) as client:
+        client.call(PLAIN, 1)
+
+    assert 1 == laboratory.executions
+
+
+def test_proxy_that_resets(laboratory: Laboratory) -> None:
+    """A proxy that has taken the request may have passed it on; botocore calls that the same as a refusal."""
+    laboratory.play(faults.CONNECTION_FAULTS[4])
+
+    with _through(laboratory.url) as client, pytest.raises(ConnectionLostError) as caught:
+        client.call(PLAIN, 1)
+
+    assert (1, 1) == (len(caught.value.attempts), laboratory.executions)
+
+
+def test_proxy_that_refuses() -> None:
+    """A proxy that refuses the connection has passed nothing on."""
+    with refusing() as url, _through(url) as client, pytest.raises(ConnectError) as caught:
+        client.call(PLAIN, 1)
+
+    assert (Execution.NOT_EXECUTED, 3) == (caught.value.execution, len(caught.value.attempts))
+
+
+@pytest.mark.parametrize("retries", [None, {"mode": "standard"}, {"max_attempts": 2}, {"total_max_attempts": 3}])
+def test_second_layer_of_retries(laboratory: Laboratory, retries: Any) -> None:
+    """A client whose botocore would retry on its own is refused before it can."""
+    session: Any = botocore.session.Session()
+    config = Config(retries=retries)
+    eager = session.create_client("lambda", region_name="eu-west-1", endpoint_url=laboratory.url, config=config)
+
+    with pytest.raises(ContractError):
+        BotoTransport(eager)
+
+
+def test_interrupt(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Ctrl-C amid a call ends it as it is, and nothing is sent again."""
+    laboratory.play(faults.SILENT)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            client.call(IDEMPOTENT, 1, timeout=10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    laboratory.settle()
+    assert 1 == laboratory.received
