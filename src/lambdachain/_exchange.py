@@ -12,13 +12,13 @@ import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._alarm import alarm
 from ._invocation import NoAnswerError, Progress, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
 MAX_IDLE: Final = 240.0
@@ -84,7 +84,7 @@ _current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", defau
 
 
 @contextmanager
-def exchange(timeout: float | None) -> Iterator[Exchange]:
+def exchange(timeout: float | None) -> Generator[Exchange]:
     """Watch the one request that is sent inside, and end it after *timeout* seconds."""
     watched = Exchange(timeout)
     bell = None if watched.deadline is None else alarm.set(watched.deadline, watched.abort)
@@ -177,7 +177,7 @@ class _Watched:
         if watched is not None and watched.deadline is not None:
             left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait at all
             self.timeout = left if self.timeout is None else min(self.timeout, left)
-        new: socket.socket = super()._new_conn()  # type: ignore[misc]
+        new = cast("socket.socket", super()._new_conn())  # type: ignore[misc]
         # TLS takes the socket's descriptor away from it; to hang up on a handshake takes a handle of one's own.
         self._tap = new.dup()
         if watched is not None:
