@@ -42,7 +42,7 @@ _SLOW_HEADERS = faults.trickle(b"HTTP/1.1 200 OK\r\n", b"X-Slow: " + b"a" * 300)
 
 FAULTS: dict[str, Fault] = {
     "nothing": faults.SUCCESS,
-    "the connection is reset before the request": _KNOWN["reset on accept"],
+    "the connection is closed amid the request": _KNOWN["closed amid the request"],
     "the connection is reset after the request": _KNOWN["reset after the request"],
     "the connection is closed after the request": _KNOWN["closed after the request"],
     "no answer in time": faults.SILENT,
@@ -77,7 +77,7 @@ def _session() -> Any:
     return session
 
 
-def _plain_boto(retries: dict[str, Any] | None) -> Maker:
+def _plain_boto(retries: Any) -> Maker:
     """Call as one does with boto3: with the defaults, but for the patience, and with the mode of retries given."""
 
     def make(url: str, patience: float) -> Call:

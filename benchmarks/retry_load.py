@@ -53,7 +53,7 @@ def _session() -> Any:
     return session
 
 
-def _plain_boto(retries: dict[str, Any] | None) -> Callable[[str], Call]:
+def _plain_boto(retries: Any) -> Callable[[str], Call]:
     def make(url: str) -> Call:
         config = Config(retries=retries, max_pool_connections=CALLERS)
         client = _session().create_client("lambda", region_name="eu-west-1", endpoint_url=url, config=config)

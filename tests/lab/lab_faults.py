@@ -132,8 +132,10 @@ _LONG: Final = answer("200 OK", b"", {**_VERSION, "Content-Length": "5000"})
 
 SUCCESS: Final = Fault("success", succeed, runs=True)
 
+# It may come before the client begins to send, which proves that nothing ran, or after.
+RESET_ON_ACCEPT: Final = Fault("reset on accept", reset)
+
 CONNECTION_FAULTS: Final = (
-    Fault("reset on accept", reset),
     Fault("closed on accept", close),
     Fault("reset amid the request", read_some_and_reset),
     Fault("closed amid the request", read_some_and_close),
@@ -148,7 +150,7 @@ CONNECTION_FAULTS: Final = (
 HEADER_FAULTS: Final = (
     _cut("headers cut before the version", b"HTTP/1.1 200 OK\r\nX-Amz-Exec"),
     _cut("headers cut after the version", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Len"),
-    _cut("200 with nothing in it", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    _cut("200 with nothing in it", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
     Fault("no executed version", send(answer("200 OK", RESULT)), runs=True),
     Fault("empty payload", send(answer("200 OK", b"", _VERSION)), runs=True),
 )

@@ -219,7 +219,7 @@ def test_connection_is_kept_while_young(laboratory: Laboratory, client: LambdaCl
 
 def test_close_that_races_with_the_request(laboratory: Laboratory, client: LambdaClient) -> None:
     """A connection that closes under the request leaves doubt, and so runs nothing a second time."""
-    laboratory.play(faults.SUCCESS, faults.CONNECTION_FAULTS[1], faults.SUCCESS)
+    laboratory.play(faults.SUCCESS, faults.CONNECTION_FAULTS[0], faults.SUCCESS)
     client.call(PLAIN, 1)
 
     error, _ = _failure(lambda: client.call(PLAIN, 1))

@@ -66,6 +66,7 @@ PROMPT = (
     *faults.HEADER_FAULTS,
     *faults.BODY_FAULTS,
     *faults.UNUSABLE_ANSWERS,
+    faults.RESET_ON_ACCEPT,
     faults.BODY_RESET,
     Fault("an answer that does not fit", faults.send(_LEAKING), runs=True),
     _echo("ValidationException", 400, f"1 validation error detected: Value '{PAYLOAD}' at 'tenantId' failed"),

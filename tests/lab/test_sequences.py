@@ -104,6 +104,17 @@ def test_body_reset(laboratory: Laboratory, client: LambdaClient, idempotent: bo
     assert (3 if idempotent else 1) == laboratory.executions == len(caught.value.attempts)
 
 
+def test_reset_on_accept(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A reset before the request leaves doubt only where the client had begun to send."""
+    laboratory.play(faults.RESET_ON_ACCEPT)
+
+    with pytest.raises((ConnectError, ConnectionLostError)) as caught:
+        client.call(PLAIN, 1)
+
+    assert (3 if isinstance(caught.value, ConnectError) else 1) >= len(caught.value.attempts)
+    assert 0 == laboratory.received
+
+
 def test_hint_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) -> None:
     """Where Lambda asks for a longer wait than there is time, the call fails at once."""
     laboratory.play(service_error("TooManyRequestsException", 429, Retry_After="9"))
@@ -187,7 +198,7 @@ def test_proxy(laboratory: Laboratory) -> None:
 
 def test_proxy_that_resets(laboratory: Laboratory) -> None:
     """A proxy that has taken the request may have passed it on; botocore calls that the same as a refusal."""
-    laboratory.play(faults.CONNECTION_FAULTS[4])
+    laboratory.play(faults.CONNECTION_FAULTS[3])
 
     with _through(laboratory.url) as client, pytest.raises(ConnectionLostError) as caught:
         client.call(PLAIN, 1)
