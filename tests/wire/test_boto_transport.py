@@ -70,7 +70,7 @@ def test_an_answer_that_is_lost_is_not_asked_for_again(
     server.play(lambda connection: (connection.read_request(), getattr(connection, end)()))
 
     with pytest.raises(lc.OutcomeUnknownError):
-        client.call("billing", None, timeout=0.5)
+        client.call("billing", None, timeout=2)
 
     assert (1, 1) == (len(server.requests), server.connections)
 
