@@ -69,6 +69,17 @@ def _plan(*, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent:
     return plan(callee, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9))
 
 
+def _taken(course: Course, reply: Any, now: float) -> Answer | float:
+    """Take what an attempt led to, as ``perform`` does."""
+    try:
+        outcome = course.judge(reply)
+    except CallError as exc:
+        error = exc
+    else:
+        return course.succeeded(outcome, now)
+    return course.failed(error, reply, now)
+
+
 class Driver:
     """Drives a course as ``perform`` does, by a clock that only attempts and pauses move on."""
 
@@ -86,7 +97,7 @@ class Driver:
         while True:
             self.sent.append(self._course.next(self.now))
             self.now += self._each
-            done = self._course.take(next(self._replies), self.now)
+            done = _taken(self._course, next(self._replies), self.now)
             if isinstance(done, Answer):
                 return done
             self.paused.append(done)
@@ -434,7 +445,7 @@ class Playing:
         self.replies = list(replies)
         self.sent = 0
 
-    def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002
+    def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:
         """Play the next one."""
         self.sent += 1
         reply = self.replies.pop(0)
@@ -521,7 +532,7 @@ def test_what_is_no_answer_of_lambdas_passes_unchanged(error: type[BaseException
     """Neither caught, retried nor wrapped."""
 
     class Interrupted(Playing):
-        def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002
+        def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:
             self.sent += 1
             raise error
 

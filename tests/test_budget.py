@@ -26,7 +26,7 @@ class Scripted:
         self.sent = 0
         self._lock = threading.Lock()
 
-    def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002
+    def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:
         """Count and answer."""
         with self._lock:
             self.sent += 1

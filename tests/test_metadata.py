@@ -317,7 +317,7 @@ class Queue:
     def __init__(self) -> None:
         self.sent: list[Invocation] = []
 
-    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Keep it."""
         self.sent.append(invocation)
         if invocation.invocation_type is InvocationType.EVENT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict, assert_type
@@ -21,6 +21,7 @@ from lambdachain import (
     FunctionArn,
     FunctionError,
     FunctionName,
+    Hook,
     Invocation,
     InvocationType,
     InvokeResult,
@@ -251,7 +252,15 @@ def accepts(transport: Transport, options: CallOptions, names: Mapping[str, str]
 
 
 accepts(Recording(), {"timeout": 1.5, "log_tail": True}, {"a": "b"})
-LambdaClient(Recording(), resolve=from_env()).close()
+
+
+def around(invocation: Invocation, proceed: Callable[[], Outcome]) -> Outcome:
+    assert_type(invocation.function, str)
+    return proceed()
+
+
+hook: Hook = around
+LambdaClient(Recording(), resolve=from_env(), hooks=[hook, around]).close()
 assert_type(Invocation("f").invocation_type, InvocationType)
 
 with LocalEndpoint([LocalFunction("orders", "app.handler", directory=".")]) as endpoint, client as entered:

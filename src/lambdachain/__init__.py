@@ -4,6 +4,7 @@ Importing this package loads neither boto3, botocore, tenacity nor asyncio: each
 """
 
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._attempts import Hook
 from ._boto import BotoTransport
 from ._budget import RetryBudget
 from ._client import LambdaClient, RemoteFunction
@@ -74,6 +75,7 @@ __all__ = [
     "FunctionNotFoundError",
     "FunctionNotReadyError",
     "FunctionTimeoutError",
+    "Hook",
     "InvalidArnError",
     "InvalidRequestError",
     "Invocation",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
 from ._answer import Answer
 from ._budget import bucket_of
 from ._classify import failed_answer, no_answer
-from ._errors import Attempt, CallError, CredentialsError, DeadlineExceededError, Execution
+from ._errors import Attempt, CallError, ContractError, CredentialsError, DeadlineExceededError, Execution
 from ._invocation import Invocation, NoAnswerError, Outcome, Transport
 from ._plan import Plan
 from ._retry import pause_before_next
@@ -26,7 +28,15 @@ class Send(NamedTuple):
     timeout: float | None
 
 
-def perform(transport: Transport, plan: Plan) -> Answer:
+Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
+"""What stands around every attempt: ``hook(invocation, proceed)`` calls ``proceed()`` and gives its outcome.
+
+``proceed`` raises the ``CallError`` that the attempt amounts to, so a circuit breaker sees failures as failures. An
+outcome of the hook's own counts as the answer; an exception of its own ends the call and reaches the caller unchanged.
+"""
+
+
+def perform(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ()) -> Answer:
     """Send a planned call until it succeeds, or may not be sent again.
 
     Raises:
@@ -34,18 +44,39 @@ def perform(transport: Transport, plan: Plan) -> Answer:
     """
     course = Course(plan, time.monotonic())
     while True:
-        send = course.next(time.monotonic())
-        done = course.take(_sent(transport, send), time.monotonic())
-        if isinstance(done, Answer):
-            return done
-        time.sleep(done)
+        attempt = _Attempt(transport, course, course.next(time.monotonic()))
+        error: CallError | None = None
+        try:
+            outcome = attempt.through(hooks)
+        except CallError as exc:
+            error = exc
+        else:
+            return course.succeeded(outcome, time.monotonic())
+        time.sleep(course.failed(error, attempt.reply, time.monotonic()))
 
 
-def _sent(transport: Transport, send: Send) -> Reply:
-    try:
-        return transport.send(send.invocation, timeout=send.timeout)
-    except NoAnswerError as exc:
-        return exc
+class _Attempt:
+    """One attempt on its way: what came of it stays here, whatever the hooks make of it."""
+
+    def __init__(self, transport: Transport, course: Course, send: Send) -> None:
+        self.reply: Reply | None = None
+        self._transport = transport
+        self._course = course
+        self._send = send
+
+    def through(self, hooks: Sequence[Hook]) -> Outcome:
+        if not hooks:
+            return self._proceed()
+        return hooks[0](self._send.invocation, partial(self.through, hooks[1:]))
+
+    def _proceed(self) -> Outcome:
+        if self.reply is not None:
+            raise ContractError("a hook may proceed once: sending again is for RetryPolicy, which knows what is safe")
+        try:
+            self.reply = self._transport.send(self._send.invocation, timeout=self._send.timeout)
+        except NoAnswerError as exc:
+            self.reply = exc
+        return self._course.judge(self.reply)
 
 
 class Course:
@@ -67,7 +98,7 @@ class Course:
 
         Raises:
             DeadlineExceededError: No time is left for it.
-            CallError: As ``take``, where the time before this attempt was spent on one that may have run.
+            CallError: As ``failed``, where the time before this attempt was spent on one that may have run.
         """
         left = self._plan.time_left(now)
         if left is not None and left <= 0:
@@ -76,28 +107,35 @@ class Course:
         self._sent = now
         return Send(self._plan.attempt(len(self._attempts) + 1, left), left)
 
-    def take(self, reply: Reply, now: float) -> Answer | float:
-        """Take what an attempt led to: the answer, or the seconds to wait before the next attempt.
+    def judge(self, reply: Reply) -> Outcome:
+        """Take a reply for what it is.
 
         Raises:
-            CallError: The attempt failed, and there shall be no other.
+            CallError: It is no success.
         """
-        error = self._judge(reply)
-        self._attempts = (*self._attempts, _record(reply, error, now - self._sent))
-        self._note()
-        if error is None and isinstance(reply, Outcome):
-            if self._bucket:
-                self._bucket.succeeded()
-            return Answer(reply, self._attempts, now - self._began)
-        return self._pause(error, now) if error else 0.0
-
-    def _judge(self, reply: Reply) -> CallError | None:
         plan = self._plan
-        if isinstance(reply, Outcome):
-            return failed_answer(plan.invocation, reply, plan.expected)
-        error = no_answer(plan.invocation, reply, plan.expected)
-        error.__cause__ = reply.__cause__
-        return error
+        if isinstance(reply, NoAnswerError):
+            raise no_answer(plan.invocation, reply, plan.expected) from reply.__cause__
+        error = failed_answer(plan.invocation, reply, plan.expected)
+        if error is not None:
+            raise error
+        return reply
+
+    def succeeded(self, outcome: Outcome, now: float) -> Answer:
+        """Take the answer of the attempt under way."""
+        self._note(outcome, None, now)
+        if self._bucket:
+            self._bucket.succeeded()
+        return Answer(outcome, self._attempts, now - self._began)
+
+    def failed(self, error: CallError, reply: Reply | None, now: float) -> float:
+        """Take the failure of the attempt under way, and tell how many seconds to wait before the next one.
+
+        Raises:
+            CallError: There shall be no other.
+        """
+        self._note(reply, error, now)
+        return self._pause(error, now)
 
     def _pause(self, error: CallError, now: float) -> float:
         self._failures.append(error)
@@ -124,8 +162,9 @@ class Course:
         error.elapsed = round(now - self._began, 6)
         raise error
 
-    def _note(self) -> None:
-        attempt = self._attempts[-1]
+    def _note(self, reply: Reply | None, error: CallError | None, now: float) -> None:
+        attempt = _record(reply, error, now - self._sent)
+        self._attempts = (*self._attempts, attempt)
         level = logging.DEBUG if attempt.error is None else logging.INFO
         _log.log(
             level,
@@ -151,7 +190,7 @@ def _too_late(error: CallError) -> CallError:
     return late
 
 
-def _record(reply: Reply, error: CallError | None, elapsed: float) -> Attempt:
+def _record(reply: Reply | None, error: CallError | None, elapsed: float) -> Attempt:
     answered = reply if isinstance(reply, Outcome) else None
     return Attempt(
         error=None if error is None else type(error).__name__,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from ._answer import Answer, value_of
 from ._arn import Address
-from ._attempts import perform
+from ._attempts import Hook, perform
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
 from ._classify import log_tail
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
@@ -23,10 +24,17 @@ from ._scope import current_invocation
 class Caller:
     """Carries calls out, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
 
-    def __init__(self, transport: Transport | None, defaults: CallOptions, resolve: Resolver | None) -> None:
+    def __init__(
+        self,
+        transport: Transport | None,
+        defaults: CallOptions,
+        resolve: Resolver | None = None,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
         self._transport = transport
         self._defaults = defaults
         self._resolve = resolve
+        self._hooks = tuple(hooks)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -97,7 +105,7 @@ class Caller:
     ) -> tuple[Plan, Answer]:
         now = Moment(time.monotonic(), time.time())
         call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
-        return call, perform(self._carrier(callee), call)
+        return call, perform(self._carrier(callee), call, self._hooks)
 
     def _carrier(self, callee: Callee) -> Transport:
         with self._lock:
@@ -113,4 +121,4 @@ class Caller:
 @cache
 def default_caller() -> Caller:
     """Give what decorated handlers call through when no client binds them: one a process, with no settings."""
-    return Caller(None, {}, None)
+    return Caller(None, {})

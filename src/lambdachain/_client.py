@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from ._arn import Address
+from ._attempts import Hook
 from ._callee import UNSET, Callee, Resolver, contract_of
 from ._caller import Caller
 from ._contract import Contract, HasContract, Req, Resp
@@ -38,6 +40,7 @@ class LambdaClient:
             as long as a function may run. Inside an invocation, no call outlives it in any case.
         retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
         resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
+        hooks: What stands around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
     """
 
     def __init__(
@@ -47,8 +50,9 @@ class LambdaClient:
         timeout: float | timedelta | None = None,
         retry: RetryPolicy | None = None,
         resolve: Resolver | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
-        self._caller = Caller(transport, {"timeout": timeout, "retry": retry}, resolve)
+        self._caller = Caller(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...

@@ -34,6 +34,17 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
+def taken(course: Course, reply: Any, now: float) -> Answer | float:
+    """Take what an attempt led to, as ``perform`` does."""
+    try:
+        outcome = course.judge(reply)
+    except CallError as exc:
+        error = exc
+    else:
+        return course.succeeded(outcome, now)
+    return course.failed(error, reply, now)
+
+
 class Event(NamedTuple):
     """What one attempt leads to: a reply, whether a function may have run by it, and the seconds it takes."""
 
@@ -105,7 +116,7 @@ def _travel(call: Plan, events: Sequence[Event]) -> Trip:
             send = course.next(clock)
             trip.began.append(clock)
             clock += event.took if send.timeout is None else min(event.took, send.timeout)
-            done = course.take(event.reply, clock)
+            done = taken(course, event.reply, clock)
             if isinstance(done, Answer):
                 return trip._replace(end=done)
             trip.slept_until.append(clock + done)
@@ -166,7 +177,7 @@ def test_attempts_are_numbered() -> None:
         send = course.next(clock)
         texts.append((send.timeout, send.invocation.client_context))
         if clock < BEGINNING + 20:
-            course.take(REFUSED, clock)
+            taken(course, REFUSED, clock)
 
     assert [60.0, 50.0, 40.0] == [timeout for timeout, _ in texts]
     assert 3 == len({context for _, context in texts})
