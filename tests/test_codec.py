@@ -27,7 +27,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from lambdachain._codec import Codec, MisfitError, codec_of
+from lambdachain._codec import Codec, codec_of
+from lambdachain._misfit import MisfitError
 
 NAN = math.nan
 SECRET = "canary-4111"

@@ -17,7 +17,8 @@ SOURCE = Path(lambdachain.__file__).parent
 LAYERS = [
     ["_version", "_errors", "_alarm", "_budget"],
     ["_annotations", "_arn", "_schema"],
-    ["_codec", "_metadata"],
+    ["_misfit", "_metadata"],
+    ["_codec"],
     ["_remote_error", "_invocation", "_results", "_retry", "_scope"],
     ["_contract", "_failures", "_options", "_client_context", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._codec import MisfitError, codec_of, type_name
+from ._codec import codec_of, type_name
 from ._errors import Attempt, ResponseError
 from ._invocation import Outcome
+from ._misfit import MisfitError
 from ._plan import Plan
 
 

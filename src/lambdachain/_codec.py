@@ -7,25 +7,18 @@ never holds the value; who calls decides what it amounts to.
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from ._errors import ContractError, ErrorDetail, describe_details
-from ._schema import declared_names, is_mapping, is_sequence, may_hold_float, not_json, reads_like_json
+from ._errors import ContractError, ErrorDetail
+from ._misfit import MisfitError, details_of, not_finite
+from ._schema import may_hold_float, not_json, reads_like_json
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, TypeAdapter, ValidationError
 
-Loc = tuple[str | int, ...]
 
-_WITHHELD: Final = "refused by a rule whose message repeats the input (withheld)"
-_MAX_DETAILS: Final = 50
-UNDECLARED: Final = ("extra_forbidden", "unexpected_keyword_argument")
-_WORDED_BY_USERS: Final = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _SAID_BY_PYDANTIC: Final = (
     ("Circular reference", "It contains itself, or is nested too deeply"),
@@ -33,14 +26,6 @@ _SAID_BY_PYDANTIC: Final = (
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
 _UNKNOWN_TYPE: Final = re.compile(r"Unable to serialize unknown type: <class '([\w.<>]+)'>")
-
-
-class MisfitError(Exception):
-    """A value does not fit its declared type; ``details`` say where, never what the value is."""
-
-    def __init__(self, details: Sequence[ErrorDetail]) -> None:
-        super().__init__(describe_details(details))
-        self.details = tuple(details)
 
 
 def codec_of(form: object) -> Codec:
@@ -227,104 +212,18 @@ class Codec:
         return []
 
     def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
-        declared = declared_names(self.schema)
-        return [
-            ErrorDetail(
-                loc=_without_keys(error["loc"], value, declared, names_field=error["type"] in UNDECLARED),
-                type=error["type"],
-                msg=_without_input(error["type"], error["msg"], error["input"]),
-            )
-            for error in exc.errors(include_url=False, include_context=False)[:_MAX_DETAILS]
-        ]
+        return details_of(exc, value, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
         if not self._may_hold_nan or not any(sign in data for sign in (b"null", b"NaN", b"Infinity")):
             return []
-        declared = declared_names(self.schema)
         dumped = self._adapter.dump_python(value, by_alias=True, warnings=False)
-        return [
-            ErrorDetail(
-                loc=_without_keys(loc, dumped, declared), type="finite_number", msg="JSON has no NaN and no infinity"
-            )
-            for loc in islice(_non_finite(dumped, json.loads(data)), _MAX_DETAILS)
-        ]
+        return not_finite(dumped, json.loads(data), self.schema)
 
 
 @lru_cache(maxsize=1024)
 def _codec_of(form: object, _order: str) -> Codec:
     return Codec(form)
-
-
-def _non_finite(value: object, written: object, loc: Loc = ()) -> Iterator[Loc]:
-    """Find the numbers of *value* that JSON cannot carry: *written* has ``null`` for them, or what is not JSON."""
-    if written is None or isinstance(written, float):
-        number = value if written is None else written
-        if isinstance(number, float) and not math.isfinite(number):
-            yield loc
-    elif is_mapping(written):
-        inside = value if is_mapping(value) and len(value) == len(written) else written
-        for (key, inner), text in zip(inside.items(), written.values(), strict=True):
-            yield from _non_finite(inner, text, (*loc, key))
-    elif is_sequence(written):
-        items = list(cast("Iterable[object]", value)) if isinstance(value, Collection) else []
-        for position, text in enumerate(written):
-            yield from _non_finite(items[position] if len(items) == len(written) else text, text, (*loc, position))
-
-
-def _without_keys(loc: Loc, value: Any, declared: frozenset[str], *, names_field: bool = False) -> Loc:
-    """Mask the steps of *loc* that are keys of a mapping: unlike a field's name, a key is data."""
-    masked: list[str | int] = []
-    for position, step in enumerate(loc):
-        key = _key(value, step)
-        is_name = step in declared or (names_field and position == len(loc) - 1)
-        masked.append(step if key is None or is_name else "*")
-        value = _inner(value, step if key is None else key[0])
-    return tuple(masked)
-
-
-def _key(value: object, step: object) -> tuple[Any] | None:
-    """Find the key that pydantic shows as *step*: itself if it is text or a number, else its ``repr``."""
-    if not is_mapping(value):
-        return None
-    return (step,) if step in value else next(((key,) for key in value if repr(key) == step), None)
-
-
-def _inner(value: Any, step: Any) -> Any:
-    """Go one step into *value*; where the step is no part of it (the name of a union's member), stay."""
-    if is_mapping(value):
-        return value.get(step, value)
-    if isinstance(step, str):
-        return getattr(value, step, value)
-    return value[step] if is_sequence(value) and isinstance(step, int) and step < len(value) else value
-
-
-def _without_input(rule: str, msg: str, value: object) -> str:
-    """Withhold a message that a user's validator wrote around the input."""
-    echoes = _may_echo(rule) and any(len(leaf) > 1 and leaf in msg for leaf in _leaves(value))
-    return _WITHHELD if echoes else msg
-
-
-def _may_echo(rule: str) -> bool:
-    from pydantic_core.core_schema import ErrorType
-
-    return rule in _WORDED_BY_USERS or rule not in get_args(ErrorType)
-
-
-def _leaves(value: object) -> Iterator[str]:
-    """Give the text of everything inside *value*, however deep it is and even if it contains itself."""
-    rest, seen = [value], set[int]()
-    while rest:
-        inner = rest.pop()
-        if id(inner) in seen:
-            continue
-        seen.add(id(inner))
-        if is_mapping(inner):
-            rest += [*inner.keys(), *inner.values()]
-        elif isinstance(inner, Collection) and not isinstance(inner, str | bytes | bytearray):
-            rest += list(cast("Iterable[object]", inner))
-        else:
-            rest += list(getattr(inner, "__dict__", {}).values()) if not isinstance(inner, type) else []
-            yield str(inner)
 
 
 def _as_text(event: object) -> str | None:

@@ -12,9 +12,10 @@ from ._arn import Address
 from ._caller import default_caller
 from ._client import RemoteFunction
 from ._client_context import opened
-from ._codec import UNDECLARED, MisfitError, codec_of, type_name
+from ._codec import codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
 from ._errors import ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from ._misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
 from ._results import InvokeResult, Permission, Receipt

@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 from ._callee import Callee
 from ._classify import Expectation
 from ._client_context import encode_client_context, enveloped
-from ._codec import MisfitError, codec_of, type_name
+from ._codec import codec_of, type_name
 from ._errors import InvalidRequestError, RecursiveInvocationError, RequestTooLargeError
 from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
 from ._metadata import Metadata
+from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
 from ._scope import CurrentInvocation
