@@ -18,7 +18,7 @@ from ._alarm import alarm
 from ._invocation import NoAnswerError, Progress, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable, Iterator
 
 # Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
 MAX_IDLE: Final = 240.0
@@ -131,11 +131,25 @@ def _pools() -> dict[str, type[Any]]:
     }
 
 
+class _InTime:
+    """Socket options, taken anew for each address of a host: once time is up, no further address is tried."""
+
+    def __init__(self, options: Iterable[Any], deadline: float) -> None:
+        self._options = options
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[Any]:
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError("no time left to connect")
+        return iter(self._options)
+
+
 class _Watched:
     """Mixed into botocore's connections."""
 
     sock: socket.socket | None
     timeout: float | None
+    socket_options: Iterable[Any] | None
     _tap: socket.socket | None = None
     _used = 0.0
 
@@ -174,10 +188,15 @@ class _Watched:
 
     def _new_conn(self) -> socket.socket:
         watched = _current.get()
+        options = self.socket_options
         if watched is not None and watched.deadline is not None:
             left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait at all
             self.timeout = left if self.timeout is None else min(self.timeout, left)
-        new = cast("socket.socket", super()._new_conn())  # type: ignore[misc]
+            self.socket_options = _InTime(options or (), watched.deadline)
+        try:
+            new = cast("socket.socket", super()._new_conn())  # type: ignore[misc]
+        finally:
+            self.socket_options = options
         # TLS takes the socket's descriptor away from it; to hang up on a handshake takes a handle of one's own.
         self._tap = new.dup()
         if watched is not None:

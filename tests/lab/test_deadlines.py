@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -127,6 +128,20 @@ def test_client_that_takes_long_to_make(laboratory: Laboratory, connect: Callabl
     assert isinstance(error, DeadlineExceededError)
     laboratory.settle()
     assert 0 == laboratory.received
+
+
+def test_endpoint_of_many_unreachable_addresses(
+    connect: Callable[[str], LambdaClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with several addresses, as Lambda's endpoints have, gets no more time than one with a single address."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: resolve(*args, **options) * 5)
+
+    with unreachable() as url, connect(url) as client:
+        error, took = _failure(lambda: client.call(PLAIN, 1, timeout=TIMEOUT))
+
+    assert isinstance(error, DeadlineExceededError)
+    assert took < TIMEOUT + EPSILON
 
 
 @pytest.mark.parametrize("way", ["call", "fire"])
