@@ -39,7 +39,7 @@ from lambdachain import (
     Trouble,
 )
 from lambdachain._answer import Answer
-from lambdachain._attempts import Course, Send
+from lambdachain._attempts import Course, Going, Send
 from lambdachain._callee import locate
 from lambdachain._plan import Moment, Plan, plan
 
@@ -69,15 +69,17 @@ def _plan(*, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent:
     return plan(callee, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9))
 
 
-def _taken(course: Course, reply: Any, now: float) -> Answer | float:
+def _taken(course: Course, send: Send, reply: Any, now: float) -> Answer | float:
     """Take what an attempt led to, as ``perform`` does."""
+    going = Going(None, course, send)  # type: ignore[arg-type] - nothing is sent here
+    going.reply = reply
     try:
         outcome = course.judge(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, now)
-    return course.failed(error, reply, now)
+        return course.succeeded(outcome, going, now)
+    return course.failed(error, going, now)
 
 
 class Driver:
@@ -97,7 +99,7 @@ class Driver:
         while True:
             self.sent.append(self._course.next(self.now))
             self.now += self._each
-            done = _taken(self._course, next(self._replies), self.now)
+            done = _taken(self._course, self.sent[-1], next(self._replies), self.now)
             if isinstance(done, Answer):
                 return done
             self.paused.append(done)

@@ -25,6 +25,7 @@ LAYERS = [
     ["_plan", "_boto", "_signature", "_loop"],
     ["_answer"],
     ["_attempts"],
+    ["_hedging"],
     ["_caller"],
     ["_client"],
     ["_handler"],

@@ -22,10 +22,11 @@ Reply = Outcome | NoAnswerError
 
 
 class Send(NamedTuple):
-    """An attempt: what to send, and the seconds it may take."""
+    """An attempt: what to send, the seconds it may take, and when it began."""
 
     invocation: Invocation
     timeout: float | None
+    began: float
 
 
 Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
@@ -44,36 +45,36 @@ def perform(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ()) -> Ans
     """
     course = Course(plan, time.monotonic())
     while True:
-        attempt = _Attempt(transport, course, course.next(time.monotonic()))
-        error: CallError | None = None
+        going = Going(transport, course, course.next(time.monotonic()))
         try:
-            outcome = attempt.through(hooks)
+            outcome = going.through(hooks)
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, time.monotonic())
-        time.sleep(course.failed(error, attempt.reply, time.monotonic()))
+            return course.succeeded(outcome, going, time.monotonic())
+        time.sleep(course.failed(error, going, time.monotonic()))
 
 
-class _Attempt:
-    """One attempt on its way: what came of it stays here, whatever the hooks make of it."""
+class Going:
+    """One attempt under way: the reply to it stays here, whatever the hooks make of it."""
 
     def __init__(self, transport: Transport, course: Course, send: Send) -> None:
         self.reply: Reply | None = None
+        self.send = send
         self._transport = transport
         self._course = course
-        self._send = send
 
     def through(self, hooks: Sequence[Hook]) -> Outcome:
+        """Send the attempt inside *hooks*, once, and take its success; see ``Hook`` for what may be raised."""
         if not hooks:
             return self._proceed()
-        return hooks[0](self._send.invocation, partial(self.through, hooks[1:]))
+        return hooks[0](self.send.invocation, partial(self.through, hooks[1:]))
 
     def _proceed(self) -> Outcome:
         if self.reply is not None:
             raise ContractError("a hook may proceed once: sending again is for RetryPolicy, which knows what is safe")
         try:
-            self.reply = self._transport.send(self._send.invocation, timeout=self._send.timeout)
+            self.reply = self._transport.send(self.send.invocation, timeout=self.send.timeout)
         except NoAnswerError as exc:
             self.reply = exc
         return self._course.judge(self.reply)
@@ -88,7 +89,8 @@ class Course:
     def __init__(self, plan: Plan, now: float) -> None:
         policy = plan.policy
         self._plan = plan
-        self._began = self._sent = now
+        self._began = now
+        self._launched = 0
         self._bucket = bucket_of(policy.budget, plan.callee.address) if policy.budget else None
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
@@ -104,8 +106,15 @@ class Course:
         if left is not None and left <= 0:
             late = DeadlineExceededError("no time left to send it", function=self._plan.callee.address)
             self._fail(_too_late(self._failures[-1]) if self._failures else late, now)
-        self._sent = now
-        return Send(self._plan.attempt(len(self._attempts) + 1, left), left)
+        self._launched += 1
+        return Send(self._plan.attempt(self._launched, left), left, now)
+
+    def may_hedge(self, now: float) -> bool:
+        """Tell whether one more attempt may be sent beside those under way: by number, budget and time."""
+        limit = self._plan.policy.max_attempts
+        left = self._plan.time_left(now)
+        within = isinstance(limit, int) and self._launched < limit
+        return within and (self._bucket is None or self._bucket.is_open) and (left is None or left > 0)
 
     def judge(self, reply: Reply) -> Outcome:
         """Take a reply for what it is.
@@ -121,25 +130,29 @@ class Course:
             raise error
         return reply
 
-    def succeeded(self, outcome: Outcome, now: float) -> Answer:
-        """Take the answer of the attempt under way."""
-        self._note(outcome, None, now)
+    def succeeded(self, outcome: Outcome, going: Going, now: float) -> Answer:
+        """Take the answer of an attempt."""
+        self._note(outcome, None, now - going.send.began)
         if self._bucket:
             self._bucket.succeeded()
         return Answer(outcome, self._attempts, now - self._began)
 
-    def failed(self, error: CallError, reply: Reply | None, now: float) -> float:
-        """Take the failure of the attempt under way, and tell how many seconds to wait before the next one.
+    def failed_beside(self, error: CallError, going: Going, now: float) -> None:
+        """Take the failure of an attempt while others are under way: they decide."""
+        self._note(going.reply, error, now - going.send.began)
+        self._failures.append(error)
+        if self._bucket and error.retryable:
+            self._bucket.failed()
+
+    def failed(self, error: CallError, going: Going, now: float) -> float:
+        """Take the failure of the last attempt under way, and tell how many seconds to wait before the next one.
 
         Raises:
             CallError: There shall be no other.
         """
-        self._note(reply, error, now)
-        return self._pause(error, now)
-
-    def _pause(self, error: CallError, now: float) -> float:
+        self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
-        pause = pause_before_next(self._plan.policy, error, len(self._attempts), now - self._began)
+        pause = pause_before_next(self._plan.policy, error, self._launched, now - self._began)
         counts = error.retryable or pause is not None
         allowed = self._bucket is None or not counts or self._bucket.failed()
         if pause is None or not allowed or self._refused_again(error):
@@ -162,8 +175,8 @@ class Course:
         error.elapsed = round(now - self._began, 6)
         raise error
 
-    def _note(self, reply: Reply | None, error: CallError | None, now: float) -> None:
-        attempt = _record(reply, error, now - self._sent)
+    def _note(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
+        attempt = _record(reply, error, elapsed)
         self._attempts = (*self._attempts, attempt)
         level = logging.DEBUG if attempt.error is None else logging.INFO
         _log.log(

@@ -51,6 +51,11 @@ class Bucket:
         """What is left, between 0 and ``max_tokens``."""
         return self._tokens
 
+    @property
+    def is_open(self) -> bool:
+        """Whether retries are allowed just now."""
+        return self._tokens > self._budget.max_tokens / 2
+
     def succeeded(self) -> None:
         """Put back what a success is worth."""
         if self._tokens < self._budget.max_tokens:
@@ -61,7 +66,7 @@ class Bucket:
         """Take a token for a failure, and tell whether it may be retried."""
         with self._lock:
             self._tokens = max(0.0, self._tokens - 1)
-            return self._tokens > self._budget.max_tokens / 2
+            return self.is_open
 
 
 _buckets: Final[dict[tuple[RetryBudget, str], Bucket]] = {}

@@ -14,6 +14,7 @@ from ._attempts import Hook, perform
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
 from ._classify import log_tail
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
+from ._hedging import perform_hedged
 from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
 from ._plan import Moment, Plan, plan
@@ -105,7 +106,8 @@ class Caller:
     ) -> tuple[Plan, Answer]:
         now = Moment(time.monotonic(), time.time())
         call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
-        return call, perform(self._carrier(callee), call, self._hooks)
+        carry_out = perform if call.hedge_after is None else perform_hedged
+        return call, carry_out(self._carrier(callee), call, self._hooks)
 
     def _carrier(self, callee: Callee) -> Transport:
         with self._lock:

@@ -60,6 +60,12 @@ class Plan:
         """What caller and callee agree on about errors and repetition."""
         return Expectation(self.callee.contract.errors, self.repeatable)
 
+    @property
+    def hedge_after(self) -> float | None:
+        """After how many seconds the call is sent once more beside itself; ``None`` for never."""
+        waits = self.invocation.invocation_type is InvocationType.REQUEST_RESPONSE
+        return self.policy.hedge_after if waits and self.repeatable else None
+
     def time_left(self, now: float) -> float | None:
         """Tell how many seconds are left at *now*."""
         return None if self.deadline is None else self.deadline - now

@@ -48,6 +48,8 @@ class RetryPolicy:
         jitter: ``"full"`` takes a random part of each pause, ``"none"`` the whole.
         retry_on: Tells of an error whether to send the call again; or a tenacity ``retry_*`` object. It is not asked
             about what may have run, unless the call may run twice.
+        hedge_after: Seconds after which a call that may run twice is sent once more beside itself where its answer is
+            late, up to ``max_attempts``; the first success counts. ``None``, the default, never does.
         budget: The function's bucket of retries in this process; ``None`` for no bound.
 
     Raises:
@@ -60,6 +62,7 @@ class RetryPolicy:
     jitter: Literal["full", "none"] = "full"
     retry_on: Callable[[CallError], bool] | retry_base = safe_to_retry
     budget: RetryBudget | None = _DEFAULT_BUDGET
+    hedge_after: float | None = None
 
     def __post_init__(self) -> None:
         attempts: Any = self.max_attempts
@@ -69,6 +72,8 @@ class RetryPolicy:
             value: Any = getattr(self, name)
             if not (_is_seconds(value) or (callable(value) and name == "initial_delay")):
                 raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
+        if self.hedge_after is not None and not _is_seconds(self.hedge_after):
+            raise ValueError(f"hedge_after must be 0 or more seconds, or None, not {self.hedge_after!r}")
         # A class would be made, not asked, and so retry everything.
         if isinstance(self.retry_on, type) or not callable(self.retry_on):
             raise ValueError(f"retry_on must be a function of the error, not {self.retry_on!r}")  # noqa: TRY004

@@ -22,7 +22,7 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._answer import Answer
-from lambdachain._attempts import Course, Reply
+from lambdachain._attempts import Course, Going, Reply, Send
 from lambdachain._budget import Bucket, RetryBudget
 from lambdachain._callee import locate
 from lambdachain._invocation import InvocationType, NoAnswerError, Outcome, Progress, Trouble
@@ -34,15 +34,17 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
-def taken(course: Course, reply: Any, now: float) -> Answer | float:
+def taken(course: Course, send: Send, reply: Any, now: float) -> Answer | float:
     """Take what an attempt led to, as ``perform`` does."""
+    going = Going(None, course, send)  # type: ignore[arg-type] - nothing is sent here
+    going.reply = reply
     try:
         outcome = course.judge(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, now)
-    return course.failed(error, reply, now)
+        return course.succeeded(outcome, going, now)
+    return course.failed(error, going, now)
 
 
 class Event(NamedTuple):
@@ -116,7 +118,7 @@ def _travel(call: Plan, events: Sequence[Event]) -> Trip:
             send = course.next(clock)
             trip.began.append(clock)
             clock += event.took if send.timeout is None else min(event.took, send.timeout)
-            done = taken(course, event.reply, clock)
+            done = taken(course, send, event.reply, clock)
             if isinstance(done, Answer):
                 return trip._replace(end=done)
             trip.slept_until.append(clock + done)
@@ -177,7 +179,7 @@ def test_attempts_are_numbered() -> None:
         send = course.next(clock)
         texts.append((send.timeout, send.invocation.client_context))
         if clock < BEGINNING + 20:
-            taken(course, REFUSED, clock)
+            taken(course, send, REFUSED, clock)
 
     assert [60.0, 50.0, 40.0] == [timeout for timeout, _ in texts]
     assert 3 == len({context for _, context in texts})

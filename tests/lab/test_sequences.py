@@ -16,6 +16,7 @@ from laboratory import Fault, Laboratory, refusing
 
 from lambdachain import (
     BotoTransport,
+    CallTimeoutError,
     ConnectError,
     ConnectionLostError,
     Contract,
@@ -113,6 +114,20 @@ def test_reset_on_accept(laboratory: Laboratory, client: LambdaClient) -> None:
 
     assert {"ConnectError"} >= {attempt.error for attempt in caught.value.attempts[:-1]}
     assert 0 == laboratory.received
+
+
+def test_hedging(laboratory: Laboratory, connect: Any) -> None:
+    """A late call is sent beside itself where it may run twice, and only there."""
+    policy = RetryPolicy(hedge_after=0.1, budget=None)
+    with connect(laboratory.url) as client:
+        laboratory.play(faults.SILENT, faults.SUCCESS)
+        client.call(IDEMPOTENT, 1, retry=policy, timeout=3)
+        assert 2 == laboratory.received
+
+        laboratory.play(faults.SILENT, faults.SUCCESS)
+        with pytest.raises(CallTimeoutError):
+            client.call(PLAIN, 1, retry=policy, timeout=0.5)
+        assert 1 == laboratory.received
 
 
 def test_hint_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) -> None:
