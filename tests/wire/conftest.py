@@ -263,8 +263,13 @@ def connect(server: WireServer) -> Iterator[Callable[..., LambdaClient]]:
 
 @pytest.fixture
 def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
-    """A client of ours with every default that sends to the server."""
-    return connect()
+    """A client of ours with every default that sends to the server.
+
+    botocore's client, which takes up to a second to make on a busy machine, is there: a timeout is the wire's alone.
+    """
+    made = connect()
+    made._caller._transport._client_for(None)  # type: ignore[union-attr]
+    return made
 
 
 @pytest.fixture(autouse=True)
