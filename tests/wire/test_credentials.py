@@ -1,0 +1,98 @@
+"""Credentials that AWS calls expired are fetched anew, and the call is sent once more: by what is on the wire."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+
+import lambdachain as lc
+from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+
+EXPIRED = b'{"message":"The security token included in the request is expired"}'
+EAGER = RetryPolicy(initial_delay=0.0)
+
+
+@pytest.fixture(name="caller")
+def _caller(server: Any) -> Iterator[Callable[..., LambdaClient]]:
+    made: list[LambdaClient] = []
+
+    def connected(**options: Any) -> LambdaClient:
+        made.append(LambdaClient(BotoTransport(**options), retry=EAGER))
+        return made[-1]
+
+    yield connected
+    for client in made:
+        client.close()
+
+
+def _expired_then_fine(server: Any, meanwhile: Callable[[], object]) -> Callable[[Any], None]:
+    """Say "expired" once, and let something happen before the caller reads it."""
+
+    def script(connection: Any) -> None:
+        connection.read_request()
+        if len(server.requests) > 1:
+            connection.send(server.raw("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
+            return
+        meanwhile()
+        error = {"x-amzn-ErrorType": "ExpiredTokenException", "Connection": "close"}
+        connection.send(server.raw("403 Forbidden", EXPIRED, error))
+
+    return script
+
+
+def _keys(server: Any) -> list[str]:
+    """List the access keys that requests were signed with."""
+    return [request.headers["authorization"].partition("Credential=")[2].split("/")[0] for request in server.requests]
+
+
+def test_credentials_of_the_environment_are_read_again(
+    server: Any, caller: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever renews them there, such as a credential helper, is heard at once."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
+    renew = lambda: monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")  # noqa: E731
+    server.play(_expired_then_fine(server, renew), _expired_then_fine(server, renew))
+
+    assert 7 == caller(endpoint_url=server.url).call("billing", None)
+    assert ["AKIAOLD", "AKIANEW"] == _keys(server)
+
+
+def test_credentials_that_can_be_refreshed_are(server: Any, caller: Callable[..., LambdaClient]) -> None:
+    """A role's credentials are refreshed before their own date, because AWS has the last word on it."""
+    fetched: list[str] = []
+
+    def fetch() -> dict[str, str]:
+        fetched.append(f"AKIA{len(fetched)}")
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+        return {"access_key": fetched[-1], "secret_key": "s", "token": "t", "expiry_time": until.isoformat()}
+
+    session = botocore.session.Session()
+    session._credentials = RefreshableCredentials.create_from_metadata(fetch(), refresh_using=fetch, method="test")
+    server.play(_expired_then_fine(server, lambda: None), _expired_then_fine(server, lambda: None))
+
+    client = caller(session=session, region="eu-west-1", endpoint_url=server.url)
+
+    assert 7 == client.call("billing", None)
+    assert ["AKIA0", "AKIA1"] == _keys(server) == fetched
+
+
+def test_a_client_that_was_handed_in_keeps_its_credentials(server: Any) -> None:
+    """Static keys cannot be renewed: the call is tried once more, and then it fails."""
+    config = Config(retries={"total_max_attempts": 1})
+    given = boto3.client("lambda", endpoint_url=server.url, config=config)
+    answer = server.raw("403 Forbidden", EXPIRED, {"x-amzn-ErrorType": "ExpiredTokenException"})
+    server.answer(answer)
+
+    with pytest.raises(lc.CredentialsError) as caught:
+        LambdaClient(BotoTransport(given), retry=EAGER).call("billing", None)
+    given.close()
+
+    assert 2 == len(caught.value.attempts) == len(server.requests)
