@@ -299,7 +299,7 @@ def test_an_exception_of_retry_on_passes_unchanged():
 
 _CALL = """
 import sys
-from lambdachain import LambdaClient, Outcome, RetryPolicy
+from lambdachain import FunctionError, LambdaClient, Outcome, RetryPolicy
 class Transport:
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
@@ -317,11 +317,18 @@ policy = RetryPolicy(max_attempts=4, initial_delay=0.0)
     [
         ("LambdaClient(Transport(GOOD), retry=policy).call('f', 1)", False),
         ("LambdaClient(Transport(BAD, GOOD), retry=policy).call('f', 1)", True),
+        (
+            """
+try: LambdaClient(Transport(Outcome(200, b"{}", function_error="Unhandled")), retry=policy).call("f", 1)
+except FunctionError: pass
+""",
+            False,
+        ),
     ],
-    ids=["a success", "a failure"],
+    ids=["a success", "a failure", "a failure that is not sent again"],
 )
 def test_tenacity_is_loaded_when_a_first_attempt_has_failed(script: str, loaded: bool):
-    """Neither importing lambdachain, nor making a policy, nor a call that succeeds pays for it."""
+    """Neither importing, nor a policy, nor a call that succeeds or fails for good pays for it."""
     command = [sys.executable, "-c", f"{_CALL}{script}\nprint('tenacity' in sys.modules)"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
 

@@ -69,6 +69,7 @@ class BotoTransport:
             raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
             _check_client(client)
+            _attach(client)
         if config is not None and not _retries_off(getattr(config, "retries", None) or {"total_max_attempts": 1}):
             raise ContractError(f"config has retries on. {_ONE_LAYER}")
         self._given = client
@@ -284,7 +285,6 @@ def _check_client(client: BaseClient) -> None:
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
     if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
         raise ContractError(f"the client has retries on. {_ONE_LAYER} when you make it")
-    _attach(client)
 
 
 def _retries_off(retries: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from ._scope import CurrentInvocation
 
 # Lambda's own loop detection stops a chain after about 16 invocations; here the caller learns who called whom.
 DEPTH_LIMIT: Final = 12
+_DEFAULT_POLICY: Final = RetryPolicy()
 
 _LIMITS: Final = {InvocationType.REQUEST_RESPONSE: MAX_REQUEST_BYTES, InvocationType.EVENT: MAX_EVENT_BYTES}
 _VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: "fire"}
@@ -121,7 +122,7 @@ def plan(
     return Plan(
         callee=callee,
         invocation=invocation,
-        policy=options.get("retry") or RetryPolicy(),
+        policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
         metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
         custom=checked_context(options.get("client_context"), kind, function),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from ._budget import RetryBudget
 from ._errors import CallError, Execution, FunctionNotReadyError, ThrottledError
@@ -105,7 +106,7 @@ def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elaps
     if error.execution is Execution.UNKNOWN and not error.retryable:
         return None  # no policy runs a function twice that was not declared to bear it
     state = _State(error, attempt, elapsed)
-    if not state.asks(policy.retry_on, error) or (
+    if not state.asks(policy.retry_on) or (
         not isinstance(policy.max_attempts, int) and policy.max_attempts(state.tenacity)
     ):
         return None
@@ -140,10 +141,11 @@ class _State:
         state.outcome_timestamp = self.elapsed
         return state
 
-    def asks(self, retry_on: Callable[[CallError], bool] | retry_base, error: CallError) -> bool:
-        from tenacity import retry_base
-
-        return bool(retry_on(self.tenacity) if isinstance(retry_on, retry_base) else retry_on(error))
+    def asks(self, retry_on: Callable[[CallError], bool] | retry_base) -> bool:
+        # Where tenacity is not loaded, this is none of its objects: most failures end here, and need not load it.
+        tenacity = sys.modules.get("tenacity")
+        is_theirs = tenacity is not None and isinstance(retry_on, tenacity.retry_base)
+        return bool(cast("Callable[[object], object]", retry_on)(self.tenacity if is_theirs else self.error))
 
 
 def _backoff(policy: RetryPolicy, state: _State) -> float:
