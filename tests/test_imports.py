@@ -15,14 +15,14 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock"],
     ["_annotations", "_arn", "_schema"],
     ["_misfit", "_metadata"],
     ["_codec"],
     ["_remote_error", "_invocation", "_results", "_retry", "_scope"],
-    ["_contract", "_failures", "_options", "_client_context", "resolvers"],
+    ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],
-    ["_plan", "_boto", "_signature", "_loop"],
+    ["_plan", "_boto", "_signature", "_loop", "_service"],
     ["_answer"],
     ["_attempts"],
     ["_hedging"],

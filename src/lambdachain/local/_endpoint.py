@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from ipaddress import ip_address
 from typing import Self
 
+from lambdachain._service.place import Place
+
 from ._environment import execution_environment
 from ._function import LocalFunction, index_by_name
 from ._orphan_guard import OrphanGuard
-from ._place import Place
 from ._sandbox import Surroundings
-from ._service import InvokeService
+from ._server import InvokeService
 
 
 class LocalEndpoint:

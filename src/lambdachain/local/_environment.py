@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from lambdachain._service.place import LATEST, Place
+
 from ._function import LocalFunction
-from ._place import LATEST, Place
 
 # Without the search paths some interpreters do not start.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")

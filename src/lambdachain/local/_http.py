@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiohttp import web
 
-from ._limits import MAX_HEADERS
+from lambdachain._service.delivery import Body
+from lambdachain._service.limits import MAX_HEADERS
 
 # aiohttp reads 0 as "for ever".
 SHUTDOWN_TIMEOUT: Final = 0.05
@@ -20,14 +20,6 @@ CONNECTION_OPTIONS: Final[dict[str, Any]] = {
     "max_line_size": MAX_HEADERS,
     "read_bufsize": 1 << 20,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A body: its bytes, cut short where *size*, its true length, is over the limit it was read with."""
-
-    content: bytes = field(repr=False)
-    size: int
 
 
 async def read_body(request: web.BaseRequest, limit: int) -> Body:

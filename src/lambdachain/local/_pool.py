@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 
+from lambdachain._service.delivery import Delivery, Ending
+
 from ._function import LocalFunction
-from ._invocation import Delivery, Ending
 from ._sandbox import Sandbox, SandboxGoneError, Surroundings
 
 

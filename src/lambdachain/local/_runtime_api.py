@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, Body, read_body, serve
-from ._invocation import Delivery
-from ._limits import MAX_RESPONSE
+from lambdachain._service.delivery import Body, Delivery
+from lambdachain._service.limits import MAX_RESPONSE
+
+from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve
 
 _REPORT: Final = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
 

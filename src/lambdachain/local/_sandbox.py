@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import _answers as answers
+from lambdachain._service import answers
+from lambdachain._service.delivery import Delivery, Ending
+from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE
+from lambdachain._service.place import LATEST, Place
+
 from ._environment import sandbox_environment
 from ._function import LocalFunction
-from ._invocation import Delivery, Ending
-from ._limits import INIT_TIMEOUT, MAX_RESPONSE
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
-from ._place import LATEST, Place
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent
 
 # A killed process is gone at once, unless the kernel holds it.

@@ -1,22 +1,23 @@
-"""The values that pass between the Invoke API and a sandbox."""
+"""The values that pass between the Invoke API and what runs a function."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from lambdachain._invocation import InvocationType
 
 
-class InvocationType(StrEnum):
-    """How a function is to be called."""
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body: its bytes, cut short where *size*, its true length, is over the limit it was read with."""
 
-    REQUEST_RESPONSE = "RequestResponse"
-    EVENT = "Event"
-    DRY_RUN = "DryRun"
+    content: bytes = field(repr=False)
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a sandbox is given to work on: the fields of the Runtime API's next invocation."""
+    """What a function is given to work on: the fields of the Runtime API's next invocation."""
 
     request_id: str
     invoked_arn: str

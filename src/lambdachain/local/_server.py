@@ -11,13 +11,15 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from . import _answers as answers
-from ._answers import Answer, RefusedError
+from lambdachain._invocation import InvocationType
+from lambdachain._service import answers
+from lambdachain._service.answers import Answer, RefusedError
+from lambdachain._service.delivery import InvokeRequest
+from lambdachain._service.invoke_api import INVOKE_PATH, answer_ending, answer_permitted, answer_queued, read_invoke
+from lambdachain._service.limits import MAX_REQUEST
+
 from ._function import LocalFunction
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve
-from ._invocation import InvocationType, InvokeRequest
-from ._invoke_api import INVOKE_PATH, answer_ending, answer_permitted, answer_queued, read_invoke
-from ._limits import MAX_REQUEST
 from ._pool import SandboxPool
 from ._sandbox import Surroundings
 

@@ -17,13 +17,13 @@ from urllib.parse import unquote
 
 from lambdachain._arn import FunctionArn, FunctionName, parse_target
 from lambdachain._errors import InvalidArnError
+from lambdachain._invocation import InvocationType
 
-from . import _answers as answers
-from ._answers import Answer
-from ._http import Body
-from ._invocation import Delivery, Ending, InvocationType, InvokeRequest
-from ._limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
-from ._place import LATEST, Place
+from . import answers
+from .answers import Answer
+from .delivery import Body, Delivery, Ending, InvokeRequest
+from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
+from .place import LATEST, Place
 
 INVOKE_PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ._limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
+from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
 
 _SOURCE: Final = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
 

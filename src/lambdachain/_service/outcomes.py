@@ -1,0 +1,38 @@
+"""From Lambda's answer as it goes over HTTP to the ``Outcome`` that a client sees: what botocore's parser would read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambdachain._invocation import Outcome
+from lambdachain._schema import is_mapping
+
+from .answers import Answer
+
+
+def outcome_of(answer: Answer, request_id: str) -> Outcome:
+    """Read an answer of the Invoke API."""
+    if answer.status >= 300:
+        return _refused(answer, request_id)
+    headers = answer.headers
+    return Outcome(
+        answer.status,
+        answer.body,
+        function_error=headers.get("X-Amz-Function-Error"),
+        executed_version=headers.get("X-Amz-Executed-Version"),
+        log_result=headers.get("X-Amz-Log-Result"),
+        request_id=request_id,
+    )
+
+
+def _refused(answer: Answer, request_id: str) -> Outcome:
+    said: Any = json.loads(answer.body or b"{}")
+    members = said if is_mapping(said) else {}
+    return Outcome(
+        answer.status,
+        error_code=answer.headers.get("x-amzn-ErrorType"),
+        error_message=members.get("message") or members.get("Message"),
+        error_reason=members.get("Reason"),
+        request_id=request_id,
+    )
