@@ -29,7 +29,8 @@ LAYERS = [
     ["_caller"],
     ["_client"],
     ["_handler"],
-    ["__init__", "local"],
+    ["local", "testing"],
+    ["__init__", "_pytest_plugin"],
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 
@@ -84,16 +85,29 @@ def test_a_handler_loads_no_client():
     assert ran.stdout.strip() == "[]"
 
 
-def test_public_names_are_sorted_and_real():
-    """``__all__`` is what there is, in order, without what is private."""
-    public = {name for name, value in vars(lambdachain).items() if not name.startswith("_") and not _is_module(value)}
+def test_importing_loads_no_module_of_ours():
+    """Each name is looked up where it is first asked for."""
+    script = "import lambdachain, sys; print(sorted(name for name in sys.modules if name.startswith('lambdachain')))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert sorted(lambdachain.__all__) == lambdachain.__all__
-    assert public | {"__version__"} == set(lambdachain.__all__)
+    assert ran.stdout.strip() == "['lambdachain']"
 
 
-def _is_module(value: object) -> bool:
-    return type(value) is type(ast)
+def test_public_names_are_those_that_type_checkers_see():
+    """``__init__.py`` and ``__init__.pyi`` have one list of names, in order; each is found, where both say it is."""
+    listed = ast.parse((SOURCE / "__init__.pyi").read_text()).body
+    imported = {a.name: node.module for node in listed if isinstance(node, ast.ImportFrom) for a in node.names}
+    declared = next(ast.literal_eval(node.value) for node in listed if isinstance(node, ast.Assign))
+
+    assert sorted(imported) == declared == lambdachain.__all__ == dir(lambdachain)
+    assert imported == lambdachain._HOMES
+    assert all(getattr(lambdachain, name) is not None for name in declared)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    """As for any module."""
+    with pytest.raises(AttributeError, match="'lambdachain' has no attribute 'LambdaCleint'"):
+        _ = lambdachain.LambdaCleint
 
 
 def _functions() -> list[tuple[str, int]]:

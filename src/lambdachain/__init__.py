@@ -1,115 +1,75 @@
 """Typed function-to-function calls on AWS Lambda: safe to retry, cheap, testable without AWS.
 
-Importing this package loads neither boto3, botocore, tenacity nor asyncio: each comes where it is first needed.
+Importing this package loads none of its modules: each name is looked up where it is first asked for, so a function pays
+for what it uses. Type checkers read the same list in ``__init__.pyi``.
 """
 
-from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
-from ._attempts import Hook
-from ._boto import BotoTransport
-from ._budget import RetryBudget
-from ._client import LambdaClient, RemoteFunction
-from ._contract import Contract
-from ._errors import (
-    AccessDeniedError,
-    Attempt,
-    CallError,
-    CallTimeoutError,
-    ConnectError,
-    ConnectionLostError,
-    ContractError,
-    CredentialsError,
-    DeadlineExceededError,
-    ErrorDetail,
-    Execution,
-    FunctionCrashedError,
-    FunctionError,
-    FunctionInitError,
-    FunctionMisconfiguredError,
-    FunctionNotFoundError,
-    FunctionNotReadyError,
-    FunctionTimeoutError,
-    InvalidArnError,
-    InvalidRequestError,
-    LambdaChainError,
-    NotInvokedError,
-    OutcomeUnknownError,
-    RecursiveInvocationError,
-    RequestRejectedError,
-    RequestTooLargeError,
-    ResponseError,
-    ResponseTooLargeError,
-    ServiceError,
-    ThrottledError,
-)
-from ._handler import RemoteHandler, remote
-from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
-from ._options import CallOptions
-from ._remote_error import RemoteError
-from ._results import InvokeResult, Permission, PermissionReason, Receipt
-from ._retry import RetryPolicy, safe_to_retry
-from ._scope import CurrentInvocation, current_invocation, invocation_scope
-from ._version import __version__
+from __future__ import annotations
 
-__all__ = [
-    "AccessDeniedError",
-    "Attempt",
-    "BotoTransport",
-    "CallError",
-    "CallOptions",
-    "CallTimeoutError",
-    "ConnectError",
-    "ConnectionLostError",
-    "Contract",
-    "ContractError",
-    "CredentialsError",
-    "CurrentInvocation",
-    "DeadlineExceededError",
-    "ErrorDetail",
-    "Execution",
-    "FunctionArn",
-    "FunctionCrashedError",
-    "FunctionError",
-    "FunctionInitError",
-    "FunctionMisconfiguredError",
-    "FunctionName",
-    "FunctionNotFoundError",
-    "FunctionNotReadyError",
-    "FunctionTimeoutError",
-    "Hook",
-    "InvalidArnError",
-    "InvalidRequestError",
-    "Invocation",
-    "InvocationType",
-    "InvokeResult",
-    "LambdaChainError",
-    "LambdaClient",
-    "NoAnswerError",
-    "NotInvokedError",
-    "Outcome",
-    "OutcomeUnknownError",
-    "Permission",
-    "PermissionReason",
-    "Progress",
-    "Qualifier",
-    "Receipt",
-    "RecursiveInvocationError",
-    "RemoteError",
-    "RemoteFunction",
-    "RemoteHandler",
-    "RequestRejectedError",
-    "RequestTooLargeError",
-    "ResponseError",
-    "ResponseTooLargeError",
-    "RetryBudget",
-    "RetryPolicy",
-    "ServiceError",
-    "ThrottledError",
-    "Transport",
-    "Trouble",
-    "__version__",
-    "current_invocation",
-    "invocation_scope",
-    "parse_target",
-    "remote",
-    "safe_to_retry",
-]
+from importlib import import_module
+
+_MODULES = {
+    "_arn": ("FunctionArn", "FunctionName", "Qualifier", "parse_target"),
+    "_attempts": ("Hook",),
+    "_boto": ("BotoTransport",),
+    "_budget": ("RetryBudget",),
+    "_client": ("LambdaClient", "RemoteFunction"),
+    "_contract": ("Contract",),
+    "_errors": (
+        "AccessDeniedError",
+        "Attempt",
+        "CallError",
+        "CallTimeoutError",
+        "ConnectError",
+        "ConnectionLostError",
+        "ContractError",
+        "CredentialsError",
+        "DeadlineExceededError",
+        "ErrorDetail",
+        "Execution",
+        "FunctionCrashedError",
+        "FunctionError",
+        "FunctionInitError",
+        "FunctionMisconfiguredError",
+        "FunctionNotFoundError",
+        "FunctionNotReadyError",
+        "FunctionTimeoutError",
+        "InvalidArnError",
+        "InvalidRequestError",
+        "LambdaChainError",
+        "NotInvokedError",
+        "OutcomeUnknownError",
+        "RecursiveInvocationError",
+        "RequestRejectedError",
+        "RequestTooLargeError",
+        "ResponseError",
+        "ResponseTooLargeError",
+        "ServiceError",
+        "ThrottledError",
+    ),
+    "_handler": ("RemoteHandler", "remote"),
+    "_invocation": ("Invocation", "InvocationType", "NoAnswerError", "Outcome", "Progress", "Transport", "Trouble"),
+    "_options": ("CallOptions",),
+    "_remote_error": ("RemoteError",),
+    "_results": ("InvokeResult", "Permission", "PermissionReason", "Receipt"),
+    "_retry": ("RetryPolicy", "safe_to_retry"),
+    "_scope": ("CurrentInvocation", "current_invocation", "invocation_scope"),
+    "_version": ("__version__",),
+    "testing": ("InProcessTransport",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [*sorted(_HOMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll] - __init__.pyi has it
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

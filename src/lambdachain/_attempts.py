@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
+from . import _clock
 from ._answer import Answer
 from ._budget import bucket_of
 from ._classify import failed_answer, no_answer
@@ -43,16 +44,22 @@ def perform(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ()) -> Ans
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, time.monotonic())
+    course = Course(plan, _clock.monotonic())
     while True:
-        going = Going(transport, course, course.next(time.monotonic()))
+        going = Going(transport, course, course.next(_clock.monotonic()))
         try:
             outcome = going.through(hooks)
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, going, time.monotonic())
-        time.sleep(course.failed(error, going, time.monotonic()))
+            return course.succeeded(outcome, going, _clock.monotonic())
+        pause(transport, course.failed(error, going, _clock.monotonic()))
+
+
+def pause(transport: Transport, seconds: float) -> None:
+    """Wait before the next attempt; a transport that is not real lets the time pass without."""
+    wait: Callable[[float], None] = getattr(transport, "pause", time.sleep)
+    wait(seconds)
 
 
 class Going:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -9,11 +10,13 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
 
 from ._boto_errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
 from ._errors import ContractError
 from ._exchange import exchange, watch
 from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from ._stand_in import SendsToAws, guard
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -31,11 +34,12 @@ _POOL: Final = 64
 
 # A NAT gateway forgets a connection that is idle for 350 s, and a function may run for 900 s before a byte comes back.
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
-class BotoTransport:
+class BotoTransport(SendsToAws):
     """Send invocations through boto3, each of them once.
 
     Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
@@ -84,11 +88,13 @@ class BotoTransport:
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
         began = time.monotonic()
-        client = self._client_for(invocation.region)
-        with exchange(_left(timeout, began)) as watched:
+        client = self._client_for(invocation.region, invocation.function)
+        with exchange(invocation.function, _left(timeout, began)) as watched:
             try:
                 outcome = _invoke(client, invocation)
             except NoAnswerError as exc:
+                if exc.trouble is Trouble.CREDENTIALS:
+                    guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
                 raise watched.corrected(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
@@ -108,13 +114,13 @@ class BotoTransport:
     def __repr__(self) -> str:
         return f"BotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
 
-    def _client_for(self, region: str | None) -> Any:
+    def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
             return _fitting(self._given, region)
         region = region or self._region
-        return self._clients.get(region) or self._make_client(region)
+        return self._clients.get(region) or self._make_client(region, function)
 
-    def _make_client(self, region: str | None) -> Any:
+    def _make_client(self, region: str | None, function: str) -> Any:
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
@@ -124,6 +130,8 @@ class BotoTransport:
                 try:
                     self._clients[region] = self._connected(region)
                 except (BotoCoreError, ValueError) as exc:
+                    if not self._endpoint_url and not any(name in os.environ for name in _ENDPOINTS):
+                        guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
                     failure = translated(exc, progress=Progress.NOTHING_SENT)
                     raise failure from None
             return self._clients[region]

@@ -72,6 +72,11 @@ class Bucket:
 _buckets: Final[dict[tuple[RetryBudget, str], Bucket]] = {}
 
 
+def forget() -> None:
+    """Fill every bucket: what failed in one test is nothing to the next one."""
+    _buckets.clear()
+
+
 def bucket_of(budget: RetryBudget, function: str) -> Bucket:
     """Give the bucket of a function: one for all of this process."""
     key = (budget, function)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from . import _clock
 from ._answer import Answer, value_of
 from ._arn import Address
 from ._attempts import Hook, perform
@@ -20,6 +20,7 @@ from ._options import CallOptions, check_names
 from ._plan import Moment, Plan, plan
 from ._results import InvokeResult, Permission, PermissionReason, Receipt
 from ._scope import current_invocation
+from ._stand_in import SendsToAws, stand_in
 
 
 class Caller:
@@ -104,7 +105,7 @@ class Caller:
     def _perform(
         self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
     ) -> tuple[Plan, Answer]:
-        now = Moment(time.monotonic(), time.time())
+        now = Moment(_clock.monotonic(), _clock.epoch())
         call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
         carry_out = perform if call.hedge_after is None else perform_hedged
         return call, carry_out(self._carrier(callee), call, self._hooks)
@@ -113,6 +114,9 @@ class Caller:
         with self._lock:
             if self._closed:
                 raise ConnectError("the client is closed: make a new one", function=callee.address)
+            substitute = stand_in()
+            if substitute is not None and (self._transport is None or isinstance(self._transport, SendsToAws)):
+                return substitute
             if self._transport is None:
                 from ._boto import BotoTransport
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._alarm import alarm
 from ._invocation import NoAnswerError, Progress, Trouble
+from ._stand_in import guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -27,7 +28,8 @@ MAX_IDLE: Final = 240.0
 class Exchange:
     """What becomes of one request."""
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, function: str, timeout: float | None) -> None:
+        self.function = function
         self.timeout = timeout
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.expired = False
@@ -84,9 +86,9 @@ _current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", defau
 
 
 @contextmanager
-def exchange(timeout: float | None) -> Generator[Exchange]:
-    """Watch the one request that is sent inside, and end it after *timeout* seconds."""
-    watched = Exchange(timeout)
+def exchange(function: str, timeout: float | None) -> Generator[Exchange]:
+    """Watch the one request to *function* that is sent inside, and end it after *timeout* seconds."""
+    watched = Exchange(function, timeout)
     bell = None if watched.deadline is None else alarm.set(watched.deadline, watched.abort)
     token = _current.set(watched)
     try:
@@ -150,6 +152,8 @@ class _Watched:
     sock: socket.socket | None
     timeout: float | None
     socket_options: Iterable[Any] | None
+    host: str
+    _tunnel_host: str | None
     _tap: socket.socket | None = None
     _used = 0.0
 
@@ -174,6 +178,7 @@ class _Watched:
         watched = _current.get()
         if watched is not None:
             watched.uses(None, sending=False)
+            guard.check(watched.function, self._tunnel_host or self.host)
         super().connect()  # type: ignore[misc]
 
     def close(self) -> None:

@@ -6,14 +6,14 @@ After gRPC's proposal A6. It costs a thread for each attempt, so only calls go t
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from . import _clock
 from ._answer import Answer
-from ._attempts import Course, Going, Hook
+from ._attempts import Course, Going, Hook, pause
 from ._errors import CallError
 from ._invocation import Outcome, Transport
 from ._plan import Plan
@@ -32,18 +32,18 @@ def perform_hedged(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ())
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, time.monotonic())
+    course = Course(plan, _clock.monotonic())
     done: SimpleQueue[_Done] = SimpleQueue()
     under_way = 0
     while True:
-        now = time.monotonic()
+        now = _clock.monotonic()
         if not under_way or course.may_hedge(now):
             _launch(Going(transport, course, course.next(now)), hooks, done)
             under_way += 1
         ended = _next(done, plan.hedge_after if course.may_hedge(now) else None)
         while ended is not None:
             under_way -= 1
-            answer = _taken(course, ended, alone=not under_way)
+            answer = _taken(transport, course, ended, alone=not under_way)
             if answer is not None:
                 return answer
             ended = _next(done, plan.hedge_after) if under_way else None
@@ -67,14 +67,14 @@ def _next(done: SimpleQueue[_Done], patience: float | None) -> _Done | None:
         return None
 
 
-def _taken(course: Course, ended: _Done, *, alone: bool) -> Answer | None:
-    now = time.monotonic()
+def _taken(transport: Transport, course: Course, ended: _Done, *, alone: bool) -> Answer | None:
+    now = _clock.monotonic()
     if isinstance(ended.result, Outcome):
         return course.succeeded(ended.result, ended.going, now)
     if not isinstance(ended.result, CallError):
         raise ended.result
     if alone:
-        time.sleep(course.failed(ended.result, ended.going, now))
+        pause(transport, course.failed(ended.result, ended.going, now))
     else:
         course.failed_beside(ended.result, ended.going, now)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
+from . import _clock
 from ._metadata import Metadata, read_metadata, read_trace
 from ._schema import is_mapping
 
@@ -45,7 +45,7 @@ class CurrentInvocation:
 
         ``None`` where nothing bounds it; never less than 0.
         """
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        return None if self.deadline is None else max(0.0, self.deadline - _clock.monotonic())
 
 
 _current: ContextVar[CurrentInvocation | None] = ContextVar("lambdachain_invocation", default=None)
@@ -78,7 +78,7 @@ def invocation_scope(context: Any, *, metadata: Metadata | None = None) -> Gener
     if outer is not None and context is None and metadata is None:
         yield outer
         return
-    inner = read_invocation(context, metadata, monotonic=time.monotonic(), epoch=time.time())
+    inner = read_invocation(context, metadata, monotonic=_clock.monotonic(), epoch=_clock.epoch())
     invocation = inner if outer is None else replace(inner, deadline=_earlier(inner.deadline, outer.deadline))
     token = _current.set(invocation)
     try:

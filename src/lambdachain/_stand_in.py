@@ -1,4 +1,4 @@
-"""What a test puts in the place of AWS: a transport for every client whose own would go there, and a guard before it."""
+"""What a test puts in the place of AWS: a transport for every client whose own goes there, and a guard before it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._errors import LambdaChainError
-from ._invocation import Transport
+
+if TYPE_CHECKING:
+    from ._invocation import Transport
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 

@@ -268,7 +268,7 @@ def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
     botocore's client, which takes up to a second to make on a busy machine, is there: a timeout is the wire's alone.
     """
     made = connect()
-    made._caller._transport._client_for(None)  # type: ignore[union-attr]
+    made._caller._transport._client_for(None, "f")  # type: ignore[union-attr]
     return made
 
 

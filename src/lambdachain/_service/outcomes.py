@@ -1,12 +1,10 @@
-"""From Lambda's answer as it goes over HTTP to the ``Outcome`` that a client sees: what botocore's parser would read."""
+"""From Lambda's answer as it goes over HTTP to the ``Outcome`` that a client sees: what botocore's parser reads."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from lambdachain._invocation import Outcome
-from lambdachain._schema import is_mapping
 
 from .answers import Answer
 
@@ -27,8 +25,7 @@ def outcome_of(answer: Answer, request_id: str) -> Outcome:
 
 
 def _refused(answer: Answer, request_id: str) -> Outcome:
-    said: Any = json.loads(answer.body or b"{}")
-    members = said if is_mapping(said) else {}
+    members: dict[str, str] = json.loads(answer.body or b"{}")
     return Outcome(
         answer.status,
         error_code=answer.headers.get("x-amzn-ErrorType"),

@@ -1,0 +1,97 @@
+"""One clock for deadlines, remaining times and pauses: what a test skips of it has passed for all of them."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from lambdachain import (
+    DeadlineExceededError,
+    Invocation,
+    LambdaClient,
+    Outcome,
+    RetryPolicy,
+    ThrottledError,
+    _clock,
+    invocation_scope,
+)
+
+THROTTLED = Outcome(429, error_code="TooManyRequestsException")
+FINE = Outcome(200, b"1", executed_version="$LATEST")
+
+
+class Scripted:
+    """A transport that answers from a list and lets pauses pass."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.pauses: list[float] = []
+        self.timeouts: list[float | None] = []
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        self.timeouts.append(timeout)
+        return self.outcomes.pop(0)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        _clock.skip(seconds)
+
+    def close(self) -> None: ...
+
+
+def test_what_is_skipped_has_passed_by_both_clocks():
+    """The monotonic one and the date."""
+    monotonic, epoch = _clock.monotonic(), _clock.epoch()
+    _clock.skip(1000)
+
+    assert _clock.monotonic() - monotonic >= 1000
+    assert _clock.epoch() - epoch >= 1000
+
+
+def test_a_transport_that_is_not_real_lets_pauses_pass():
+    """Two pauses of an hour each, and the call knows that they were."""
+    hours = RetryPolicy(initial_delay=3600 / 20, max_delay=7200, jitter="none")
+    transport = Scripted(THROTTLED, THROTTLED, FINE)
+    result = LambdaClient(transport, retry=hours).invoke("f", {})
+
+    assert transport.pauses == [3600, 7200]
+    assert result.duration >= 3600 + 7200
+
+
+def test_skipped_pauses_use_up_the_timeout():
+    """The second attempt has what the pause left; a third would be too late."""
+    minute = RetryPolicy(initial_delay=60 / 20, max_delay=60, jitter="none", max_attempts=9)
+    transport = Scripted(THROTTLED, THROTTLED, FINE)
+    with pytest.raises(DeadlineExceededError) as late:
+        LambdaClient(transport, retry=minute).call("f", {}, timeout=100)
+
+    assert isinstance(late.value.__cause__, ThrottledError)
+    first, second = transport.timeouts
+    assert first is not None
+    assert second is not None
+    assert 99 < first <= 100
+    assert 39 < second <= 40
+
+
+def test_skipped_time_is_gone_from_the_invocation_too():
+    """``remaining_time`` in a handler counts what its calls have waited."""
+    context = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 10_000)
+    with invocation_scope(context) as invocation:
+        _clock.skip(5)
+        left = invocation.remaining_time()
+
+    assert left is not None
+    assert 4 < left < 5
+
+
+def test_without_a_pause_of_its_own_a_transport_is_waited_for():
+    """Real transports have none: the pause is slept."""
+    plain = Scripted(THROTTLED, FINE)
+    waits = SimpleNamespace(send=plain.send, close=plain.close)
+    began = time.monotonic()
+    LambdaClient(waits, retry=RetryPolicy(initial_delay=0.01, jitter="none")).call("f", {})
+
+    assert plain.pauses == []
+    assert time.monotonic() - began >= 0.2  # never less: that is no matter of the machine's speed
