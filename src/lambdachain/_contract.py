@@ -15,6 +15,8 @@ from ._remote_error import RemoteError
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+    from ._contract_schema import ContractSchema
+
 Req = TypeVar("Req")
 Resp = TypeVar("Resp")
 
@@ -115,6 +117,24 @@ class Contract(HasContract[Req, Resp]):
     def contract(self) -> Contract[Req, Resp]:
         """The contract itself."""
         return self
+
+    def schema(self) -> ContractSchema:
+        """Describe the contract as JSON: for a file beside the code, and for callers in other languages.
+
+        ``request``, ``response`` and ``errors`` are JSON Schemas of what the callee accepts and answers. Equal
+        contracts give equal schemas, in every process. ``lambdachain.testing.assert_compatible`` compares two.
+
+        >>> double = Contract("orders-double", request=int, response=int)
+        >>> schema = double.schema()
+        >>> schema["function"], schema["request"]["type"]
+        ('orders-double', 'integer')
+
+        Raises:
+            ContractError: A type names another that does not exist yet.
+        """
+        from ._contract_schema import schema_of
+
+        return schema_of(self)
 
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function

@@ -53,7 +53,7 @@ class RemoteError(FunctionError):
     def received(cls, wire: str, **facts: Unpack[FunctionErrorFacts]) -> Self | None:
         """Make the error that a callee raised, from its ``errorMessage``; ``None`` if that is not this class's form."""
         try:
-            carried = codec_of(_carrier_of(cls)).decode(wire.encode())
+            carried = codec_of(carrier_of(cls)).decode(wire.encode())
         except (MisfitError, UnicodeEncodeError):
             return None
         error = cls.__new__(cls)
@@ -62,7 +62,7 @@ class RemoteError(FunctionError):
         return error
 
     def __str__(self) -> str:
-        carrier = _carrier_of(type(self))
+        carrier = carrier_of(type(self))
         try:
             return codec_of(carrier).encode(carrier(**self._fields())).decode()
         except MisfitError as exc:
@@ -96,7 +96,7 @@ def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]
         known = ", ".join(_names(cls)) or "none"
         raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}; it has {known}")
     try:
-        return _values(codec_of(_carrier_of(cls)).check(given))
+        return _values(codec_of(carrier_of(cls)).check(given))
     except MisfitError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 
@@ -106,10 +106,10 @@ def _values(carried: object) -> dict[str, Any]:
 
 
 def _names(cls: type[RemoteError]) -> list[str]:
-    return [field.name for field in fields(_carrier_of(cls))]
+    return [field.name for field in fields(carrier_of(cls))]
 
 
-def _carrier_of(cls: type[RemoteError]) -> type[Any]:
+def carrier_of(cls: type[RemoteError]) -> type[Any]:
     """Give the dataclass that has the fields and nothing else: whatever they are called, they hide nothing in it."""
     if cls not in _CARRIERS:
         _CARRIERS[cls] = _build_carrier(cls)

@@ -6,9 +6,12 @@ from decimal import Decimal
 
 import pytest
 from child_function import handler
-from purchase_contracts import OutOfStock, Purchase
+from purchase_contracts import OutOfStock, Purchase, child
 
 from lambdachain import RequestRejectedError
+from lambdachain.testing import LambdaContext, assert_handler_fulfils
+
+THREE_MONITORS = Purchase(product="Monitor", quantity=3, unit_price=Decimal(199))
 
 
 def test_amount_is_quantity_times_unit_price() -> None:
@@ -19,23 +22,27 @@ def test_amount_is_quantity_times_unit_price() -> None:
 
 def test_more_than_there_is_is_refused() -> None:
     with pytest.raises(OutOfStock) as refused:
-        handler.local(Purchase(product="Monitor", quantity=3, unit_price=Decimal(199)))
+        handler.local(THREE_MONITORS)
 
     assert refused.value == OutOfStock(product="Monitor", available=2)
 
 
-def test_an_event_comes_and_goes_as_json() -> None:
-    answer = handler({"product": "Keyboard", "quantity": 1, "unit_price": "24.90"}, None)
+def test_an_event_comes_and_goes_as_json(lambda_context: LambdaContext) -> None:
+    answer = handler({"product": "Keyboard", "quantity": 1, "unit_price": "24.90"}, lambda_context)
 
     assert isinstance(answer, dict)
     assert answer["amount"] == "24.90"
 
 
-def test_a_wrong_event_is_rejected_field_by_field() -> None:
+def test_a_wrong_event_is_rejected_field_by_field(lambda_context: LambdaContext) -> None:
     with pytest.raises(RequestRejectedError) as rejected:
-        handler({"product": "Keyboard", "quantity": 0}, None)
+        handler({"product": "Keyboard", "quantity": 0}, lambda_context)
 
     assert [(error["loc"], error["type"]) for error in rejected.value.errors] == [
         (("quantity",), "greater_than"),
         (("unit_price",), "missing"),
     ]
+
+
+def test_the_handler_keeps_its_contract() -> None:
+    assert_handler_fulfils(child, handler, requests=[THREE_MONITORS, THREE_MONITORS.model_copy(update={"quantity": 1})])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
@@ -101,10 +101,35 @@ def event_too_large(size: int) -> RefusedError:
     return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
 
 
-def throttled() -> RefusedError:
-    """All of the function's reserved concurrency is taken, or it is 0 (recorded)."""
-    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
-    return refusal(429, "TooManyRequestsException", Reason=reason, Type="User", message="Rate Exceeded.")
+def throttled(
+    reason: str = "ReservedFunctionConcurrentInvocationLimitExceeded", retry_after: int | None = None
+) -> RefusedError:
+    """There is no capacity: by default, all of the function's reserved concurrency is taken (recorded).
+
+    Args:
+        reason: Lambda's word for the limit.
+        retry_after: Seconds to wait, in the header that the service model has for it.
+    """
+    refused = refusal(429, "TooManyRequestsException", Reason=reason, Type="User", message="Rate Exceeded.")
+    if retry_after is None:
+        return refused
+    return RefusedError(replace(refused.answer, headers={**refused.answer.headers, "Retry-After": str(retry_after)}))
+
+
+def looped(arn: str) -> RefusedError:
+    """Lambda's loop detection stopped a chain of functions that call each other (assumed)."""
+    message = f"Lambda detected that {arn} was invoked in a recursive loop, and stopped the invocation."
+    return refusal(400, "RecursiveInvocationException", Type="User", Message=message)
+
+
+def denied(arn: str, account_id: str) -> RefusedError:
+    """The caller's policy does not allow it (recorded)."""
+    message = (
+        f"User: arn:aws:sts::{account_id}:assumed-role/caller/caller is not authorized to perform: "
+        f"lambda:InvokeFunction on resource: {arn} because no identity-based policy allows the "
+        "lambda:InvokeFunction action"
+    )
+    return refusal(403, "AccessDeniedException", Message=message)
 
 
 def unknown_operation(method: str, path: str) -> RefusedError:

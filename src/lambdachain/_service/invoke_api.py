@@ -52,7 +52,7 @@ def read_invoke(
     *,
     request_id: str,
     place: Place,
-    functions: Container[str],
+    functions: Mapping[str, Container[str]],
 ) -> InvokeRequest:
     """Check a request of the Invoke API and give it as a value.
 
@@ -63,7 +63,7 @@ def read_invoke(
         body: The request's body.
         request_id: The id that this invocation gets.
         place: Where the functions are.
-        functions: The names of those there are.
+        functions: The names of those there are, each with its versions and aliases.
 
     Raises:
         RefusedError: AWS would refuse it; the answer is inside.
@@ -86,9 +86,9 @@ def read_invoke(
     return InvokeRequest(arn.name, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
 
 
-def answer_ending(ending: Ending, *, log_tail: bool) -> Answer:
+def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
     """Answer a synchronous call with what the function gave, or with how it failed."""
-    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": LATEST}
+    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version}
     headers["x-amzn-Remapped-Content-Length"] = "0"
     if ending.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"
@@ -127,14 +127,14 @@ def _trace_id(headers: Mapping[str, str]) -> str:
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
 
 
-def _resolve(text: str, qualifier: str | None, place: Place, functions: Container[str]) -> FunctionArn:
+def _resolve(text: str, qualifier: str | None, place: Place, functions: Mapping[str, Container[str]]) -> FunctionArn:
     target = _with_qualifier(_parse_name(text), qualifier)
     if target.region not in {None, place.region}:
         raise answers.region_not_reachable(str(target.region), place.region)
     arn = place.arn(target.name, target.qualifier)
     if target.account_id not in {None, place.account_id}:
         raise answers.account_not_allowed(place.account_id, text)
-    if target.name not in functions or target.qualifier not in {None, LATEST}:
+    if (target.qualifier or LATEST) not in functions.get(target.name, ()):
         raise answers.function_not_found(str(place.arn(target.name, target.qualifier or LATEST)))
     return arn
 

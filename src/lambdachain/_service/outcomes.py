@@ -31,5 +31,10 @@ def _refused(answer: Answer, request_id: str) -> Outcome:
         error_code=answer.headers.get("x-amzn-ErrorType"),
         error_message=members.get("message") or members.get("Message"),
         error_reason=members.get("Reason"),
+        retry_after=_seconds(answer.headers.get("Retry-After")),
         request_id=request_id,
     )
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else float(text)

@@ -14,6 +14,7 @@ from typing import Final
 from lambdachain._service import answers
 from lambdachain._service.delivery import Delivery, Ending
 from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE
+from lambdachain._service.log import report, start
 from lambdachain._service.place import LATEST, Place
 
 from ._environment import sandbox_environment
@@ -110,7 +111,7 @@ class Sandbox:
         delivered = time.monotonic()
         init = None if self._served else delivered - self._launched
         self._served = True
-        self._output.mark(f"START RequestId: {delivery.request_id} Version: {LATEST}\n")
+        self._output.mark(start(delivery.request_id, LATEST))
         if isinstance(event, Ready):
             self._api.deliver(delivery, int((time.time() + self._function.timeout) * 1000))
             event = await self._next_event(self._function.timeout)
@@ -166,21 +167,6 @@ def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> Verdic
             now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
             log = f"{now} {request_id} {answers.timeout_text(timeout)}\n\n"
             return Verdict(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
-
-
-def report(request_id: str, elapsed: float, memory: int, used: int | None, init: float | None) -> str:
-    """Write the last lines of an invocation's log; *elapsed* and *init* in seconds, *memory* and *used* in MB."""
-    fields = [
-        f"REPORT RequestId: {request_id}",
-        f"Duration: {elapsed * 1000:.2f} ms",
-        f"Billed Duration: {math.ceil(elapsed * 1000)} ms",
-        f"Memory Size: {memory} MB",
-    ]
-    if used is not None:
-        fields.append(f"Max Memory Used: {used} MB")
-    if init is not None:
-        fields.append(f"Init Duration: {init * 1000:.2f} ms")
-    return f"END RequestId: {request_id}\n" + "\t".join(fields) + "\t\n"
 
 
 def peak_memory(pid: int) -> int | None:

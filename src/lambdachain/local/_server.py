@@ -17,6 +17,7 @@ from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.delivery import InvokeRequest
 from lambdachain._service.invoke_api import INVOKE_PATH, answer_ending, answer_permitted, answer_queued, read_invoke
 from lambdachain._service.limits import MAX_REQUEST
+from lambdachain._service.place import LATEST
 
 from ._function import LocalFunction
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve
@@ -72,7 +73,7 @@ class InvokeService:
             body,
             request_id=request_id,
             place=self._place,
-            functions=self._pools,
+            functions=dict.fromkeys(self._pools, (LATEST,)),
         )
 
     async def _answer(self, invoke: InvokeRequest) -> Answer:

@@ -1,0 +1,25 @@
+"""The platform's own lines in a function's log."""
+
+from __future__ import annotations
+
+import math
+
+
+def start(request_id: str, version: str) -> str:
+    """Write the first line of an invocation's log."""
+    return f"START RequestId: {request_id} Version: {version}\n"
+
+
+def report(request_id: str, elapsed: float, memory: int, used: int | None, init: float | None) -> str:
+    """Write the last lines of an invocation's log; *elapsed* and *init* in seconds, *memory* and *used* in MB."""
+    fields = [
+        f"REPORT RequestId: {request_id}",
+        f"Duration: {elapsed * 1000:.2f} ms",
+        f"Billed Duration: {math.ceil(elapsed * 1000)} ms",
+        f"Memory Size: {memory} MB",
+    ]
+    if used is not None:
+        fields.append(f"Max Memory Used: {used} MB")
+    if init is not None:
+        fields.append(f"Init Duration: {init * 1000:.2f} ms")
+    return f"END RequestId: {request_id}\n" + "\t".join(fields) + "\t\n"

@@ -1,0 +1,123 @@
+"""Checks that callers and callees of two versions of a contract understand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final, Literal
+
+from lambdachain._contract import HasContract
+from lambdachain._contract_schema import FORMAT, ContractSchema
+from lambdachain._errors import ContractError
+from lambdachain._schema import is_mapping
+from lambdachain._stand_in import StubError
+
+from ._advice import order_of
+from ._changes import Breakage, Change, changes_between
+from ._messages import Who
+
+__all__ = ["Breakage", "Change", "IncompatibleContractError", "assert_compatible", "compatibility"]
+
+Versioned = HasContract[Any, Any] | ContractSchema
+
+_KEYS: Final = frozenset(
+    ("lambdachain", "function", "qualifier", "idempotent", "envelope", "request", "response", "errors")
+)
+_REQUIRED: Final[dict[str | None, tuple[Who, ...]]] = {
+    None: ("old callers", "new callers"),
+    "callee": ("old callers",),
+    "caller": ("new callers",),
+}
+
+
+class IncompatibleContractError(StubError):
+    """A contract has changed in a way that breaks callers or callees.
+
+    Attributes:
+        changes: What breaks somebody, and was not allowed.
+    """
+
+    def __init__(self, message: str, changes: Collection[Change] = ()) -> None:
+        super().__init__(message)
+        self.changes = tuple(changes)
+
+
+def assert_compatible(
+    old: Versioned,
+    new: Versioned,
+    /,
+    *,
+    first: Literal["callee", "caller"] | None = None,
+    other_callers: bool = False,
+    allow: Collection[str] = (),
+) -> None:
+    """Check that callers and callees of two versions of a contract understand each other.
+
+    >>> from lambdachain import Contract
+    >>> deployed = Contract("orders-double", request=int, response=int).schema()
+    >>> assert_compatible(deployed, Contract("orders-double", request=int | None, response=int), first="callee")
+
+    Args:
+        old: The contract as it is deployed, or its schema: the file that ``Contract.schema`` was written to.
+        new: The contract as it will be.
+        first: Which side is deployed first, and so has to get on with the other's old version. Without it, either
+            may be: no old caller and no new caller may break.
+        other_callers: Whether callers that lambdachain did not make must not break either.
+        allow: The paths of changes that break somebody, and shall.
+
+    Raises:
+        IncompatibleContractError: A change breaks somebody, or it cannot be told whether it does; or *allow* names
+            what breaks nobody.
+        ContractError: *old* or *new* is no contract, and no schema of one.
+    """
+    required: tuple[Who, ...] = (*_REQUIRED[first], "other callers") if other_callers else _REQUIRED[first]
+    breaking = [change for change in compatibility(old, new) if change.breaks_any(*required)]
+    idle = sorted(set(allow) - {change.path for change in breaking})
+    if idle:
+        raise IncompatibleContractError(f"allow names {', '.join(idle)}, and nothing breaks there: take it out")
+    left = [_limited(change, required) for change in breaking if change.path not in allow]
+    if left:
+        raise IncompatibleContractError(_report(_schema(new)["function"], left), left)
+
+
+def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
+    """Find what has changed between two versions of a contract, and whom it breaks.
+
+    What nobody is broken by is among it. Whether a value still *means* the same cannot be seen here.
+
+    >>> from lambdachain import Contract
+    >>> old, new = (Contract("orders-double", request=form, response=int) for form in (int, int | None))
+    >>> for change in compatibility(old, new):
+    ...     print(change)
+    request: may be null now
+      breaks new callers: new callers may send null, the old callee takes integer
+      Let the callee take both first, deploy it, then change the callers.
+
+    Args:
+        old: The contract as it is deployed, or its schema.
+        new: The contract as it will be, or its schema.
+
+    Raises:
+        ContractError: *old* or *new* is no contract, and no schema of one.
+    """
+    return changes_between(_schema(old), _schema(new))
+
+
+def _schema(version: Versioned) -> ContractSchema:
+    if isinstance(version, HasContract):
+        return version.contract.schema()
+    told: object = version
+    if not is_mapping(told) or not told.keys() >= _KEYS:
+        raise ContractError("this is neither a contract nor what Contract.schema gives: read its file with json.load")
+    if told["lambdachain"] != FORMAT:
+        raise ContractError(f"the schema is of format {told['lambdachain']}, and this lambdachain knows {FORMAT}")
+    return version
+
+
+def _limited(change: Change, who: Collection[Who]) -> Change:
+    return Change(change.path, change.what, tuple(one for one in change.breaks if one.who in who), change.advice)
+
+
+def _report(function: str, changes: Collection[Change]) -> str:
+    broken = {one.who for change in changes for one in change.breaks}
+    blocks = [f"the contract of {function} has changed in a way that breaks calls", *map(str, changes)]
+    return "\n\n".join([*blocks, order_of(broken)])

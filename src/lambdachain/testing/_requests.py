@@ -1,0 +1,151 @@
+"""An invocation as a stub receives it: checked as Lambda checks it, and read as its callee would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lambdachain._arn import parse_target
+from lambdachain._client_context import opened
+from lambdachain._codec import codec_of
+from lambdachain._contract import Contract
+from lambdachain._errors import InvalidArnError, RequestRejectedError
+from lambdachain._invocation import Invocation, InvocationType
+from lambdachain._metadata import TRACE_NAMES, Metadata, read_metadata
+from lambdachain._misfit import MisfitError
+from lambdachain._options import CallOptions
+from lambdachain._schema import is_mapping
+from lambdachain._service.delivery import Body, Delivery
+from lambdachain._service.invoke_api import read_invoke
+from lambdachain._service.place import Place
+
+from ._context import HOME
+
+_HEADERS: Final = {
+    "X-Amz-Client-Context": "client_context",
+    "X-Amz-Tenant-Id": "tenant_id",
+    "X-Amz-Durable-Execution-Name": "durable_name",
+}
+
+
+def place_of(invocation: Invocation) -> Place:
+    """Take the account and region that the call names: functions are wherever their callers believe them to be."""
+    try:
+        called = parse_target(invocation.function_name)
+    except InvalidArnError:
+        return HOME
+    return Place(called.account_id or HOME.account_id, called.region or HOME.region)
+
+
+def headers_of(invocation: Invocation) -> dict[str, str]:
+    """Write an invocation's options as the headers that carry them over HTTP."""
+    headers = {name: getattr(invocation, option) for name, option in _HEADERS.items()}
+    headers["X-Amz-Invocation-Type"] = invocation.invocation_type.value
+    headers["X-Amz-Log-Type"] = "Tail" if invocation.log_tail else None
+    return {name: text for name, text in headers.items() if text is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request that Lambda would let in.
+
+    Attributes:
+        invocation: As the client sent it.
+        timeout: Seconds that the client waits.
+        delivery: As the function gets it.
+        log_tail: Whether the answer brings the log.
+        place: Where the function is.
+    """
+
+    invocation: Invocation
+    timeout: float | None
+    delivery: Delivery
+    log_tail: bool
+    place: Place
+
+    @property
+    def kind(self) -> InvocationType:
+        """How the function is invoked."""
+        return self.invocation.invocation_type
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN, with the qualifier if one was named."""
+        return self.delivery.invoked_arn
+
+    def payload(self) -> tuple[Any, Metadata | None]:
+        """Give the decoded payload, out of its envelope, and what the caller told beside it."""
+        if self.kind is InvocationType.DRY_RUN:
+            return None, None
+        data, told = opened(json.loads(self.delivery.payload))
+        return data, told or read_metadata(self.custom())
+
+    def custom(self) -> Mapping[str, Any]:
+        """Give the texts of the ClientContext."""
+        context: Any = json.loads(self.delivery.client_context or "{}")
+        custom: Any = context.get("custom") if is_mapping(context) else None
+        return custom if is_mapping(custom) else {}
+
+    def options(self, metadata: Metadata | None) -> CallOptions:
+        """Tell with which options it was sent; ``timeout`` is what this attempt had of it."""
+        texts = {name: text for name, text in self.custom().items() if _is_users(name)}
+        sent: CallOptions = {
+            "timeout": self.timeout,
+            "idempotency_key": metadata.idempotency_key if metadata else None,
+            "qualifier": self.invocation.qualifier,
+            "tenant_id": self.invocation.tenant_id,
+            "durable_name": self.invocation.durable_name,
+            "client_context": texts or None,
+            "log_tail": self.log_tail,
+        }
+        return CallOptions(**{name: value for name, value in sent.items() if value})  # type: ignore[typeddict-item]
+
+
+def receive(invocation: Invocation, timeout: float | None, request_id: str) -> Received:
+    """Check a request as Lambda does, whatever function it is for.
+
+    Raises:
+        RefusedError: Lambda would refuse it.
+    """
+    place = place_of(invocation)
+    invoke = read_invoke(
+        invocation.function_name,
+        invocation.qualifier,
+        headers_of(invocation),
+        Body(invocation.payload, len(invocation.payload)),
+        request_id=request_id,
+        place=place,
+        functions=_EveryFunction(),
+    )
+    return Received(invocation, timeout, invoke.delivery, invoke.log_tail, place)
+
+
+def read_request(contract: Contract[Any, Any], payload: object) -> Any:
+    """Read a payload as the contract's callee does.
+
+    Raises:
+        RequestRejectedError: It does not fit, and the callee would say so.
+    """
+    try:
+        return codec_of(contract.request).read(payload)
+    except MisfitError as exc:
+        rejected = RequestRejectedError(errors=exc.details)
+    raise rejected
+
+
+def _is_users(name: str) -> bool:
+    return not name.startswith("lc-") and name not in TRACE_NAMES
+
+
+class _Everything(Container[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+class _EveryFunction(dict[str, Container[str]]):
+    """Stands for functions of which only the stubs know."""
+
+    def get(self, _name: object, _default: object = None, /) -> Any:
+        return _Everything()

@@ -1,0 +1,123 @@
+"""The functions that every transport of the conformance suite carries calls to: one behaviour each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from pydantic import BaseModel
+
+from lambdachain import Contract, LambdaClient, RemoteError, current_invocation, remote
+
+client = LambdaClient()
+
+
+class Order(BaseModel):
+    """What the typed functions take."""
+
+    item: str
+    quantity: int
+
+
+class Placed(BaseModel):
+    """What they answer."""
+
+    text: str
+
+
+class OutOfStock(RemoteError):
+    """What they declare."""
+
+    available: int
+
+
+class Undeclared(RemoteError):
+    """What they raise and do not declare."""
+
+    secret: str
+
+
+place = Contract("place", request=Order, response=Placed, errors=[OutOfStock])
+relay = Contract("relay", request=Order, response=Placed, errors=[OutOfStock])
+
+
+@remote(place)
+def place_order(order: Order) -> Placed:
+    """Answer, or raise what is declared, or what is not."""
+    if order.item == "undeclared":
+        raise Undeclared(secret="s")
+    if order.quantity > 2:
+        raise OutOfStock(available=2)
+    return Placed(text=f"{order.quantity} x {order.item}")
+
+
+@remote(relay)
+async def relay_order(order: Order) -> Placed:
+    """Call another function, as coroutine functions may."""
+    return client.call(place, order)
+
+
+@remote("told")
+def told(_: None) -> dict[str, str | int | None]:
+    """Tell what the caller told."""
+    invocation = current_invocation()
+    if invocation is None:
+        return {}
+    left = invocation.remaining_time()
+    return {
+        "correlation_id": invocation.correlation_id,
+        "depth": invocation.depth,
+        "attempt": invocation.attempt,
+        "key": invocation.idempotency_key,
+        "remaining": None if left is None else int(left),
+    }
+
+
+def echo(event: Any, context: Any) -> Any:
+    """Answer the event."""
+    return event
+
+
+def describe(event: Any, context: Any) -> dict[str, Any]:
+    """Answer what the context says."""
+    client_context = context.client_context
+    return {
+        "request_id": context.aws_request_id,
+        "name": context.function_name,
+        "version": context.function_version,
+        "arn": context.invoked_function_arn,
+        "tenant_id": context.tenant_id,
+        "custom": client_context.custom if client_context else None,
+        "has_time": context.get_remaining_time_in_millis() > 0,
+    }
+
+
+def fail(event: Any, context: Any) -> None:
+    """Raise an exception with the event as its text."""
+    raise LookupError(event)
+
+
+def leave(event: Any, context: Any) -> None:
+    """End the process with the event as its status."""
+    sys.exit(event)
+
+
+def answer_a_set(event: Any, context: Any) -> Any:
+    """Answer what JSON cannot carry."""
+    return {1, 2}
+
+
+def answer_nan(event: Any, context: Any) -> float:
+    """Answer what Python's JSON can carry, and JSON cannot."""
+    return float("nan")
+
+
+def answer_large(event: int, context: Any) -> str:
+    """Answer a text of *event* characters."""
+    return "x" * event
+
+
+def oversleep(event: Any, context: Any) -> None:
+    """Take longer than the function may."""
+    time.sleep(3)

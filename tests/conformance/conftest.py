@@ -1,0 +1,128 @@
+"""Every transport, with the same functions behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import conformance_functions as functions
+import pytest
+
+from lambdachain import (
+    BotoTransport,
+    FunctionNotFoundError,
+    FunctionTimeoutError,
+    InProcessTransport,
+    LambdaClient,
+    Transport,
+)
+from lambdachain._stand_in import standing_in
+from lambdachain.local import LocalEndpoint, LocalFunction
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A function as it is deployed everywhere."""
+
+    name: str
+    handler: str
+    timeout: float = 20.0
+    reserved_concurrency: int | None = None
+
+    @property
+    def function(self) -> Any:
+        return getattr(functions, self.handler)
+
+
+DEPLOYED: Final = [
+    Deployed("place", "place_order"),
+    Deployed("relay", "relay_order"),
+    Deployed("told", "told"),
+    Deployed("echo", "echo"),
+    Deployed("describe", "describe"),
+    Deployed("fail", "fail"),
+    Deployed("leave", "leave"),
+    Deployed("answer-a-set", "answer_a_set"),
+    Deployed("answer-nan", "answer_nan"),
+    Deployed("answer-large", "answer_large"),
+    Deployed("oversleep", "oversleep", timeout=1.0),
+    Deployed("parked", "echo", reserved_concurrency=0),
+]
+
+
+@contextmanager
+def boto3_on_the_endpoint() -> Iterator[Transport]:
+    """Serve the functions in processes of the real runtime client, called over HTTP by the real boto3."""
+    here = Path(__file__).parent
+    served = [
+        LocalFunction(
+            deployed.name,
+            f"conformance_functions.{deployed.handler}",
+            directory=here,
+            timeout=deployed.timeout,
+            reserved_concurrency=deployed.reserved_concurrency,
+        )
+        for deployed in DEPLOYED
+    ]
+    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
+    with LocalEndpoint(served) as endpoint:
+        transport = BotoTransport(session=session, endpoint_url=endpoint.url)
+        yield transport
+        transport.close()
+
+
+@contextmanager
+def in_process() -> Iterator[Transport]:
+    """Run the functions in this process."""
+    with InProcessTransport() as system:
+        for deployed in DEPLOYED:
+            system.add(
+                deployed.name,
+                deployed.function,
+                timeout=deployed.timeout,
+                reserved_concurrency=deployed.reserved_concurrency,
+            )
+        yield system
+
+
+@contextmanager
+def stub() -> Iterator[Transport]:
+    """Script the functions: by their own code where they have any, else in the stub's words for it."""
+    from lambdachain.testing import StubTransport
+    scripted = StubTransport()
+    for deployed in DEPLOYED:
+        on = scripted.on(deployed.name, optional=True)
+        if deployed.reserved_concurrency == 0:
+            on.throttles(reason="ReservedFunctionConcurrentInvocationLimitExceeded")
+        elif deployed.name == "oversleep":
+            on.raises(FunctionTimeoutError)
+        else:
+            on.accepts().runs(deployed.function)
+    scripted.on("echo", qualifier="gone", optional=True).raises(FunctionNotFoundError)
+    scripted.on("gone", optional=True).raises(FunctionNotFoundError)
+    with standing_in(scripted):
+        yield scripted
+
+
+TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = {
+    "boto3 on the endpoint": boto3_on_the_endpoint,
+    "in process": in_process,
+    "stub": stub,
+}
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    """Give each transport in turn."""
+    with ExitStack() as stack:
+        yield stack.enter_context(TRANSPORTS[request.param]())
+
+
+@pytest.fixture
+def client(transport: Transport) -> LambdaClient:
+    """Call through it."""
+    return LambdaClient(transport)

@@ -1,0 +1,231 @@
+"""At the seam: for one request, every transport gives the outcome that the real runtime client behind HTTP gives."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from lambdachain import Invocation, InvocationType, Outcome, Transport
+
+MAX_CALL = 6_291_456
+MAX_EVENT = 1_048_576
+CUSTOM = base64.b64encode(json.dumps({"custom": {"who": "grüß"}}).encode()).decode()
+
+
+def sent(transport: Transport, function: str, payload: object = None, **more: Any) -> Outcome:
+    """Send one request and check what every outcome has."""
+    outcome = transport.send(Invocation(function, payload=json.dumps(payload).encode(), **more), timeout=60)
+    assert UUID(outcome.request_id)
+    return outcome
+
+
+def said(outcome: Outcome) -> Any:
+    """Read an answer."""
+    return json.loads(outcome.payload)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, True, 0, -1.5, 10**30, 0.1, "", "grüß \U0001f600", [], {}, [1, [2, {"a": None}]], {"ключ": ["x"]}],
+    ids=repr,
+)
+def test_json_goes_there_and_back(transport: Transport, event: object):
+    """What the function got and gave is what was sent."""
+    outcome = sent(transport, "echo", event)
+
+    assert said(outcome) == event
+    assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, None, "$LATEST")
+
+
+def test_no_payload_is_an_empty_object(transport: Transport):
+    """As on AWS."""
+    assert said(transport.send(Invocation("echo"), timeout=60)) == {}
+
+
+def test_an_exception_is_a_function_error(transport: Transport):
+    """Its class, its text and where it was raised."""
+    outcome = sent(transport, "fail", "no such order")
+    report = said(outcome)
+
+    assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, "Unhandled", "$LATEST")
+    assert set(report) == {"errorType", "errorMessage", "requestId", "stackTrace"}
+    assert (report["errorType"], report["errorMessage"]) == ("LookupError", "no such order")
+    assert report["requestId"] == outcome.request_id
+    assert "raise LookupError(event)" in report["stackTrace"][-1]
+    assert len(report["stackTrace"]) == 1
+
+
+def test_what_json_cannot_carry_is_a_marshal_error(transport: Transport):
+    """In the runtime client's own words."""
+    report = said(sent(transport, "answer-a-set"))
+
+    assert report["errorType"] == "Runtime.MarshalError"
+    assert report["errorMessage"] == "Unable to marshal response: Object of type set is not JSON serializable"
+    assert report["stackTrace"] == []
+
+
+def test_nan_goes_out_as_it_is(transport: Transport):
+    """The runtime client does not mind; whoever reads it will."""
+    outcome = sent(transport, "answer-nan")
+
+    assert (outcome.payload, outcome.function_error) == (b"NaN", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "Runtime exited without providing a reason"), (7, "Runtime exited with error: exit status 7")],
+)
+def test_an_exit_is_a_crash(transport: Transport, status: int, words: str):
+    """Lambda says what became of the process."""
+    outcome = sent(transport, "leave", status)
+
+    assert outcome.function_error == "Unhandled"
+    assert said(outcome) == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": f"RequestId: {outcome.request_id} Error: {words}",
+    }
+
+
+def test_a_function_over_its_time_is_stopped(transport: Transport):
+    """Lambda names its timeout."""
+    outcome = sent(transport, "oversleep")
+    report = said(outcome)
+
+    assert (outcome.function_error, report["errorType"]) == ("Unhandled", "Sandbox.Timedout")
+    assert report["errorMessage"].startswith(f"RequestId: {outcome.request_id} Error: Task timed out after ")
+    assert report["errorMessage"].endswith(" seconds")
+
+
+def test_a_response_may_be_six_mebibytes(transport: Transport):
+    """And a hundred bytes."""
+    assert len(sent(transport, "answer-large", MAX_CALL + 98).payload) == MAX_CALL + 100
+
+    outcome = sent(transport, "answer-large", MAX_CALL + 99)
+    assert outcome.function_error == "Unhandled"
+    assert said(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(InvocationType.REQUEST_RESPONSE, MAX_CALL), (InvocationType.EVENT, MAX_EVENT)]
+)
+def test_a_request_over_the_limit_is_refused(transport: Transport, kind: InvocationType, limit: int):
+    """A byte more than Lambda takes."""
+    outcome = sent(transport, "echo", "x" * (limit - 1), invocation_type=kind)
+
+    assert (outcome.status, outcome.error_code) == (413, "RequestEntityTooLargeException")
+    assert str(limit) in (outcome.error_message or "")
+
+
+@pytest.mark.parametrize(
+    ("payload", "where"),
+    [(b"{'a': 1}", "line: 1, column: 2"), (b"[1,\n2,\n", "line: 3"), (b"NaN", "line: 1"), (b"\xff", "0xff")],
+    ids=repr,
+)
+def test_a_payload_that_is_no_json_is_refused(transport: Transport, payload: bytes, where: str):
+    """Lambda says where it stopped reading."""
+    outcome = transport.send(Invocation("echo", payload=payload), timeout=60)
+
+    assert (outcome.status, outcome.error_code) == (400, "InvalidRequestContentException")
+    assert where in (outcome.error_message or "")
+
+
+def test_a_function_that_is_not_there_is_not_found(transport: Transport):
+    """With the ARN that it would have."""
+    outcome = sent(transport, "gone")
+
+    assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
+    assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:gone:$LATEST"
+
+
+def test_a_qualifier_that_is_not_there_is_not_found(transport: Transport):
+    """With the ARN that it would have."""
+    outcome = sent(transport, "echo", qualifier="gone")
+
+    assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
+    assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:echo:gone"
+
+
+def test_latest_is_there(transport: Transport):
+    """Named or not, it is the same version."""
+    assert said(sent(transport, "echo", 1, qualifier="$LATEST")) == 1
+
+
+@pytest.mark.parametrize("name", ["arn:aws:lambda:us-east-1:123456789012:function:echo", "123456789012:function:echo"])
+def test_every_form_of_address_arrives(transport: Transport, name: str):
+    """ARN and partial ARN."""
+    assert said(sent(transport, name, 1)) == 1
+
+
+def test_a_function_without_concurrency_is_throttled(transport: Transport):
+    """With the reason that says whose limit it is."""
+    outcome = sent(transport, "parked")
+
+    assert (outcome.status, outcome.error_code) == (429, "TooManyRequestsException")
+    assert outcome.error_reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+def test_the_context_tells_what_was_called(transport: Transport):
+    """Name, version, ARN and the request's id, and that time is left."""
+    outcome = sent(transport, "describe", tenant_id="blue")
+
+    assert said(outcome) == {
+        "request_id": outcome.request_id,
+        "name": "describe",
+        "version": "$LATEST",
+        "arn": "arn:aws:lambda:us-east-1:123456789012:function:describe",
+        "tenant_id": "blue",
+        "custom": None,
+        "has_time": True,
+    }
+
+
+def test_a_call_carries_its_client_context(transport: Transport):
+    """To the function's context."""
+    assert said(sent(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}
+
+
+@pytest.mark.parametrize("client_context", ["no base64!", "x" * 3584])
+def test_a_client_context_that_lambda_cannot_read_is_refused(transport: Transport, client_context: str):
+    """Not base64, or too long."""
+    outcome = sent(transport, "describe", client_context=client_context)
+
+    assert (outcome.status, outcome.error_code) == (400, "InvalidRequestContentException")
+
+
+def test_a_durable_name_is_refused_by_a_function_that_is_not_durable(transport: Transport):
+    """Who trusts in it to run once must not see it run twice."""
+    outcome = sent(transport, "echo", durable_name="once")
+
+    assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
+
+
+def test_a_dry_run_runs_nothing(transport: Transport):
+    """It says that a call would be let in; of a function that is not there, that it would not."""
+    allowed = transport.send(Invocation("fail", InvocationType.DRY_RUN), timeout=60)
+    missing = transport.send(Invocation("gone", InvocationType.DRY_RUN), timeout=60)
+
+    assert (allowed.status, allowed.payload, allowed.function_error) == (204, b"", None)
+    assert (missing.status, missing.error_code) == (404, "ResourceNotFoundException")
+
+
+def test_an_event_is_queued_whatever_becomes_of_it(transport: Transport):
+    """The answer has nothing of the function's."""
+    for function in ("echo", "fail"):
+        outcome = sent(transport, function, "x", invocation_type=InvocationType.EVENT)
+        assert (outcome.status, outcome.payload, outcome.function_error) == (202, b"", None)
+        assert outcome.executed_version is None
+
+
+def test_the_log_comes_where_it_is_asked_for(transport: Transport):
+    """Its first and last lines at least."""
+    assert sent(transport, "echo").log_result is None
+
+    outcome = sent(transport, "echo", log_tail=True)
+    log = base64.b64decode(outcome.log_result or "").decode()
+    assert f"START RequestId: {outcome.request_id} Version: $LATEST" in log
+    assert f"END RequestId: {outcome.request_id}" in log
+    assert f"REPORT RequestId: {outcome.request_id}\tDuration: " in log
