@@ -55,6 +55,7 @@ lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
 	  --no-header --no-annotate --no-emit-index-url --upgrade -o constraints.txt
+	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ from lambdachain import (
     current_invocation,
     remote,
 )
+from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils
 
 
 class Request(BaseModel):
@@ -138,3 +139,17 @@ Declined(reason="limit", more=1)  # E: call-arg reportCallIssue
 Declined(reason="limit").cents  # E: attr-defined reportAttributeAccessIssue
 charge.function = "other"  # E: misc reportAttributeAccessIssue
 FunctionArn.build("orders", region="eu-west-1")  # E: call-arg reportCallIssue
+
+# A stub that drifts from its contract
+stub = StubTransport()
+stub.on(charge).returns(request)  # E: arg-type reportArgumentType
+stub.on(charge).returns({"charge_id": "c"})  # E: arg-type reportArgumentType
+stub.on(charge).raises("limit")  # E: arg-type reportArgumentType
+stub.on(charge).runs(lambda request: request)  # E: arg-type,call-overload,return-value reportArgumentType,reportReturnType,reportCallIssue
+stub.on(charge, when=lambda request: request.euros > 1)  # E: attr-defined reportAttributeAccessIssue
+stub.on(charge).assert_called_with(Response(charge_id="c"))  # E: arg-type reportArgumentType
+stub.on(3)  # E: call-overload reportCallIssue,reportArgumentType
+stub.on("legacy", "other")  # E: call-overload reportCallIssue,reportArgumentType
+assert_handler_fulfils(charge, takes_nothing, requests=[Response(charge_id="c")])  # E: misc,arg-type reportArgumentType
+assert_compatible(charge, 3)  # E: arg-type reportArgumentType
+assert_compatible(charge, charge, first="both")  # E: arg-type reportArgumentType

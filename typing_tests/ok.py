@@ -47,6 +47,16 @@ from lambdachain import (
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.resolvers import from_env, mapping, prefix
+from lambdachain.testing import (
+    Change,
+    InProcessCall,
+    InProcessTransport,
+    Stub,
+    StubTransport,
+    assert_compatible,
+    assert_handler_fulfils,
+    compatibility,
+)
 
 
 class ChargeRequest(BaseModel):
@@ -266,3 +276,25 @@ assert_type(Invocation("f").invocation_type, InvocationType)
 with LocalEndpoint([LocalFunction("orders", "app.handler", directory=".")]) as endpoint, client as entered:
     assert_type(endpoint.url, str)
     assert_type(entered, LambdaClient)
+
+# Tests without AWS
+stub = StubTransport()
+charges = stub.on(charge, when=lambda request: request.cents > 1).throttles(2, retry_after=1)
+assert_type(charges, Stub[ChargeRequest, ChargeResponse])
+assert_type([call.request for call in charges.calls], list[ChargeRequest])
+charges.returns(ChargeResponse(charge_id="c")).raises(CardDeclined(reason="limit"), ValueError)
+charges.runs(lambda request: ChargeResponse(charge_id=request.order_id)).runs(lambda event, context: [event, context])
+charges.times_out().crashes().denies(1).accepts()
+charges.assert_called_with(ChargeRequest(order_id="o", cents=1))
+stub.on(Contract("nothing", request=int, response=None)).returns(None)
+stub.on(maybe).returns(None, ChargeResponse(charge_id="c"))
+assert_type(stub.on("legacy").calls[0].request, JsonValue)
+stub.on("legacy", qualifier="live").returns(ChargeResponse(charge_id="c"), {"a": 1}, None)
+system = InProcessTransport({charge: by_contract, "legacy": lambda event, context: event}, timeout=5)
+assert_type(system.calls, tuple[InProcessCall, ...])
+stub.on(by_contract).runs(by_contract)
+LambdaClient(stub).close()
+LambdaClient(system).close()
+assert_handler_fulfils(charge, by_contract, requests=[ChargeRequest(order_id="o", cents=1)])
+assert_compatible(charge.schema(), charge, first="callee")
+assert_type(compatibility(charge, charge.schema()), tuple[Change, ...])

@@ -1,20 +1,37 @@
-"""Tests without AWS (lazy while its parts are being written)."""
+"""Tests without AWS: scripted answers, real handlers in this process, and checks of contracts.
 
-from importlib import import_module
+The pytest plugin that comes with lambdachain has fixtures for them: ``lambda_stub``, ``lambda_inprocess``,
+``lambda_endpoint`` and ``lambda_context``.
+"""
+
+from __future__ import annotations
 
 from lambdachain._stand_in import RealInvokeBlockedError, StubError
 
-_M = {
-    "_compatibility": ("Change", "IncompatibleContractError", "assert_compatible", "compatibility"),
-    "_context": ("LambdaContext",),
-    "_fulfils": ("assert_handler_fulfils",),
-    "_in_process": ("InProcessTransport",),
-    "_stub": ("Stub", "StubCall", "StubTransport", "UnstubbedCallError", "UnusedStubError"),
-}
+from ._compatibility import Breakage, Change, IncompatibleContractError, assert_compatible, compatibility
+from ._context import LambdaContext
+from ._fulfils import UnfulfilledContractError, assert_handler_fulfils
+from ._in_process import InProcessTransport
+from ._record import InProcessCall
+from ._script import Stub, StubCall
+from ._stub import StubTransport, UnstubbedCallError, UnusedStubError
 
-
-def __getattr__(name):
-    for m, names in _M.items():
-        if name in names:
-            return getattr(import_module(f".{m}", __name__), name)
-    raise AttributeError(name)
+__all__ = [
+    "Breakage",
+    "Change",
+    "InProcessCall",
+    "InProcessTransport",
+    "IncompatibleContractError",
+    "LambdaContext",
+    "RealInvokeBlockedError",
+    "Stub",
+    "StubCall",
+    "StubError",
+    "StubTransport",
+    "UnfulfilledContractError",
+    "UnstubbedCallError",
+    "UnusedStubError",
+    "assert_compatible",
+    "assert_handler_fulfils",
+    "compatibility",
+]

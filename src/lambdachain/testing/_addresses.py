@@ -8,6 +8,7 @@ from typing import Any
 from lambdachain._arn import Address, FunctionArn, FunctionName, parse_target
 from lambdachain._contract import HasContract, split_qualifier
 from lambdachain._errors import ContractError
+from lambdachain._service.place import LATEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,8 @@ def deployment(
         address, own = (function or target.contract.function), target.contract.qualifier
     name, named = split_qualifier(address, qualifier, ContractError)
     return Deployment(parse_target(name), named or own)
+
+
+def version_of(qualifier: str | None) -> str:
+    """Give the version that a call of *qualifier* runs: an alias leads to some version, say the first."""
+    return LATEST if qualifier is None else qualifier if qualifier == LATEST or qualifier.isdigit() else "1"

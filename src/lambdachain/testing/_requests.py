@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from lambdachain._arn import parse_target
+from lambdachain._arn import FunctionArn, FunctionName, parse_target
 from lambdachain._client_context import opened
 from lambdachain._codec import codec_of
 from lambdachain._contract import Contract
@@ -71,6 +71,16 @@ class Received:
         return self.invocation.invocation_type
 
     @property
+    def called(self) -> FunctionArn | FunctionName:
+        """The function as its caller addressed it."""
+        return parse_target(self.invocation.function_name)
+
+    @property
+    def qualifier(self) -> str | None:
+        """The version or alias that was named."""
+        return parse_target(self.arn).qualifier
+
+    @property
     def arn(self) -> str:
         """The function's ARN, with the qualifier if one was named."""
         return self.delivery.invoked_arn
@@ -91,16 +101,16 @@ class Received:
     def options(self, metadata: Metadata | None) -> CallOptions:
         """Tell with which options it was sent; ``timeout`` is what this attempt had of it."""
         texts = {name: text for name, text in self.custom().items() if _is_users(name)}
-        sent: CallOptions = {
-            "timeout": self.timeout,
-            "idempotency_key": metadata.idempotency_key if metadata else None,
-            "qualifier": self.invocation.qualifier,
-            "tenant_id": self.invocation.tenant_id,
-            "durable_name": self.invocation.durable_name,
-            "client_context": texts or None,
-            "log_tail": self.log_tail,
-        }
-        return CallOptions(**{name: value for name, value in sent.items() if value})  # type: ignore[typeddict-item]
+        sent = CallOptions(
+            timeout=self.timeout,
+            idempotency_key=metadata.idempotency_key if metadata else None,
+            qualifier=self.qualifier,
+            tenant_id=self.invocation.tenant_id,
+            durable_name=self.invocation.durable_name,
+            client_context=texts or None,
+            log_tail=self.log_tail,
+        )
+        return cast("CallOptions", {name: value for name, value in sent.items() if value})
 
 
 def receive(invocation: Invocation, timeout: float | None, request_id: str) -> Received:

@@ -1,0 +1,162 @@
+"""A handler keeps the contract that its callers hold, or everything that it does not keep is listed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from lambdachain import Contract, ContractError, RemoteError, remote
+from lambdachain.testing import StubError, UnfulfilledContractError, assert_handler_fulfils
+
+
+class Order(BaseModel):
+    item: str
+    quantity: int
+
+
+class Placed(BaseModel):
+    text: str
+
+
+class OutOfStock(RemoteError):
+    available: int
+
+
+class Closed(RemoteError):
+    reason: str
+
+
+place = Contract("place", request=Order, response=Placed, errors=[OutOfStock])
+ONE = Order(item="mug", quantity=1)
+
+
+@remote(place)
+def keeps(order: Order) -> Placed:
+    """Answer, or raise what is declared."""
+    if order.quantity > 2:
+        raise OutOfStock(available=2)
+    return Placed(text=order.item)
+
+
+@remote(place)
+async def keeps_later(order: Order, context: Any) -> Placed:
+    """Answer as a coroutine."""
+    return Placed(text=f"{context.function_name}: {order.item}")
+
+
+def plain(event: Any, context: Any) -> Any:
+    """Answer as a handler that knows nothing of lambdachain."""
+    return {"text": f"{context.function_name}: {event['item']}", "more": 1}
+
+
+@pytest.mark.parametrize("handler", [keeps, keeps_later, plain])
+def test_a_handler_that_keeps_it(handler: Callable[..., Any]):
+    """Decorated or not; declared errors are kept as well."""
+    assert_handler_fulfils(place, handler, requests=[ONE])
+
+
+def test_a_declared_error_is_kept():
+    """It is an answer like another."""
+    assert_handler_fulfils(place, keeps, requests=[Order(item="mug", quantity=3)])
+
+
+def test_the_declaration_is_checked_without_any_request():
+    """Against the contract of the callers, which is another repository's."""
+
+    class Later(BaseModel):
+        item: str
+        quantity: int
+        customer: str
+
+    @remote("place", errors=[Closed])
+    def handler(order: Later) -> Placed:
+        raise AssertionError
+
+    with pytest.raises(UnfulfilledContractError) as unkept:
+        assert_handler_fulfils(place, handler)
+    text = str(unkept.value)
+    assert text.startswith("the handler does not fulfil Contract('place', Order -> Placed)\n")
+    assert "request.customer: added: string, required; old callers send none, the new callee requires it" in text
+    assert "errors.Closed: added" in text
+    assert "old callers get a plain FunctionError" in text
+
+
+def test_more_than_callers_need_is_no_fault():
+    """What only other callers could mind."""
+
+    class Wider(BaseModel):
+        item: str
+        quantity: int = 1
+        customer: str | None = None
+
+    @remote("place", errors=[OutOfStock])
+    def handler(order: Wider) -> Placed:
+        return Placed(text=order.item)
+
+    assert_handler_fulfils(place, handler, requests=[ONE])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"txt": "mug"}, "its answer does not fit Placed: text: Field required"),
+        (None, "its answer does not fit Placed"),
+        ({1, 2}, "Runtime.MarshalError: Unable to marshal response: Object of type set is not JSON serializable"),
+        ("x" * 6_300_000, "Function.ResponseSizeTooLarge"),
+    ],
+    ids=["another field", "nothing", "no JSON", "too large"],
+)
+def test_an_answer_that_does_not_fit_is_named_with_its_request(answer: object, said: str):
+    """One line a request."""
+    with pytest.raises(UnfulfilledContractError) as unkept:
+        assert_handler_fulfils(place, lambda _event, _context: answer, requests=[ONE, ONE])
+
+    assert str(unkept.value).count("on Order(item='mug', quantity=1)") == 2
+    assert said in str(unkept.value)
+
+
+def test_an_undeclared_error_is_shown_with_its_stack():
+    """Also a domain error that the callers' contract lacks."""
+
+    def handler(event: Any, context: Any) -> Any:
+        raise Closed(reason="night") if event["quantity"] == 1 else LookupError("no shelf")
+
+    with pytest.raises(UnfulfilledContractError) as unkept:
+        assert_handler_fulfils(place, handler, requests=[ONE, Order(item="mug", quantity=2)])
+    assert 'Closed: {"reason":"night"}' in str(unkept.value)
+    assert "LookupError: no shelf" in str(unkept.value)
+    assert "raise Closed(" in str(unkept.value)
+
+
+def test_a_request_that_the_handler_refuses_is_named():
+    """By a stricter reader than the callers' contract."""
+
+    @remote("place")
+    def handler(order: dict[str, int]) -> Placed:
+        return Placed(text=json.dumps(order))
+
+    with pytest.raises(UnfulfilledContractError, match="it refused the request: \\*: Input should be a valid integer"):
+        assert_handler_fulfils(place, handler, requests=[ONE])
+
+
+@pytest.mark.parametrize("handler", [None, "place.handler", 3])
+def test_no_handler_is_a_mistake_of_the_test(handler: Any):
+    """And said at once."""
+    with pytest.raises(ContractError, match="is no handler"):
+        assert_handler_fulfils(place, handler)
+
+
+def test_a_request_that_does_not_fit_the_contract_itself_is_a_mistake_of_the_test():
+    """It says where."""
+    wrong: Any = {"item": "mug"}
+    with pytest.raises(ContractError, match="does not fit Order: "):
+        assert_handler_fulfils(place, keeps, requests=[wrong])
+
+
+def test_an_unkept_contract_is_an_assertion():
+    """As every failure of a test's own making."""
+    assert issubclass(UnfulfilledContractError, StubError)
