@@ -21,7 +21,7 @@ unit: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
 oldest: $(OLDEST)/.test
-	$(OLDEST)/bin/python -m pytest -m "not docs and not typing" -p no:cacheprovider
+	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
 
 # The long form of the fault laboratory: random scripts of faults, a different lot each time.
 SCRIPTS ?= 10000

@@ -67,7 +67,7 @@ def run_tests(directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the example's own tests on the copy in *directory*."""
     inside = [directory, *(directory / part for part in ("contracts", "child", "parent"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, inside))}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:sybil", "-c", os.devnull]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio", "-c", os.devnull]
     return subprocess.run(
         [*command, "--rootdir", ".", "--import-mode=importlib", "tests"],
         cwd=directory,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from mutation_check import MUTATIONS, Mutation, run_with
 
+pytestmark = pytest.mark.mutations
+
 
 def test_the_examples_tests_pass_as_they_are():
     """Otherwise they would catch everything."""

@@ -54,7 +54,7 @@ def run(tmp_path: Path):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(source)
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:sybil", *arguments],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio", *arguments],
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": ".", "COLUMNS": "120"},
             capture_output=True,
@@ -74,9 +74,8 @@ def test_the_tests_of_the_page_pass(path: Path, run):
     written = sum(len(re.findall(r"^\s*(?:async )?def test_", page.files[name], re.MULTILINE)) for name in tests)
     ran = run(page.files, "-q", *tests)
 
-    assert written > 0
-    assert f"{written} passed" in ran.stdout, ran.stdout + ran.stderr
-    assert ran.returncode == 0, ran.stdout
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert int(re.findall(r"(\d+) passed", ran.stdout)[-1]) >= written > 0
 
 
 FAILING: Final = [(path, name) for path in PAGES for name in Page.read(path.read_text()).printed]

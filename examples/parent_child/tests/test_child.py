@@ -44,5 +44,12 @@ def test_a_wrong_event_is_rejected_field_by_field(lambda_context: LambdaContext)
     ]
 
 
+def test_every_field_of_a_purchase_is_needed(lambda_context: LambdaContext) -> None:
+    with pytest.raises(RequestRejectedError) as rejected:
+        handler({}, lambda_context)
+
+    assert [error["loc"] for error in rejected.value.errors] == [("product",), ("quantity",), ("unit_price",)]
+
+
 def test_the_handler_keeps_its_contract() -> None:
     assert_handler_fulfils(child, handler, requests=[THREE_MONITORS, THREE_MONITORS.model_copy(update={"quantity": 1})])
