@@ -67,9 +67,21 @@ def run_tests(directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the example's own tests on the copy in *directory*."""
     inside = [directory, *(directory / part for part in ("contracts", "child", "parent"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, inside))}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio", "-c", os.devnull]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        ".",
+        "--import-mode=importlib",
+    ]
+    without = [word for plugin in ("cacheprovider", "sybil", "asyncio") for word in ("-p", f"no:{plugin}")]
     return subprocess.run(
-        [*command, "--rootdir", ".", "--import-mode=importlib", "tests"],
+        [*command, *without, "tests"],
         cwd=directory,
         env=environment,
         capture_output=True,

@@ -54,7 +54,18 @@ def run(tmp_path: Path):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(source)
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:sybil",
+                "-p",
+                "no:asyncio",
+                *arguments,
+            ],
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": ".", "COLUMNS": "120"},
             capture_output=True,
@@ -91,3 +102,16 @@ def test_what_a_failing_test_prints_is_what_the_page_says(path: Path, name: str,
 
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert missing == [], ran.stdout
+
+
+@pytest.mark.docs
+def test_the_test_in_the_readme_passes(run):
+    """With the contract and the handler that stand before it; its calls need no endpoint."""
+    fences = [
+        body for language, body in _FENCE.findall((HOW_TO.parents[1] / "README.md").read_text()) if language == "python"
+    ]
+    contract, handler, calls, test = fences
+    client = calls.splitlines()[0]
+    ran = run({"test_readme.py": f"{contract}\n{handler}\n{client}\n{test}"}, "-q", "test_readme.py")
+
+    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
