@@ -10,6 +10,7 @@ import atexit
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from ._errors import ContractError
@@ -34,8 +35,23 @@ def _runner() -> asyncio.Runner:
     runner: asyncio.Runner | None = getattr(_kept, "runner", None)
     if runner is None:
         runner = _kept.runner = asyncio.Runner()
-        atexit.register(runner.close)
+        _kept.at_exit = atexit.register(partial(_close_if_idle, runner))
     return runner
+
+
+def _close_if_idle(runner: asyncio.Runner) -> None:
+    """Close a loop at exit; one that a thread still runs goes with its thread."""
+    if not runner.get_loop().is_running():
+        runner.close()
+
+
+def close() -> None:
+    """Close this thread's loop, if it has one: the thread is about to end."""
+    runner: asyncio.Runner | None = getattr(_kept, "runner", None)
+    if runner is not None:
+        atexit.unregister(_kept.at_exit)
+        del _kept.runner, _kept.at_exit
+        runner.close()
 
 
 def _in_loop() -> bool:

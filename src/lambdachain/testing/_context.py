@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,20 +16,33 @@ HOME: Final = Place("123456789012", "us-east-1")
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 
+class Client:
+    """The mobile application that called."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.installation_id: Any = told.get("installation_id")
+        self.app_title: Any = told.get("app_title")
+        self.app_version_name: Any = told.get("app_version_name")
+        self.app_version_code: Any = told.get("app_version_code")
+        self.app_package_name: Any = told.get("app_package_name")
+
+
 class ClientContext:
     """What a caller told beside the payload."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
+        client = told.get("client")
         self.custom: dict[str, Any] | None = told.get("custom")
         self.env: dict[str, Any] | None = told.get("env")
-        self.client: Any = told.get("client")
+        self.client: Client | None = None if client is None else Client(client)
 
 
 class CognitoIdentity:
-    """Who called, for callers with a Cognito identity."""
+    """Who called, for callers with a Cognito identity: nobody, in a test."""
 
-    cognito_identity_id: str | None = None
-    cognito_identity_pool_id: str | None = None
+    def __init__(self) -> None:
+        self.cognito_identity_id: str | None = None
+        self.cognito_identity_pool_id: str | None = None
 
 
 class LambdaContext:
@@ -74,7 +87,7 @@ class LambdaContext:
         self.invoked_function_arn = arn or str(HOME.arn(function_name))
         self.memory_limit_in_mb = str(memory)
         self.log_group_name = f"/aws/lambda/{function_name}"
-        self.log_stream_name = f"2026/01/01/[{version}]{uuid.uuid4().hex}"
+        self.log_stream_name = _log_stream(version)
         self.tenant_id = tenant_id
         self.identity = CognitoIdentity()
         self.client_context = None if client_context is None else ClientContext(client_context)
@@ -89,28 +102,20 @@ class LambdaContext:
         """Give the W3C trace context that Lambda delivers."""
         return dict(self._trace)
 
-    def log(self, message: object) -> None:
+    def log(self, msg: object) -> None:
         """Write to the function's log."""
-        sys.stdout.write(str(message))
+        sys.stdout.write(str(msg))
 
     def __repr__(self) -> str:
         return f"LambdaContext({self.function_name!r}, request_id={self.aws_request_id!r})"
 
 
-def read_client_context(text: str) -> dict[str, Any]:
-    """Read the ClientContext as the runtime does: JSON, and an object.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    told: Any = json.loads(text)
-    if not is_mapping(told):
-        raise ValueError("it is no object")
-    return dict(told)
+def _log_stream(version: str) -> str:
+    return f"{time.strftime('%Y/%m/%d', time.gmtime(_clock.epoch()))}/[{version}]{uuid.uuid4().hex}"
 
 
 def _w3c(client_context: Mapping[str, Any] | None) -> dict[str, str]:
-    fields = (client_context or {}).get("w3c")
+    fields = None if client_context is None else client_context.get("w3c")
     if not is_mapping(fields):
         return {}
     return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}

@@ -1,7 +1,7 @@
 """Lambda's queue of events, on a clock of its own: nothing waits for it.
 
-Lambda tries an event twice again after a function error, after one minute and after two more; after a throttle with a
-growing pause for up to six hours (the page "How Lambda handles errors and retries with asynchronous invocation").
+Lambda tries an event twice again after a function error, after one minute and after two more (the page "How Lambda
+handles errors and retries with asynchronous invocation").
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from lambdachain._invocation import Invocation
 from ._recursion import Chain
 
 _PAUSES: Final = (60.0, 120.0)
-_LONGEST_PAUSE: Final = 300.0
-_MAX_AGE: Final = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,6 @@ class Event:
     fired_at: float
     due: float
     attempt: int = 1
-    throttles: int = 0
 
     @property
     def age(self) -> float:
@@ -41,17 +38,7 @@ def after_failure(event: Event) -> Event | None:
     """Give the next delivery of an event whose function failed; ``None`` when it is given up."""
     if event.attempt > len(_PAUSES):
         return None
-    return _in_time(replace(event, due=event.due + _PAUSES[event.attempt - 1], attempt=event.attempt + 1))
-
-
-def after_throttle(event: Event) -> Event | None:
-    """Give the next delivery of an event whose function had no capacity; ``None`` when it is given up."""
-    pause = min(2.0**event.throttles, _LONGEST_PAUSE)
-    return _in_time(replace(event, due=event.due + pause, throttles=event.throttles + 1))
-
-
-def _in_time(event: Event) -> Event | None:
-    return event if event.age <= _MAX_AGE else None
+    return replace(event, due=event.due + _PAUSES[event.attempt - 1], attempt=event.attempt + 1)
 
 
 class EventQueue:
@@ -62,8 +49,13 @@ class EventQueue:
         self._waiting: list[Event] = []
         self._lock = threading.Lock()
 
+    def fire(self, invocation: Invocation, request_id: str, chain: Chain) -> None:
+        """Add a new event, due at once."""
+        with self._lock:
+            self._waiting.append(Event(invocation, request_id, chain, self.now, self.now))
+
     def put(self, event: Event) -> None:
-        """Add an event."""
+        """Add an event that is to be delivered again."""
         with self._lock:
             self._waiting.append(event)
 
@@ -78,6 +70,3 @@ class EventQueue:
             self._waiting.remove(event)
             self.now = max(self.now, event.due)
             return event
-
-    def __len__(self) -> int:
-        return len(self._waiting)

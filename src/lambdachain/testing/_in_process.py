@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 from lambdachain import _clock
-from lambdachain._arn import Address, parse_target
-from lambdachain._contract import HasContract
-from lambdachain._errors import ContractError, InvalidArnError
+from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.delivery import Body, Delivery, Ending, InvokeRequest
 from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued, read_invoke
 from lambdachain._service.outcomes import outcome_of
-from lambdachain._service.place import LATEST, Place
+from lambdachain._service.place import LATEST
 from lambdachain._stand_in import standing_in, standing_in_here
 
-from ._addresses import Deployment, deployment
-from ._events import Event, EventQueue, after_failure, after_throttle
-from ._record import InProcessCall, record_of
+from ._deployments import Deployments, Function, Target, chosen
+from ._events import Event, EventQueue, after_failure
+from ._record import InProcessCall, Record, record_of
 from ._recursion import Chain, current_chain, within
 from ._requests import headers_of, place_of
 from ._runtime import Handler, Settings, run
@@ -32,45 +29,9 @@ from ._runtime import Handler, Settings, run
 if TYPE_CHECKING:
     from types import TracebackType
 
-Target = HasContract[Any, Any] | Address
 Edge = tuple[str | None, str, InvocationType]
 
-
-@dataclass(slots=True)
-class _Function:
-    """A function of the system."""
-
-    deployed: Deployment
-    handler: Handler
-    settings: Settings
-    reserved_concurrency: int | None
-    running: int = 0
-    answers_to_lose: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def qualifier(self) -> str:
-        """The version or alias that it is."""
-        return self.deployed.qualifier or LATEST
-
-    def enter(self) -> None:
-        """Take one of the function's places; refuse where none is left."""
-        with self.lock:
-            if self.reserved_concurrency is not None and self.running >= self.reserved_concurrency:
-                raise answers.throttled()
-            self.running += 1
-
-    def leave(self) -> None:
-        """Give the place back."""
-        with self.lock:
-            self.running -= 1
-
-    def loses_answer(self) -> bool:
-        """Tell whether the answer just made is to be lost."""
-        with self.lock:
-            is_lost = self.answers_to_lose > 0
-            self.answers_to_lose -= is_lost
-            return is_lost
+_QUEUED: Final = 202
 
 
 class InProcessTransport:
@@ -78,7 +39,9 @@ class InProcessTransport:
 
     Requests and answers go through JSON, handlers get a context whose time runs down, exceptions become what Lambda
     makes of them, and names, sizes and qualifiers are checked as Lambda checks them. Each invocation has a thread of
-    its own. While a handler runs, every client in it calls through the same transport.
+    its own, and sees no context variable of its caller. While a handler runs, every client in it calls through the
+    same transport; in a thread that the handler starts itself, such a call counts as the test's own, unless it takes
+    the context along (``contextvars.copy_context``).
 
     >>> from lambdachain import LambdaClient, remote
     >>> @remote("double")
@@ -120,8 +83,8 @@ class InProcessTransport:
         self._timeout = timeout
         self._memory = memory
         self._hold_events = hold_events
-        self._functions: list[_Function] = []
-        self._calls: list[InProcessCall] = []
+        self._deployments = Deployments()
+        self._record = Record()
         self._discarded: list[InProcessCall] = []
         self._edges: set[Edge] = set()
         self._events = EventQueue()
@@ -153,38 +116,30 @@ class InProcessTransport:
         Raises:
             ContractError: There is a handler at that address already, or *handler* is none.
             InvalidArnError: The name is nothing that Lambda accepts.
+            ValueError: A number is none that Lambda could take.
         """
         runs: Any = target if handler is None else handler
         if not callable(runs):
             raise ContractError(f"{target!r} is no handler: give one beside it, add({target!r}, handler)")
-        deployed = deployment(target)
-        if any(deployed == function.deployed for function in self._functions):
-            raise ContractError(f"{deployed} has a handler already")
-        settings = Settings(
-            name=deployed.function.name,
-            timeout=self._timeout if timeout is None else timeout,
-            memory=self._memory if memory is None else memory,
-            version=_version(deployed.qualifier),
-        )
-        self._functions.append(_Function(deployed, runs, settings, reserved_concurrency))
+        timeout = self._timeout if timeout is None else timeout
+        memory = self._memory if memory is None else memory
+        _check_numbers(timeout, memory, reserved_concurrency)
+        self._deployments.add(target, runs, timeout=timeout, memory=memory, reserved_concurrency=reserved_concurrency)
 
     def lose_answers(self, target: Target, *, times: int = 1) -> None:
         """Let a function run, and lose its answer on the way, *times* times: what an idempotent function must bear.
 
+        Of an event, the receipt is lost: it is in the queue, and its caller does not know.
+
         Raises:
             ContractError: There is no such function.
         """
-        wanted = deployment(target)
-        for function in self._functions:
-            if wanted.has(function.deployed.function) and wanted.qualifier in (None, function.deployed.qualifier):
-                function.answers_to_lose = times
-                return
-        raise ContractError(f"there is no function {wanted}; {self._served()}")
+        self._deployments.find(target).answers_to_lose = times
 
     @property
     def calls(self) -> tuple[InProcessCall, ...]:
-        """Every invocation that came, and what became of it; an event at each of its deliveries."""
-        return tuple(self._calls)
+        """Every invocation, in the order in which they came, and what became of it; an event at each delivery."""
+        return tuple(self._record)
 
     @property
     def discarded(self) -> tuple[InProcessCall, ...]:
@@ -212,11 +167,15 @@ class InProcessTransport:
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Run the function, or queue the event; see ``Transport.send``."""
         chain = current_chain()
-        try:
-            return self._sent(invocation, chain, timeout)
-        finally:
-            if chain.caller is None and not self._hold_events:
-                self.deliver()
+        if chain.is_over:
+            # Lambda has ended the function that calls, so that nothing after that point happens.
+            raise SystemExit
+        reply = self._reply(invocation, chain, timeout)
+        if chain.system is not self and not self._hold_events:
+            self.deliver()
+        if isinstance(reply, NoAnswerError):
+            raise reply
+        return reply
 
     def pause(self, seconds: float) -> None:
         """Let the time between two attempts pass without waiting."""
@@ -227,7 +186,7 @@ class InProcessTransport:
 
     def describe(self) -> str:
         """Write the calls that came, one a line."""
-        return "\n".join(map(repr, self._calls)) or "no call came"
+        return "\n".join(map(repr, self._record)) or "no call came"
 
     def __enter__(self) -> Self:
         self._stack.enter_context(standing_in(self))
@@ -239,111 +198,86 @@ class InProcessTransport:
         self._stack.close()
 
     def __repr__(self) -> str:
-        return f"InProcessTransport({self._served()})"
+        return f"InProcessTransport({self._deployments})"
 
-    def _sent(self, invocation: Invocation, chain: Chain, timeout: float | None) -> Outcome:
+    def _reply(self, invocation: Invocation, chain: Chain, timeout: float | None) -> Outcome | NoAnswerError:
         request_id = str(uuid.uuid4())
+        note = self._record.begin()
         try:
-            invoke, place = self._read(invocation, request_id)
+            invoke, function = self._read(invocation, request_id)
             self._edges.add((chain.caller, invoke.function, invoke.invocation_type))
-            answer = self._answer(invocation, invoke, place, chain, timeout)
+            answer = self._answer(invocation, invoke, function, chain, timeout)
         except RefusedError as exc:
-            answer = exc.answer
-            self._note(invocation, request_id, chain, answer)
-        return outcome_of(answer, request_id)
+            answer, function = exc.answer, None
+        except NoAnswerError as exc:
+            lost = Outcome(0, error_code="NoAnswer", error_message=str(exc), request_id=request_id)
+            note(record_of(invocation, lost, caller=chain.caller))
+            return exc
+        outcome = outcome_of(answer, request_id)
+        if outcome.status != _QUEUED:  # an event is noted when it is delivered
+            note(record_of(invocation, outcome, caller=chain.caller))
+        if function is not None and function.loses_answer():
+            return NoAnswerError("the answer was lost, as the test asked for", progress=Progress.PERHAPS_SENT)
+        return outcome
 
-    def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, Place]:
+    def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, Function]:
         place = place_of(invocation)
+        functions = self._deployments.at(invocation.function_name, place)
         invoke = read_invoke(
-            invocation.function_name,
+            quote(invocation.function_name, safe=""),
             invocation.qualifier,
             headers_of(invocation),
             Body(invocation.payload, len(invocation.payload)),
             request_id=request_id,
             place=place,
-            functions=self._qualifiers(invocation),
+            functions={function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions},
         )
-        return invoke, place
-
-    def _qualifiers(self, invocation: Invocation) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for function in self._matching(invocation):
-            found.setdefault(function.settings.name, {LATEST}).add(function.qualifier)
-        return found
-
-    def _matching(self, invocation: Invocation) -> list[_Function]:
-        try:
-            called = parse_target(invocation.function_name)
-        except InvalidArnError:
-            return []
-        return [function for function in self._functions if function.deployed.has(called)]
-
-    def _function(self, invocation: Invocation, arn: str) -> _Function:
-        matching = self._matching(invocation)
-        qualifier = parse_target(arn).qualifier or LATEST
-        return next((function for function in matching if function.qualifier == qualifier), matching[-1])
+        return invoke, chosen(functions, invoke.delivery.invoked_arn)
 
     def _answer(
-        self, invocation: Invocation, invoke: InvokeRequest, place: Place, chain: Chain, timeout: float | None
+        self, invocation: Invocation, invoke: InvokeRequest, function: Function, chain: Chain, timeout: float | None
     ) -> Answer:
         if invoke.invocation_type is InvocationType.DRY_RUN:
-            self._note(invocation, invoke.delivery.request_id, chain, answer_permitted())
             return answer_permitted()
-        if chain.loops:
-            raise answers.looped(str(place.arn(invoke.function)))
         if invoke.invocation_type is InvocationType.EVENT:
-            now = self._events.now
-            self._events.put(Event(invocation, invoke.delivery.request_id, chain, now, now))
+            self._events.fire(invocation, invoke.delivery.request_id, chain)
             return answer_queued()
-        function = self._function(invocation, invoke.delivery.invoked_arn)
-        try:
-            ending = self._run(function, invoke.delivery, chain, timeout)
-        except NoAnswerError as exc:
-            self._calls.append(record_of(invocation, _no_outcome(exc, invoke), caller=chain.caller))
-            raise
-        answer = answer_ending(ending, log_tail=invoke.log_tail, version=function.settings.version)
-        self._note(invocation, invoke.delivery.request_id, chain, answer)
-        if function.loses_answer():
-            raise NoAnswerError("the answer was lost, as the test asked for", progress=Progress.PERHAPS_SENT)
-        return answer
+        settings, ending = self._run(function, invoke.delivery, chain, patience=timeout)
+        return answer_ending(ending, log_tail=invoke.log_tail, version=settings.version)
 
-    def _run(self, function: _Function, delivery: Delivery, chain: Chain, timeout: float | None) -> Ending:
-        function.enter()
-        try:
-            with standing_in_here(self), within(chain.with_call_of(function.settings.name)):
-                return run(function.handler, delivery, function.settings, patience=timeout)
-        finally:
-            function.leave()
+    def _run(
+        self, function: Function, delivery: Delivery, chain: Chain, *, patience: float | None, waits: bool = False
+    ) -> tuple[Settings, Ending]:
+        if chain.loops(function.name):
+            raise answers.looped(delivery.invoked_arn)
+        settings = function.settings(delivery.invoked_arn)
+        leave = function.concurrency.enter(function.timeout, waits=waits)
+        with standing_in_here(self), within(chain.into(function.name, self, function.timeout)):
+            return settings, run(function.handler, delivery, settings, patience=patience, ended=leave)
 
     def _deliver(self, event: Event) -> None:
+        note = self._record.begin()
+        invoke, function = self._read(event.invocation, event.request_id)
         try:
-            invoke, _ = self._read(event.invocation, event.request_id)
-            function = self._function(event.invocation, invoke.delivery.invoked_arn)
-            ending = self._run(function, invoke.delivery, event.chain, None)
-            answer = answer_ending(ending, log_tail=False, version=function.settings.version)
-            again = after_failure(event) if ending.failed else None
-            failed = ending.failed
-        except RefusedError as exc:
-            answer, again, failed = exc.answer, after_throttle(event), True
+            settings, ending = self._run(function, invoke.delivery, event.chain, patience=None, waits=True)
+        except RefusedError as exc:  # a loop, or no concurrency at all: neither is tried again
+            answer, failed, again = exc.answer, True, None
+        else:
+            answer, failed = answer_ending(ending, log_tail=False, version=settings.version), ending.failed
+            again = after_failure(event) if failed else None
         outcome = outcome_of(answer, event.request_id)
         call = record_of(event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.age)
-        self._calls.append(call)
+        note(call)
         if again is not None:
             self._events.put(again)
         elif failed:
             self._discarded.append(call)
 
-    def _note(self, invocation: Invocation, request_id: str, chain: Chain, answer: Answer) -> None:
-        self._calls.append(record_of(invocation, outcome_of(answer, request_id), caller=chain.caller))
 
-    def _served(self) -> str:
-        return f"functions: {', '.join(str(function.deployed) for function in self._functions) or 'none'}"
-
-
-def _no_outcome(exc: NoAnswerError, invoke: InvokeRequest) -> Outcome:
-    return Outcome(0, error_code="NoAnswer", error_message=str(exc), request_id=invoke.delivery.request_id)
-
-
-def _version(qualifier: str | None) -> str:
-    """Give the version that runs: an alias points at some version, say the first."""
-    return LATEST if qualifier is None else qualifier if qualifier == LATEST or qualifier.isdigit() else "1"
+def _check_numbers(timeout: float, memory: int, reserved_concurrency: int | None) -> None:
+    if timeout <= 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+    if memory <= 0:
+        raise ValueError(f"memory must be more than 0 MB, not {memory!r}")
+    if reserved_concurrency is not None and reserved_concurrency < 0:
+        raise ValueError(f"reserved_concurrency must be 0 or more, not {reserved_concurrency!r}")

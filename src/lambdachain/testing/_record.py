@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._invocation import Invocation, InvocationType, Outcome
 from lambdachain._schema import is_mapping
 
-_VERBS = {
+VERBS = {
     InvocationType.REQUEST_RESPONSE: "call",
     InvocationType.EVENT: "fire",
     InvocationType.DRY_RUN: "can_invoke",
 }
+_MOST_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,8 +54,24 @@ class InProcessCall:
         who = f"{self.caller}: " if self.caller else ""
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         when = f" (delivery {self.attempt}, {self.at:g} s)" if self.attempt > 1 else ""
-        came_of_it = f"{self.error_type}: {self.error_message}" if self.error_type else repr(self.response)
-        return f"{who}{_VERBS[self.invocation_type]} {name} <- {self.request!r}{when}: {came_of_it}"
+        came_of_it = f"{self.error_type}: {self.error_message}" if self.error_type else _shown(self.response)
+        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shown(self.request)}{when}: {came_of_it}"
+
+
+class Record:
+    """The invocations in the order in which they came, once it is known what became of them; thread-safe."""
+
+    def __init__(self) -> None:
+        self._slots: list[list[InProcessCall]] = []
+
+    def begin(self) -> Callable[[InProcessCall], None]:
+        """Note that one came; give what notes the rest."""
+        slot: list[InProcessCall] = []
+        self._slots.append(slot)
+        return slot.append
+
+    def __iter__(self) -> Iterator[InProcessCall]:
+        return (call for slot in tuple(self._slots) for call in slot)
 
 
 def record_of(
@@ -86,5 +103,11 @@ def _report(outcome: Outcome) -> Mapping[str, Any]:
 def _decoded(payload: bytes) -> Any:
     try:
         return json.loads(payload) if payload else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload.decode(errors="replace")
+
+
+def _shown(value: object) -> str:
+    """Write a payload, which is a test's own, so that a line remains readable."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-# "Approximately 16", says Lambda's page on recursive loop detection.
+# "Approximately 16" invocations of one function in a chain, says Lambda's page on recursive loop detection.
 LOOP_LIMIT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The chain of functions that led to a call: the last of them, and how many they are."""
+    """The chain of invocations that led to a call.
 
-    caller: str | None = None
-    length: int = 0
+    Attributes:
+        functions: The functions that run, the last of them being the one that calls.
+        system: The transport that the last one runs on; ``None`` outside handlers.
+        ends: When Lambda ends the last one, by ``time.monotonic``.
+    """
 
-    def with_call_of(self, function: str) -> Chain:
-        """Give the chain that *function* runs in."""
-        return Chain(function, self.length + 1)
+    functions: tuple[str, ...] = ()
+    system: object = None
+    ends: float = math.inf
 
     @property
-    def loops(self) -> bool:
-        """Whether Lambda would stop the next one."""
-        return self.length >= LOOP_LIMIT
+    def caller(self) -> str | None:
+        """The function that calls; ``None`` for the test itself."""
+        return self.functions[-1] if self.functions else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether Lambda has ended the function that calls: its thread goes on, but on Lambda nothing would."""
+        return time.monotonic() >= self.ends
+
+    def loops(self, function: str) -> bool:
+        """Tell whether Lambda would stop one more invocation of *function*."""
+        return self.functions.count(function) >= LOOP_LIMIT
+
+    def into(self, function: str, system: object, timeout: float) -> Chain:
+        """Give the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
+        return Chain((*self.functions, function), system, time.monotonic() + timeout)
 
 
 _OUTSIDE: Final = Chain()

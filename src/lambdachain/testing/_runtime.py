@@ -1,18 +1,21 @@
 """What Python's runtime client for Lambda does with one invocation, done in this process.
 
-The handler gets a thread of its own: a coroutine handler may run while the test's event loop does, and one that takes
-too long can be given up. A thread cannot be stopped, so what was given up ends by itself.
+The handler runs in a thread of its own: a coroutine handler may run while the test's event loop does, and one that
+takes too long can be given up. A thread cannot be stopped, so what was given up ends by itself.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextvars import copy_context
+from contextlib import nullcontext
+from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
+from itertools import dropwhile
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
@@ -21,13 +24,15 @@ from lambdachain._service import answers, log
 from lambdachain._service.delivery import Delivery, Ending
 from lambdachain._service.limits import MAX_LOG_TAIL, MAX_RESPONSE
 from lambdachain._service.place import LATEST
-from lambdachain._stand_in import StubError
+from lambdachain._stand_in import StubError, stand_in, standing_in_here
 
-from ._context import LambdaContext, read_client_context
-from ._marshal import marshal
+from ._context import LambdaContext
+from ._marshal import to_json
+from ._recursion import current_chain, within
+from ._sandboxes import sandbox_for
 
 Handler = Callable[[Any, Any], Any]
-_HERE: Final = __file__
+_HERE: Final = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +50,32 @@ class _Result(NamedTuple):
     failed: bool = False
 
 
-def run(handler: Handler, delivery: Delivery, settings: Settings, *, patience: float | None) -> Ending:
+class _FaultError(Exception):
+    """What the runtime client itself finds fault with: *error_type* is its name for it."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+def run(
+    handler: Handler,
+    delivery: Delivery,
+    settings: Settings,
+    *,
+    patience: float | None,
+    ended: Callable[[], None] = lambda: None,
+) -> Ending:
     """Run a handler on one invocation, to its end or to the end of its time.
+
+    It sees no context variable of its caller, as in a process of its own, but for what stands in for AWS.
 
     Args:
         handler: What Lambda calls.
         delivery: The invocation.
         settings: How the function is deployed.
         patience: Seconds that the caller waits; ``None`` for as long as it takes.
+        ended: Called when the handler has ended, even if nobody waits for it any more.
 
     Raises:
         NoAnswerError: The caller's patience ended first; the handler goes on.
@@ -61,16 +84,16 @@ def run(handler: Handler, delivery: Delivery, settings: Settings, *, patience: f
     """
     began = time.monotonic()
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
-    context = copy_context()
-    threading.Thread(
-        target=context.run, args=(_work, handler, delivery, settings, done), name=settings.name, daemon=True
-    ).start()
+    sandbox = sandbox_for(handler, settings.name)
+    work = _isolated(handler, delivery, settings, ended)
+    sandbox.start(lambda: partial(done.put, Context().run(work)))
     wait = settings.timeout if patience is None else min(settings.timeout, patience)
     try:
         result = done.get(timeout=wait)
     except Empty:
         if patience is not None and patience < settings.timeout:
             raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT) from None
+        sandbox.end()
         result = _Result(answers.timed_out(delivery.request_id, settings.timeout), failed=True)
     if isinstance(result, BaseException):
         raise result
@@ -79,35 +102,64 @@ def run(handler: Handler, delivery: Delivery, settings: Settings, *, patience: f
     return Ending(result.body, result.failed, platform_log(delivery, settings, time.monotonic() - began))
 
 
-def _work(handler: Handler, delivery: Delivery, settings: Settings, done: SimpleQueue[_Result | BaseException]) -> None:
+def _isolated(
+    handler: Handler, delivery: Delivery, settings: Settings, ended: Callable[[], None]
+) -> Callable[[], _Result | BaseException]:
+    transport, chain = stand_in(), current_chain()
+
+    def work() -> _Result | BaseException:
+        try:
+            with within(chain), standing_in_here(transport) if transport else nullcontext():
+                return _survived(handler, delivery, settings)
+        finally:
+            ended()
+
+    return work
+
+
+def _survived(handler: Handler, delivery: Delivery, settings: Settings) -> _Result | BaseException:
+    """Handle, and tell it if the function's process would not survive; give what is the test's to raise."""
     try:
-        done.put(_handled(handler, delivery, settings))
+        return _handled(handler, delivery, settings)
+    except StubError as exc:
+        return exc
     except SystemExit as exc:
-        done.put(_Result(answers.exited(delivery.request_id, _status(exc.code)), failed=True))
+        status = _status(exc.code)
     except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
-        done.put(exc)
+        if not _ends_the_process(exc):
+            return exc
+        status = 1
+    return _Result(answers.exited(delivery.request_id, status), failed=True)
+
+
+def _ends_the_process(error: BaseException) -> bool:
+    """Tell what the runtime client does not catch: its own failure to report an error, and a stray cancellation.
+
+    A cancellation that gets out of a handler would otherwise cancel the test, which has no part in it.
+    """
+    from asyncio import CancelledError
+
+    return isinstance(error, Exception | CancelledError)
 
 
 def _handled(handler: Handler, delivery: Delivery, settings: Settings) -> _Result:
-    request_id = delivery.request_id
+    failed = True
     try:
         context = _context(delivery, settings)
-    except ValueError as exc:
-        return _fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse Client Context JSON: {exc}", request_id)
-    try:
         answer = handler(json.loads(delivery.payload), context)
+        text = answer if isinstance(answer, bytes) else _marshalled(answer)
+        failed = False
     except StubError:
         raise
+    except _FaultError as fault:
+        text = _report(fault.error_type, str(fault), [], delivery.request_id)
     except Exception as exc:  # noqa: BLE001 - whatever a handler raises, the runtime reports
-        return _raised(exc, request_id)
-    try:
-        return _Result(marshal(answer))
-    except Exception as exc:  # noqa: BLE001 - as the runtime client: an answer may be anything
-        return _fault("Runtime.MarshalError", f"Unable to marshal response: {exc}", request_id)
+        text = _raised(exc, delivery.request_id)
+    # The runtime client encodes where nothing catches what it raises: half a character ends its process.
+    return _Result(text if isinstance(text, bytes) else text.encode(), failed)
 
 
 def _context(delivery: Delivery, settings: Settings) -> LambdaContext:
-    told = delivery.client_context
     return LambdaContext(
         settings.name,
         timeout=settings.timeout,
@@ -115,32 +167,46 @@ def _context(delivery: Delivery, settings: Settings) -> LambdaContext:
         version=settings.version,
         arn=delivery.invoked_arn,
         request_id=delivery.request_id,
-        client_context=read_client_context(told) if told else None,
+        client_context=_told(delivery.client_context),
         tenant_id=delivery.tenant_id,
     )
 
 
+def _told(client_context: str | None) -> Any:
+    try:
+        return json.loads(client_context) if client_context else None
+    except ValueError as exc:
+        message = f"Unable to parse Client Context JSON: {exc}"
+    raise _FaultError("Runtime.LambdaContextUnmarshalError", message)
+
+
+def _marshalled(answer: object) -> str:
+    try:
+        return to_json(answer)
+    except Exception as exc:  # noqa: BLE001 - as the runtime client: an answer may be anything
+        message = f"Unable to marshal response: {exc}"
+    raise _FaultError("Runtime.MarshalError", message)
+
+
 def report_of(error: BaseException, request_id: str) -> bytes:
     """Write an exception as the runtime reports it to Lambda: its class, its text, its stack from the handler on."""
+    return _raised(error, request_id).encode()
+
+
+def _raised(error: BaseException, request_id: str) -> str:
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != _HERE
+        for frame in dropwhile(_is_ours, traceback.extract_tb(error.__traceback__))
     ]
     return _report(type(error).__name__, str(error), traceback.format_list(frames), request_id)
 
 
-def _raised(error: Exception, request_id: str) -> _Result:
-    return _Result(report_of(error, request_id), failed=True)
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_HERE)
 
 
-def _fault(error_type: str, message: str, request_id: str) -> _Result:
-    return _Result(_report(error_type, message, [], request_id), failed=True)
-
-
-def _report(error_type: str, message: str, stack: list[str], request_id: str) -> bytes:
-    members = {"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": stack}
-    return json.dumps(members).encode()
+def _report(error_type: str, message: str, stack: list[str], request_id: str) -> str:
+    return to_json({"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": stack})
 
 
 def _status(code: object) -> int:

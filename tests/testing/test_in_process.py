@@ -1,0 +1,714 @@
+"""Real handlers in one process answer as on Lambda: calls, addresses, versions, errors, limits."""
+
+from __future__ import annotations
+
+import base64
+import contextvars
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from lambdachain import (
+    AccessDeniedError,
+    CallTimeoutError,
+    ConnectionLostError,
+    Contract,
+    ContractError,
+    Execution,
+    FunctionArn,
+    FunctionCrashedError,
+    FunctionError,
+    FunctionNotFoundError,
+    FunctionTimeoutError,
+    InProcessTransport,
+    InvalidArnError,
+    Invocation,
+    InvocationType,
+    LambdaClient,
+    NoAnswerError,
+    PermissionReason,
+    RecursiveInvocationError,
+    RemoteError,
+    RetryPolicy,
+    ThrottledError,
+    current_invocation,
+    invocation_scope,
+    remote,
+)
+from lambdachain._service.answers import RefusedError
+from lambdachain._stand_in import stand_in
+from lambdachain.testing import LambdaContext, StubError, _deployments
+
+NEVER = RetryPolicy.never()
+CALL = InvocationType.REQUEST_RESPONSE
+client = LambdaClient()
+
+
+class Order(BaseModel):
+    item: str
+    quantity: int
+
+
+class Placed(BaseModel):
+    text: str
+
+
+class SoldOut(RemoteError):
+    left: int
+
+
+stock = Contract("stock", request=Order, response=Placed, errors=[SoldOut])
+shop = Contract("shop", request=Order, response=Placed)
+
+
+@remote(stock)
+def stock_handler(order: Order) -> Placed:
+    """Serve what there is."""
+    if order.quantity > 2:
+        raise SoldOut(left=2)
+    return Placed(text=f"{order.quantity} x {order.item}")
+
+
+@remote(shop)
+def shop_handler(order: Order) -> Placed:
+    """Ask the stock."""
+    try:
+        return client.call(stock, order)
+    except SoldOut as short:
+        return Placed(text=f"only {short.left} left")
+
+
+@remote("async-shop")
+async def async_shop(order: Order) -> Placed:
+    """Ask the stock, in an event loop."""
+    return client.call(stock, order)
+
+
+def echo(event: Any, context: Any) -> Any:
+    """Answer with the event."""
+    return event
+
+
+def describe(event: Any, context: Any) -> Any:
+    """Answer with what the context says."""
+    return [context.function_name, context.function_version, context.invoked_function_arn, context.memory_limit_in_mb]
+
+
+def invocation(function: str = "echo", payload: bytes = b"1", **fields: Any) -> Invocation:
+    """Call at the seam."""
+    return Invocation(function, payload=payload, **fields)
+
+
+# Calls
+
+
+def test_a_system_of_handlers_calls_itself():
+    """With models on both sides, and declared errors as their classes."""
+    with InProcessTransport({stock: stock_handler, shop: shop_handler, async_shop: async_shop}) as system:
+        assert client.call(shop, Order(item="mug", quantity=2)) == Placed(text="2 x mug")
+        assert client.call(shop, Order(item="mug", quantity=3)) == Placed(text="only 2 left")
+        assert client.call(async_shop, Order(item="cup", quantity=1)) == Placed(text="1 x cup")
+        with pytest.raises(SoldOut) as refused:
+            client.call(stock, Order(item="mug", quantity=3))
+
+    assert refused.value == SoldOut(left=2)
+    assert refused.value.execution is Execution.EXECUTED
+    assert system.graph == {
+        (None, "shop", CALL), ("shop", "stock", CALL), (None, "async-shop", CALL), ("async-shop", "stock", CALL),
+        (None, "stock", CALL),
+    }  # fmt: skip
+
+
+def test_calls_are_told_in_the_order_in_which_they_came():
+    """The caller before those that it called."""
+    with InProcessTransport({shop: shop_handler, stock: stock_handler}) as system:
+        client.call(shop, Order(item="mug", quantity=1))
+        with pytest.raises(FunctionError):
+            client.call("stock", {"item": "mug", "quantity": None})
+
+    assert repr(system) == "InProcessTransport(functions: shop, stock)"
+    assert system.describe().splitlines()[:2] == [
+        "call shop <- {'item': 'mug', 'quantity': 1}: {'text': '1 x mug'}",
+        "shop: call stock <- {'item': 'mug', 'quantity': 1}: {'text': '1 x mug'}",
+    ]
+    assert [(call.caller, call.function, call.error_type) for call in system.calls] == [
+        (None, "shop", None), ("shop", "stock", None), (None, "stock", "RequestRejectedError"),
+    ]  # fmt: skip
+
+
+def test_a_call_is_told_with_all_that_is_known_of_it():
+    """For a test's own eyes: its data, and where the function failed."""
+
+    def fail(event: Any, context: Any) -> None:
+        raise ValueError("no such thing")
+
+    with InProcessTransport({"fail": fail}) as system, pytest.raises(FunctionError) as failed:
+        client.call("fail", {"a": [1]}, qualifier="$LATEST")
+
+    (call,) = system.calls
+    assert (call.caller, call.function, call.qualifier, call.invocation_type) == (None, "fail", "$LATEST", CALL)
+    assert (call.request, call.response, call.attempt, call.at) == ({"a": [1]}, None, 1, 0)
+    assert (call.error_type, call.error_message) == ("ValueError", "no such thing")
+    assert 'raise ValueError("no such thing")' in call.stack_trace[-1]
+    assert call.request_id == failed.value.request_id
+    assert repr(call) == "call fail:$LATEST <- {'a': [1]}: ValueError: no such thing"
+
+
+def test_a_long_payload_is_told_in_short():
+    """A line of a failed test remains readable; the call has all of it."""
+    with InProcessTransport({"echo": echo}) as system:
+        client.call("echo", "x" * 10_000)
+
+    assert len(repr(system.calls[0])) < 500
+    assert system.calls[0].request == "x" * 10_000
+
+
+def test_nothing_is_shared_between_caller_and_callee():
+    """Payloads go through JSON both ways, and what a test reads of them is its own."""
+    kept: list[Any] = []
+
+    def keep(event: Any, context: Any) -> Any:
+        event["seen"].append("by the handler")
+        kept.append(event)
+        return event
+
+    sent = {"seen": [], "pair": (1, 2)}
+    with InProcessTransport({"keep": keep}) as system:
+        answer = client.call("keep", sent)
+        answer["seen"].append("by the caller")  # type: ignore[index,union-attr,call-overload]
+
+    assert sent == {"seen": [], "pair": (1, 2)}
+    assert kept == [{"seen": ["by the handler"], "pair": [1, 2]}]
+    assert system.calls[0].request == {"seen": [], "pair": [1, 2]}
+    assert system.calls[0].response == {"seen": ["by the handler"], "pair": [1, 2]}
+
+
+def test_without_calls_it_says_so():
+    """An empty report would be a riddle."""
+    assert InProcessTransport().describe() == "no call came"
+    assert repr(InProcessTransport()) == "InProcessTransport(functions: none)"
+
+
+# Who calls through it
+
+
+def test_a_client_of_its_own_needs_no_context_manager():
+    """And the handlers' clients call through the same."""
+    own = LambdaClient(InProcessTransport({shop: shop_handler, stock: stock_handler}))
+
+    assert own.call(shop, Order(item="mug", quantity=1)).text == "1 x mug"
+    assert stand_in() is None
+
+
+def test_one_inside_another_takes_the_calls_of_its_own_handlers():
+    """Two systems at once: what a handler calls belongs where the handler is."""
+    outer_stock = InProcessTransport({stock: lambda *_: {"text": "of the outer"}})
+    inner = InProcessTransport({shop: shop_handler, stock: stock_handler})
+    with outer_stock, inner:
+        assert client.call(shop, Order(item="mug", quantity=1)).text == "1 x mug"
+        own = LambdaClient(outer_stock)
+        assert own.call(stock, Order(item="mug", quantity=1)).text == "of the outer"
+
+    assert [len(system.calls) for system in (outer_stock, inner)] == [1, 2]
+
+
+def test_a_handler_may_call_another_system():
+    """Whose events are delivered before that call returns."""
+    fired: list[Any] = []
+    other = InProcessTransport({"log": lambda event, _: fired.append(event)})
+
+    def handler(event: Any, context: Any) -> Any:
+        LambdaClient(other).fire("log", event)
+        return list(fired)
+
+    with InProcessTransport({"handler": handler}):
+        assert client.call("handler", 1) == [1]
+
+    assert other.graph == {("handler", "log", InvocationType.EVENT)}
+
+
+def test_many_threads_call_at_once():
+    """Each gets its own answer, and every call is told once."""
+    together = threading.Barrier(8, timeout=5)
+
+    def meet(event: Any, context: Any) -> Any:
+        together.wait()
+        return event * 2
+
+    with InProcessTransport({"meet": meet}) as system, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: client.call("meet", number), range(8)))
+
+    assert answers == [number * 2 for number in range(8)]
+    assert sorted((call.request, call.response) for call in system.calls) == [(n, n * 2) for n in range(8)]
+
+
+def test_a_thread_of_a_handler_calls_through_the_same_transport():
+    """As the test's own, unless it takes the context along."""
+
+    def fan_out(event: Any, context: Any) -> Any:
+        taken = [contextvars.copy_context() for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            alone = pool.submit(client.call, "echo", 0).result()
+            along = pool.map(lambda context, number: context.run(client.call, "echo", number), taken, [1, 2, 3])
+            return [alone, *along]
+
+    with InProcessTransport({"fan-out": fan_out, "echo": echo}) as system:
+        assert client.call("fan-out", None) == [0, 1, 2, 3]
+
+    assert system.graph == {(None, "fan-out", CALL), (None, "echo", CALL), ("fan-out", "echo", CALL)}
+
+
+def test_a_handler_is_not_in_its_callers_invocation():
+    """What it knows of its caller came with the call."""
+    seen: list[Any] = []
+
+    def plain(event: Any, context: Any) -> None:
+        seen.append(current_invocation())
+
+    @remote("told")
+    def told(_event: None) -> None:
+        seen.append(current_invocation())
+
+    with InProcessTransport({"plain": plain, told: told}), invocation_scope(LambdaContext(request_id="outer")):
+        client.call("plain", None)
+        client.call(told, None)
+
+    assert seen[0] is None
+    assert (seen[1].correlation_id, seen[1].depth) == ("outer", 1)
+
+
+def test_remaining_times_run_down_through_the_system():
+    """A callee of a caller with little time has little time for its own calls."""
+
+    @remote("inner")
+    def inner(_event: None) -> float:
+        invocation = current_invocation()
+        assert invocation is not None
+        return invocation.remaining_time() or 0.0
+
+    @remote("outer")
+    def outer(_event: None) -> float:
+        return inner.call(None)
+
+    with InProcessTransport({inner: inner}, timeout=60) as system:
+        system.add(outer, timeout=2)
+        assert 0 < client.call(outer, None) <= 1.8
+
+
+# Where functions are
+
+
+def test_the_context_says_how_the_function_was_called():
+    """Its name, version, ARN and memory."""
+    with InProcessTransport({"describe": describe}, memory=256) as system:
+        system.add("big", describe, memory=1024)
+        answers = [client.call(name, None) for name in ("describe", "big")]
+
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:"
+    assert answers == [["describe", "$LATEST", f"{arn}describe", "256"], ["big", "$LATEST", f"{arn}big", "1024"]]
+
+
+@pytest.mark.parametrize(
+    ("called", "version", "executed"),
+    [
+        ("describe", "$LATEST", "the unpublished"),
+        ("describe:$LATEST", "$LATEST", "the unpublished"),
+        ("describe:7", "7", "seven"),
+        ("describe:live", "1", "live"),
+    ],
+)
+def test_versions_and_aliases_are_functions_of_their_own(called: str, version: str, executed: str):
+    """An alias leads to a version; the ARN keeps what was called."""
+    system = InProcessTransport()
+    for name, said in {"describe": "the unpublished", "describe:7": "seven", "describe:live": "live"}.items():
+        system.add(name, lambda event, context, said=said: [said, *describe(event, context)])
+
+    result = LambdaClient(system).invoke(called, None)
+
+    assert result.executed_version == version
+    assert result.value[:3] == [executed, "describe", version]  # type: ignore[index]
+    assert str(result.value[3]).endswith(f":function:{called}")  # type: ignore[index]
+
+
+def test_without_a_qualifier_the_last_of_several_is_taken():
+    """Where none was given without: a contract with a qualifier and its handler need nothing more."""
+    system = InProcessTransport({"f:1": lambda *_: "one", "f:2": describe})
+
+    result = LambdaClient(system).invoke("f", None)
+    assert (result.executed_version, result.value) == (
+        "$LATEST", ["f", "$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:f", "128"],
+    )  # fmt: skip
+
+
+def test_a_contract_with_a_qualifier_is_called_and_deployed_there():
+    """Both sides read it off the contract."""
+    live = Contract("f", request=int, response=int, qualifier="live")
+    system = InProcessTransport({live: echo})
+
+    assert LambdaClient(system).call(live, 3) == 3
+    assert repr(system) == "InProcessTransport(functions: f:live)"
+
+
+@pytest.mark.parametrize("called", ["gone", "f:gone", "f:1", "arn:aws:lambda:us-east-1:123456789012:function:gone"])
+def test_what_is_not_there_is_not_found(called: str):
+    """By the name and qualifier that were called, as AWS says it."""
+    system = InProcessTransport({"f": echo})
+    with pytest.raises(FunctionNotFoundError, match=re.escape("Function not found: arn:aws:lambda:us-east-1:123")):
+        LambdaClient(system).call(called, None)
+
+    assert (system.calls[0].error_type, system.graph) == ("ResourceNotFoundException", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("called", "region", "account"),
+    [
+        ("arn:aws:lambda:eu-west-1:111111111111:function:f", "eu-west-1", "111111111111"),
+        ("arn:aws-cn:lambda:cn-north-1:111111111111:function:f", "cn-north-1", "111111111111"),
+        ("222222222222:function:f", "us-east-1", "222222222222"),
+        ("f", "us-east-1", "123456789012"),
+    ],
+)
+def test_a_name_stands_for_the_function_wherever_it_is(called: str, region: str, account: str):
+    """Functions are wherever their callers believe them to be."""
+    arn = FunctionArn.parse(str(LambdaClient(InProcessTransport({"f": describe})).call(called, None)[2]))  # type: ignore[index]
+
+    assert (arn.region, arn.account_id, arn.name) == (region, account, "f")
+
+
+def test_an_arn_stands_for_its_own_function():
+    """Beside a function of that name anywhere, it goes first; and the test's own place needs no ARN to call."""
+    here, there = (
+        f"arn:aws:lambda:{place}:function:f" for place in ("us-east-1:123456789012", "eu-west-1:111111111111")
+    )
+    own = LambdaClient(InProcessTransport({"f": lambda *_: "anywhere", there: lambda *_: "there"}))
+    only = LambdaClient(InProcessTransport({there: lambda *_: "there", here: lambda *_: "here"}))
+
+    assert [own.call(called, None) for called in ("f", here, there)] == ["anywhere", "anywhere", "there"]
+    assert [only.call(called, None) for called in ("f", here, there)] == ["here", "here", "there"]
+    with pytest.raises(FunctionNotFoundError):
+        only.call("333333333333:function:f", None)
+
+
+def test_can_invoke_tells_what_is_there():
+    """Without running anything."""
+    with InProcessTransport({"f": lambda *_: pytest.fail("it ran")}) as system:
+        permissions = [client.can_invoke(called) for called in ("f", "gone", "f:gone")]
+
+    assert [permission.reason for permission in permissions] == [
+        PermissionReason.ALLOWED, PermissionReason.NO_SUCH_FUNCTION, PermissionReason.NO_SUCH_QUALIFIER,
+    ]  # fmt: skip
+    assert repr(system.calls[0]) == "can_invoke f <- None: None"
+    assert system.graph == {(None, "f", InvocationType.DRY_RUN)}
+
+
+# Deploying
+
+
+def test_what_is_no_handler_is_refused():
+    """A name or a contract has none."""
+    system = InProcessTransport()
+    with pytest.raises(ContractError, match=r"'f' is no handler: give one beside it, add\('f', handler\)"):
+        system.add("f")
+    with pytest.raises(ContractError, match="Contract"):
+        system.add(stock)
+    with pytest.raises(ContractError, match="is no handler"):
+        system.add("f", 3)  # type: ignore[arg-type]
+
+
+def test_one_address_has_one_handler():
+    """A second would never run."""
+    system = InProcessTransport({"f": echo, "f:live": echo})
+    with pytest.raises(ContractError, match="f:live has a handler already"):
+        system.add("f:live", describe)
+
+
+def test_an_address_must_be_one_that_lambda_accepts():
+    """Found where it is written."""
+    with pytest.raises(InvalidArnError):
+        InProcessTransport({"no name": echo})
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"timeout": 0}, "timeout must be more than 0 seconds, not 0"),
+        ({"memory": -1}, "memory must be more than 0 MB, not -1"),
+        ({"reserved_concurrency": -1}, "reserved_concurrency must be 0 or more, not -1"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(setting: dict[str, Any], words: str):
+    """Before anything runs into it."""
+    with pytest.raises(ValueError, match=words):
+        InProcessTransport().add("f", echo, **setting)
+
+
+# What Lambda refuses
+
+
+@pytest.mark.parametrize(
+    ("sent", "error", "status"),
+    [
+        (invocation(payload=b"{no JSON"), "InvalidRequestContentException", 400),
+        (invocation(payload=b"[" * 100_000), "InvalidRequestContentException", 400),
+        (invocation(payload=b'"' + b"x" * 6_291_455 + b'"'), "RequestEntityTooLargeException", 413),
+        (invocation("no name"), "ValidationException", 400),
+        (invocation("%66"), "ValidationException", 400),
+        (invocation(qualifier="no qualifier"), "ValidationException", 400),
+        (invocation("echo:1", qualifier="2"), "InvalidParameterValueException", 400),
+        (invocation(client_context="no base64!"), "InvalidRequestContentException", 400),
+        (invocation(tenant_id="{}"), "ValidationException", 400),
+        (invocation(durable_name="d"), "InvalidParameterValueException", 400),
+    ],
+    ids=lambda value: "" if isinstance(value, Invocation) else str(value),
+)
+def test_lambda_refuses_what_it_would_refuse(sent: Invocation, error: str, status: int):
+    """And the record tells it."""
+    system = InProcessTransport({"echo": echo})
+    outcome = system.send(sent, timeout=None)
+
+    assert (outcome.status, outcome.error_code) == (status, error)
+    assert [call.error_type for call in system.calls] == [error]
+
+
+def test_an_absent_payload_is_an_empty_object():
+    """As on AWS."""
+    outcome = InProcessTransport({"echo": echo}).send(invocation(payload=b""), timeout=None)
+
+    assert (outcome.status, outcome.payload, outcome.executed_version) == (200, b"{}", "$LATEST")
+
+
+def test_a_client_context_that_is_no_json_fails_in_the_runtime():
+    """Lambda hands it on."""
+    told = base64.b64encode(b"no JSON").decode()
+    outcome = InProcessTransport({"echo": echo}).send(invocation(client_context=told), timeout=None)
+
+    assert outcome.function_error == "Unhandled"
+    assert json.loads(outcome.payload)["errorType"] == "Runtime.LambdaContextUnmarshalError"
+
+
+def test_a_handler_reads_the_client_context_and_the_tenant():
+    """As it was sent."""
+    with InProcessTransport({"told": lambda _, c: [c.client_context.custom["shop"], c.tenant_id]}):
+        assert client.call("told", None, client_context={"shop": "1"}, tenant_id="blue") == ["1", "blue"]
+
+
+# Limits of a deployment
+
+
+def test_a_function_over_its_time_has_failed():
+    """What it would call later does not happen: on Lambda there is nobody left to do it."""
+    release, ended = threading.Event(), threading.Event()
+
+    def hang(event: Any, context: Any) -> None:
+        try:
+            release.wait(5)
+            client.call("echo", "too late")
+        finally:
+            ended.set()
+
+    with InProcessTransport({"echo": echo}) as system:
+        system.add("hang", hang, timeout=0.03)
+        with pytest.raises(FunctionTimeoutError, match=r"timed out after 0\.03 seconds"):
+            client.call("hang", None)
+        release.set()
+        assert ended.wait(5)
+
+    assert [call.function for call in system.calls] == ["hang"]
+
+
+def test_a_caller_out_of_patience_does_not_end_the_function():
+    """It goes on, and may call others."""
+    release, called = threading.Event(), threading.Event()
+
+    def slow(event: Any, context: Any) -> None:
+        release.wait(5)
+        client.call("note", None)
+
+    with InProcessTransport({"slow": slow, "note": lambda *_: called.set()}) as system:
+        with pytest.raises(CallTimeoutError) as late:
+            client.call("slow", None, timeout=0.03)
+        release.set()
+        assert called.wait(5)
+
+    assert late.value.execution is Execution.UNKNOWN
+    assert system.calls[0].error_type == "NoAnswer"
+    assert ("slow", "note", CALL) in system.graph
+
+
+def test_one_call_more_than_reserved_is_throttled():
+    """A place is taken until the function ends, also where its caller has gone."""
+    release = threading.Event()
+    with InProcessTransport() as system:
+        system.add("slow", lambda *_: release.wait(5), reserved_concurrency=1)
+        with pytest.raises(CallTimeoutError):
+            client.call("slow", None, timeout=0.03)
+        with pytest.raises(ThrottledError) as throttled:
+            client.call("slow", None, retry=NEVER)
+        release.set()
+        client.call("slow", None, retry=RetryPolicy(max_attempts=1000, budget=None, initial_delay=0.001))
+
+    assert throttled.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+def test_a_function_over_its_time_leaves_its_place():
+    """Lambda has ended it."""
+    release = threading.Event()
+    with InProcessTransport() as system:
+        system.add("hang", lambda *_: release.wait(5), reserved_concurrency=1, timeout=0.02)
+        for _ in range(2):
+            with pytest.raises(FunctionTimeoutError):
+                client.call("hang", None)
+    release.set()
+
+
+def test_a_place_is_free_when_the_time_of_who_took_it_is_over():
+    """Whatever keeps its thread; and giving it back late takes nobody else's."""
+    places = _deployments.Concurrency(1, "ReservedFunctionConcurrentInvocationLimitExceeded")
+    leave_late = places.enter(0.01, waits=False)
+    leave = places.enter(60, waits=True)
+    leave_late()
+
+    with pytest.raises(RefusedError):
+        places.enter(60, waits=False)
+    leave()
+    places.enter(60, waits=False)
+
+
+def test_a_pause_between_attempts_is_not_waited_for():
+    """A policy of hours is tested in milliseconds."""
+    with InProcessTransport() as system:
+        system.add("parked", echo, reserved_concurrency=0)
+        with pytest.raises(ThrottledError) as throttled:
+            client.call("parked", None, retry=RetryPolicy(max_attempts=4, initial_delay=3600, max_delay=7200))
+
+    assert len(throttled.value.attempts) == len(system.calls) == 4
+
+
+def test_an_account_has_a_concurrency(monkeypatch: pytest.MonkeyPatch):
+    """Functions that start more and more of each other end there, whatever threads they do it in."""
+    monkeypatch.setattr(_deployments, "ACCOUNT_CONCURRENCY", 5)
+
+    def more(event: Any, context: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(client.call, "more", event + 1, retry=NEVER).result()
+
+    with InProcessTransport({"more": more}) as system:
+        system.add("reserved", echo, reserved_concurrency=1)
+        with pytest.raises(FunctionError):
+            client.call("more", 1)
+        assert client.call("reserved", 1) == 1
+
+    assert system.calls[-2].request == 6
+    assert system.calls[-2].error_type == "TooManyRequestsException"
+
+
+def test_a_function_that_calls_itself_is_stopped():
+    """After 16 invocations of it in one chain; other functions do not count."""
+    depths: list[int] = []
+
+    def again(event: Any, context: Any) -> Any:
+        depths.append(event)
+        return client.call("via", event + 1)
+
+    system = InProcessTransport({"again": again, "via": lambda event, _: client.call("again", event)}, timeout=30)
+    with system, pytest.raises(FunctionError):
+        client.call("again", 1)
+
+    assert depths == list(range(1, 17))
+    assert system.calls[-1].error_type == "RecursiveInvocationException"
+    assert system.calls[-2].error_type == RecursiveInvocationError.__name__
+
+
+# Failures that a test asks for
+
+
+def test_an_answer_can_get_lost():
+    """The function has run; a call that must not run twice is not sent again."""
+    ran: list[Any] = []
+    with InProcessTransport({"f": lambda event, _: ran.append(event)}) as system:
+        system.lose_answers("f")
+        with pytest.raises(ConnectionLostError) as lost:
+            client.call("f", 1)
+        client.call("f", 2)
+
+    assert lost.value.execution is Execution.UNKNOWN
+    assert ran == [1, 2]
+    assert [call.error_type for call in system.calls] == [None, None]
+
+
+def test_an_idempotent_call_is_sent_again_when_its_answer_gets_lost():
+    """As often as the test says, if the policy lasts."""
+    twice = Contract("f", request=int, response=int, idempotent=True)
+    with InProcessTransport({twice: echo}) as system:
+        system.lose_answers(twice, times=2)
+        result = client.invoke(twice, 5)
+
+    assert (result.value, len(result.attempts), len(system.calls)) == (5, 3, 3)
+
+
+def test_the_answers_of_a_version_can_get_lost():
+    """And of no other; a function that is not there has none."""
+    system = InProcessTransport({"f": echo, "f:2": echo})
+    system.lose_answers("f:2")
+
+    assert system.send(invocation("f"), timeout=None).status == 200
+    with pytest.raises(NoAnswerError, match="as the test asked for"):
+        system.send(invocation("f", qualifier="2"), timeout=None)
+    with pytest.raises(ContractError, match=r"there is no function g; functions: f, f:2"):
+        system.lose_answers("g")
+
+
+def test_a_handler_that_exits_has_crashed():
+    """The test goes on."""
+
+    def leave(event: Any, context: Any) -> None:
+        raise SystemExit(3)
+
+    with InProcessTransport({"leave": leave}), pytest.raises(FunctionCrashedError, match="exit status 3"):
+        client.call("leave", None)
+
+
+@pytest.mark.parametrize(
+    "error", [pytest.fail.Exception("no"), pytest.skip.Exception("not here"), KeyboardInterrupt(), StubError("not so")]
+)
+def test_what_is_the_tests_to_know_passes_through_every_handler(error: BaseException):
+    """Unchanged, from the innermost to the test, and later events are left alone."""
+    delivered: list[Any] = []
+
+    def inner(event: Any, context: Any) -> None:
+        client.fire("note", 1)
+        raise error
+
+    @remote("outer")
+    async def outer(_event: None) -> None:
+        client.call("inner", None)
+
+    with InProcessTransport({outer: outer, "inner": inner, "note": lambda e, _: delivered.append(e)}) as system:
+        with pytest.raises(type(error)) as raised:
+            client.call(outer, None)
+        assert delivered == []
+        assert system.deliver() == 1
+
+    assert raised.value is error
+
+
+def test_another_account_is_nobodys_to_refuse():
+    """There are no policies here: an account that functions are in lets everybody in."""
+    with InProcessTransport({"444444444444:function:f": echo}):
+        assert client.call("444444444444:function:f", 1) == 1
+        with pytest.raises((FunctionNotFoundError, AccessDeniedError)):
+            client.call("f", 1)
+
+
+def test_closing_a_client_leaves_the_system_as_it_is():
+    """There is nothing to close; another client may go on."""
+    system = InProcessTransport({"echo": echo})
+    with LambdaClient(system) as own:
+        own.call("echo", 1)
+
+    assert LambdaClient(system).call("echo", 2) == 2

@@ -1,0 +1,457 @@
+"""One invocation ends as it does under the real runtime client, which is the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import pytest
+from awslambdaric import bootstrap
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+
+from lambdachain import NoAnswerError, Progress, remote
+from lambdachain._invocation import Trouble
+from lambdachain._service.delivery import Delivery, Ending
+from lambdachain._service.limits import MAX_RESPONSE
+from lambdachain.testing import StubError, _marshal, _sandboxes
+from lambdachain.testing._runtime import Settings, report_of, run
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:probe"
+REQUEST_ID = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
+Handler = Callable[[Any, Any], Any]
+
+
+class Outer:
+    class NestedError(Exception):
+        """Known by its own name alone."""
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def delivery(payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Delivery:
+    """Give an invocation as a function gets it."""
+    return Delivery(REQUEST_ID, ARN, "Root=1-2-3", payload, client_context)
+
+
+def ran(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Ending:
+    """Run a handler as this package does."""
+    return run(handler, delivery(payload, client_context), Settings("probe", timeout=5), patience=None)
+
+
+class RuntimeClient:
+    """Takes what the real runtime client would post."""
+
+    def __init__(self) -> None:
+        self.marshaller = LambdaMarshaller()
+        self.posted: tuple[bool, Any] | None = None
+
+    def post_invocation_error(self, _id: str, error: str, *_: object) -> None:
+        self.posted = (True, json.loads(error))
+
+    def post_invocation_result(self, _id: str, result: str | bytes, *_: object) -> None:
+        self.posted = (False, result)
+
+
+def oracle(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> tuple[bool, Any]:
+    """Run a handler under the real runtime client's code: whether it failed, and the report or the body."""
+    client = RuntimeClient()
+    deadline = int(time.time() * 1000) + 5000
+    bootstrap.handle_event_request(
+        client, handler, REQUEST_ID, payload, "application/json", client_context, None, ARN, deadline, None,
+        bootstrap.StandardLogSink(),
+    )  # fmt: skip
+    assert client.posted is not None
+    return client.posted
+
+
+def raising(error: BaseException) -> Handler:
+    """Make a handler that raises an error, as if for the first time."""
+
+    def handler(event: Any, context: Any) -> NoReturn:
+        raise error.with_traceback(None)
+
+    return handler
+
+
+def chained(event: Any, context: Any) -> None:
+    """Raise an error because of another."""
+    try:
+        raise KeyError("first")
+    except KeyError as exc:
+        raise ValueError("second") from exc
+
+
+def deep(event: Any, context: Any) -> Any:
+    """Never come to an end."""
+    return deep(event, context)
+
+
+def deeply_nested(event: Any, context: Any) -> Any:
+    """Answer with more levels than anything can write."""
+    value: list[Any] = []
+    for _ in range(50_000):
+        value = [value]
+    return value
+
+
+@remote("probe")
+def strict(number: int) -> int:
+    """Have a contract."""
+    return number
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        pytest.param(raising(ValueError("plain")), id="an error"),
+        pytest.param(raising(ValueError()), id="no text"),
+        pytest.param(raising(ValueError({"a": 1}, 2)), id="several arguments"),
+        pytest.param(raising(KeyError("missing")), id="quotes of a KeyError"),
+        pytest.param(raising(OSError(2, "No such file", "x.txt")), id="an OSError"),
+        pytest.param(raising(Outer.NestedError("inner")), id="a nested class"),
+        pytest.param(raising(ValueError("é \U0001f680 \u2028 \x00")), id="beyond ASCII"),
+        pytest.param(raising(ExceptionGroup("two", [ValueError(1), KeyError(2)])), id="a group"),
+        pytest.param(raising(AssertionError("a handler's own")), id="an assertion"),
+        pytest.param(raising(StopIteration(3)), id="a StopIteration"),
+        pytest.param(raising(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")), id="an encoding error of its own"),
+        pytest.param(chained, id="a cause"),
+        pytest.param(strict, id="a request that its contract refuses"),
+        pytest.param(lambda *_: {1, 2}, id="a set"),
+        pytest.param(lambda *_: {(1,): 2}, id="a tuple as a key"),
+        pytest.param(lambda *_: object(), id="an object"),
+    ],
+)
+def test_a_failure_is_reported_as_the_runtime_reports_it(handler: Handler):
+    """Class, text, id and stack."""
+    ending = ran(handler)
+
+    assert (ending.failed, json.loads(ending.body)) == (True, oracle(handler)[1])
+
+
+def test_a_handler_that_cannot_be_called_has_no_stack():
+    """The runtime shows a frame of its own."""
+    ours, theirs = json.loads(ran(lambda: None).body), oracle(lambda: None)[1]
+
+    assert ours == {**theirs, "stackTrace": []}
+
+
+@pytest.mark.parametrize("handler", [deep, deeply_nested])
+def test_too_deep_a_recursion_is_an_error_like_any_other(handler: Handler):
+    """How deep it went differs from thread to thread, and so does the stack."""
+    ours, theirs = json.loads(ran(handler).body), oracle(handler)[1]
+
+    assert ours["errorType"] == theirs["errorType"]
+    assert "maximum recursion depth exceeded" in ours["errorMessage"]
+    assert "maximum recursion depth exceeded" in theirs["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 0, "", {"a": [1.5, "é"]}, [float("nan")], b'{"raw": 1}', b"\xff no JSON", True, (1, 2)]
+)
+def test_an_answer_is_written_as_the_runtime_writes_it(answer: object):
+    """Bytes go out as they are, whatever they are."""
+    ending = ran(lambda *_: answer)
+    _, body = oracle(lambda *_: answer)
+
+    assert (ending.failed, ending.body) == (False, body if isinstance(body, bytes) else body.encode())
+
+
+@pytest.mark.parametrize("client_context", [None, "", "{}", "null", '{"custom": {"a": "1"}, "client": {}}'])
+def test_a_handler_is_told_what_the_caller_told(client_context: str | None):
+    """Through the context."""
+
+    def handler(event: Any, context: Any) -> Any:
+        told = context.client_context
+        return [event, None if told is None else [told.custom, told.env, type(told.client).__name__]]
+
+    assert (
+        ran(handler, client_context=client_context).body.decode() == oracle(handler, client_context=client_context)[1]
+    )
+
+
+@pytest.mark.parametrize("client_context", ["no JSON", "[1]", "3", '"text"', '{"client": 3}'])
+def test_a_client_context_that_is_none_fails_before_the_handler(client_context: str):
+    """By the class and text of the runtime; the stack is its own."""
+    ours = json.loads(ran(lambda *_: "ran", client_context=client_context).body)
+    theirs = oracle(lambda *_: "ran", client_context=client_context)[1]
+
+    assert {**ours, "stackTrace": 0} == {**theirs, "stackTrace": 0}
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), UnreadableError(), asyncio.CancelledError()])
+def test_what_the_runtime_does_not_catch_ends_its_process(error: BaseException):
+    """The real client lets it out."""
+    with pytest.raises(BaseException):  # noqa: B017 - whatever it is
+        oracle(raising(error))
+
+    status = error.code if isinstance(error, SystemExit) else 1
+    assert json.loads(ran(raising(error)).body) == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status {status}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (None, "Runtime exited without providing a reason"),
+        (0, "Runtime exited without providing a reason"),
+        (True, "Runtime exited with error: exit status 1"),
+        ("a reason", "Runtime exited with error: exit status 1"),
+        (-1, "Runtime exited with error: exit status 255"),
+        (256, "Runtime exited without providing a reason"),
+    ],
+)
+def test_an_exit_has_the_status_that_the_system_sees(code: Any, words: str):
+    """One byte; 1 for anything but a number."""
+    ending = ran(raising(SystemExit(code)))
+
+    assert ending.failed
+    assert json.loads(ending.body)["errorMessage"] == f"RequestId: {REQUEST_ID} Error: {words}"
+
+
+@pytest.mark.parametrize("handler", [raising(ValueError("\ud800")), lambda *_: "\ud800"])
+def test_half_a_character_ends_the_process_where_nothing_escapes_it(monkeypatch: pytest.MonkeyPatch, handler: Handler):
+    """From Python 3.12 on the runtime sends UTF-8, and finds out too late."""
+    monkeypatch.setitem(_marshal.to_json.__kwdefaults__, "escapes", False)
+
+    assert json.loads(ran(handler).body)["errorType"] == "Runtime.ExitError"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyboardInterrupt(), StubError("not allowed"), pytest.fail.Exception("no"), pytest.skip.Exception("not here")],
+)
+def test_what_is_the_tests_to_know_reaches_it(error: BaseException):
+    """The very exception, whatever a runtime would make of it."""
+    with pytest.raises(type(error)) as raised:
+        ran(raising(error))
+
+    assert raised.value is error
+
+
+def test_a_payload_is_the_handlers_own():
+    """Nothing that it does to its event reaches its caller."""
+    sent = b'{"list": [1]}'
+    seen = json.loads(ran(lambda event, _: event["list"].append(2) or event, sent).body)
+
+    assert (sent, seen) == (b'{"list": [1]}', {"list": [1, 2]})
+
+
+@pytest.mark.parametrize(("size", "failed"), [(MAX_RESPONSE, False), (MAX_RESPONSE + 1, True)])
+def test_an_answer_has_a_limit(size: int, failed: bool):
+    """6 MB and 100 bytes."""
+    ending = ran(lambda *_: b" " * size)
+
+    assert ending.failed is failed
+    assert failed is (b"Function.ResponseSizeTooLarge" in ending.body)
+
+
+def test_a_handler_over_its_time_is_given_up():
+    """In Lambda's words; what was given up goes on and its end is nobody's."""
+    release, ended = threading.Event(), threading.Event()
+
+    def handler(event: Any, context: Any) -> None:
+        release.wait(5)
+        ended.set()
+
+    ending = run(handler, delivery(), Settings("probe", timeout=0.02), patience=None)
+    release.set()
+
+    assert ended.wait(5)
+    assert json.loads(ending.body) == {
+        "errorType": "Sandbox.Timedout",
+        "errorMessage": f"RequestId: {REQUEST_ID} Error: Task timed out after 0.02 seconds",
+    }
+
+
+def test_a_caller_out_of_patience_gets_no_answer():
+    """And the handler goes on to its end."""
+    release, ended = threading.Event(), threading.Event()
+    with pytest.raises(NoAnswerError) as late:
+        run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=5), patience=0.02, ended=ended.set)
+
+    assert (late.value.progress, late.value.trouble) == (Progress.PERHAPS_SENT, Trouble.TIMEOUT)
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(5)
+
+
+def test_who_waits_longer_than_the_function_may_run_hears_of_its_timeout():
+    """Patience and time are two things."""
+    release = threading.Event()
+    ending = run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=0.02), patience=60)
+    release.set()
+
+    assert b"Sandbox.Timedout" in ending.body
+
+
+def test_a_handler_sees_no_variable_of_its_caller():
+    """On Lambda it is another process."""
+    variable = contextvars.ContextVar("variable", default="fresh")
+    variable.set("the caller's")
+
+    def handler(event: Any, context: Any) -> str:
+        seen = variable.get()
+        variable.set("the handler's")
+        return seen
+
+    assert [ran(handler).body, ran(handler).body] == [b'"fresh"', b'"fresh"']
+    assert variable.get() == "the caller's"
+
+
+def test_a_coroutine_handler_keeps_its_loop():
+    """What it opened in it is there at the next invocation, even if others ran meanwhile, and even in a loop."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @remote("keeps-its-loop")
+    async def handler(number: int) -> int:
+        loops.append(asyncio.get_running_loop())
+        return number
+
+    @remote("other")
+    async def other(number: int) -> int:
+        return number
+
+    async def main() -> list[bytes]:
+        return [ran(each, b"1").body for each in (handler, other, handler, other)]
+
+    assert asyncio.run(main()) == [b"1"] * 4
+    assert loops[0] is loops[1]
+    assert not loops[0].is_closed()
+
+
+def test_threads_that_are_not_needed_end(monkeypatch: pytest.MonkeyPatch):
+    """Of many handlers, the last few stay warm; what ends closes its loop."""
+    monkeypatch.setattr(_sandboxes, "_MOST_IDLE", 2)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def a_handler() -> Handler:
+        @remote("one-of-many")
+        async def handler(number: int) -> None:
+            loops.append(asyncio.get_running_loop())
+
+        return handler
+
+    handlers = [a_handler() for _ in range(5)]
+    for handler in handlers:
+        ran(handler, b"1")
+    _wait_until(lambda: [loop.is_closed() for loop in loops] == [True, True, True, False, False])
+
+    _wait_until(lambda: len([thread for thread in threading.enumerate() if thread.name == "probe"]) == 2)
+
+
+def test_what_ran_into_its_time_takes_no_more_calls():
+    """Lambda ends such a sandbox."""
+    release = threading.Event()
+    threads: list[int] = []
+
+    def handler(event: Any, context: Any) -> None:
+        threads.append(threading.get_ident())
+        if event == "hang":
+            release.wait(5)
+
+    run(handler, delivery(b'"hang"'), Settings("probe", timeout=0.02), patience=None)
+    hung = next(thread for thread in threading.enumerate() if thread.ident == threads[0])
+    ran(handler)
+    release.set()
+    hung.join(5)
+
+    assert len([sandbox for sandbox in _sandboxes._idle if sandbox.handler is handler]) == 1
+    assert threads[0] != threads[1]
+    assert not hung.is_alive()
+
+
+def test_an_idle_thread_holds_on_to_nothing_of_an_invocation():
+    """Neither to what the handler raised nor to what the invocation was made of."""
+
+    class LeavingError(StubError):
+        pass
+
+    class Ended:
+        def __call__(self) -> None:
+            pass
+
+    kept: list[weakref.ref[Any]] = []
+
+    def handler(event: Any, context: Any) -> None:
+        error = LeavingError()
+        kept.append(weakref.ref(error))
+        raise error
+
+    ended = Ended()
+    kept.append(weakref.ref(ended))
+    with contextlib.suppress(LeavingError):
+        run(handler, delivery(), Settings("probe"), patience=None, ended=ended)
+    del ended
+    _wait_until(lambda: gc.collect() >= 0 and [reference() for reference in kept] == [None, None])
+
+
+def test_a_thread_can_be_had_again_before_its_answer_is_known():
+    """So that who calls twice calls the same."""
+    idle: list[bool] = []
+    told = threading.Event()
+    handler = object()
+    sandbox = _sandboxes.sandbox_for(handler, "twice")
+
+    def tell() -> None:
+        idle.append(sandbox in _sandboxes._idle)
+        told.set()
+
+    sandbox.start(lambda: tell)
+
+    assert told.wait(5)
+    assert idle == [True]
+    assert _sandboxes.sandbox_for(handler, "twice") is sandbox
+    sandbox.end()
+
+
+def test_a_forked_process_starts_threads_of_its_own():
+    """Those of its parent are not there."""
+
+    def handler(event: Any, context: Any) -> str:
+        return "ran"
+
+    ran(handler)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, ran(handler).body)
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b'"ran"'
+
+
+def test_the_log_has_the_platforms_lines():
+    """What the handler prints is the test's to see."""
+    text = ran(lambda *_: None).log_tail.decode()
+
+    assert text.startswith(f"START RequestId: {REQUEST_ID} Version: $LATEST\nEND RequestId: {REQUEST_ID}\nREPORT ")
+
+
+def test_an_error_that_was_never_raised_can_be_reported_too():
+    """Without a stack."""
+    assert json.loads(report_of(ValueError("x"), "r-1")) == {
+        "errorMessage": "x", "errorType": "ValueError", "requestId": "r-1", "stackTrace": [],
+    }  # fmt: skip
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
