@@ -21,6 +21,7 @@ from lambdachain import (
     DeadlineExceededError,
     FunctionCrashedError,
     FunctionError,
+    Invocation,
     InvocationType,
     LambdaClient,
     PermissionReason,
@@ -645,3 +646,11 @@ def test_it_shows_what_it_stands_for(stub: StubTransport):
     CLIENT.call("f", [1])
     assert stub.describe() == "call f <- [1]: 200"
     assert [call.request for call in stub.calls] == [[1]]
+
+
+def test_a_name_goes_over_the_wire_as_it_is(stub: StubTransport):
+    """What looks percent-encoded is no other function's name."""
+    stub.on("f", optional=True).returns(1)
+
+    outcome = stub.send(Invocation("%66", payload=b"null"), timeout=1)
+    assert (outcome.status, outcome.error_code) == (400, "ValidationException")

@@ -6,15 +6,14 @@ import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote
 
 from lambdachain import _clock
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer, RefusedError
-from lambdachain._service.delivery import Body, Delivery, Ending, InvokeRequest
-from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued, read_invoke
+from lambdachain._service.delivery import Delivery, Ending, InvokeRequest
+from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued
 from lambdachain._service.outcomes import outcome_of
 from lambdachain._service.place import LATEST
 from lambdachain._stand_in import standing_in, standing_in_here
@@ -23,7 +22,7 @@ from ._deployments import Deployments, Function, Target, chosen
 from ._events import Event, EventQueue, after_failure
 from ._record import InProcessCall, Record, record_of
 from ._recursion import Chain, current_chain, within
-from ._requests import headers_of, place_of
+from ._requests import checked, place_of
 from ._runtime import Handler, Settings, run
 
 if TYPE_CHECKING:
@@ -223,15 +222,8 @@ class InProcessTransport:
     def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, Function]:
         place = place_of(invocation)
         functions = self._deployments.at(invocation.function_name, place)
-        invoke = read_invoke(
-            quote(invocation.function_name, safe=""),
-            invocation.qualifier,
-            headers_of(invocation),
-            Body(invocation.payload, len(invocation.payload)),
-            request_id=request_id,
-            place=place,
-            functions={function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions},
-        )
+        qualifiers = {function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions}
+        invoke = checked(invocation, request_id=request_id, place=place, functions=qualifiers)
         return invoke, chosen(functions, invoke.delivery.invoked_arn)
 
     def _answer(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from lambdachain._arn import FunctionArn, FunctionName, parse_target
 from lambdachain._client_context import opened
@@ -17,7 +18,7 @@ from lambdachain._metadata import TRACE_NAMES, Metadata, read_metadata
 from lambdachain._misfit import MisfitError
 from lambdachain._options import CallOptions
 from lambdachain._schema import is_mapping
-from lambdachain._service.delivery import Body, Delivery
+from lambdachain._service.delivery import Body, Delivery, InvokeRequest
 from lambdachain._service.invoke_api import read_invoke
 from lambdachain._service.place import Place
 
@@ -39,7 +40,26 @@ def place_of(invocation: Invocation) -> Place:
     return Place(called.account_id or HOME.account_id, called.region or HOME.region)
 
 
-def headers_of(invocation: Invocation) -> dict[str, str]:
+def checked(
+    invocation: Invocation, *, request_id: str, place: Place, functions: Mapping[str, Container[str]]
+) -> InvokeRequest:
+    """Check an invocation as Lambda does when it comes in over HTTP; see ``read_invoke``.
+
+    Raises:
+        RefusedError: Lambda would refuse it.
+    """
+    return read_invoke(
+        quote(invocation.function_name, safe=""),
+        invocation.qualifier,
+        _headers_of(invocation),
+        Body(invocation.payload, len(invocation.payload)),
+        request_id=request_id,
+        place=place,
+        functions=functions,
+    )
+
+
+def _headers_of(invocation: Invocation) -> dict[str, str]:
     """Write an invocation's options as the headers that carry them over HTTP."""
     headers = {name: getattr(invocation, option) for name, option in _HEADERS.items()}
     headers["X-Amz-Invocation-Type"] = invocation.invocation_type.value
@@ -120,15 +140,7 @@ def receive(invocation: Invocation, timeout: float | None, request_id: str) -> R
         RefusedError: Lambda would refuse it.
     """
     place = place_of(invocation)
-    invoke = read_invoke(
-        invocation.function_name,
-        invocation.qualifier,
-        headers_of(invocation),
-        Body(invocation.payload, len(invocation.payload)),
-        request_id=request_id,
-        place=place,
-        functions=_EveryFunction(),
-    )
+    invoke = checked(invocation, request_id=request_id, place=place, functions=_EveryFunction())
     return Received(invocation, timeout, invoke.delivery, invoke.log_tail, place)
 
 
