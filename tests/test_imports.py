@@ -17,10 +17,12 @@ SOURCE = Path(lambdachain.__file__).parent
 LAYERS = [
     ["_version", "_errors", "_alarm", "_budget", "_clock"],
     ["_annotations", "_arn", "_schema"],
-    ["_misfit", "_metadata", "_json_schema"],
+    ["_misfit", "_metadata", "_schema_marks"],
+    ["_json_schema"],
     ["_codec"],
     ["_remote_error", "_invocation", "_results", "_retry", "_scope"],
     ["_contract_schema"],
+    ["_compatibility"],
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],
     ["_plan", "_boto", "_signature", "_loop", "_service"],

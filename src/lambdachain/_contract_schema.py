@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Final, NotRequired, Protocol, TypedDict
+from collections.abc import Iterator
+from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 
+from ._arn import parse_target
 from ._codec import codec_of
-from ._json_schema import DIALECT, JsonSchema, Mode, json_schema_of
+from ._errors import ContractError, InvalidArnError
+from ._json_schema import DIALECT, JsonSchema, json_schema_of
 from ._remote_error import RemoteError, carrier_of
+from ._schema import Schema, is_mapping
+from ._schema_marks import Mode
 
 FORMAT: Final = 1
+
+_REQUIRED: Final = frozenset(
+    {"lambdachain", "function", "qualifier", "idempotent", "envelope", "request", "response", "errors"}
+)
 
 
 class Declaration(Protocol):
     """What a contract says; see ``Contract``, which stands above this module."""
 
     @property
-    def function(self) -> str: ...  # noqa: D102
+    def function(self) -> str: ...
     @property
-    def request(self) -> Any: ...  # noqa: D102
+    def request(self) -> Any: ...
     @property
-    def response(self) -> Any: ...  # noqa: D102
+    def response(self) -> Any: ...
     @property
-    def errors(self) -> tuple[type[RemoteError], ...]: ...  # noqa: D102
+    def errors(self) -> tuple[type[RemoteError], ...]: ...
     @property
-    def idempotent(self) -> bool: ...  # noqa: D102
+    def idempotent(self) -> bool: ...
     @property
-    def qualifier(self) -> str | None: ...  # noqa: D102
+    def qualifier(self) -> str | None: ...
     @property
-    def envelope(self) -> bool: ...  # noqa: D102
+    def envelope(self) -> bool: ...
 
 
 class ContractSchema(TypedDict):
@@ -68,7 +77,7 @@ class ContractSchema(TypedDict):
 
 def schema_of(contract: Declaration) -> ContractSchema:
     """Describe *contract*; see ``Contract.schema``."""
-    errors = sorted(contract.errors, key=lambda error: error.__name__)
+    errors = {error.__name__: error for error in sorted(contract.errors, key=lambda error: error.__name__)}
     schema = ContractSchema(
         lambdachain=FORMAT,
         function=contract.function,
@@ -77,17 +86,49 @@ def schema_of(contract: Declaration) -> ContractSchema:
         envelope=contract.envelope,
         request=_described(contract.request, "validation"),
         response=_described(contract.response, "serialization"),
-        errors={error.__name__: _error(error, "serialization") for error in errors},
+        errors={name: _error(error, "serialization") for name, error in errors.items()},
     )
     sent, read = _described(contract.request, "serialization"), _described(contract.response, "validation")
-    errors_read = {error.__name__: _error(error, "validation") for error in errors}
+    errors_read = {name: _error(error, "validation") for name, error in errors.items()}
+    errors_read = {name: form for name, form in errors_read.items() if form != schema["errors"][name]}
     if sent != schema["request"]:
         schema["request_as_sent"] = sent
     if read != schema["response"]:
         schema["response_as_read"] = read
-    if errors_read != schema["errors"]:
-        schema["errors_as_read"] = {name: form for name, form in errors_read.items() if form != schema["errors"][name]}
+    if errors_read:
+        schema["errors_as_read"] = errors_read
     return schema
+
+
+def checked_schema(value: object) -> ContractSchema:
+    """Take what was read from a file for the schema of a contract.
+
+    Raises:
+        ContractError: It is none, or of another format.
+    """
+    if not is_mapping(value) or not value.keys() >= _REQUIRED:
+        raise ContractError("this is neither a contract nor what Contract.schema gives: read its file with json.load")
+    if value["lambdachain"] != FORMAT:
+        raise ContractError(f"the schema is of format {value['lambdachain']}, and this lambdachain knows {FORMAT}")
+    try:
+        parse_target(value["function"])
+    except (InvalidArnError, TypeError) as exc:
+        raise ContractError(f"the schema's function is none: {exc}") from exc
+    for place, form in _forms(value):
+        if not is_mapping(form):
+            raise ContractError(f"{place} in the schema is no JSON Schema, but {type(form).__name__}")
+    return cast("ContractSchema", value)
+
+
+def _forms(schema: Schema) -> Iterator[tuple[str, object]]:
+    """Give every JSON Schema that is in it, and where."""
+    for name in ("request", "request_as_sent", "response", "response_as_read"):
+        yield name, schema.get(name, {})
+    for name in ("errors", "errors_as_read"):
+        forms = schema.get(name, {})
+        yield from (
+            ((f"{name}.{error}", form) for error, form in forms.items()) if is_mapping(forms) else [(name, forms)]
+        )
 
 
 def _error(error: type[RemoteError], mode: Mode) -> JsonSchema:

@@ -1,356 +1,406 @@
-"""Types to compare, their values, and small changes of them: what hypothesis draws from."""
+"""Pairs of types that differ a little, each with values at the edges of what it allows: what hypothesis draws from."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import ipaddress
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, make_dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
+from hypothesis import assume
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, ConfigDict, Field, create_model
+from pydantic import (
+    UUID4,
+    AliasChoices,
+    AliasPath,
+    AnyUrl,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    NaiveDatetime,
+    PastDate,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from typing_extensions import TypedDict
 
-NAMES = ("alpha", "beta", "gamma", "delta")
-WORDS = ("red", "green", "blue", "1")
-NUMBERS = (-3, 0, 1, 10)
-EXTRAS = (None, "forbid", "allow")
+Limits = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Form:
-    """A type: what it is, its limits, and what is inside."""
+class Shape:
+    """A type, and values of it."""
 
-    kind: str
-    limits: tuple[tuple[str, Any], ...] = ()
-    inner: tuple[Form, ...] = ()
-    fields: tuple[Slot, ...] = ()
-    extra: str | None = None
+    form: Any
+    values: tuple[Any, ...]
+
+
+Pair = tuple[Shape, Shape]
+
+
+def shape(form: Any, candidates: Sequence[Any]) -> Shape:
+    """Keep those of the candidates that are of the type; there must be some."""
+    adapter = TypeAdapter(form)
+    values = tuple(value for value in candidates if _is_of(adapter, value))
+    assume(values)
+    return Shape(form, values)
+
+
+def _is_of(adapter: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        return adapter.validate_python(value, strict=True) == value
+    except ValidationError:
+        return False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type that holds no other: values about its limits, and those limits."""
+
+    form: Any
+    candidates: tuple[Any, ...]
+    limits: tuple[Limits, ...] = ({},)
+    limited: Callable[..., Any] = Field
+
+    def shape(self, limits: Limits) -> Shape:
+        """Give the type with limits."""
+        return shape(Annotated[self.form, self.limited(**limits)] if limits else self.form, self.candidates)
+
+
+_BOUNDS = ({}, {}, {"ge": -3}, {"gt": -3}, {"ge": 0}, {"le": 5}, {"lt": 5}, {"ge": 0, "le": 9}, {"strict": True})
+_NUMBERS = (1, 0, -4, -3, -2, 2, 4, 5, 6, 9, 10, 10**20)
+_DECIMALS = tuple(
+    map(
+        Decimal,
+        (
+            "1",
+            "0",
+            "-3",
+            "-4",
+            "0.1",
+            "1.5",
+            "5",
+            "9",
+            "12.3",
+            "12.34",
+            "123.4",
+            "1234",
+            "1E+3",
+            "1.2345",
+            "-1.2345",
+            "-6",
+            "12345",
+            "0.12345",
+            "0.123",
+        ),
+    )
+)
+_TEXTS = (
+    "ab",
+    "",
+    "a",
+    "abc",
+    "abcabc",
+    "xyzxyz",
+    "z",
+    "AB",
+    " a ",
+    "   ",
+    "1",
+    "1.5",
+    "true",
+    "é",
+    "2020-01-01",
+    "null",
+)
+_DAYS = (
+    dt.date(2022, 1, 1),
+    dt.date(1990, 1, 1),
+    dt.date(2019, 12, 31),
+    dt.date(2020, 1, 1),
+    dt.date(2020, 1, 2),
+    dt.date(9000, 1, 1),
+)
+_AWARE = tuple(dt.datetime(day.year, day.month, day.day, 12, tzinfo=dt.UTC) for day in _DAYS)
+_NAIVE = tuple(moment.replace(tzinfo=None) for moment in _AWARE)
+_SPANS = (dt.timedelta(1), dt.timedelta(0), dt.timedelta(-1), dt.timedelta(hours=30), dt.timedelta(milliseconds=1))
+_FIRST = dt.date(2020, 1, 1)
+
+KINDS: Mapping[str, Kind] = {
+    "int": Kind(int, _NUMBERS, (*_BOUNDS, {"multiple_of": 2}, {"multiple_of": 4})),
+    "float": Kind(
+        float, (1.0, 0.0, -3.0, -2.5, -4.0, 0.1, 4.9, 5.0, 5.1, 9.5, 1e300), (*_BOUNDS, {"multiple_of": 0.5})
+    ),
+    "decimal": Kind(
+        Decimal,
+        _DECIMALS,
+        (
+            *_BOUNDS,
+            {"max_digits": 3},
+            {"decimal_places": 1},
+            {"max_digits": 4, "decimal_places": 2},
+            {"multiple_of": 3},
+        ),
+    ),
+    "bool": Kind(bool, (True, False), ({}, {"strict": True})),
+    "str": Kind(
+        str,
+        _TEXTS,
+        (
+            *({}, {}, {"min_length": 1}, {"min_length": 2}, {"max_length": 2}, {"max_length": 4}),
+            *({"pattern": "^[a-c]+$"}, {"pattern": "^[a-z]+$"}, {"strip_whitespace": True, "min_length": 1}),
+            *({"to_lower": True, "pattern": "^[a-z]+$"}, {"strict": True}),
+        ),
+        StringConstraints,
+    ),
+    "bytes": Kind(bytes, tuple(text.encode() for text in _TEXTS), ({}, {"min_length": 2}, {"max_length": 2})),
+    "date": Kind(dt.date, _DAYS, ({}, {"ge": _FIRST}, {"gt": _FIRST}, {"lt": _FIRST}, {"strict": True})),
+    "past": Kind(PastDate, _DAYS),
+    "datetime": Kind(dt.datetime, (*_AWARE, *_NAIVE), ({}, {"strict": True})),
+    "aware": Kind(AwareDatetime, _AWARE, ({}, {"ge": _AWARE[3]}, {"gt": _AWARE[3]})),
+    "naive": Kind(NaiveDatetime, _NAIVE, ({}, {"ge": _NAIVE[3]}, {"le": _NAIVE[3]})),
+    "time": Kind(dt.time, (dt.time(1), dt.time(0), dt.time(12), dt.time(12, 1)), ({}, {"le": dt.time(12)})),
+    "span": Kind(dt.timedelta, _SPANS, ({}, {"ge": _SPANS[1]}, {"le": _SPANS[0]})),
+    "uuid": Kind(UUID, (UUID(int=1), UUID(int=2), UUID("12345678-1234-4234-8234-123456789abc"))),
+    "uuid4": Kind(UUID4, (UUID("12345678-1234-4234-8234-123456789abc"), UUID("12345678-1234-4234-8234-123456789abd"))),
+    "url": Kind(AnyUrl, (AnyUrl("ftp://host/x"), AnyUrl("https://host/"))),
+    "web": Kind(HttpUrl, (HttpUrl("https://host/"), HttpUrl("http://host/"))),
+    "ipv4": Kind(ipaddress.IPv4Address, (ipaddress.IPv4Address("10.0.0.1"), ipaddress.IPv4Address("10.0.0.2"))),
+    "ipv6": Kind(ipaddress.IPv6Address, (ipaddress.IPv6Address("::1"), ipaddress.IPv6Address("::2"))),
+    "path": Kind(pathlib.PurePosixPath, (pathlib.PurePosixPath("a/b"), pathlib.PurePosixPath("c"))),
+    "none": Kind(type(None), (None,)),
+    "any": Kind(Any, ("a", None, 1, True, 1.5, [], [1], {}, {"alpha": "a"})),
+}
+_MEMBERS = ("red", "green", "blue", "1", 1, 0, -3, True, False)
+
+
+def _of_kind(name: str) -> st.SearchStrategy[Shape]:
+    return st.sampled_from(KINDS[name].limits).map(KINDS[name].shape)
+
+
+def _choice(kind: str, members: Sequence[Any]) -> Shape:
+    if kind == "literal":
+        return Shape(Literal[tuple(members)], tuple(members))
+    built = Enum("Choice", {f"C{position}": member for position, member in enumerate(members)})
+    return Shape(built, tuple(built))
+
+
+_CHOICES = st.builds(
+    _choice,
+    st.sampled_from(["literal", "enum"]),
+    st.lists(st.sampled_from(_MEMBERS), min_size=1, max_size=4, unique=True),
+)
+_ANY_LEAF = st.sampled_from(sorted(KINDS)).flatmap(_of_kind) | _CHOICES
+LEAVES: st.SearchStrategy[Pair] = st.one_of(
+    st.sampled_from(sorted(KINDS)).flatmap(lambda name: st.tuples(_of_kind(name), _of_kind(name))),
+    st.tuples(_CHOICES, _CHOICES),
+    st.tuples(_ANY_LEAF, _ANY_LEAF),
+)
+
+
+def _both(pair: Pair, one: Any, other: Any, build: Callable[[Shape, Any], Shape]) -> Pair:
+    return build(pair[0], one), build(pair[1], other)
+
+
+def _alike(options: Sequence[Any]) -> st.SearchStrategy[tuple[Any, Any]]:
+    """Draw two options, the same most of the time."""
+    option = st.sampled_from(options)
+    return st.one_of(option.map(lambda one: (one, one)), st.tuples(option, option))
+
+
+_SIZES: tuple[Limits, ...] = ({}, {}, {"min_length": 1}, {"min_length": 2}, {"max_length": 1}, {"max_length": 2})
+_CONTAINERS: Mapping[str, Callable[[Any], Any]] = {
+    "list": lambda inner: list[inner],
+    "row": lambda inner: tuple[inner, ...],
+    "set": lambda inner: set[inner],
+    "frozenset": lambda inner: frozenset[inner],
+    "dict": lambda inner: dict[str, inner],
+    "int dict": lambda inner: dict[int, inner],
+    "short dict": lambda inner: dict[Annotated[str, Field(max_length=2)], inner],
+    "choice dict": lambda inner: dict[Literal["alpha", "beta"], inner],
+}
+_KEYS: Mapping[str, tuple[Any, ...]] = {
+    "dict": ("alpha", "x", "7"),
+    "int dict": (7, 8, 100),
+    "short dict": ("x", "y", "z"),
+}
+
+
+def _container(inner: Shape, how: tuple[str, Limits]) -> Shape:
+    name, limits = how
+    form = _CONTAINERS[name](inner.form)
+    return shape(Annotated[form, Field(**limits)] if limits else form, _contents(name, inner.values))
+
+
+def _contents(name: str, values: tuple[Any, ...]) -> list[Any]:
+    one, two = ([[*[values[0]] * more, value] for value in values] for more in (0, 1))
+    rows = [[], *one, *two, [values[0]] * 3, list(values)]
+    if name.endswith("dict"):
+        keys = _KEYS.get(name, ("alpha", "beta"))
+        return [dict(zip(keys, row, strict=False)) for row in rows] + [{key: values[0]} for key in keys]
+    build = {"list": list, "row": tuple, "set": set, "frozenset": frozenset}[name]
+    try:
+        return [build(row) for row in rows]
+    except TypeError:  # elements without a hash
+        return []
+
+
+def _tuple(shapes: Sequence[Shape]) -> Shape:
+    return Shape(tuple[tuple(part.form for part in shapes)], tuple(_varied([part.values for part in shapes])))
+
+
+def _varied(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Give what all the first values make, and what comes of it when one is put in another's place."""
+    first = tuple(options[0] for options in values)
+    return [first, *((*first[:at], value, *first[at + 1 :]) for at in range(len(first)) for value in values[at][1:])]
+
+
+def _optional(inner: Shape, is_optional: bool) -> Shape:
+    return Shape(inner.form | None, (*inner.values, None)) if is_optional else inner
+
+
+def _union(shapes: Sequence[Shape]) -> Shape:
+    # Where one of these stands before others, some releases of pydantic write all of them by str().
+    assume(not any(one.form in (AnyUrl, HttpUrl, pathlib.PurePosixPath) for one in shapes))
+    form = shapes[0].form
+    for other in shapes[1:]:
+        form = form | other.form
+    return Shape(form, tuple(value for one in shapes for value in one.values))
+
+
+@st.composite
+def _some(draw: st.DrawFn, pairs: st.SearchStrategy[Pair], build: Callable[[Sequence[Shape]], Shape]) -> Pair:
+    drawn = draw(st.lists(pairs, min_size=1, max_size=3))
+    sides = [[pair[side] for pair in drawn] for side in (0, 1)]
+    dropped = draw(st.sampled_from([None, None, 0, 1]))
+    if dropped is not None and len(drawn) > 1:
+        sides[dropped].pop()
+    return build(sides[0]), build(sides[1])
+
+
+# Models: what a field may be called, and which may be left out.
+NAMES = ("alpha", "beta", "other")
+STYLES = ("model", "model", "forbid", "allow", "dataclass", "typed dict")
+_ALIASES: tuple[Mapping[str, Any], ...] = (
+    *({}, {}, {}, {"alias": "other"}, {"validation_alias": AliasChoices("other", "alpha")}),
+    *({"validation_alias": "other"}, {"serialization_alias": "other"}, {"validation_alias": AliasPath("other", 0)}),
+)
 
 
 @dataclass(frozen=True)
 class Slot:
     """A field of a model."""
 
-    name: str
-    form: Form
+    shape: Shape
     optional: bool = False
-    also: str | None = None
+    alias: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How a leaf is built, what it may hold, and what may limit it."""
-
-    type: Any
-    values: Callable[[dict[str, Any]], st.SearchStrategy[Any]]
-    limits: st.SearchStrategy[dict[str, Any]] = field(default_factory=lambda: st.just({}))
-
-
-def _numbers(values: Callable[[Any, Any], st.SearchStrategy[Any]]) -> Callable[[dict[str, Any]], Any]:
-    def within(limits: dict[str, Any]) -> st.SearchStrategy[Any]:
-        low = limits.get("ge", limits.get("gt", -50))
-        high = limits.get("le", limits.get("lt", 50))
-        return values(low, high).filter(
-            lambda value: value > limits.get("gt", value - 1) and value < limits.get("lt", value + 1)
-        )
-
-    return within
-
-
-_BOUNDS = st.fixed_dictionaries(
-    {}, optional={"ge": st.sampled_from([-3, 0]), "gt": st.sampled_from([-3, 0]), "le": st.sampled_from([5, 9])}
-)
-_LENGTHS = st.fixed_dictionaries({}, optional={"min_length": st.sampled_from([1, 2]), "max_length": st.just(4)})
+@st.composite
+def models(
+    draw: st.DrawFn, pairs: st.SearchStrategy[Pair], styles: Sequence[str] = STYLES, kind: Sequence[str] = ()
+) -> Pair:
+    """Draw models, dataclasses and typed dictionaries, whose fields differ a little; of one *kind*, if it is given."""
+    kinds = {"kind": Slot(Shape(Literal[tuple(kind)], tuple(kind)))} if kind else {}
+    slots: tuple[dict[str, Slot], dict[str, Slot]] = ({**kinds}, {**kinds})
+    for name in NAMES:
+        where = draw(st.sampled_from(["both", "both", "both", "old", "new", "none"]))
+        if where == "none":
+            continue
+        pair, optional = draw(pairs), draw(_alike([False, False, True]))
+        alias = draw(_alike(_ALIASES)) if name == "alpha" else ({}, {})
+        for side in (0, 1):
+            # Two fields of one name are no model: pydantic writes the name twice.
+            if where in ("both", ("old", "new")[side]) and not (name == "other" and _is_called_other(slots[side])):
+                slots[side][name] = Slot(pair[side], optional[side], alias[side])
+    by_name = draw(_alike([False, False, True]))
+    one, other = draw(_alike(styles))
+    again = draw(_alike([False, False, False, True]))
+    return model(one, slots[0], by_name[0], again[0]), model(other, slots[1], by_name[1], again[1])
 
 
-def _texts(limits: dict[str, Any]) -> st.SearchStrategy[str]:
-    letters = "abc1 é"
-    if "pattern" in limits:
-        return st.text("abc", min_size=max(1, limits.get("min_length", 0)), max_size=limits.get("max_length", 6))
-    return st.text(letters, min_size=limits.get("min_length", 0), max_size=limits.get("max_length", 6))
+def _is_called_other(slots: Mapping[str, Slot]) -> bool:
+    return "alpha" in slots and "other" in str(slots["alpha"].alias)
 
 
-_DIGITS = st.fixed_dictionaries(
-    {}, optional={"ge": st.sampled_from([0, 1]), "max_digits": st.sampled_from([3, 4]), "decimal_places": st.just(1)}
-)
+def model(style: str, slots: Mapping[str, Slot], by_name: bool = False, again: bool = False) -> Shape:
+    """Build one of them; *again* is a field that may hold another of the same type."""
+    if style == "typed dict":
+        return _typed_dict(slots)
+    if style == "dataclass":
+        return _dataclass(slots)
+    config = ConfigDict(extra=style if style in ("forbid", "allow") else None, populate_by_name=by_name)
+    fields: dict[str, Any] = {name: (slot.shape.form, Field(**_options(slot))) for name, slot in slots.items()}
+    if again:
+        fields["again"] = ("Shape | None", None)
+    built = create_model("Shape", __config__=config, **fields)
+    values = [built.model_construct(**dict(zip(slots, row, strict=True))) for row in _rows(slots)]
+    if style == "allow":
+        free = [name for name in ("alpha", "beta", "delta") if name not in slots]
+        values += [built.model_construct(**values[0].__dict__, **{name: 1}) for name in free]
+    if again:
+        values += [built.model_construct(**{**values[0].__dict__, "again": value}) for value in values]
+    return Shape(built, tuple(values))
 
 
-def _decimals(limits: dict[str, Any]) -> st.SearchStrategy[Decimal]:
-    places = limits.get("decimal_places", 2)
-    return st.decimals(
-        min_value=limits.get("ge", -9), max_value=9 if "max_digits" in limits else 5000, places=min(places, 1)
-    )
+def _rows(slots: Mapping[str, Slot]) -> list[tuple[Any, ...]]:
+    return _varied([slot.shape.values for slot in slots.values()])
 
 
-KINDS: dict[str, Kind] = {
-    "int": Kind(int, _numbers(st.integers), _BOUNDS),
-    "strict int": Kind(Annotated[int, Field(strict=True)], _numbers(st.integers), _BOUNDS),
-    "float": Kind(float, _numbers(lambda low, high: st.floats(low, high, allow_nan=False)), _BOUNDS),
-    "strict float": Kind(
-        Annotated[float, Field(strict=True)], _numbers(lambda low, high: st.floats(low, high)), _BOUNDS
-    ),
-    "bool": Kind(bool, lambda _: st.booleans()),
-    "str": Kind(
-        str,
-        _texts,
-        st.one_of(_LENGTHS, st.fixed_dictionaries({"pattern": st.sampled_from(["^[a-c]+$", "^[a-z]+$"])})),
-    ),
-    "stripped": Kind(Annotated[str, Field(strict=True)], lambda _: st.text("ab ", max_size=4)),
-    "bytes": Kind(bytes, lambda limits: _texts(limits).map(str.encode)),
-    "decimal": Kind(Decimal, _decimals, _DIGITS),
-    "date": Kind(
-        dt.date,
-        lambda limits: st.dates(min_value=limits.get("ge", dt.date(1990, 1, 1))),
-        st.sampled_from([{}, {"ge": dt.date(2020, 1, 1)}, {"ge": dt.date(2021, 1, 1)}]),
-    ),
-    "datetime": Kind(dt.datetime, lambda _: st.datetimes(timezones=st.none() | st.just(dt.UTC))),
-    "aware": Kind(AwareDatetime, lambda _: st.datetimes(timezones=st.just(dt.UTC))),
-    "time": Kind(dt.time, lambda _: st.times()),
-    "span": Kind(dt.timedelta, lambda _: st.timedeltas(dt.timedelta(days=-9), dt.timedelta(days=9))),
-    "uuid": Kind(UUID, lambda _: st.uuids()),
-    "none": Kind(type(None), lambda _: st.none()),
-    "any": Kind(Any, lambda _: st.sampled_from([None, 1, "a", [], {}])),
-}
+def _options(slot: Slot) -> dict[str, Any]:
+    return {**slot.alias, **({"default": slot.shape.values[0]} if slot.optional else {})}
 
 
-def type_of(form: Form) -> Any:
-    """Build the type."""
-    if form.kind in KINDS:
-        limits = dict(form.limits)
-        return Annotated[KINDS[form.kind].type, Field(**limits)] if limits else KINDS[form.kind].type
-    if form.kind == "literal":
-        return Literal[form.limits[0][1]]
-    if form.kind == "enum":
-        return Enum("Choice", {f"C{value}": value for value in form.limits[0][1]})
-    if form.kind == "model":
-        return _model(form)
-    if form.kind == "typed dict":
-        return TypedDict("Entry", {slot.name: type_of(slot.form) for slot in form.fields}, total=not form.extra)
-    inner = [type_of(part) for part in form.inner]
-    limits = dict(form.limits)
-    built = {
-        "list": lambda: list[inner[0]],
-        "set": lambda: set[inner[0]],
-        "tuple": lambda: tuple[tuple(inner)],
-        "row": lambda: tuple[inner[0], ...],
-        "dict": lambda: dict[str, inner[0]],
-        "int dict": lambda: dict[int, inner[0]],
-        "choice dict": lambda: dict[Literal["red", "green"], inner[0]],
-        "optional": lambda: inner[0] | None,
-        "union": lambda: inner[0] | inner[1],
-    }[form.kind]()
-    return Annotated[built, Field(**limits)] if limits else built
+def _dataclass(slots: Mapping[str, Slot]) -> Shape:
+    made = [(name, slot.shape.form, Field(**_options(slot))) for name, slot in slots.items()]
+    required = [(name, Annotated[form, options]) for name, form, options in made if options.is_required()]
+    rest = [(name, form, field(default=options)) for name, form, options in made if not options.is_required()]
+    built = make_dataclass("Shape", [*required, *rest], kw_only=True)
+    return Shape(built, tuple(built(**dict(zip(slots, row, strict=True))) for row in _rows(slots)))
 
 
-def _model(form: Form) -> Any:
-    fields: dict[str, Any] = {}
-    for slot in form.fields:
-        options: dict[str, Any] = {"default": simplest(slot.form)} if slot.optional else {}
-        if slot.also is not None:
-            from pydantic import AliasChoices
-
-            options["validation_alias"] = AliasChoices(slot.name, slot.also)
-        fields[slot.name] = (type_of(slot.form), Field(**options) if options else ...)
-    return create_model("Shape", __config__=ConfigDict(extra=form.extra) if form.extra else None, **fields)
+def _typed_dict(slots: Mapping[str, Slot]) -> Shape:
+    forms = {name: NotRequired[slot.shape.form] if slot.optional else slot.shape.form for name, slot in slots.items()}
+    values = [dict(zip(slots, row, strict=True)) for row in _rows(slots)]
+    left_out = [{name: value for name, value in values[0].items() if not slots[name].optional}]
+    return Shape(TypedDict("Shape", forms), (*values, *left_out))
 
 
-def values_of(form: Form, built: Any) -> st.SearchStrategy[Any]:
-    """Draw values of the type that was built of *form*."""
-    if form.kind in KINDS:
-        return KINDS[form.kind].values(dict(form.limits))
-    if form.kind == "literal":
-        return st.sampled_from(form.limits[0][1])
-    if form.kind == "enum":
-        return st.sampled_from(list(built))
-    if form.kind == "model":
-        return _instances(form, built)
-    if form.kind == "typed dict":
-        parts = {slot.name: values_of(slot.form, built.__annotations__[slot.name]) for slot in form.fields}
-        return st.fixed_dictionaries({}, optional=parts) if form.extra else st.fixed_dictionaries(parts)
-    return _containers(form, built)
+_KINDS_OF_MODELS = (("a",), ("b", "c"), ("d",))
 
 
-def _instances(form: Form, built: Any) -> st.SearchStrategy[Any]:
-    required = {s.name: values_of(s.form, built.model_fields[s.name].annotation) for s in form.fields if not s.optional}
-    optional = {s.name: values_of(s.form, built.model_fields[s.name].annotation) for s in form.fields if s.optional}
-    if form.extra == "allow":
-        optional |= {name: st.sampled_from([1, "a", None]) for name in NAMES if name not in {*required, *optional}}
-    return st.fixed_dictionaries(required, optional=optional).map(
-        lambda values: built.model_construct(_fields_set=None, **{**_defaults(form, built), **values})
-    )
+@st.composite
+def tagged(draw: st.DrawFn, pairs: st.SearchStrategy[Pair]) -> Pair:
+    """Draw unions of models, of which one side may have fewer, and whose field tells which it is."""
+    drawn = [draw(models(pairs, ("model", "forbid", "dataclass"), kind)) for kind in _KINDS_OF_MODELS]
+    kept = draw(_alike([3, 3, 2]))
+    return tuple(_told_apart([pair[side] for pair in drawn[: kept[side]]]) for side in (0, 1))
 
 
-def _defaults(form: Form, built: Any) -> dict[str, Any]:
-    return {slot.name: built.model_fields[slot.name].default for slot in form.fields if slot.optional}
+def _told_apart(members: Sequence[Shape]) -> Shape:
+    union = _union(members)
+    return Shape(Annotated[union.form, Field(discriminator="kind")], union.values)
 
 
-def _containers(form: Form, built: Any) -> st.SearchStrategy[Any]:
-    import typing
-
-    if typing.get_origin(built) is Annotated:
-        built = typing.get_args(built)[0]
-    args = typing.get_args(built)
-    limits = dict(form.limits)
-    size = {"min_size": limits.get("min_length", 0), "max_size": limits.get("max_length", 3)}
-    parts = [values_of(part, arg) for part, arg in zip(form.inner, args[-1:] if "dict" in form.kind else args, strict=False)]
-    return {
-        "list": lambda: st.lists(parts[0], **size),
-        "set": lambda: st.lists(parts[0], max_size=size["max_size"]).map(_hashed).filter(lambda s: len(s) >= size["min_size"]),
-        "tuple": lambda: st.tuples(*parts),
-        "row": lambda: st.lists(parts[0], **size).map(tuple),
-        "dict": lambda: st.dictionaries(st.sampled_from([*NAMES, "x"]), parts[0], **size),
-        "int dict": lambda: st.dictionaries(st.integers(0, 9), parts[0], **size),
-        "choice dict": lambda: st.dictionaries(st.sampled_from(["red", "green"]), parts[0], max_size=2),
-        "optional": lambda: st.none() | parts[0],
-        "union": lambda: st.one_of(*parts),
-    }[form.kind]()
-
-
-def _hashed(values: list[Any]) -> set[Any]:
-    return set(values)
-
-
-_SIMPLEST: dict[str, Any] = {
-    "int": 1,
-    "strict int": 1,
-    "float": 1.0,
-    "strict float": 1.0,
-    "bool": True,
-    "str": "ab",
-    "stripped": "ab",
-    "bytes": b"ab",
-    "decimal": Decimal("1.5"),
-    "date": dt.date(2022, 1, 1),
-    "datetime": dt.datetime(2022, 1, 1, tzinfo=dt.UTC),
-    "aware": dt.datetime(2022, 1, 1, tzinfo=dt.UTC),
-    "time": dt.time(1),
-    "span": dt.timedelta(1),
-    "uuid": UUID(int=1),
-    "none": None,
-    "any": None,
-    "optional": None,
-}
-
-
-def simplest(form: Form) -> Any:
-    """Give a default for a field."""
-    if form.kind in _SIMPLEST:
-        return _SIMPLEST[form.kind]
-    if form.kind == "literal":
-        return form.limits[0][1][0]
-    return None
-
-
-def has_simplest(form: Form) -> bool:
-    """Tell whether there is a default that is of the type."""
-    return form.kind in _SIMPLEST or form.kind == "literal"
-
-
-_LEAVES = st.sampled_from(sorted(KINDS)).flatmap(
-    lambda kind: st.builds(
-        Form, st.just(kind), KINDS[kind].limits.map(lambda limits: tuple(sorted(limits.items(), key=lambda i: i[0])))
-    )
-)
-_CHOICES = st.builds(
-    Form,
-    st.sampled_from(["literal", "enum"]),
-    st.lists(st.sampled_from([*WORDS, *NUMBERS]), min_size=1, max_size=3, unique=True).map(lambda v: (("values", tuple(v)),)),
-)
-_HASHABLE = ("int", "str", "uuid", "date")
-
-
-def _containers_of(forms: st.SearchStrategy[Form]) -> st.SearchStrategy[Form]:
-    lengths = st.one_of(st.just(()), _LENGTHS.map(lambda limits: tuple(sorted(limits.items()))))
-    one = st.tuples(forms)
+def _containers(pairs: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
+    ways = _alike([(name, limits) for name in _CONTAINERS for limits in _SIZES])
     return st.one_of(
-        st.builds(Form, st.sampled_from(["list", "row"]), lengths, one),
-        st.builds(Form, st.just("set"), lengths, _LEAVES.filter(lambda form: form.kind in _HASHABLE).map(lambda f: (f,))),
-        st.builds(Form, st.sampled_from(["dict", "int dict", "choice dict", "optional"]), st.just(()), one),
-        st.builds(Form, st.sampled_from(["tuple", "union"]), st.just(()), st.tuples(forms, forms)),
-        models(forms),
+        st.builds(lambda pair, how: _both(pair, *how, _container), pairs, ways),
+        st.builds(lambda pair, how: _both(pair, *how, _optional), pairs, _alike([False, True])),
+        _some(pairs, _tuple),
+        _some(pairs, _union),
+        models(pairs),
+        tagged(pairs),
     )
 
 
-def models(forms: st.SearchStrategy[Form]) -> st.SearchStrategy[Form]:
-    """Draw models, and typed dictionaries."""
-    return st.one_of(
-        st.builds(_as_model, st.just("model"), st.lists(forms, min_size=1, max_size=3), st.sampled_from(EXTRAS), st.randoms(use_true_random=False)),
-        st.builds(_as_model, st.just("typed dict"), st.lists(forms, min_size=1, max_size=2), st.sampled_from((None, "open")), st.just(None)),
-    )
-
-
-def _as_model(kind: str, forms: list[Form], extra: str | None, random: Any) -> Form:
-    slots = tuple(
-        Slot(name, form, optional=random is not None and has_simplest(form) and random.random() < 0.4)
-        for name, form in zip(NAMES, forms, strict=False)
-    )
-    return Form(kind, fields=slots, extra=extra)
-
-
-FORMS = st.recursive(_LEAVES | _CHOICES, _containers_of, max_leaves=4)
-MODELS = models(FORMS)
-
-
-@st.composite
-def changed(draw: st.DrawFn, form: Form) -> Form:
-    """Draw a form that differs a little, or not at all."""
-    if form.kind in ("model", "typed dict") and draw(st.integers(0, 4)):
-        return draw(_changed_model(form))
-    if form.inner and draw(st.integers(0, 3)):
-        position = draw(st.integers(0, len(form.inner) - 1))
-        if form.kind == "set":
-            return form
-        inner = list(form.inner)
-        inner[position] = draw(changed(inner[position]))
-        return replace(form, inner=tuple(inner))
-    return draw(
-        st.one_of(
-            st.just(form),
-            FORMS,
-            st.just(Form("optional", inner=(form,))),
-            FORMS.map(lambda other: Form("union", inner=(form, other))),
-            st.just(form.inner[0] if form.inner else form),
-            _relimited(form),
-        )
-    )
-
-
-@st.composite
-def _relimited(draw: st.DrawFn, form: Form) -> Form:
-    if form.kind in KINDS:
-        limits = draw(KINDS[form.kind].limits)
-        return replace(form, limits=tuple(sorted(limits.items(), key=lambda item: item[0])))
-    if form.kind in ("literal", "enum"):
-        return replace(draw(_CHOICES), kind=form.kind)
-    if form.kind in ("list", "row", "set"):
-        return replace(form, limits=tuple(sorted(draw(_LENGTHS).items())))
-    return form
-
-
-@st.composite
-def _changed_model(draw: st.DrawFn, form: Form) -> Form:
-    slots = list(form.fields)
-    position = draw(st.integers(0, len(slots) - 1))
-    slot = slots[position]
-    free = [name for name in NAMES if name not in {one.name for one in slots}]
-    change = draw(st.sampled_from(["form", "rename", "alias", "optional", "remove", "add", "extra"]))
-    if change == "form":
-        slots[position] = replace(slot, form=draw(changed(slot.form)))
-        slots[position] = replace(slots[position], optional=slot.optional and has_simplest(slots[position].form))
-    elif change in ("rename", "alias") and free:
-        also = slot.name if change == "alias" and form.kind == "model" else None
-        slots[position] = replace(slot, name=free[0], also=also)
-    elif change == "optional":
-        slots[position] = replace(slot, optional=not slot.optional and has_simplest(slot.form) and form.kind == "model")
-    elif change == "remove" and len(slots) > 1:
-        slots.pop(position)
-    elif change == "add" and free:
-        added = draw(FORMS)
-        slots.append(Slot(free[0], added, optional=form.kind == "model" and has_simplest(added) and draw(st.booleans())))
-    elif change == "extra" and form.kind == "model":
-        return replace(form, extra=draw(st.sampled_from(EXTRAS)))
-    return replace(form, fields=tuple(slots))
+PAIRS: st.SearchStrategy[Pair] = st.recursive(LEAVES, _containers, max_leaves=4)
+MODELS: st.SearchStrategy[Pair] = models(PAIRS) | tagged(LEAVES)

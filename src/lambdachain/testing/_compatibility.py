@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
+from lambdachain._compatibility.advice import order_of
+from lambdachain._compatibility.changes import Breakage, Change, changes_between
+from lambdachain._compatibility.messages import Who
 from lambdachain._contract import HasContract
-from lambdachain._contract_schema import FORMAT, ContractSchema
-from lambdachain._errors import ContractError
-from lambdachain._schema import is_mapping
+from lambdachain._contract_schema import ContractSchema, checked_schema
 from lambdachain._stand_in import StubError
-
-from ._advice import order_of
-from ._changes import Breakage, Change, changes_between
-from ._messages import Who
 
 __all__ = ["Breakage", "Change", "IncompatibleContractError", "assert_compatible", "compatibility"]
 
 Versioned = HasContract[Any, Any] | ContractSchema
 
-_KEYS: Final = frozenset(
-    ("lambdachain", "function", "qualifier", "idempotent", "envelope", "request", "response", "errors")
-)
 _REQUIRED: Final[dict[str | None, tuple[Who, ...]]] = {
     None: ("old callers", "new callers"),
     "callee": ("old callers",),
@@ -90,7 +84,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
     ...     print(change)
     request: may be null now
       breaks new callers: new callers may send null, the old callee takes integer
-      Let the callee take both first, deploy it, then change the callers.
+      Deploy the callee first.
 
     Args:
         old: The contract as it is deployed, or its schema.
@@ -103,14 +97,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
 
 
 def _schema(version: Versioned) -> ContractSchema:
-    if isinstance(version, HasContract):
-        return version.contract.schema()
-    told: object = version
-    if not is_mapping(told) or not told.keys() >= _KEYS:
-        raise ContractError("this is neither a contract nor what Contract.schema gives: read its file with json.load")
-    if told["lambdachain"] != FORMAT:
-        raise ContractError(f"the schema is of format {told['lambdachain']}, and this lambdachain knows {FORMAT}")
-    return version
+    return version.contract.schema() if isinstance(version, HasContract) else checked_schema(version)
 
 
 def _limited(change: Change, who: Collection[Who]) -> Change:
@@ -118,6 +105,6 @@ def _limited(change: Change, who: Collection[Who]) -> Change:
 
 
 def _report(function: str, changes: Collection[Change]) -> str:
-    broken = {one.who for change in changes for one in change.breaks}
+    broken: list[Who] = [one.who for change in changes for one in change.breaks]
     blocks = [f"the contract of {function} has changed in a way that breaks calls", *map(str, changes)]
     return "\n\n".join([*blocks, order_of(broken)])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from lambdachain._arn import parse_target
 from lambdachain._contract_schema import ContractSchema
 
-from ._advice import address_remedy, message_remedy, promise_remedy
-from ._differences import Differences, differences
-from ._fit import gaps
-from ._gaps import Gap
-from ._messages import Meeting, Message, Who, already, meetings, messages_of, why
+from .advice import address_remedy, message_remedy, promise_remedy
+from .differences import differences
+from .fit import gaps
+from .gap import Gap
+from .messages import Meeting, Message, Who, already, meetings, messages_of, why
 
 _PARTS: Final = ("name", "account_id", "region", "partition")
 
@@ -84,7 +84,9 @@ def _address_changes(old: ContractSchema, new: ContractSchema) -> Iterator[Chang
         before, after = (version["qualifier"] or "$LATEST" for version in (old, new))
         broken = (
             Breakage("old callers", f"cannot tell: old callers go on calling {before}", certain=False),
-            Breakage("new callers", f"cannot tell: new callers call {after}, which may not be there yet", certain=False),
+            Breakage(
+                "new callers", f"cannot tell: {after} may not be there yet when new callers call it", certain=False
+            ),
         )
         yield Change("qualifier", f"was {before}, is {after} now", broken, address_remedy("qualifier"))
 
@@ -100,12 +102,12 @@ def _promise_changes(old: ContractSchema, new: ContractSchema) -> Iterator[Chang
     if old["idempotent"] != new["idempotent"]:
         who, callers, callee = _who(callers_new=new["idempotent"])
         broken = (Breakage(who, f"{callers} retry what may have run, and {callee} does it twice"),)
-        yield Change("idempotent", _became(is_now=new["idempotent"]), broken, promise_remedy("idempotent", (who,)))
+        yield Change("idempotent", _became(is_now=new["idempotent"]), broken, promise_remedy("idempotent", who))
     if old["envelope"] != new["envelope"]:
         who, callers, callee = _who(callers_new=new["envelope"])
         told = f"cannot tell: {callers} send events in an envelope, {callee} takes it off if remote made it"
         broken = (Breakage(who, told, certain=False),)
-        yield Change("envelope", _became(is_now=new["envelope"]), broken, promise_remedy("envelope", (who,)))
+        yield Change("envelope", _became(is_now=new["envelope"]), broken, promise_remedy("envelope", who))
 
 
 def _who(*, callers_new: bool) -> tuple[Who, str, str]:
@@ -129,10 +131,10 @@ def _error_changes(old: dict[str, Message], new: dict[str, Message]) -> Iterator
         )
         is_renamed = len(gone) == len(added) == 1 and _is_alike(old[gone[0]], new[path])
         seems = f", it seems to be {_error_name(gone[0])} renamed" if is_renamed else ""
-        yield Change(path, f"added{seems}", broken, promise_remedy(path, ("old callers",)))
+        yield Change(path, f"added{seems}", broken, promise_remedy(path, "old callers"))
     for path in gone:
         told = f"the old callee raises {_error_name(path)}, new callers get a plain FunctionError"
-        yield Change(path, "removed", (Breakage("new callers", told),), promise_remedy(path, ("new callers",)))
+        yield Change(path, "removed", (Breakage("new callers", told),), promise_remedy(path, "new callers"))
 
 
 def _error_name(path: str) -> str:
@@ -166,11 +168,15 @@ def _new_gaps(old: Message, meeting: Meeting) -> Iterator[Gap]:
 def _message_change(
     path: str, words: dict[str, list[str]], found: list[tuple[Meeting, Gap]], renamed: str | None
 ) -> Change:
-    inside = [f"{place}: {word}" for place in words if place.startswith(path) for word in words[place]]
+    inside = [f"{place}: {word}" for place in words if _is_inside(place, path) for word in words[place]]
     what = "; ".join(words.get(path) or inside or ["is written or read in another way now"])
     broken = tuple(Breakage(meeting.who, _with_outcome(path, why(gap, meeting)), gap.certain) for meeting, gap in found)
     advice = message_remedy(path, [(meeting.who, gap) for meeting, gap in found], renamed) if found else ""
     return Change(path, what, tuple(dict.fromkeys(broken)), advice)
+
+
+def _is_inside(place: str, path: str) -> bool:
+    return place.startswith(path) and place[len(path) :].startswith((".", "["))
 
 
 def _with_outcome(path: str, told: str) -> str:

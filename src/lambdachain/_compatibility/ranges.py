@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any, Final
 
-from ._schema_part import Part
+from .part import Part
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "decimal": Decimal,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from ._schema_part import Part
-from ._schema_words import in_words
+from .part import Part
+from .words import in_words
 
 
 class Reason(Enum):
@@ -25,6 +25,7 @@ class Reason(Enum):
     WRITER = auto()
     READER = auto()
     PUZZLE = auto()
+    AGAIN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Gap:
     read: str
     parts: tuple[Part, Part] = field(repr=False, compare=False)
     certain: bool = True
+
+    @property
+    def is_total(self) -> bool:
+        """Tell whether nothing at all that is written there is read."""
+        sent, read = self.parts
+        if self.reason is Reason.VALUES:
+            return self.certain and not any(value in (read.values or ()) for value in sent.values or ())
+        return self.reason is Reason.MISSING or (self.reason is Reason.TYPE and self.certain and sent.type != read.type)
 
     def evidence(self) -> tuple[object, ...]:
         """Give what tells this gap from another."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from ._gaps import Gap, Reason
-from ._messages import Who
+from .gap import Gap, Reason
+from .messages import Who
 
 _ORDER: Final = {
     frozenset[Who]({"old callers"}): "Deploy the callers first.",
@@ -32,11 +32,11 @@ def address_remedy(path: str) -> str:
     return f'If the function has both, allow=["{path}"].'
 
 
-def promise_remedy(path: str, who: Collection[Who]) -> str:
+def promise_remedy(path: str, who: Who) -> str:
     """Say what to do about a change of what is promised beside the types."""
     if path == "envelope":
         return f'If remote made the callee, old and new, allow=["{path}"].'
-    return _in_order(who, "")
+    return _in_order((who,), "")
 
 
 def message_remedy(path: str, gaps: Collection[tuple[Who, Gap]], renamed: str | None) -> str:
@@ -52,10 +52,10 @@ def message_remedy(path: str, gaps: Collection[tuple[Who, Gap]], renamed: str | 
     if renamed is not None:
         name = path.rsplit(".", 1)[-1]
         return (
-            f"If it is {renamed} renamed, read both names first: "
+            f'If it is "{renamed}" renamed, read both names first: '
             f'Field(validation_alias=AliasChoices("{name}", "{renamed}")).'
         )
-    who = {one for one, _ in gaps}
+    who: list[Who] = [one for one, _ in gaps]
     is_request = path.startswith("request")
     asked_by = "old callers" if is_request else "new callers"
     is_new = any(gap.reason in _ABSENT and one == asked_by for one, gap in gaps)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from ._gaps import Gap, Reason, gap
-from ._ranges import Range, range_of
-from ._schema_part import Part, type_of
+from .gap import Gap, Reason, gap
+from .part import Part, type_of
+from .ranges import Range, range_of
 
 _NUMBERS: Final = frozenset({"integer", "number"})
 # What pydantic reads of another format, whatever its config.
@@ -25,6 +25,8 @@ _ENCODED: Final = frozenset({"binary", "base64url", "base64", "hex"})
 _KNOWN_FORMATS: Final = frozenset(
     {"date", "date-time", "time", "duration", "decimal", "uuid", "uuid4", "uri", "email", "ipv4", "ipv6", *_ENCODED}
 )
+# A text of one of them may be one of another: a decimal, so many seconds since 1970.
+_COUNTS: Final = frozenset({"date", "date-time", "time", "duration", "decimal"})
 _EQUAL_MARKS: Final = ("timezone", "now", "unit")
 _TIME_MARKS: Final = (*_EQUAL_MARKS, "gt", "ge", "lt", "le")
 _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
@@ -37,8 +39,8 @@ def leaf_gaps(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
         yield from _text(sent, read, path, lax=lax)
     elif _is_number_for(sent, read, lax=lax):
         yield from _number(sent, read, path)
-    elif sent.type != read.type or sent.type in _NUMBERS:
-        yield gap(path, Reason.TYPE, sent, read)
+    elif sent.type != read.type:
+        yield gap(path, Reason.TYPE, sent, read, certain=not (lax and sent.type != "string" and _may_count(read)))
 
 
 def takes(value: Any, read: Part, *, lax: bool) -> bool | None:
@@ -49,7 +51,9 @@ def takes(value: Any, read: Part, *, lax: bool) -> bool | None:
         answers = [takes(value, member, lax=lax) for member in read.members]
         return True if True in answers else None if None in answers else False
     if read.values is not None:
-        return any(_is_same(value, known) for known in read.values)
+        equal = [known for known in read.values if known == value]
+        # Python takes 0 and false for equal, and so does pydantic here and there.
+        return any(type(known) is type(value) for known in equal) or (None if equal else False)
     return _takes_plain(value, read, lax=lax) if read.type else True
 
 
@@ -61,7 +65,7 @@ def _takes_plain(value: Any, read: Part, *, lax: bool) -> bool | None:
     if kind == "boolean" and read.type in _NUMBERS:
         return lax and not read.marks.keys() & {"strict", "decimal"} and _within(int(value), read)
     if kind != read.type:
-        return None if lax and kind == "string" and read.type in (*_NUMBERS, "boolean") else False
+        return None if lax and _may_be_read(kind, read) else False
     if kind == "string":
         return _takes_text(value, read)
     return None if kind in ("array", "object") else True
@@ -74,8 +78,16 @@ def _is_number_for(sent: Part, read: Part, *, lax: bool) -> bool:
     return lax and is_decimal and read.type == "number" and not read.marks.keys() & {"strict", "decimal"}
 
 
-def _is_same(value: Any, known: Any) -> bool:
-    return type(value) is type(known) and value == known
+def _may_be_read(kind: str, read: Part) -> bool:
+    """Tell whether pydantic reads one or the other value of a type as one of another."""
+    if kind == "string":
+        return read.type in _NUMBERS or read.type == "boolean"
+    return _may_count(read) or (kind in _NUMBERS and read.type == "boolean")
+
+
+def _may_count(read: Part) -> bool:
+    """Tell whether a number may be read as so many seconds, as an address, or as its own text."""
+    return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.marks)
 
 
 def _within(value: Any, read: Part) -> bool | None:
@@ -103,7 +115,8 @@ def _matches(value: str, pattern: str) -> bool | None:
 def _text(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
     written, wanted = sent.node.get("format"), read.node.get("format")
     if not _reads_format(sent, read, lax=lax):
-        yield gap(path, Reason.TYPE, sent, read, certain=written is None or wanted in _KNOWN_FORMATS)
+        is_known = wanted in _KNOWN_FORMATS and not {written, wanted} <= _COUNTS
+        yield gap(path, Reason.TYPE, sent, read, certain=written is None or is_known)
     elif written == wanted and wanted not in _ENCODED:
         yield from _limit_gaps(sent, read, path)
     elif any(name in read.marks for name in _TIME_MARKS):
@@ -127,10 +140,10 @@ def _text_limits(sent: Part, read: Part, path: str) -> Iterator[Gap]:
     counts_alike = (sent.node.get("format") in _ENCODED) == (read.node.get("format") in _ENCODED)
     short = sent.node.get("minLength", 0) < read.node.get("minLength", 0)
     long = "maxLength" in read.node and sent.node.get("maxLength", float("inf")) > read.node["maxLength"]
-    if short or long or not counts_alike:
-        yield gap(path, Reason.LIMIT, sent, read)
-    elif "pattern" in read.node and sent.node.get("pattern") != read.node["pattern"]:
-        yield gap(path, Reason.LIMIT, sent, read, certain="pattern" not in sent.node and "format" not in sent.node)
+    other = "pattern" in read.node and sent.node.get("pattern") != read.node["pattern"]
+    if short or long or not counts_alike or other:
+        # What a pattern or a format lets through may be of the right length, and match, all the same.
+        yield gap(path, Reason.LIMIT, sent, read, certain=not {"pattern", "format"} & sent.node.keys())
     elif _changes(read) - _changes(sent):
         yield gap(path, Reason.LIMIT, sent, read, certain=False)
 
@@ -163,8 +176,10 @@ def _limit_gaps(sent: Part, read: Part, path: str) -> Iterator[Gap]:
     except (ValueError, TypeError):
         yield gap(path, Reason.LIMIT, sent, read, certain=False)
         return
-    if not (holds and _has_steps(sent, read) and _has_digits(sent, read) and _has_marks(sent, read)):
+    if not (holds and _has_steps(sent, read) and _has_marks(sent, read)):
         yield gap(path, Reason.LIMIT, sent, read)
+    elif not _has_digits(sent, read):
+        yield gap(path, Reason.LIMIT, sent, read, certain="multiple_of" not in sent.marks)
 
 
 def _has_steps(sent: Part, read: Part) -> bool:

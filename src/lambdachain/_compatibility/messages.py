@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, cast
 
 from lambdachain._contract_schema import ContractSchema
 
-from ._gaps import Gap, Reason
-from ._schema_part import Part
+from .gap import Gap, Reason
+from .part import Part
 
 Who = Literal["old callers", "new callers", "other callers"]
 
@@ -81,16 +81,17 @@ _SENTENCES: Final = {
     Reason.MISSING: "{writer} {send} none, {reader} {require} it",
     Reason.LEFT_OUT: "{writer} may leave it out, {reader} {require} it",
     Reason.FORBIDDEN: "{writer} {send} it, {reader} {refuse} fields that are not declared",
-    Reason.ELSEWHERE: "{reader} {look} for it in several places, and which of them {writer} {send} cannot be told",
+    Reason.ELSEWHERE: "{reader} {look} for it inside another field of what {writer} {send}",
     Reason.TYPE: "{writer} {send} {sent}, {reader} {take} {read}",
     Reason.VALUES: "{writer} may send {sent}, {reader} {take} {read}",
     Reason.LIMIT: "{writer} may send {sent}, {reader} {take} {read}",
     Reason.KEYS: "{writer} may send keys that are {sent}, {reader} {take} {read}",
     Reason.ANYTHING: "{writer} may send anything, {reader} {take} {read}",
-    Reason.CHECK: "{reader} {check} it with {read}, and whether that refuses what {writer} {send} cannot be told",
+    Reason.CHECK: "{reader} {check} it with {read}, which may refuse what {writer} {send}",
     Reason.WRITER: "{writer} {send} {sent}, of which no type is declared, {reader} {take} {read}",
     Reason.READER: "{reader} {read_it} with {read}, of which nothing is known, {writer} {send} {sent}",
     Reason.PUZZLE: "{reader} {take} {read}, of which nothing is known here",
+    Reason.AGAIN: "{writer} {send} {sent} inside itself, {reader} {take} {read}",
 }
 _WRITES: Final = ("send",)
 _READS: Final = ("require", "refuse", "look", "take", "check")

@@ -27,7 +27,7 @@ UNDERSTOOD: Final = frozenset(
         *("required", "type", "uniqueItems"),
     )
 )
-_TYPE_NAMES: Final = {
+_TYPE_NAMES: Final[dict[type, str]] = {
     bool: "boolean",
     int: "integer",
     float: "number",
@@ -45,7 +45,7 @@ class Part:
     Attributes:
         node: The schema itself.
         defs: What its references name.
-        ref: The name it was reached by, if it is nothing but that.
+        ref: What tells it from others, if a reference led to it: schemas that refer to themselves end there.
     """
 
     node: Schema
@@ -60,7 +60,7 @@ class Part:
     @classmethod
     def at(cls, node: object, defs: Schema) -> Part:
         """Follow references, until there is something that says what a value may be."""
-        schema = node if is_mapping(node) else {"enum": []} if node is False else {}
+        schema: Schema = node if is_mapping(node) else {"enum": []} if node is False else {}
         ref: str | None = None
         passed = set[str]()
         while "$ref" in schema:
@@ -70,8 +70,9 @@ class Part:
                 raise ContractError(f"the JSON Schema refers to {ref}, which is not among its $defs")
             passed.add(ref)
             beside = {key: value for key, value in schema.items() if key != "$ref"}
-            ref = None if beside.keys() - ANNOTATIONS else ref
             schema = _with(target, beside)
+            told = {key: value for key, value in beside.items() if key not in ANNOTATIONS}
+            ref = f"{ref} {json.dumps(told, sort_keys=True)}" if told else ref
         return cls(schema, defs, ref)
 
     def within(self, node: object) -> Part:

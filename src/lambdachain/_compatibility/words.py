@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from ._ranges import range_of
-from ._schema_part import Part
+from lambdachain._schema import is_sequence
+
+from .part import Part
+from .ranges import range_of
 
 _MANY: Final = 8
 _LIMITS: Final = {
@@ -87,7 +89,7 @@ def _limits(part: Part) -> list[str]:
     for name, words in _MARKED.items():
         if name in part.marks:
             value = part.marks[name]
-            limits.append(words.format(" or ".join(value) if isinstance(value, list) else value))
+            limits.append(words.format(" or ".join(value) if is_sequence(value) else value))
     return limits
 
 

@@ -5,14 +5,16 @@ Sound: where no gap is found, nothing that is written is refused. A gap that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from ._gaps import Gap, Reason, gap
-from ._leaves import leaf_gaps, takes
-from ._schema_part import Part
-from ._schema_words import listed
+from .gap import Gap, Reason, gap
+from .leaves import leaf_gaps, takes
+from .part import Part
+from .words import listed
+
+_Pair = tuple[str, str]
 
 _TEXT: Final = {"type": "string"}
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
@@ -27,24 +29,50 @@ def gaps(sent: Part, read: Part, path: str, *, lax: bool = True) -> list[Gap]:
         path: What the whole is called.
         lax: Whether pydantic reads it, which takes ``true`` for 1 and a decimal's text for a float.
     """
-    return list(dict.fromkeys(_Comparison(lax=lax).gaps(sent, read, path)))
+    refused = set[_Pair]()
+    while True:
+        comparison = _Comparison(refused, lax=lax)
+        found = dict.fromkeys(comparison.gaps(sent, read, path))
+        mistaken = comparison.mistaken()
+        if not mistaken:
+            return [one for one in found if one.reason is not Reason.AGAIN] or list(found)
+        refused |= mistaken
 
 
 class _Comparison:
-    """One comparison of two schemas; it remembers the pairs of definitions it has met, for some refer to themselves."""
+    """One comparison of two schemas that may refer to themselves.
 
-    def __init__(self, *, lax: bool) -> None:
+    While two definitions are compared they are taken to fit wherever they are met again inside. Where that was a
+    mistake, all of it is compared once more, knowing better.
+    """
+
+    def __init__(self, refused: Collection[_Pair], *, lax: bool) -> None:
         self._lax = lax
-        self._met: dict[tuple[str, str], list[Gap]] = {}
+        self._refused = refused
+        self._assumed = set[_Pair]()
+        self._met: dict[_Pair, list[Gap] | None] = {}
+
+    def mistaken(self) -> set[_Pair]:
+        """Give the definitions that were taken to fit, and do not."""
+        return {pair for pair in self._assumed if self._met[pair]}
 
     def gaps(self, sent: Part, read: Part, path: str) -> list[Gap]:
         if sent.ref is None or read.ref is None:
             return list(self._found(sent, read, path))
         pair = (sent.ref, read.ref)
         if pair not in self._met:
-            self._met[pair] = []  # while it is compared, it is taken to fit: it does, unless something in it does not
+            self._met[pair] = None
             self._met[pair] = list(self._found(sent, read, ""))
-        return [replace(found, path=path + found.path) for found in self._met[pair]]
+        known = self._met[pair]
+        if known is None:
+            return self._again(pair, sent, read, path)
+        return [replace(found, path=path + found.path) for found in known]
+
+    def _again(self, pair: _Pair, sent: Part, read: Part, path: str) -> list[Gap]:
+        if pair in self._refused:
+            return [gap(path, Reason.AGAIN, sent, read, certain=False)]
+        self._assumed.add(pair)
+        return []
 
     def _found(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
         if read.is_anything:
@@ -58,11 +86,12 @@ class _Comparison:
 
     def _compared(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
         if sent.members:
-            for member in sent.members:
-                yield from self.gaps(member, read, path)
+            yield from self._each_of(sent, read, path)
             return
         yield from _doubts(sent, read, path)
-        values = _SINGLE.get(sent.type) if sent.values is None and sent.type != read.type else sent.values
+        if read.without_doubts().is_anything:
+            return
+        values = _SINGLE.get(sent.type) if sent.values is None else sent.values
         if values is not None:
             yield from self._values(sent, values, read, path)
         elif read.members:
@@ -80,6 +109,16 @@ class _Comparison:
         else:
             yield from leaf_gaps(sent, read, path, lax=self._lax)
 
+    def _each_of(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        """Compare every alternative; one that is none of the reader's is said to be another, and not how it differs."""
+        names = {_title(other) for other in read.members or (read,)}
+        is_choice = sum(member.type != "null" for member in sent.members) > 1
+        for member in sent.members:
+            found = self.gaps(member, read, path)
+            if is_choice and _title(member) not in names and any(one.path != path for one in found):
+                found = [gap(path, Reason.TYPE, member, read, certain=_is_sure(found))]
+            yield from found
+
     def _values(self, sent: Part, values: tuple[Any, ...], read: Part, path: str) -> Iterator[Gap]:
         settled = read.without_doubts()
         answers = [(value, takes(value, settled, lax=self._lax)) for value in values]
@@ -95,7 +134,11 @@ class _Comparison:
         if any(not found for _, found in tries):
             return ()
         member, found = min(tries, key=lambda one: _unlikeness(sent, *one))
-        return found if member.type == sent.type or not _is_sure(found) else (gap(path, Reason.TYPE, sent, read),)
+        if member.type != sent.type and _is_sure(found):
+            return (gap(path, Reason.TYPE, sent, read),)
+        rivals = [other for other, why in tries if other is not member and not _refuses_all(why, sent, path)]
+        # Where several of them read something, it may be that each value is read by one or the other.
+        return [replace(one, certain=False) for one in found] if rivals else found
 
     def _tagged(self, sent: Part, read: Part, tag: str, path: str) -> Iterator[Gap]:
         inside = f"{path}.{tag}"
@@ -116,13 +159,10 @@ class _Comparison:
                     yield from self.gaps(settled, member, path)
 
     def _object(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
-        places = {name: read.places(name) for name in read.properties}
         for name, wanted in read.properties.items():
             yield from self._field(sent, read, name, wanted, path)
-        named = {place for found in places.values() for place in found if isinstance(place, str)}
-        for name, given in sent.properties.items():
-            if name not in named:
-                yield from self._unknown(given, name, read, f"{path}.{name}")
+        for name in _left_over(sent, read):
+            yield from self._unknown(sent.properties[name], name, read, f"{path}.{name}")
         if sent.rest_written is not None:
             yield from self._rest(sent, sent.rest_written, read, f"{path}.*")
         yield from _sizes(sent, read, path, "minProperties", "maxProperties")
@@ -134,6 +174,7 @@ class _Comparison:
             if not isinstance(place, str):
                 if place[0] in sent.properties or sent.rest_written is not None:
                     yield gap(inside, Reason.ELSEWHERE, sent, wanted, certain=False)
+                    return
                 continue
             given = sent.properties.get(place, sent.rest_written)
             if given is not None:
@@ -142,7 +183,7 @@ class _Comparison:
             if place in sent.required:
                 return
         if name in read.required:
-            yield gap(inside, Reason.LEFT_OUT if found else Reason.MISSING, *(found or [sent])[:1], wanted)
+            yield gap(inside, Reason.LEFT_OUT if found else Reason.MISSING, found[0] if found else sent, wanted)
 
     def _unknown(self, given: Part, name: str, read: Part, path: str) -> Iterator[Gap]:
         if read.rest_read is None:
@@ -173,16 +214,39 @@ class _Comparison:
             yield from self.gaps(sent.element(leading), read.element(leading), f"{path}[]")
 
 
+def _left_over(sent: Part, read: Part) -> list[str]:
+    """Name the fields that are written, and that may be none of those which are read."""
+    looked_for = [
+        [place for place in read.places(name) if isinstance(place, str) and place in sent.properties]
+        for name in read.properties
+    ]
+    # A field that may have several names is read under the first that is there; the other ones are unknown then.
+    first = {places[0] for places in looked_for if places}
+    return [name for name in sent.properties if name not in first]
+
+
 def _sizes(sent: Part, read: Part, path: str, least: str, most: str) -> Iterator[Gap]:
     wanted, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
     shortest, longest = sent.node.get(least, 0), sent.node.get(most, float("inf"))
-    if least == "minProperties":
-        shortest = max(shortest, len(sent.required))
-        longest = longest if sent.rest_written is not None else min(longest, len(sent.properties))
+    if sent.type == "object":
+        shortest, longest = max(shortest, len(sent.required)), min(longest, _most_keys(sent))
     # What is the same twice is read as one by a set.
     shrinks = read.node.get("uniqueItems") and not sent.node.get("uniqueItems")
     if shortest < wanted or longest > limit or (shrinks and wanted > 1):
-        yield gap(path, Reason.LIMIT, sent, read)
+        yield gap(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
+
+
+def _most_keys(sent: Part) -> float:
+    if sent.rest_written is None:
+        return len(sent.properties)
+    return float("inf") if sent.key is None or sent.key.values is None else len(sent.key.values)
+
+
+def _may_run_out(sent: Part, read: Part) -> bool:
+    """Tell whether a set may have no room for more: there are just so many different elements."""
+    element = sent.element(0)
+    is_set = sent.node.get("uniqueItems") or read.node.get("uniqueItems")
+    return bool(is_set) and (element.values is not None or element.type not in ("integer", "number", "string"))
 
 
 def _doubts(sent: Part, read: Part, path: str) -> Iterator[Gap]:
@@ -194,10 +258,23 @@ def _doubts(sent: Part, read: Part, path: str) -> Iterator[Gap]:
         yield replace(gap(path, Reason.PUZZLE, sent, read, certain=False), read=", ".join(puzzles))
 
 
+def _refuses_all(found: Iterable[Gap], sent: Part, path: str) -> bool:
+    """Tell whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
+    always = {path, *(f"{path}.{name}" for name in sent.required)}
+    return any(
+        one.is_total and (one.path in always or (one.reason is Reason.MISSING and one.path.rpartition(".")[0] == path))
+        for one in found
+    )
+
+
 def _is_sure(found: Iterable[Gap]) -> bool:
     return any(one.certain for one in found)
 
 
 def _unlikeness(sent: Part, read: Part, found: list[Gap]) -> tuple[bool, bool, bool, int]:
     """Tell which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
-    return _is_sure(found), sent.type != read.type, sent.node.get("title") != read.node.get("title"), len(found)
+    return _is_sure(found), sent.type != read.type, _title(sent) != _title(read), len(found)
+
+
+def _title(part: Part) -> object:
+    return part.node.get("title")

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ._schema_part import Part
-from ._schema_words import in_words, listed
+from .part import Part
+from .words import in_words, listed
+
 
 @dataclass(slots=True)
 class Differences:
@@ -26,6 +27,12 @@ class Differences:
         if words:
             self.words.setdefault(path, []).extend(words)
 
+    def include(self, inside: Differences, path: str) -> None:
+        """Note what has changed inside what stands at *path*."""
+        for place, words in inside.words.items():
+            self.say(path + place, *words)
+        self.renamed |= {path + place: name for place, name in inside.renamed.items()}
+
 
 def differences(old: Part, new: Part, path: str, *, reading: bool) -> Differences:
     """Find what has changed.
@@ -36,23 +43,19 @@ def differences(old: Part, new: Part, path: str, *, reading: bool) -> Difference
         path: What the whole is called.
         reading: Whether the schemas say what is accepted, and not what is written.
     """
-    walk = _Walk(reading=reading)
+    walk = _Walk({}, reading=reading)
     walk.compare(old, new, path)
     return walk.found
 
 
 class _Walk:
-    def __init__(self, *, reading: bool) -> None:
+    def __init__(self, met: dict[tuple[str, str], Differences], *, reading: bool) -> None:
         self.found = Differences()
         self._say = self.found.say
         self._reading = reading
-        self._above: list[tuple[str, str]] = []
+        self._met = met
 
     def compare(self, old: Part, new: Part, path: str) -> None:
-        pair = (old.ref or "", new.ref or "")
-        if all(pair) and pair in self._above:
-            return
-        self._above.append(pair)
         before, after = _alternatives(old), _alternatives(new)
         self._nullability(old, new, path)
         if len(before) == len(after) == 1:
@@ -60,7 +63,18 @@ class _Walk:
         else:
             self._union(before, after, path)
         self._checks(old, new, path)
-        self._above.pop()
+
+    def _alone(self, old: Part, new: Part, path: str) -> None:
+        if old.ref is None or new.ref is None:
+            self._plain(old, new, path)
+            return
+        pair = (old.ref, new.ref)
+        if pair not in self._met:
+            self._met[pair] = Differences()  # what differs is said once, and not again of what is inside itself
+            inside = _Walk(self._met, reading=self._reading)
+            inside._plain(old, new, "")
+            self._met[pair] = inside.found
+        self.found.include(self._met[pair], path)
 
     def _nullability(self, old: Part, new: Part, path: str) -> None:
         before, after = _may_be_null(old), _may_be_null(new)
@@ -74,7 +88,7 @@ class _Walk:
         self._say(path, *(f"may no longer be {name}" for name in was if name not in is_now))
         self._say(path, *(f"may be {name} now" for name in is_now if name not in was))
 
-    def _alone(self, old: Part, new: Part, path: str) -> None:
+    def _plain(self, old: Part, new: Part, path: str) -> None:
         if old.values is not None and new.values is not None:
             self._values(old.values, new.values, path)
         elif old.type == new.type == "object" and not old.is_anything and not new.is_anything:

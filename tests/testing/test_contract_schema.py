@@ -1,0 +1,174 @@
+"""A contract as JSON: the same in every process, complete, and no longer than it need be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field
+
+from lambdachain import Contract, ContractError, RemoteError, remote
+
+
+class Charge(BaseModel):
+    order_id: str = Field(alias="orderId")
+    cents: int = Field(gt=0)
+    currency: str = "EUR"
+
+
+class Charged(BaseModel):
+    charge_id: str
+    again: Charged | None = None
+
+
+class CardDeclined(RemoteError):
+    """The bank has refused."""
+
+    reason: str
+    days: int = 3
+
+
+class Locked(RemoteError):
+    pass
+
+
+CHARGE = Contract("billing-charge", request=Charge, response=Charged, errors=[Locked, CardDeclined], qualifier="live")
+
+
+def test_a_contract_is_described_for_callers_in_any_language():
+    """What the callee accepts, what it answers and how it fails, each on its own."""
+    schema = CHARGE.schema()
+    order = {"type": "string"}
+    cents = {"exclusiveMinimum": 0, "type": "integer"}
+    currency = {"default": "EUR", "type": "string"}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+
+    assert {key: schema[key] for key in ("lambdachain", "function", "qualifier", "idempotent", "envelope")} == {
+        "lambdachain": 1,
+        "function": "billing-charge",
+        "qualifier": "live",
+        "idempotent": False,
+        "envelope": False,
+    }
+    assert schema["request"] == {
+        "$schema": dialect,
+        "properties": {"orderId": order, "cents": cents, "currency": currency},
+        "required": ["orderId", "cents"],
+        "title": "Charge",
+        "type": "object",
+    }
+    assert schema["errors"]["CardDeclined"] == {
+        "$schema": dialect,
+        "description": "The bank has refused.",
+        "properties": {"reason": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["reason", "days"],
+        "title": "CardDeclined",
+        "type": "object",
+    }
+    assert list(schema["errors"]) == ["CardDeclined", "Locked"]
+
+
+def test_what_our_own_callers_do_differently_is_said_besides():
+    """They write what has a default, and need not read it."""
+    schema = CHARGE.schema()
+
+    assert schema["request_as_sent"]["required"] == ["orderId", "cents", "currency"]
+    assert schema["errors_as_read"].keys() == {"CardDeclined"}
+    assert schema["errors_as_read"]["CardDeclined"]["required"] == ["reason"]
+    assert (
+        Contract("f", request=int, response=list[str])
+        .schema()
+        .keys()
+        .isdisjoint({"request_as_sent", "response_as_read", "errors_as_read"})
+    )
+
+
+def _described(schema: Any) -> list[dict[str, Any]]:
+    several = [*schema["errors"].values(), *schema.get("errors_as_read", {}).values()]
+    return [
+        schema[key] for key in ("request", "response", "request_as_sent", "response_as_read") if key in schema
+    ] + several
+
+
+def test_every_schema_in_it_is_valid_and_complete():
+    """Draft 2020-12, and every reference leads somewhere inside."""
+    described = _described(CHARGE.schema())
+
+    assert len(described) == 7
+    for schema in described:
+        Draft202012Validator.check_schema(schema)
+    answers = Draft202012Validator(CHARGE.schema()["response"])
+    assert answers.is_valid({"charge_id": "c-1", "again": {"charge_id": "c-0", "again": None}})
+    assert not answers.is_valid({"charge_id": "c-1", "again": {"charge_id": 0, "again": None}})
+
+
+def test_it_is_json():
+    """Written and read again it is equal."""
+    schema = CHARGE.schema()
+
+    assert json.loads(json.dumps(schema)) == schema
+
+
+SCRIPT = """
+import json
+from enum import StrEnum
+from typing import Literal
+from pydantic import BaseModel
+from lambdachain import Contract, RemoteError
+
+class Colour(StrEnum):
+    red = "red"
+    blue = "blue"
+
+class Inner(BaseModel):
+    words: frozenset[str] = frozenset("abcdefgh")
+
+class Item(BaseModel):
+    tags: set[str] = {"x", "y", "z", "w"}
+    colours: frozenset[Colour] = frozenset(Colour)
+    inner: Inner = Inner()
+    kind: Literal["a", "b", "c"] | dict[Literal["k", "l"], int] | None = None
+
+class First(RemoteError):
+    names: set[str] = {"p", "q", "r"}
+
+class Second(RemoteError):
+    pass
+
+errors = set((First, Second))
+print(json.dumps(Contract("f", request=Item, response=list[Item], errors=list(errors)).schema()))
+"""
+
+
+def test_it_is_the_same_in_every_process():
+    """To the letter, whatever order sets have there."""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT], env={"PYTHONHASHSEED": str(seed)}, capture_output=True, check=True
+        ).stdout
+        for seed in range(4)
+    }
+
+    assert len(printed) == 1
+
+
+def test_a_handlers_contract_has_one():
+    """Made of its annotations."""
+
+    @remote("double")
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert double.contract.schema() == Contract("double", request=int, response=int).schema()
+
+
+def test_a_type_that_is_not_there_yet_has_none():
+    """It says which."""
+    late = Contract[Any, Any]("f", request=list["NotYet"], response=int)  # noqa: F821 (that is the point)
+
+    with pytest.raises(ContractError, match="NotYet"):
+        late.schema()
