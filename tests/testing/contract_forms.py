@@ -170,7 +170,7 @@ KINDS: Mapping[str, Kind] = {
     "time": Kind(dt.time, (dt.time(1), dt.time(0), dt.time(12), dt.time(12, 1)), ({}, {"le": dt.time(12)})),
     "span": Kind(dt.timedelta, _SPANS, ({}, {"ge": _SPANS[1]}, {"le": _SPANS[0]})),
     "uuid": Kind(UUID, (UUID(int=1), UUID(int=2), UUID("12345678-1234-4234-8234-123456789abc"))),
-    "uuid4": Kind(UUID4, (UUID("12345678-1234-4234-8234-123456789abc"), UUID("12345678-1234-4234-8234-123456789abd"))),
+    "uuid4": Kind(UUID4, tuple(UUID(f"12345678-1234-4234-8234-{number:012}") for number in range(3))),
     "url": Kind(AnyUrl, (AnyUrl("ftp://host/x"), AnyUrl("https://host/"))),
     "web": Kind(HttpUrl, (HttpUrl("https://host/"), HttpUrl("http://host/"))),
     "ipv4": Kind(ipaddress.IPv4Address, (ipaddress.IPv4Address("10.0.0.1"), ipaddress.IPv4Address("10.0.0.2"))),

@@ -88,7 +88,7 @@ def test_of_plain_values_what_is_said_is_so(pair: Pair):
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(120)
+@compared(100)
 @given(PAIRS)
 def test_of_values_in_others_what_is_said_is_so(pair: Pair):
     """Lists, sets, mappings, tuples, unions and models."""
@@ -97,7 +97,7 @@ def test_of_values_in_others_what_is_said_is_so(pair: Pair):
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(100)
+@compared(60)
 @given(MODELS)
 def test_of_models_what_is_said_is_so(pair: Pair):
     """Models, dataclasses and typed dictionaries, in unions with a discriminator, and recursive."""

@@ -25,7 +25,8 @@ class Differences:
     def say(self, path: str, *words: str) -> None:
         """Note what has changed at *path*."""
         if words:
-            self.words.setdefault(path, []).extend(words)
+            told = self.words.setdefault(path, [])
+            told += [word for word in words if word not in told]
 
     def include(self, inside: Differences, path: str) -> None:
         """Note what has changed inside what stands at *path*."""

@@ -5,6 +5,7 @@ Sound: where no gap is found, nothing that is written is refused. A gap that is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +17,7 @@ from .words import listed
 
 _Pair = tuple[str, str]
 
+_MANY_PLACES: Final = 8
 _TEXT: Final = {"type": "string"}
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
 
@@ -62,7 +64,7 @@ class _Comparison:
         pair = (sent.ref, read.ref)
         if pair not in self._met:
             self._met[pair] = None
-            self._met[pair] = list(self._found(sent, read, ""))
+            self._met[pair] = _at_few_places(self._found(sent, read, ""))
         known = self._met[pair]
         if known is None:
             return self._again(pair, sent, read, path)
@@ -130,9 +132,12 @@ class _Comparison:
     def _any_of(self, sent: Part, read: Part, path: str) -> Iterable[Gap]:
         if read.tag is not None and sent.type == "object":
             return self._tagged(sent, read, read.tag, path)
-        tries = [(member, self.gaps(sent, member, path)) for member in read.members]
-        if any(not found for _, found in tries):
-            return ()
+        tries = list[tuple[Part, list[Gap]]]()
+        for member in sorted(read.members, key=lambda member: _title(member) != _title(sent)):
+            found = _absent(sent, member, path) or self.gaps(sent, member, path)
+            if not found:
+                return ()
+            tries.append((member, found))
         member, found = min(tries, key=lambda one: _unlikeness(sent, *one))
         if member.type != sent.type and _is_sure(found):
             return (gap(path, Reason.TYPE, sent, read),)
@@ -212,6 +217,28 @@ class _Comparison:
                 yield from self.gaps(sent.element(position), read.element(position), f"{path}[{position}]")
         if longest > leading:
             yield from self.gaps(sent.element(leading), read.element(leading), f"{path}[]")
+
+
+def _at_few_places(found: Iterable[Gap]) -> list[Gap]:
+    """Leave out the same gap at ever more places: in types that hold each other there is no end of them."""
+    places = Counter[int]()
+    kept = list[Gap]()
+    for one in found:
+        places[id(one.parts)] += 1
+        if places[id(one.parts)] <= _MANY_PLACES:
+            kept.append(one)
+    return kept
+
+
+def _absent(sent: Part, read: Part, path: str) -> list[Gap]:
+    """Find, without looking further, what an alternative of another name requires and is never sent."""
+    if sent.type != "object" or read.type != "object" or _title(sent) == _title(read) or sent.rest_written is not None:
+        return []
+    return [
+        gap(f"{path}.{name}", Reason.MISSING, sent, read.properties[name])
+        for name in sorted(read.required & read.properties.keys())
+        if not any(not isinstance(place, str) or place in sent.properties for place in read.places(name))
+    ]
 
 
 def _left_over(sent: Part, read: Part) -> list[str]:

@@ -8,9 +8,12 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from operator import gt, lt
 from typing import Any, Final
 
 from .part import Part
+
+_Bound = tuple[Any, bool]  # what it is, and whether it is outside itself
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "decimal": Decimal,
@@ -33,35 +36,20 @@ class Range:
     low_open: bool = False
     high_open: bool = False
 
-    @property
-    def is_bounded(self) -> bool:
-        """Tell whether there is any bound."""
-        return self.low is not None or self.high is not None
-
     def holds(self, other: Range) -> bool:
         """Tell whether all that is within *other* is within this one.
 
         Raises:
             TypeError: The bounds cannot be compared: one time has a zone, and the other none.
         """
-        return _is_above(other.low, other.low_open, self.low, self.low_open) and _is_above(
-            _mirrored(other.high), other.high_open, _mirrored(self.high), self.high_open
+        return _is_inside((other.low, other.low_open), (self.low, self.low_open), gt) and _is_inside(
+            (other.high, other.high_open), (self.high, self.high_open), lt
         )
 
     def __str__(self) -> str:
         low = "" if self.low is None else f"{'>' if self.low_open else '≥'} {self.low}"
         high = "" if self.high is None else f"{'<' if self.high_open else '≤'} {self.high}"
         return " and ".join(filter(None, (low, high)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Mirrored:
-    """A bound seen from the other side: what is above is below."""
-
-    value: Any
-
-    def __gt__(self, other: _Mirrored) -> bool:
-        return bool(self.value < other.value)
 
 
 def range_of(part: Part) -> Range:
@@ -79,8 +67,8 @@ def range_of(part: Part) -> Range:
     return Range(low, high, low_open, high_open)
 
 
-def _bounds(part: Part, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[tuple[Any, bool]]:
-    found = list[tuple[Any, bool]]()
+def _bounds(part: Part, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
+    found = list[_Bound]()
     for (mark, keyword), is_open in ((closed, False), (opened, True)):
         if mark in part.marks:
             found.append((_read(kind, part.marks[mark]), is_open))
@@ -99,7 +87,7 @@ def _read(kind: str, text: str) -> Any:
         raise ValueError(text) from exc
 
 
-def _tighter(bounds: list[tuple[Any, bool]], *, lower: bool) -> tuple[Any, bool]:
+def _tighter(bounds: list[_Bound], *, lower: bool) -> _Bound:
     if not bounds:
         return None, False
     if len(bounds) == 1:
@@ -108,20 +96,11 @@ def _tighter(bounds: list[tuple[Any, bool]], *, lower: bool) -> tuple[Any, bool]
     return (opened, True) if (opened >= closed if lower else opened <= closed) else (closed, False)
 
 
-def _mirrored(bound: Any) -> Any:
-    return None if bound is None else _Mirrored(bound)
-
-
-def _is_above(bound: Any, is_open: bool, limit: Any, limit_open: bool) -> bool:  # noqa: FBT001
-    """Tell whether what begins at *bound* begins no sooner than *limit*."""
-    if limit is None:
+def _is_inside(bound: _Bound, limit: _Bound, is_beyond: Callable[[Any, Any], bool]) -> bool:
+    """Tell whether a bound lets nothing through that a limit does not."""
+    (value, is_open), (most, most_open) = bound, limit
+    if most is None:
         return True
-    if bound is None:
+    if value is None:
         return False
-    if _equals(bound, limit):
-        return is_open or not limit_open
-    return bool(bound > limit)
-
-
-def _equals(bound: Any, limit: Any) -> bool:
-    return bool(bound == limit)
+    return is_beyond(value, most) or (bool(value == most) and (is_open or not most_open))
