@@ -26,6 +26,8 @@ class Run:
 
     def section(self, test: str) -> str:
         """Give what was printed of the failure of a test."""
-        found = re.search(rf"^_+ (?:ERROR at \w+ of )?{re.escape(test)} _+$(.*?)^(?:_{{5}}|={{5}})", self.text, re.M | re.S)
+        found = re.search(
+            rf"^_+ (?:ERROR at \w+ of )?{re.escape(test)} _+$(.*?)^(?:_{{5}}|={{5}})", self.text, re.M | re.S
+        )
         assert found, self.text
         return found[1]

@@ -27,7 +27,7 @@ def no_names(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
 '''
 
-BLOCKED = '''
+BLOCKED = """
 import os
 import threading
 
@@ -130,9 +130,9 @@ def test_a_thread():
     thread.start()
     thread.join()
     assert len(caught) == 1
-'''
+"""
 
-PASSING = '''
+PASSING = """
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -192,7 +192,7 @@ def test_local_endpoint(tmp_path):
 def test_moto():
     with mock_aws(config={"lambda": {"use_docker": False}}), LambdaClient() as client:
         assert client.fire("f", {}).request_id
-'''
+"""
 
 MARKED = '''
 import pytest
@@ -254,13 +254,16 @@ class TestOther:
         be_blocked()
 '''
 
-MARKED_MODULE = MARKED.partition("@pytest.fixture")[0] + '''
+MARKED_MODULE = (
+    MARKED.partition("@pytest.fixture")[0]
+    + """
 pytestmark = pytest.mark.allow_real_invokes
 
 
 def test_of_a_module():
     reach_out()
-'''
+"""
+)
 
 
 @pytest.fixture
