@@ -243,7 +243,8 @@ def _cut(failure: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[B
     for entry in reversed(kept):
         traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     # pytest goes back to the real one where it cuts off its own frames, so that filtering its copy is not enough
-    return pytest.ExceptionInfo.from_exc_info((failure.type, failure.value, cast("TracebackType", traceback)))
+    cut = (failure.type, failure.value, cast("TracebackType", traceback))
+    return pytest.ExceptionInfo[BaseException].from_exc_info(cut)
 
 
 def _drop_inner_context(error: StubError) -> None:

@@ -93,6 +93,7 @@ def in_process() -> Iterator[Transport]:
 def stub() -> Iterator[Transport]:
     """Script the functions: by their own code where they have any, else in the stub's words for it."""
     from lambdachain.testing import StubTransport
+
     scripted = StubTransport()
     for deployed in DEPLOYED:
         on = scripted.on(deployed.name, optional=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-
 LINE = re.compile(r"^(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (?:\[\d+\] )?\S+?::(\S+)", re.MULTILINE)
 
 
@@ -26,8 +25,7 @@ class Run:
 
     def section(self, test: str) -> str:
         """Give what was printed of the failure of a test."""
-        found = re.search(
-            rf"^_+ (?:ERROR at \w+ of )?{re.escape(test)} _+$(.*?)^(?:_{{5}}|={{5}})", self.text, re.M | re.S
-        )
+        heading = rf"^_+ (?:ERROR at \w+ of )?{re.escape(test)} _+$"
+        found = re.search(rf"{heading}(.*?)^(?:_{{5}}|={{5}})", self.text, re.MULTILINE | re.DOTALL)
         assert found, self.text
         return found[1]
