@@ -48,6 +48,7 @@ _MODULES = {
         "ThrottledError",
     ),
     "_handler": ("RemoteHandler", "remote"),
+    "_http": ("HttpTransport",),
     "_invocation": ("Invocation", "InvocationType", "NoAnswerError", "Outcome", "Progress", "Transport", "Trouble"),
     "_options": ("CallOptions",),
     "_remote_error": ("RemoteError",),

@@ -37,6 +37,7 @@ from ._errors import (
     ThrottledError,
 )
 from ._handler import RemoteHandler, remote
+from ._http import HttpTransport
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
 from ._options import CallOptions
 from ._remote_error import RemoteError
@@ -72,6 +73,7 @@ __all__ = [
     "FunctionNotReadyError",
     "FunctionTimeoutError",
     "Hook",
+    "HttpTransport",
     "InProcessTransport",
     "InvalidArnError",
     "InvalidRequestError",

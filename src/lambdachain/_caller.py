@@ -13,6 +13,7 @@ from ._arn import Address
 from ._attempts import Hook, perform
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
 from ._classify import log_tail
+from ._default_transport import default_transport
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
 from ._hedging import perform_hedged
 from ._invocation import InvocationType, Transport
@@ -118,9 +119,7 @@ class Caller:
             if substitute is not None and (self._transport is None or isinstance(self._transport, SendsToAws)):
                 return substitute
             if self._transport is None:
-                from ._boto import BotoTransport
-
-                self._transport = BotoTransport()
+                self._transport = default_transport()
             return self._transport
 
 

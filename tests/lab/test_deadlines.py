@@ -21,7 +21,7 @@ from lambdachain import (
     Execution,
     LambdaClient,
     RetryPolicy,
-    _exchange,
+    _wire,
     invocation_scope,
 )
 
@@ -213,7 +213,7 @@ def test_connection_dead_in_silence(
     """A connection that was idle for so long that the network forgot it is not trusted: nothing goes out on it."""
     laboratory.play(Fault("deaf afterwards", _succeed_and_go_deaf, runs=True), faults.SUCCESS)
     client.call(PLAIN, 1)
-    monkeypatch.setattr(_exchange, "MAX_IDLE", 0.02)
+    monkeypatch.setattr(_wire, "MAX_IDLE", 0.02)
     time.sleep(0.05)
 
     result = client.invoke(PLAIN, 1, timeout=10)

@@ -1,0 +1,222 @@
+"""A strict reader of HTTP/1.1 answers: it takes them in pieces of any size, and no cut goes unnoticed.
+
+Without I/O: whoever has a connection feeds what comes out of it, so a blocking and an asyncio transport share this.
+RFC 9112 says what an answer looks like; what it leaves to the reader's tolerance is refused here, for an answer that
+breaks off, or two that run into each other, would otherwise pass for another one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+MAX_HEAD: Final = 64 * 1024
+MAX_FIELDS: Final = 100
+_MAX_CHUNK_LINE: Final = 1024
+_STATUS: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_FIELDS: Final = re.compile(r"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*")
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class BadAnswerError(Exception):
+    """What came is not an answer, or not the whole of one."""
+
+
+class Response(NamedTuple):
+    """An answer: header names in lower case, the first of each; and whether its connection is good for another."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reusable: bool
+
+
+class ResponseReader:
+    r"""Reads one answer.
+
+    >>> reader = ResponseReader()
+    >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
+    (False, True)
+    >>> reader.response.body
+    b'null'
+    """
+
+    __slots__ = ("_at", "_headers", "_held", "_missing", "_pieces", "_reusable", "_status", "_stock", "_take")
+
+    def __init__(self) -> None:
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._reusable = False
+        self._held = b""
+        self._at = 0
+        self._stock = bytearray()
+        self._missing = 0
+        self._pieces: list[bytes] = []
+        self._take = self._take_head
+
+    @property
+    def response(self) -> Response:
+        """The answer, once it is whole."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return Response(self._status, self._headers, body, self._reusable)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a success has begun to come in: a function ran, even if the rest of its answer never comes."""
+        return 200 <= (self._status or self._status_so_far()) < 300
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request, if it has come in."""
+        return self._headers.get("x-amzn-requestid")
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes, at least one; tell whether the answer is whole.
+
+        Raises:
+            BadAnswerError: This is no answer.
+        """
+        return self._take(data)
+
+    def end(self) -> None:
+        """Take note that no more will come: the answer is whole by that, if it said no length.
+
+        Raises:
+            BadAnswerError: It is not whole.
+        """
+        if self._take != self._take_until_end:
+            raise BadAnswerError("the connection was closed amid the answer")
+
+    def _status_so_far(self) -> int:
+        match = _STATUS.fullmatch(self._held.partition(b"\r\n")[0].decode("latin-1")) if b"\r\n" in self._held else None
+        return int(match[2]) if match else 0
+
+    def _take_head(self, data: bytes) -> bool:
+        start = max(len(self._held) - 3, 0)
+        self._held += data
+        end = self._held.find(b"\r\n\r\n", start)
+        if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
+            raise BadAnswerError(f"the headers go on beyond {MAX_HEAD} bytes")
+        if end < 0:
+            if not b"HTTP/1.".startswith(self._held[:7]):
+                raise BadAnswerError("this is not HTTP/1.1")
+            return False
+        head, rest = self._held[:end].decode("latin-1"), self._held[end + 4 :]
+        is_http11, status = self._status_line(head)
+        self._headers = _fields(head)
+        self._held = b""
+        if status < 200:
+            return self._interim(status, rest)
+        self._status = status
+        self._reusable = is_http11 and "close" not in self._headers.get("connection", "").lower()
+        return self._begin_body(rest)
+
+    def _status_line(self, head: str) -> tuple[bool, int]:
+        match = _STATUS.fullmatch(head, 0, head.find("\r\n") if "\r\n" in head else len(head))
+        if match is None:
+            raise BadAnswerError("the status line is none")
+        return match[1] == "1", int(match[2])
+
+    def _interim(self, status: int, rest: bytes) -> bool:
+        if status == 101:
+            raise BadAnswerError("the server changes the protocol, which nobody asked for")
+        self._headers = {}
+        return self._take_head(rest) if rest else False
+
+    def _begin_body(self, rest: bytes) -> bool:
+        headers = self._headers
+        length = headers.get("content-length")
+        if self._status in _WITHOUT_BODY:
+            self._reusable = self._reusable and not rest
+            return True
+        if "transfer-encoding" in headers:
+            if headers["transfer-encoding"].lower() != "chunked":
+                raise BadAnswerError("the transfer encoding is not chunked")
+            self._reusable = self._reusable and length is None
+            self._take = self._take_chunks
+            return self._take_chunks(rest)
+        if length is None:
+            self._reusable = False
+            self._pieces.append(rest)
+            self._take = self._take_until_end
+            return False
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            raise BadAnswerError("the content length is no number")
+        self._missing = int(length)
+        self._take = self._take_counted
+        return self._take_counted(rest)
+
+    def _take_counted(self, data: bytes) -> bool:
+        missing = self._missing = self._missing - len(data)
+        if missing < 0:  # what nobody asked for comes behind the answer
+            data = data[:missing]
+            self._reusable = False
+        self._pieces.append(data)
+        return missing <= 0
+
+    def _take_until_end(self, data: bytes) -> bool:
+        self._pieces.append(data)
+        return False
+
+    def _take_chunks(self, data: bytes) -> bool:
+        stock = self._stock
+        stock += data
+        while (end := stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)) >= 0:
+            size = _chunk_size(stock[self._at : end])
+            begin, behind = end + 2, end + 2 + size
+            if size == 0:
+                self._at = begin
+                self._take = self._take_trailers
+                return self._take_trailers(b"")
+            if len(stock) < behind + 2:
+                return False
+            if not stock.startswith(b"\r\n", behind):
+                raise BadAnswerError("a chunk is longer than it says")
+            self._pieces.append(bytes(stock[begin:behind]))
+            self._at = behind + 2
+        if len(stock) - self._at > _MAX_CHUNK_LINE:
+            raise BadAnswerError("the length of a chunk goes on and on")
+        return False
+
+    def _take_trailers(self, data: bytes) -> bool:
+        self._stock += data
+        none = self._stock.startswith(b"\r\n", self._at)
+        end = self._at + 2 if none else self._stock.find(b"\r\n\r\n", self._at) + 4
+        if end < 4:
+            if len(self._stock) - self._at > MAX_HEAD:
+                raise BadAnswerError(f"the trailers go on beyond {MAX_HEAD} bytes")
+            return False
+        self._reusable = self._reusable and end == len(self._stock)
+        return True
+
+
+def _fields(head: str) -> dict[str, str]:
+    start = head.find("\r\n")
+    fields: dict[str, str] = {}
+    if start < 0:
+        return fields
+    if not _FIELDS.fullmatch(head, start):
+        raise BadAnswerError("a header is none")
+    lines = head[start + 2 :].split("\r\n")
+    if len(lines) > MAX_FIELDS:
+        raise BadAnswerError(f"there are more than {MAX_FIELDS} headers")
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        if fields.setdefault(name, value) is not value:
+            _check_repeated(name, value, fields[name])
+    return fields
+
+
+def _check_repeated(name: str, value: str, first: str) -> None:
+    """Refuse two lengths that differ: where one answer ends and the next begins would be a matter of taste."""
+    if name == "transfer-encoding" or (name == "content-length" and value != first):
+        raise BadAnswerError(f"there are two headers {name}")
+
+
+def _chunk_size(line: bytes | bytearray) -> int:
+    match = _CHUNK.fullmatch(line)
+    if match is None:
+        raise BadAnswerError("the length of a chunk is no number")
+    return int(match[1], 16)
