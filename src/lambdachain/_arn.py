@@ -138,7 +138,7 @@ class FunctionName:
 
     def without_qualifier(self) -> FunctionName:
         """Give the same function without a qualifier."""
-        return replace(self, qualifier=None)
+        return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
         is_partial = (
@@ -216,7 +216,7 @@ class FunctionArn:
 
     def without_qualifier(self) -> FunctionArn:
         """Give the function itself, whatever version or alias this names."""
-        return replace(self, qualifier=None)
+        return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
         arn = f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{self.name}"

@@ -6,8 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ._errors import (
     CallError,
@@ -47,8 +46,7 @@ _ECHOES: Final = (
 _MAX_MESSAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """What the caller knows of the callee: decides which errors it gets back and what counts as retryable."""
 
     errors: Sequence[type[RemoteError]] = ()
@@ -172,8 +170,7 @@ def _rejection(report: _Report, facts: FunctionErrorFacts) -> RequestRejectedErr
     return RequestRejectedError(f"it refused the request: {describe_details(details)}", errors=details, **facts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(NamedTuple):
     """What a runtime of any language says of its function's failure."""
 
     error_type: str | None

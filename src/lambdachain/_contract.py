@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
@@ -143,12 +144,20 @@ class Contract(HasContract[Req, Resp]):
 
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
     """Take an address apart into the function and its qualifier, which may be given once."""
+    if qualifier is None and isinstance(function, str):
+        return _split(function)
     target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
     if qualifier is None:
         return str(target.without_qualifier()), target.qualifier
     if target.qualifier is not None:
         raise error(f"{target} has a qualifier already, and qualifier={qualifier!r} is given too: drop one of them")
     return str(target), Qualifier(qualifier)
+
+
+@lru_cache(maxsize=1024)
+def _split(function: str) -> tuple[str, str | None]:
+    target = parse_target(function)
+    return str(target.without_qualifier()), target.qualifier
 
 
 def _checked_errors(errors: Sequence[type[RemoteError]]) -> tuple[type[RemoteError], ...]:
