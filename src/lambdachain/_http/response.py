@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
+MAX_INTERIMS: Final = 10
 _MAX_CHUNK_LINE: Final = 1024
 _STATUS: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _FIELDS: Final = re.compile(r"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*")
@@ -42,13 +43,25 @@ class ResponseReader:
     b'null'
     """
 
-    __slots__ = ("_at", "_headers", "_held", "_missing", "_pieces", "_reusable", "_status", "_stock", "_take")
+    __slots__ = (
+        "_at",
+        "_headers",
+        "_held",
+        "_interims",
+        "_missing",
+        "_pieces",
+        "_reusable",
+        "_status",
+        "_stock",
+        "_take",
+    )
 
     def __init__(self) -> None:
         self._status = 0
         self._headers: dict[str, str] = {}
         self._reusable = False
         self._held = b""
+        self._interims = 0
         self._at = 0
         self._stock = bytearray()
         self._missing = 0
@@ -122,6 +135,9 @@ class ResponseReader:
         if status == 101:
             raise BadAnswerError("the server changes the protocol, which nobody asked for")
         self._headers = {}
+        self._interims += 1
+        if self._interims > MAX_INTERIMS:
+            raise BadAnswerError(f"there are more than {MAX_INTERIMS} interim answers")
         return self._take_head(rest) if rest else False
 
     def _begin_body(self, rest: bytes) -> bool:
