@@ -50,9 +50,9 @@ class Connection:
         """Tell whether the connection may be trusted with another request, at *now* by the wall clock.
 
         Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
-        which only the wall clock knows.
+        which only the wall clock knows. (A thread may come with a *now* of a moment before the connection was last used.)
         """
-        return 0 <= now - self._used <= _wire.MAX_IDLE and not self._stirs()
+        return abs(now - self._used) <= _wire.MAX_IDLE and not self._stirs()
 
     def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
         """Send a request and read its answer; whatever goes wrong, the connection is closed.
