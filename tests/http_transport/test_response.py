@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import io
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -188,3 +190,20 @@ def test_the_request_id_is_there_before_the_body() -> None:
     reader.feed(b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 8f5e\r\nContent-Length: 9\r\n\r\n1")
 
     assert "8f5e" == reader.request_id
+
+
+@pytest.mark.parametrize("answer", FRAMED.values(), ids=FRAMED.keys())
+def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
+    """Garbage in circles, once for each call, would have it come by more often."""
+    reader = type("WatchedReader", (ResponseReader,), {})()
+    reader.feed(answer)
+    gone: list[int] = []
+    weakref.finalize(reader, gone.append, 1)
+
+    gc.disable()
+    try:
+        del reader
+    finally:
+        gc.enable()
+
+    assert gone == [1]

@@ -50,7 +50,7 @@ class Connection:
         """Tell whether the connection may be trusted with another request, at *now* by the wall clock.
 
         Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
-        which only the wall clock knows. (A thread may come with a *now* of a moment before the connection was last used.)
+        which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
         """
         return abs(now - self._used) <= _wire.MAX_IDLE and not self._stirs()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -40,6 +39,8 @@ class Credentials:
 
     def renew(self) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        from datetime import UTC, datetime
+
         with self._lock:
             if hasattr(self._credentials, "_expiry_time"):
                 self._credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-_URL: Final = re.compile(
+_URL: Final = (
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~-]*)*)"
 )
 
-# What a partition's regions look like, and the suffixes of its names: over IPv4, and over both IPv4 and IPv6.
-_PARTITIONS: Final = tuple(
-    (re.compile(rf"{regions}-[0-9]+"), suffix, dual_stack)
-    for regions, suffix, dual_stack in (
-        (r"cn-\w+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-        (r"us-gov-\w+", "amazonaws.com", "api.aws"),
-        (r"us-iso-\w+", "c2s.ic.gov", "api.aws.ic.gov"),
-        (r"us-isob-\w+", "sc2s.sgov.gov", "api.aws.scloud"),
-        (r"eu-isoe-\w+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-        (r"us-isof-\w+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-        (r"eusc-de-\w+", "amazonaws.eu", "api.amazonwebservices.eu"),
-        (r"(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+", "amazonaws.com", "api.aws"),
-    )
+# What a partition's regions look like, and the suffixes of its names: over IPv4, and over both IPv4 and IPv6. Most
+# programs need the first one only, so that patterns are compiled where they are asked for.
+_PARTITIONS: Final = (
+    (r"(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+", "amazonaws.com", "api.aws"),
+    (r"cn-[a-z]+-[0-9]+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    (r"us-gov-[a-z]+-[0-9]+", "amazonaws.com", "api.aws"),
+    (r"us-iso-[a-z]+-[0-9]+", "c2s.ic.gov", "api.aws.ic.gov"),
+    (r"us-isob-[a-z]+-[0-9]+", "sc2s.sgov.gov", "api.aws.scloud"),
+    (r"eu-isoe-[a-z]+-[0-9]+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    (r"us-isof-[a-z]+-[0-9]+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    (r"eusc-de-[a-z]+-[0-9]+", "amazonaws.eu", "api.amazonwebservices.eu"),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A server that speaks Invoke.
 
     Attributes:
@@ -57,7 +53,7 @@ class Endpoint:
 
 def by_url(url: str) -> Endpoint | None:
     """Read a URL; ``None`` for one that says more than scheme, host, port and path, or says it in an unusual way."""
-    match = _URL.fullmatch(url)
+    match = re.fullmatch(_URL, url)
     if match is None:
         return None
     tls = match["scheme"] == "https"
@@ -72,6 +68,6 @@ def by_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> E
     'https://lambda.eu-west-1.amazonaws.com'
     """
     for regions, ipv4, both in _PARTITIONS:
-        if regions.fullmatch(region):
+        if re.fullmatch(regions, region):
             return Endpoint(f"lambda{'-fips' * fips}.{region}.{both if dual_stack else ipv4}")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from lambdachain._invocation import Invocation, NoAnswerError, Progress, Trouble
@@ -49,7 +50,7 @@ class RequestWriter:
             NoAnswerError: A value is nothing that a header can carry.
         """
         address = self._address(invocation.function_name, invocation.qualifier)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        stamp = _stamp(int(now))
         headers = _headers(invocation, self._authority, stamp, keys.token)
         signed = headers
         if invocation.tenant_id is not None:
@@ -81,6 +82,11 @@ def trace_header() -> str:
     if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
+
+
+@lru_cache(maxsize=8)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 def percent_encoded(text: str) -> str:

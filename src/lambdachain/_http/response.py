@@ -8,15 +8,16 @@ breaks off, or two that run into each other, would otherwise pass for another on
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
 MAX_INTERIMS: Final = 10
 _MAX_CHUNK_LINE: Final = 1024
-_STATUS: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
-_FIELDS: Final = re.compile(r"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*")
-_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
+_STATUS: Final = r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?"
+_HEAD: Final = re.compile(_STATUS + r"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*)")
+_FIELD: Final = re.compile(r"\r\n([^:]+):[ \t]*([^\r]*)")
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -66,7 +67,8 @@ class ResponseReader:
         self._stock = bytearray()
         self._missing = 0
         self._pieces: list[bytes] = []
-        self._take = self._take_head
+        # A function and not a bound method, which would hold its own reader until the collector comes by.
+        self._take: Callable[[ResponseReader, bytes], bool] = ResponseReader._take_head
 
     @property
     def response(self) -> Response:
@@ -90,7 +92,7 @@ class ResponseReader:
         Raises:
             BadAnswerError: This is no answer.
         """
-        return self._take(data)
+        return self._take(self, data)
 
     def end(self) -> None:
         """Take note that no more will come: the answer is whole by that, if it said no length.
@@ -98,11 +100,12 @@ class ResponseReader:
         Raises:
             BadAnswerError: It is not whole.
         """
-        if self._take != self._take_until_end:
+        if self._take is not ResponseReader._take_until_end:
             raise BadAnswerError("the connection was closed amid the answer")
 
     def _status_so_far(self) -> int:
-        match = _STATUS.fullmatch(self._held.partition(b"\r\n")[0].decode("latin-1")) if b"\r\n" in self._held else None
+        line, end, _ = self._held.partition(b"\r\n")
+        match = re.fullmatch(_STATUS, line.decode("latin-1")) if end else None
         return int(match[2]) if match else 0
 
     def _take_head(self, data: bytes) -> bool:
@@ -115,21 +118,17 @@ class ResponseReader:
             if not b"HTTP/1.".startswith(self._held[:7]):
                 raise BadAnswerError("this is not HTTP/1.1")
             return False
-        head, rest = self._held[:end].decode("latin-1"), self._held[end + 4 :]
-        is_http11, status = self._status_line(head)
-        self._headers = _fields(head)
-        self._held = b""
+        match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
+        if match is None:
+            raise BadAnswerError("the status line is none, or a header")
+        minor, status, fields = match[1], int(match[2]), _fields(match[3])
+        rest = self._held[end + 4 :]
+        self._headers, self._held = fields, b""
         if status < 200:
             return self._interim(status, rest)
         self._status = status
-        self._reusable = is_http11 and "close" not in self._headers.get("connection", "").lower()
+        self._reusable = minor == "1" and "close" not in fields.get("connection", "").lower()
         return self._begin_body(rest)
-
-    def _status_line(self, head: str) -> tuple[bool, int]:
-        match = _STATUS.fullmatch(head, 0, head.find("\r\n") if "\r\n" in head else len(head))
-        if match is None:
-            raise BadAnswerError("the status line is none")
-        return match[1] == "1", int(match[2])
 
     def _interim(self, status: int, rest: bytes) -> bool:
         if status == 101:
@@ -150,17 +149,17 @@ class ResponseReader:
             if headers["transfer-encoding"].lower() != "chunked":
                 raise BadAnswerError("the transfer encoding is not chunked")
             self._reusable = self._reusable and length is None
-            self._take = self._take_chunks
+            self._take = ResponseReader._take_chunks
             return self._take_chunks(rest)
         if length is None:
             self._reusable = False
             self._pieces.append(rest)
-            self._take = self._take_until_end
+            self._take = ResponseReader._take_until_end
             return False
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             raise BadAnswerError("the content length is no number")
         self._missing = int(length)
-        self._take = self._take_counted
+        self._take = ResponseReader._take_counted
         return self._take_counted(rest)
 
     def _take_counted(self, data: bytes) -> bool:
@@ -183,7 +182,7 @@ class ResponseReader:
             begin, behind = end + 2, end + 2 + size
             if size == 0:
                 self._at = begin
-                self._take = self._take_trailers
+                self._take = ResponseReader._take_trailers
                 return self._take_trailers(b"")
             if len(stock) < behind + 2:
                 return False
@@ -207,32 +206,27 @@ class ResponseReader:
         return True
 
 
-def _fields(head: str) -> dict[str, str]:
-    start = head.find("\r\n")
-    fields: dict[str, str] = {}
-    if start < 0:
-        return fields
-    if not _FIELDS.fullmatch(head, start):
-        raise BadAnswerError("a header is none")
-    lines = head[start + 2 :].split("\r\n")
+def _fields(text: str) -> dict[str, str]:
+    lines = _FIELD.findall(text)
     if len(lines) > MAX_FIELDS:
         raise BadAnswerError(f"there are more than {MAX_FIELDS} headers")
-    for line in lines:
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        if fields.setdefault(name, value) is not value:
-            _check_repeated(name, value, fields[name])
+    fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
+    return fields if len(fields) == len(lines) else _first_of_each(lines)
+
+
+def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
+    """Settle headers that come twice; two lengths that differ leave open where an answer ends, and are refused."""
+    fields: dict[str, str] = {}
+    for line_name, line_value in lines:
+        name, value = line_name.lower(), line_value.rstrip(" \t")
+        first = fields.setdefault(name, value)
+        if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
+            raise BadAnswerError(f"there are two headers {name}")
     return fields
 
 
-def _check_repeated(name: str, value: str, first: str) -> None:
-    """Refuse two lengths that differ: where one answer ends and the next begins would be a matter of taste."""
-    if name == "transfer-encoding" or (name == "content-length" and value != first):
-        raise BadAnswerError(f"there are two headers {name}")
-
-
 def _chunk_size(line: bytes | bytearray) -> int:
-    match = _CHUNK.fullmatch(line)
-    if match is None:
+    digits = line.partition(b";")[0].rstrip(b" \t")
+    if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
         raise BadAnswerError("the length of a chunk is no number")
-    return int(match[1], 16)
+    return int(digits, 16)

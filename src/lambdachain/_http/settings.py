@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _VARIABLES: Final = {
     "region": "AWS_DEFAULT_REGION",
@@ -23,8 +22,7 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _IN_A_PROFILE: Final = ("endpoint_url", "services")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What decides where requests go and whom to believe there.
 
     Attributes:

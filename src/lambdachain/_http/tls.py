@@ -14,7 +14,7 @@ from functools import cache
 from importlib.machinery import PathFinder
 from typing import Final, NamedTuple
 
-_AMAZON: Final = re.compile(
+_AMAZON: Final = (
     rb'# Label: "(?:Amazon|Starfield) [^\n]*\n(?:#[^\n]*\n)*(-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----)'
 )
 
@@ -91,7 +91,7 @@ def bundle_of_botocore() -> str | None:
 
 def authorities_of_amazon(bundle: bytes) -> list[str]:
     """Pick Amazon's authorities from a bundle that names each above its certificate, as certifi's does."""
-    return [match.decode() for match in _AMAZON.findall(bundle)]
+    return [match.decode() for match in re.findall(_AMAZON, bundle)]
 
 
 def _empty_context() -> ssl.SSLContext:
