@@ -11,11 +11,11 @@ from typing import NamedTuple, NoReturn
 from . import _clock
 from ._answer import Answer
 from ._budget import bucket_of
-from ._classify import failed_answer, no_answer
 from ._errors import Attempt, CallError, ContractError, CredentialsError, DeadlineExceededError, Execution
 from ._invocation import Invocation, NoAnswerError, Outcome, Transport
 from ._plan import Plan
 from ._retry import pause_before_next
+from ._success import is_success
 
 Reply = Outcome | NoAnswerError
 
@@ -128,6 +128,10 @@ class Course:
             CallError: It is no success.
         """
         plan = self._plan
+        if isinstance(reply, Outcome) and is_success(plan.invocation, reply):
+            return reply
+        from ._classify import failed_answer, no_answer
+
         if isinstance(reply, NoAnswerError):
             raise no_answer(plan.invocation, reply, plan.expected) from reply.__cause__
         error = failed_answer(plan.invocation, reply, plan.expected)

@@ -27,13 +27,13 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     """
     texts = metadata.texts()
     encoded = _encoded(merged(texts, custom))
-    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
-        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
-            break
-        texts.pop(name, None)
-        encoded = _encoded(merged(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
+    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
+        texts.pop(name, None)
+        encoded = _encoded(merged(texts, custom))
+        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+            return encoded
     raise RequestTooLargeError(
         f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
         function=function,

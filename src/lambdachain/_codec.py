@@ -28,7 +28,7 @@ _SAID_BY_PYDANTIC: Final = (
     ("Maximum serialization depth", "It is nested too deeply"),
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
-_UNKNOWN_TYPE: Final = re.compile(r"Unable to serialize unknown type: <class '([\w.<>]+)'>")
+_UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
 def codec_of(form: object) -> Codec:
@@ -184,7 +184,7 @@ class Codec:
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
         if isinstance(exc, _VALIDATION_ERROR()):
             return self._details(exc, value)
-        if unknown := _UNKNOWN_TYPE.search(str(exc)):
+        if unknown := re.search(_UNKNOWN_TYPE, str(exc)):
             return [ErrorDetail(loc=(), type="not_json", msg=f"JSON has no form for {unknown[1]}")]
         said = next((msg for sign, msg in _SAID_BY_PYDANTIC if sign in str(exc)), None)
         if said is not None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._codec import check_json_type, type_name
 from ._errors import ContractError
-from ._remote_error import RemoteError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._contract_schema import ContractSchema
+    from ._remote_error import RemoteError
 
 Req = TypeVar("Req")
 Resp = TypeVar("Resp")
@@ -161,6 +161,10 @@ def _split(function: str) -> tuple[str, str | None]:
 
 
 def _checked_errors(errors: Sequence[type[RemoteError]]) -> tuple[type[RemoteError], ...]:
+    if not errors:
+        return ()
+    from ._remote_error import RemoteError
+
     for error in errors:
         if RemoteError not in getattr(error, "__mro__", ()):
             raise ContractError(f"errors: {error!r} is no subclass of RemoteError")

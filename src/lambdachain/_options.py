@@ -13,11 +13,11 @@ from ._invocation import InvocationType
 from ._retry import RetryPolicy
 from ._schema import is_mapping
 
-_TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+_TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
 _MAX_KEY: Final = 255
 # More than any call can take, and still a number that every clock and socket takes.
 _LONGEST: Final = 1_000_000.0
-_DURABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
 class CallOptions(TypedDict, total=False):
@@ -104,8 +104,8 @@ def checked_text(name: str, text: str | None, function: str) -> str | None:
         return None
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]
     given: Any = text
-    if not (isinstance(given, str) and pattern.fullmatch(given)):
-        raise InvalidRequestError(f"{name} must match {pattern.pattern}", function=function)
+    if not (isinstance(given, str) and re.fullmatch(pattern, given)):
+        raise InvalidRequestError(f"{name} must match {pattern}", function=function)
     return text
 
 

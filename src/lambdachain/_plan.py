@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
-from ._classify import Expectation
 from ._client_context import encode_client_context, enveloped
 from ._codec import codec_of, type_name
 from ._errors import InvalidRequestError, RecursiveInvocationError, RequestTooLargeError
@@ -18,6 +17,9 @@ from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
 from ._scope import CurrentInvocation
+
+if TYPE_CHECKING:
+    from ._classify import Expectation
 
 # Lambda's own loop detection stops a chain after about 16 invocations; here the caller learns who called whom.
 DEPTH_LIMIT: Final = 12
@@ -59,6 +61,8 @@ class Plan(NamedTuple):
     @property
     def expected(self) -> Expectation:
         """What caller and callee agree on about errors and repetition."""
+        from ._classify import Expectation
+
         return Expectation(self.callee.contract.errors, self.repeatable)
 
     @property
