@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -309,6 +311,23 @@ def test_a_forked_process_shares_no_connection(kind: str, request: pytest.Fixtur
 
     assert (0, 200) == (os.waitstatus_to_exitcode(status), after.status)
     assert (2, 3) == (laboratory.connections, laboratory.received)
+
+
+def test_a_snapshot_holds_no_connection(laboratory: Laboratory) -> None:
+    """SnapStart restores many sandboxes from one: they would share a connection, and the keys of its TLS."""
+    script = (
+        "import snapshot_restore_py\nfrom lambdachain import HttpTransport, Invocation\n"
+        f"transport = HttpTransport(endpoint_url={laboratory.url!r})\n"
+        "def kept(): return [len(way._pool._idle) for way in transport._ways.values()]\n"
+        "transport.send(Invocation('orders'), timeout=10)\nbefore = kept()\n"
+        "for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)\n"
+        "print(before, kept(), transport.send(Invocation('orders'), timeout=10).status)\ntransport.close()"
+    )
+    environment = {**os.environ, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+
+    assert "[1] [0] 200" == ran.stdout.strip()
+    assert (2, 2) == (laboratory.connections, laboratory.received)
 
 
 def test_a_closed_transport_closes_what_comes_back(laboratory: Laboratory, transport: HttpTransport) -> None:

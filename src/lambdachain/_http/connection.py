@@ -68,7 +68,7 @@ class Connection:
         reader = ResponseReader()
         progress = Progress.NOTHING_SENT
         try:
-            rest = self._begin(head, payload, deadline)
+            rest = self._begin(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
                 self._send(rest, deadline)
@@ -87,15 +87,10 @@ class Connection:
         """Close it."""
         self._sock.close()
 
-    def _begin(self, head: bytes, payload: bytes, deadline: float) -> memoryview:
+    def _begin(self, request: memoryview, deadline: float) -> memoryview:
         """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
-        room = max(_RECORD - len(head), 0)
-        first = head + payload if len(payload) <= room else head + payload[:room]
         self._sock.settimeout(_left(deadline))
-        sent = self._sock.send(first)
-        if sent < len(first):
-            return memoryview(first[sent:] + payload[room:])
-        return memoryview(payload)[room:]
+        return request[self._sock.send(request[:_RECORD]) :]
 
     def _send(self, rest: memoryview, deadline: float) -> None:
         self._sock.settimeout(_left(deadline))

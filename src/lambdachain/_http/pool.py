@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
+from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 from .connection import Connection, connect
@@ -63,7 +65,7 @@ class Pool:
         _close_all(self._idle)
 
     def forget(self) -> None:
-        """Let go of what belongs to the process that this one was forked from, and stays open there."""
+        """Let go of what another process, or another sandbox, has as well."""
         _close_all(self._idle)
         self._trust.forget()
 
@@ -84,5 +86,13 @@ def _forget_all() -> None:
         pool.forget()
 
 
+def _heed_snapshots() -> None:
+    """Leave no connection in a snapshot: every sandbox restored from it would go on with the same TLS keys."""
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        with suppress(ImportError):  # a runtime of another's making may have no such module
+            import_module("snapshot_restore_py").register_before_snapshot(_forget_all)
+
+
+_heed_snapshots()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)
