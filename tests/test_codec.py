@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SecretStr,
     TypeAdapter,
     ValidationError,
     WrapSerializer,
@@ -27,7 +28,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from lambdachain._codec import Codec, codec_of
+from lambdachain import ContractError
+from lambdachain._codec import Codec, check_json_type, codec_of
 from lambdachain._misfit import MisfitError
 
 NAN = math.nan
@@ -724,3 +726,66 @@ def test_any_json_passes_unchanged(value: object) -> None:
     for form in (Any, JsonValue):
         assert value == codec_of(form).decode(codec_of(form).encode(value))
         assert value == codec_of(form).dump(value)
+
+
+@pytest.mark.parametrize("number", [None, 1.5, NAN])
+@pytest.mark.parametrize(
+    ("form", "wrap"),
+    [
+        (list[float | None], lambda x: [None, x]),
+        (dict[str, float | None], lambda x: {"a": None, "b": x}),
+        (Reading, lambda x: Reading(note=None, spare=x)),
+        (Any, lambda x: {"deep": [None, {"text": "NaN", "bytes": b"\xc3\xa9", "number": x}]}),
+        (dict[dt.date, Any], lambda x: {dt.date(2020, 1, 1): [None, Reading(spare=x), UUID(int=1)]}),
+    ],
+)
+def test_among_nones_a_nan_is_found(form: Any, wrap: Any, number: float | None) -> None:
+    """Both are ``null`` in JSON: the NaN is refused, however many Nones stand around it, and a None is not."""
+    if number is NAN:
+        assert "finite_number" == _refused(codec_of(form).encode, wrap(number)).details[0]["type"]
+    else:
+        assert json.loads(codec_of(form).encode(wrap(number))) == codec_of(form).dump(wrap(number))
+
+
+class PutOff(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+    number: int
+
+
+class PutOffSecret(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+    secret: SecretStr
+
+
+def test_a_model_whose_building_is_put_off_is_built_at_the_first_call() -> None:
+    """A contract may declare it at no cost; that it has no JSON form shows when it is built."""
+    check_json_type(PutOff, "request")
+    check_json_type(PutOffSecret, "request")
+    assert not PutOff.__pydantic_complete__
+
+    assert b'{"number":1}' == codec_of(PutOff).encode(PutOff.model_construct(number=1))
+    assert PutOff.__pydantic_complete__
+    for _ in range(2):
+        with pytest.raises(ContractError, match=r"PutOffSecret cannot be JSON: .*SecretStr"):
+            codec_of(PutOffSecret).decode(b'{"secret": "x"}')
+
+
+def test_a_model_that_a_user_has_built_meanwhile_is_checked_all_the_same() -> None:
+    """To make an instance builds the model: the contract's check comes with the first call."""
+
+    class Secretive(PutOffSecret):
+        more: int = 0
+
+    check_json_type(Secretive, "request")
+    value = Secretive(secret=SecretStr("x"))
+
+    with pytest.raises(ContractError, match=r"Secretive cannot be JSON: .*SecretStr"):
+        codec_of(Secretive).encode(value)
+
+
+def test_a_model_s_own_validator_is_used() -> None:
+    """Nothing is built a second time."""
+    assert codec_of(Order)._built.validator is Order.__pydantic_validator__
+    assert codec_of(Order)._built.serializer is Order.__pydantic_serializer__

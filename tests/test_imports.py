@@ -15,18 +15,20 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget", "_clock"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock", "_collector", "_wire"],
     ["_annotations", "_arn", "_schema"],
     ["_misfit", "_metadata", "_schema_marks"],
     ["_json_schema"],
     ["_codec"],
-    ["_remote_error", "_invocation", "_results", "_retry", "_scope"],
+    ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],
+    ["_success"],
     ["_contract_schema"],
     ["_compatibility"],
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],
     ["_plan", "_boto", "_signature", "_loop", "_service"],
-    ["_answer"],
+    ["_answer", "_http"],
+    ["_default_transport"],
     ["_attempts"],
     ["_hedging"],
     ["_caller"],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lambdachain import BotoTransport, ConnectError, Invocation, LambdaClient, Outcome, remote
+from lambdachain import BotoTransport, ConnectError, HttpTransport, Invocation, LambdaClient, Outcome, remote
 from lambdachain._stand_in import stand_in, standing_in, standing_in_here
 
 made_at_import = LambdaClient()
@@ -42,6 +42,7 @@ class Answering:
         pytest.param(lambda: LambdaClient(timeout=3).bind(double).call(1), id="a bound function"),
         pytest.param(lambda: double.call(1), id="a decorated handler"),
         pytest.param(lambda: LambdaClient(BotoTransport(region="eu-west-1")).call(double, 1), id="a client over boto3"),
+        pytest.param(lambda: LambdaClient(HttpTransport(region="eu-west-1")).call(double, 1), id="a client over http"),
     ],
 )
 def test_a_stand_in_takes_what_would_go_to_aws(call: Callable[[], int]):

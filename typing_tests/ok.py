@@ -22,6 +22,7 @@ from lambdachain import (
     FunctionError,
     FunctionName,
     Hook,
+    HttpTransport,
     Invocation,
     InvocationType,
     InvokeResult,
@@ -98,8 +99,10 @@ assert_type(declined.error_type, str | None)
 
 # Calling
 client = LambdaClient(BotoTransport(region="eu-west-1"), timeout=timedelta(seconds=3), resolve=prefix("prod-"))
+lean = LambdaClient(HttpTransport(region="eu-west-1", endpoint_url="http://localhost:4566"))
 request = ChargeRequest(order_id="o-1", cents=500)
 assert_type(client.call(charge, request), ChargeResponse)
+assert_type(lean.call(charge, request), ChargeResponse)
 assert_type(client.call(charge, request, timeout=2, qualifier="live", log_tail=True), ChargeResponse)
 assert_type(client.call(maybe, request), ChargeResponse | None)
 assert_type(client.invoke(charge, request), InvokeResult[ChargeResponse])

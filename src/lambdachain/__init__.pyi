@@ -37,10 +37,12 @@ from ._errors import (
     ThrottledError,
 )
 from ._handler import RemoteHandler, remote
+from ._http import HttpTransport
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
 from ._options import CallOptions
+from ._receipts import Permission, PermissionReason, Receipt
 from ._remote_error import RemoteError
-from ._results import InvokeResult, Permission, PermissionReason, Receipt
+from ._results import InvokeResult
 from ._retry import RetryPolicy, safe_to_retry
 from ._scope import CurrentInvocation, current_invocation, invocation_scope
 from ._version import __version__
@@ -72,6 +74,7 @@ __all__ = [
     "FunctionNotReadyError",
     "FunctionTimeoutError",
     "Hook",
+    "HttpTransport",
     "InProcessTransport",
     "InvalidArnError",
     "InvalidRequestError",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ._codec import codec_of, type_name
 from ._errors import Attempt, ResponseError
@@ -12,8 +12,7 @@ from ._misfit import MisfitError
 from ._plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A success as Lambda reports it, before its payload is read."""
 
     outcome: Outcome

@@ -16,15 +16,16 @@ MAX_TARGET_LENGTH: Final = 256
 MAX_NAME_LENGTH: Final = 64
 MAX_QUALIFIER_LENGTH: Final = 128
 
-_PARTITION: Final = re.compile(r"aws[a-zA-Z-]*")
-_REGION: Final = re.compile(r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]")
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]+")
-_QUALIFIER: Final = re.compile(r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+")
-_VERSION: Final = re.compile(r"[0-9]+")
+# Not compiled: most programs name functions by their names, and need few of these.
+_PARTITION: Final = r"aws[a-zA-Z-]*"
+_REGION: Final = r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]"
+_ACCOUNT: Final = r"[0-9]{12}"
+_NAME: Final = r"[a-zA-Z0-9_.-]+"
+_QUALIFIER: Final = r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+"
+_VERSION: Final = r"[0-9]+"
 
 # "function:live" names the function "live": in front of a qualifier such a name needs "function:" before it.
-_READ_AS_PREFIX: Final = re.compile(rf"arn|function|{_REGION.pattern}|{_ACCOUNT.pattern}")
+_READ_AS_PREFIX: Final = rf"arn|function|{_REGION}|{_ACCOUNT}"
 
 _PARTITION_OF_REGION: Final = (
     ("cn-", "aws-cn"),
@@ -59,7 +60,7 @@ class Qualifier(str):
             raise InvalidArnError(
                 f"qualifier must be text, not {type(text).__name__}; for a version, Qualifier.version(3)"
             )
-        if not _QUALIFIER.fullmatch(text):
+        if not re.fullmatch(_QUALIFIER, text):
             _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
         if len(text) > MAX_QUALIFIER_LENGTH:
             _refuse("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
@@ -98,7 +99,7 @@ class Qualifier(str):
     @property
     def is_version(self) -> bool:
         """Whether this is the number of a published version."""
-        return _VERSION.fullmatch(self) is not None
+        return re.fullmatch(_VERSION, self) is not None
 
     @property
     def is_alias(self) -> bool:
@@ -138,11 +139,11 @@ class FunctionName:
 
     def without_qualifier(self) -> FunctionName:
         """Give the same function without a qualifier."""
-        return replace(self, qualifier=None)
+        return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
         is_partial = (
-            self.account_id or self.region or (self.qualifier is not None and _READ_AS_PREFIX.fullmatch(self.name))
+            self.account_id or self.region or (self.qualifier is not None and re.fullmatch(_READ_AS_PREFIX, self.name))
         )
         parts = (self.region, self.account_id, "function" if is_partial else None)
         return ":".join(part for part in (*parts, self.name, self.qualifier) if part is not None)
@@ -216,7 +217,7 @@ class FunctionArn:
 
     def without_qualifier(self) -> FunctionArn:
         """Give the function itself, whatever version or alias this names."""
-        return replace(self, qualifier=None)
+        return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
         arn = f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{self.name}"
@@ -249,8 +250,8 @@ def _parsed(text: str) -> FunctionArn | FunctionName:
 
 def _parse_name(text: str) -> FunctionName:
     parts = text.split(":")
-    region = parts.pop(0) if len(parts) > 1 and _REGION.fullmatch(parts[0]) else None
-    account_id = parts.pop(0) if len(parts) > 1 and _ACCOUNT.fullmatch(parts[0]) else None
+    region = parts.pop(0) if len(parts) > 1 and re.fullmatch(_REGION, parts[0]) else None
+    account_id = parts.pop(0) if len(parts) > 1 and re.fullmatch(_ACCOUNT, parts[0]) else None
     if len(parts) > 1 and parts[0] == "function":
         parts.pop(0)
     if len(parts) > 2:
@@ -284,8 +285,8 @@ def _check_parts(target: FunctionArn | FunctionName) -> None:
         Qualifier(target.qualifier)
 
 
-def _fits(part: object, pattern: re.Pattern[str]) -> bool:
-    return isinstance(part, str) and pattern.fullmatch(part) is not None
+def _fits(part: object, pattern: str) -> bool:
+    return isinstance(part, str) and re.fullmatch(pattern, part) is not None
 
 
 def _refuse(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from . import _clock
 from ._answer import Answer
 from ._budget import bucket_of
-from ._classify import failed_answer, no_answer
 from ._errors import Attempt, CallError, ContractError, CredentialsError, DeadlineExceededError, Execution
 from ._invocation import Invocation, NoAnswerError, Outcome, Transport
 from ._plan import Plan
 from ._retry import pause_before_next
-
-_log: Final = logging.getLogger("lambdachain")
+from ._success import is_success
 
 Reply = Outcome | NoAnswerError
 
@@ -130,6 +128,10 @@ class Course:
             CallError: It is no success.
         """
         plan = self._plan
+        if isinstance(reply, Outcome) and is_success(plan.invocation, reply):
+            return reply
+        from ._classify import failed_answer, no_answer
+
         if isinstance(reply, NoAnswerError):
             raise no_answer(plan.invocation, reply, plan.expected) from reply.__cause__
         error = failed_answer(plan.invocation, reply, plan.expected)
@@ -185,18 +187,7 @@ class Course:
     def _note(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
         attempt = _record(reply, error, elapsed)
         self._attempts = (*self._attempts, attempt)
-        level = logging.DEBUG if attempt.error is None else logging.INFO
-        _log.log(
-            level,
-            "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-            self._plan.invocation.invocation_type,
-            self._plan.callee.address,
-            len(self._attempts),
-            attempt.error or "ok",
-            attempt.status,
-            attempt.request_id,
-            attempt.elapsed,
-        )
+        _log(self._plan, len(self._attempts), attempt)
 
 
 def _too_late(error: CallError) -> CallError:
@@ -208,6 +199,25 @@ def _too_late(error: CallError) -> CallError:
     )
     late.__cause__ = error
     return late
+
+
+def _log(plan: Plan, number: int, attempt: Attempt) -> None:
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return  # who wants to read a log has loaded it
+    logger, level = logging.getLogger("lambdachain"), logging.DEBUG if attempt.error is None else logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(
+            level,
+            "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
+            plan.invocation.invocation_type,
+            plan.callee.address,
+            number,
+            attempt.error or "ok",
+            attempt.status,
+            attempt.request_id,
+            attempt.elapsed,
+        )
 
 
 def _record(reply: Reply | None, error: CallError | None, elapsed: float) -> Attempt:

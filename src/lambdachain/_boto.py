@@ -18,6 +18,7 @@ from ._exchange import exchange, watch
 from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._stand_in import SendsToAws, guard
 from ._version import __version__
+from ._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,16 +28,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.config import Config
 
-CONNECT_TIMEOUT: Final = 5.0
-LONGEST_FUNCTION: Final = 900.0
-_HEADROOM: Final = 10.0
 _POOL: Final = 64
-
-# A NAT gateway forgets a connection that is idle for 350 s, and a function may run for 900 s before a byte comes back.
-_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
-EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
 class BotoTransport(SendsToAws):
@@ -241,15 +235,6 @@ def _refused(response: Mapping[str, Any]) -> Outcome:
     )
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds the service asks to wait, from the header in milliseconds or the one in seconds."""
-    for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        if text.isascii() and text.isdigit():
-            return float(text) * unit
-    return None
-
-
 def _client_maker(session: Any) -> Callable[..., Any]:
     make: Callable[..., Any]
     if session is None:
@@ -266,7 +251,7 @@ def _config(theirs: Config | None) -> Config:
     ours = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=LONGEST_FUNCTION + _HEADROOM,
+        read_timeout=LONGEST_FUNCTION + HEADROOM,
         max_pool_connections=_POOL,
         tcp_keepalive=True,
         user_agent_extra=f"lib/lambdachain#{__version__}",
@@ -279,7 +264,7 @@ def _keep_alive(client: Any) -> None:
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     options = cast("list[object] | None", getattr(session, "_socket_options", None))
     if options is not None:
-        options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in _KEEP_ALIVE if hasattr(socket, name)]
+        options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in KEEP_ALIVE if hasattr(socket, name)]
 
 
 def _attach(client: BaseClient) -> None:

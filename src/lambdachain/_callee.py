@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ._arn import Address, FunctionName, parse_target
 from ._contract import Contract, split_qualifier
@@ -21,8 +20,7 @@ class _Unset:
 UNSET: Final = _Unset()
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(NamedTuple):
     """What is called and where: a contract and the address it has here."""
 
     contract: Contract[Any, Any]
@@ -73,6 +71,8 @@ def locate(
 
 
 def _deployed(function: str, resolve: Resolver | None) -> str:
+    if resolve is None:
+        return function
     target = parse_target(function)
     is_name = isinstance(target, FunctionName) and target.account_id is None and target.region is None
-    return resolve(function) if resolve is not None and is_name else function
+    return resolve(function) if is_name else function

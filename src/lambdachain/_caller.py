@@ -5,22 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _clock
 from ._answer import Answer, value_of
 from ._arn import Address
 from ._attempts import Hook, perform
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
-from ._classify import log_tail
+from ._default_transport import default_transport
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
-from ._hedging import perform_hedged
 from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
 from ._plan import Moment, Plan, plan
-from ._results import InvokeResult, Permission, PermissionReason, Receipt
+from ._results import InvokeResult
 from ._scope import current_invocation
 from ._stand_in import SendsToAws, stand_in
+from ._success import log_tail
+
+if TYPE_CHECKING:
+    from ._receipts import Permission, PermissionReason, Receipt
 
 
 class Caller:
@@ -67,11 +70,15 @@ class Caller:
 
     def fire(self, callee: Callee, payload: object, options: CallOptions) -> Receipt:
         """Queue an event for the function."""
+        from ._receipts import Receipt
+
         _, answer = self._perform(callee, payload, InvocationType.EVENT, options)
         return Receipt(answer.outcome.request_id, answer.attempts)
 
     def can_invoke(self, callee: Callee, options: CallOptions) -> Permission:
         """Ask Lambda whether it would let the call through."""
+        from ._receipts import Permission, PermissionReason
+
         try:
             self._perform(callee, None, InvocationType.DRY_RUN, options)
         except CredentialsError:
@@ -94,6 +101,8 @@ class Caller:
 
     def _missing(self, callee: Callee, options: CallOptions) -> PermissionReason:
         """Tell a missing qualifier from a missing function, for which Lambda has one and the same message."""
+        from ._receipts import PermissionReason
+
         if callee.qualifier is None:
             return PermissionReason.NO_SUCH_FUNCTION
         try:
@@ -107,8 +116,11 @@ class Caller:
     ) -> tuple[Plan, Answer]:
         now = Moment(_clock.monotonic(), _clock.epoch())
         call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
-        carry_out = perform if call.hedge_after is None else perform_hedged
-        return call, carry_out(self._carrier(callee), call, self._hooks)
+        if call.hedge_after is None:
+            return call, perform(self._carrier(callee), call, self._hooks)
+        from ._hedging import perform_hedged
+
+        return call, perform_hedged(self._carrier(callee), call, self._hooks)
 
     def _carrier(self, callee: Callee) -> Transport:
         with self._lock:
@@ -118,9 +130,7 @@ class Caller:
             if substitute is not None and (self._transport is None or isinstance(self._transport, SendsToAws)):
                 return substitute
             if self._transport is None:
-                from ._boto import BotoTransport
-
-                self._transport = BotoTransport()
+                self._transport = default_transport()
             return self._transport
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._errors import (
     CallError,
@@ -27,14 +25,12 @@ from ._errors import (
 )
 from ._failures import FUNCTION_ERRORS, PLAIN_FUNCTION_ERROR, Failure, Retry, service_failure
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
-from ._remote_error import RemoteError
 from ._schema import is_mapping, is_sequence
+from ._success import flaw_of, log_tail
 
-_SUCCESS_STATUS: Final = {
-    InvocationType.REQUEST_RESPONSE: 200,
-    InvocationType.EVENT: 202,
-    InvocationType.DRY_RUN: 204,
-}
+if TYPE_CHECKING:
+    from ._remote_error import RemoteError
+
 _TIMED_OUT: Final = re.compile(r"Task timed out after \d+\.\d+ seconds")
 _ECHOES: Final = (
     re.compile(r"(?<=\bValue )'.*?'(?= at )", re.DOTALL),
@@ -47,8 +43,7 @@ _ECHOES: Final = (
 _MAX_MESSAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """What the caller knows of the callee: decides which errors it gets back and what counts as retryable."""
 
     errors: Sequence[type[RemoteError]] = ()
@@ -67,21 +62,11 @@ def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectatio
         return _service_error(invocation, outcome, expected)
     if outcome.function_error is not None:
         return _function_error(invocation, outcome, expected)
-    flaw = _flaw(invocation, outcome)
+    flaw = flaw_of(invocation, outcome)
     if flaw is None:
         return None
     failure = Failure(ResponseError, Execution.EXECUTED, Retry.IDEMPOTENT)
     return ResponseError(flaw, **_facts(invocation, failure, outcome.request_id, expected))
-
-
-def log_tail(outcome: Outcome) -> str | None:
-    """Decode the end of the function's log, if the answer has it."""
-    if outcome.log_result is None:
-        return None
-    try:
-        return base64.b64decode(outcome.log_result).decode(errors="replace")
-    except ValueError:
-        return None
 
 
 def _without_answer(progress: Progress, trouble: Trouble) -> Failure:
@@ -98,19 +83,6 @@ def _without_answer(progress: Progress, trouble: Trouble) -> Failure:
     if trouble is Trouble.TIMEOUT:
         return Failure(CallTimeoutError, execution, Retry.IDEMPOTENT)
     return Failure(ResponseError if begun else ConnectionLostError, execution, Retry.IDEMPOTENT)
-
-
-def _flaw(invocation: Invocation, outcome: Outcome) -> str | None:
-    expected = _SUCCESS_STATUS[invocation.invocation_type]
-    if outcome.status != expected:
-        return f"status {outcome.status} where Lambda answers {invocation.invocation_type} with {expected}"
-    if invocation.invocation_type is not InvocationType.REQUEST_RESPONSE:
-        return None
-    if outcome.executed_version is None:
-        return "the answer has no X-Amz-Executed-Version: it was cut short, or does not come from Lambda"
-    if not outcome.payload:
-        return "the answer is empty, where Lambda sends at least null: it was cut short"
-    return None
 
 
 def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError:
@@ -172,8 +144,7 @@ def _rejection(report: _Report, facts: FunctionErrorFacts) -> RequestRejectedErr
     return RequestRejectedError(f"it refused the request: {describe_details(details)}", errors=details, **facts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(NamedTuple):
     """What a runtime of any language says of its function's failure."""
 
     error_type: str | None

@@ -14,7 +14,7 @@ from ._contract import Contract, HasContract, Req, Resp
 from ._errors import ContractError
 from ._invocation import Transport
 from ._options import CallOptions, check_names
-from ._results import InvokeResult, Permission, Receipt
+from ._results import InvokeResult
 from ._retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
     from typing_extensions import TypeForm
+
+    from ._receipts import Permission, Receipt
 
 T = TypeVar("T")
 

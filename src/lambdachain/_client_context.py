@@ -13,6 +13,7 @@ from ._metadata import DROPPED_FIRST, Metadata, merged, read_metadata
 from ._schema import is_mapping
 
 ENVELOPE: Final = "__lambdachain__"
+_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
@@ -26,13 +27,13 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     """
     texts = metadata.texts()
     encoded = _encoded(merged(texts, custom))
-    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
-        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
-            break
-        texts.pop(name, None)
-        encoded = _encoded(merged(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
+    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
+        texts.pop(name, None)
+        encoded = _encoded(merged(texts, custom))
+        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+            return encoded
     raise RequestTooLargeError(
         f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
         function=function,
@@ -43,7 +44,7 @@ def enveloped(data: bytes, metadata: Metadata) -> bytes:
     """Put an event's JSON into an envelope that carries metadata: for contracts that ask for it, Lambda gives an event
     no ClientContext.
     """
-    told = json.dumps(metadata.texts(), separators=(",", ":")).encode()
+    told = _json(metadata.texts()).encode()
     return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
 
 
@@ -55,4 +56,4 @@ def opened(event: Any) -> tuple[Any, Metadata | None]:
 
 
 def _encoded(custom: Mapping[str, str]) -> str:
-    return base64.b64encode(json.dumps({"custom": custom}, separators=(",", ":")).encode()).decode()
+    return base64.b64encode(_json({"custom": custom}).encode()).decode()

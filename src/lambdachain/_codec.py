@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from ._collector import uncollected
 from ._errors import ContractError, ErrorDetail
 from ._misfit import MisfitError, details_of, not_finite
 from ._schema import may_hold_float, not_json, reads_like_json
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue, TypeAdapter, ValidationError
+    from collections.abc import Mapping
 
+    from pydantic import JsonValue, ValidationError
+    from pydantic_core import SchemaSerializer, SchemaValidator
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _SAID_BY_PYDANTIC: Final = (
@@ -25,7 +28,7 @@ _SAID_BY_PYDANTIC: Final = (
     ("Maximum serialization depth", "It is nested too deeply"),
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
-_UNKNOWN_TYPE: Final = re.compile(r"Unable to serialize unknown type: <class '([\w.<>]+)'>")
+_UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
 def codec_of(form: object) -> Codec:
@@ -49,24 +52,30 @@ def type_name(form: object) -> str:
 def check_json_type(form: object, role: str) -> None:
     """Refuse a type that JSON cannot carry.
 
-    Models and dataclasses whose schema pydantic has built already cost nothing here; others build theirs now. A type
-    that names one which is defined later is let through: it is built at the first call.
+    Models and dataclasses that pydantic has built already cost nothing here; those it has put off (``defer_build``, a
+    name that is defined later) are let through, built and checked at the first call. Other types are built now.
 
     Raises:
         ContractError: pydantic cannot handle *form*, or a part of it has no JSON form.
     """
-    built = form.__dict__.get("__pydantic_core_schema__") if isinstance(form, type) else None
-    is_put_off = hasattr(built, "rebuild")
     try:
-        part = not_json(codec_of(form).schema if built is None or is_put_off else built)
+        codec = codec_of(form)
+        if not codec.is_put_off:
+            _check_schema(codec.schema, f"{role} {type_name(form)}")
     except NotYetDefinedError:
         return
-    if part:
-        raise ContractError(f"{role} {type_name(form)} cannot be JSON: it contains {part}")
 
 
 class NotYetDefinedError(ContractError):
     """A type names another that does not exist yet."""
+
+
+class Built(NamedTuple):
+    """What pydantic makes of a type."""
+
+    schema: object
+    validator: SchemaValidator
+    serializer: SchemaSerializer
 
 
 class Codec:
@@ -74,25 +83,19 @@ class Codec:
 
     def __init__(self, form: object) -> None:
         self._form = form
+        self.is_put_off = _is_put_off(form)
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:
-        from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
-        from pydantic_core import SchemaError
+    def _built(self) -> Built:
+        built = _own(self._form) or _build(self._form)
+        if self.is_put_off:
+            _check_schema(built.schema, type_name(self._form))
+        return built
 
-        try:
-            adapter = TypeAdapter[Any](cast("Any", self._form))
-            adapter.core_schema.get("type")  # builds what pydantic has put off
-        except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, ValueError) as exc:
-            is_late = getattr(exc, "code", None) in ("class-not-fully-defined", "undefined-annotation")
-            error = NotYetDefinedError if is_late else ContractError
-            raise error(f"pydantic cannot handle {type_name(self._form)}: {exc}") from exc
-        return adapter
-
-    @cached_property
+    @property
     def schema(self) -> object:
         """The core schema of the type."""
-        return self._adapter.core_schema
+        return self._built.schema
 
     @cached_property
     def _may_hold_nan(self) -> bool:
@@ -109,8 +112,9 @@ class Codec:
             MisfitError: The value is not of the type, or has a part that JSON cannot carry (NaN, an open file).
         """
         try:
-            checked = self._adapter.validate_python(value, strict=True)
-            data = self._adapter.dump_json(checked, by_alias=True, warnings="error")
+            _, validator, serializer = self._built
+            checked = validator.validate_python(value, strict=True)
+            data = serializer.to_json(checked, by_alias=True, warnings="error")
         except ValueError as exc:
             details = self._why_not(exc, value)
         else:
@@ -129,7 +133,7 @@ class Codec:
 
         data = self.encode(value)
         try:
-            return cast("JsonValue", from_json(data))
+            return cast("JsonValue", uncollected(len(data), from_json, data))
         except ValueError:
             details = [_TOO_DEEP]
         raise MisfitError(details)
@@ -140,14 +144,11 @@ class Codec:
         Raises:
             MisfitError: *data* is not JSON (NaN is not), or not of the type.
         """
-        from pydantic import ValidationError
-        from pydantic_core import from_json
-
         try:
             if b"NaN" in data or b"Infinity" in data:
-                from_json(data, allow_inf_nan=False)
-            return self._adapter.validate_json(data)
-        except ValidationError as exc:
+                _refuse_nan(data)
+            return uncollected(len(data), self._built.validator.validate_json, data)
+        except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
         except ValueError as exc:
             details = [ErrorDetail(loc=(), type="json_invalid", msg=f"Invalid JSON: {exc}")]
@@ -159,14 +160,12 @@ class Codec:
         Raises:
             MisfitError: The event is not of the type.
         """
-        from pydantic import ValidationError
-
         text = None if self._reads_like_json else _as_text(event)
         if text is None:
             return self.check(event)
         try:
-            return self._adapter.validate_json(text)
-        except ValidationError as exc:
+            return self._built.validator.validate_json(text)
+        except _VALIDATION_ERROR() as exc:
             details = self._details(exc, event)
         raise MisfitError(details)
 
@@ -176,20 +175,16 @@ class Codec:
         Raises:
             MisfitError: The value is not of the type.
         """
-        from pydantic import ValidationError
-
         try:
-            return self._adapter.validate_python(value)
-        except ValidationError as exc:
+            return self._built.validator.validate_python(value)
+        except _VALIDATION_ERROR() as exc:
             details = self._details(exc, value)
         raise MisfitError(details)
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
-        from pydantic import ValidationError
-
-        if isinstance(exc, ValidationError):
+        if isinstance(exc, _VALIDATION_ERROR()):
             return self._details(exc, value)
-        if unknown := _UNKNOWN_TYPE.search(str(exc)):
+        if unknown := re.search(_UNKNOWN_TYPE, str(exc)):
             return [ErrorDetail(loc=(), type="not_json", msg=f"JSON has no form for {unknown[1]}")]
         said = next((msg for sign, msg in _SAID_BY_PYDANTIC if sign in str(exc)), None)
         if said is not None:
@@ -200,12 +195,11 @@ class Codec:
 
     def _misfits(self, value: object) -> list[ErrorDetail]:
         """Find what is wrong in an object that never was validated: pydantic's serialiser does not say where."""
-        from pydantic import ValidationError
-
+        _, validator, serializer = self._built
         try:
-            self._adapter.validate_python(self._adapter.dump_python(value, by_alias=True, warnings=False))
-            self._adapter.validate_json(self._adapter.dump_json(value, by_alias=True, warnings=False), strict=True)
-        except ValidationError as exc:
+            validator.validate_python(serializer.to_python(value, by_alias=True, warnings=False))
+            validator.validate_json(serializer.to_json(value, by_alias=True, warnings=False), strict=True)
+        except _VALIDATION_ERROR() as exc:
             return self._details(exc, value)
         except (AttributeError, LookupError, TypeError, ValueError):
             pass  # a user's validator met what it never should
@@ -215,15 +209,86 @@ class Codec:
         return details_of(exc, value, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
-        if not self._may_hold_nan or not any(sign in data for sign in (b"null", b"NaN", b"Infinity")):
+        if not self._may_hold_nan or not (b"null" in data or b"NaN" in data or b"Infinity" in data):
             return []
-        dumped = self._adapter.dump_python(value, by_alias=True, warnings=False)
-        return not_finite(dumped, json.loads(data), self.schema)
+        dumped = uncollected(len(data), self._dumped, value)
+        return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
+
+    def _dumped(self, value: object) -> object:
+        return self._built.serializer.to_python(value, by_alias=True, warnings=False)
 
 
 @lru_cache(maxsize=1024)
 def _codec_of(form: object, _order: str) -> Codec:
     return Codec(form)
+
+
+def _is_put_off(form: object) -> bool:
+    return isinstance(form, type) and vars(form).get("__pydantic_complete__") is False
+
+
+def _own(form: object) -> Built | None:
+    """Give what a model or dataclass has of its own: a ``TypeAdapter`` would come to the same by a longer way."""
+    own: Mapping[str, Any] = vars(form) if isinstance(form, type) else {}
+    if own.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in own:
+        return None
+    return Built(own["__pydantic_core_schema__"], own["__pydantic_validator__"], own["__pydantic_serializer__"])
+
+
+def _build(form: object) -> Built:
+    from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+    from pydantic_core import SchemaError
+
+    try:
+        own = _own(_completed(form)) if _is_put_off(form) else None
+        if own is not None:
+            return own
+        adapter = TypeAdapter[Any](cast("Any", form))
+        adapter.core_schema.get("type")  # builds what pydantic has put off
+    except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, ValueError) as exc:
+        is_late = getattr(exc, "code", None) in ("class-not-fully-defined", "undefined-annotation")
+        error = NotYetDefinedError if is_late else ContractError
+        raise error(f"pydantic cannot handle {type_name(form)}: {exc}") from exc
+    return Built(adapter.core_schema, cast("SchemaValidator", adapter.validator), adapter.serializer)
+
+
+def _completed(form: Any) -> object:
+    """Have pydantic build what it has put off of a model or dataclass: where that fails, the class stays as it is."""
+    from pydantic import BaseModel
+    from pydantic.dataclasses import rebuild_dataclass
+
+    rebuild = form.model_rebuild if issubclass(form, BaseModel) else partial(rebuild_dataclass, form)
+    rebuild(raise_errors=False)
+    return form
+
+
+def _check_schema(schema: object, what: str) -> None:
+    part = not_json(schema)
+    if part:
+        raise ContractError(f"{what} cannot be JSON: it contains {part}")
+
+
+def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looked up only where an error is at hand
+    from pydantic_core import ValidationError
+
+    return ValidationError
+
+
+def _refuse_nan(data: bytes) -> None:
+    from pydantic_core import from_json
+
+    from_json(data, allow_inf_nan=False)
+
+
+def _may_have_nan(dumped: object) -> bool:
+    """Look for a NaN or infinity at the speed of pydantic-core: where it is, only a walk tells."""
+    from pydantic_core import to_json
+
+    try:
+        written = to_json(dumped, inf_nan_mode="constants", bytes_mode="base64", serialize_unknown=True)
+    except ValueError:
+        return True
+    return b"NaN" in written or b"Infinity" in written
 
 
 def _as_text(event: object) -> str | None:

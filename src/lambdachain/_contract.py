@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._codec import check_json_type, type_name
 from ._errors import ContractError
-from ._remote_error import RemoteError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._contract_schema import ContractSchema
+    from ._remote_error import RemoteError
 
 Req = TypeVar("Req")
 Resp = TypeVar("Resp")
@@ -143,6 +144,8 @@ class Contract(HasContract[Req, Resp]):
 
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
     """Take an address apart into the function and its qualifier, which may be given once."""
+    if qualifier is None and isinstance(function, str):
+        return _split(function)
     target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
     if qualifier is None:
         return str(target.without_qualifier()), target.qualifier
@@ -151,7 +154,17 @@ def split_qualifier(function: Address, qualifier: str | None, error: type[Except
     return str(target), Qualifier(qualifier)
 
 
+@lru_cache(maxsize=1024)
+def _split(function: str) -> tuple[str, str | None]:
+    target = parse_target(function)
+    return str(target.without_qualifier()), target.qualifier
+
+
 def _checked_errors(errors: Sequence[type[RemoteError]]) -> tuple[type[RemoteError], ...]:
+    if not errors:
+        return ()
+    from ._remote_error import RemoteError
+
     for error in errors:
         if RemoteError not in getattr(error, "__mro__", ()):
             raise ContractError(f"errors: {error!r} is no subclass of RemoteError")

@@ -12,17 +12,15 @@ import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from . import _wire
 from ._alarm import alarm
 from ._invocation import NoAnswerError, Progress, Trouble
 from ._stand_in import guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
-
-# Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
-MAX_IDLE: Final = 240.0
 
 
 class Exchange:
@@ -159,7 +157,7 @@ class _Watched:
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request; on a fresh connection, if this one has been idle for long."""
-        if self.sock is not None and time.time() - self._used > MAX_IDLE:
+        if self.sock is not None and time.time() - self._used > _wire.MAX_IDLE:
             self.close()
         return super().request(*args, **kwargs)  # type: ignore[misc]
 

@@ -18,7 +18,7 @@ from ._errors import ContractError, ErrorDetail, RequestRejectedError, ResponseE
 from ._misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
-from ._results import InvokeResult, Permission, Receipt
+from ._results import InvokeResult
 from ._scope import invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from pydantic import JsonValue
+
+    from ._receipts import Permission, Receipt
 
 AnyReq = TypeVar("AnyReq")
 AnyResp = TypeVar("AnyResp")

@@ -13,11 +13,11 @@ from ._invocation import InvocationType
 from ._retry import RetryPolicy
 from ._schema import is_mapping
 
-_TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+_TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
 _MAX_KEY: Final = 255
 # More than any call can take, and still a number that every clock and socket takes.
 _LONGEST: Final = 1_000_000.0
-_DURABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
 class CallOptions(TypedDict, total=False):
@@ -45,9 +45,9 @@ class CallOptions(TypedDict, total=False):
 
 def check_names(options: Mapping[str, Any]) -> None:
     """Refuse an option that does not exist: at run time a misspelt one would be lost in silence."""
-    unknown = sorted(options.keys() - CallOptions.__annotations__.keys())
-    if unknown:
-        raise ContractError(f"there is no option {unknown[0]!r}; options are {', '.join(CallOptions.__annotations__)}")
+    if not options.keys() <= CallOptions.__optional_keys__:
+        unknown = min(options.keys() - CallOptions.__optional_keys__)
+        raise ContractError(f"there is no option {unknown!r}; options are {', '.join(CallOptions.__annotations__)}")
 
 
 def seconds(timeout: float | timedelta | None, function: str) -> float | None:
@@ -100,10 +100,12 @@ def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  
 
 def checked_text(name: str, text: str | None, function: str) -> str | None:
     """Refuse a tenant id or durable name that Lambda would refuse."""
+    if text is None:
+        return None
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]
     given: Any = text
-    if given is not None and not (isinstance(given, str) and pattern.fullmatch(given)):
-        raise InvalidRequestError(f"{name} must match {pattern.pattern}", function=function)
+    if not (isinstance(given, str) and re.fullmatch(pattern, given)):
+        raise InvalidRequestError(f"{name} must match {pattern}", function=function)
     return text
 
 

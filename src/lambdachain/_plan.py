@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
-from ._classify import Expectation
 from ._client_context import encode_client_context, enveloped
 from ._codec import codec_of, type_name
 from ._errors import InvalidRequestError, RecursiveInvocationError, RequestTooLargeError
 from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
-from ._metadata import Metadata
+from ._metadata import Metadata, new_id
 from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
 from ._scope import CurrentInvocation
+
+if TYPE_CHECKING:
+    from ._classify import Expectation
 
 # Lambda's own loop detection stops a chain after about 16 invocations; here the caller learns who called whom.
 DEPTH_LIMIT: Final = 12
@@ -34,8 +36,7 @@ class Moment(NamedTuple):
     epoch: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A call that is ready to be sent.
 
     Attributes:
@@ -43,7 +44,8 @@ class Plan:
         invocation: The request, but for what changes from attempt to attempt.
         policy: When it may be sent again.
         deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
-        metadata: What travels in the ClientContext; ``None`` where nothing does.
+        tell: Makes what travels in the ClientContext, of what changes from attempt to attempt; ``None`` where nothing
+            travels.
         custom: The user's own texts for the ClientContext.
         repeatable: Whether running it twice does no harm: the contract or the call says so.
     """
@@ -52,13 +54,15 @@ class Plan:
     invocation: Invocation
     policy: RetryPolicy
     deadline: float | None = None
-    metadata: Metadata | None = None
-    custom: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    tell: Callable[..., Metadata] | None = None
+    custom: Mapping[str, str] = {}
     repeatable: bool = False
 
     @property
     def expected(self) -> Expectation:
         """What caller and callee agree on about errors and repetition."""
+        from ._classify import Expectation
+
         return Expectation(self.callee.contract.errors, self.repeatable)
 
     @property
@@ -73,11 +77,13 @@ class Plan:
 
     def attempt(self, number: int, left: float | None) -> Invocation:
         """Give the request of attempt *number*, which knows that *left* seconds remain."""
-        if self.metadata is None:
+        if self.tell is None:
             return self.invocation
-        budget = None if left is None else int(left * 1000)
-        told = replace(self.metadata, attempt=number, budget_ms=budget)
+        told = self.tell(attempt=number, budget_ms=None if left is None else int(left * 1000))
         return replace(self.invocation, client_context=encode_client_context(told, self.custom, self.callee.address))
+
+    def __repr__(self) -> str:
+        return f"Plan({self.invocation!r})"
 
 
 def plan(
@@ -109,11 +115,11 @@ def plan(
     key = checked_key(options.get("idempotency_key"), kind, callee.contract.envelope, function)
     durable_name = checked_text("durable_name", options.get("durable_name"), function)
     deadline = _deadline(seconds(options.get("timeout"), function), within, now)
-    metadata = _metadata(key, within, _until(deadline, now), function)
+    tell = _teller(key, within, _until(deadline, now), function)
     invocation = Invocation(
         function_name=callee.function,
         invocation_type=kind,
-        payload=_payload(callee, payload, kind, metadata),
+        payload=_payload(callee, payload, kind, tell),
         qualifier=callee.qualifier,
         log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
         tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
@@ -124,7 +130,7 @@ def plan(
         invocation=invocation,
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
-        metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
+        tell=tell if kind is InvocationType.REQUEST_RESPONSE else None,
         custom=checked_context(options.get("client_context"), kind, function),
         repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
     )
@@ -141,7 +147,9 @@ def _until(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _metadata(key: str | None, within: CurrentInvocation | None, until_ms: int | None, function: str) -> Metadata:
+def _teller(
+    key: str | None, within: CurrentInvocation | None, until_ms: int | None, function: str
+) -> Callable[..., Metadata]:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
@@ -149,8 +157,9 @@ def _metadata(key: str | None, within: CurrentInvocation | None, until_ms: int |
             f"{DEPTH_LIMIT} are allowed: do functions call each other in a circle?",
             function=function,
         )
-    return Metadata(
-        correlation_id=within.correlation_id if within else str(uuid.uuid4()),
+    return partial(
+        Metadata,
+        correlation_id=within.correlation_id if within else new_id(),
         depth=depth,
         idempotency_key=key,
         deadline_ms=until_ms,
@@ -158,12 +167,12 @@ def _metadata(key: str | None, within: CurrentInvocation | None, until_ms: int |
     )
 
 
-def _payload(callee: Callee, payload: Any, kind: InvocationType, metadata: Metadata) -> bytes:
+def _payload(callee: Callee, payload: Any, kind: InvocationType, tell: Callable[..., Metadata]) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""
     data = _encoded(callee, payload)
     if kind is InvocationType.EVENT and callee.contract.envelope:
-        data = enveloped(data, replace(metadata, deadline_ms=None))
+        data = enveloped(data, tell(deadline_ms=None))
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda takes at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         message = f"the payload is {len(data):,} bytes of JSON; {limit}: send a reference to it instead"

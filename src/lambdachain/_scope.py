@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from . import _clock
-from ._metadata import Metadata, read_metadata, read_trace
+from ._metadata import Metadata, new_id, read_metadata, read_trace
 from ._schema import is_mapping
 
 # What a function keeps of its own time to answer, log and clean up after its last call.
@@ -95,7 +94,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     left = [seconds for seconds in (_own_time(context), *_callers_patience(told, epoch)) if seconds is not None]
     return CurrentInvocation(
         request_id=request_id,
-        correlation_id=(told.correlation_id if told else "") or request_id or str(uuid.uuid4()),
+        correlation_id=(told.correlation_id if told else "") or request_id or new_id(),
         depth=told.depth if told else 0,
         attempt=told.attempt if told else 1,
         idempotency_key=told.idempotency_key if told else None,

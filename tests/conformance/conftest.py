@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from lambdachain import (
     BotoTransport,
     FunctionNotFoundError,
     FunctionTimeoutError,
+    HttpTransport,
     InProcessTransport,
     LambdaClient,
     Transport,
@@ -55,8 +57,8 @@ DEPLOYED: Final = [
 
 
 @contextmanager
-def boto3_on_the_endpoint() -> Iterator[Transport]:
-    """Serve the functions in processes of the real runtime client, called over HTTP by the real boto3."""
+def on_the_endpoint(make: type[BotoTransport | HttpTransport]) -> Iterator[Transport]:
+    """Serve the functions in processes of the real runtime client, called over HTTP."""
     here = Path(__file__).parent
     served = [
         LocalFunction(
@@ -70,7 +72,7 @@ def boto3_on_the_endpoint() -> Iterator[Transport]:
     ]
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
     with LocalEndpoint(served) as endpoint:
-        transport = BotoTransport(session=session, endpoint_url=endpoint.url)
+        transport = make(session=session, endpoint_url=endpoint.url)
         yield transport
         transport.close()
 
@@ -110,7 +112,8 @@ def stub() -> Iterator[Transport]:
 
 
 TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = {
-    "boto3 on the endpoint": boto3_on_the_endpoint,
+    "boto3 on the endpoint": partial(on_the_endpoint, BotoTransport),
+    "http on the endpoint": partial(on_the_endpoint, HttpTransport),
     "in process": in_process,
     "stub": stub,
 }

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import botocore.session
 import pytest
 from laboratory import Laboratory, write_certificate
 
-from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+from lambdachain import BotoTransport, HttpTransport, LambdaClient, RetryPolicy
 
 QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
 SECRET = "secret-canary-access-key"
 
 
-def connected(url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
-    """Make a client of ours that sends to *url*, and trusts *certificate* if there is one."""
+TRANSPORTS: dict[str, type[BotoTransport | HttpTransport]] = {"boto3": BotoTransport, "http": HttpTransport}
+
+
+def connected(over: str, url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
+    """Make a client of ours that sends *over* a transport to *url*, and trusts *certificate* if there is one."""
     session: Any = botocore.session.Session()
     session.set_credentials("AKIATESTTESTTESTTEST", SECRET)
     if certificate is not None:
         session.set_config_variable("ca_bundle", str(certificate))
-    return LambdaClient(BotoTransport(session=session, region="eu-west-1", endpoint_url=url), retry=policy)
+    return LambdaClient(TRANSPORTS[over](session=session, region="eu-west-1", endpoint_url=url), retry=policy)
+
+
+@pytest.fixture(scope="session", params=TRANSPORTS)
+def over(request: pytest.FixtureRequest) -> str:
+    """Each transport in turn: what holds for one holds for the other."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +43,9 @@ def laboratory() -> Iterator[Laboratory]:
 
 
 @pytest.fixture(scope="session")
-def client(laboratory: Laboratory) -> Iterator[LambdaClient]:
+def client(laboratory: Laboratory, over: str) -> Iterator[LambdaClient]:
     """A client of the laboratory, with one pool of connections for all tests."""
-    with connected(laboratory.url) as made:
+    with connected(over, laboratory.url) as made:
         yield made
 
 
@@ -46,13 +57,13 @@ def tls_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laborat
 
 
 @pytest.fixture(scope="session")
-def tls_client(tls_laboratory: Laboratory) -> Iterator[LambdaClient]:
+def tls_client(tls_laboratory: Laboratory, over: str) -> Iterator[LambdaClient]:
     """A client of the second one, which trusts that certificate."""
-    with connected(tls_laboratory.url, tls_laboratory.certificate) as made:
+    with connected(over, tls_laboratory.url, tls_laboratory.certificate) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def connect() -> Any:
+def connect(over: str) -> Any:
     """Make a client that sends to a URL; see ``connected``."""
-    return connected
+    return partial(connected, over)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import botocore.session
 import lab_faults as faults
 import pytest
 from lab_faults import service_error
@@ -21,7 +22,7 @@ from lambdachain import (
     Execution,
     LambdaClient,
     RetryPolicy,
-    _exchange,
+    _wire,
     invocation_scope,
 )
 
@@ -118,12 +119,20 @@ def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:
     assert took < TIMEOUT + EPSILON
 
 
-def test_client_that_takes_long_to_make(laboratory: Laboratory, connect: Callable[[str], LambdaClient]) -> None:
-    """The first call makes a client of boto3: what that takes is the call's own time, and nothing is sent after it."""
+def test_client_that_takes_long_to_make(
+    laboratory: Laboratory, connect: Callable[[str], LambdaClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call finds credentials: what that takes is the call's own time, and nothing is sent after it."""
     laboratory.play(faults.SUCCESS)
+    find = botocore.session.Session.get_credentials
 
+    def find_slowly(session: Any) -> Any:
+        time.sleep(0.05)
+        return find(session)
+
+    monkeypatch.setattr(botocore.session.Session, "get_credentials", find_slowly)
     with connect(laboratory.url) as cold:
-        error, _ = _failure(lambda: cold.call(PLAIN, 1, timeout=0.001))
+        error, _ = _failure(lambda: cold.call(PLAIN, 1, timeout=0.03))
 
     assert isinstance(error, DeadlineExceededError)
     laboratory.settle()
@@ -213,7 +222,7 @@ def test_connection_dead_in_silence(
     """A connection that was idle for so long that the network forgot it is not trusted: nothing goes out on it."""
     laboratory.play(Fault("deaf afterwards", _succeed_and_go_deaf, runs=True), faults.SUCCESS)
     client.call(PLAIN, 1)
-    monkeypatch.setattr(_exchange, "MAX_IDLE", 0.02)
+    monkeypatch.setattr(_wire, "MAX_IDLE", 0.02)
     time.sleep(0.05)
 
     result = client.invoke(PLAIN, 1, timeout=10)

@@ -22,9 +22,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
-from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+from lambdachain import BotoTransport, HttpTransport, LambdaClient, RetryPolicy, _wire
 
+TRANSPORTS = ("boto3", "http")
 PATIENCE = 20.0  # guards a hang; no test waits for it
 _HEADERS = {
     "Date": "Tue, 25 Nov 2025 12:00:00 GMT",
@@ -245,15 +247,39 @@ def server(certificate: Callable[[], Path]) -> Iterator[WireServer]:
     running.close()
 
 
+@pytest.fixture(params=TRANSPORTS)
+def over(request: pytest.FixtureRequest) -> str:
+    """Each transport in turn: what holds for one holds for the other."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def connect(server: WireServer) -> Iterator[Callable[..., LambdaClient]]:
-    """Make clients of ours that send everything to the server; arguments are those of ``BotoTransport``."""
+def make_transport(over: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Make transports of one kind; arguments are those of ``BotoTransport``, as far as there is any such for the other.
+
+    A ``Config`` is there for its timeout: what is a setting of botocore's is a constant of ours.
+    """
+
+    def made(*client: Any, config: Config | None = None, **options: Any) -> Any:
+        if over == "boto3":
+            return BotoTransport(*client, config=config, **options)
+        if config is not None:
+            monkeypatch.setattr(_wire, "CONNECT_TIMEOUT", config.connect_timeout)
+        return HttpTransport(*client, **options)
+
+    return made
+
+
+@pytest.fixture
+def connect(server: WireServer, make_transport: Callable[..., Any]) -> Iterator[Callable[..., LambdaClient]]:
+    """Make clients of ours that send everything to the server; see ``make_transport``."""
     made: list[LambdaClient] = []
 
-    def connected(client: Any = None, **options: Any) -> LambdaClient:
-        if client is None:
+    def connected(*client: Any, **options: Any) -> LambdaClient:
+        if not client:
             options = {"endpoint_url": server.url, **options}
-        made.append(LambdaClient(BotoTransport(client, **options), retry=RetryPolicy.never()))
+        made.append(LambdaClient(make_transport(*client, **options), retry=RetryPolicy.never()))
         return made[-1]
 
     yield connected
@@ -268,7 +294,9 @@ def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
     botocore's client, which takes up to a second to make on a busy machine, is there: a timeout is the wire's alone.
     """
     made = connect()
-    made._caller._transport._client_for(None, "f")  # type: ignore[union-attr]
+    transport: Any = made._caller._transport
+    if isinstance(transport, BotoTransport):
+        transport._client_for(None, "f")
     return made
 
 

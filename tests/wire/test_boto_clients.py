@@ -18,6 +18,12 @@ VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
 
 
+@pytest.fixture
+def over() -> str:
+    """Clients are what the transport over boto3 alone takes."""
+    return "boto3"
+
+
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test find boto3 as a fresh process does."""

@@ -109,16 +109,18 @@ def test_a_request_is_signed_for_the_region_of_its_function(
     assert f"/2015-03-31/functions/{function}/invocations" == unquote(request.path)
 
 
-def test_an_arn_goes_to_the_endpoint_of_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arn_goes_to_the_endpoint_of_its_region(
+    make_transport: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without an endpoint of its own, a client resolves that region's name, in every partition."""
     asked: list[str] = []
 
-    def unresolved(host: str, *_: object, **__: object) -> None:
-        asked.append(host)
+    def unresolved(host: str | bytes, *_: object, **__: object) -> None:
+        asked.append(host if isinstance(host, str) else host.decode())
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unresolved)
-    client = LambdaClient(retry=lc.RetryPolicy.never())
+    client = LambdaClient(make_transport(), retry=lc.RetryPolicy.never())
 
     for region in ("ap-southeast-2", "cn-north-1", "us-gov-west-1"):
         with pytest.raises(lc.ConnectError):
@@ -200,17 +202,27 @@ def test_the_timeout_of_a_call_is_its_own(timeout: Any, server: Any, client: Lam
     assert client.call("billing", None, timeout=10) == 7
 
 
+def kept_socket(transport: Any) -> socket.socket:
+    """Reach for the one connection that waits for the next call."""
+    if isinstance(transport, BotoTransport):
+        [made] = transport._clients.values()
+        pools = made._endpoint.http_session._manager.pools
+        [found] = [c.sock for key in list(pools.keys()) for c in pools[key].pool.queue if c is not None]
+    else:
+        [way] = transport._ways.values()
+        [found] = [connection._sock for connection in way._pool._idle]
+    return found
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has no such option")
 def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: Any, client: LambdaClient) -> None:
     """350 idle seconds are the gateway's limit; the first probe of the kernel's own comes after two hours."""
     server.answer(server.raw("200 OK", b"1", VERSION))
     client.call("billing", None)
-    [made] = client._caller._transport._clients.values()  # type: ignore[union-attr]
-    pools = made._endpoint.http_session._manager.pools
-    [connection] = [c for key in list(pools.keys()) for c in pools[key].pool.queue if c is not None]
+    sock = kept_socket(client._caller._transport)
 
     options = [
-        connection.sock.getsockopt(level, name)
+        sock.getsockopt(level, name)
         for level, name in (
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
             (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
@@ -328,6 +340,7 @@ def test_what_a_framework_raises_while_the_call_waits_comes_out_unchanged(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("over", ["boto3"])
 def test_the_stubber_of_botocore_works_with_a_given_client(server: Any, connect: Callable[..., LambdaClient]) -> None:
     """Programs that stub boto3 in their tests go on doing so."""
     given = boto3.client("lambda", endpoint_url=server.url, config=Config(retries={"total_max_attempts": 1}))
@@ -356,9 +369,9 @@ def test_a_closed_client_says_so(server: Any, client: LambdaClient) -> None:
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
 
 
-def test_a_closed_transport_says_so_too(server: Any) -> None:
+def test_a_closed_transport_says_so_too(server: Any, make_transport: Callable[..., Any]) -> None:
     """Whichever of the two was closed."""
-    transport = BotoTransport(endpoint_url=server.url)
+    transport = make_transport(endpoint_url=server.url)
     transport.close()
 
     with pytest.raises(lc.ConnectError, match="closed"):

@@ -20,11 +20,11 @@ EAGER = RetryPolicy(initial_delay=0.0)
 
 
 @pytest.fixture(name="caller")
-def _caller(server: Any) -> Iterator[Callable[..., LambdaClient]]:
+def _caller(make_transport: Callable[..., Any]) -> Iterator[Callable[..., LambdaClient]]:
     made: list[LambdaClient] = []
 
     def connected(**options: Any) -> LambdaClient:
-        made.append(LambdaClient(BotoTransport(**options), retry=EAGER))
+        made.append(LambdaClient(make_transport(**options), retry=EAGER))
         return made[-1]
 
     yield connected

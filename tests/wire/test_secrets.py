@@ -290,6 +290,7 @@ def test_what_lambda_quotes_of_a_request_is_withheld(
     assert_silent(everything_said(caught.value))
 
 
+@pytest.mark.parametrize("over", ["boto3"])
 def test_what_an_instrumentation_spoils_is_not_quoted(server: Any, connect: Callable[..., LambdaClient]) -> None:
     """Botocore's message for parameters of a wrong type repeats them."""
     import boto3

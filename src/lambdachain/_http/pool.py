@@ -1,0 +1,98 @@
+"""The connections to one endpoint that wait for a request: the youngest is taken first, so that old ones die out.
+
+No lock is held: the ends of a ``deque`` are safe between threads. There is no limit to how many connections are in use,
+for a thread that has to wait for one is what makes fan-out slow; only how many are kept is limited.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from contextlib import suppress
+from importlib import import_module
+from typing import Final
+
+from .connection import Connection, connect
+from .endpoint import Endpoint
+from .tls import Trust
+
+MAX_KEPT: Final = 256
+
+
+class Pool:
+    """Connections to *endpoint*."""
+
+    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
+        self._endpoint = endpoint
+        self._trust = trust
+        self._idle: deque[Connection] = deque()
+        self._closed = False
+        # Who drops a client without closing it leaves no socket open.
+        weakref.finalize(self, _close_all, self._idle)
+        _pools.add(self)
+
+    def take(self, now: float, deadline: float) -> Connection:
+        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+
+        Raises:
+            NoAnswerError: There is none by *deadline*.
+        """
+        idle = self._idle
+        while idle:
+            try:
+                connection = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if connection.is_usable(now):
+                return connection
+            connection.close()
+        return connect(self._endpoint, self._trust, deadline)
+
+    def give_back(self, connection: Connection) -> None:
+        """Take back a connection that is free again; where there are too many, the oldest is closed for it."""
+        if self._trust.lacks_session:
+            self._trust.remember(connection.session)
+        self._idle.append(connection)
+        if self._closed:
+            _close_all(self._idle)
+        elif len(self._idle) > MAX_KEPT:
+            self._idle.popleft().close()
+
+    def close(self) -> None:
+        """Close every connection that waits, and each in use when it comes back."""
+        self._closed = True
+        _close_all(self._idle)
+
+    def forget(self) -> None:
+        """Let go of what another process, or another sandbox, has as well."""
+        _close_all(self._idle)
+        self._trust.forget()
+
+
+_pools: Final[weakref.WeakSet[Pool]] = weakref.WeakSet()
+
+
+def _close_all(idle: deque[Connection]) -> None:
+    while idle:
+        try:
+            idle.pop().close()
+        except IndexError:  # another thread was faster
+            return
+
+
+def _forget_all() -> None:
+    for pool in list(_pools):
+        pool.forget()
+
+
+def _heed_snapshots() -> None:
+    """Leave no connection in a snapshot: every sandbox restored from it would go on with the same TLS keys."""
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        with suppress(ImportError):  # a runtime of another's making may have no such module
+            import_module("snapshot_restore_py").register_before_snapshot(_forget_all)
+
+
+_heed_snapshots()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,43 @@
+"""What a success is: all that a call which goes well needs to know of answers."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from ._invocation import Invocation, InvocationType, Outcome
+
+_STATUS: Final = {
+    InvocationType.REQUEST_RESPONSE: 200,
+    InvocationType.EVENT: 202,
+    InvocationType.DRY_RUN: 204,
+}
+
+
+def is_success(invocation: Invocation, outcome: Outcome) -> bool:
+    """Tell whether an answer is a success; its payload may still not fit the contract."""
+    return outcome.status < 300 and outcome.function_error is None and flaw_of(invocation, outcome) is None
+
+
+def flaw_of(invocation: Invocation, outcome: Outcome) -> str | None:
+    """Say what is wrong with an answer that reports no error."""
+    expected = _STATUS[invocation.invocation_type]
+    if outcome.status != expected:
+        return f"status {outcome.status} where Lambda answers {invocation.invocation_type} with {expected}"
+    if invocation.invocation_type is not InvocationType.REQUEST_RESPONSE:
+        return None
+    if outcome.executed_version is None:
+        return "the answer has no X-Amz-Executed-Version: it was cut short, or does not come from Lambda"
+    if not outcome.payload:
+        return "the answer is empty, where Lambda sends at least null: it was cut short"
+    return None
+
+
+def log_tail(outcome: Outcome) -> str | None:
+    """Decode the end of the function's log, if the answer has it."""
+    if outcome.log_result is None:
+        return None
+    try:
+        return base64.b64decode(outcome.log_result).decode(errors="replace")
+    except ValueError:
+        return None

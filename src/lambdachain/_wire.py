@@ -1,0 +1,27 @@
+"""What every transport to AWS keeps to on the wire, and reads off it: seconds, socket options, hints to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CONNECT_TIMEOUT: Final = 5.0
+LONGEST_FUNCTION: Final = 900.0
+HEADROOM: Final = 10.0
+
+# A NAT gateway forgets a connection that is idle for 350 s, and a function may run for 900 s before a byte comes back.
+KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
+# Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
+MAX_IDLE = 240.0
+
+EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds the service asks to wait, from the header in milliseconds or the one in seconds."""
+    for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text) * unit
+    return None

@@ -1,0 +1,238 @@
+"""Where credentials come from: the same place as boto3's, whatever a program's set-up says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.credentials import RefreshableCredentials
+
+from lambdachain import NoAnswerError, Progress, Trouble
+from lambdachain._http.credentials import Credentials, keys_in
+from lambdachain._http.settings import session_of
+from lambdachain._http.signing import Keys
+
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+@pytest.fixture(autouse=True)
+def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test find boto3 as a fresh process does."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without credentials."""
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A configuration file and a file of credentials, both with profiles."""
+    (tmp_path / "config").write_text(
+        "[default]\nregion = ap-south-1\n"
+        f"[profile processed]\ncredential_process = {sys.executable} {tmp_path / 'process.py'}\n"
+    )
+    answer = {"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "s", "SessionToken": "t"}
+    (tmp_path / "process.py").write_text(f"print({json.dumps(json.dumps(answer))})")
+    (tmp_path / "credentials").write_text(
+        "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n"
+        "[billing]\naws_access_key_id = AKIABILLING\naws_secret_access_key = s\n"
+    )
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    return tmp_path
+
+
+def found(given: Any = None) -> Keys:
+    """Find credentials as a transport does; and hold that boto3 finds the same."""
+    keys = Credentials(session_of(given), given=given is not None).current()
+    session: Any = given or boto3.DEFAULT_SESSION or boto3.Session()
+    theirs = session.get_credentials().get_frozen_credentials()
+    assert tuple(keys) == (theirs.access_key, theirs.secret_key, theirs.token)
+    return keys
+
+
+def test_the_environment_has_the_first_word(files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Before any profile, even one that a variable names."""
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    environment.setenv("AWS_PROFILE", "billing")
+
+    assert "AKIAENV" == found().access_key
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
+def test_a_token_has_two_names(name: str, environment: pytest.MonkeyPatch) -> None:
+    """The second is that of old days."""
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    environment.setenv(name, "the-token")
+
+    assert "the-token" == found().token
+
+
+@pytest.mark.parametrize(
+    ("profile", "key"), [(None, "AKIADEFAULT"), ("billing", "AKIABILLING"), ("processed", "AKIAPROCESS")]
+)
+def test_a_profile_says_which(profile: str | None, key: str, files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Keys in a file, or a program that gives some."""
+    if profile is not None:
+        environment.setenv("AWS_PROFILE", profile)
+
+    assert key == found().access_key
+
+
+@pytest.mark.parametrize("kind", ["boto3", "botocore", "default"])
+def test_a_session_has_the_first_word_of_all(kind: str, files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Of boto3 or botocore; or boto3's default one, where a program has set it up."""
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    low = botocore.session.Session(profile="billing")
+    if kind == "default":
+        boto3.setup_default_session(profile_name="billing")
+
+    keys = found({"boto3": boto3.Session(botocore_session=low), "botocore": low, "default": None}[kind])
+
+    assert "AKIABILLING" == keys.access_key
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """Gives credentials as ECS, EKS and SnapStart give them to a container."""
+
+    def do_GET(self) -> None:
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+        serial = self.server.serial = getattr(self.server, "serial", 0) + 1  # type: ignore[attr-defined]
+        answer = {"AccessKeyId": f"AKIA{serial}", "SecretAccessKey": "s", "Token": "t", "Expiration": until.isoformat()}
+        body = json.dumps(answer).encode()
+        self.send_response(200 if self.headers["Authorization"] == "the-pod" else 403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture
+def container(environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """A container's metadata, on this machine."""
+    with HTTPServer(("127.0.0.1", 0), Metadata) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/creds")
+        environment.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the-pod")
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("container")
+def test_a_container_gives_some_and_renews_them() -> None:
+    """Once for many requests; anew where AWS says that they have expired."""
+    credentials = Credentials(None, given=False)
+
+    first = [credentials.current().access_key for _ in range(3)]
+    credentials.renew()
+    second = [credentials.current().access_key for _ in range(3)]
+
+    assert ["AKIA1"] * 3 == first
+    assert ["AKIA2"] * 3 == second
+
+
+def test_what_expires_is_renewed_before_it_does() -> None:
+    """As botocore renews it, a quarter of an hour ahead, and at the latest ten minutes ahead."""
+    fetched: list[str] = []
+
+    def fetch() -> dict[str, str]:
+        fetched.append(f"AKIA{len(fetched)}")
+        minutes = 5 if len(fetched) == 1 else 60
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
+        return {"access_key": fetched[-1], "secret_key": "s", "token": "t", "expiry_time": until.isoformat()}
+
+    session = botocore.session.Session()
+    session._credentials = RefreshableCredentials.create_from_metadata(fetch(), refresh_using=fetch, method="test")
+    credentials = Credentials(session, given=True)
+
+    assert ["AKIA1"] * 3 == [credentials.current().access_key for _ in range(3)]
+
+
+def test_credentials_of_the_environment_with_a_date_are_renewed_too(environment: pytest.MonkeyPatch) -> None:
+    """Whoever sets the date keeps the variables fresh."""
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    environment.setenv("AWS_CREDENTIAL_EXPIRATION", (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat())
+    credentials = Credentials(None, given=False)
+    assert "AKIAOLD" == credentials.current().access_key
+
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")
+    assert "AKIAOLD" == credentials.current().access_key
+    credentials.renew()
+
+    assert "AKIANEW" == credentials.current().access_key
+
+
+@pytest.mark.parametrize("missing", [SECRETS[:2], SECRETS[:1], SECRETS[1:2]], ids=["all", "key", "secret"])
+def test_what_is_missing_is_said(missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent, and trying again would not help."""
+    for name in missing:
+        monkeypatch.delenv(name)
+
+    with pytest.raises(NoAnswerError, match="AWS_ACCESS_KEY_ID") as caught:
+        Credentials(None, given=False).current()
+
+    assert (Trouble.CREDENTIALS, Progress.NOTHING_SENT) == (caught.value.trouble, caught.value.progress)
+
+
+def test_a_process_that_fails_is_said(files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Its own words are not quoted."""
+    (files / "process.py").write_text("raise SystemExit('no ticket')")
+    environment.setenv("AWS_PROFILE", "processed")
+
+    with pytest.raises(NoAnswerError) as caught:
+        Credentials(session_of(None), given=False).current()
+
+    assert Trouble.CREDENTIALS is caught.value.trouble
+
+
+def test_a_secret_with_a_line_end_is_said_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file read into a variable ends so."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token\n")
+
+    with pytest.raises(NoAnswerError, match="a line's end") as caught:
+        Credentials(None, given=False).current()
+
+    assert (Trouble.CREDENTIALS, True) == (caught.value.trouble, "the-token" not in str(caught.value))
+
+
+def test_the_environment_alone_needs_no_botocore() -> None:
+    """Nor anything else that takes long to import."""
+    heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
+    script = (
+        "import sys\nfrom lambdachain._http.credentials import Credentials\nimport lambdachain._http\n"
+        "print(Credentials(None, given=False).current().access_key)\n"
+        f"print(sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ["AKIATESTTESTTESTTEST", "[]"] == ran.stdout.split("\n")[:2]
+
+
+def test_half_of_them_are_none() -> None:
+    """Botocore says what is wrong with a half."""
+    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA"}) is None
+    assert keys_in({"AWS_SECRET_ACCESS_KEY": "s"}) is None
+    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": ""}) is None

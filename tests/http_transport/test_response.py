@@ -1,0 +1,209 @@
+"""The reader of answers: cut into whatever pieces, cut off wherever, and beside ``http.client`` as an oracle."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import io
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdachain._http.response import MAX_FIELDS, MAX_HEAD, BadAnswerError, Response, ResponseReader
+
+HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 25 Nov 2025 12:00:00 GMT\r\nX-Amz-Executed-Version: $LATEST\r\n"
+COUNTED = HEAD + b"Content-Length: 20\r\n\r\n" + b'{"charge_id": "c-1"}'
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b'c\r\n{"charge_id"\r\n8;x=y\r\n: "c-1"}\r\n0\r\n\r\n'
+TRAILED = CHUNKED[:-2] + b"X-Checksum: 1\r\nX-More: 2\r\n\r\n"
+EMPTY = HEAD.replace(b"200 OK", b"202 Accepted") + b"Content-Length: 0\r\n\r\n"
+BODILESS = HEAD.replace(b"200 OK", b"204 No Content") + b"\r\n"
+HINT = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + HINT + COUNTED
+REFUSAL = b"HTTP/1.1 429 \r\nContent-Length: 2\r\nx-amzn-ErrorType:TooManyRequestsException\r\n\r\n{}"
+UNTIL_END = HEAD + b"\r\n" + b'{"charge_id": "c-1"}'
+FRAMED = {
+    "counted": COUNTED,
+    "chunked": CHUNKED,
+    "with trailers": TRAILED,
+    "empty": EMPTY,
+    "bodiless": BODILESS,
+    "after interim answers": CONTINUED,
+    "refusal": REFUSAL,
+}
+
+
+def read(pieces: Iterable[bytes], *, closed: bool = True) -> Response | None:
+    """Read an answer that comes in *pieces*; ``None`` where it is not whole, and still may become so."""
+    reader = ResponseReader()
+    for piece in pieces:
+        if piece and reader.feed(piece):
+            return reader.response
+    if not closed:
+        return None
+    reader.end()
+    return reader.response
+
+
+@pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
+def test_an_answer_says_what_http_client_reads_in_it(answer: bytes) -> None:
+    """Status, headers and body."""
+    known = answer.replace(HINT, b"")  # http.client takes a 103 for the answer itself
+    sock: Any = type("Socket", (), {"makefile": lambda *_: io.BytesIO(known)})()
+    oracle = http.client.HTTPResponse(sock)
+    oracle.begin()
+
+    ours = read([answer])
+
+    assert ours is not None
+    assert (oracle.status, oracle.read()) == (ours.status, ours.body)
+    assert {name.lower(): value for name, value in oracle.headers.items()} == ours.headers
+
+
+@pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
+def test_an_answer_byte_by_byte_is_the_same(answer: bytes) -> None:
+    """TCP knows no messages."""
+    assert read([answer]) == read(answer[at : at + 1] for at in range(len(answer)))
+
+
+@given(
+    answer=st.sampled_from([*FRAMED.values(), UNTIL_END]),
+    cuts=st.lists(st.integers(0, 400), max_size=8).map(sorted),
+)
+def test_an_answer_in_any_pieces_is_the_same(answer: bytes, cuts: list[int]) -> None:
+    """Wherever the network cuts it."""
+    pieces = [answer[start:end] for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True)]
+
+    assert read([answer]) == read(pieces)
+
+
+@pytest.mark.parametrize("answer", FRAMED.values(), ids=FRAMED.keys())
+def test_no_beginning_of_an_answer_is_an_answer(answer: bytes) -> None:
+    """A connection that closes after any byte but the last one is an error, and until then more is awaited."""
+    for length in range(len(answer)):
+        assert read([answer[:length]], closed=False) is None
+        with pytest.raises(BadAnswerError):
+            read([answer[:length]])
+
+
+@pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
+def test_a_success_has_begun_when_its_status_line_is_there(answer: bytes) -> None:
+    """From then on it is known that the function ran; of a refusal, never."""
+    final = answer.index(b"HTTP/1.1 20") if b"HTTP/1.1 20" in answer else len(answer)
+    known = answer.find(b"\r\n", final) + 2
+
+    for length in range(len(answer)):
+        reader = ResponseReader()
+        reader.feed(answer[:length])
+        assert (length >= known > 1) is reader.has_begun, answer[:length]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x00\xff garbage\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 twohundred OK\r\n\r\n",
+        b"HTTP/1.1 999 OK\r\n\r\n",
+        b"HTTP/1.1  200 OK\r\n\r\n",
+        b"HTTP/1.1 200 O\nK\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n: no name\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX : a blank\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\nY: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
+        HEAD + b"Content-Length: 20x\r\n\r\n",
+        HEAD + b"Content-Length: -20\r\n\r\n",
+        HEAD + b"Content-Length: +20\r\n\r\n",
+        HEAD + b"Content-Length: \xb2\r\n\r\n",
+        HEAD + b"Content-Length: 2, 2\r\n\r\n",
+        HEAD + b"Content-Length: \r\n\r\n",
+        HEAD + b"Content-Length: " + b"9" * 16 + b"\r\n\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 2000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: x\r\n" * 20_000,
+        HINT * 1000 + COUNTED,
+        HEAD + b"X: x\r\n" * MAX_FIELDS + b"\r\n",
+        HEAD + b"X: " + b"x" * MAX_HEAD,
+        HEAD + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_is_refused_without_waiting_for_its_end(answer: bytes) -> None:
+    """What an indulgent reader would make of it is anybody's guess."""
+    with pytest.raises(BadAnswerError):
+        read([answer], closed=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reusable"),
+    [
+        (COUNTED, True),
+        (CHUNKED, True),
+        (TRAILED, True),
+        (EMPTY, True),
+        (BODILESS, True),
+        (CONTINUED, True),
+        (COUNTED.replace(b"Date", b"Connection: close\r\nDate"), False),
+        (COUNTED.replace(b"Date", b"Connection: Keep-Alive, Close\r\nDate"), False),
+        (COUNTED.replace(b"HTTP/1.1", b"HTTP/1.0"), False),
+        (UNTIL_END, False),
+        (COUNTED + b"x", False),
+        (CHUNKED + b"x", False),
+        (BODILESS + b"{}", False),
+        (CHUNKED.replace(b"Date", b"Content-Length: 20\r\nDate"), False),
+    ],
+)
+def test_a_connection_is_used_again_only_where_the_next_answer_begins_for_certain(
+    answer: bytes, reusable: bool
+) -> None:
+    """Whatever else is on it would be taken for the answer to another call."""
+    response = read([answer])
+
+    assert response is not None
+    assert reusable is response.reusable
+
+
+def test_of_a_header_that_comes_twice_the_first_counts() -> None:
+    """As for ``http.client``; two lengths that agree are one."""
+    response = read([b"HTTP/1.1 200 OK\r\nX: 1\r\nx: 2\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n7"])
+
+    assert response is not None
+    assert ({"x": "1", "content-length": "1"}, b"7") == (response.headers, response.body)
+
+
+def test_the_request_id_is_there_before_the_body() -> None:
+    """Who has to look for what became of a call needs it."""
+    reader = ResponseReader()
+
+    reader.feed(b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 8f5e\r\nContent-Length: 9\r\n\r\n1")
+
+    assert "8f5e" == reader.request_id
+
+
+@pytest.mark.parametrize("answer", FRAMED.values(), ids=FRAMED.keys())
+def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
+    """Garbage in circles, once for each call, would have it come by more often."""
+    reader = type("WatchedReader", (ResponseReader,), {})()
+    reader.feed(answer)
+    gone: list[int] = []
+    weakref.finalize(reader, gone.append, 1)
+
+    gc.disable()
+    try:
+        del reader
+    finally:
+        gc.enable()
+
+    assert gone == [1]
