@@ -27,7 +27,7 @@ from lambdachain import (
 )
 
 TIMEOUT = 0.4
-EPSILON = 0.5
+EPSILON = 1.5
 
 PLAIN = Contract("billing-charge", request=Any, response=Any)
 IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)

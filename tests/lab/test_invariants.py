@@ -37,7 +37,7 @@ from lambdachain import (
     RetryPolicy,
 )
 
-EPSILON = 0.5
+EPSILON = 1.5
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")
 

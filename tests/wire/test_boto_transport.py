@@ -109,6 +109,7 @@ def test_a_request_is_signed_for_the_region_of_its_function(
     assert f"/2015-03-31/functions/{function}/invocations" == unquote(request.path)
 
 
+@pytest.mark.allow_real_invokes
 def test_an_arn_goes_to_the_endpoint_of_its_region(
     make_transport: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -320,6 +320,7 @@ def test_a_refused_connection_proves_that_nothing_ran(connect: Callable[..., Lam
     assert (lc.ConnectError, DID_NOT_RUN, True, 1) == summary(failed)
 
 
+@pytest.mark.allow_real_invokes
 def test_a_name_that_does_not_resolve_proves_that_nothing_ran(
     connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
