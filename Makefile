@@ -3,8 +3,9 @@ PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
+BENCH := .venv-bench
 
-.PHONY: demo test check unit oldest soak reliability retry-load lock clean
+.PHONY: demo test check unit oldest soak reliability retry-load bench lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -37,6 +38,20 @@ reliability: $(VENV)/.test
 retry-load: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/retry_load.py
 
+# What is measured stands in an environment of its own, as a deployment would: pydantic looks through all of it.
+bench: $(VENV)/.plots $(BENCH)/.ready
+	PYTHONPATH=benchmarks $(VENV)/bin/python -m cost --python $(BENCH)/bin/python --write docs/performance.md
+
+$(VENV)/.plots: $(VENV)/.test
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots
+	touch $@
+
+$(BENCH)/.ready: pyproject.toml
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) -e . --group bench
+	touch $@
+
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -60,4 +75,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,6 +90,68 @@ def test_a_handler_loads_no_client():
     assert ran.stdout.strip() == "[]"
 
 
+_CORE = {
+    *(
+        "_answer",
+        "_arn",
+        "_attempts",
+        "_budget",
+        "_callee",
+        "_caller",
+        "_client",
+        "_client_context",
+        "_clock",
+        "_codec",
+    ),
+    *("_collector", "_contract", "_default_transport", "_errors", "_invocation", "_metadata", "_misfit", "_options"),
+    *("_plan", "_results", "_retry", "_schema", "_scope", "_stand_in", "_success"),
+}
+_COLD_START = """
+import sys
+from pydantic import BaseModel
+
+def loaded(stage):
+    new = set(sys.modules) - before
+    before.update(new)
+    print(stage, *sorted(name for name in new if "." not in name or name.startswith("lambdachain.")))
+
+class Order(BaseModel):
+    cents: int
+
+class Placed(BaseModel):
+    total: int
+
+Order.model_validate_json(Order(cents=1).model_dump_json())
+before = set(sys.modules)
+from lambdachain import Contract, Invocation, LambdaClient, Outcome
+loaded("import")
+
+class Echo:
+    def send(self, invocation, /, *, timeout):
+        return Outcome(200, b'{"total": 2}', executed_version="1")
+
+    def close(self):
+        pass
+
+client = LambdaClient(Echo())
+place = Contract("orders-place", request=Order, response=Placed)
+loaded("declared")
+assert client.call(place, Order(cents=2)) == Placed(total=2)
+loaded("called")
+assert client.call(place, Order(cents=3), timeout=3) == Placed(total=2)
+loaded("again")
+"""
+
+
+def test_each_stage_of_a_cold_start_loads_what_it_needs_and_no_more():
+    """What comes in beside pydantic, module by module, until a call is through; a further call loads nothing."""
+    ran = subprocess.run([sys.executable, "-c", _COLD_START], capture_output=True, text=True, check=True)
+    stages = {stage: set(modules) for stage, *modules in map(str.split, ran.stdout.splitlines())}
+
+    assert stages["import"] - {"gc", "json", "_json"} == {"lambdachain", *(f"lambdachain.{module}" for module in _CORE)}
+    assert [set(), set(), set()] == [stages["declared"], stages["called"], stages["again"]]
+
+
 def test_importing_loads_no_module_of_ours():
     """Each name is looked up where it is first asked for."""
     script = "import lambdachain, sys; print(sorted(name for name in sys.modules if name.startswith('lambdachain')))"

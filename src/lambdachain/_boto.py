@@ -135,6 +135,7 @@ class BotoTransport(SendsToAws):
             "lambda", region_name=region, endpoint_url=self._endpoint_url, config=_config(self._config)
         )
         _keep_alive(client)
+        _keep_user_agent(client)
         _attach(client)
         return client
 
@@ -265,6 +266,14 @@ def _keep_alive(client: Any) -> None:
     options = cast("list[object] | None", getattr(session, "_socket_options", None))
     if options is not None:
         options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in KEEP_ALIVE if hasattr(socket, name)]
+
+
+def _keep_user_agent(client: Any) -> None:
+    """Compose the User-Agent once: botocore does so twice for every request, which is an eighth of a call's cost."""
+    creator: Any = getattr(client, "_user_agent_creator", None)
+    if hasattr(creator, "to_string"):
+        composed = creator.to_string()
+        creator.to_string = lambda: composed
 
 
 def _attach(client: BaseClient) -> None:

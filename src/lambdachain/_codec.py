@@ -209,8 +209,11 @@ class Codec:
         return details_of(exc, value, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
-        if not self._may_hold_nan or not (b"null" in data or b"NaN" in data or b"Infinity" in data):
+        if not self._may_hold_nan or not _may_tell_of_nan(data):
             return []
+        without_none = self._built.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
+        if not _may_tell_of_nan(without_none):
+            return []  # each null stood for the None of a field
         dumped = uncollected(len(data), self._dumped, value)
         return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
 
@@ -278,6 +281,10 @@ def _refuse_nan(data: bytes) -> None:
     from pydantic_core import from_json
 
     from_json(data, allow_inf_nan=False)
+
+
+def _may_tell_of_nan(data: bytes) -> bool:
+    return b"null" in data or b"NaN" in data or b"Infinity" in data
 
 
 def _may_have_nan(dumped: object) -> bool:

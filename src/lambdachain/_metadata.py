@@ -96,6 +96,8 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
 
 def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
     """Read W3C trace context, whoever wrote it."""
+    if not texts:
+        return {}
     return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
 
 

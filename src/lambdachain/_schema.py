@@ -56,7 +56,7 @@ _NOT_FOR_JSON: Final = _NO_TYPES | {"python_schema", "strict_schema"}
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     """Tell whether *value* is a mapping, of whatever."""
-    return isinstance(value, Mapping)
+    return isinstance(value, (dict, Mapping))  # a dict is one too, but the abstract class takes its time to say so
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

@@ -122,10 +122,12 @@ def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | N
 
 def _custom(context: Any) -> Mapping[str, Any]:
     custom = getattr(getattr(context, "client_context", None), "custom", None)
-    return custom if is_mapping(custom) else {}
+    return custom if custom is not None and is_mapping(custom) else {}
 
 
 def _w3c(context: Any) -> dict[str, str]:
     read = getattr(context, "w3c", None)
-    found = read() if callable(read) else None
+    if not callable(read):
+        return {}
+    found = read()
     return read_trace(found) if is_mapping(found) else {}

@@ -94,6 +94,8 @@ def test_a_url_is_read(url: str, endpoint: Endpoint) -> None:
         "https://hö.st",
         "https://",
         "https://host/a b",
+        "https://.host",
+        "https://host:65536",
     ],
 )
 def test_an_unusual_url_is_left_to_botocore(url: str) -> None:

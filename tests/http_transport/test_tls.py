@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,37 @@ def test_where_they_do_not_know_the_issuer_all_others_are_asked(
         transport.send(CALL, timeout=10)
 
         assert (200, 2, 3, 2) == (first.status, connections, laboratory.connections, laboratory.received)
+
+
+def test_threads_that_come_first_at_once_all_ask_all_others(
+    authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
+) -> None:
+    """Whichever of them finds out first that Amazon's own do not know the issuer."""
+    botocore_trusts((Authority("Amazon"), "Amazon Root CA 1"), (authority, "Some Root"))
+    start = threading.Barrier(8)
+
+    def first(transport: HttpTransport) -> int:
+        start.wait(10)
+        return transport.send(CALL, timeout=10).status
+
+    certificate = authority.issue(tmp_path / "server.pem")
+    with serving(certificate) as laboratory, sending(laboratory) as transport, ThreadPoolExecutor(8) as threads:
+        assert [200] * 8 == list(threads.map(first, [transport] * 8))
+
+
+def test_a_request_that_nobody_takes_ends_at_the_deadline(
+    authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
+) -> None:
+    """Under TLS, too; a part of it may have got there."""
+    botocore_trusts((authority, "Amazon Root CA 1"))
+    large = Invocation("orders", payload=b"x" * 6_000_000)
+
+    with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
+        laboratory.play(faults.Fault("stalled", lambda c: (c.read(1000), laboratory.closing.wait(1))))
+        with pytest.raises(NoAnswerError) as caught:
+            transport.send(large, timeout=0.3)
+
+    assert (Progress.PERHAPS_SENT, Trouble.TIMEOUT) == (caught.value.progress, caught.value.trouble)
 
 
 def test_who_is_known_to_nobody_is_refused(

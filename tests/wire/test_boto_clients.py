@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -125,3 +126,23 @@ def test_a_given_client_serves_its_own_region_only(server: Any, connect: Callabl
 
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
     given.close()
+
+
+def test_the_user_agent_is_botocore_s_own_composed_once(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text that botocore would send, with an application's id and what a Config adds, and the same each time."""
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "shop")
+    session: Any = botocore.session.Session()
+    where = {"region": "eu-west-1", "endpoint_url": server.url}
+    theirs = Config(retries={"mode": "standard", "total_max_attempts": 1}, user_agent_extra="mine/1")
+    transport = BotoTransport(session=session, config=theirs, **where)
+    plain = session.create_client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=theirs)
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    for _ in range(2):
+        transport.send(lc.Invocation("billing"), timeout=30)
+    plain.invoke(FunctionName="billing")
+
+    # Behind m/ are the letters by which AWS counts features, in no order; some are known amid a request only.
+    sent = [re.sub(r" m/\S+", "", request.headers["user-agent"]) for request in server.requests]
+    assert "app/shop" in sent[0]
+    assert "mine/1" in sent[0]
+    assert [sent[0]] * 3 == sent

@@ -118,12 +118,13 @@ def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
         sock = _reach(endpoint, deadline)
         if not endpoint.tls:
             return Connection(sock)
+        context = trust.context
         try:
-            return Connection(_secured(sock, endpoint, trust, deadline))
+            return Connection(_secured(sock, endpoint, context, trust.session_of(context), deadline))
         except ssl.SSLCertVerificationError as exc:
-            if not trust.widen(exc):
+            if not trust.widen(context, exc):
                 raise
-        return Connection(_secured(_reach(endpoint, deadline), endpoint, trust, deadline))
+        return Connection(_secured(_reach(endpoint, deadline), endpoint, trust.context, None, deadline))
     except OSError as exc:
         raise no_connection(exc, deadline) from exc
 
@@ -179,8 +180,9 @@ def _prepare(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _secured(sock: socket.socket, endpoint: Endpoint, trust: Trust, deadline: float) -> ssl.SSLSocket:
-    context = trust.context
+def _secured(
+    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, session: ssl.SSLSession | None, deadline: float
+) -> ssl.SSLSocket:
     try:
         sock.settimeout(min(_left(deadline), _wire.CONNECT_TIMEOUT))
         # An end without goodbye is then an error: an answer that says no length would pass for whole.
@@ -188,7 +190,7 @@ def _secured(sock: socket.socket, endpoint: Endpoint, trust: Trust, deadline: fl
             sock,
             server_hostname=endpoint.host.encode(),
             suppress_ragged_eofs=False,
-            session=trust.session_of(context),
+            session=session,
         )
     except BaseException:
         sock.close()

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 _URL: Final = (
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~-]*)*)"
 )
 
@@ -54,7 +54,7 @@ class Endpoint(NamedTuple):
 def by_url(url: str) -> Endpoint | None:
     """Read a URL; ``None`` for one that says more than scheme, host, port and path, or says it in an unusual way."""
     match = re.fullmatch(_URL, url)
-    if match is None:
+    if match is None or int(match["port"] or 0) > 65535:
         return None
     tls = match["scheme"] == "https"
     port = int(match["port"] or (443 if tls else 80))

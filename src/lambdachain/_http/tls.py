@@ -52,12 +52,12 @@ class Trust:
             return _context_of(self._bundle)
         return _context_of_amazon() if self._amazon_only else _context_of_all()
 
-    def widen(self, error: ssl.SSLCertVerificationError) -> bool:
-        """Tell whether a handshake that failed so is worth another: with authorities that were not asked yet."""
-        if not self._amazon_only or error.verify_code not in _ISSUER_UNKNOWN:
+    def widen(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
+        """Tell whether a handshake that failed so is worth another: with more authorities than those of *asked*."""
+        if error.verify_code not in _ISSUER_UNKNOWN:
             return False
         self._amazon_only = False
-        return True
+        return self.context is not asked
 
     @property
     def lacks_session(self) -> bool:

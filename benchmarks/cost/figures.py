@@ -1,0 +1,37 @@
+"""Statistics over what was measured: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+Rounds = Mapping[str, Sequence[float]]
+"""What each name took, round by round: position by position they were measured one right after the other."""
+
+
+def medians(rounds: Rounds) -> dict[str, float]:
+    """Give the middle of each."""
+    return {name: median(values) for name, values in rounds.items()}
+
+
+def ratios(rounds: Rounds, base: str) -> dict[str, float]:
+    """Give the middle of each one's ratios to *base*, taken pair by pair: what slows a round slows both."""
+    return {
+        name: median(value / reference for value, reference in zip(values, rounds[base], strict=True))
+        for name, values in rounds.items()
+    }
+
+
+def above(rounds: Rounds, bare: str) -> Rounds:
+    """Take off, pair by pair, what the *bare* one took."""
+    return {
+        name: [value - least for value, least in zip(values, rounds[bare], strict=True)]
+        for name, values in rounds.items()
+        if name != bare
+    }
+
+
+def in_turn(names: Sequence[str], position: int) -> list[str]:
+    """Order the names of one round: every round begins with another, so that none always follows the same."""
+    start = position % len(names)
+    return [*names[start:], *names[:start]]

@@ -1,0 +1,135 @@
+"""What was measured, as the generated part of ``docs/performance.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from .callees import DECORATED, PLAIN
+from .figures import Rounds, above, medians, ratios
+from .ways import BASE, OURS, OURS_BOTO, TYPED_BASE, USUAL_BASE
+
+Lines = Iterable[str]
+
+
+class Measured(NamedTuple):
+    """Everything that was measured.
+
+    Attributes:
+        cold: By number of further models: CPU seconds of whole processes, a bare interpreter's taken off.
+        memory: KiB that import, client and first call add to a bare interpreter.
+        warm: By size, CPU seconds of a call.
+        peak: By size, KiB that a process held at most, a bare interpreter's taken off.
+        callee: By size, CPU seconds that handling an event takes.
+        instructions: Of a cold start, and of one further call; ``None`` where they were not counted.
+    """
+
+    cold: Mapping[int, Rounds]
+    memory: Rounds
+    warm: Mapping[str, Rounds]
+    peak: Mapping[str, Mapping[str, float]]
+    callee: Mapping[str, Rounds]
+    instructions: Mapping[str, tuple[float, float]] | None
+
+
+class Goal(NamedTuple):
+    """A figure to reach."""
+
+    what: str
+    most: float
+    found: float
+    unit: str = ""
+
+
+def goals(measured: Measured) -> list[Goal]:
+    """Set what was found beside what was to be reached."""
+    cold, memory = measured.cold[0], measured.memory
+    small, middle, large = list(measured.warm)[:3]
+    callee = medians(above(measured.callee[small], PLAIN))
+    typed, usual = (ratios(measured.warm[large], base)[OURS] for base in (TYPED_BASE, USUAL_BASE))
+    return [
+        Goal("cold start, typed, against boto3 + json", 0.50, ratios(cold, BASE)[OURS]),
+        Goal("cold start, typed, against boto3 + pydantic", 0.38, ratios(cold, TYPED_BASE)[OURS]),
+        Goal(f"warm call, {small}, against boto3 + json", 0.12, ratios(measured.warm[small], BASE)[OURS]),
+        Goal(f"warm call, {middle}, against boto3 + json", 0.28, ratios(measured.warm[middle], BASE)[OURS]),
+        Goal(f"warm call, {large}, against boto3 + pydantic", 0.80, typed),
+        Goal(f"warm call, {large}, against boto3 + pydantic, the usual way", 0.45, usual),
+        Goal("memory, against boto3 + pydantic", 0.55, ratios(memory, TYPED_BASE)[OURS]),
+        Goal(f"BotoTransport, {small}, against boto3 + json", 1.05, ratios(measured.warm[small], BASE)[OURS_BOTO]),
+        Goal(f"callee, {small}: added to a plain handler", 18.0, callee[DECORATED] * 1e6, " µs"),
+    ]
+
+
+def page(measured: Measured, facts: Sequence[str]) -> Lines:
+    """Write the tables, ratios first."""
+    yield from facts
+    yield from ("", "### Goals", "", "| what | goal | measured |", "|---|--:|--:|")
+    for goal in goals(measured):
+        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {_marked(goal)}{goal.unit} |"
+    yield from _section("Cold start", "cold", _cold(measured))
+    yield from _section("A warm call over TLS", "warm", _warm(measured))
+    yield from _section("The callee's side", "callee", _callee(measured))
+    yield from _section("Memory", "memory", _memory(measured))
+
+
+def _marked(goal: Goal) -> str:
+    text = f"{goal.found:.1f}" if goal.unit else f"{goal.found:.2f}"
+    return text if goal.found <= goal.most else f"**{text}**"
+
+
+def _section(title: str, plot: str, table: Lines) -> Lines:
+    yield from ("", f"### {title}", "", f"![{title}](performance/{plot}.svg)", "")
+    yield from table
+
+
+def _cold(measured: Measured) -> Lines:
+    numbers = list(measured.cold)
+    base = measured.cold[0]
+    further = " | ".join(f"{number} more models, ms" for number in numbers[1:])
+    yield f"| whole process | ratio | CPU, ms | instructions, M | {further} |"
+    yield f"|---|--:|--:|--:|{'--:|' * (len(numbers) - 1)}"
+    for name in base:
+        more = [_milli(medians(measured.cold[n]).get(name)) for n in numbers[1:]]
+        counted = measured.instructions and f"{measured.instructions[name][0] / 1e6:,.0f}"
+        row = (name, f"{ratios(base, BASE)[name]:.2f}", _milli(medians(base)[name]), counted or "", *more)
+        yield f"| {' | '.join(row)} |"
+
+
+def _warm(measured: Measured) -> Lines:
+    sizes = list(measured.warm)
+    yield f"| call | {' | '.join(f'{size}, ratio | {size}, µs' for size in sizes)} | instructions, {sizes[0]}, k |"
+    yield f"|---|{'--:|' * (2 * len(sizes) + 1)}"
+    for name in measured.warm[sizes[0]]:
+        cells = [
+            cell
+            for size in sizes
+            for cell in (
+                f"{ratios(measured.warm[size], BASE)[name]:.2f}",
+                f"{medians(measured.warm[size])[name] * 1e6:,.0f}",
+            )
+        ]
+        counted = f"{measured.instructions[name][1] / 1e3:,.0f}" if measured.instructions else ""
+        yield f"| {' | '.join((name, *cells, counted))} |"
+
+
+def _callee(measured: Measured) -> Lines:
+    sizes = list(measured.callee)
+    yield f"| handler | {' | '.join(f'{size}, µs added' for size in sizes)} |"
+    yield f"|---|{'--:|' * len(sizes)}"
+    added = {size: medians(above(rounds, PLAIN)) for size, rounds in measured.callee.items()}
+    for name in added[sizes[0]]:
+        yield f"| {name} | {' | '.join(f'{added[size][name] * 1e6:,.1f}' for size in sizes)} |"
+
+
+def _memory(measured: Measured) -> Lines:
+    sizes = list(measured.peak)
+    yield f"| process | ratio | after the first call, MB | {' | '.join(f'most, {size}, MB' for size in sizes)} |"
+    yield f"|---|--:|--:|{'--:|' * len(sizes)}"
+    for name in measured.memory:
+        peaks = [f"{measured.peak[size][name] / 1024:.1f}" for size in sizes]
+        first = f"{medians(measured.memory)[name] / 1024:.1f}"
+        yield f"| {' | '.join((name, f'{ratios(measured.memory, BASE)[name]:.2f}', first, *peaks))} |"
+
+
+def _milli(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1e3:,.0f}"

@@ -1,0 +1,105 @@
+"""Where it is measured: the server, and the environment of a Lambda function that knows it.
+
+The measured programs trust the server in their own default way: what stands in for certifi is botocore's bundle with
+the server's authority added to it, so each loads what it would load for AWS.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+BENCHMARKS = Path(__file__).parent.parent
+
+
+class Place(NamedTuple):
+    """The interpreter that is measured, and the environment to run it in."""
+
+    python: str
+    environment: dict[str, str]
+
+    def command(self, *arguments: object) -> list[str]:
+        """Write the command of a probe."""
+        return [self.python, "-m", "cost.probe", *map(str, arguments)]
+
+
+@contextmanager
+def place(python: str, sizes: Sequence[int]) -> Iterator[Place]:
+    """Set up a place with a server that answers in these sizes, numbers of items."""
+    with tempfile.TemporaryDirectory() as directory:
+        pem = Path(directory, "server.pem")
+        authority = _write_certificate(pem)
+        _write_bundle(Path(directory, "certifi"), python, authority)
+        environment = _environment(directory)
+        command = [python, "-m", "cost.server", str(pem), *map(str, sizes)]
+        server = subprocess.Popen(  # noqa: S603 - our own
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        with server:
+            assert server.stdin is not None  # noqa: S101 - for type checkers
+            assert server.stdout is not None  # noqa: S101
+            port = int(server.stdout.readline())
+            yield Place(python, {**environment, "AWS_ENDPOINT_URL_LAMBDA": f"https://127.0.0.1:{port}"})
+            server.stdin.close()
+
+
+def _environment(directory: str) -> dict[str, str]:
+    """Give the environment of a function in Lambda, as far as it matters here; nothing of this program's own."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": os.pathsep.join((directory, str(BENCHMARKS))),
+        "PYTHONHASHSEED": "0",
+        "HOME": directory,
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_SESSION_TOKEN": "none" * 100,
+        "_X_AMZN_TRACE_ID": "Root=1-65a1b2c3-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0",
+        "COST_AUTHORITY": str(Path(directory, "server.pem")),
+    }
+
+
+def _write_bundle(package: Path, python: str, authority: bytes) -> None:
+    found = "import os, botocore; print(os.path.join(os.path.dirname(botocore.__file__), 'cacert.pem'))"
+    bundle = subprocess.run([python, "-c", found], capture_output=True, check=True, text=True).stdout.strip()  # noqa: S603
+    package.mkdir()
+    package.joinpath("cacert.pem").write_bytes(
+        Path(bundle).read_bytes() + b'\n# Label: "Amazon Root CA of these measurements"\n' + authority
+    )
+    package.joinpath("__init__.py").write_text(f"def where():\n    return {str(package / 'cacert.pem')!r}\n")
+
+
+def _write_certificate(path: Path) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + public)
+    return public

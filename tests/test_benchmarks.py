@@ -1,0 +1,86 @@
+"""The benchmarks work: every way is measured in every respect. What they measure is nobody's business here."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from cost import __main__ as bench
+from cost.callees import CALLEES, PLAIN
+from cost.figures import above, in_turn, medians, ratios
+from cost.page import Measured, goals, page
+from cost.place import place
+from cost.plots import draw
+from cost.ways import TYPED
+
+
+@pytest.fixture(scope="module")
+def ways() -> list[str]:
+    """Those that this installation can go."""
+    return bench.ways_of(sys.executable)
+
+
+@pytest.fixture(scope="module")
+def measured(ways: list[str]) -> Iterator[Measured]:
+    """Measure once, quickly."""
+    with place(sys.executable, [size.items for size in bench.QUICK.sizes.values()]) as where:
+        yield bench.measure(where, bench.QUICK, ways)
+
+
+def _sane(values: object) -> bool:
+    return isinstance(values, list) and bool(values) and all(math.isfinite(value) for value in values)
+
+
+@pytest.mark.timeout(300)
+def test_every_way_is_measured_in_every_respect(measured: Measured, ways: list[str]) -> None:
+    """Cold and warm, in each size, with more models, and its memory: a finite figure for each."""
+    assert set(ways) == set(measured.cold[0]) == set(measured.memory)
+    assert set(measured.cold[1]) == set(ways) & set(TYPED)
+    assert list(bench.QUICK.sizes) == list(measured.warm) == list(measured.peak)
+    assert all(set(ways) == set(rounds) for rounds in measured.warm.values())
+    assert [set(CALLEES)] == [set(rounds) for rounds in measured.callee.values()]
+    for rounds in (*measured.cold.values(), measured.memory, *measured.warm.values(), *measured.callee.values()):
+        assert all(_sane(values) for values in rounds.values())
+    assert all(value > 0 for rounds in measured.warm.values() for values in rounds.values() for value in values)
+    assert all(held > 0 for peaks in measured.peak.values() for held in peaks.values())
+
+
+@pytest.mark.timeout(300)
+def test_the_page_has_a_row_for_each(measured: Measured, ways: list[str]) -> None:
+    """In each table; and a goal is set beside what was found."""
+    written = list(page(measured, bench.facts(sys.executable)))
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in written if line.startswith("| ")]
+
+    assert all(rows.count(way) == 3 for way in ways)
+    assert all(rows.count(name) == 1 for name in CALLEES if name != PLAIN)
+    assert 9 == len(goals(measured))
+    assert all(math.isfinite(goal.found) for goal in goals(measured))
+    assert "lambdachain" in written[0]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="the dependency group plots is not installed")
+def test_the_plots_are_drawn(measured: Measured, tmp_path: Path) -> None:
+    """One for each section."""
+    draw(measured, tmp_path)
+
+    assert ["callee.svg", "cold.svg", "memory.svg", "warm.svg"] == sorted(path.name for path in tmp_path.iterdir())
+    assert all("<svg" in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_ratios_are_taken_pair_by_pair() -> None:
+    """A round in which everything took twice as long changes no ratio."""
+    rounds = {"base": [1.0, 2.0, 1.0], "other": [0.5, 1.0, 0.5]}
+
+    assert {"base": 1.0, "other": 0.5} == ratios(rounds, "base")
+    assert {"base": 1.0, "other": 0.5} == medians(rounds)
+    assert {"other": [-0.5, -1.0, -0.5]} == above(rounds, "base")
+
+
+def test_every_round_begins_with_another() -> None:
+    """So that none always follows the same."""
+    assert [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]] == [in_turn("abc", n) for n in range(4)]
