@@ -15,6 +15,9 @@ if _MISSING:
     )
 
 from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has the better message
+from ._event_config import EventConfig  # noqa: E402
 from ._function import LocalFunction  # noqa: E402
+from ._invocations import LocalInvocation  # noqa: E402
+from ._versions import LocalAlias, LocalVersion  # noqa: E402
 
-__all__ = ["LocalEndpoint", "LocalFunction"]
+__all__ = ["EventConfig", "LocalAlias", "LocalEndpoint", "LocalFunction", "LocalInvocation", "LocalVersion"]

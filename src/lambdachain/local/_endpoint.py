@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from ipaddress import ip_address
+from pathlib import Path
+from random import Random
 from typing import Self
 
 from lambdachain._service.place import Place
 
-from ._environment import execution_environment
 from ._function import LocalFunction, index_by_name
+from ._invocations import Observer
 from ._orphan_guard import OrphanGuard
+from ._runtimes import runtime_of
 from ._sandbox import Surroundings
 from ._server import InvokeService
+from ._settings import ClockKind, Settings
 
 
 class LocalEndpoint:
@@ -26,8 +30,7 @@ class LocalEndpoint:
     are used again. They are told to call each other here (``AWS_ENDPOINT_URL_LAMBDA``), and none outlives the endpoint.
     What they print goes to the logger ``lambdachain.local`` at level INFO.
 
-    Events are accepted at once and run in the background. The queue is in memory, is gone when the endpoint closes, and
-    tries nothing again. The only version of a function is ``$LATEST``.
+    Events are queued, run in the background, and tried again as the function's `EventConfig` says.
 
     ::
 
@@ -40,6 +43,14 @@ class LocalEndpoint:
         port: The port, or 0 for a free one.
         account_id: The account that the functions' ARNs name.
         region: The region that the functions' ARNs name.
+        queue: The file that keeps the events that wait, so that none is lost when the endpoint ends, even by a kill;
+            without, they are in memory and gone with it.
+        clock: ``virtual`` lets the queue of events wait for `advance` and `deliver` instead of for minutes. Timeouts
+            remain real.
+        services: The addresses of the services that events' targets are in, by boto3's name: ``sqs``, ``sns``,
+            ``events``. Functions are told of them too, so that their SDKs call the same.
+        observer: Called with each invocation that has ended, in the endpoint's own thread.
+        random: What chooses the version that an alias with routing leads to.
 
     Raises:
         ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
@@ -53,10 +64,22 @@ class LocalEndpoint:
         port: int = 0,
         account_id: str = "123456789012",
         region: str = "us-east-1",
+        queue: str | Path | None = None,
+        clock: ClockKind = "real",
+        services: Mapping[str, str] | None = None,
+        observer: Observer | None = None,
+        random: Random | None = None,
     ) -> None:
         self._functions = index_by_name(functions)
         for function in self._functions.values():
-            _check_interpreter(function)
+            runtime_of(function)
+        self._settings = Settings(
+            queue=None if queue is None else Path(queue),
+            clock=clock,
+            services=dict(services or {}),
+            observer=observer,
+            random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
+        )
         self._host = host
         self._port = port
         self._place = Place(account_id, region)
@@ -107,6 +130,32 @@ class LocalEndpoint:
         self._thread.join()
         self._thread = self._loop = self._closing = self._url = None
 
+    def replace(self, function: LocalFunction) -> None:
+        """Serve a function as it is now instead of the one of that name: what runs ends in its old process, what comes
+        later gets a new one.
+
+        Raises:
+            KeyError: There is no function of that name.
+            ValueError: The function cannot be served; the old one stays.
+        """
+        raise NotImplementedError
+
+    def advance(self, seconds: float) -> int:
+        """Let *seconds* pass for the queue of events, and give how many deliveries that made.
+
+        Raises:
+            RuntimeError: The endpoint's clock is real, or it is not running.
+        """
+        raise NotImplementedError
+
+    def deliver(self) -> int:
+        """Deliver every event and its retries, as if as much time passed as that takes; give how many deliveries.
+
+        Raises:
+            RuntimeError: The endpoint's clock is real, or it is not running.
+        """
+        raise NotImplementedError
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -133,13 +182,6 @@ class LocalEndpoint:
                 await self._closing.wait()
         finally:
             guard.close()
-
-
-def _check_interpreter(function: LocalFunction) -> None:
-    try:
-        execution_environment(function.python)
-    except ValueError as exc:
-        raise ValueError(f"function {function.name!r}: {exc}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
 from lambdachain._service.place import LATEST, Place
 
 from ._function import LocalFunction
+from ._runtimes import runtime_of
 
 # Without the search paths some interpreters do not start.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
-
-_DESCRIBE: Final = "import sys, awslambdaric; print('AWS_Lambda_python%d.%d' % sys.version_info[:2])"
 
 
 def sandbox_environment(
@@ -44,7 +40,6 @@ def sandbox_environment(
         "AWS_DEFAULT_REGION": place.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL_LAMBDA": url,
-        "AWS_EXECUTION_ENV": execution_environment(function.python),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
@@ -58,28 +53,8 @@ def sandbox_environment(
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "LAMBDA_TASK_ROOT": str(function.directory),
         "LANG": "en_US.UTF-8",
-        "PYTHONUNBUFFERED": "1",
         "TZ": ":UTC",
         "_HANDLER": function.handler,
+        **runtime_of(function).environment(function),
         **function.environment,
     }
-
-
-@cache
-def execution_environment(python: str) -> str:
-    """Name the Lambda runtime that interpreter *python* stands for, such as ``AWS_Lambda_python3.13``.
-
-    Raises:
-        ValueError: It does not start, or has no ``awslambdaric``.
-    """
-    if python == sys.executable:
-        return "AWS_Lambda_python{}.{}".format(*sys.version_info)
-    try:
-        described = subprocess.run(  # noqa: S603 - the interpreter is the user's own choice
-            [python, "-c", _DESCRIBE], capture_output=True, text=True, check=True, timeout=60
-        )
-    except subprocess.CalledProcessError:
-        raise ValueError(f"interpreter {python!r} has no awslambdaric: {python} -m pip install awslambdaric") from None
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise ValueError(f"interpreter {python!r} does not start: {exc}") from None
-    return described.stdout.strip()

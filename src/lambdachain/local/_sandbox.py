@@ -22,6 +22,7 @@ from ._function import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent
+from ._runtimes import runtime_of
 
 # A killed process is gone at once, unless the kernel holds it.
 _KILL_TIMEOUT: Final = 5.0
@@ -82,10 +83,7 @@ class Sandbox:
                 self._function, place=around.place, url=around.url, runtime_api=await self._api.open()
             )
             self._process = await asyncio.create_subprocess_exec(
-                self._function.python,
-                "-m",
-                "awslambdaric",
-                self._function.handler,
+                *runtime_of(self._function).command(self._function),
                 cwd=self._function.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
