@@ -4,7 +4,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test check unit oldest soak reliability retry-load lock clean
+.PHONY: demo test check unit oldest node-ric soak reliability retry-load lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -22,6 +22,12 @@ unit: $(VENV)/.test
 
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
+
+# AWS's Node.js runtime client, for the tests that compare ours with it: two minutes of building, and npm, a C++ compiler,
+# cmake, autoconf, automake and libtool. Without it those tests are skipped.
+node-ric:
+	npm install --prefix .node-ric --no-save --no-audit --no-fund aws-lambda-ric@3.3.0
+	test -f .node-ric/node_modules/aws-lambda-ric/dist/rapid-client.node
 
 # The long form of the fault laboratory: random scripts of faults, a different lot each time.
 SCRIPTS ?= 10000

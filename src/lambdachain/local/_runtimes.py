@@ -13,6 +13,8 @@ from functools import cache
 from typing import Final, Protocol
 
 from ._function import LocalFunction, RuntimeKind
+from ._runtimes_node import NodeRuntime
+from ._runtimes_provided import ProvidedRuntime
 
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
 
@@ -54,7 +56,11 @@ class PythonRuntime:
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}", "PYTHONUNBUFFERED": "1"}
 
 
-RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {"python": PythonRuntime()}
+RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {
+    "python": PythonRuntime(),
+    "nodejs": NodeRuntime(),
+    "provided": ProvidedRuntime(),
+}
 
 
 def runtime_of(function: LocalFunction) -> Runtime:
@@ -63,9 +69,7 @@ def runtime_of(function: LocalFunction) -> Runtime:
     Raises:
         ValueError: It cannot; the message names the function.
     """
-    runtime = RUNTIMES.get(function.runtime)
-    if runtime is None:
-        raise ValueError(f"function {function.name!r}: runtime {function.runtime!r} is not there yet")
+    runtime = RUNTIMES[function.runtime]
     try:
         runtime.identifier(function)
     except ValueError as exc:
