@@ -4,7 +4,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test check unit oldest node-ric soak reliability retry-load lock clean
+.PHONY: demo test check unit oldest examples node-ric soak reliability retry-load lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -22,6 +22,19 @@ unit: $(VENV)/.test
 
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
+
+# Every example's demo, then every example's tests; `make example-NAME` is one demo.
+DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
+examples: demo $(addprefix example-,$(DEMOS))
+	$(VENV)/bin/python -m pytest examples tests/test_examples.py
+
+example-%: $(VENV)/.test
+	$(VENV)/bin/python examples/$*/$*_demo.py
+
+example-node_to_python: examples/node_to_python/node_modules
+examples/node_to_python/node_modules: examples/node_to_python/package.json
+	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund
+	touch $@
 
 # AWS's Node.js runtime client, for the tests that compare ours with it: two minutes of building, and npm, a C++ compiler,
 # cmake, autoconf, automake and libtool. Without it those tests are skipped.
