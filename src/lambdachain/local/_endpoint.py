@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from lambdachain._service.place import Place
+from lambdachain._service.place import LATEST, Place
 
-from ._function import LocalFunction, index_by_name
-from ._invocations import Observer
+from ._clock import QueueClock
+from ._delivery import EventDelivery
+from ._fleet import Fleet
+from ._function import LocalFunction, index_by_name, located
+from ._invocations import LocalInvocation, Observer
 from ._orphan_guard import OrphanGuard
+from ._queue import EventQueue
 from ._runtimes import runtime_of
 from ._sandbox import Surroundings
 from ._server import InvokeService
 from ._settings import ClockKind, Settings
+from ._targets import Targets, check_targets
+
+Result = TypeVar("Result")
 
 
 class LocalEndpoint:
@@ -71,8 +79,6 @@ class LocalEndpoint:
         random: Random | None = None,
     ) -> None:
         self._functions = index_by_name(functions)
-        for function in self._functions.values():
-            runtime_of(function)
         self._settings = Settings(
             queue=None if queue is None else Path(queue),
             clock=clock,
@@ -83,10 +89,13 @@ class LocalEndpoint:
         self._host = host
         self._port = port
         self._place = Place(account_id, region)
+        self._check(self._functions)
         self._url: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
+        self._fleet: Fleet | None = None
+        self._events: EventDelivery | None = None
 
     @property
     def url(self) -> str:
@@ -119,7 +128,12 @@ class LocalEndpoint:
             target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
         )
         self._thread.start()
-        started.result()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = self._url = None
+            raise
         return self
 
     def close(self) -> None:
@@ -138,7 +152,13 @@ class LocalEndpoint:
             KeyError: There is no function of that name.
             ValueError: The function cannot be served; the old one stays.
         """
-        raise NotImplementedError
+        function = located(function)
+        self._check({**self._functions, function.name: function})
+        if function.name not in self._functions:
+            raise KeyError(f"there is no function {function.name!r} to replace")
+        self._functions[function.name] = function
+        if self._fleet is not None:
+            self._run_there(self._fleet.replace(function))
 
     def advance(self, seconds: float) -> int:
         """Let *seconds* pass for the queue of events, and give how many deliveries that made.
@@ -146,7 +166,7 @@ class LocalEndpoint:
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
         """
-        raise NotImplementedError
+        return self._advance(seconds)
 
     def deliver(self) -> int:
         """Deliver every event and its retries, as if as much time passed as that takes; give how many deliveries.
@@ -154,7 +174,7 @@ class LocalEndpoint:
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
         """
-        raise NotImplementedError
+        return self._advance(None)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -165,9 +185,31 @@ class LocalEndpoint:
     def __repr__(self) -> str:
         return f"LocalEndpoint({', '.join(self._functions)}: {self._url or 'not running'})"
 
+    def _check(self, functions: Mapping[str, LocalFunction]) -> None:
+        for function in functions.values():
+            for version in (LATEST, *function.versions):
+                runtime_of(function.as_published(version))
+        check_targets(functions, self._place, self._settings.services)
+
+    def _advance(self, seconds: float | None) -> int:
+        if self._settings.clock != "virtual":
+            raise RuntimeError("the endpoint's clock is real: LocalEndpoint(..., clock='virtual') has one that moves")
+        if self._events is None:
+            raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
+        return self._run_there(self._events.advance(seconds))
+
+    def _run_there(self, work: Coroutine[Any, Any, Result]) -> Result:
+        if self._loop is None:
+            raise RuntimeError("the endpoint is not running")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
     def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         try:
             asyncio.run(self._serve(listener, url, started))
+        except OSError as exc:
+            if started.done():
+                raise
+            started.set_exception(exc)
         finally:
             if not started.done():
                 started.set_exception(RuntimeError("the endpoint could not start; its thread's traceback says why"))
@@ -175,13 +217,21 @@ class LocalEndpoint:
     async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
-        guard = OrphanGuard()
-        try:
-            async with InvokeService(self._functions, listener, Surroundings(self._place, url, guard)):
+        settings, place = self._settings, self._place
+        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as guard:
+            around = Surroundings(place, guard, {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables})
+            fleet = Fleet(self._functions, around, settings.random)
+            clock = QueueClock(is_virtual=settings.clock == "virtual")
+            events = EventDelivery(queue, fleet, clock, Targets(settings.services, place), self._tell)
+            async with fleet, events, InvokeService(fleet, events, listener, place, self._tell):
+                self._fleet, self._events = fleet, events
                 started.set_result(None)
                 await self._closing.wait()
-        finally:
-            guard.close()
+                self._fleet = self._events = None
+
+    def _tell(self, invocation: LocalInvocation) -> None:
+        if self._settings.observer is not None:
+            asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from lambdachain._invocation import InvocationType
+from lambdachain._service.answers import RefusedError
+from lambdachain._service.delivery import Ending, InvokeRequest
+from lambdachain._service.records import error_type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,29 @@ class LocalInvocation:
 
 
 Observer: TypeAlias = Callable[[LocalInvocation], None]
+
+
+def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None) -> LocalInvocation:
+    """Tell of a call that was answered; without an ending, of a dry run."""
+    return LocalInvocation(
+        function=invoke.function,
+        version=version,
+        request_id=invoke.delivery.request_id,
+        invocation_type=invoke.invocation_type,
+        status=200 if ending else 204,
+        error=error_of(ending) if ending else None,
+        duration=ending.duration if ending else 0.0,
+        init=ending.init if ending else None,
+        caller=caller,
+    )
+
+
+def refused(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
+    """Tell of a call that was refused."""
+    told = finished(invoke, None, None, caller)
+    return replace(told, status=error.answer.status, error=str(error))
+
+
+def error_of(ending: Ending) -> str | None:
+    """Name the class of a function's failure; ``None`` for a success."""
+    return error_type_of(ending.body) or "Unhandled" if ending.failed else None

@@ -29,7 +29,6 @@ class LocalVersion:
         memory: MB.
         environment: All of its variables; none of the function's own come along.
         python: Its interpreter.
-        tenant_isolation: Whether each tenant has processes of its own.
     """
 
     handler: str | None = None
@@ -38,7 +37,6 @@ class LocalVersion:
     memory: int | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
     python: str | None = None
-    tenant_isolation: bool | None = None
 
     @property
     def differences(self) -> dict[str, Any]:
