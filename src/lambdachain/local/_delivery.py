@@ -82,8 +82,7 @@ class EventDelivery:
         self._changed.set()
 
     async def advance(self, seconds: float | None) -> int:
-        """Let *seconds* pass, or as much time as it takes to settle every event; give the number of deliveries."""
-        before = self._count
+        """Let *seconds* pass, or as much as it takes to settle every event; give the deliveries since last time."""
         until = math.inf if seconds is None else self._clock.now() + seconds
         await self._settle()
         while (due := self._queue.next_due(self._fleet.qualifiers)) is not None and due <= until:
@@ -91,7 +90,8 @@ class EventDelivery:
             await self._settle()
         if seconds is not None:
             self._clock.move_to(until)
-        return self._count - before
+        count, self._count = self._count, 0
+        return count
 
     def _put(self, delivery: Delivery, caller: str | None) -> None:
         name = parse_target(delivery.invoked_arn).name

@@ -160,8 +160,25 @@ class LocalEndpoint:
         if self._fleet is not None:
             self._run_there(self._fleet.replace(function))
 
+    def add(self, function: LocalFunction) -> None:
+        """Serve one more function.
+
+        Raises:
+            ValueError: The function cannot be served, or there is one of that name.
+        """
+        function = located(function)
+        if function.name in self._functions:
+            raise ValueError(f"there is a function {function.name!r} already: replace it")
+        self._check({**self._functions, function.name: function})
+        self._functions[function.name] = function
+        if self._fleet is not None:
+            self._run_there(self._fleet.add(function))
+
     def advance(self, seconds: float) -> int:
-        """Let *seconds* pass for the queue of events, and give how many deliveries that made.
+        """Let *seconds* pass for the queue of events, and wait until all that is due has been delivered.
+
+        Returns:
+            How many deliveries there were since this, or `deliver`, was called last.
 
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
@@ -169,7 +186,10 @@ class LocalEndpoint:
         return self._advance(seconds)
 
     def deliver(self) -> int:
-        """Deliver every event and its retries, as if as much time passed as that takes; give how many deliveries.
+        """Deliver every event and its retries, as if as much time passed as that takes.
+
+        Returns:
+            How many deliveries there were since this, or `advance`, was called last.
 
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
@@ -211,6 +231,7 @@ class LocalEndpoint:
                 raise
             started.set_exception(exc)
         finally:
+            listener.close()
             if not started.done():
                 started.set_exception(RuntimeError("the endpoint could not start; its thread's traceback says why"))
 

@@ -79,6 +79,10 @@ class Fleet:
         delivery = replace(delivery, trace_id=lineage.passed(delivery.trace_id, arn))
         return Admitted(deployed, version, delivery)
 
+    async def add(self, function: LocalFunction) -> None:
+        """Serve one more function; see `LocalEndpoint.add`."""
+        self._deployed[function.name] = Deployed(function, self._around, self._random)
+
     async def replace(self, function: LocalFunction) -> None:
         """Serve a function as it is given now; see `LocalEndpoint.replace`."""
         old = self._deployed[function.name]

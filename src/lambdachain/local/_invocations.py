@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from urllib.parse import unquote
 
+from lambdachain._arn import InvalidArnError, parse_target
 from lambdachain._invocation import InvocationType
 from lambdachain._service.answers import RefusedError
 from lambdachain._service.delivery import Ending, InvokeRequest
@@ -68,6 +70,24 @@ def refused(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> L
     """Tell of a call that was refused."""
     told = finished(invoke, None, None, caller)
     return replace(told, status=error.answer.status, error=str(error))
+
+
+def misaddressed(target: str, request_id: str, error: RefusedError, caller: str | None) -> LocalInvocation:
+    """Tell of a call that was refused before it could be read as one: no such function, a body that is no JSON."""
+    try:
+        function = parse_target(unquote(target)).name
+    except InvalidArnError:
+        function = unquote(target)
+    return LocalInvocation(
+        function=function,
+        version=None,
+        request_id=request_id,
+        invocation_type=InvocationType.REQUEST_RESPONSE,
+        status=error.answer.status,
+        error=str(error),
+        duration=0.0,
+        caller=caller,
+    )
 
 
 def error_of(ending: Ending) -> str | None:

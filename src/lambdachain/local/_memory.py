@@ -1,8 +1,8 @@
 """How much memory a sandbox has, and its end when that is more than its function may have.
 
 A limit on the address space (``RLIMIT_AS``) would hit programs that only reserve memory, and fails in other words than
-Lambda's. So the resident memory is looked at every few milliseconds while an invocation runs, and the sandbox is killed
-as Linux kills on Lambda. A function that takes far more within that time is killed a little later than there.
+Lambda's. So the resident memory is looked at every 50 milliseconds while an invocation runs, and the sandbox is killed
+as Linux kills on Lambda. What a function takes and gives back in between is not seen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-_INTERVAL: Final = 0.02
+_INTERVAL: Final = 0.05
 _MB: Final = 1 << 20
 
 
@@ -51,11 +51,8 @@ class MemoryWatch:
 
 def resident_memory(pid: int) -> int | None:
     """Give the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
-    page = os.sysconf("SC_PAGE_SIZE")
     try:
-        return (
-            sum(int(Path(f"/proc/{each}/statm").read_text(encoding="ascii").split()[1]) for each in _tree(pid)) * page
-        )
+        return sum(int(_read(f"/proc/{each}/statm").split()[1]) for each in _tree(pid)) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return None
 
@@ -72,6 +69,15 @@ def peak_memory(pid: int) -> int | None:
 
 def _tree(pid: int) -> Iterator[int]:
     yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
+    for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as below
+        for child in _read(f"/proc/{pid}/task/{task}/children").split():
             yield from _tree(int(child))
+
+
+def _read(path: str) -> bytes:
+    """Read a file of the system's in a third of the time that pathlib takes: it is done all the time."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 4_096)
+    finally:
+        os.close(file)

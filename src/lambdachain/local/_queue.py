@@ -64,13 +64,14 @@ class EventQueue:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._db = _connect(path)
         try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as exc:
+            self._db.close()
             reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
             raise OSError(f"cannot keep events in {path}: {reason}") from None
 
@@ -131,6 +132,13 @@ class EventQueue:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
+    except sqlite3.Error as exc:
+        raise OSError(f"cannot keep events in {path}: {exc}") from None
 
 
 def _list(functions: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ from ._delivery import EventDelivery
 from ._deployed import Admitted
 from ._fleet import Fleet
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve, stop
-from ._invocations import LocalInvocation, finished, refused
+from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
 
 
@@ -89,8 +89,12 @@ class InvokeService:
     async def _invoke(
         self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
     ) -> Answer | web.StreamResponse:
-        invoke = await self._read(request, target, headers["x-amzn-RequestId"])
         caller = caller_of(request.headers.get("Authorization"), self._fleet.qualifiers)
+        try:
+            invoke = await self._read(request, target, headers["x-amzn-RequestId"])
+        except RefusedError as exc:
+            self._tell(misaddressed(target, headers["x-amzn-RequestId"], exc, caller))
+            raise
         try:
             self._fleet.check(invoke.delivery)
             if operation is Operation.INVOKE_STREAM:
