@@ -16,6 +16,10 @@ EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 DEMOS: Final = sorted(path for path in EXAMPLES.glob("*/*_demo.py"))
 
 _FENCE: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TEST: Final = re.compile(r"^```python\n((?:(?!^```).*\n)*def test_(?:(?!^```).*\n)*)^```$", re.MULTILINE)
+TESTS: Final = [
+    (path, source) for path in sorted(EXAMPLES.glob("*/README.md")) for source in _TEST.findall(path.read_text())
+]
 
 
 def _shown(readme: str) -> list[re.Pattern[str]]:
@@ -49,6 +53,29 @@ def test_the_demo_prints_what_its_readme_shows(demo: Path):
 
 def _is_next(line: re.Pattern[str], printed) -> bool:
     return any(line.fullmatch(candidate) for candidate in printed)
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize(("readme", "source"), TESTS, ids=[path.parent.name for path, _ in TESTS])
+def test_a_test_in_a_readme_passes(readme: Path, source: str, tmp_path: Path):
+    """As its reader would run it, beside the example's files."""
+    (tmp_path / "test_readme.py").write_text(source)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(readme.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_there_are_tests_in_readmes():
+    """The one before this runs some."""
+    assert {path.parent.name for path, _ in TESTS} >= {"api_gateway", "events_in"}
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda path: path.parent.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import boto3
 from invoker_contracts import Payment, pay_and_go_on, pay_and_wait
 
 from lambdachain import BotoTransport, LambdaClient
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
 
 HERE = Path(__file__).parent
 
 
-def system() -> LocalEndpoint:
-    """Deploy the three functions here; with a virtual clock, so that their events need not be waited for."""
+def system(seen: list[LocalInvocation]) -> LocalEndpoint:
+    """Deploy the three functions here; *seen* gets to know what they did."""
     return LocalEndpoint(
         [
             LocalFunction("PayAndWait", "invoker_function.wait", directory=HERE),
@@ -24,6 +23,7 @@ def system() -> LocalEndpoint:
             LocalFunction("ProcessPayment", "payment_function.handler", directory=HERE),
         ],
         clock="virtual",
+        observer=seen.append,
     )
 
 
@@ -33,17 +33,19 @@ def local_client(endpoint: LocalEndpoint) -> LambdaClient:
 
 
 def main() -> None:
-    logging.basicConfig(format="  log of %(message)s", level=logging.INFO)
     payment = Payment(customer_id="C-1", amount=Decimal("24.90"))
-    with system() as endpoint, local_client(endpoint) as client:
+    too_much = payment.model_copy(update={"amount": Decimal(5000)})
+    seen: list[LocalInvocation] = []
+    with system(seen) as endpoint, local_client(endpoint) as client:
         print("PayAndWait calls ProcessPayment and waits:")
         print(f"  {client.call(pay_and_wait, payment).text}")
-        too_much = payment.model_copy(update={"amount": Decimal(5000)})
         print(f"  {client.call(pay_and_wait, too_much).text}")
-
         print("PayAndGoOn has Lambda queue it and goes on:")
         print(f"  accepted as {client.call(pay_and_go_on, payment).request_id}")
-        print(f"  deliveries since: {endpoint.deliver()}")
+        endpoint.deliver()
+    print("Who called whom:")
+    for line in sorted(f"{one.caller} -> {one.function} ({one.invocation_type})" for one in seen if one.caller):
+        print(f"  {line}")
 
 
 if __name__ == "__main__":
