@@ -11,9 +11,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -190,25 +190,32 @@ class _Run:
             found = find_system(self._wanted)
             for problem in found.problems:
                 self._tell(problem)
-            self._tell_of_others(before, found)
+            found = self._kept(before, found)
         touched = [
             function
             for function in found.functions
-            if function.name in before and (function.name in changed.functions or function != before[function.name])
+            if function.name in changed.functions or function != before.get(function.name)
         ]
         for function in touched:
-            self._endpoint.replace(function)
+            (self._endpoint.replace if function.name in before else self._endpoint.add)(function)
         if touched:
             self._tell(Reloaded([function.name for function in touched], changed.path))
-        self._take(found if found.functions else self._found)
+        self._take(found)
         self._trials.start(touched)
 
-    def _tell_of_others(self, before: dict[str, LocalFunction], found: Found) -> None:
+    def _kept(self, before: Mapping[str, LocalFunction], found: Found) -> Found:
+        """Keep on serving what is not there any more, or wrong: it is perhaps being written."""
         now = {function.name for function in found.functions}
-        for name in sorted(now - before.keys()):
-            self._tell(Notice(f"{name} is new: start lambdachain serve again to serve it"))
-        for name in sorted(before.keys() - now):
-            self._tell(Notice(f"{name} is served as it was before"))
+        gone = [function for name, function in before.items() if name not in now]
+        if gone:
+            names = ", ".join(function.name for function in gone)
+            self._tell(Notice(f"still served as before: {names}"))
+        return replace(
+            found,
+            functions=[*found.functions, *gone],
+            declared={**self._found.declared, **found.declared},
+            files=found.files or self._found.files,
+        )
 
     def _not_loaded(self, function: LocalFunction, why: str) -> None:
         declared = self._found.declared.get(function.name)

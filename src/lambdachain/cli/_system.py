@@ -12,7 +12,7 @@ from lambdachain.local._definitions._arguments import is_function, read_argument
 from lambdachain.local._definitions._draft import Declared
 from lambdachain.local._definitions._env_file import read_env_file
 from lambdachain.local._definitions._problem import MisreadError, Problem, Spot
-from lambdachain.local._definitions._ready import make_ready
+from lambdachain.local._definitions._ready import make_ready, within_reach
 from lambdachain.local._definitions._sources import FILES, Surroundings, find_files, read_file
 from lambdachain.local._definitions._toml import System
 
@@ -68,9 +68,8 @@ def find_system(wanted: Wanted) -> Found:
     if not wanted.arguments:
         files, passed_over = (found := find_files(wanted.directory))[:1], found[1:]
     if not files and not wanted.arguments:
-        return _nothing(
-            f"nothing to serve here: name functions (orders=app.handler), or write one of {', '.join(FILES)}"
-        )
+        text = f"nothing to serve here: name functions (orders=app.handler), or write one of {', '.join(FILES)}"
+        return _nothing(Problem(Spot("lambdachain serve"), text))
     systems = [System(read_arguments(filter(is_function, wanted.arguments), wanted.directory))]
     systems += [read_file(path, wanted.around) for path in files]
     problems = [problem for system in systems for problem in system.reading.problems]
@@ -79,12 +78,14 @@ def find_system(wanted: Wanted) -> Found:
     try:
         environment = _environment(wanted.env_file)
     except MisreadError as exc:
-        return _nothing(str(exc.problem()))
+        return _nothing(exc.problem())
     functions: list[LocalFunction] = []
     for each in declared.values():
-        ready, found_wrong = make_ready(each, services=services, scratch=wanted.scratch, environment=environment)
+        ready, found_wrong = make_ready(each, scratch=wanted.scratch, environment=environment)
         problems += found_wrong
         functions += [ready] if ready is not None else []
+    functions, found_wrong = within_reach(functions, declared, wanted.around.place, services)
+    problems += found_wrong
     return Found(
         functions,
         declared,
@@ -96,8 +97,8 @@ def find_system(wanted: Wanted) -> Found:
     )
 
 
-def _nothing(text: str) -> Found:
-    return Found((), {}, (Problem(Spot("lambdachain serve"), text),), {})
+def _nothing(problem: Problem) -> Found:
+    return Found((), {}, (problem,), {})
 
 
 def _by_name(systems: Sequence[System], problems: list[Problem]) -> dict[str, Declared]:

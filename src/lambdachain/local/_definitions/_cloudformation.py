@@ -12,7 +12,7 @@ from ._document import Document, Path
 from ._draft import Draft, Reading, gather
 from ._intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
 from ._problem import MisreadError, Problem, Spot
-from ._tree import is_mapping
+from ._tree import is_list, is_mapping
 
 # A property of a function, and the setting of LocalFunction that it is.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -90,6 +90,8 @@ class _Function:
         environment = dict(self._environment(draft))
         draft.set("environment", self._with_layers(environment, draft), self._spot("Environment", "Variables"))
         self._set_events(draft)
+        if self._get("TenancyConfig", "TenantIsolationMode") == "PER_TENANT":
+            draft.set("tenant_isolation", True, self._spot("TenancyConfig"))  # noqa: FBT003 - a value, not a switch
         if (alias := self._get("AutoPublishAlias")) is not None:
             draft.set("versions", {"1": LocalVersion()}, self._spot("AutoPublishAlias"))
             draft.set("aliases", {str(alias): LocalAlias("1")}, self._spot("AutoPublishAlias"))
@@ -141,7 +143,7 @@ class _Function:
                     if value is not NO_VALUE and value is not None:
                         yield name, as_text(value)
                 except MisreadError as exc:
-                    draft.problems.append(Problem(exc.spot, exc.text + _LEFT_OUT, fatal=False))
+                    draft.problems.append(Problem(self._template.spot(*path, name), exc.text + _LEFT_OUT, fatal=False))
                 except TypeError:
                     spot = self._template.spot(*path, name)
                     draft.problems.append(
@@ -160,7 +162,8 @@ class _Function:
         return environment
 
     def _layers(self, root: Path, draft: Draft) -> Iterator[FilePath]:
-        for layer in self._template.get(*root, "Layers") or ():
+        layers = self._template.get(*root, "Layers")
+        for layer in layers if is_list(layers) else ():
             if not is_mapping(layer) or not isinstance(name := layer.get("Ref"), str):
                 continue
             try:

@@ -77,18 +77,22 @@ def read_yaml(text: str, source: str) -> Document:
     Raises:
         MisreadError: It is not YAML; it names the line.
     """
-    loader = (_ServerlessLoader if re.search(r"^service:", text, re.MULTILINE) else _TemplateLoader)(text)
+    kind = _ServerlessLoader if re.search(r"^service:", text, re.MULTILINE) else _TemplateLoader
     try:
-        node = loader.get_single_node()
+        loader = kind(text)
         writer = _Writer(loader, source)
+        node = loader.get_single_node()
         tree = writer.plain(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else None
         raise MisreadError(Spot(source, line=line), f"not YAML: {exc.problem}") from None
-    except yaml.YAMLError as exc:
-        raise MisreadError(Spot(source), f"not YAML: {' '.join(str(exc).split())}") from None
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        raise MisreadError(
+            Spot(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
+        ) from None
+    except ValueError as exc:
+        raise MisreadError(Spot(source), f"not YAML: {exc}") from None
     return Document(source, tree, writer.lines, tuple(writer.problems))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain.local._event_config import service_of
+from lambdachain._service.place import Place
+from lambdachain.local._event_config import EventConfig, service_of
 from lambdachain.local._function import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of
+from lambdachain.local._targets import check_targets
 
 from ._draft import Declared
 from ._problem import Problem
@@ -23,13 +25,12 @@ _ARCHIVES: Final = frozenset({".zip", ".jar"})
 
 
 def make_ready(
-    declared: Declared, *, services: Collection[str], scratch: Callable[[], Path], environment: Mapping[str, str]
+    declared: Declared, *, scratch: Callable[[], Path], environment: Mapping[str, str]
 ) -> tuple[LocalFunction | None, list[Problem]]:
     """Prepare a function for this machine; ``None`` where it cannot be served.
 
     Args:
         declared: The function.
-        services: The services, by boto3's names, that events can be sent to.
         scratch: Gives a directory for code that a template holds itself.
         environment: Variables that win over the function's own.
     """
@@ -39,7 +40,6 @@ def make_ready(
         function = _written(function, declared.inline, scratch())
     try:
         function = located(_with_interpreter(function, declared, problems))
-        function = _with_known_targets(function, declared, services, problems)
         runtime_of(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
@@ -83,17 +83,47 @@ def _with_interpreter(function: LocalFunction, declared: Declared, problems: lis
     return function
 
 
-def _with_known_targets(
-    function: LocalFunction, declared: Declared, services: Collection[str], problems: list[Problem]
-) -> LocalFunction:
-    """Leave out the targets of events whose service has no address here."""
-    unknown = {
-        name: service
-        for name, arn in function.events.targets.items()
-        if (service := service_of(arn)) != "lambda" and service not in services
-    }
-    for name, service in unknown.items():
-        text = f"{name} goes to {service}, which has no address here: give --service {service}=URL; left out"
-        problems.append(Problem(declared.spot("events"), text, fatal=False))
-    left: dict[str, Any] = dict.fromkeys(unknown)
-    return replace(function, events=replace(function.events, **left))
+def within_reach(
+    functions: Sequence[LocalFunction], declared: Mapping[str, Declared], place: Place, services: Collection[str]
+) -> tuple[list[LocalFunction], list[Problem]]:
+    """Leave out the targets of events that this endpoint cannot reach.
+
+    Args:
+        functions: All that are served.
+        declared: The same as they are declared.
+        place: The account and the region.
+        services: The services, by boto3's names, that events can be sent to.
+    """
+    silent = {function.name: replace(function, events=EventConfig()) for function in functions}
+    kept: list[LocalFunction] = []
+    problems: list[Problem] = []
+    for function in functions:
+        lost = [name for name in function.events.targets if not _reaches(function, name, silent, place, services)]
+        for name in lost:
+            text = f"{name} goes to {_unreached(function.events.targets[name])}; left out"
+            problems.append(Problem(declared[function.name].spot("events"), text, fatal=False))
+        events: dict[str, Any] = dict.fromkeys(lost)
+        kept.append(replace(function, events=replace(function.events, **events)))
+    return kept, problems
+
+
+def _reaches(
+    function: LocalFunction,
+    target: str,
+    others: Mapping[str, LocalFunction],
+    place: Place,
+    services: Collection[str],
+) -> bool:
+    only: dict[str, Any] = {target: function.events.targets[target]}
+    try:
+        check_targets({**others, function.name: replace(function, events=EventConfig(**only))}, place, services)
+    except ValueError:
+        return False
+    return True
+
+
+def _unreached(arn: str) -> str:
+    service = service_of(arn)
+    if service == "lambda":
+        return f"{arn}, which is not served here"
+    return f"{service}, which has no address here: give --service {service}=URL"

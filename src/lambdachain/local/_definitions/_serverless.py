@@ -193,4 +193,5 @@ class _Service:
             value = value.get("arn")
         if value is None:
             return None
-        return str(self._resolver.place.arn(self._names[value])) if value in self._names else str(value)
+        name = self._names.get(str(value))
+        return str(value) if name is None else str(self._resolver.place.arn(name))

@@ -163,14 +163,14 @@ class Variables:
         return self.at("params", "default", name) if found is None else found
 
     def _file(self, name: str, address: str | None, path: Path) -> Any:
+        kind = PurePosixPath(name).suffix
+        if kind in (".js", ".ts", ".cjs", ".mjs"):
+            raise self._misread(path, f"{name} is a program; only YAML, JSON and text files are read")
         try:
             text = self._read(name)
         except (OSError, ValueError):
             return _MISSING
-        kind = PurePosixPath(name).suffix
         if kind not in (".yml", ".yaml", ".json"):
-            if kind in (".js", ".ts", ".cjs", ".mjs"):
-                raise self._misread(path, f"{name} is a program; only YAML, JSON and text files are read")
             return text
         tree = read_yaml(text, name).tree
         return self._walk(tree, tuple(address.split(".")) if address else (), path)
