@@ -44,6 +44,10 @@ ANSWERS: Final[dict[str, object]] = {
     "app.byCallbackAtOnce": "at once",
     "app.byCallbackWhenIdle": "when idle",
     "app.byCallbackTwice": "first",
+    "app.thenable": "then",
+    "app.promiseAndCallback": "callback",
+    "app.failsLater": "answered",
+    "app.methods.handler": "the runtime's",
     "app.byDone": "done",
     "app.bySucceed": "succeeded",
     "app.silent": None,
@@ -67,6 +71,10 @@ FAILURES: Final[dict[str, tuple[str, str]]] = {
     "app.causes": ("Error", "outer"),
     "app.circular": ("Error", "Unable to stringify response body"),
     "app.bigint": ("Error", "Unable to stringify response body"),
+    "app.returnsFunction": ("TypeError", "Wrong arguments"),
+    "app.returnsUnwritable": ("Error", "Unable to stringify response body"),
+    "app.throwsNumber": ("number", "42"),
+    "app.aggregates": ("AggregateError", "several"),
     "app.deletes": ("Error", "a%7Fb"),
     "app.uncaught": ("Error", "in a timer"),
     "app.unhandled": ("Runtime.UnhandledPromiseRejection", "Error: nobody waits"),
@@ -255,9 +263,13 @@ def test_a_process_is_used_again(call: Call):
     assert [answer.payload for answer in call("app.counts", times=3)] == [1, 2, 3]
 
 
+# The process of app.failsLater ends at some moment of the second call, in which the real client may even crash.
+COMPARED: Final = [*(set(ANSWERS) - {"app.failsLater"}), *FAILURES, "app.describe", "app.counts"]
+
+
 @needs_node
 @needs_real
-@pytest.mark.parametrize("handler", [*ANSWERS, *FAILURES, "app.describe", "app.counts"])
+@pytest.mark.parametrize("handler", sorted(COMPARED))
 def test_the_real_client_says_the_same(handler: str, call: Call):
     """Payload and log, the first time and the second."""
     assert call(handler, times=2) == call(handler, times=2, real=True)

@@ -60,7 +60,7 @@ class Runtime {
   async #answerWhole(event, context) {
     const { result, error } = await this.#outcome(event, context);
     const answer = isNothing(error) ? asJson(result) : { error };
-    if (answer.json !== undefined) return api.respond(requestId, answer.json);
+    if ("json" in answer) return api.respond(requestId, answer.json);
     const thrown = readable(answer.error);
     console.error("Invoke Error", toLogLine(thrown));
     return api.fail(requestId, thrown);
@@ -135,7 +135,9 @@ function makeContext(headers) {
 
 function asJson(result) {
   try {
-    return { json: JSON.stringify(result === undefined ? null : result) ?? "" };
+    const json = JSON.stringify(result === undefined ? null : result);
+    // What has no JSON, such as a function, is refused with these words by the part of aws-lambda-ric that sends.
+    return json === undefined ? { error: new TypeError("Wrong arguments") } : { json };
   } catch {
     return { error: new Error("Unable to stringify response body") };
   }

@@ -21,6 +21,23 @@ exports.oddities = async () => ({ a: undefined, b: [undefined], c: NaN, d: new D
 exports.nested = { handler: async () => "nested" };
 exports.notAFunction = 7;
 
+exports.thenable = () => ({ then: (resolve) => resolve("then") });
+exports.promiseAndCallback = async (event, context, callback) => {
+  callback(null, "callback");
+  return "promise";
+};
+exports.failsLater = async () => {
+  setTimeout(() => {
+    throw new Error("nobody hears of it");
+  }, 10);
+  return "answered";
+};
+exports.methods = new (class {
+  async handler() {
+    return this === exports.methods ? "its own" : "the runtime's";
+  }
+})();
+
 exports.describe = async (event, context) => ({
   name: context.functionName,
   version: context.functionVersion,
@@ -80,6 +97,18 @@ exports.circular = async () => {
   return loop;
 };
 exports.bigint = async () => 10n;
+exports.returnsFunction = async () => () => {};
+exports.returnsUnwritable = async () => ({
+  toJSON() {
+    throw new Error("no JSON");
+  },
+});
+exports.throwsNumber = async () => {
+  throw 42;
+};
+exports.aggregates = async () => {
+  throw new AggregateError([new Error("one")], "several");
+};
 exports.deletes = async () => {
   throw new Error("a\x7Fb");
 };
