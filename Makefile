@@ -4,7 +4,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test check unit oldest examples node-ric soak reliability retry-load lock clean
+.PHONY: demo test check unit oldest examples node-ric soak soak-local reliability retry-load lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -47,6 +47,11 @@ SCRIPTS ?= 10000
 soak: $(VENV)/.test
 	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_course.py \
 	  --timeout=0 --show-capture=no --hypothesis-show-statistics
+
+# The local endpoint under many calls of mixed outcomes, 16 at a time: what is left of memory, descriptors, processes.
+CALLS ?= 50000
+soak-local: $(VENV)/.test
+	LAMBDACHAIN_SOAK_CALLS=$(CALLS) $(VENV)/bin/python -m pytest tests/local/test_local_soak.py
 
 reliability: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/reliability.py --write README.md
