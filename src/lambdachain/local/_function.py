@@ -61,8 +61,9 @@ class LocalFunction:
     Attributes:
         name: What callers call it: up to 64 letters, digits, ``-``, ``_`` and ``.``.
         handler: Lambda's handler setting, ``module.function``, looked up in *directory*.
-        runtime: The runtime client that runs it: ``python`` (``awslambdaric``), ``nodejs`` (npm's ``aws-lambda-ric``),
-            or ``provided``: an executable ``bootstrap`` in *directory* that speaks the Runtime API.
+        runtime: What runs it: ``python`` (``awslambdaric``), ``nodejs`` (npm's ``aws-lambda-ric`` where it is built,
+            else a client of our own), or ``provided``: an executable ``bootstrap`` in *directory* that speaks the
+            Runtime API.
         directory: The function's code; its processes start there.
         timeout: Seconds that one invocation may take, up to 900; then its process is killed. Before its first
             invocation a process has 10 seconds, or this if it is longer, to load the module.
