@@ -123,3 +123,19 @@ def test_replacement_that_cannot_be(client_of, tmp_path):
             endpoint.replace(function("other", "app.echo"))
 
         assert b"7" == client_of(endpoint).invoke(FunctionName="echo", Payload=b"7")["Payload"].read()
+
+
+def test_an_observer_cannot_wait_for_its_own_thread(client_of, eventually):
+    """An observer that would wait for the endpoint's thread, in which it runs, gets an error instead of hanging."""
+    words = []
+
+    def replace(invocation):
+        with pytest.raises(RuntimeError) as caught:
+            endpoint.replace(function("echo"))
+        words.append(str(caught.value))
+
+    with LocalEndpoint([function("echo")], observer=replace) as endpoint:
+        client_of(endpoint).invoke(FunctionName="echo")
+        eventually(lambda: words)
+
+    assert words[0].startswith("this waits for the endpoint's thread")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 SECRET_KEY: Final = "local-secret-access-key"  # noqa: S105 - it opens nothing
@@ -16,6 +17,7 @@ SESSION_TOKEN: Final = "local-session-token"  # noqa: S105 - it opens nothing
 _CREDENTIAL: Final = re.compile(r"Credential=([A-Z0-9]+)/")
 
 
+@cache
 def access_key(function: str) -> str:
     """Give the access key id of a function, in the form that AWS's have."""
     return "LOCAL" + hashlib.sha256(function.encode()).hexdigest()[:15].upper()

@@ -221,6 +221,9 @@ class LocalEndpoint:
     def _run_there(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._loop is None:
             raise RuntimeError("the endpoint is not running")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("this waits for the endpoint's thread, so it cannot be called in it, as by an observer")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -27,17 +27,14 @@ class Fleet:
         self._random = random
         self._deployed = {name: Deployed(function, around, random) for name, function in functions.items()}
         self._retired: list[Deployed] = []
+        # The names of the functions, each with its versions and aliases.
+        self.qualifiers = {name: function.qualifiers for name, function in functions.items()}
 
     async def __aenter__(self) -> None:
         return None
 
     async def __aexit__(self, *exc_info: object) -> None:
         await asyncio.gather(*(each.close() for each in (*self._deployed.values(), *self._retired)))
-
-    @property
-    def qualifiers(self) -> Mapping[str, Collection[str]]:
-        """The names of the functions, each with its versions and aliases."""
-        return {name: deployed.function.qualifiers for name, deployed in self._deployed.items()}
 
     def function(self, name: str) -> LocalFunction:
         """Give a function as it is now.
@@ -82,11 +79,13 @@ class Fleet:
     async def add(self, function: LocalFunction) -> None:
         """Serve one more function; see `LocalEndpoint.add`."""
         self._deployed[function.name] = Deployed(function, self._around, self._random)
+        self.qualifiers[function.name] = function.qualifiers
 
     async def replace(self, function: LocalFunction) -> None:
         """Serve a function as it is given now; see `LocalEndpoint.replace`."""
         old = self._deployed[function.name]
         self._deployed[function.name] = Deployed(function, self._around, self._random)
+        self.qualifiers[function.name] = function.qualifiers
         self._retired = [each for each in (*self._retired, old) if not each.empty]
         await old.retire()
 

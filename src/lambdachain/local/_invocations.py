@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from lambdachain._arn import InvalidArnError, parse_target
+from lambdachain._arn import parse_target
+from lambdachain._errors import InvalidArnError
 from lambdachain._invocation import InvocationType
 from lambdachain._service.answers import RefusedError
 from lambdachain._service.delivery import Ending, InvokeRequest
