@@ -107,7 +107,7 @@ def describe(report: bytes, directory: Path) -> str:
     r"""Put what a runtime client reports of a failed start into one line.
 
     >>> describe(b'{"errorType": "Runtime.ImportModuleError", "errorMessage": "No module named \\"x\\""}', Path("."))
-    "No module named 'x' (Runtime.ImportModuleError)"
+    'No module named "x" (Runtime.ImportModuleError)'
 
     Args:
         report: The report, as JSON.
