@@ -5,7 +5,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 BENCH := .venv-bench
 
-.PHONY: demo test check unit oldest soak reliability retry-load bench lock clean
+.PHONY: demo test check unit oldest examples node-ric soak soak-local reliability retry-load bench lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -26,11 +26,35 @@ unit: $(VENV)/.test
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
 
+# Every example's demo, then every example's tests; `make example-NAME` is one demo.
+DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
+examples: demo $(addprefix example-,$(DEMOS))
+	$(VENV)/bin/python -m pytest examples tests/test_examples.py
+
+example-%: $(VENV)/.test
+	$(VENV)/bin/python examples/$*/$*_demo.py
+
+example-node_to_python: examples/node_to_python/node_modules
+examples/node_to_python/node_modules: examples/node_to_python/package.json
+	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund
+	touch $@
+
+# AWS's Node.js runtime client, for the tests that compare ours with it: two minutes of building, and npm, a C++ compiler,
+# cmake, autoconf, automake and libtool. Without it those tests are skipped.
+node-ric:
+	npm install --prefix .node-ric --no-save --no-audit --no-fund aws-lambda-ric@3.3.0
+	test -f .node-ric/node_modules/aws-lambda-ric/dist/rapid-client.node
+
 # The long form of the fault laboratory: random scripts of faults, a different lot each time.
 SCRIPTS ?= 10000
 soak: $(VENV)/.test
 	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_course.py \
 	  --timeout=0 --show-capture=no --hypothesis-show-statistics
+
+# The local endpoint under many calls of mixed outcomes, 16 at a time: what is left of memory, descriptors, processes.
+CALLS ?= 50000
+soak-local: $(VENV)/.test
+	LAMBDACHAIN_SOAK_CALLS=$(CALLS) $(VENV)/bin/python -m pytest tests/local/test_local_soak.py
 
 reliability: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/reliability.py --write README.md

@@ -35,6 +35,7 @@ LAYERS = [
     ["_client"],
     ["_handler"],
     ["local", "testing"],
+    ["cli"],
     ["__init__", "_pytest_plugin"],
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast
 
 import pytest
 
@@ -20,7 +20,9 @@ from ._errors import LambdaChainError
 from ._stand_in import StubError, guard, stand_in, standing_in
 
 if TYPE_CHECKING:
-    from lambdachain.local import LocalEndpoint, LocalFunction
+    from random import Random
+
+    from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
     from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
 
 _ALLOW: Final = "allow_real_invokes"
@@ -38,6 +40,11 @@ class _EndpointSettings(TypedDict, total=False):
     port: int
     account_id: str
     region: str
+    queue: str | Path | None
+    clock: Literal["real", "virtual"]
+    services: Mapping[str, str] | None
+    observer: Callable[[LocalInvocation], None] | None
+    random: Random | None
 
 
 _was_closed: Final = pytest.StashKey[bool]()
@@ -156,7 +163,7 @@ def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
             lambda_endpoint(LocalFunction("billing-charge", "app.handler", directory="billing"))
             assert LambdaClient().call(charge, ChargeRequest(order_id="o-1", cents=500)).charge_id
 
-    Keywords are those of LocalEndpoint: host, port, account_id, region.
+    Keywords are those of LocalEndpoint.
     """
     try:
         from lambdachain.local import LocalEndpoint

@@ -72,6 +72,8 @@ def endpoint(broken_modules: Path) -> Iterator[LocalEndpoint]:
         function("reserved", handler="app.meet", reserved_concurrency=2),
         function("parked", handler="app.note", reserved_concurrency=0),
         function("narrow", handler="app.sleep", max_sandboxes=1),
+        function("tenants", handler="app.describe", tenant_isolation=True),
+        function("narrow-tenants", handler="app.sleep", max_sandboxes=1, tenant_isolation=True),
         *(
             function(name, handler=f"{name}.handler", directory=broken_modules)
             for name in BROKEN_MODULES

@@ -133,6 +133,28 @@ REFUSED = [
         id="bad tenant",
     ),
     pytest.param(
+        {"FunctionName": "tenants"},
+        400,
+        "InvalidParameterValueException",
+        {
+            "Type": "User",
+            "message": "The invoked function is enabled with tenancy configuration. "
+            "Add a valid tenant ID in your request and try again.",
+        },
+        id="no tenant where tenants are kept apart",
+    ),
+    pytest.param(
+        {"FunctionName": "echo", "TenantId": "a", "InvocationType": "Event"},
+        400,
+        "InvalidParameterValueException",
+        {
+            "Type": "User",
+            "message": "The invoked function is not enabled with tenancy configuration. "
+            "Remove the tenant ID from your request and try again.",
+        },
+        id="tenant where none is wanted",
+    ),
+    pytest.param(
         {"FunctionName": "parked"},
         429,
         "TooManyRequestsException",
@@ -256,7 +278,7 @@ def test_other_operations(post, path):
     reply = post("", path=path)
 
     assert (404, "UnknownOperationException") == (reply.status, reply.headers["x-amzn-errortype"])
-    assert "only POST /2015-03-31/functions/<name>/invocations is served" in reply.json["message"]
+    assert "here: only Invoke, InvokeWithResponseStream, GetFunction, " in reply.json["message"]
 
 
 EXIT = "RequestId: {request_id} Error: Runtime exited with error: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -207,7 +208,8 @@ def test_no_secrets_of_this_machine(monkeypatch, client_of, tmp_path):
         found = json.load(client.invoke(FunctionName="credentials")["Payload"])
 
     assert "canary" not in described
-    assert ["LOCALACCESSKEYID0000", "local-secret-access-key", "local-session-token"] == found
+    assert re.fullmatch("LOCAL[0-9A-F]{15}", found[0])
+    assert ["local-secret-access-key", "local-session-token"] == found[1:]
 
 
 def test_credentials_of_the_function(client_of):

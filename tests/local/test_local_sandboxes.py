@@ -83,9 +83,9 @@ def test_killed_with_its_children(result, eventually, is_running, tmp_path):
 
 def test_tenants_are_kept_apart(result):
     """A process that has served one tenant never serves another."""
-    first = result("describe", TenantId="tenant-a")
-    second = result("describe", TenantId="tenant-b")
-    again = result("describe", TenantId="tenant-a")
+    first = result("tenants", TenantId="tenant-a")
+    second = result("tenants", TenantId="tenant-b")
+    again = result("tenants", TenantId="tenant-a")
 
     assert first["pid"] != second["pid"]
     assert first["pid"] == again["pid"]
@@ -117,8 +117,8 @@ def test_max_sandboxes(result):
 
 def test_max_sandboxes_with_tenants(result, is_running):
     """Where there may be one process, the one of another tenant makes room."""
-    first = result("narrow", {"seconds": 0}, TenantId="a")
-    second = result("narrow", {"seconds": 0}, TenantId="b")
+    first = result("narrow-tenants", {"seconds": 0}, TenantId="a")
+    second = result("narrow-tenants", {"seconds": 0}, TenantId="b")
 
     assert first != second
     assert not is_running(first)

@@ -70,6 +70,22 @@ def parameter_invalid(message: str) -> RefusedError:
     return refusal(400, "InvalidParameterValueException", Type="User", message=message)
 
 
+def tenant_missing() -> RefusedError:
+    """The function keeps tenants apart, and the call names none (published)."""
+    return parameter_invalid(
+        "The invoked function is enabled with tenancy configuration. "
+        "Add a valid tenant ID in your request and try again."
+    )
+
+
+def tenant_not_wanted() -> RefusedError:
+    """The function does not keep tenants apart, and the call names one (documented; words assumed)."""
+    return parameter_invalid(
+        "The invoked function is not enabled with tenancy configuration. "
+        "Remove the tenant ID from your request and try again."
+    )
+
+
 def body_not_json(reason: str, line: int, column: int) -> RefusedError:
     """The payload is no JSON: the frame is recorded, the reasons in it are those of another parser than AWS's."""
     where = f"[Source: {_SOURCE}; line: {line}, column: {column}]"
@@ -133,8 +149,11 @@ def denied(arn: str, account_id: str) -> RefusedError:
 
 
 def unknown_operation(method: str, path: str) -> RefusedError:
-    """The endpoint serves nothing but Invoke (AWS words it otherwise: this says what to do)."""
-    message = f"no operation {method} {path} here: only POST /2015-03-31/functions/<name>/invocations is served"
+    """The endpoint does not serve this operation (AWS words it otherwise: this says what to do)."""
+    message = (
+        f"no operation {method} {path} here: only Invoke, InvokeWithResponseStream, GetFunction, "
+        "GetFunctionConfiguration and ListFunctions are served"
+    )
     return refusal(404, "UnknownOperationException", message=message)
 
 

@@ -29,9 +29,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class InvokeRequest:
-    """One checked request of the Invoke API."""
+    """One checked request of the Invoke API; *qualifier* is the version or alias that it names."""
 
     function: str
+    qualifier: str | None
     invocation_type: InvocationType
     log_tail: bool
     delivery: Delivery
@@ -39,8 +40,18 @@ class InvokeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an invocation ended: *body* is the function's result, or the description of its failure where *failed*."""
+    """How an invocation ended.
+
+    Attributes:
+        body: The function's result, or the description of its failure where *failed*; empty where it was streamed.
+        failed: Whether it failed.
+        log_tail: The last of what it printed.
+        duration: Seconds that it took.
+        init: Seconds that its process took to start; ``None`` if it was there already.
+    """
 
     body: bytes = field(repr=False)
     failed: bool
     log_tail: bytes = field(repr=False)
+    duration: float = 0.0
+    init: float | None = None

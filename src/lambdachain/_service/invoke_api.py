@@ -25,7 +25,6 @@ from .delivery import Body, Delivery, Ending, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
 from .place import LATEST, Place
 
-INVOKE_PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
@@ -42,6 +41,13 @@ class LogType(StrEnum):
 
     NONE = "None"
     TAIL = "Tail"
+
+
+class StreamType(StrEnum):
+    """How a function may be invoked for a streamed response."""
+
+    REQUEST_RESPONSE = "RequestResponse"
+    DRY_RUN = "DryRun"
 
 
 def read_invoke(
@@ -70,7 +76,7 @@ def read_invoke(
     """
     invocation_type = _choice(InvocationType, headers.get("X-Amz-Invocation-Type"), "invocationType")
     log_type = _choice(LogType, headers.get("X-Amz-Log-Type"), "logType")
-    arn = _resolve(unquote(target), qualifier, place, functions)
+    arn = resolve(target, qualifier, place, functions)
     _check_size(invocation_type, body.size)
     _refuse_durable(headers)
     client_context = _client_context(headers.get("X-Amz-Client-Context"))
@@ -83,7 +89,28 @@ def read_invoke(
         client_context=client_context if synchronous else None,
         tenant_id=_tenant_id(headers),
     )
-    return InvokeRequest(arn.name, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
+    return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
+
+
+def read_stream_type(headers: Mapping[str, str]) -> None:
+    """Check that a streaming invocation is of a type that can be one.
+
+    Raises:
+        RefusedError: It is an event.
+    """
+    _choice(StreamType, headers.get("X-Amz-Invocation-Type"), "invocationType")
+
+
+def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
+    """Check that a call names a tenant if, and only if, its function keeps tenants apart.
+
+    Raises:
+        RefusedError: It does not fit.
+    """
+    if isolated and tenant_id is None:
+        raise answers.tenant_missing()
+    if tenant_id is not None and not isolated:
+        raise answers.tenant_not_wanted()
 
 
 def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
@@ -127,16 +154,21 @@ def _trace_id(headers: Mapping[str, str]) -> str:
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
 
 
-def _resolve(text: str, qualifier: str | None, place: Place, functions: Mapping[str, Container[str]]) -> FunctionArn:
-    target = _with_qualifier(_parse_name(text), qualifier)
-    if target.region not in {None, place.region}:
-        raise answers.region_not_reachable(str(target.region), place.region)
-    arn = place.arn(target.name, target.qualifier)
-    if target.account_id not in {None, place.account_id}:
+def resolve(target: str, qualifier: str | None, place: Place, functions: Mapping[str, Container[str]]) -> FunctionArn:
+    """Find the function that the path and the query name; see `read_invoke` for both.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    text = unquote(target)
+    called = _with_qualifier(_parse_name(text), qualifier)
+    if called.region not in {None, place.region}:
+        raise answers.region_not_reachable(str(called.region), place.region)
+    if called.account_id not in {None, place.account_id}:
         raise answers.account_not_allowed(place.account_id, text)
-    if (target.qualifier or LATEST) not in functions.get(target.name, ()):
-        raise answers.function_not_found(str(place.arn(target.name, target.qualifier or LATEST)))
-    return arn
+    if (called.qualifier or LATEST) not in functions.get(called.name, ()):
+        raise answers.function_not_found(str(place.arn(called.name, called.qualifier or LATEST)))
+    return place.arn(called.name, called.qualifier)
 
 
 def _parse_name(text: str) -> FunctionArn | FunctionName:
@@ -186,7 +218,7 @@ def _header_safe(text: str) -> str:
     try:
         return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
-        return re.sub(r"[^\x20-\x7e]", " ", text)
+        return re.sub(r"[^\x20-\x7e]", " ", text).strip()
 
 
 def _tenant_id(headers: Mapping[str, str]) -> str | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-_MISSING = [name for name in ("aiohttp", "awslambdaric") if find_spec(name) is None]
+_MISSING = [name for name in ("aiohttp", "awslambdaric", "h11") if find_spec(name) is None]
 if _MISSING:
     raise ImportError(
         f"lambdachain.local needs {' and '.join(_MISSING)}, not installed here: pip install 'lambdachain[local]'"
     )
 
 from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has the better message
+from ._event_config import EventConfig  # noqa: E402
 from ._function import LocalFunction  # noqa: E402
+from ._invocations import LocalInvocation  # noqa: E402
+from ._versions import LocalAlias, LocalVersion  # noqa: E402
 
-__all__ = ["LocalEndpoint", "LocalFunction"]
+__all__ = ["EventConfig", "LocalAlias", "LocalEndpoint", "LocalFunction", "LocalInvocation", "LocalVersion"]

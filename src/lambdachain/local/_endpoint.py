@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from ipaddress import ip_address
-from typing import Self
+from pathlib import Path
+from random import Random
+from typing import Any, Self, TypeVar
 
-from lambdachain._service.place import Place
+from lambdachain._service.place import LATEST, Place
 
-from ._environment import execution_environment
-from ._function import LocalFunction, index_by_name
+from ._clock import QueueClock
+from ._delivery import EventDelivery
+from ._fleet import Fleet
+from ._function import LocalFunction, index_by_name, located
+from ._invocations import LocalInvocation, Observer
 from ._orphan_guard import OrphanGuard
+from ._queue import EventQueue
+from ._runtimes import runtime_of
 from ._sandbox import Surroundings
 from ._server import InvokeService
+from ._settings import ClockKind, Settings
+from ._targets import Targets, check_targets
+
+Result = TypeVar("Result")
 
 
 class LocalEndpoint:
@@ -26,8 +38,7 @@ class LocalEndpoint:
     are used again. They are told to call each other here (``AWS_ENDPOINT_URL_LAMBDA``), and none outlives the endpoint.
     What they print goes to the logger ``lambdachain.local`` at level INFO.
 
-    Events are accepted at once and run in the background. The queue is in memory, is gone when the endpoint closes, and
-    tries nothing again. The only version of a function is ``$LATEST``.
+    Events are queued, run in the background, and tried again as the function's `EventConfig` says.
 
     ::
 
@@ -40,6 +51,14 @@ class LocalEndpoint:
         port: The port, or 0 for a free one.
         account_id: The account that the functions' ARNs name.
         region: The region that the functions' ARNs name.
+        queue: The file that keeps the events that wait, so that none is lost when the endpoint ends, even by a kill;
+            without, they are in memory and gone with it.
+        clock: ``virtual`` lets the queue of events wait for `advance` and `deliver` instead of for minutes. Timeouts
+            remain real.
+        services: The addresses of the services that events' targets are in, by boto3's name: ``sqs``, ``sns``,
+            ``events``. Functions are told of them too, so that their SDKs call the same.
+        observer: Called with each invocation that has ended, in the endpoint's own thread.
+        random: What chooses the version that an alias with routing leads to.
 
     Raises:
         ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
@@ -53,17 +72,30 @@ class LocalEndpoint:
         port: int = 0,
         account_id: str = "123456789012",
         region: str = "us-east-1",
+        queue: str | Path | None = None,
+        clock: ClockKind = "real",
+        services: Mapping[str, str] | None = None,
+        observer: Observer | None = None,
+        random: Random | None = None,
     ) -> None:
         self._functions = index_by_name(functions)
-        for function in self._functions.values():
-            _check_interpreter(function)
+        self._settings = Settings(
+            queue=None if queue is None else Path(queue),
+            clock=clock,
+            services=dict(services or {}),
+            observer=observer,
+            random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
+        )
         self._host = host
         self._port = port
         self._place = Place(account_id, region)
+        self._check(self._functions)
         self._url: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
+        self._fleet: Fleet | None = None
+        self._events: EventDelivery | None = None
 
     @property
     def url(self) -> str:
@@ -96,7 +128,12 @@ class LocalEndpoint:
             target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
         )
         self._thread.start()
-        started.result()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = self._url = None
+            raise
         return self
 
     def close(self) -> None:
@@ -107,6 +144,58 @@ class LocalEndpoint:
         self._thread.join()
         self._thread = self._loop = self._closing = self._url = None
 
+    def replace(self, function: LocalFunction) -> None:
+        """Serve a function as it is now instead of the one of that name: what runs ends in its old process, what comes
+        later gets a new one.
+
+        Raises:
+            KeyError: There is no function of that name.
+            ValueError: The function cannot be served; the old one stays.
+        """
+        function = located(function)
+        self._check({**self._functions, function.name: function})
+        if function.name not in self._functions:
+            raise KeyError(f"there is no function {function.name!r} to replace")
+        self._functions[function.name] = function
+        if self._fleet is not None:
+            self._run_there(self._fleet.replace(function))
+
+    def add(self, function: LocalFunction) -> None:
+        """Serve one more function.
+
+        Raises:
+            ValueError: The function cannot be served, or there is one of that name.
+        """
+        function = located(function)
+        if function.name in self._functions:
+            raise ValueError(f"there is a function {function.name!r} already: replace it")
+        self._check({**self._functions, function.name: function})
+        self._functions[function.name] = function
+        if self._fleet is not None:
+            self._run_there(self._fleet.add(function))
+
+    def advance(self, seconds: float) -> int:
+        """Let *seconds* pass for the queue of events, and wait until all that is due has been delivered.
+
+        Returns:
+            How many deliveries there were since this, or `deliver`, was called last.
+
+        Raises:
+            RuntimeError: The endpoint's clock is real, or it is not running.
+        """
+        return self._advance(seconds)
+
+    def deliver(self) -> int:
+        """Deliver every event and its retries, as if as much time passed as that takes.
+
+        Returns:
+            How many deliveries there were since this, or `advance`, was called last.
+
+        Raises:
+            RuntimeError: The endpoint's clock is real, or it is not running.
+        """
+        return self._advance(None)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -116,30 +205,57 @@ class LocalEndpoint:
     def __repr__(self) -> str:
         return f"LocalEndpoint({', '.join(self._functions)}: {self._url or 'not running'})"
 
+    def _check(self, functions: Mapping[str, LocalFunction]) -> None:
+        for function in functions.values():
+            for version in (LATEST, *function.versions):
+                runtime_of(function.as_published(version))
+        check_targets(functions, self._place, self._settings.services)
+
+    def _advance(self, seconds: float | None) -> int:
+        if self._settings.clock != "virtual":
+            raise RuntimeError("the endpoint's clock is real: LocalEndpoint(..., clock='virtual') has one that moves")
+        if self._events is None:
+            raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
+        return self._run_there(self._events.advance(seconds))
+
+    def _run_there(self, work: Coroutine[Any, Any, Result]) -> Result:
+        if self._loop is None:
+            raise RuntimeError("the endpoint is not running")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("this waits for the endpoint's thread, so it cannot be called in it, as by an observer")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
     def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         try:
             asyncio.run(self._serve(listener, url, started))
+        except OSError as exc:
+            if started.done():
+                raise
+            started.set_exception(exc)
         finally:
+            listener.close()
             if not started.done():
                 started.set_exception(RuntimeError("the endpoint could not start; its thread's traceback says why"))
 
     async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
-        guard = OrphanGuard()
-        try:
-            async with InvokeService(self._functions, listener, Surroundings(self._place, url, guard)):
+        settings, place = self._settings, self._place
+        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as guard:
+            around = Surroundings(place, guard, {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables})
+            fleet = Fleet(self._functions, around, settings.random)
+            clock = QueueClock(is_virtual=settings.clock == "virtual")
+            events = EventDelivery(queue, fleet, clock, Targets(settings.services, place), self._tell)
+            async with fleet, events, InvokeService(fleet, events, listener, place, self._tell):
+                self._fleet, self._events = fleet, events
                 started.set_result(None)
                 await self._closing.wait()
-        finally:
-            guard.close()
+                self._fleet = self._events = None
 
-
-def _check_interpreter(function: LocalFunction) -> None:
-    try:
-        execution_environment(function.python)
-    except ValueError as exc:
-        raise ValueError(f"function {function.name!r}: {exc}") from None
+    def _tell(self, invocation: LocalInvocation) -> None:
+        if self._settings.observer is not None:
+            asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
-from lambdachain._service.place import LATEST, Place
+from lambdachain._service.place import Place
 
+from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._function import LocalFunction
+from ._runtimes import runtime_of
 
 # Without the search paths some interpreters do not start.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
-_DESCRIBE: Final = "import sys, awslambdaric; print('AWS_Lambda_python%d.%d' % sys.version_info[:2])"
-
 
 def sandbox_environment(
-    function: LocalFunction, *, place: Place, url: str, runtime_api: str, host: Mapping[str, str] = os.environ
+    function: LocalFunction,
+    version: str,
+    *,
+    place: Place,
+    variables: Mapping[str, str],
+    runtime_api: str,
+    host: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """Compose the variables of a sandbox.
 
@@ -31,55 +34,35 @@ def sandbox_environment(
 
     Args:
         function: Whose sandbox it is; its own variables win.
+        version: The version that it is.
         place: The account and region it is in.
-        url: The endpoint's own address.
+        variables: Those that tell every function of this endpoint and its services.
         runtime_api: The address of the sandbox's Runtime API.
         host: The environment of this process.
     """
-    log_stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{LATEST}]{uuid.uuid4().hex}"
+    log_stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{version}]{uuid.uuid4().hex}"
     return {
         **{name: host[name] for name in _PASSED_ON if name in host},
-        "AWS_ACCESS_KEY_ID": "LOCALACCESSKEYID0000",
+        "AWS_ACCESS_KEY_ID": access_key(function.name),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_DEFAULT_REGION": place.region,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL_LAMBDA": url,
-        "AWS_EXECUTION_ENV": execution_environment(function.python),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_REGION": place.region,
-        "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
-        "AWS_SESSION_TOKEN": "local-session-token",
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_SESSION_TOKEN": SESSION_TOKEN,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "LAMBDA_TASK_ROOT": str(function.directory),
         "LANG": "en_US.UTF-8",
-        "PYTHONUNBUFFERED": "1",
         "TZ": ":UTC",
         "_HANDLER": function.handler,
+        **variables,
+        **runtime_of(function).environment(function),
         **function.environment,
     }
-
-
-@cache
-def execution_environment(python: str) -> str:
-    """Name the Lambda runtime that interpreter *python* stands for, such as ``AWS_Lambda_python3.13``.
-
-    Raises:
-        ValueError: It does not start, or has no ``awslambdaric``.
-    """
-    if python == sys.executable:
-        return "AWS_Lambda_python{}.{}".format(*sys.version_info)
-    try:
-        described = subprocess.run(  # noqa: S603 - the interpreter is the user's own choice
-            [python, "-c", _DESCRIBE], capture_output=True, text=True, check=True, timeout=60
-        )
-    except subprocess.CalledProcessError:
-        raise ValueError(f"interpreter {python!r} has no awslambdaric: {python} -m pip install awslambdaric") from None
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise ValueError(f"interpreter {python!r} does not start: {exc}") from None
-    return described.stdout.strip()

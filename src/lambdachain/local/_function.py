@@ -7,13 +7,20 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from lambdachain._arn import MAX_NAME_LENGTH
+from lambdachain._service.place import LATEST
+
+from ._event_config import EventConfig
+from ._versions import LocalAlias, LocalVersion, problems_of_versions
 
 MAX_TIMEOUT: Final = 900.0
 MIN_MEMORY: Final = 128
 MAX_MEMORY: Final = 10_240
+
+RuntimeKind: TypeAlias = Literal["python", "nodejs", "provided"]
+RecursiveLoop: TypeAlias = Literal["Terminate", "Allow"]
 
 _NAME: Final = re.compile(rf"[a-zA-Z0-9_.-]{{1,{MAX_NAME_LENGTH}}}")
 _HANDLER: Final = re.compile(r"[^\s.]\S*\.[^\s.]+")
@@ -41,21 +48,37 @@ RESERVED_VARIABLES: Final = frozenset({
 class LocalFunction:
     """A function for a `LocalEndpoint` to serve.
 
-    >>> LocalFunction("orders", "app.handler", directory="orders", timeout=10).handler
-    'app.handler'
+    >>> orders = LocalFunction(
+    ...     "orders",
+    ...     "app.handler",
+    ...     timeout=10,
+    ...     versions={"1": LocalVersion(handler="old.handler"), "2": LocalVersion()},
+    ...     aliases={"live": LocalAlias("1", routing={"2": 0.1})},
+    ... )
+    >>> orders.as_published("1").handler
+    'old.handler'
 
     Attributes:
         name: What callers call it: up to 64 letters, digits, ``-``, ``_`` and ``.``.
         handler: Lambda's handler setting, ``module.function``, looked up in *directory*.
+        runtime: What runs it: ``python`` (``awslambdaric``), ``nodejs`` (npm's ``aws-lambda-ric`` where it is built,
+            else a client of our own), or ``provided``: an executable ``bootstrap`` in *directory* that speaks the
+            Runtime API.
         directory: The function's code; its processes start there.
         timeout: Seconds that one invocation may take, up to 900; then its process is killed. Before its first
             invocation a process has 10 seconds, or this if it is longer, to load the module.
-        memory: What the function is told it has, in MB (``context.memory_limit_in_mb``). Reported, not enforced.
+        memory: What the function has, in MB. A process that takes more is killed, where the system tells (Linux).
         environment: Variables added to those that Lambda sets. Lambda's reserved names are refused, but for the
             credentials: those may be replaced for a function that calls more than this endpoint.
-        reserved_concurrency: The number of calls it takes at a time; one more is throttled (429). 0 throttles all.
-        max_sandboxes: The number of processes it may have; calls beyond that wait for a free one.
+        reserved_concurrency: The number of calls it takes at a time, of all versions; one more is throttled (429).
+            0 throttles all.
+        max_sandboxes: The number of processes each version may have; calls beyond that wait for a free one.
         python: The interpreter to run it, with ``awslambdaric`` installed.
+        tenant_isolation: Whether each tenant has processes of its own: then every call must name one, else none may.
+        versions: Published versions by number, ``"1"``, ``"2"``, each with what differs from the function.
+        aliases: Names for versions, each with the version that it leads to.
+        events: What becomes of its events.
+        recursive_loop: Whether a chain of calls that comes by for about the 16th time is stopped.
 
     Raises:
         ValueError: A value is out of Lambda's range or malformed; the message names the function and the field.
@@ -63,6 +86,7 @@ class LocalFunction:
 
     name: str
     handler: str
+    runtime: RuntimeKind = field(default="python", kw_only=True)
     directory: str | Path = field(default=".", kw_only=True)
     timeout: float = field(default=3.0, kw_only=True)
     memory: int = field(default=128, kw_only=True)
@@ -70,16 +94,60 @@ class LocalFunction:
     reserved_concurrency: int | None = field(default=None, kw_only=True)
     max_sandboxes: int | None = field(default=None, kw_only=True)
     python: str = field(default=sys.executable, kw_only=True)
+    tenant_isolation: bool = field(default=False, kw_only=True)
+    versions: Mapping[str, LocalVersion] = field(default_factory=dict[str, LocalVersion], kw_only=True, hash=False)
+    aliases: Mapping[str, LocalAlias | str] = field(
+        default_factory=dict[str, "LocalAlias | str"], kw_only=True, hash=False
+    )
+    events: EventConfig = field(default_factory=EventConfig, kw_only=True)
+    recursive_loop: RecursiveLoop = field(default="Terminate", kw_only=True)
 
     def __post_init__(self) -> None:
         for problem in self._problems():
             raise ValueError(f"function {self.name!r}: {problem}")
         object.__setattr__(self, "environment", dict(self.environment))
+        object.__setattr__(self, "versions", dict(self.versions))
+        object.__setattr__(self, "aliases", self._whole_aliases())
+        for version in self.versions:
+            self.as_published(version)
+
+    def as_published(self, version: str) -> LocalFunction:
+        """Give the function as it is in a version: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
+
+        Raises:
+            KeyError: There is no such version.
+            ValueError: The version has a value out of Lambda's range.
+        """
+        if version == LATEST:
+            return self
+        try:
+            return replace(self, versions={}, aliases={}, **self.versions[version].differences)
+        except ValueError as exc:
+            raise ValueError(f"{exc} (version {version!r})") from None
+
+    def alias(self, name: str) -> LocalAlias:
+        """Give an alias by its name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        found = self.aliases[name]
+        return LocalAlias(found) if isinstance(found, str) else found
+
+    @property
+    def qualifiers(self) -> frozenset[str]:
+        """Every version and alias that a call may name."""
+        return frozenset({LATEST, *self.versions, *self.aliases})
+
+    def _whole_aliases(self) -> dict[str, LocalAlias]:
+        return {name: LocalAlias(alias) if isinstance(alias, str) else alias for name, alias in self.aliases.items()}
 
     def _problems(self) -> Iterable[str]:
         if not _NAME.fullmatch(self.name):
             yield f"a name is 1 to {MAX_NAME_LENGTH} letters, digits, '-', '_' and '.'"
-        if not _HANDLER.fullmatch(self.handler):
+        if self.runtime not in get_args(RuntimeKind):
+            yield f"runtime must be {_one_of(RuntimeKind)}, not {self.runtime!r}"
+        if self.runtime != "provided" and not _HANDLER.fullmatch(self.handler):
             yield f"handler {self.handler!r} is not of the form 'module.function'"
         if not 0 < self.timeout <= MAX_TIMEOUT:
             yield f"timeout must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {self.timeout!r}"
@@ -89,14 +157,22 @@ class LocalFunction:
             yield f"reserved_concurrency must be 0 or more, not {self.reserved_concurrency!r}"
         if self.max_sandboxes is not None and self.max_sandboxes < 1:
             yield f"max_sandboxes must be 1 or more, not {self.max_sandboxes!r}"
-        if reserved := sorted(RESERVED_VARIABLES & self.environment.keys()):
-            yield f"environment sets {', '.join(reserved)}, which Lambda reserves for itself"
-        for name in _not_text(self.environment):
-            yield f"environment variable {name!r} must be text, not {type(self.environment[name]).__name__}"
+        if self.recursive_loop not in get_args(RecursiveLoop):
+            yield f"recursive_loop must be {_one_of(RecursiveLoop)}, not {self.recursive_loop!r}"
+        yield from _problems_of_environment(self.environment)
+        yield from problems_of_versions(self.versions, self._whole_aliases())
 
 
-def _not_text(environment: Mapping[str, object]) -> list[str]:
-    return [name for name, value in environment.items() if not isinstance(value, str)]
+def _one_of(choices: object) -> str:
+    return " or ".join(map(repr, get_args(choices)))
+
+
+def _problems_of_environment(environment: Mapping[str, object]) -> Iterable[str]:
+    if reserved := sorted(RESERVED_VARIABLES & environment.keys()):
+        yield f"environment sets {', '.join(reserved)}, which Lambda reserves for itself"
+    for name, value in environment.items():
+        if not isinstance(value, str):
+            yield f"environment variable {name!r} must be text, not {type(value).__name__}"
 
 
 def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction]:
@@ -109,10 +185,27 @@ def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction
     for function in functions:
         if function.name in by_name:
             raise ValueError(f"function {function.name!r}: declared twice; every name needs to be used once")
-        directory = Path(function.directory).resolve()
-        if not directory.is_dir():
-            raise ValueError(f"function {function.name!r}: directory {str(directory)!r} does not exist")
-        by_name[function.name] = replace(function, directory=directory)
+        by_name[function.name] = located(function)
     if not by_name:
         raise ValueError("no functions to serve: give LocalEndpoint at least one LocalFunction")
     return by_name
+
+
+def located(function: LocalFunction) -> LocalFunction:
+    """Give a function with its directories, those of its versions too, absolute.
+
+    Raises:
+        ValueError: One is missing.
+    """
+    versions = {
+        number: replace(version, directory=_located(function, version.directory)) if version.directory else version
+        for number, version in function.versions.items()
+    }
+    return replace(function, directory=_located(function, function.directory), versions=versions)
+
+
+def _located(function: LocalFunction, directory: str | Path) -> Path:
+    path = Path(directory).resolve()
+    if not path.is_dir():
+        raise ValueError(f"function {function.name!r}: directory {str(path)!r} does not exist")
+    return path

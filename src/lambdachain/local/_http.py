@@ -1,7 +1,8 @@
-"""What the two HTTP servers share: bodies read to their end with bounded memory, and a listener's life."""
+"""The HTTP server of Lambda's API: bodies read to their end with bounded memory, and a listener's life."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any, Final
 
@@ -34,6 +35,15 @@ async def read_body(request: web.BaseRequest, limit: int) -> Body:
 
 
 async def serve(runner: web.BaseRunner, listener: socket.socket) -> None:
-    """Serve on *listener* until ``runner.cleanup()``."""
+    """Serve on *listener* until `stop`."""
     await runner.setup()
     await web.SockSite(runner, listener, backlog=1024).start()
+
+
+async def stop(runner: web.BaseRunner, listener: socket.socket) -> None:
+    """Stop serving: whoever is connected loses the connection."""
+    # A connection that is accepted while asyncio closes the server is never closed: accept no more, then close.
+    asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await runner.cleanup()

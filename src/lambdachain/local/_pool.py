@@ -1,47 +1,57 @@
-"""The sandboxes of one function: idle ones are used again, new ones are started as calls overlap."""
+"""The sandboxes of one version of a function: idle ones are used again, new ones are started as calls overlap."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TypeAlias
 
 from lambdachain._service.delivery import Delivery, Ending
 
 from ._function import LocalFunction
-from ._sandbox import Sandbox, SandboxGoneError, Surroundings
+from ._sandbox import Sandbox, SandboxGoneError, Sink, Surroundings
+
+Slots: TypeAlias = asyncio.Semaphore | AbstractAsyncContextManager[None]
 
 
 class SandboxPool:
-    """Runs the invocations of one function, each in a sandbox that does nothing else meanwhile."""
+    """Runs the invocations of one version, each in a sandbox that does nothing else meanwhile."""
 
-    def __init__(self, function: LocalFunction, around: Surroundings) -> None:
-        self.function = function
+    def __init__(self, function: LocalFunction, version: str, around: Surroundings) -> None:
+        self._function = function
+        self._version = version
         self._around = around
         self._all: set[Sandbox] = set()
         self._idle: list[Sandbox] = []
-        self._reserved = _slots(function.reserved_concurrency)
-        self._places = _slots(function.max_sandboxes)
+        self._places = slots(function.max_sandboxes)
+        self._retired = False
 
     @property
-    def throttles(self) -> bool:
-        """Whether all of the function's reserved concurrency is taken."""
-        return isinstance(self._reserved, asyncio.Semaphore) and self._reserved.locked()
+    def empty(self) -> bool:
+        """Whether it has no sandbox."""
+        return not self._all
 
-    async def run(self, delivery: Delivery, *, log_tail: bool) -> Ending:
+    async def run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
         """Run one invocation to its end; wait for a free sandbox where the function may have no more.
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
         """
-        async with self._reserved, self._places:
+        async with self._places:
             while True:
                 sandbox = await self._take_idle(delivery.tenant_id) or await self._launch(delivery.tenant_id)
                 try:
-                    return await sandbox.invoke(delivery, log_tail=log_tail)
+                    return await sandbox.invoke(delivery, log_tail=log_tail, sink=sink)
                 except SandboxGoneError:
                     continue
                 finally:
-                    self._put_back(sandbox)
+                    await self._put_back(sandbox)
+
+    async def retire(self) -> None:
+        """Let no sandbox serve twice from now on; those that are busy end with what they do."""
+        self._retired = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(self._discard, idle))
 
     async def close(self) -> None:
         """Kill every sandbox."""
@@ -60,9 +70,9 @@ class SandboxPool:
         return None
 
     async def _launch(self, tenant_id: str | None) -> Sandbox:
-        if self._idle and len(self._all) == self.function.max_sandboxes:
+        if self._idle and len(self._all) == self._function.max_sandboxes:
             await self._discard(self._idle.pop(0))
-        sandbox = Sandbox(self.function, tenant_id, self._around)
+        sandbox = Sandbox(self._function, self._version, tenant_id, self._around)
         self._all.add(sandbox)
         try:
             await sandbox.start()
@@ -71,16 +81,19 @@ class SandboxPool:
             raise
         return sandbox
 
-    def _put_back(self, sandbox: Sandbox) -> None:
-        if sandbox.alive:
-            self._idle.append(sandbox)
-        else:
+    async def _put_back(self, sandbox: Sandbox) -> None:
+        if not sandbox.alive:
             self._all.discard(sandbox)
+        elif self._retired:
+            await self._discard(sandbox)
+        else:
+            self._idle.append(sandbox)
 
     async def _discard(self, sandbox: Sandbox) -> None:
         self._all.discard(sandbox)
         await sandbox.stop()
 
 
-def _slots(limit: int | None) -> asyncio.Semaphore | AbstractAsyncContextManager[None]:
+def slots(limit: int | None) -> Slots:
+    """Give something to hold while something runs, of which *limit* may at a time."""
     return nullcontext() if limit is None else asyncio.Semaphore(limit)

@@ -1,25 +1,30 @@
 """The Runtime API of one sandbox: what the runtime client asks and tells, as events.
 
-Behaviour follows what ``awslambdaric`` 4.2.2 was seen to need. It wants a host and port of its own: a path in front of
-the API breaks its report of failed imports. It crashes when an invocation comes without a request id or a content type,
-and it sends headers of up to 1 MB with an error.
+Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were seen to need. The first wants a
+host and port of its own: a path in front of the API breaks its report of failed imports. It crashes when an invocation
+comes without a request id or a content type, and it sends headers of up to 1 MB with an error. The second streams its
+response in chunks, and tells an error amid them in trailers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import re
-import socket
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from aiohttp import web
+import h11
 
 from lambdachain._service.delivery import Body, Delivery
 from lambdachain._service.limits import MAX_RESPONSE
 
-from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve
+from ._http1 import HttpConnection, headers_of
 
+_NEXT: Final = "/2018-06-01/runtime/invocation/next"
+_INIT_ERROR: Final = "/2018-06-01/runtime/init/error"
 _REPORT: Final = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
 
 
@@ -33,6 +38,20 @@ class Returned:
     """The handler returned."""
 
     body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """The handler gives a part of its response."""
+
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The handler has given the last part of its response; *error* describes how it failed, if it did."""
+
+    error: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +75,7 @@ class Exited:
     returncode: int
 
 
-RuntimeEvent: TypeAlias = Ready | Returned | Raised | InitFailed | Exited
+RuntimeEvent: TypeAlias = Ready | Returned | Streaming | Streamed | Raised | InitFailed | Exited
 
 
 class RuntimeApi:
@@ -64,17 +83,15 @@ class RuntimeApi:
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[RuntimeEvent] = asyncio.Queue()
-        self._mailbox: asyncio.Queue[tuple[Delivery, int] | None] = asyncio.Queue()
+        self._mailbox: asyncio.Queue[tuple[Delivery, int]] = asyncio.Queue()
         self._working_on: str | None = None
-        self._runner: web.ServerRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def open(self) -> str:
         """Begin to serve and give the address, ``host:port``."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = web.Server(self._handle, **CONNECTION_OPTIONS)
-        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT)
-        await serve(self._runner, listener)
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=16)
+        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
         """Hand the next invocation to the runtime, *deadline_ms* being milliseconds of the epoch."""
@@ -82,37 +99,64 @@ class RuntimeApi:
 
     async def close(self) -> None:
         """Stop serving, whoever is still waiting."""
-        self._mailbox.put_nowait(None)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
-        if (request.method, request.path) == ("GET", "/2018-06-01/runtime/invocation/next"):
-            return await self._next()
-        if (request.method, request.path) == ("POST", "/2018-06-01/runtime/init/error"):
-            self.events.put_nowait(InitFailed(await read_body(request, MAX_RESPONSE)))
-            return _accepted()
-        report = _REPORT.fullmatch(request.path) if request.method == "POST" else None
-        if report is None:
-            return web.json_response({"errorType": "NotFound"}, status=404)
-        return await self._reported(request, *report.groups())
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(HttpConnection(reader, writer)))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
-    async def _next(self) -> web.Response:
+    async def _serve(self, http: HttpConnection) -> None:
+        try:
+            # A process that is killed breaks off in the middle of whatever it says.
+            with suppress(h11.RemoteProtocolError, ConnectionError):
+                while (request := await http.next_request()) is not None:
+                    await self._handle(http, request)
+        finally:
+            http.close()
+
+    async def _handle(self, http: HttpConnection, request: h11.Request) -> None:
+        method, path = request.method.decode(), request.target.decode("latin-1")
+        report = _REPORT.fullmatch(path) if method == "POST" else None
+        if (method, path) == ("GET", _NEXT):
+            await _read(http)
+            await self._next(http)
+        elif (method, path) == ("POST", _INIT_ERROR):
+            self.events.put_nowait(InitFailed(await _read(http)))
+            await http.respond(202, b'{"status":"OK"}')
+        elif report is None:
+            await _read(http)
+            await http.respond(404, b'{"errorType":"NotFound"}')
+        elif report[1] != self._working_on:
+            await _read(http)
+            await http.respond(400, b'{"errorType":"InvalidRequestID"}')
+        elif _is_streaming(request):
+            await self._stream(http)
+        else:
+            await self._reported(http, report[2])
+
+    async def _next(self, http: HttpConnection) -> None:
         self.events.put_nowait(Ready())
-        mail = await self._mailbox.get()
-        if mail is None:
-            return web.Response(status=410)
-        delivery, deadline_ms = mail
+        delivery, deadline_ms = await self._mailbox.get()
         self._working_on = delivery.request_id
-        return web.Response(body=delivery.payload, headers=next_headers(delivery, deadline_ms))
+        await http.respond(200, delivery.payload, next_headers(delivery, deadline_ms))
 
-    async def _reported(self, request: web.BaseRequest, request_id: str, kind: str) -> web.Response:
-        body = await read_body(request, MAX_RESPONSE)
-        if request_id != self._working_on:
-            return web.json_response({"errorType": "InvalidRequestID"}, status=400)
+    async def _reported(self, http: HttpConnection, kind: str) -> None:
+        body = await _read(http)
         self._working_on = None
         self.events.put_nowait(Returned(body) if kind == "response" else Raised(body))
-        return _accepted() if body.size <= MAX_RESPONSE else web.json_response({}, status=413)
+        await (http.respond(202, b'{"status":"OK"}') if body.size <= MAX_RESPONSE else http.respond(413, b"{}"))
+
+    async def _stream(self, http: HttpConnection) -> None:
+        async for chunk in http.body():
+            self.events.put_nowait(Streaming(chunk))
+        self._working_on = None
+        self.events.put_nowait(Streamed(_error_in(http.trailers)))
+        await http.respond(202, b'{"status":"OK"}')
 
 
 def next_headers(delivery: Delivery, deadline_ms: int) -> dict[str, str]:
@@ -131,5 +175,24 @@ def next_headers(delivery: Delivery, deadline_ms: int) -> dict[str, str]:
     return headers
 
 
-def _accepted() -> web.Response:
-    return web.json_response({"status": "OK"}, status=202)
+async def _read(http: HttpConnection) -> Body:
+    """Read a body to its end, and keep no more of it than a response may have."""
+    content = bytearray()
+    size = 0
+    async for chunk in http.body():
+        size += len(chunk)
+        if size <= MAX_RESPONSE:
+            content += chunk
+    return Body(bytes(content), size)
+
+
+def _is_streaming(request: h11.Request) -> bool:
+    return headers_of(request).get("lambda-runtime-function-response-mode", "").lower() == "streaming"
+
+
+def _error_in(trailers: dict[str, str]) -> bytes | None:
+    if "lambda-runtime-function-error-type" not in trailers:
+        return None
+    with suppress(binascii.Error):
+        return base64.b64decode(trailers.get("lambda-runtime-function-error-body", ""))
+    return b""

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 import subprocess
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from lambdachain._service import answers
-from lambdachain._service.delivery import Delivery, Ending
-from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE
+from lambdachain._service.delivery import Body, Delivery, Ending
+from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
 from lambdachain._service.log import report, start
-from lambdachain._service.place import LATEST, Place
+from lambdachain._service.place import Place
 
 from ._environment import sandbox_environment
 from ._function import LocalFunction
+from ._memory import MemoryWatch, peak_memory
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
-from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent
+from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent, Streamed, Streaming
+from ._runtimes import runtime_of
 
 # A killed process is gone at once, unless the kernel holds it.
 _KILL_TIMEOUT: Final = 5.0
 
+Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Takes a part of a response, as soon as there is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every sandbox of an endpoint shares."""
+    """What every sandbox of an endpoint shares; *variables* tell of the endpoint and its services."""
 
     place: Place
-    url: str
     guard: OrphanGuard
+    variables: Mapping[str, str]
 
 
 class SandboxGoneError(Exception):
@@ -44,18 +48,19 @@ class SandboxGoneError(Exception):
 class Verdict:
     """What an event means for the call, and whether the sandbox can take another one."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     failed: bool
     survives: bool
     log: str = ""
 
 
 class Sandbox:
-    """A process that serves one invocation at a time."""
+    """A process that serves one invocation at a time of one version of a function."""
 
-    def __init__(self, function: LocalFunction, tenant_id: str | None, around: Surroundings) -> None:
+    def __init__(self, function: LocalFunction, version: str, tenant_id: str | None, around: Surroundings) -> None:
         self.tenant_id = tenant_id
         self._function = function
+        self._version = version
         self._around = around
         self._api = RuntimeApi()
         self._output = SandboxOutput(function.name)
@@ -79,13 +84,14 @@ class Sandbox:
         around = self._around
         try:
             environment = sandbox_environment(
-                self._function, place=around.place, url=around.url, runtime_api=await self._api.open()
+                self._function,
+                self._version,
+                place=around.place,
+                variables=around.variables,
+                runtime_api=await self._api.open(),
             )
             self._process = await asyncio.create_subprocess_exec(
-                self._function.python,
-                "-m",
-                "awslambdaric",
-                self._function.handler,
+                *runtime_of(self._function).command(self._function),
                 cwd=self._function.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -98,30 +104,36 @@ class Sandbox:
         around.guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 
-    async def invoke(self, delivery: Delivery, *, log_tail: bool) -> Ending:
+    async def invoke(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
         """Run one invocation to its end.
+
+        Args:
+            delivery: The invocation.
+            log_tail: Whether its log is asked for.
+            sink: Takes the response instead of the ending's body.
 
         Raises:
             SandboxGoneError: The process had served before and ended since.
         """
-        event = await self._next_event(self._function.timeout if self._served else self._time_to_load)
-        if self._served and not (isinstance(event, Ready) and self.alive):
-            await self.stop()
-            raise SandboxGoneError
-        delivered = time.monotonic()
-        init = None if self._served else delivered - self._launched
-        self._served = True
-        self._output.mark(start(delivery.request_id, LATEST))
-        if isinstance(event, Ready):
-            self._api.deliver(delivery, int((time.time() + self._function.timeout) * 1000))
-            event = await self._next_event(self._function.timeout)
+        with self._memory_watch():
+            event = await self._next_event(self._function.timeout if self._served else self._time_to_load)
+            if self._served and not (isinstance(event, Ready) and self.alive):
+                await self.stop()
+                raise SandboxGoneError
+            delivered = time.monotonic()
+            init = None if self._served else delivered - self._launched
+            self._served = True
+            self._output.mark(start(delivery.request_id, self._version))
+            if isinstance(event, Ready):
+                self._api.deliver(delivery, int((time.time() + self._function.timeout) * 1000))
+                event = await self._answered(sink)
         verdict = judge(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
         elapsed = time.monotonic() - delivered
         if not verdict.survives:
             await self.stop()
         self._output.mark(verdict.log + report(delivery.request_id, elapsed, self._function.memory, memory, init))
-        return Ending(verdict.body, verdict.failed, self._output.take_tail())
+        return Ending(verdict.body, verdict.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
         """Kill the process and all that it started, and read the last that it printed."""
@@ -138,6 +150,12 @@ class Sandbox:
     async def _report_exit(self, process: asyncio.subprocess.Process) -> None:
         self._api.events.put_nowait(Exited(await process.wait()))
 
+    def _memory_watch(self) -> MemoryWatch | nullcontext[None]:
+        if self._process is None:
+            return nullcontext()
+        pid = self._process.pid
+        return MemoryWatch(pid, self._function.memory, lambda: kill_group(pid))
+
     @property
     def _time_to_load(self) -> float:
         return max(INIT_TIMEOUT, self._function.timeout)
@@ -147,6 +165,37 @@ class Sandbox:
             return await asyncio.wait_for(self._api.events.get(), seconds)
         except TimeoutError:
             return None
+
+    async def _answered(self, sink: Sink | None) -> RuntimeEvent | None:
+        """Wait for the handler's answer, of one part or many; ``None`` when it takes too long."""
+        try:
+            async with asyncio.timeout(self._function.timeout):
+                return await self._collected(sink)
+        except TimeoutError:
+            return None
+
+    async def _collected(self, sink: Sink | None) -> RuntimeEvent:
+        """Take the parts of an answer: to the *sink*, or together into one body."""
+        content = bytearray()
+        size = 0
+        while isinstance(event := await self._api.events.get(), Streaming):
+            size += len(event.content)
+            if size > (MAX_STREAM if sink else MAX_RESPONSE):
+                return Returned(Body(b"", MAX_RESPONSE + 1))
+            if sink:
+                await sink(event.content)
+            else:
+                content += event.content
+        match event:
+            case Streamed(None):
+                return Returned(Body(bytes(content), len(content)))
+            case Streamed(bytes(error)):
+                return Raised(Body(error, len(error)))
+            case Returned(body) if sink and body.size <= MAX_RESPONSE:
+                await sink(body.content)
+                return Returned(Body(b"", 0))
+            case _:
+                return event
 
 
 def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> Verdict:
@@ -167,13 +216,3 @@ def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> Verdic
             now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
             log = f"{now} {request_id} {answers.timeout_text(timeout)}\n\n"
             return Verdict(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
-
-
-def peak_memory(pid: int) -> int | None:
-    """Give the most memory that a process has had, in MB; ``None`` where it has ended or the system does not tell."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    peak = re.search(r"VmHWM:\s*(\d+) kB", status)
-    return math.ceil(int(peak[1]) / 1024) if peak else None

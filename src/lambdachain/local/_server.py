@@ -1,40 +1,58 @@
-"""The Invoke API as an HTTP service, on one event loop."""
+"""Lambda's API as an HTTP service, on one event loop."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import socket
 import uuid
-from collections.abc import Mapping
-from typing import Final, Self
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
 
 from aiohttp import web
 
 from lambdachain._invocation import InvocationType
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer, RefusedError
-from lambdachain._service.delivery import InvokeRequest
-from lambdachain._service.invoke_api import INVOKE_PATH, answer_ending, answer_permitted, answer_queued, read_invoke
+from lambdachain._service.configuration import answer_configuration, answer_function, answer_list
+from lambdachain._service.delivery import Ending, InvokeRequest
+from lambdachain._service.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
+from lambdachain._service.invoke_api import (
+    answer_ending,
+    answer_permitted,
+    answer_queued,
+    read_invoke,
+    read_stream_type,
+    resolve,
+)
 from lambdachain._service.limits import MAX_REQUEST
-from lambdachain._service.place import LATEST
+from lambdachain._service.operations import Operation, operation_of
+from lambdachain._service.place import Place
 
-from ._function import LocalFunction
-from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve
-from ._pool import SandboxPool
-from ._sandbox import Surroundings
-
-_LOGGER: Final = logging.getLogger("lambdachain.local")
+from ._credentials import caller_of
+from ._delivery import EventDelivery
+from ._deployed import Admitted
+from ._fleet import Fleet
+from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve, stop
+from ._invocations import LocalInvocation, finished, misaddressed, refused
+from ._sandbox import Sink
 
 
 class InvokeService:
-    """Serves *functions* on *listener* between ``async with`` and its end, which leaves no process behind."""
+    """Serves a fleet on *listener* between ``async with`` and its end."""
 
-    def __init__(self, functions: Mapping[str, LocalFunction], listener: socket.socket, around: Surroundings) -> None:
-        self._place = around.place
+    def __init__(
+        self,
+        fleet: Fleet,
+        events: EventDelivery,
+        listener: socket.socket,
+        place: Place,
+        tell: Callable[[LocalInvocation], None],
+    ) -> None:
+        self._fleet = fleet
+        self._events = events
         self._listener = listener
-        self._pools = {name: SandboxPool(function, around) for name, function in functions.items()}
-        self._events: set[asyncio.Task[None]] = set()
+        self._place = place
+        self._tell = tell
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
@@ -44,67 +62,120 @@ class InvokeService:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        for event in self._events:
-            event.cancel()
-        await asyncio.gather(self._runner.cleanup(), *self._events, return_exceptions=True)
-        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        await stop(self._runner, self._listener)
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        request_id = str(uuid.uuid4())
-        headers = {"x-amzn-RequestId": request_id}
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
         try:
-            invoke = await self._read(request, request_id)
-            headers["X-Amzn-Trace-Id"] = invoke.delivery.trace_id
-            answer = await self._answer(invoke)
+            operation, target = operation_of(request.method, request.rel_url.raw_path)
+            if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
+                answer = await self._invoke(request, operation, target, headers)
+            else:
+                answer = self._describe(request, operation, target)
         except RefusedError as exc:
+            await read_body(request, 0)
             answer = exc.answer
-        headers |= {"Content-Type": "application/json", **answer.headers}
-        return web.Response(status=answer.status, body=answer.body, headers=headers)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        return web.Response(status=answer.status, body=answer.body, headers={**headers, **answer.headers})
 
-    async def _read(self, request: web.Request, request_id: str) -> InvokeRequest:
+    def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
+        if operation is Operation.LIST_FUNCTIONS:
+            return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
+        arn = resolve(target, request.query.get("Qualifier"), self._place, self._fleet.qualifiers)
+        described = self._fleet.describe(arn.name, arn.qualifier)
+        return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
+
+    async def _invoke(
+        self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
+    ) -> Answer | web.StreamResponse:
+        caller = caller_of(request.headers.get("Authorization"), self._fleet.qualifiers)
+        try:
+            invoke = await self._read(request, target, headers["x-amzn-RequestId"])
+        except RefusedError as exc:
+            self._tell(misaddressed(target, headers["x-amzn-RequestId"], exc, caller))
+            raise
+        try:
+            self._fleet.check(invoke.delivery)
+            if operation is Operation.INVOKE_STREAM:
+                read_stream_type(request.headers)
+            if invoke.invocation_type is InvocationType.EVENT:
+                self._events.fire(invoke.delivery, caller)
+                return answer_queued()
+            if invoke.invocation_type is InvocationType.DRY_RUN:
+                self._tell(finished(invoke, None, None, caller))
+                return answer_permitted()
+            admitted = self._fleet.admit(invoke.delivery)
+            headers["X-Amzn-Trace-Id"] = admitted.delivery.trace_id
+            if operation is Operation.INVOKE:
+                return await self._call(invoke, admitted, caller)
+            return await self._stream(request, invoke, admitted, caller, headers)
+        except RefusedError as exc:
+            self._tell(refused(invoke, exc, caller))
+            raise
+
+    async def _read(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
         body = await read_body(request, MAX_REQUEST)
-        path = INVOKE_PATH.fullmatch(request.rel_url.raw_path)
-        if path is None or request.method != "POST":
-            raise answers.unknown_operation(request.method, request.rel_url.raw_path)
         return read_invoke(
-            path[1],
+            target,
             request.query.get("Qualifier"),
             request.headers,
             body,
             request_id=request_id,
             place=self._place,
-            functions=dict.fromkeys(self._pools, (LATEST,)),
+            functions=self._fleet.qualifiers,
         )
 
-    async def _answer(self, invoke: InvokeRequest) -> Answer:
-        pool = self._pools[invoke.function]
-        if invoke.invocation_type is InvocationType.DRY_RUN:
-            return answer_permitted()
-        if invoke.invocation_type is InvocationType.EVENT:
-            self._queue(pool, invoke)
-            return answer_queued()
-        if pool.throttles:
-            raise answers.throttled()
+    async def _call(self, invoke: InvokeRequest, admitted: Admitted, caller: str | None) -> Answer:
+        ending = await self._run(invoke, admitted, caller)
+        return answer_ending(ending, log_tail=invoke.log_tail, version=admitted.version)
+
+    async def _stream(
+        self,
+        request: web.Request,
+        invoke: InvokeRequest,
+        admitted: Admitted,
+        caller: str | None,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        stream = _Stream(request, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": admitted.version})
+        ending = await self._run(invoke, admitted, caller, stream.send)
+        return await stream.complete(ending, log_tail=invoke.log_tail)
+
+    async def _run(
+        self, invoke: InvokeRequest, admitted: Admitted, caller: str | None, sink: Sink | None = None
+    ) -> Ending:
         try:
-            ending = await pool.run(invoke.delivery, log_tail=invoke.log_tail)
+            ending = await admitted.run(log_tail=invoke.log_tail, sink=sink)
         except OSError as exc:
             raise answers.sandbox_not_started(str(exc)) from exc
-        return answer_ending(ending, log_tail=invoke.log_tail)
+        self._tell(finished(invoke, admitted.version, ending, caller))
+        return ending
 
-    def _queue(self, pool: SandboxPool, invoke: InvokeRequest) -> None:
-        event = asyncio.create_task(self._run_event(pool, invoke))
-        self._events.add(event)
-        event.add_done_callback(self._events.discard)
 
-    async def _run_event(self, pool: SandboxPool, invoke: InvokeRequest) -> None:
-        request_id = invoke.delivery.request_id
-        if pool.function.reserved_concurrency == 0:
-            _LOGGER.warning("%s: event %s dropped: reserved concurrency is 0", invoke.function, request_id)
-            return
-        try:
-            ending = await pool.run(invoke.delivery, log_tail=False)
-        except OSError as exc:
-            _LOGGER.warning("%s: event %s dropped: no process could be started: %s", invoke.function, request_id, exc)
-            return
-        if ending.failed:
-            _LOGGER.warning("%s: event %s failed and is not tried again", invoke.function, request_id)
+class _Stream:
+    """The answer of a streaming invocation; that the client leaves is no matter of the function's."""
+
+    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+        self._request = request
+        self._response = web.StreamResponse(headers=headers)
+
+    async def send(self, payload: bytes) -> None:
+        """Send a part of the payload."""
+        if payload:
+            await self._write(payload_chunk(payload))
+
+    async def complete(self, ending: Ending, *, log_tail: bool) -> web.StreamResponse:
+        """Send the last message: how it ended."""
+        code = "Unhandled" if ending.failed else None
+        details = ending.body.decode(errors="replace") if ending.failed else None
+        await self._write(invoke_complete(code, details, ending.log_tail if log_tail else None))
+        with suppress(ConnectionError):
+            await self._response.write_eof()
+        return self._response
+
+    async def _write(self, message: bytes) -> None:
+        with suppress(ConnectionError):
+            if not self._response.prepared:
+                await self._response.prepare(self._request)
+            await self._response.write(message)

@@ -1,44 +1,34 @@
-"""Lambda's queue of events, on a clock of its own: nothing waits for it.
-
-Lambda tries an event twice again after a function error, after one minute and after two more (the page "How Lambda
-handles errors and retries with asynchronous invocation").
-"""
+"""Lambda's queue of events, on a clock of its own: nothing waits for it."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import Final
 
 from lambdachain._invocation import Invocation
+from lambdachain._service.events import Course, Rules, after_failure, begun
 
 from ._recursion import Chain
-
-_PAUSES: Final = (60.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event in the queue: times in seconds of the queue's clock."""
+    """An event in the queue."""
 
     invocation: Invocation
     request_id: str
     chain: Chain
-    fired_at: float
-    due: float
-    attempt: int = 1
+    course: Course
 
     @property
-    def age(self) -> float:
-        """Seconds from firing to this delivery."""
-        return self.due - self.fired_at
+    def attempt(self) -> int:
+        """Which delivery it waits for, from 1."""
+        return self.course.runs + 1
 
-
-def after_failure(event: Event) -> Event | None:
-    """Give the next delivery of an event whose function failed; ``None`` when it is given up."""
-    if event.attempt > len(_PAUSES):
-        return None
-    return replace(event, due=event.due + _PAUSES[event.attempt - 1], attempt=event.attempt + 1)
+    def again(self) -> Event | None:
+        """Give the next delivery of an event whose function failed; ``None`` when it is given up."""
+        course = after_failure(self.course, Rules(), now=self.course.due)
+        return replace(self, course=course) if isinstance(course, Course) else None
 
 
 class EventQueue:
@@ -51,8 +41,7 @@ class EventQueue:
 
     def fire(self, invocation: Invocation, request_id: str, chain: Chain) -> None:
         """Add a new event, due at once."""
-        with self._lock:
-            self._waiting.append(Event(invocation, request_id, chain, self.now, self.now))
+        self.put(Event(invocation, request_id, chain, begun(self.now)))
 
     def put(self, event: Event) -> None:
         """Add an event that is to be delivered again."""
@@ -62,11 +51,11 @@ class EventQueue:
     def take(self, until: float | None) -> Event | None:
         """Take the next event that is due by *until*, and let the clock be there; ``None`` if none is."""
         with self._lock:
-            due = [event for event in self._waiting if until is None or event.due <= until]
+            due = [event for event in self._waiting if until is None or event.course.due <= until]
             if not due:
                 self.now = self.now if until is None else max(self.now, until)
                 return None
-            event = min(due, key=lambda event: event.due)
+            event = min(due, key=lambda event: event.course.due)
             self._waiting.remove(event)
-            self.now = max(self.now, event.due)
+            self.now = max(self.now, event.course.due)
             return event

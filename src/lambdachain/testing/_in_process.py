@@ -19,7 +19,7 @@ from lambdachain._service.place import LATEST
 from lambdachain._stand_in import standing_in, standing_in_here
 
 from ._deployments import Deployments, Function, Target, chosen
-from ._events import Event, EventQueue, after_failure
+from ._events import Event, EventQueue
 from ._record import InProcessCall, Record, record_of
 from ._recursion import Chain, current_chain, within
 from ._requests import checked, place_of
@@ -256,9 +256,11 @@ class InProcessTransport:
             answer, failed, again = exc.answer, True, None
         else:
             answer, failed = answer_ending(ending, log_tail=False, version=settings.version), ending.failed
-            again = after_failure(event) if failed else None
+            again = event.again() if failed else None
         outcome = outcome_of(answer, event.request_id)
-        call = record_of(event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.age)
+        call = record_of(
+            event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.course.age
+        )
         note(call)
         if again is not None:
             self._events.put(again)

@@ -10,8 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-# "Approximately 16" invocations of one function in a chain, says Lambda's page on recursive loop detection.
-LOOP_LIMIT: Final = 16
+from lambdachain._service.lineage import LOOP_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,3 +162,48 @@ def spawn(event, context):
         os._exit(event["status"])
     time.sleep(event.get("seconds", 0))
     child.returncode = 0
+
+
+def hungry(event, context):
+    """Take *mb* megabytes of memory, here or in a child, and keep them for a second."""
+    if event.get("child"):
+        script = f"import time; held = b'x' * ({event['mb']} << 20); time.sleep(1)"
+        return subprocess.run([sys.executable, "-c", script], check=False).returncode
+    held = b"x" * (event["mb"] << 20)
+    time.sleep(1)
+    return len(held)
+
+
+def descend(event, context):
+    """Call the functions of *route*, each the next, the last the first again; tell how deep that goes."""
+    route = event["route"]
+    following = route[(route.index(context.function_name) + 1) % len(route)]
+    client = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+    try:
+        response = client.invoke(FunctionName=following, Payload=json.dumps({**event, "depth": event["depth"] + 1}))
+    except client.exceptions.RecursiveInvocationException as stopped:
+        return {"depth": event["depth"], "words": str(stopped)}
+    return json.load(response["Payload"])
+
+
+def echoing_events(event, context):
+    """Fire the same event at itself, and leave a file for each time it ran."""
+    (Path(event["directory"]) / context.aws_request_id).touch()
+    boto3.client("lambda").invoke(FunctionName=context.function_name, InvocationType="Event", Payload=json.dumps(event))
+
+
+def flaky(event, context):
+    """Leave a file for each time it ran, and fail the first *failures* times."""
+    here = Path(event["directory"])
+    (here / f"{time.time_ns()}-{os.getpid()}").touch()
+    if len(list(here.iterdir())) <= event["failures"]:
+        raise LookupError("not yet")
+    return "at last"
+
+
+def keep(event, context):
+    """Leave the event in a file of its own, named by the request."""
+    path = Path(os.environ["KEEP"]) / f"{context.aws_request_id}-{time.time_ns()}"
+    path.with_suffix(".part").write_text(json.dumps({"event": event, "arn": context.invoked_function_arn}))
+    path.with_suffix(".part").rename(path.with_suffix(".json"))
+    return "kept"

@@ -1,0 +1,125 @@
+"""What Lambda sends to destinations and dead-letter targets when an event has ended. Pure.
+
+The destination record and the dead letter's attributes are recorded ones; the record's form for EventBridge is that of
+the page "Capturing records of Lambda asynchronous invocations".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from lambdachain._schema import is_mapping
+
+from .delivery import Delivery
+from .events import Condition
+
+# The page on dead-letter queues: "the first 1 KB of the error message".
+_MOST_OF_MESSAGE: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What the last delivery of an event brought: a status, and the version and body of the function if it ran."""
+
+    status: int
+    body: bytes = field(repr=False)
+    version: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The end of an event.
+
+    Attributes:
+        delivery: The event, as its function got it.
+        condition: How it ended.
+        runs: How often the function ran.
+        answer: The last answer; ``None`` where there was none.
+        ended_at: Seconds since 1970.
+    """
+
+    delivery: Delivery
+    condition: Condition
+    runs: int
+    answer: LastAnswer | None
+    ended_at: float
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the function ran without an error."""
+        return self.condition is Condition.SUCCESS
+
+    @property
+    def function_arn(self) -> str:
+        """The function's ARN, always with a qualifier."""
+        arn = self.delivery.invoked_arn
+        return arn if arn.count(":") == 7 else f"{arn}:$LATEST"
+
+    def destination(self) -> dict[str, Any]:
+        """Write the record that a destination gets."""
+        moment = datetime.fromtimestamp(self.ended_at, UTC)
+        return {
+            "version": "1.0",
+            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "requestContext": {
+                "requestId": self.delivery.request_id,
+                "functionArn": self.function_arn,
+                "condition": self.condition.value,
+                "approximateInvokeCount": self.runs,
+            },
+            "requestPayload": _decoded(self.delivery.payload),
+            **(_response(self.answer) if self.answer else {}),
+        }
+
+    def bus_entry(self, bus_arn: str) -> dict[str, Any]:
+        """Write the record as an entry for EventBridge's ``PutEvents``."""
+        return {
+            "Source": "lambda",
+            "DetailType": f"Lambda Function Invocation Result - {'Success' if self.succeeded else 'Failure'}",
+            "Detail": json.dumps(self.destination()),
+            "EventBusName": bus_arn,
+            "Resources": [self.function_arn, bus_arn],
+        }
+
+    def dead_letter_attributes(self) -> dict[str, dict[str, str]]:
+        """Give the attributes that go with the event to its dead-letter target."""
+        status = self.answer.status if self.answer else 429
+        return {
+            "RequestID": {"DataType": "String", "StringValue": self.delivery.request_id},
+            "ErrorCode": {"DataType": "Number", "StringValue": str(status)},
+            "ErrorMessage": {"DataType": "String", "StringValue": self._error_message()[:_MOST_OF_MESSAGE]},
+        }
+
+    def _error_message(self) -> str:
+        said = _decoded(self.answer.body) if self.answer else None
+        words = said.get("errorMessage") or said.get("Message") if is_mapping(said) else None
+        # SQS takes no empty attribute.
+        return str(words or ("Rate Exceeded." if self.answer is None else self.condition.value))
+
+
+def error_type_of(body: bytes) -> str | None:
+    """Read the class of the error out of the body of a failed function, whatever runtime wrote it."""
+    said = _decoded(body)
+    name = said.get("errorType") if is_mapping(said) else None
+    return str(name) if name else None
+
+
+def _response(answer: LastAnswer) -> Mapping[str, Any]:
+    context: dict[str, Any] = {"statusCode": answer.status}
+    if answer.version is not None:
+        context["executedVersion"] = answer.version
+    if answer.failed:
+        context["functionError"] = "Unhandled"
+    return {"responseContext": context, "responsePayload": _decoded(answer.body)}
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")

@@ -1,0 +1,43 @@
+"""Functions named on the command line: ``orders=orders/app.handler``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ._draft import Draft, Reading, gather
+from ._problem import Problem, Spot
+
+
+def is_function(argument: str) -> bool:
+    """Tell whether an argument declares a function; otherwise it names a file.
+
+    >>> is_function("orders=app.handler"), is_function("template.yaml")
+    (True, False)
+    """
+    return "=" in argument
+
+
+def read_arguments(arguments: Iterable[str], directory: Path) -> Reading:
+    """Read functions of the form ``NAME=[DIRECTORY/]MODULE.FUNCTION``.
+
+    Args:
+        arguments: The arguments.
+        directory: What their directories are relative to.
+    """
+    drafts: list[Draft] = []
+    problems: list[Problem] = []
+    for argument in arguments:
+        name, _, code = argument.partition("=")
+        spot = Spot(f"argument {argument!r}")
+        if not name or not code:
+            problems.append(Problem(spot, "a function is NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler"))
+            continue
+        below, _, handler = code.rpartition("/")
+        draft = Draft(name, spot)
+        draft.set("handler", handler, spot)
+        draft.set("directory", str(directory / below), spot)
+        if code.startswith("/"):
+            draft.set("directory", below or "/", spot)
+        drafts.append(draft)
+    return gather(drafts, problems)

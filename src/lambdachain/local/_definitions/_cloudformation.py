@@ -1,0 +1,259 @@
+"""The functions of a SAM or CloudFormation template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from lambdachain.local._versions import LocalAlias, LocalVersion
+
+from ._document import Document, Path
+from ._draft import Draft, Reading, gather
+from ._intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
+from ._problem import MisreadError, Problem, Spot
+from ._tree import is_list, is_mapping
+
+# A property of a function, and the setting of LocalFunction that it is.
+_SETTINGS: Final[Mapping[str, str]] = {
+    "Handler": "handler",
+    "Timeout": "timeout",
+    "MemorySize": "memory",
+    "ReservedConcurrentExecutions": "reserved_concurrency",
+    "RecursiveLoop": "recursive_loop",
+}
+_EVENT_SETTINGS: Final[Mapping[str, str]] = {
+    "MaximumRetryAttempts": "max_retries",
+    "MaximumEventAgeInSeconds": "max_age",
+}
+_LEFT_OUT: Final = "; the variable is left out"
+
+
+def read_template(document: Document, resolver: Resolver, directory: FilePath) -> Reading:
+    """Read the functions of a template.
+
+    Args:
+        document: The template.
+        resolver: What works out its values.
+        directory: Where it lies: what it calls ``./code`` is there.
+    """
+    problems = list(document.problems)
+    drafts: dict[str, Draft] = {}
+    resources = document.get("Resources")
+    if not is_mapping(resources):
+        return Reading(problems=(*problems, Problem(document.spot("Resources"), "a template has Resources")))
+    for logical_id in resources:
+        if document.get("Resources", logical_id, "Type") not in FUNCTION_TYPES:
+            continue
+        try:
+            if not _is_there(resolver, logical_id):
+                continue
+            drafts[logical_id] = _Function(resolver, logical_id, directory).draft()
+        except MisreadError as exc:
+            problems.append(exc.problem())
+    by_name = {draft.name: draft for draft in drafts.values()}
+    problems += _companions(resolver, by_name)
+    return gather(list(drafts.values()), problems)
+
+
+def _is_there(resolver: Resolver, logical_id: str) -> bool:
+    path = ("Resources", logical_id, "Condition")
+    condition = resolver.template.get(*path)
+    return condition is None or resolver.holds(str(condition), path)
+
+
+class _Function:
+    """Reads one function: its own properties, and SAM's Globals behind them."""
+
+    def __init__(self, resolver: Resolver, logical_id: str, directory: FilePath) -> None:
+        self._resolver = resolver
+        self._template = resolver.template
+        self._id = logical_id
+        self._directory = directory
+        self._roots: list[Path] = [("Resources", logical_id, "Properties")]
+        if self._template.get("Resources", logical_id, "Type") == "AWS::Serverless::Function":
+            self._roots.append(("Globals", "Function"))
+
+    def draft(self) -> Draft:
+        """Read everything of it.
+
+        Raises:
+            MisreadError: Something that it cannot be served without cannot be known here.
+        """
+        draft = Draft(self._resolver.name_of(self._id), self._template.spot("Resources", self._id))
+        self._set_code(draft)
+        if (runtime := self._get("Runtime")) is not None:
+            draft.set_runtime(str(runtime), self._spot("Runtime"))
+        for name, setting in _SETTINGS.items():
+            if (value := self._get(name)) is not None:
+                draft.set(setting, value, self._spot(name))
+        environment = dict(self._environment(draft))
+        draft.set("environment", self._with_layers(environment, draft), self._spot("Environment", "Variables"))
+        self._set_events(draft)
+        if self._get("TenancyConfig", "TenantIsolationMode") == "PER_TENANT":
+            draft.set("tenant_isolation", True, self._spot("TenancyConfig"))  # noqa: FBT003 - a value, not a switch
+        if (alias := self._get("AutoPublishAlias")) is not None:
+            draft.set("versions", {"1": LocalVersion()}, self._spot("AutoPublishAlias"))
+            draft.set("aliases", {str(alias): LocalAlias("1")}, self._spot("AutoPublishAlias"))
+        return draft
+
+    def _path(self, *keys: str) -> Path:
+        return next(
+            (p for root in self._roots if self._template.get(*(p := (*root, *keys))) is not None),
+            (*self._roots[0], *keys),
+        )
+
+    def _get(self, *keys: str) -> Any:
+        value = self._resolver.at(*self._path(*keys))
+        return None if value is NO_VALUE else value
+
+    def _spot(self, *keys: str) -> Spot:
+        return self._template.spot(*self._path(*keys))
+
+    def _set_code(self, draft: Draft) -> None:
+        name = "CodeUri" if len(self._roots) == 2 else "Code"
+        path = self._path(name)
+        spot = self._template.spot(*path)
+        asset = self._template.get("Resources", self._id, "Metadata", "aws:asset:path")
+        code = asset if asset is not None else self._get(name)
+        inline = self._get("InlineCode") if name == "CodeUri" else _zip_file(code)
+        if inline is not None:
+            draft.inline = str(inline)
+        elif self._get("PackageType") == "Image" or self._get("ImageUri") is not None:
+            draft.problems.append(
+                Problem(self._spot("PackageType"), "a function in a container image is not served here")
+            )
+        elif code is None:
+            text = f"no {name}: state the directory of its code, such as {name}: ./{self._id.lower()}"
+            draft.problems.append(Problem(spot, text))
+        elif not isinstance(code, str) or code.startswith("s3://"):
+            draft.problems.append(Problem(spot, f"the code is in S3: {name} needs to be a directory here to be served"))
+        else:
+            draft.set("directory", str(self._directory / code), spot)
+
+    def _environment(self, draft: Draft) -> Iterator[tuple[str, str]]:
+        for root in reversed(self._roots):
+            path = (*root, "Environment", "Variables")
+            variables = self._template.get(*path)
+            if not is_mapping(variables):
+                continue
+            for name in variables:
+                try:
+                    value = self._resolver.at(*path, name)
+                    if value is not NO_VALUE and value is not None:
+                        yield name, as_text(value)
+                except MisreadError as exc:
+                    draft.problems.append(Problem(self._template.spot(*path, name), exc.text + _LEFT_OUT, fatal=False))
+                except TypeError:
+                    spot = self._template.spot(*path, name)
+                    draft.problems.append(
+                        Problem(spot, "a variable is text, not a list or a mapping" + _LEFT_OUT, fatal=False)
+                    )
+
+    def _with_layers(self, environment: dict[str, str], draft: Draft) -> dict[str, str]:
+        """Put the layers that lie here on the module search paths."""
+        directories = [directory for root in reversed(self._roots) for directory in self._layers(root, draft)]
+        for variable, inside in (("PYTHONPATH", ("python", "")), ("NODE_PATH", ("nodejs/node_modules",))):
+            entries = [str(directory / part) for directory in directories for part in inside]
+            if entries:
+                environment[variable] = ":".join(
+                    [environment[variable], *entries] if variable in environment else entries
+                )
+        return environment
+
+    def _layers(self, root: Path, draft: Draft) -> Iterator[FilePath]:
+        layers = self._template.get(*root, "Layers")
+        for layer in layers if is_list(layers) else ():
+            if not is_mapping(layer) or not isinstance(name := layer.get("Ref"), str):
+                continue
+            try:
+                content = self._resolver.at("Resources", name, "Properties", "ContentUri")
+            except MisreadError as exc:
+                draft.problems.append(exc.problem(fatal=False))
+                continue
+            if isinstance(content, str):
+                yield (self._directory / content).absolute()
+
+    def _set_events(self, draft: Draft) -> None:
+        settings: dict[str, Any] = {}
+        try:
+            config = self._get("EventInvokeConfig")
+            settings = event_settings(config) if is_mapping(config) else {}
+            target = self._get("DeadLetterQueue", "TargetArn") or self._get("DeadLetterConfig", "TargetArn")
+        except MisreadError as exc:
+            draft.problems.append(exc.problem(fatal=False))
+            return
+        if target is not None:
+            settings["dead_letter"] = target
+        if settings:
+            stated = ("EventInvokeConfig", "DeadLetterQueue", "DeadLetterConfig")
+            name = next(name for name in stated if self._template.get(*self._path(name)) is not None)
+            draft.set_events(settings, self._spot(name))
+
+
+def _zip_file(code: Any) -> Any:
+    """The source that ``Code`` holds itself, in place of a directory."""
+    return code.get("ZipFile") if is_mapping(code) else None
+
+
+def event_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn an ``EventInvokeConfig`` into `EventConfig`'s settings."""
+    settings = {setting: config[name] for name, setting in _EVENT_SETTINGS.items() if name in config}
+    settings = {name: int(value) if str(value).isdecimal() else value for name, value in settings.items()}
+    destinations: Mapping[str, Any] = config.get("DestinationConfig") or {}
+    for name, setting in (("OnSuccess", "on_success"), ("OnFailure", "on_failure")):
+        target: Mapping[str, Any] = destinations.get(name) or {}
+        if "Destination" in target:
+            settings[setting] = target["Destination"]
+    return settings
+
+
+def _companions(resolver: Resolver, drafts: Mapping[str, Draft]) -> list[Problem]:
+    """Add what other resources say of the functions: versions, aliases, what becomes of events."""
+    problems: list[Problem] = []
+    readers = {
+        "AWS::Lambda::Version": _add_version,
+        "AWS::Lambda::Alias": _add_alias,
+        "AWS::Lambda::EventInvokeConfig": _add_events,
+    }
+    for kind, reader in readers.items():
+        for logical_id in resolver.template.get("Resources"):
+            if resolver.template.get("Resources", logical_id, "Type") != kind:
+                continue
+            path = ("Resources", logical_id, "Properties")
+            try:
+                if not _is_there(resolver, logical_id):
+                    continue
+                draft = drafts.get(function_name(str(resolver.at(*path, "FunctionName"))))
+                if draft is not None:
+                    reader(resolver, logical_id, draft)
+            except MisreadError as exc:
+                problems.append(exc.problem(fatal=False))
+            except (TypeError, ValueError, KeyError, AttributeError):
+                spot = resolver.template.spot(*path)
+                problems.append(Problem(spot, f"is not of the form that CloudFormation reads as {kind}", fatal=False))
+    return problems
+
+
+def _add_version(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+    number = str(resolver.version_number(logical_id))
+    versions: dict[str, Any] = {**(draft.stated("versions") or {}), number: LocalVersion()}
+    draft.set("versions", versions, resolver.template.spot("Resources", logical_id))
+
+
+def _add_alias(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+    properties = resolver.at("Resources", logical_id, "Properties")
+    routed: Mapping[str, Any] = properties.get("RoutingConfig") or {}
+    weights: list[Mapping[str, Any]] = routed.get("AdditionalVersionWeights") or []
+    routing = {str(weight["FunctionVersion"]): float(weight["FunctionWeight"]) for weight in weights}
+    alias = LocalAlias(str(properties["FunctionVersion"]), routing)
+    aliases: dict[str, Any] = {**(draft.stated("aliases") or {}), str(properties["Name"]): alias}
+    draft.set("aliases", aliases, resolver.template.spot("Resources", logical_id))
+
+
+def _add_events(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+    path = ("Resources", logical_id, "Properties")
+    settings = event_settings(resolver.at(*path))
+    if stated := draft.stated("events"):
+        settings.setdefault("dead_letter", stated.dead_letter)
+    draft.set_events(settings, resolver.template.spot(*path))

@@ -1,0 +1,166 @@
+"""YAML with the line of every key, and CloudFormation's short forms (``!Ref``) written out (``{"Ref": ...}``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from ._problem import MisreadError, Problem, Spot
+from ._tree import is_list, is_mapping
+
+Path: TypeAlias = tuple[str | int, ...]
+
+# CloudFormation and the Serverless Framework know no dates: they are text.
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_BOOLEAN: Final = "tag:yaml.org,2002:bool"
+_NO_PREFIX: Final = frozenset({"Ref", "Condition"})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's tree of mappings, lists and scalars, and the line of each of its keys."""
+
+    source: str
+    tree: Any
+    lines: Mapping[Path, int] = field(default_factory=dict[Path, int], repr=False)
+    problems: tuple[Problem, ...] = ()
+
+    def spot(self, *path: str | int) -> Spot:
+        """Say where *path* is written, or the nearest thing around it; the key ends where a value is worked out."""
+        known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
+        key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
+        return Spot(self.source, ".".join(map(str, key)), self.lines.get(known))
+
+    def get(self, *path: str | int) -> Any:
+        """Give what is at *path*, or ``None``."""
+        found = self.tree
+        for step in path:
+            if is_mapping(found):
+                found = found.get(str(step))
+            elif is_list(found) and isinstance(step, int):
+                found = found[step] if step < len(found) else None
+            else:
+                return None
+        return found
+
+
+class _TemplateLoader(yaml.SafeLoader):
+    """YAML 1.1, as CloudFormation reads it, without dates."""
+
+
+class _ServerlessLoader(yaml.SafeLoader):
+    """YAML 1.2's booleans, as the Serverless Framework reads them: ``yes`` and ``on`` are text."""
+
+
+def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    return {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in tags]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_TemplateLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP)
+_ServerlessLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _BOOLEAN)
+for _first in "tTfF":
+    _true_or_false = (_BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"))
+    _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).insert(0, _true_or_false)
+
+
+def read_yaml(text: str, source: str) -> Document:
+    """Read a file of one YAML document.
+
+    Raises:
+        MisreadError: It is not YAML; it names the line.
+    """
+    kind = _ServerlessLoader if re.search(r"^service:", text, re.MULTILINE) else _TemplateLoader
+    try:
+        loader = kind(text)
+        writer = _Writer(loader, source)
+        node = loader.get_single_node()
+        tree = writer.plain(node, ()) if node is not None else None
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else None
+        raise MisreadError(Spot(source, line=line), f"not YAML: {exc.problem}") from None
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        raise MisreadError(
+            Spot(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
+        ) from None
+    except ValueError as exc:
+        raise MisreadError(Spot(source), f"not YAML: {exc}") from None
+    return Document(source, tree, writer.lines, tuple(writer.problems))
+
+
+class _Writer:
+    """Turns YAML's nodes into plain values, and notes the lines of the keys."""
+
+    def __init__(self, loader: yaml.SafeLoader, source: str) -> None:
+        self.lines: dict[Path, int] = {}
+        self.problems: list[Problem] = []
+        self._loader = loader
+        self._source = source
+        self._open: list[yaml.Node] = []
+
+    def plain(self, node: yaml.Node, path: Path) -> Any:
+        if node in self._open:
+            raise MisreadError(Spot(self._source, line=node.start_mark.line + 1), "an alias contains itself")
+        self._open.append(node)
+        try:
+            if node.tag.startswith("!"):
+                return self._written_out(node, path)
+            return self._value(node, path)
+        finally:
+            self._open.pop()
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+        scalar: Any = self._loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType] - its stubs have no types
+        return scalar
+
+    def _item(self, node: yaml.Node, path: Path) -> Any:
+        self.lines[path] = node.start_mark.line + 1
+        return self.plain(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        node.value = self._first_of_each(node, path)
+        self._loader.flatten_mapping(node)
+        written: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            self.lines[*path, key] = key_node.start_mark.line + 1
+            written[key] = self.plain(value_node, (*path, key))
+        return written
+
+    def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
+        first: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        for pair in node.value:
+            key = str(pair[0].value)
+            if key == "<<":
+                merged.append(pair)
+            elif key in first:
+                spot = Spot(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
+                written = f"written twice; line {first[key][0].start_mark.line + 1} has it already"
+                self.problems.append(Problem(spot, written))
+            else:
+                first[key] = pair
+        return [*merged, *first.values()]
+
+    def _written_out(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        short = node.tag[1:]
+        name = short if short in _NO_PREFIX else f"Fn::{short}"
+        self.lines[*path, name] = node.start_mark.line + 1
+        if not isinstance(node, yaml.ScalarNode):
+            return {name: self._value(node, (*path, name))}
+        value: Any = node.value
+        if name == "Fn::GetAtt":
+            value = value.split(".", 1)
+        return {name: value}

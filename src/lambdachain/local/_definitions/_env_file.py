@@ -1,0 +1,27 @@
+"""Variables from a file of ``NAME=VALUE`` lines."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from ._problem import MisreadError, Spot
+
+
+def read_env_file(text: str, source: str) -> dict[str, str]:
+    """Read the variables of an env file, as dotenv's are written: quotes, ``export``, comments.
+
+    >>> read_env_file("export TABLE='orders'  # local", ".env")
+    {'TABLE': 'orders'}
+
+    Raises:
+        MisreadError: A line cannot be read; it names the line.
+    """
+    from dotenv.parser import parse_stream
+
+    variables: dict[str, str] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise MisreadError(Spot(source, line=binding.original.line), "not of the form NAME=VALUE")
+        if binding.key is not None and binding.value is not None:
+            variables[binding.key] = binding.value
+    return variables

@@ -1,0 +1,197 @@
+"""The functions of a Serverless Framework ``serverless.yml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from lambdachain._service.place import Place
+from lambdachain.local._versions import LocalVersion
+
+from ._document import Document, Path
+from ._draft import Draft, Reading, gather
+from ._intrinsics import NO_VALUE, Resolver, as_text
+from ._problem import MisreadError, Problem
+from ._tree import is_list, is_mapping
+from ._variables import Variables
+
+# The framework's own defaults, where neither the function nor the provider says anything.
+_TIMEOUT: Final = 6
+_MEMORY: Final = 1024
+
+_SETTINGS: Final[Mapping[str, str]] = {
+    "handler": "handler",
+    "timeout": "timeout",
+    "memorySize": "memory",
+    "reservedConcurrency": "reserved_concurrency",
+}
+_LEFT_OUT: Final = "; the variable is left out"
+
+
+def read_serverless(variables: Variables, given: Mapping[str, str], place: Place, directory: FilePath) -> Reading:
+    """Read the functions of a ``serverless.yml``.
+
+    Args:
+        variables: What works out its variables.
+        given: What the user says of resources that only AWS knows.
+        place: The account and the region.
+        directory: Where it lies: handlers are looked up there.
+    """
+    document = variables.document
+    problems = list(document.problems)
+    try:
+        names = dict(_names(variables))
+        resources = _resources(variables, names)
+    except MisreadError as exc:
+        return Reading(problems=(*problems, exc.problem()))
+    service = _Service(variables, Resolver(resources, given, place, _stack(variables)), names, directory)
+    drafts: list[Draft] = []
+    for path, key in _functions(variables):
+        try:
+            drafts.append(service.draft(key, path))
+        except MisreadError as exc:
+            problems.append(exc.problem())
+    return gather(drafts, problems)
+
+
+def _functions(variables: Variables) -> Iterator[tuple[Path, str]]:
+    """Give each function's place and key; ``functions`` is a mapping or a list of them."""
+    functions = variables.document.get("functions")
+    if isinstance(functions, str):
+        functions = variables.at("functions")
+    if is_mapping(functions):
+        yield from ((("functions", key), key) for key in functions)
+    for index, part in enumerate(functions if is_list(functions) else ()):
+        several = variables.value(part, ("functions", index)) if isinstance(part, str) else part
+        yield from ((("functions", index, key), key) for key in several or ())
+
+
+def _stack(variables: Variables) -> str:
+    service = variables.at("service")
+    name = service.get("name") if is_mapping(service) else service
+    if not name:
+        raise MisreadError(variables.document.spot("service"), "no service: its name is part of every function's")
+    return f"{name}-{variables.stage}"
+
+
+def _names(variables: Variables) -> Iterator[tuple[str, str]]:
+    stack = _stack(variables)
+    for path, key in _functions(variables):
+        yield key, str(variables.at(*path, "name") or f"{stack}-{key}")
+
+
+def _resources(variables: Variables, names: Mapping[str, str]) -> Document:
+    """Compose the template that the framework would deploy, as far as values may refer to it."""
+    own = variables.document.get("resources")
+    parts = own if is_list(own) else [own]
+    resources: dict[str, Any] = {}
+    for part in parts:
+        tree = variables.value(part, ("resources",)) if isinstance(part, str) else part
+        resources |= tree.get("Resources") or {} if is_mapping(tree) else {}
+    for key, name in names.items():
+        logical_id = f"{_normalized(key)}LambdaFunction"
+        resources[logical_id] = {"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": name}}
+    return Document(variables.document.source, {"Resources": variables.value(resources, ("resources", "Resources"))})
+
+
+def _normalized(key: str) -> str:
+    """Write a function's key as the framework does in logical ids.
+
+    >>> _normalized("charge-card_now")
+    'ChargeDashcardUnderscorenow'
+    """
+    name = key.replace("-", "Dash").replace("_", "Underscore")
+    return name[:1].upper() + name[1:]
+
+
+class _Service:
+    """Reads the functions of one service."""
+
+    def __init__(self, variables: Variables, resolver: Resolver, names: Mapping[str, str], directory: FilePath) -> None:
+        self._variables = variables
+        self._resolver = resolver
+        self._names = names
+        self._directory = directory
+
+    def draft(self, key: str, path: Path) -> Draft:
+        """Read one function.
+
+        Raises:
+            MisreadError: Something that it cannot be served without cannot be known here.
+        """
+        spot = self._variables.document.spot
+        draft = Draft(self._names[key], spot(*path))
+        if self._variables.at(*path, "image") is not None:
+            draft.problems.append(Problem(spot(*path, "image"), "a function in a container image is not served here"))
+            return draft
+        draft.set("directory", str(self._directory), spot(*path))
+        draft.set("timeout", _TIMEOUT, spot(*path))
+        draft.set("memory", _MEMORY, spot(*path))
+        for name, setting in _SETTINGS.items():
+            value, where = self._setting(path, name)
+            if value is not None:
+                draft.set(setting, value, spot(*where))
+        runtime, where = self._setting(path, "runtime")
+        if runtime is not None:
+            draft.set_runtime(str(runtime), spot(*where))
+        draft.set("environment", dict(self._environment(path, draft)), spot(*path, "environment"))
+        if self._setting(path, "versionFunction")[0] is not False:
+            draft.set("versions", {"1": LocalVersion()}, spot(*path))
+        self._set_events(path, draft)
+        return draft
+
+    def _setting(self, path: Path, name: str) -> tuple[Any, Path]:
+        own = self._variables.at(*path, name)
+        if own is not None:
+            return own, (*path, name)
+        provided = "versionFunctions" if name == "versionFunction" else name
+        return self._variables.at("provider", provided), ("provider", provided)
+
+    def _environment(self, path: Path, draft: Draft) -> Iterator[tuple[str, str]]:
+        for place in (("provider", "environment"), (*path, "environment")):
+            tree = self._variables.document.get(*place)
+            tree = self._variables.value(tree, place) if isinstance(tree, str) else tree
+            for name in tree if is_mapping(tree) else ():
+                where = (*place, name)
+                try:
+                    value = self._value(tree[name], where)
+                    if value is not None and value is not NO_VALUE:
+                        yield name, as_text(value)
+                except MisreadError as exc:
+                    spot = self._variables.document.spot(*where)
+                    draft.problems.append(Problem(spot, exc.text + _LEFT_OUT, fatal=False))
+                except TypeError:
+                    text = "a variable is text, not a list or a mapping" + _LEFT_OUT
+                    draft.problems.append(Problem(self._variables.document.spot(*where), text, fatal=False))
+
+    def _value(self, tree: Any, path: Path) -> Any:
+        return self._resolver.value(self._variables.value(tree, path), path)
+
+    def _set_events(self, path: Path, draft: Draft) -> None:
+        document = self._variables.document
+        try:
+            settings = {
+                "max_retries": self._variables.at(*path, "maximumRetryAttempts"),
+                "max_age": self._variables.at(*path, "maximumEventAge"),
+                "on_success": self._target(document.get(*path, "destinations", "onSuccess"), (*path, "destinations")),
+                "on_failure": self._target(document.get(*path, "destinations", "onFailure"), (*path, "destinations")),
+                "dead_letter": self._target(document.get(*path, "onError"), (*path, "onError")),
+            }
+        except MisreadError as exc:
+            spot = document.spot(*path, "destinations")
+            draft.problems.append(Problem(spot, f"{exc.text}; left out", fatal=False))
+            return
+        stated = {name: value for name, value in settings.items() if value is not None}
+        if stated:
+            draft.set_events(stated, document.spot(*path, "destinations"))
+
+    def _target(self, tree: Any, path: Path) -> str | None:
+        """Give the ARN of a target: stated, worked out, or of a function of this service by its key."""
+        value = self._value(tree, path)
+        if is_mapping(value):
+            value = value.get("arn")
+        if value is None:
+            return None
+        name = self._names.get(str(value))
+        return str(value) if name is None else str(self._resolver.place.arn(name))

@@ -1,0 +1,107 @@
+"""Which file describes the system, and reading it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lambdachain._service.place import Place
+
+from ._cloudformation import read_template
+from ._document import Document, read_yaml
+from ._draft import Reading
+from ._intrinsics import Resolver
+from ._problem import MisreadError, Problem, Spot
+from ._serverless import read_serverless
+from ._toml import System, read_toml
+from ._variables import Variables
+
+# The first that is there describes the system.
+FILES: Final = (
+    "lambdachain.toml",
+    "template.yaml",
+    "template.yml",
+    "template.json",
+    "serverless.yml",
+    "serverless.yaml",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a file may refer to beyond itself.
+
+    Attributes:
+        place: The account and the region.
+        stage: The stage: ``${sls:stage}``, ``${opt:stage}``.
+        parameters: Values of parameters, and of anything else that only AWS would know.
+        environment: The variables of this process: ``${env:...}``.
+    """
+
+    place: Place
+    stage: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+def find_files(directory: Path) -> list[Path]:
+    """Give the files in *directory* that may describe a system, the one that counts first."""
+    return [path for name in FILES if (path := directory / name).is_file()]
+
+
+def read_file(path: Path, around: Surroundings) -> System:
+    """Read the system that a file describes; what cannot be read is among the problems."""
+    source = os.path.relpath(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return _unread(source, "no such file")
+    except (OSError, UnicodeDecodeError) as exc:
+        return _unread(source, f"cannot be read: {exc}")
+    return read_text(text, source, path.parent, around)
+
+
+def read_text(text: str, source: str, directory: Path, around: Surroundings) -> System:
+    """Read a system from the text of a file; its kind shows in what it contains.
+
+    Args:
+        text: The text.
+        source: The file's name.
+        directory: Where it lies.
+        around: What it may refer to.
+    """
+    if source.endswith(".toml"):
+        return read_toml(text, source, directory)
+    try:
+        document = read_yaml(text, source)
+    except MisreadError as exc:
+        return System(Reading(problems=(exc.problem(),)))
+    if document.get("Resources") is not None:
+        stack = around.parameters.get("AWS::StackName", around.stage or "local")
+        resolver = Resolver(document, around.parameters, around.place, stack)
+        return System(read_template(document, resolver, directory))
+    if document.get("service") is not None or document.get("functions") is not None:
+        return System(_read_serverless(document, directory, around))
+    return _unread(source, "neither a template (no Resources) nor a serverless.yml (no service)")
+
+
+def _read_serverless(document: Document, directory: Path, around: Surroundings) -> Reading:
+    def read(name: str) -> str:
+        return (directory / name).read_text(encoding="utf-8-sig")
+
+    variables = Variables(
+        document,
+        options=around.parameters,
+        environment=around.environment,
+        place=around.place,
+        stage=around.stage,
+        read=read,
+    )
+    return read_serverless(variables, around.parameters, around.place, directory)
+
+
+def _unread(source: str, text: str) -> System:
+    return System(Reading(problems=(Problem(Spot(source), text),)))

@@ -1,0 +1,216 @@
+"""Asynchronous delivery: takes events out of the queue as they are due, runs them, and follows what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Self
+
+from lambdachain._arn import parse_target
+from lambdachain._invocation import InvocationType
+from lambdachain._service.answers import RefusedError
+from lambdachain._service.delivery import Delivery, Ending
+from lambdachain._service.events import (
+    Condition,
+    Course,
+    Rules,
+    after_failure,
+    after_throttle,
+    before_delivery,
+    begun,
+)
+from lambdachain._service.records import LastAnswer, Record
+
+from ._clock import QueueClock
+from ._event_config import service_of
+from ._fleet import Fleet
+from ._function import LocalFunction
+from ._invocations import LocalInvocation, error_of
+from ._queue import EventQueue, QueuedEvent
+from ._targets import Targets
+
+# Lambda would run as many as it has room for; a machine should not be flooded with processes.
+MOST_AT_A_TIME: Final = 10
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
+
+
+class EventDelivery:
+    """Delivers the events of a queue between ``async with`` and its end; what is under way then stays in the queue."""
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        fleet: Fleet,
+        clock: QueueClock,
+        targets: Targets,
+        tell: Callable[[LocalInvocation], None],
+    ) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._clock = clock
+        self._targets = targets
+        self._tell = tell
+        self._running: dict[asyncio.Task[None], str] = {}
+        self._changed = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._count = 0
+
+    async def __aenter__(self) -> Self:
+        for name in self._queue.foreign(self._fleet.qualifiers):
+            _LOGGER.warning("events for %s stay in the queue: there is no such function here", name)
+        self._dispatcher = asyncio.create_task(self._dispatch())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        tasks = [*self._running, *([self._dispatcher] if self._dispatcher else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def fire(self, delivery: Delivery, caller: str | None) -> None:
+        """Queue an event; once this has returned, it will be delivered."""
+        self._put(delivery, caller)
+        self._changed.set()
+
+    async def advance(self, seconds: float | None) -> int:
+        """Let *seconds* pass, or as much as it takes to settle every event; give the deliveries since last time."""
+        until = math.inf if seconds is None else self._clock.now() + seconds
+        await self._settle()
+        while (due := self._queue.next_due(self._fleet.qualifiers)) is not None and due <= until:
+            self._clock.move_to(due)
+            await self._settle()
+        if seconds is not None:
+            self._clock.move_to(until)
+        count, self._count = self._count, 0
+        return count
+
+    def _put(self, delivery: Delivery, caller: str | None) -> None:
+        name = parse_target(delivery.invoked_arn).name
+        self._queue.put(name, delivery, begun(self._clock.now()), caller)
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._changed.clear()
+            self._start_due()
+            due = None if self._clock.is_virtual else self._queue.next_due(self._open())
+            pause = None if due is None else max(0.0, due - self._clock.now())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), pause)
+
+    async def _settle(self) -> None:
+        """Wait until nothing runs and nothing is due."""
+        self._start_due()
+        while self._running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            self._start_due()
+
+    def _start_due(self) -> None:
+        while event := self._queue.take(self._open(), self._clock.now()):
+            task = asyncio.create_task(self._deliver(event))
+            self._running[task] = event.function
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._changed.set()
+        if not task.cancelled() and (failure := task.exception()):
+            _LOGGER.error("an event could not be delivered; it stays in the queue", exc_info=failure)
+
+    def _open(self) -> list[str]:
+        """Name the functions that can take one more event."""
+        busy = Counter(self._running.values())
+        return [name for name in self._fleet.qualifiers if busy[name] < _most_at_a_time(self._fleet.function(name))]
+
+    async def _deliver(self, event: QueuedEvent) -> None:
+        function = self._fleet.function(event.function)
+        now, rules = self._clock.now(), Rules(function.events.max_retries, function.events.max_age)
+        given_up = before_delivery(event.course, rules, now=now, reserved_concurrency=function.reserved_concurrency)
+        if given_up is not None:
+            await self._end(event, given_up, None)
+            return
+        self._count += 1
+        try:
+            admitted = self._fleet.admit(event.delivery)
+            ending = await admitted.run()
+        except RefusedError as exc:
+            self._tell(_refused(event, exc))
+            await self._after_refusal(event, exc, rules)
+            return
+        except OSError as exc:
+            _LOGGER.warning("%s: no process could be started: %s", event.function, exc)
+            await self._follow(event, after_throttle(event.course, rules, now=self._clock.now()), None)
+            return
+        self._tell(_delivered(event, admitted.version, ending))
+        answer = LastAnswer(200, ending.body, admitted.version, failed=ending.failed)
+        after = after_failure(event.course, rules, now=self._clock.now()) if ending.failed else Condition.SUCCESS
+        await self._follow(event, after, answer)
+
+    async def _after_refusal(self, event: QueuedEvent, refused: RefusedError, rules: Rules) -> None:
+        answer = LastAnswer(refused.answer.status, refused.answer.body)
+        if refused.answer.status == 429:
+            await self._follow(event, after_throttle(event.course, rules, now=self._clock.now()), None)
+        else:
+            await self._end(event, Condition.RETRIES_EXHAUSTED, answer, runs=event.course.runs)
+
+    async def _follow(self, event: QueuedEvent, after: Course | Condition, answer: LastAnswer | None) -> None:
+        if isinstance(after, Course):
+            self._queue.put_back(event, after)
+        else:
+            await self._end(event, after, answer)
+
+    async def _end(
+        self, event: QueuedEvent, condition: Condition, answer: LastAnswer | None, *, runs: int | None = None
+    ) -> None:
+        """Tell those who are to know of it, and take the event out of the queue."""
+        ran = event.course.runs + (answer is not None) if runs is None else runs
+        record = Record(event.delivery, condition, ran, answer, time.time())
+        config = self._fleet.function(event.function).events
+        destination = config.on_success if record.succeeded else config.on_failure
+        if not record.succeeded:
+            _LOGGER.warning("%s: event %s given up: %s", event.function, event.delivery.request_id, condition)
+            if config.dead_letter is not None:
+                await self._targets.send_dead_letter(config.dead_letter, record)
+        if destination is not None and service_of(destination) != "lambda":
+            await self._targets.send_record(destination, record)
+        with self._queue.ending(event):
+            if destination is not None and service_of(destination) == "lambda":
+                self._put(_follower(destination, record), event.function)
+
+
+def _most_at_a_time(function: LocalFunction) -> int:
+    """Tell how many events of a function are delivered at a time; one that takes none still gets them given up."""
+    limits = (MOST_AT_A_TIME, function.reserved_concurrency, function.max_sandboxes)
+    return max(1, min(limit for limit in limits if limit is not None))
+
+
+def _follower(arn: str, record: Record) -> Delivery:
+    payload = json.dumps(record.destination()).encode()
+    return replace(record.delivery, request_id=str(uuid.uuid4()), invoked_arn=arn, payload=payload, tenant_id=None)
+
+
+def _delivered(event: QueuedEvent, version: str | None, ending: Ending | None) -> LocalInvocation:
+    return LocalInvocation(
+        function=event.function,
+        version=version,
+        request_id=event.delivery.request_id,
+        invocation_type=InvocationType.EVENT,
+        status=200,
+        error=error_of(ending) if ending else None,
+        duration=ending.duration if ending else 0.0,
+        init=ending.init if ending else None,
+        caller=event.caller,
+        attempt=event.course.runs + 1,
+    )
+
+
+def _refused(event: QueuedEvent, refused: RefusedError) -> LocalInvocation:
+    return replace(_delivered(event, None, None), status=refused.answer.status, error=str(refused))

@@ -1,0 +1,145 @@
+"""The events that wait, in an SQLite file: what was accepted is there after any end of this process.
+
+An event leaves the queue only when it has succeeded or is given up, in one transaction with what follows from it; one
+that was being delivered when the process ended is delivered again. So each is delivered at least once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lambdachain._service.delivery import Delivery
+from lambdachain._service.events import Course
+
+_SCHEMA: Final = """
+    CREATE TABLE IF NOT EXISTS events (
+        id INTEGER PRIMARY KEY,
+        function TEXT NOT NULL,
+        caller TEXT,
+        fired_at REAL NOT NULL,
+        due REAL NOT NULL,
+        runs INTEGER NOT NULL,
+        throttles INTEGER NOT NULL,
+        taken INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT NOT NULL,
+        invoked_arn TEXT NOT NULL,
+        trace_id TEXT NOT NULL,
+        tenant_id TEXT,
+        payload BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS waiting ON events (taken, due);
+    UPDATE events SET taken = 0 WHERE taken = 1;
+"""
+_FIRST_DUE: Final = """
+    SELECT id, function, caller, fired_at, due, runs, throttles, request_id, invoked_arn, trace_id, payload, tenant_id
+    FROM events WHERE taken = 0 AND function IN (SELECT value FROM json_each(?)) AND due <= ? ORDER BY due, id LIMIT 1
+"""
+_NEXT_DUE: Final = """
+    SELECT min(due) FROM events WHERE taken = 0 AND function IN (SELECT value FROM json_each(?))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """An event of *function* that waits; *caller* is the function that fired it."""
+
+    id: int
+    function: str
+    caller: str | None
+    course: Course
+    delivery: Delivery
+
+
+class EventQueue:
+    """The queue in a file, or in memory without one; for one thread.
+
+    Raises:
+        OSError: The file cannot be used; the message names it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._db = _connect(path)
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as exc:
+            self._db.close()
+            reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
+            raise OSError(f"cannot keep events in {path}: {reason}") from None
+
+    def put(self, function: str, delivery: Delivery, course: Course, caller: str | None) -> None:
+        """Add an event; once this has returned, it is kept."""
+        self._db.execute(
+            "INSERT INTO events (function, caller, fired_at, due, runs, throttles, request_id, invoked_arn, trace_id, "
+            "tenant_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(function, caller, course.fired_at, course.due, course.runs, course.throttles),
+                *(delivery.request_id, delivery.invoked_arn, delivery.trace_id, delivery.tenant_id, delivery.payload),
+            ),
+        )
+
+    def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
+        """Take the event of one of *functions* that is due first, if one is due by *now*."""
+        row = self._db.execute(_FIRST_DUE, (_list(functions), now)).fetchone()
+        if row is None:
+            return None
+        self._db.execute("UPDATE events SET taken = 1 WHERE id = ?", (row[0],))
+        request_id, invoked_arn, trace_id, payload, tenant_id = row[7:]
+        delivery = Delivery(request_id, invoked_arn, trace_id, payload, tenant_id=tenant_id)
+        return QueuedEvent(row[0], row[1], row[2], Course(*row[3:7]), delivery)
+
+    def next_due(self, functions: Iterable[str]) -> float | None:
+        """Tell when the first event that waits for one of *functions* is due."""
+        due: float | None = self._db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
+        return due
+
+    def put_back(self, event: QueuedEvent, course: Course) -> None:
+        """Let an event wait for its next delivery."""
+        self._db.execute(
+            "UPDATE events SET taken = 0, due = ?, runs = ?, throttles = ? WHERE id = ?",
+            (course.due, course.runs, course.throttles, event.id),
+        )
+
+    @contextmanager
+    def ending(self, event: QueuedEvent) -> Generator[None]:
+        """Take an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+            self._db.execute("DELETE FROM events WHERE id = ?", (event.id,))
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def foreign(self, functions: Iterable[str]) -> list[str]:
+        """Name the functions that events wait for, but that are none of *functions*."""
+        query = "SELECT DISTINCT function FROM events WHERE function NOT IN (SELECT value FROM json_each(?))"
+        rows: list[tuple[Any]] = self._db.execute(query, (_list(functions),)).fetchall()
+        return sorted(str(name) for (name,) in rows)
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM events").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
+    except sqlite3.Error as exc:
+        raise OSError(f"cannot keep events in {path}: {exc}") from None
+
+
+def _list(functions: Iterable[str]) -> str:
+    return json.dumps(list(functions))

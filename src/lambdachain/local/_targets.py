@@ -1,0 +1,108 @@
+"""Where events go when they have ended: queues, topics and buses, at the addresses that the endpoint was given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from lambdachain._arn import parse_target
+from lambdachain._errors import InvalidArnError
+from lambdachain._service.place import Place
+from lambdachain._service.records import Record
+
+from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
+from ._event_config import service_of
+from ._function import LocalFunction
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
+
+
+class Targets:
+    """Sends to the services, with clients made when first needed."""
+
+    def __init__(self, services: Mapping[str, str], place: Place) -> None:
+        self._services = services
+        self._place = place
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    async def send_record(self, arn: str, record: Record) -> None:
+        """Send the record of an event's end to a destination."""
+        await self._send(arn, record, {"body": json.dumps(record.destination()), "attributes": {}})
+
+    async def send_dead_letter(self, arn: str, record: Record) -> None:
+        """Send an event that was given up to its dead-letter target."""
+        body = record.delivery.payload.decode(errors="replace")
+        await self._send(arn, record, {"body": body, "attributes": record.dead_letter_attributes()})
+
+    async def _send(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            await asyncio.to_thread(self._send_now, arn, record, message)
+        except (BotoCoreError, ClientError) as exc:
+            # As on AWS, where it is no more than a number in DestinationDeliveryFailures or DeadLetterErrors.
+            request_id = record.delivery.request_id
+            _LOGGER.warning("event %s: %s did not take what came of it: %s", request_id, arn, _reason(exc))
+
+    def _send_now(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
+        body, attributes = message["body"], message["attributes"]
+        account_id, resource = arn.split(":")[4:6]
+        match service_of(arn):
+            case "sqs":
+                sqs = self._client("sqs")
+                url = sqs.get_queue_url(QueueName=resource, QueueOwnerAWSAccountId=account_id)["QueueUrl"]
+                sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+            case "sns":
+                self._client("sns").publish(TopicArn=arn, Message=body, MessageAttributes=attributes)
+            case _:
+                self._client("events").put_events(Entries=[record.bus_entry(arn)])
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                import boto3
+
+                session: Any = boto3.Session(
+                    access_key("lambda"), SECRET_KEY, SESSION_TOKEN, region_name=self._place.region
+                )
+                self._clients[service] = session.client(service, endpoint_url=self._services[service])
+            return self._clients[service]
+
+
+def check_targets(functions: Mapping[str, LocalFunction], place: Place, services: Iterable[str]) -> None:
+    """Check that everything that events are to go to is within reach.
+
+    Raises:
+        ValueError: It is not; the message names the function, the field and what to do.
+    """
+    known = set(services)
+    for function in functions.values():
+        for name, arn in function.events.targets.items():
+            service = service_of(arn)
+            where = f"function {function.name!r}: events: {name} {arn!r}"
+            if service == "lambda" and not _is_here(arn, functions, place):
+                raise ValueError(f"{where} is no function, version or alias of this endpoint")
+            if service != "lambda" and service not in known:
+                raise ValueError(f"{where} needs services={{{service!r}: <address>}}")
+
+
+def _is_here(arn: str, functions: Mapping[str, LocalFunction], place: Place) -> bool:
+    try:
+        target = parse_target(arn)
+    except InvalidArnError:
+        return False
+    function = functions.get(target.name)
+    if function is None or str(place.arn(target.name, target.qualifier)) != arn:
+        return False
+    return target.qualifier is None or target.qualifier in function.qualifiers
+
+
+def _reason(error: Exception) -> str:
+    """Name the error; its text may hold what was sent."""
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)

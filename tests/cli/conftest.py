@@ -1,0 +1,186 @@
+"""``lambdachain serve`` as a user starts it: a process of its own, in a directory of files, called by a real client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+RUN = [sys.executable, "-c", "from lambdachain.cli import main; main()"]
+
+
+@dataclass
+class Served:
+    """A running ``lambdachain serve --json``, and every message that it has printed."""
+
+    process: subprocess.Popen[str]
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def read(self) -> None:
+        """Take in what it prints until it ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self.arrived:
+                self.messages.append(json.loads(line))
+                self.arrived.notify_all()
+
+    def wait_for(self, kind: str, **wanted: Any) -> dict[str, Any]:
+        """Wait for a message of a kind with certain fields."""
+
+        def found() -> dict[str, Any] | None:
+            return next((m for m in self.messages if m["type"] == kind and wanted.items() <= m.items()), None)
+
+        with self.arrived:
+            assert self.arrived.wait_for(found, timeout=30), f"no {kind} {wanted} among {self.messages}"
+            message = found()
+        assert message is not None
+        return message
+
+    def all_of(self, kind: str) -> list[dict[str, Any]]:
+        """Give the messages of a kind."""
+        with self.arrived:
+            return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def url(self) -> str:
+        return str(self.wait_for("serving")["url"])
+
+    @property
+    def client(self) -> Any:
+        """A boto3 client that never tries again, with nothing but what `serve` says to export."""
+        exported = self.wait_for("serving")["environment"]
+        return boto3.client(
+            "lambda",
+            endpoint_url=exported["AWS_ENDPOINT_URL_LAMBDA"],
+            region_name=exported["AWS_REGION"],
+            aws_access_key_id=exported["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=exported["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def call(self, function: str, event: Any = None, **options: Any) -> Any:
+        """Call a function and decode what it answers."""
+        response = self.client.invoke(FunctionName=function, Payload=json.dumps(event), **options)
+        return json.load(response["Payload"])
+
+    def stop(self, how: signal.Signals) -> int:
+        """Send a signal and give the status that it exits with."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """Give what starts ``lambdachain``."""
+    return RUN
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """This process's variables, without those that would say where AWS is."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Write files into the test's directory."""
+
+    def files(contents: Mapping[str, str]) -> Path:
+        for name, text in contents.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text))
+        return tmp_path
+
+    return files
+
+
+@pytest.fixture
+def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Served]]:
+    """Start ``lambdachain serve --json`` on a free port, in the test's directory."""
+    started: list[tuple[Served, threading.Thread]] = []
+
+    def start(*arguments: str, port: int = 0, **variables: str) -> Served:
+        process = subprocess.Popen(
+            [*RUN, "serve", "--json", "--port", str(port), *arguments],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        served = Served(process)
+        reader = threading.Thread(target=served.read, daemon=True)
+        reader.start()
+        started.append((served, reader))
+        return served
+
+    yield start
+    for served, reader in started:
+        served.process.kill()
+        _, errors = served.process.communicate()
+        reader.join()
+        assert "Traceback" not in errors, errors
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``lambdachain`` to its end, in the test's directory."""
+
+    def to_the_end(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*RUN, *arguments],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return to_the_end
+
+
+@pytest.fixture
+def processes_of(tmp_path: Path) -> Callable[[], list[int]]:
+    """Give the processes that work in the test's directory."""
+
+    def running() -> list[int]:
+        found: list[int] = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                inside = (entry / "cwd").readlink().is_relative_to(tmp_path)
+            except OSError:
+                continue
+            found += [int(entry.name)] if inside else []
+        return found
+
+    return running
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Wait until a question is answered with something true, and give that."""
+
+    def wait(question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 30
+        while not (answer := question()):
+            assert time.monotonic() < deadline, "it did not come to pass in 30 seconds"
+            time.sleep(0.02)
+        return answer
+
+    return wait

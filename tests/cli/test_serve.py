@@ -1,0 +1,401 @@
+"""A system is served with one command, called by boto3, told of line by line, and gone when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHILD = """
+    import os
+
+    def handler(event, context):
+        print("hello", event)
+        return {"greeting": os.environ.get("GREETING", "hello"), "arn": context.invoked_function_arn, "pid": os.getpid()}
+
+    def fail(event, context):
+        raise ValueError("on purpose")
+    """
+PARENT = """
+    import boto3
+    import json
+    import os
+
+    client = boto3.client("lambda")
+
+    def handler(event, context):
+        answer = client.invoke(FunctionName=os.environ["CHILD"], Payload=json.dumps(event))
+        return json.load(answer["Payload"])
+    """
+TEMPLATE = """
+    Transform: AWS::Serverless-2016-10-31
+    Globals:
+      Function:
+        Handler: app.handler
+        Timeout: 20
+    Resources:
+      Child:
+        Type: AWS::Serverless::Function
+        Properties:
+          CodeUri: child
+          AutoPublishAlias: live
+          Environment:
+            Variables:
+              GREETING: !Sub "hello from ${AWS::Region}"
+      Parent:
+        Type: AWS::Serverless::Function
+        Properties:
+          CodeUri: parent
+          Environment:
+            Variables:
+              CHILD: !Ref Child.Alias
+    """
+SYSTEM = {"child/app.py": CHILD, "parent/app.py": PARENT, "template.yaml": TEMPLATE}
+
+
+def test_the_functions_of_a_template_call_each_other(serve: Any, write: Any):
+    """Without an argument, with nothing but the variables that it prints; who called whom is told."""
+    write(SYSTEM)
+    served = serve()
+    answer = served.call("Parent", {"name": "nina"})
+    child = served.wait_for("invocation", function="Child")
+    parent = served.wait_for("invocation", function="Parent")
+    output = served.wait_for("printed", function="Child")
+
+    assert answer["greeting"] == "hello from us-east-1"
+    assert answer["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:Child:live"
+    assert (child["caller"], child["version"], child["status"], child["cold"]) == ("Parent", "1", 200, True)
+    assert (parent["caller"], parent["invocation_type"], parent["error"]) == (None, "RequestResponse", None)
+    assert output["line"] == "hello {'name': 'nina'}"
+
+
+def test_functions_from_arguments(serve: Any, write: Any):
+    """A directory and a handler each; warm the second time; failures and refusals are told."""
+    write(SYSTEM)
+    served = serve("child=child/app.handler", "bad=child/app.fail")
+    first, second = served.call("child"), served.call("child")
+    failure = served.call("bad")
+    with pytest.raises(served.client.exceptions.ResourceNotFoundException):
+        served.call("nobody")
+    told = served.wait_for("invocation", function="nobody")
+    calls = [message["cold"] for message in served.all_of("invocation") if message["function"] == "child"]
+
+    assert first["pid"] == second["pid"]
+    assert calls == [True, False]
+    assert failure["errorType"] == "ValueError"
+    assert served.wait_for("invocation", function="bad")["error"] == "ValueError"
+    assert (told["status"], told["error"], told["version"]) == (404, "ResourceNotFoundException", None)
+
+
+def test_functions_of_a_serverless_file(serve: Any, write: Any):
+    """Named by service and stage; the environment of the command and ``--parameter`` reach the variables."""
+    write(
+        {
+            "child/app.py": CHILD,
+            "serverless.yml": """
+            service: shop
+            provider: {name: aws}
+            functions:
+              greet:
+                handler: child/app.handler
+                environment:
+                  GREETING: ${env:WORD}, ${param:who} of ${sls:stage}
+            """,
+        }
+    )
+    served = serve("--stage", "test", "--parameter", "who=nina", WORD="hi")
+
+    assert served.call("shop-test-greet")["greeting"] == "hi, nina of test"
+
+
+def test_functions_of_a_toml_file_with_versions(serve: Any, write: Any):
+    """A published version keeps its own code; an env file wins over the file's variables."""
+    write(
+        {
+            "child/app.py": CHILD,
+            "old/app.py": "def handler(event, context):\n    return 'old'\n",
+            "local.env": "GREETING=from the file\n",
+            "lambdachain.toml": """
+            [functions.greet]
+            handler = "app.handler"
+            directory = "child"
+            environment = { GREETING = "from the table" }
+            versions.1 = { directory = "old" }
+            aliases = { live = "1" }
+            """,
+        }
+    )
+    served = serve("--env-file", "local.env")
+
+    assert served.call("greet")["greeting"] == "from the file"
+    assert served.call("greet", Qualifier="live") == "old"
+
+
+def test_inline_code_is_served(serve: Any, write: Any):
+    """As CloudFormation has it, in ``index``."""
+    write(
+        {
+            "template.yaml": """
+            Resources:
+              F:
+                Type: AWS::Lambda::Function
+                Properties:
+                  FunctionName: inline
+                  Handler: index.handler
+                  Code:
+                    ZipFile: |
+                      def handler(event, context):
+                          return __file__
+            """
+        }
+    )
+    served = serve()
+    where = Path(served.call("inline"))
+    status = served.stop(signal.SIGTERM)
+
+    assert where.name == "index.py"
+    assert status == 143
+    assert not where.exists()
+
+
+def test_account_and_region_are_in_the_arns(serve: Any, write: Any):
+    """As the options say; the region as AWS_REGION says, too."""
+    write(SYSTEM)
+    served = serve("child=child/app.handler", "--account-id", "210987654321", AWS_REGION="eu-central-1")
+
+    assert served.call("child")["arn"] == "arn:aws:lambda:eu-central-1:210987654321:function:child"
+
+
+def test_events_in_a_queue_file_outlive_the_process(serve: Any, write: Any, eventually: Any):
+    """Killed before it is delivered, an event is delivered by the next one."""
+    directory = write(
+        {
+            "app.py": """
+            import pathlib, time
+
+            def handler(event, context):
+                while not pathlib.Path("open").exists():
+                    time.sleep(0.05)
+                pathlib.Path("done").write_text(event)
+            """
+        }
+    )
+    first = serve("slow=app.handler", "--queue", "events.db")
+    first.client.invoke(FunctionName="slow", Payload='"kept"', InvocationType="Event")
+    first.stop(signal.SIGKILL)
+    (directory / "open").write_text("")
+    second = serve("slow=app.handler", "--queue", "events.db")
+
+    assert second.wait_for("invocation", invocation_type="Event")["function"] == "slow"
+    assert (directory / "done").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_everything(how: signal.Signals, status: int, serve: Any, write: Any, processes_of: Any):
+    """Amid a call, too; with the status that shells know."""
+    write({"app.py": "import time\nprint('here')\n\ndef handler(event, context):\n    time.sleep(60)\n"})
+    served = serve("slow=app.handler")
+    client = served.client
+    caller = threading.Thread(target=_call_in_vain, args=(client,))
+    caller.start()
+    served.wait_for("printed", line="here")
+    ended = served.stop(how)
+    caller.join()
+
+    assert ended == status
+    assert served.wait_for("stopped")["reason"] == how.name
+    assert processes_of() == []
+
+
+def _call_in_vain(client: Any) -> None:
+    from botocore.exceptions import BotoCoreError
+
+    with pytest.raises(BotoCoreError):
+        client.invoke(FunctionName="slow")
+
+
+def test_a_kill_leaves_no_process(serve: Any, write: Any, processes_of: Any, eventually: Any):
+    """SIGKILL gives no time to tidy up; the guard does it."""
+    write(SYSTEM)
+    served = serve()
+    served.call("Parent")
+    running = processes_of()
+    served.stop(signal.SIGKILL)
+
+    assert len(running) >= 3
+    assert eventually(lambda: processes_of() == [])
+
+
+def test_a_second_signal_ends_at_once(serve: Any, write: Any):
+    """Twice the same from a wrapper counts as one."""
+    write(SYSTEM)
+    served = serve()
+    served.wait_for("serving")
+    served.process.send_signal(signal.SIGINT)
+
+    assert served.stop(signal.SIGINT) == 130
+    assert served.wait_for("stopped")["reason"] == "SIGINT"
+
+
+def test_what_people_read(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
+    """A table, what to export, a line for each call; no colours in a pipe; functions' output with their names."""
+    write(SYSTEM)
+    with subprocess.Popen(
+        [*command, "serve", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        head = [next(lines).rstrip("\n") for _ in range(14)]
+        url = head[0].rpartition(" ")[2]
+        exported = {
+            name: value
+            for line in head
+            if line.startswith("  export ")
+            for name, _, value in [line.removeprefix("  export ").partition("=")]
+        }
+        script = "import boto3; boto3.client('lambda').invoke(FunctionName='Child', Payload=b'5')"
+        subprocess.run([*command[:1], "-c", script], env={**environment, **exported}, check=True)
+        assert next(lines) == "Ctrl-C stops.\n"
+        rest = [next(lines), next(lines)]
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+    assert head == [
+        f"template.yaml: 2 functions at {url}",
+        "",
+        "  function  handler      runtime     timeout  memory  versions and aliases".replace(
+            "runtime     ", "runtime".ljust(len(_runtime()) + 2)
+        ),
+        f"  Child     app.handler  {_runtime()}  20 s     128 MB  1 live",
+        f"  Parent    app.handler  {_runtime()}  20 s     128 MB",
+        "",
+        "Call them from another terminal, with any AWS SDK or the AWS CLI:",
+        f"  export AWS_ENDPOINT_URL_LAMBDA={url}",
+        "  export AWS_ACCESS_KEY_ID=local",
+        "  export AWS_SECRET_ACCESS_KEY=local",
+        "  export AWS_REGION=us-east-1",
+        "  export AWS_DEFAULT_REGION=us-east-1",
+        "  aws lambda invoke --function-name Child /dev/stdout",
+        "",
+    ]
+    assert rest[0] == "Child | hello 5\n"
+    assert rest[1].split()[1:4] == ["Child", "RequestResponse", "200"]
+
+
+def _runtime() -> str:
+    import sys
+
+    return "python{}.{}".format(*sys.version_info)
+
+
+def test_quiet_tells_problems_only(serve: Any, write: Any, eventually: Any):
+    """Neither the table nor calls nor output."""
+    directory = write({**SYSTEM, "broken/app.py": "import no_such_module\n"})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    served = serve("child=child/app.handler", "broken=broken/app.handler", "--quiet", port=port)
+    problem = served.wait_for("problem")
+    import boto3
+
+    client = boto3.client(
+        "lambda",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    client.invoke(FunctionName="child")
+    served.stop(signal.SIGTERM)
+
+    assert directory.exists()
+    assert "no_such_module" in problem["text"]
+    assert [message["type"] for message in served.messages] == ["problem"]
+
+
+def test_nobody_reading_does_not_end_the_service(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
+    """As behind ``| head``."""
+    write(SYSTEM)
+    with subprocess.Popen(
+        [*command, "serve", "--json", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        exported = json.loads(process.stdout.readline())["environment"]
+        process.stdout.close()
+        script = "import boto3; [boto3.client('lambda').invoke(FunctionName='Child', Payload=b'5') for _ in range(3)]"
+        called = subprocess.run([*command[:1], "-c", script], env={**environment, **exported}, check=False)
+        process.send_signal(signal.SIGINT)
+
+        assert called.returncode == 0
+        assert process.wait(timeout=30) == 130
+
+
+def test_it_listens_on_loopback_unless_told_and_says_so(serve: Any, write: Any):
+    """Whoever reaches it can run the functions."""
+    write(SYSTEM)
+    quiet, loud = serve(), serve("--host", "0.0.0.0")
+    warning = loud.wait_for("notice", loud=True)
+
+    assert quiet.url.startswith("http://127.0.0.1:")
+    assert "0.0.0.0" in warning["text"]
+    assert [message for message in quiet.all_of("notice") if message["loud"]] == []
+
+
+def test_other_files_that_describe_a_system_are_named(serve: Any, write: Any):
+    """The choice is told in one line."""
+    write({**SYSTEM, "serverless.yml": "service: shop\n"})
+    served = serve()
+
+    assert served.wait_for("serving")["described_by"] == "template.yaml"
+    assert served.wait_for("notice")["text"] == "serverless.yml is here too: name a file to choose it."
+
+
+@pytest.mark.skipif(os.name != "posix", reason="tries the version of this machine's own interpreter")
+def test_a_runtime_of_another_version_is_served_by_this_one(serve: Any, write: Any):
+    """With a line that says so."""
+    write({**SYSTEM, "template.yaml": TEMPLATE.replace("Timeout: 20", "Timeout: 20\n        Runtime: python3.99")})
+    served = serve()
+    problem = served.wait_for("problem")
+
+    assert (problem["line"], problem["key"], problem["fatal"]) == (7, "Globals.Function.Runtime", False)
+    assert problem["text"].startswith("python3.99 is not installed here together with awslambdaric:")
+    assert served.call("Child")["greeting"] == "hello from us-east-1"
+
+
+def test_events_go_where_they_can(serve: Any, write: Any, eventually: Callable[..., Any]):
+    """To a function that is served; a queue without an address is left out, with a line."""
+    write(
+        {
+            "app.py": "def handler(event, context):\n    return event\n",
+            "template.yaml": """
+            Resources:
+              Source:
+                Type: AWS::Serverless::Function
+                Properties:
+                  CodeUri: .
+                  Handler: app.handler
+                  EventInvokeConfig:
+                    DestinationConfig:
+                      OnSuccess: {Type: Lambda, Destination: !GetAtt Sink.Arn}
+                      OnFailure: {Type: SQS, Destination: !GetAtt Lost.Arn}
+              Sink:
+                Type: AWS::Serverless::Function
+                Properties: {CodeUri: ., Handler: app.handler}
+              Lost: {Type: AWS::SQS::Queue}
+            """,
+        }
+    )
+    served = serve()
+    problem = served.wait_for("problem")
+    served.client.invoke(FunctionName="Source", Payload="5", InvocationType="Event")
+
+    assert problem["text"] == "on_failure goes to sqs, which has no address here: give --service sqs=URL; left out"
+    assert problem["line"] == 8
+    assert served.wait_for("invocation", function="Sink")["status"] == 200

@@ -1,0 +1,226 @@
+"""What is wrong is one line that says where and what to do; never a traceback, and the other functions are served."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+GOOD = "def handler(event, context):\n    return 'good'\n"
+
+
+def template(*functions: str) -> str:
+    """Write a template of these functions and a good one."""
+    kind = "AWS::Serverless::Function"
+    good = f"  Good: {{Type: {kind}, Properties: {{CodeUri: good, Handler: app.handler}}}}\n"
+    return "Resources:\n" + good + "".join(f"  Bad: {{Type: {kind}, Properties: {{{each}}}}}\n" for each in functions)
+
+
+MISTAKES = {
+    "unknown intrinsic": (
+        "CodeUri: good, Handler: app.handler, Environment: {Variables: {A: !Magic x}}",
+        (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not known here", False),
+    ),
+    "missing code": (
+        "Handler: app.handler",
+        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: state the directory of its code", True),
+    ),
+    "no directory": (
+        "CodeUri: nowhere, Handler: app.handler",
+        (3, "Resources.Bad.Properties.CodeUri", "there is no directory 'nowhere'", True),
+    ),
+    "an archive": (
+        "CodeUri: code.zip, Handler: app.handler",
+        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it, and name the directory", True),
+    ),
+    "no such module": (
+        "CodeUri: good, Handler: main.handler",
+        (
+            3,
+            "Resources.Bad.Properties.Handler",
+            "Bad's handler 'main.handler' in good does not import: No module",
+            False,
+        ),
+    ),
+    "no such function": (
+        "CodeUri: good, Handler: app.main",
+        (
+            3,
+            "Resources.Bad.Properties.Handler",
+            "Bad's handler 'app.main' in good does not import: Handler 'main'",
+            False,
+        ),
+    ),
+    "raises at import": (
+        "CodeUri: bad, Handler: app.handler",
+        (
+            3,
+            "Resources.Bad.Properties.Handler",
+            "Bad's handler 'app.handler' in bad does not import: no settings (RuntimeError, app.py:2)",
+            False,
+        ),
+    ),
+    "exits at import": (
+        "CodeUri: exits, Handler: app.handler",
+        (
+            3,
+            "Resources.Bad.Properties.Handler",
+            "Bad's handler 'app.handler' in exits does not import: its process ends with status 7 while the module loads",
+            False,
+        ),
+    ),
+    "no such runtime": (
+        "CodeUri: good, Handler: app.handler, Runtime: ruby3.3",
+        (3, "Resources.Bad.Properties.Runtime", "runtime 'ruby3.3' is not served here", True),
+    ),
+    "a runtime that is not installed": (
+        "CodeUri: good, Handler: app.handler, Runtime: nodejs22.x",
+        (3, "Resources.Bad.Properties.Runtime", "", True),
+    ),
+    "a name twice": (
+        "CodeUri: good, Handler: app.handler, FunctionName: Good",
+        (3, "Resources.Bad", "function 'Good' is declared twice: template.yaml:2: Resources.Good", True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("properties", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_and_the_other_function_is_served(
+    properties: str, told: tuple[int, str, str, bool], serve: Any, write: Any
+):
+    """With file, line and key."""
+    write(
+        {
+            "good/app.py": GOOD,
+            "bad/app.py": "import os\nraise RuntimeError('no settings')\n",
+            "exits/app.py": "import sys\nsys.exit(7)\n",
+            "code.zip": "",
+            "template.yaml": template(properties),
+        }
+    )
+    # where no Node.js can be found
+    served = serve(PATH="/nowhere") if "nodejs" in properties else serve()
+    problem = served.wait_for("problem")
+    line, key, text, fatal = told
+
+    assert (problem["source"], problem["line"], problem["key"]) == ("template.yaml", line, key)
+    assert problem["text"].startswith(text)
+    assert "\n" not in problem["text"]
+    assert problem["fatal"] is fatal
+    assert served.call("Good") == "good"
+
+
+def test_a_port_in_use(run: Any, write: Any):
+    """The commonest slip of all."""
+    write({"app.py": GOOD})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run("serve", "a=app.handler", "--port", str(port))
+
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        f"error: lambdachain serve: port {port} on 127.0.0.1 is in use: stop what uses it, or choose another with --port\n"
+    )
+    assert ran.stdout == ""
+
+
+NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orders=app.handler), or write one of "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        ([], 1, NOTHING),
+        (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
+        (["app.py"], 1, "error: app.py"),
+        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not of the form 'module.function'\n"),
+        (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': there is no directory 'x'\n"),
+        (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
+        (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),
+        (["a=app.handler", "--queue", "no/such/directory/q.db"], 1, "error: lambdachain serve: "),
+        (["--port", "70000"], 2, "Error: Invalid value for '--port'"),
+        (["--parameter", "x"], 2, "Error: Invalid value for '--parameter'"),
+        (["--service", "s3=http://x"], 2, "Error: --service s3=http://x: one of sqs, sns, events, and an http URL"),
+        (["--account-id", "x"], 2, "Error: --account-id and --region need to fit into an ARN: "),
+        (["--no-such-option"], 2, "Error: No such option"),
+    ],
+)
+def test_what_cannot_be_started_is_one_line(arguments: list[str], status: int, line: str, run: Any, write: Any):
+    """And a status that is not zero."""
+    write({"app.py": GOOD})
+    ran = run("serve", *arguments)
+    (last,) = [each for each in ran.stderr.splitlines(keepends=True) if each.lower().startswith("error")]
+
+    assert ran.returncode == status
+    assert last.startswith(line)
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_the_secrets_of_an_env_file_are_not_shown(run: Any, write: Any):
+    """A line that cannot be read is named by its number."""
+    write({"app.py": GOOD, "local.env": "A=1\nSECRET s3cr3t\n"})
+    ran = run("serve", "a=app.handler", "--env-file", "local.env")
+
+    assert ran.stderr == "error: local.env:2: not of the form NAME=VALUE\n"
+
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {module!r}:
+            raise ModuleNotFoundError(name)
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == {module!r} else real(name, package)
+sys.meta_path.insert(0, Missing())
+from lambdachain.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("click", "lambdachain: its commands need click, not installed here: pip install 'lambdachain[cli]'\n"),
+        ("yaml", "Error: lambdachain serve needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
+        ("aiohttp", "Error: lambdachain serve needs aiohttp, not installed here: pip install 'lambdachain[local]'\n"),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(module: str, line: str):
+    """In one line."""
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(module=module), "serve", "a=app.handler"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (1, line)
+
+
+def test_help_loads_nothing_heavy():
+    """It is there at once."""
+    script = (
+        "import sys\nfrom lambdachain.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'boto3', 'botocore', 'pydantic', 'aiohttp', 'asyncio', 'yaml', 'watchfiles', 'tenacity'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True)
+
+    assert "serve" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_command_is_installed():
+    """As ``lambdachain``, beside the interpreter."""
+    from importlib.metadata import entry_points
+
+    (command,) = entry_points(group="console_scripts", name="lambdachain")
+
+    assert command.value == "lambdachain.cli:main"

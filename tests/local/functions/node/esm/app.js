@@ -1,0 +1,1 @@
+export const handler = async () => "a .js file that is a module";

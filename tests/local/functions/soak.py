@@ -1,0 +1,18 @@
+"""A handler with many outcomes that is quick to load."""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+def work(event, context):
+    """Do as told."""
+    match event:
+        case {"fail": words}:
+            raise LookupError(words)
+        case {"exit": status}:
+            os._exit(status)
+        case {"sleep": seconds}:
+            time.sleep(seconds)
+    return event

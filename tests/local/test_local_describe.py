@@ -1,0 +1,127 @@
+"""GetFunction, GetFunctionConfiguration and ListFunctions, for clients that ask before they call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdachain.local import EventConfig, LocalAlias, LocalEndpoint, LocalFunction, LocalVersion
+
+FUNCTIONS = Path(__file__).parent / "functions"
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:dead"
+
+
+@pytest.fixture(scope="module")
+def described(client_of):
+    """Serve a function with everything that can be described."""
+    orders = LocalFunction(
+        "orders",
+        "app.echo",
+        directory=FUNCTIONS,
+        timeout=12,
+        memory=512,
+        environment={"STAGE": "test"},
+        reserved_concurrency=5,
+        tenant_isolation=True,
+        events=EventConfig(dead_letter=QUEUE),
+        versions={"1": LocalVersion(memory=256), "2": LocalVersion()},
+        aliases={"live": LocalAlias("1", routing={"2": 0.5})},
+    )
+    other = LocalFunction("other", "app.echo", directory=FUNCTIONS)
+    with LocalEndpoint([orders, other], services={"sqs": "http://127.0.0.1:1"}) as endpoint:
+        yield client_of(endpoint)
+
+
+def test_get_function(described):
+    """A function is described as it was declared, in the members of botocore's model."""
+    response = described.get_function(FunctionName="orders")
+
+    configuration = response["Configuration"]
+    expected = {
+        "FunctionName": "orders",
+        "FunctionArn": ARN,
+        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "Role": "arn:aws:iam::123456789012:role/local",
+        "Handler": "app.echo",
+        "Timeout": 12,
+        "MemorySize": 512,
+        "Version": "$LATEST",
+        "Environment": {"Variables": {"STAGE": "test"}},
+        "DeadLetterConfig": {"TargetArn": QUEUE},
+        "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
+        "State": "Active",
+        "PackageType": "Zip",
+    }
+    assert expected == {name: configuration.get(name) for name in expected}
+    assert {"ReservedConcurrentExecutions": 5} == response["Concurrency"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "described_as"),
+    [
+        pytest.param("orders", {}, (ARN, "$LATEST", 512), id="latest"),
+        pytest.param("orders", {"Qualifier": "1"}, (f"{ARN}:1", "1", 256), id="version"),
+        pytest.param("orders", {"Qualifier": "live"}, (f"{ARN}:live", "1", 256), id="alias"),
+        pytest.param(f"{ARN}:2", {}, (f"{ARN}:2", "2", 512), id="ARN"),
+    ],
+)
+def test_get_function_configuration(described, name, options, described_as):
+    """A qualifier is followed to its version."""
+    found = described.get_function_configuration(FunctionName=name, **options)
+
+    assert described_as == (found["FunctionArn"], found["Version"], found["MemorySize"])
+
+
+def test_list_functions(described):
+    """All functions are listed, with their versions if asked for."""
+    latest = described.list_functions()["Functions"]
+    every = described.get_paginator("list_functions").paginate(FunctionVersion="ALL").build_full_result()["Functions"]
+
+    assert ["orders", "other"] == [each["FunctionName"] for each in latest]
+    assert [("orders", "1"), ("orders", "2")] == [
+        (each["FunctionName"], each["Version"]) for each in every if each["Version"] != "$LATEST"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"FunctionName": "nope"}, "Function not found: .*:function:nope:", id="function"),
+        pytest.param({"FunctionName": "orders", "Qualifier": "9"}, f"Function not found: {ARN}:9", id="version"),
+    ],
+)
+def test_unknown(described, options, message):
+    """What is not there is not found."""
+    with pytest.raises(ClientError, match=message):
+        described.get_function(**options)
+
+
+def test_waiter(described):
+    """A client that waits until a function is active does not wait."""
+    described.get_waiter("function_active_v2").wait(FunctionName="orders")
+
+
+def test_cli(described, tmp_path):
+    """The AWS CLI reads the same."""
+    cli = Path(sys.executable).with_name("aws")
+    if not cli.exists():
+        pytest.skip("the AWS CLI is not installed in this environment")
+    environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PATH": "/usr/bin:/bin"}
+    ran = subprocess.run(
+        [
+            *(sys.executable, str(cli), "lambda", "get-function-configuration", "--function-name", "orders:live"),
+            *("--endpoint-url", described.meta.endpoint_url, "--region", "us-east-1"),
+            *("--query", "[Version, MemorySize]", "--output", "text"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert ("1\t256\n", "", 0) == (ran.stdout, ran.stderr, ran.returncode)

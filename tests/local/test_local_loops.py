@@ -1,0 +1,84 @@
+"""Chains of functions that call each other in a circle are stopped, as Lambda stops them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lambdachain._service.lineage import LOOP_LIMIT, loops, passed
+from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction
+
+FUNCTIONS = Path(__file__).parent / "functions"
+
+
+def function(name, handler="light.descend", **options):
+    """Declare a function that calls the next one."""
+    return LocalFunction(name, handler, directory=FUNCTIONS, timeout=60, **options)
+
+
+def descend(client, route):
+    """Begin to call in a circle."""
+    response = client.invoke(FunctionName=route[0], Payload=json.dumps({"route": route, "depth": 1}))
+    return json.load(response["Payload"])
+
+
+def test_loop(client_of):
+    """The call that would come by a function for the 17th time is refused; boto3 in it raises Lambda's error."""
+    with LocalEndpoint([function("a", "app.descend")]) as endpoint:
+        answer = descend(client_of(endpoint), ["a"])
+
+    assert LOOP_LIMIT == answer["depth"]
+    assert "(RecursiveInvocationException)" in answer["words"]
+
+
+def test_loop_of_two(client_of):
+    """Each function of a circle is counted for itself."""
+    with LocalEndpoint([function("a"), function("b")]) as endpoint:
+        answer = descend(client_of(endpoint), ["a", "b"])
+
+    assert (2 * LOOP_LIMIT, "RecursiveInvocationException") == (answer["depth"], answer["words"])
+
+
+def test_loop_that_is_allowed(client_of):
+    """A function may be allowed to; here the other one stops the chain, as it is not."""
+    with LocalEndpoint([function("a", recursive_loop="Allow"), function("b")]) as endpoint:
+        answer = descend(client_of(endpoint), ["a", "b"])
+
+    assert 2 * LOOP_LIMIT + 1 == answer["depth"]
+
+
+def test_loop_of_events(client_of, tmp_path):
+    """A function that fires at itself runs 16 times; the event after that is given up, and its destination told."""
+    kept, ran = tmp_path / "kept", tmp_path / "ran"
+    kept.mkdir()
+    ran.mkdir()
+    destination = "arn:aws:lambda:us-east-1:123456789012:function:keep"
+    functions = [
+        function("echoing", "app.echoing_events", events=EventConfig(on_failure=destination)),
+        function("keep", "app.keep", environment={"KEEP": str(kept)}),
+    ]
+    with LocalEndpoint(functions, clock="virtual") as endpoint:
+        event = json.dumps({"directory": str(ran)})
+        client_of(endpoint).invoke(FunctionName="echoing", InvocationType="Event", Payload=event)
+        endpoint.deliver()
+
+    (record,) = [json.loads(path.read_text())["event"] for path in kept.glob("*.json")]
+    assert LOOP_LIMIT == len(list(ran.iterdir()))
+    assert {"statusCode": 400} == record["responseContext"]
+    assert "recursive loop" in record["responsePayload"]["Message"]
+
+
+def test_a_long_chain_is_no_loop():
+    """Forty different functions one after another may call each other."""
+    trace = "Root=1-2-3"
+    for number in range(40):
+        assert not loops(trace, f"arn-{number}")
+        trace = passed(trace, f"arn-{number}")
+
+
+def test_lineage_of_others():
+    """What other systems write into the lineage is no trouble, and what they say beside it stays."""
+    trace = passed("Root=1-2-3;Lineage=1:7326f8b8:0;Sampled=1", "arn-1")
+
+    assert trace.startswith("Root=1-2-3;Sampled=1;Lineage=")
+    assert trace.endswith(":1")

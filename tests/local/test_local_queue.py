@@ -1,0 +1,166 @@
+"""The queue on disk: nothing that was accepted is lost, whatever ends the endpoint."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lambdachain._service.delivery import Delivery
+from lambdachain._service.events import Course, begun
+from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local._queue import EventQueue
+
+FUNCTIONS = Path(__file__).parent / "functions"
+EVENTS = 1_000
+
+KILLED = """
+import http.client, json, sys, time
+from lambdachain.local import LocalEndpoint, LocalFunction
+
+keep = LocalFunction(
+    "keep", "app.keep", directory={functions!r}, timeout=60, environment={{"KEEP": {kept!r}}}, max_sandboxes=2
+)
+with LocalEndpoint([keep], queue={queue!r}) as endpoint:
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"))
+    for number in range({events}):
+        headers = {{"X-Amz-Invocation-Type": "Event"}}
+        connection.request("POST", "/2015-03-31/functions/keep/invocations", str(number), headers)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 202
+    print("fired", flush=True)
+    time.sleep(600)
+"""
+
+
+def delivery(number=1, function="orders"):
+    """Make an event."""
+    return Delivery(f"id-{number}", f"arn:{function}", "Root=1", b"{}", tenant_id="blue")
+
+
+def test_killed_with_events_in_the_queue(tmp_path, eventually):
+    """An endpoint that is killed with 1,000 events in its queue delivers every one of them when it is back."""
+    kept, queue = tmp_path / "kept", tmp_path / "events.db"
+    kept.mkdir()
+    script = KILLED.format(functions=str(FUNCTIONS), kept=str(kept), queue=str(queue), events=EVENTS)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as endpoint:
+        assert "fired\n" == endpoint.stdout.readline()
+        endpoint.kill()
+    before = numbers(kept)
+
+    keep = LocalFunction("keep", "app.keep", directory=FUNCTIONS, timeout=60, environment={"KEEP": str(kept)})
+    with LocalEndpoint([keep], queue=queue, clock="virtual") as endpoint:
+        endpoint.deliver()
+
+    assert len(set(before)) < EVENTS, "the endpoint was killed too late for the test to mean anything"
+    assert set(range(EVENTS)) == set(numbers(kept))
+    # At least once: of those that ran at the kill, two at a time, some may have run twice.
+    assert len(numbers(kept)) <= EVENTS + 2
+
+
+def numbers(kept):
+    """Read which events ran, once for each time."""
+    return [json.loads(path.read_text())["event"] for path in kept.glob("*.json")]
+
+
+def test_closed_with_a_retry_to_come(client_of, tmp_path):
+    """A retry that was to come comes after a restart, and counts on."""
+    ran = tmp_path / "ran"
+    ran.mkdir()
+    flaky = LocalFunction("flaky", "app.flaky", directory=FUNCTIONS, timeout=30)
+    told = []
+    settings = {"queue": tmp_path / "events.db", "clock": "virtual", "observer": told.append}
+    with LocalEndpoint([flaky], **settings) as endpoint:
+        event = json.dumps({"directory": str(ran), "failures": 9})
+        client_of(endpoint).invoke(FunctionName="flaky", InvocationType="Event", Payload=event)
+        endpoint.advance(0)
+    with LocalEndpoint([flaky], **settings) as endpoint:
+        endpoint.advance(61)
+
+    assert [1, 2] == [each.attempt for each in told]
+
+
+def test_without_a_file_nothing_is_kept(client_of, tmp_path):
+    """An endpoint without a file begins with an empty queue."""
+    flaky = LocalFunction("flaky", "app.flaky", directory=FUNCTIONS, timeout=30)
+    endpoint = LocalEndpoint([flaky], clock="virtual")
+    with endpoint:
+        event = json.dumps({"directory": str(tmp_path), "failures": 9})
+        client_of(endpoint).invoke(FunctionName="flaky", InvocationType="Event", Payload=event)
+        endpoint.advance(0)
+    with endpoint:
+        assert 0 == endpoint.deliver()
+
+
+def test_events_of_a_function_that_is_gone(tmp_path, caplog):
+    """Events of a function that is not served stay for when it is, and a line says so."""
+    queue = EventQueue(tmp_path / "events.db")
+    queue.put("gone", delivery(), begun(0), None)
+    queue.close()
+    echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
+    with LocalEndpoint([echo], queue=tmp_path / "events.db", clock="virtual") as endpoint:
+        assert 0 == endpoint.deliver()
+
+    queue = EventQueue(tmp_path / "events.db")
+    assert "events for gone stay in the queue: there is no such function here" in caplog.messages
+    assert 1 == len(queue)
+    queue.close()
+
+
+def test_file_in_use(tmp_path):
+    """Two endpoints cannot share a queue: the second one does not start, and says why."""
+    echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
+    with LocalEndpoint([echo], queue=tmp_path / "events.db"):
+        other = LocalEndpoint([echo], queue=tmp_path / "events.db")
+        with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: another endpoint uses it"):
+            other.start()
+
+
+def test_file_that_is_no_queue(tmp_path):
+    """A file that is something else is left alone."""
+    content = b"not a database, but long enough to be looked at\n" * 100
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
+    with pytest.raises(OSError, match=r"cannot keep events in .*notes\.txt: file is not a database"):
+        LocalEndpoint([echo], queue=path).start()
+
+    assert content == path.read_bytes()
+
+
+def test_order_and_due():
+    """The event that is due first comes first; one that is not due yet, or is taken, does not come."""
+    queue = EventQueue(None)
+    for number, due in ((1, 5.0), (2, 3.0), (3, 9.0)):
+        queue.put("orders", delivery(number), Course(0.0, due), caller="parent")
+
+    first, second, none = (queue.take(["orders"], 6.0) for _ in range(3))
+    assert (["id-2", "id-1"], None) == ([first.delivery.request_id, second.delivery.request_id], none)
+    assert ("parent", delivery(2)) == (first.caller, first.delivery)
+    assert 9.0 == queue.next_due(["orders"])
+    assert (None, ["orders"]) == (queue.next_due(["other"]), queue.foreign(["other"]))
+
+    queue.put_back(first, Course(0.0, 7.0, runs=1))
+    assert Course(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).course
+    queue.close()
+
+
+def test_ending_is_whole():
+    """An event leaves the queue together with what follows from it, or not at all."""
+    queue = EventQueue(None)
+    queue.put("orders", delivery(), begun(0), None)
+    event = queue.take(["orders"], 0)
+    with pytest.raises(sqlite3.IntegrityError), queue.ending(event):
+        queue.put("other", replace(delivery(2), payload=None), begun(0), None)
+    assert 1 == len(queue)
+
+    with queue.ending(event):
+        queue.put("other", delivery(2), begun(0), "orders")
+    assert (["other"], 1) == (queue.foreign([]), len(queue))
+    queue.close()
