@@ -83,7 +83,7 @@ def test_parts_come_as_they_are_given(client):
     first = next(events)["PayloadChunk"]["Payload"]
     second = next(events)["PayloadChunk"]["Payload"]
 
-    assert [b"first", b"second"] == [first, second]
+    assert ([b"first", b"second"], [{"InvokeComplete": {}}]) == ([first, second], list(events))
 
 
 def test_error_amid_the_stream(stream):

@@ -23,6 +23,9 @@ from lambdachain._service.limits import MAX_RESPONSE
 
 from ._http1 import HttpConnection, headers_of
 
+# A dead process's connections end at once, unless a child of it holds them.
+_DRAIN_TIMEOUT: Final = 0.5
+
 _NEXT: Final = "/2018-06-01/runtime/invocation/next"
 _INIT_ERROR: Final = "/2018-06-01/runtime/init/error"
 _REPORT: Final = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
@@ -87,6 +90,7 @@ class RuntimeApi:
         self._working_on: str | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._waiting_for_work: set[asyncio.Task[None] | None] = set()
 
     async def open(self) -> str:
         """Begin to serve and give the address, ``host:port``."""
@@ -96,6 +100,12 @@ class RuntimeApi:
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
         """Hand the next invocation to the runtime, *deadline_ms* being milliseconds of the epoch."""
         self._mailbox.put_nowait((delivery, deadline_ms))
+
+    async def drain(self) -> None:
+        """Read what a process that has ended has still said, for it may have been faster than its reader."""
+        speaking = self._connections - self._waiting_for_work
+        if speaking:
+            await asyncio.wait(speaking, timeout=_DRAIN_TIMEOUT)
 
     async def close(self) -> None:
         """Stop serving, whoever is still waiting."""
@@ -141,7 +151,12 @@ class RuntimeApi:
 
     async def _next(self, http: HttpConnection) -> None:
         self.events.put_nowait(Ready())
-        delivery, deadline_ms = await self._mailbox.get()
+        this = asyncio.current_task()
+        self._waiting_for_work.add(this)
+        try:
+            delivery, deadline_ms = await self._mailbox.get()
+        finally:
+            self._waiting_for_work.discard(this)
         self._working_on = delivery.request_id
         await http.respond(200, delivery.payload, next_headers(delivery, deadline_ms))
 

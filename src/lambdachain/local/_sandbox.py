@@ -148,7 +148,9 @@ class Sandbox:
         await self._api.close()
 
     async def _report_exit(self, process: asyncio.subprocess.Process) -> None:
-        self._api.events.put_nowait(Exited(await process.wait()))
+        returncode = await process.wait()
+        await self._api.drain()
+        self._api.events.put_nowait(Exited(returncode))
 
     def _memory_watch(self) -> MemoryWatch | nullcontext[None]:
         if self._process is None:
