@@ -34,6 +34,7 @@ class Deployed:
     handler: str
     timeout: float = 20.0
     reserved_concurrency: int | None = None
+    tenant_isolation: bool = False
 
     @property
     def function(self) -> Any:
@@ -46,6 +47,7 @@ DEPLOYED: Final = [
     Deployed("told", "told"),
     Deployed("echo", "echo"),
     Deployed("describe", "describe"),
+    Deployed("describe-tenant", "describe", tenant_isolation=True),
     Deployed("fail", "fail"),
     Deployed("leave", "leave"),
     Deployed("answer-a-set", "answer_a_set"),
@@ -67,6 +69,7 @@ def on_the_endpoint(make: type[BotoTransport | HttpTransport]) -> Iterator[Trans
             directory=here,
             timeout=deployed.timeout,
             reserved_concurrency=deployed.reserved_concurrency,
+            tenant_isolation=deployed.tenant_isolation,
         )
         for deployed in DEPLOYED
     ]

@@ -170,17 +170,22 @@ def test_a_function_without_concurrency_is_throttled(transport: Transport):
 
 def test_the_context_tells_what_was_called(transport: Transport):
     """Name, version, ARN and the request's id, and that time is left."""
-    outcome = sent(transport, "describe", tenant_id="blue")
+    outcome = sent(transport, "describe")
 
     assert said(outcome) == {
         "request_id": outcome.request_id,
         "name": "describe",
         "version": "$LATEST",
         "arn": "arn:aws:lambda:us-east-1:123456789012:function:describe",
-        "tenant_id": "blue",
+        "tenant_id": None,
         "custom": None,
         "has_time": True,
     }
+
+
+def test_the_context_tells_the_tenant(transport: Transport):
+    """Of a function with tenant isolation."""
+    assert said(sent(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
 
 
 def test_a_call_carries_its_client_context(transport: Transport):

@@ -120,6 +120,9 @@ def test_hedging(laboratory: Laboratory, connect: Any) -> None:
     """A late call is sent beside itself where it may run twice, and only there."""
     policy = RetryPolicy(hedge_after=0.1, budget=None)
     with connect(laboratory.url) as client:
+        laboratory.play(faults.SUCCESS)
+        client.call(PLAIN, 1)  # what a first call makes takes longer than the pause before a hedge
+
         laboratory.play(faults.SILENT, faults.SUCCESS)
         client.call(IDEMPOTENT, 1, retry=policy, timeout=3)
         assert 2 == laboratory.received

@@ -422,14 +422,13 @@ LEAVES = st.one_of(
     st.none(),
     st.text(max_size=3),
 )
-TREES = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(NAMES, inner, max_size=2),
-        st.tuples(st.sampled_from(INTRINSICS), inner).map(lambda pair: {pair[0]: pair[1]}),
-    ),
-    max_leaves=8,
+TREES: st.SearchStrategy[Any] = st.deferred(
+    lambda: st.one_of(
+        LEAVES,
+        st.lists(TREES, max_size=3),
+        st.dictionaries(NAMES, TREES, max_size=2),
+        st.tuples(st.sampled_from(INTRINSICS), TREES).map(lambda pair: {pair[0]: pair[1]}),
+    )
 )
 PROPERTIES = st.dictionaries(
     st.sampled_from(
