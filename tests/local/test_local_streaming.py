@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ from lambdachain._service.event_stream import invoke_complete, payload_chunk
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalVersion
 
 FUNCTIONS = Path(__file__).parent / "functions"
+
+
+def _all_of(response):
+    """Read a stream to its end; botocore leaves its connection open."""
+    with closing(response["EventStream"]) as events:
+        return list(events)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ def stream(client):
 
     def invoke(function, event, **options):
         response = client.invoke_with_response_stream(FunctionName=function, Payload=json.dumps(event), **options)
-        events = list(response["EventStream"])
+        events = _all_of(response)
         payloads = [each["PayloadChunk"]["Payload"] for each in events if "PayloadChunk" in each]
         assert ["InvokeComplete"] == list(events[-1])
         return response, payloads, events[-1]["InvokeComplete"]
@@ -79,11 +86,12 @@ def test_parts_come_as_they_are_given(client):
     response = client.invoke_with_response_stream(
         FunctionName="stream", Payload=json.dumps({"parts": ["first", "second"], "pause": 0.5})
     )
-    events = iter(response["EventStream"])
-    first = next(events)["PayloadChunk"]["Payload"]
-    second = next(events)["PayloadChunk"]["Payload"]
+    with closing(response["EventStream"]):
+        events = iter(response["EventStream"])
+        first = next(events)["PayloadChunk"]["Payload"]
+        second = next(events)["PayloadChunk"]["Payload"]
 
-    assert ([b"first", b"second"], [{"InvokeComplete": {}}]) == ([first, second], list(events))
+        assert ([b"first", b"second"], [{"InvokeComplete": {}}]) == ([first, second], list(events))
 
 
 def test_error_amid_the_stream(stream):
@@ -200,7 +208,7 @@ def test_node(client_of):
         ends = []
         for event in ({"parts": ["one, ", "two"]}, {"parts": ["one, "], "error": "too late"}):
             response = client.invoke_with_response_stream(FunctionName="node", Payload=json.dumps(event))
-            *parts, end = list(response["EventStream"])
+            *parts, end = _all_of(response)
             ends.append((b"".join(part["PayloadChunk"]["Payload"] for part in parts), end["InvokeComplete"]))
 
     (whole, good), (half, bad) = ends
@@ -235,7 +243,7 @@ def test_many_streams_at_a_time(client):
         response = client.invoke_with_response_stream(
             FunctionName="stream", Payload=json.dumps({"parts": [str(number)] * 20, "pause": 0.001})
         )
-        parts = [each["PayloadChunk"]["Payload"] for each in response["EventStream"] if "PayloadChunk" in each]
+        parts = [each["PayloadChunk"]["Payload"] for each in _all_of(response) if "PayloadChunk" in each]
         found[number] = b"".join(parts).decode()
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(4)]
