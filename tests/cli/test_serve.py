@@ -19,7 +19,8 @@ CHILD = """
 
     def handler(event, context):
         print("hello", event)
-        return {"greeting": os.environ.get("GREETING", "hello"), "arn": context.invoked_function_arn, "pid": os.getpid()}
+        greeting = os.environ.get("GREETING", "hello")
+        return {"greeting": greeting, "arn": context.invoked_function_arn, "pid": os.getpid()}
 
     def fail(event, context):
         raise ValueError("on purpose")
@@ -320,7 +321,9 @@ def test_quiet_tells_problems_only(serve: Any, write: Any, eventually: Any):
     assert [message["type"] for message in served.messages] == ["problem"]
 
 
-def test_nobody_reading_does_not_end_the_service(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
+def test_nobody_reading_does_not_end_the_service(
+    write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]
+):
     """As behind ``| head``."""
     write(SYSTEM)
     with subprocess.Popen(
@@ -340,11 +343,12 @@ def test_nobody_reading_does_not_end_the_service(write: Any, environment: dict[s
 def test_it_listens_on_loopback_unless_told_and_says_so(serve: Any, write: Any):
     """Whoever reaches it can run the functions."""
     write(SYSTEM)
-    quiet, loud = serve(), serve("--host", "0.0.0.0")
+    everywhere = "0.0.0.0"  # noqa: S104 - what the test is about
+    quiet, loud = serve(), serve("--host", everywhere)
     warning = loud.wait_for("notice", loud=True)
 
     assert quiet.url.startswith("http://127.0.0.1:")
-    assert "0.0.0.0" in warning["text"]
+    assert everywhere in warning["text"]
     assert [message for message in quiet.all_of("notice") if message["loud"]] == []
 
 

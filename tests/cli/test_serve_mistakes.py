@@ -68,7 +68,10 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'app.handler' in exits does not import: its process ends with status 7 while the module loads",
+            (
+                "Bad's handler 'app.handler' in exits does not import: "
+                "its process ends with status 7 while the module loads"
+            ),
             False,
         ),
     ),
@@ -122,7 +125,8 @@ def test_a_port_in_use(run: Any, write: Any):
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"error: lambdachain serve: port {port} on 127.0.0.1 is in use: stop what uses it, or choose another with --port\n"
+        f"error: lambdachain serve: port {port} on 127.0.0.1 is in use: "
+        "stop what uses it, or choose another with --port\n"
     )
     assert ran.stdout == ""
 

@@ -148,8 +148,8 @@ class _Run:
 
     def until_stopped(self, found: Found) -> Stop:
         """Deal with messages until a signal comes."""
-        self._welcome(found)
         self._take(found)
+        self._welcome(found)
         self._trials.start(found.functions)
         try:
             while True:

@@ -308,11 +308,17 @@ WRONG = {
     ),
     "a reserved variable": (
         CODE + "Environment: {Variables: {AWS_REGION: x}}",
-        "7: Resources.Bad.Properties.Environment.Variables: environment sets AWS_REGION, which Lambda reserves for itself",
+        (
+            "7: Resources.Bad.Properties.Environment.Variables: "
+            "environment sets AWS_REGION, which Lambda reserves for itself"
+        ),
     ),
     "a name that is taken": (
         CODE + "FunctionName: Good",
-        "7: Resources.Good: function 'Good' is declared twice: template.yaml:2: Resources.Bad is the one that is served",
+        (
+            "7: Resources.Good: function 'Good' is declared twice: "
+            "template.yaml:2: Resources.Bad is the one that is served"
+        ),
     ),
 }
 
@@ -372,7 +378,10 @@ def test_a_wrong_destination_is_left_out_and_the_function_served():
     reading = read(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
 
     assert problems(reading) == [
-        "template.yaml:7: Resources.Bad.Properties.EventInvokeConfig: events: max_retries must be 0 to 2, not 5; left out"
+        (
+            "template.yaml:7: Resources.Bad.Properties.EventInvokeConfig: "
+            "events: max_retries must be 0 to 2, not 5; left out"
+        )
     ]
     assert list(functions(reading)) == ["Bad", "Good"]
 

@@ -37,7 +37,7 @@ WRONG = {
     'handler = "a.b"\ntimout = 3': "timout: there is no such setting; did you mean 'timeout'?",
     'handler = "a.b"\ntimeout = "long"': "timeout: must be a number, not 'long'",
     'handler = "a.b"\nmemory = 1': "memory: memory must be 128 to 10240 MB, not 1",
-    'handler = "a.b"\nruntime = "java21"': "runtime: runtime 'java21' is not served here: python, nodejs and provided are",
+    'handler = "a.b"\nruntime = "ruby"': "runtime: runtime 'ruby' is not served here: python, nodejs and provided are",
     'handler = "a.b"\nenvironment = 5': "environment: must be a table",
     'handler = "a.b"\nenvironment = { A = 5 }': "environment: environment variable 'A' must be text, not int",
     'handler = "a.b"\nevents = { retries = 5 }': (
