@@ -113,16 +113,18 @@ def write(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
 def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Served]]:
     """Start ``lambdachain serve --json`` on a free port, in the test's directory."""
     started: list[tuple[Served, threading.Thread]] = []
+    errors = tmp_path.with_name(f"{tmp_path.name}-stderr")
 
     def start(*arguments: str, port: int = 0, **variables: str) -> Served:
-        process = subprocess.Popen(
-            [*RUN, "serve", "--json", "--port", str(port), *arguments],
-            cwd=tmp_path,
-            env={**environment, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with errors.open("a") as stderr:
+            process = subprocess.Popen(
+                [*RUN, "serve", "--json", "--port", str(port), *arguments],
+                cwd=tmp_path,
+                env={**environment, **variables},
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
         served = Served(process)
         reader = threading.Thread(target=served.read, daemon=True)
         reader.start()
@@ -132,9 +134,12 @@ def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
     yield start
     for served, reader in started:
         served.process.kill()
-        _, errors = served.process.communicate()
+        served.process.wait()
         reader.join()
-        assert "Traceback" not in errors, errors
+        assert served.process.stdout is not None
+        served.process.stdout.close()
+    told = errors.read_text() if started else ""
+    assert "Traceback" not in told, told
 
 
 @pytest.fixture

@@ -59,7 +59,6 @@ TEMPLATE = """
             Variables:
               CHILD: !Ref Child.Alias
     """
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
 SYSTEM = {"child/app.py": CHILD, "parent/app.py": PARENT, "template.yaml": TEMPLATE}
 
 
@@ -344,11 +343,12 @@ def test_nobody_reading_does_not_end_the_service(
 def test_it_listens_on_loopback_unless_told_and_says_so(serve: Any, write: Any):
     """Whoever reaches it can run the functions."""
     write(SYSTEM)
-    quiet, loud = serve(), serve("--host", EVERYWHERE)
+    everywhere = "0.0.0.0"  # noqa: S104 - what the test is about
+    quiet, loud = serve(), serve("--host", everywhere)
     warning = loud.wait_for("notice", loud=True)
 
     assert quiet.url.startswith("http://127.0.0.1:")
-    assert EVERYWHERE in warning["text"]
+    assert everywhere in warning["text"]
     assert [message for message in quiet.all_of("notice") if message["loud"]] == []
 
 

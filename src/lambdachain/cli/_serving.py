@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -147,8 +148,8 @@ class _Run:
 
     def until_stopped(self, found: Found) -> Stop:
         """Deal with messages until a signal comes."""
-        self._welcome(found)
         self._take(found)
+        self._welcome(found)
         self._trials.start(found.functions)
         try:
             while True:
@@ -242,18 +243,27 @@ class _Relay(logging.Handler):
 
 
 def _listen_to_signals(inbox: Inbox) -> None:
-    """Let Ctrl-C and SIGTERM end the loop; pressed again, the process at once: its guard ends the functions."""
-    asked: list[float] = []
+    """Let Ctrl-C and SIGTERM end the loop; pressed again, the process at once: its guard ends the functions.
 
-    def stop(number: int, _frame: object) -> None:
-        # a wrapper may send the same signal twice: to the process, and to its group
-        if asked and time.monotonic() - asked[0] > _PATIENCE:
-            os._exit(128 + number)
-        asked.append(time.monotonic())
-        inbox.put(Stop(signal.Signals(number)))
+    The system gives a signal to any thread, and Python's handlers wait for the main one, which waits for the inbox. So
+    a thread reads what Python writes down of a signal, whoever gets it.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    def forward() -> None:
+        first: float | None = None
+        while number := os.read(read_end, 1):
+            # a wrapper may send the same signal twice: to the process, and to its group
+            if first is not None and time.monotonic() - first > _PATIENCE:
+                os._exit(128 + number[0])
+            first = first or time.monotonic()
+            inbox.put(Stop(signal.Signals(number[0])))
+
+    threading.Thread(target=forward, name="lambdachain.signals", daemon=True).start()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda _number, _frame: None)
 
 
 def _why_not_started(exc: OSError | ValueError, options: Options) -> str:

@@ -24,32 +24,36 @@ class Trials:
         self._place = place
         self._url = url
         self._tell = tell
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lambdachain.trials", daemon=True)
+        self._begun = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
         self._running: set[asyncio.Future[None]] = set()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._until_stopped()), name="lambdachain.trials", daemon=True
+        )
+        self._thread.start()
+        self._begun.wait()
 
     def start(self, functions: Sequence[LocalFunction]) -> None:
         """Begin to try functions."""
-        if not functions:
-            return
-        if not self._thread.is_alive():
-            self._thread.start()
-        self._loop.call_soon_threadsafe(self._begin, functions)
+        if functions and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._try, functions)
 
     def stop(self) -> None:
         """End what is being tried."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
+        if self._loop is not None and self._end is not None:
+            self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
 
-    def _begin(self, functions: Sequence[LocalFunction]) -> None:
+    def _try(self, functions: Sequence[LocalFunction]) -> None:
         trial = asyncio.ensure_future(try_handlers(functions, self._place, self._url, self._tell))
         self._running.add(trial)
         trial.add_done_callback(self._running.discard)
 
-    async def _cancel(self) -> None:
+    async def _until_stopped(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        await self._end.wait()
         for trial in self._running:
             trial.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -7,10 +7,18 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import watchfiles
 
 from lambdachain.local import LocalFunction
+
+from ._messages import Notice
+
+# Milliseconds after which a watcher looks whether it shall end; its first look tells that it has begun.
+_LOOK_EVERY: Final = 200
+# Seconds to wait for a watcher to begin; large directories take their time.
+_PATIENCE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +40,11 @@ class Watch:
     """Follows files, in threads, and tells of changes.
 
     Args:
-        tell: Called with each change, in a thread of its own.
+        tell: Called with each change, or why there will be none, in a thread of its own.
         ignored: A file that the endpoint itself writes, with those beside it that begin with its name.
     """
 
-    def __init__(self, tell: Callable[[Changed], None], ignored: Path | None) -> None:
+    def __init__(self, tell: Callable[[Changed | Notice], None], ignored: Path | None) -> None:
         self._tell = tell
         self._ignored = str(ignored.resolve()) if ignored is not None else None
         self._followed: object = None
@@ -52,9 +60,10 @@ class Watch:
         self._followed = (roots, described)
         code = {root for each in roots.values() for root in each}
         around = {path.parent for path in described}
-        for paths, recursive in ((code, True), (around, False)):
-            if paths:
-                self._start(paths, roots, described if not recursive else frozenset(), recursive=recursive)
+        followed = [self._start(code, roots, frozenset(), recursive=True)] if code else []
+        followed += [self._start(around, {}, described, recursive=False)] if around else []
+        for each in followed:
+            each.wait(_PATIENCE)
 
     def stop(self) -> None:
         """Follow nothing any more."""
@@ -70,26 +79,38 @@ class Watch:
         described: frozenset[Path],
         *,
         recursive: bool,
-    ) -> None:
-        end = threading.Event()
+    ) -> threading.Event:
+        """Begin to follow *paths*; give what is set as soon as no change of theirs can be missed."""
+        begun, end = threading.Event(), threading.Event()
 
         def run() -> None:
-            default = watchfiles.DefaultFilter()
-            changes = watchfiles.watch(
-                *paths,
-                watch_filter=lambda change, path: default(change, path) and not self._is_ignored(path),
-                stop_event=end,
-                recursive=recursive,
-                rust_timeout=500,
-            )
-            for each in changes:
-                change = what_changed((Path(path) for _, path in each), roots if recursive else {}, described)
-                if change is not None:
-                    self._tell(change)
+            try:
+                for changes in self._changes(paths, end, recursive=recursive):
+                    begun.set()
+                    change = what_changed((Path(path) for _, path in changes), roots, described)
+                    if change is not None:
+                        self._tell(change)
+            except (OSError, RuntimeError) as exc:
+                self._tell(Notice(f"files cannot be watched, nothing is reloaded: {exc}", loud=True))
+                begun.set()
 
         thread = threading.Thread(target=run, name="lambdachain.watch", daemon=True)
         self._ends.append((end, thread))
         thread.start()
+        return begun
+
+    def _changes(
+        self, paths: Iterable[Path], end: threading.Event, *, recursive: bool
+    ) -> Iterable[set[tuple[watchfiles.Change, str]]]:
+        default = watchfiles.DefaultFilter()
+        return watchfiles.watch(
+            *paths,
+            watch_filter=lambda change, path: default(change, path) and not self._is_ignored(path),
+            stop_event=end,
+            recursive=recursive,
+            rust_timeout=_LOOK_EVERY,
+            yield_on_timeout=True,
+        )
 
     def _is_ignored(self, path: str) -> bool:
         return self._ignored is not None and path.startswith(self._ignored)

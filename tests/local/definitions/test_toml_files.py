@@ -13,7 +13,6 @@ from lambdachain.local._definitions._arguments import read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
 from lambdachain.local._definitions._problem import MisreadError
 from lambdachain.local._definitions._sources import Surroundings, find_files, read_file
-from lambdachain.local._definitions._toml import read_toml
 
 
 def test_everything_that_a_function_may_have_can_be_written():
@@ -38,9 +37,7 @@ WRONG = {
     'handler = "a.b"\ntimout = 3': "timout: there is no such setting; did you mean 'timeout'?",
     'handler = "a.b"\ntimeout = "long"': "timeout: must be a number, not 'long'",
     'handler = "a.b"\nmemory = 1': "memory: memory must be 128 to 10240 MB, not 1",
-    'handler = "a.b"\nruntime = "java21"': (
-        "runtime: runtime 'java21' is not served here: python, nodejs and provided are"
-    ),
+    'handler = "a.b"\nruntime = "ruby"': "runtime: runtime 'ruby' is not served here: python, nodejs and provided are",
     'handler = "a.b"\nenvironment = 5': "environment: must be a table",
     'handler = "a.b"\nenvironment = { A = 5 }': "environment: environment variable 'A' must be text, not int",
     'handler = "a.b"\nevents = { retries = 5 }': (
@@ -149,16 +146,3 @@ def test_the_first_of_the_files_that_are_here_describes_the_system(tmp_path: Pat
 def test_a_file_that_is_not_there_is_told_of():
     """By its name."""
     assert problems(read_system("nothing.yaml"))[0].endswith("nothing.yaml: no such file")
-
-
-def test_the_example_in_the_documentation_is_read(tmp_path: Path):
-    """Every table and key of it."""
-    page = (Path(__file__).parents[3] / "docs" / "reference" / "serve.md").read_text()
-    for directory in ("orders", "charge", "charge-1"):
-        (tmp_path / directory).mkdir()
-    system = read_toml(page.split("```toml\n")[1].split("```")[0], "lambdachain.toml", tmp_path)
-
-    assert problems(system.reading) == []
-    assert sorted(functions(system.reading)) == ["charge", "orders"]
-    assert functions(system.reading)["charge"].alias("canary").routing == {"2": 0.1}
-    assert system.services == {"sqs": "http://127.0.0.1:5000"}

@@ -1,0 +1,147 @@
+"""The how-to page is run as a reader would: its files written, its commands run, their output as it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-system-locally.md"
+ADDRESS: Final = "http://127.0.0.1:9001"
+
+_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Terminal:
+    """A running ``lambdachain serve``, and the lines that it has printed and nobody has looked for yet."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self.read, daemon=True)
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self.arrived:
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    self.address = found[0]
+                self.lines.append(line.rstrip("\n").replace(self.address or ADDRESS, ADDRESS))
+                self.arrived.notify_all()
+
+    def shows(self, wanted: str) -> None:
+        """Wait for a line, wherever among those not looked for yet; ``...`` in it stands for anything."""
+        pattern = re.compile(" *".join(".*".join(map(re.escape, part.split("..."))) for part in wanted.split()))
+
+        def index() -> int | None:
+            return next((at for at, line in enumerate(self.lines) if pattern.fullmatch(line.strip())), None)
+
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: index() is not None, timeout=30), f"no {wanted!r} in {self.lines}"
+            del self.lines[index() or 0]
+
+    def exports(self) -> dict[str, str]:
+        values = {"AWS_ENDPOINT_URL_LAMBDA": self.address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        return {**values, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(timeout=30) == 130
+        self.reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class Reader:
+    """Does what the page says, fence by fence."""
+
+    def __init__(self, directory: Path, environment: dict[str, str], command: list[str]) -> None:
+        self.directory = directory
+        self.environment = environment
+        self.command = command
+        self.terminal: Terminal | None = None
+
+    def follow(self, kind: str, body: str) -> None:
+        if kind == "console":
+            command, _, output = body.removeprefix("$ ").partition("\n")
+            (self.serve if command.startswith("lambdachain ") else self.call)(command.split(), output.splitlines())
+        elif kind == "text":
+            self.expect(body.splitlines())
+        else:
+            title, _, text = body.partition("\n")
+            path = self.directory / title.removeprefix("# ")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+    def serve(self, command: list[str], output: list[str]) -> None:
+        self.close()
+        process = subprocess.Popen(
+            [*self.command, *command[1:], "--port", "0"],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        self.terminal = Terminal(process)
+        self.terminal.reader.start()
+        self.expect(output)
+
+    def call(self, command: list[str], output: list[str]) -> None:
+        assert command[0] == "python"
+        assert self.terminal is not None
+        ran = subprocess.run(
+            [sys.executable, *command[1:]],
+            cwd=self.directory,
+            env={**self.environment, **self.terminal.exports()},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout.splitlines() == output
+
+    def expect(self, lines: list[str]) -> None:
+        assert self.terminal is not None
+        for line in filter(None, lines):
+            self.terminal.shows(line)
+
+    def close(self) -> None:
+        if self.terminal is not None:
+            self.terminal.stop()
+            self.terminal = None
+
+
+@pytest.fixture
+def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Iterator[Reader]:
+    """Somebody at two terminals, in an empty directory."""
+    someone = Reader(tmp_path, {**environment, "PYTHONUNBUFFERED": "1"}, command)
+    yield someone
+    if someone.terminal is not None:
+        someone.terminal.process.kill()
+        someone.terminal.process.communicate()
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.mark.docs
+def test_the_page_is_true(reader: Reader):
+    """Every file, every command, every line that is shown."""
+    fences = _FENCE.findall(PAGE.read_text())
+    for kind, body in fences:
+        reader.follow(kind, body)
+    reader.close()
+
+    assert sum(kind == "console" for kind, _ in fences) >= 8
