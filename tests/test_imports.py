@@ -15,7 +15,7 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget", "_clock", "_collector", "_wire"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock", "_collector", "_pace", "_window", "_wire"],
     ["_annotations", "_arn", "_schema"],
     ["_misfit", "_metadata", "_schema_marks"],
     ["_json_schema"],
@@ -26,12 +26,15 @@ LAYERS = [
     ["_compatibility"],
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],
-    ["_plan", "_boto", "_signature", "_loop", "_service"],
-    ["_answer", "_http"],
+    ["_manner", "_plan", "_boto", "_signature", "_loop", "_service"],
+    ["_answer", "_http", "_in_threads"],
+    ["_async_http"],
     ["_default_transport"],
-    ["_attempts"],
+    ["_attempts", "_batch"],
     ["_hedging"],
-    ["_caller"],
+    ["_crew"],
+    ["_caller", "_fan_out"],
+    ["_mapping"],
     ["_client"],
     ["_handler"],
     ["local", "testing"],

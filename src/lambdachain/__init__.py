@@ -10,6 +10,7 @@ from importlib import import_module
 
 _MODULES = {
     "_arn": ("FunctionArn", "FunctionName", "Qualifier", "parse_target"),
+    "_async_http": ("AsyncHttpTransport",),
     "_attempts": ("Hook",),
     "_boto": ("BotoTransport",),
     "_budget": ("RetryBudget",),
@@ -49,7 +50,17 @@ _MODULES = {
     ),
     "_handler": ("RemoteHandler", "remote"),
     "_http": ("HttpTransport",),
-    "_invocation": ("Invocation", "InvocationType", "NoAnswerError", "Outcome", "Progress", "Transport", "Trouble"),
+    "_invocation": (
+        "AsyncTransport",
+        "Invocation",
+        "InvocationType",
+        "NoAnswerError",
+        "Outcome",
+        "Progress",
+        "Transport",
+        "Trouble",
+    ),
+    "_manner": ("MapOptions", "MapProgress"),
     "_options": ("CallOptions",),
     "_remote_error": ("RemoteError",),
     "_receipts": ("Permission", "PermissionReason", "Receipt"),

@@ -1,4 +1,5 @@
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._async_http import AsyncHttpTransport
 from ._attempts import Hook
 from ._boto import BotoTransport
 from ._budget import RetryBudget
@@ -38,7 +39,17 @@ from ._errors import (
 )
 from ._handler import RemoteHandler, remote
 from ._http import HttpTransport
-from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
+from ._invocation import (
+    AsyncTransport,
+    Invocation,
+    InvocationType,
+    NoAnswerError,
+    Outcome,
+    Progress,
+    Transport,
+    Trouble,
+)
+from ._manner import MapOptions, MapProgress
 from ._options import CallOptions
 from ._receipts import Permission, PermissionReason, Receipt
 from ._remote_error import RemoteError
@@ -50,6 +61,8 @@ from .testing import InProcessTransport
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncHttpTransport",
+    "AsyncTransport",
     "Attempt",
     "BotoTransport",
     "CallError",
@@ -83,6 +96,8 @@ __all__ = [
     "InvokeResult",
     "LambdaChainError",
     "LambdaClient",
+    "MapOptions",
+    "MapProgress",
     "NoAnswerError",
     "NotInvokedError",
     "Outcome",

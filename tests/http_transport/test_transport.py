@@ -231,6 +231,7 @@ def test_a_deadline_holds_over_a_proxy(proxied: HttpTransport, laboratory: Labor
     assert Trouble.TIMEOUT is caught.value.trouble
 
 
+@pytest.mark.allow_real_invokes
 def test_without_a_region_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what to do about it is said."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")

@@ -21,16 +21,16 @@ from .endpoint import Endpoint
 from .response import BadAnswerError, Response, ResponseReader
 from .tls import Session, Trust
 
-_RECORD: Final = 16 * 1024
-_PIECE: Final = 64 * 1024
+RECORD: Final = 16 * 1024
+PIECE: Final = 64 * 1024
 
 # A timeout may come a little early: the system counts in coarser steps.
 _TICK: Final = 0.005
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
-class Connection:
-    """A connection to an endpoint, free for a request."""
+class Link:
+    """A connection to an endpoint, free for a request: what a blocking and an asyncio one have in common."""
 
     __slots__ = ("_sock", "_stirs", "_used")
 
@@ -53,6 +53,16 @@ class Connection:
         which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
         """
         return abs(now - self._used) <= _wire.MAX_IDLE and not self._stirs()
+
+    def close(self) -> None:
+        """Close it."""
+        self._sock.close()
+
+
+class Connection(Link):
+    """A connection that blocks while it waits."""
+
+    __slots__ = ()
 
     def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
         """Send a request and read its answer; whatever goes wrong, the connection is closed.
@@ -83,25 +93,21 @@ class Connection:
         self._used = time.time()
         return reader.response
 
-    def close(self) -> None:
-        """Close it."""
-        self._sock.close()
-
     def _begin(self, request: memoryview, deadline: float) -> memoryview:
         """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
-        self._sock.settimeout(_left(deadline))
-        return request[self._sock.send(request[:_RECORD]) :]
+        self._sock.settimeout(seconds_left(deadline))
+        return request[self._sock.send(request[:RECORD]) :]
 
     def _send(self, rest: memoryview, deadline: float) -> None:
-        self._sock.settimeout(_left(deadline))
+        self._sock.settimeout(seconds_left(deadline))
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             self._sock.sendall(rest)
 
     def _receive(self, reader: ResponseReader, deadline: float) -> None:
         sock = self._sock
         while True:
-            sock.settimeout(_left(deadline))
-            data = sock.recv(_PIECE)
+            sock.settimeout(seconds_left(deadline))
+            data = sock.recv(PIECE)
             if not data:
                 return reader.end()
             if reader.feed(data):
@@ -157,8 +163,8 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            _prepare(sock)
-            sock.settimeout(min(_left(deadline), _wire.CONNECT_TIMEOUT))
+            prepare(sock)
+            sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
             sock.connect(address)
         except OSError as exc:
             sock.close()
@@ -171,7 +177,8 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
-def _prepare(sock: socket.socket) -> None:
+def prepare(sock: socket.socket) -> None:
+    """Set what a connection to Lambda needs."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _wire.KEEP_ALIVE:
@@ -180,22 +187,33 @@ def _prepare(sock: socket.socket) -> None:
 
 
 def _secured(sock: socket.socket, endpoint: Endpoint, trust: Trust, deadline: float) -> ssl.SSLSocket:
-    context = trust.context
     try:
-        sock.settimeout(min(_left(deadline), _wire.CONNECT_TIMEOUT))
-        # An end without goodbye is then an error: an answer that says no length would pass for whole.
-        return context.wrap_socket(
-            sock,
-            server_hostname=endpoint.host.encode(),
-            suppress_ragged_eofs=False,
-            session=trust.session_of(context),
-        )
+        sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
+        return wrapped(sock, endpoint, trust)
     except BaseException:
         sock.close()
         raise
 
 
-def _left(deadline: float) -> float:
+def wrapped(sock: socket.socket, endpoint: Endpoint, trust: Trust, *, handshake: bool = True) -> ssl.SSLSocket:
+    """Put TLS over a connected socket."""
+    context = trust.context
+    # An end without goodbye is then an error: an answer that says no length would pass for whole.
+    return context.wrap_socket(
+        sock,
+        server_hostname=endpoint.host.encode(),
+        do_handshake_on_connect=handshake,
+        suppress_ragged_eofs=False,
+        session=trust.session_of(context),
+    )
+
+
+def seconds_left(deadline: float) -> float:
+    """Tell how long a wait may be.
+
+    Raises:
+        TimeoutError: Not at all.
+    """
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("no time is left")

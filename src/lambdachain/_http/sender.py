@@ -8,22 +8,20 @@ from lambdachain._invocation import Invocation, Outcome
 from lambdachain._stand_in import guard
 from lambdachain._wire import EXPIRED
 
-from .credentials import Credentials
-from .endpoint import Endpoint
 from .outcome import outcome_of
 from .pool import Pool
 from .request import RequestWriter
-from .tls import Trust
+from .ways import Destination
 
 
 class Sender:
-    """Sends to *endpoint*, signed for *region*."""
+    """Sends to *destination*."""
 
-    def __init__(self, endpoint: Endpoint, region: str, credentials: Credentials, trust: Trust) -> None:
-        self._host = endpoint.host
-        self._credentials = credentials
-        self._writer = RequestWriter(endpoint, region)
-        self._pool = Pool(endpoint, trust)
+    def __init__(self, destination: Destination) -> None:
+        self._host = destination.endpoint.host
+        self._credentials = destination.credentials
+        self._writer = RequestWriter(destination.endpoint, destination.region)
+        self._pool = Pool(destination.endpoint, destination.trust)
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
