@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from ._stand_in import SendsToAws, stand_in
 from ._success import log_tail
 
 if TYPE_CHECKING:
+    from ._pace import Pace
     from ._receipts import Permission, PermissionReason, Receipt
 
 
@@ -39,7 +41,8 @@ class Caller:
         self._transport = transport
         self._defaults = defaults
         self._resolve = resolve
-        self._hooks = tuple(hooks)
+        self.hooks = tuple(hooks)
+        self.paces: dict[str, Pace] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -114,15 +117,28 @@ class Caller:
     def _perform(
         self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
     ) -> tuple[Plan, Answer]:
-        now = Moment(_clock.monotonic(), _clock.epoch())
-        call = plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
+        call = self.planned(callee, payload, kind, options)
         if call.hedge_after is None:
-            return call, perform(self._carrier(callee), call, self._hooks)
+            return call, perform(self.carrier(callee), call, self.hooks)
         from ._hedging import perform_hedged
 
-        return call, perform_hedged(self._carrier(callee), call, self._hooks)
+        return call, perform_hedged(self.carrier(callee), call, self.hooks)
 
-    def _carrier(self, callee: Callee) -> Transport:
+    def planned(self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions) -> Plan:
+        """Make a call ready, with this client's defaults; see ``plan``."""
+        now = Moment(_clock.monotonic(), _clock.epoch())
+        return plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
+
+    def timeout_of(self, options: CallOptions) -> float | timedelta | None:
+        """Tell the timeout of one call: its own, or this client's."""
+        return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
+
+    def carrier(self, callee: Callee) -> Transport:
+        """Give what sends: this client's transport, or a test's in its place.
+
+        Raises:
+            ConnectError: The client is closed.
+        """
         with self._lock:
             if self._closed:
                 raise ConnectError("the client is closed: make a new one", function=callee.address)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from ._arn import Address
 from ._attempts import Hook
 from ._callee import UNSET, Callee, Resolver, contract_of
 from ._caller import Caller
 from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError
-from ._invocation import Transport
+from ._errors import CallError, ContractError
+from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
 from ._results import InvokeResult
 from ._retry import RetryPolicy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
+    from ._manner import MapManner, MapOptions
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")
@@ -123,6 +124,180 @@ class LambdaClient:
         """
         return self._caller.fire(self._caller.locate(target, options), payload, options)
 
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Resp | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[JsonValue]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[JsonValue | CallError]: ...
+    def map(
+        self,
+        target: Any,
+        payloads: Iterable[Any],
+        /,
+        *,
+        response: object = UNSET,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Any]:
+        """Call a function once for each payload, many at a time, and give the answers.
+
+        Lazy: payloads are taken, and calls started, as answers are asked for, in the thread that asks. How many calls
+        are in flight is found out: it grows while Lambda takes them and is halved when Lambda throttles, and what was
+        throttled is sent again. Closed before its end, a map starts no more calls and waits for those under way.
+
+        Args:
+            target: As for ``call``.
+            payloads: What the function gets, one call each: a list, or a generator of millions.
+            response: As for ``call``.
+            return_exceptions: Give the ``CallError`` of a payload that failed in the place of its answer; without, the
+                first one ends the map, once what is under way has ended.
+            **options: See ``MapOptions``; ``timeout`` is for the whole map.
+
+        Raises:
+            CallError: The failure that ended it; see ``call``.
+            ContractError: *payloads* are none, or an option cannot be.
+        """
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
+
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt | CallError]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt | CallError]: ...
+    def fire_map(
+        self, target: Any, payloads: Iterable[Any], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
+    ) -> Generator[Any]:
+        """Queue an event for a function for each payload, many at a time, and give the receipts; otherwise as ``map``.
+
+        Nothing is queued before the first receipt is asked for: go through them all.
+
+        Raises:
+            CallError: The failure that ended it; see ``fire``.
+            ContractError: *payloads* are none, or an option cannot be.
+        """
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.EVENT
+        return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether this caller may invoke a function, without running it (DryRun).
 
@@ -196,6 +371,34 @@ class RemoteFunction(Generic[Req, Resp]):
         """Queue an event for the function; see ``LambdaClient.fire``."""
         return self._caller.fire(self._callee(), payload, self._options)
 
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **manner: Unpack[MapManner]
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapManner]
+    ) -> Generator[Resp | CallError]: ...
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapManner]
+    ) -> Generator[Any]:
+        """Call the function once for each payload, many at a time; see ``LambdaClient.map``."""
+        return self._mapped(payloads, InvocationType.REQUEST_RESPONSE, manner, return_exceptions=return_exceptions)
+
+    @overload
+    def fire_map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **manner: Unpack[MapManner]
+    ) -> Generator[Receipt]: ...
+    @overload
+    def fire_map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapManner]
+    ) -> Generator[Receipt | CallError]: ...
+    def fire_map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapManner]
+    ) -> Generator[Any]:
+        """Queue an event for each payload, many at a time; see ``LambdaClient.fire_map``."""
+        return self._mapped(payloads, InvocationType.EVENT, manner, return_exceptions=return_exceptions)
+
     def can_invoke(self) -> Permission:
         """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""
         return self._caller.can_invoke(self._callee(), self._options)
@@ -207,6 +410,16 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def __repr__(self) -> str:
         return f"RemoteFunction({self.contract!r})"
+
+    def _mapped(
+        self, payloads: Iterable[Any], kind: InvocationType, manner: MapManner, *, return_exceptions: bool
+    ) -> Generator[Any]:
+        from ._mapping import bound_errand, mapped
+
+        callee, options = self._callee(), self._options
+        return mapped(
+            bound_errand(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions), payloads
+        )
 
     def _callee(self) -> Callee:
         return self._caller.locate(self.contract, self._options, function=self._function)

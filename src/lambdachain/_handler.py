@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from ._arn import Address
 from ._caller import default_caller
@@ -14,7 +14,8 @@ from ._client import RemoteFunction
 from ._client_context import opened
 from ._codec import codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from ._errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from ._invocation import InvocationType
 from ._misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from ._manner import MapOptions
     from ._receipts import Permission, Receipt
 
 AnyReq = TypeVar("AnyReq")
@@ -103,6 +105,24 @@ class RemoteHandler(HasContract[Req, Resp]):
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for the deployed function; see ``LambdaClient.fire``."""
         return self.bind(**options).fire(payload)
+
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **options: Unpack[MapOptions]
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **options: Unpack[MapOptions]
+    ) -> Generator[Resp | CallError]: ...
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
+    ) -> Generator[Any]:
+        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(default_caller(), self.contract, kind, options, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
