@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from lambdachain import _wire
 from lambdachain._http.connection import (
@@ -33,11 +33,20 @@ from lambdachain._invocation import Progress
 Address = tuple[Any, ...]
 T = TypeVar("T")
 
+_PIECES_AT_ONCE: Final = 16
+
 
 class AsyncConnection(Link):
-    """A connection that a loop watches while somebody waits for it."""
+    """A connection that a loop watches; what comes is read where the loop says that it is there."""
 
-    __slots__ = ()
+    __slots__ = ("_answered", "_loop", "_reader", "_watched")
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(sock)
+        self._loop = loop
+        self._watched = False
+        self._answered: asyncio.Future[None] | None = None
+        self._reader = ResponseReader()
 
     async def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
         """Send a request and read its answer; whatever goes wrong, the connection is closed.
@@ -50,7 +59,7 @@ class AsyncConnection(Link):
         Raises:
             NoAnswerError: There is no answer; it says how far the request got.
         """
-        reader = ResponseReader()
+        reader = self._reader = ResponseReader()
         progress = Progress.NOTHING_SENT
         try:
             async with asyncio.timeout(seconds_left(deadline)):
@@ -59,7 +68,7 @@ class AsyncConnection(Link):
                 progress = Progress.PERHAPS_SENT
                 if sent < len(request):
                     await self._send(request[sent:])
-                await self._receive(reader)
+                await self._receive()
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -70,6 +79,19 @@ class AsyncConnection(Link):
         self._used = time.time()
         return reader.response
 
+    def close(self) -> None:
+        """Close it; if its loop is running in another thread, have that do it."""
+        if self._watched and not self._loop.is_closed():
+            if self._loop.is_running() and not _is_running_here(self._loop):
+                self._loop.call_soon_threadsafe(self.close)
+                return
+            self._unwatch()
+        super().close()
+
+    def abandon(self) -> None:
+        """Close it in a forked process, whose loop is the parent's: what that watches is left alone."""
+        super().close()
+
     async def _send(self, rest: memoryview) -> None:
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             while rest:
@@ -77,17 +99,51 @@ class AsyncConnection(Link):
 
     async def _sent(self, data: memoryview) -> int:
         """Send some of it, and tell how much; if this raises, nobody has got anything of it to read."""
-        return await _done(self._sock, lambda: self._sock.send(data), _writable)
-
-    async def _receive(self, reader: ResponseReader) -> None:
-        sock = self._sock
-        await _readable(sock)  # no answer is there yet, and to find that out costs more than to wait
         while True:
-            data = await _done(sock, lambda: sock.recv(PIECE), _readable)
+            try:
+                return self._sock.send(data)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await _writable(self._sock, self._loop)
+
+    async def _receive(self) -> None:
+        answered = self._answered = self._loop.create_future()
+        if not self._watched:
+            self._loop.add_reader(self._sock.fileno(), self._take)
+            self._watched = True
+        try:
+            await answered
+        finally:
+            self._answered = None
+
+    def _take(self) -> None:
+        """Read what has come in."""
+        answered = self._answered
+        if answered is None or answered.done():
+            self._unwatch()  # it comes at its own time: whoever uses the connection next will see
+            return
+        try:
+            whole = self._read()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is awaited
+            answered.set_exception(exc)
+        else:
+            if whole:
+                answered.set_result(None)
+
+    def _read(self) -> bool:
+        for _ in range(_PIECES_AT_ONCE):
+            data = self._sock.recv(PIECE)
             if not data:
-                return reader.end()
-            if reader.feed(data):
-                return None
+                self._reader.end()
+                return True
+            if self._reader.feed(data):
+                return True
+        return False
+
+    def _unwatch(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._watched = False
 
 
 async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address], deadline: float) -> AsyncConnection:
@@ -96,16 +152,17 @@ async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address]
     Raises:
         NoAnswerError: There is none, and so nothing was sent.
     """
+    loop = asyncio.get_running_loop()
     try:
         sock = await _reach(addresses, deadline)
         if not endpoint.tls:
-            return AsyncConnection(sock)
+            return AsyncConnection(sock, loop)
         try:
-            return AsyncConnection(await _secured(sock, endpoint, trust, deadline))
+            return AsyncConnection(await _secured(sock, endpoint, trust, deadline), loop)
         except ssl.SSLCertVerificationError as exc:
             if not trust.widen(exc):
                 raise
-        return AsyncConnection(await _secured(await _reach(addresses, deadline), endpoint, trust, deadline))
+        return AsyncConnection(await _secured(await _reach(addresses, deadline), endpoint, trust, deadline), loop)
     except OSError as exc:
         raise no_connection(exc, deadline) from exc
 
@@ -151,48 +208,51 @@ async def _secured(sock: socket.socket, endpoint: Endpoint, trust: Trust, deadli
         raise
     try:
         async with asyncio.timeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT)):
-            await _done(secured, secured.do_handshake, _readable)
+            await _handshaken(secured)
     except BaseException:
         secured.close()
         raise
     return secured
 
 
-async def _done(sock: socket.socket, act: Callable[[], T], free: Callable[[socket.socket], Awaitable[None]]) -> T:
-    """Do what reads from a socket or writes to it, as soon as that need not wait; without TLS, for *free*."""
+async def _handshaken(sock: ssl.SSLSocket) -> None:
+    loop = asyncio.get_running_loop()
     while True:
         try:
-            return act()
+            return sock.do_handshake()
         except ssl.SSLWantReadError:
-            await _readable(sock)
+            await _readable(sock, loop)
         except ssl.SSLWantWriteError:
-            await _writable(sock)
-        except BlockingIOError:
-            await free(sock)
+            await _writable(sock, loop)
 
 
-async def _readable(sock: socket.socket) -> None:
+async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
     """Wait until there is something to read."""
-    loop = asyncio.get_running_loop()
     ready = loop.create_future()
-    loop.add_reader(sock, _settle, ready)
+    loop.add_reader(sock.fileno(), _settle, ready)
     try:
         await ready
     finally:
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
 
 
-async def _writable(sock: socket.socket) -> None:
+async def _writable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
     """Wait until there is room to write."""
-    loop = asyncio.get_running_loop()
     ready = loop.create_future()
-    loop.add_writer(sock, _settle, ready)
+    loop.add_writer(sock.fileno(), _settle, ready)
     try:
         await ready
     finally:
-        loop.remove_writer(sock)
+        loop.remove_writer(sock.fileno())
 
 
 def _settle(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

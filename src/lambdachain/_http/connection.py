@@ -58,6 +58,10 @@ class Link:
         """Close it."""
         self._sock.close()
 
+    def abandon(self) -> None:
+        """Close it in a forked process."""
+        self._sock.close()
+
 
 class Connection(Link):
     """A connection that blocks while it waits."""

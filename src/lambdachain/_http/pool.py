@@ -10,6 +10,7 @@ import os
 import weakref
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, Final, Generic, TypeVar
 
@@ -63,8 +64,11 @@ class Kept(Generic[L]):
         self._closed = True
         _close_all(self._idle)
 
-    def forget(self) -> None:
+    def forget(self, *, forked: bool) -> None:
         """Let go of what another process, or another sandbox, has as well."""
+        if forked:
+            while self._idle:
+                self._idle.pop().abandon()
         _close_all(self._idle)
         self._trust.forget()
 
@@ -95,9 +99,9 @@ def _close_all(idle: deque[Any]) -> None:
             return
 
 
-def _forget_all() -> None:
+def _forget_all(*, forked: bool = False) -> None:
     for pool in list(_pools):
-        pool.forget()
+        pool.forget(forked=forked)
 
 
 def _heed_snapshots() -> None:
@@ -109,4 +113,4 @@ def _heed_snapshots() -> None:
 
 _heed_snapshots()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=partial(_forget_all, forked=True))
