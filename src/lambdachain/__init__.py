@@ -10,6 +10,9 @@ from importlib import import_module
 
 _MODULES = {
     "_arn": ("FunctionArn", "FunctionName", "Qualifier", "parse_target"),
+    "_async_attempts": ("AsyncHook",),
+    "_async_boto": ("AsyncBotoTransport",),
+    "_async_client": ("AsyncLambdaClient", "AsyncRemoteFunction"),
     "_async_http": ("AsyncHttpTransport",),
     "_attempts": ("Hook",),
     "_boto": ("BotoTransport",),

@@ -1,4 +1,7 @@
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._async_attempts import AsyncHook
+from ._async_boto import AsyncBotoTransport
+from ._async_client import AsyncLambdaClient, AsyncRemoteFunction
 from ._async_http import AsyncHttpTransport
 from ._attempts import Hook
 from ._boto import BotoTransport
@@ -61,7 +64,11 @@ from .testing import InProcessTransport
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncBotoTransport",
+    "AsyncHook",
     "AsyncHttpTransport",
+    "AsyncLambdaClient",
+    "AsyncRemoteFunction",
     "AsyncTransport",
     "Attempt",
     "BotoTransport",

@@ -1,4 +1,4 @@
-"""A blocking transport for an event loop: each call in a thread of its own, for what has no twin of its own."""
+"""Blocking transports for event loops: for what has no twin of its own, and for what tests put in AWS's place."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import TypeVar
+from inspect import iscoroutinefunction
+from typing import TypeVar, cast
 
-from ._invocation import Invocation, Outcome, Transport
+from ._invocation import AsyncTransport, Invocation, Outcome, Transport
+from ._stand_in import SendsToAws
 
 T = TypeVar("T")
 
 
-class InThreads:
-    """Sends over *transport*, which blocks, so that a loop can await it.
+def awaitable(transport: Transport | AsyncTransport) -> AsyncTransport:
+    """Give what an async client can send over: *transport* itself, or one that awaits what blocks."""
+    if iscoroutinefunction(transport.send):
+        return cast("AsyncTransport", transport)
+    blocking = cast("Transport", transport)
+    if getattr(blocking, "answers_at_once", False):
+        return AtOnce(blocking)
+    return AwsInThreads(blocking) if isinstance(blocking, SendsToAws) else InThreads(blocking)
 
-    No pool of threads: functions that run in this process call each other, and would wait for each other's threads. A
-    call that is cancelled is let go of at once, and its thread ends by itself.
-    """
+
+class Wrapped:
+    """What stands around a transport that blocks."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-
-    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
-        """Send *invocation* once; see ``AsyncTransport.send``."""
-        return await in_thread(partial(self._transport.send, invocation, timeout=timeout))
+        pause: Callable[[float], None] | None = getattr(transport, "pause", None)
+        if pause is not None:
+            self.pause = pause
 
     async def close(self) -> None:
         """Close the transport; that does not wait for anything."""
@@ -35,6 +42,30 @@ class InThreads:
 
     def __repr__(self) -> str:
         return repr(self._transport)
+
+
+class AtOnce(Wrapped):
+    """Sends over a transport that keeps nobody waiting: a test's, whose answers then have one order."""
+
+    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once; see ``AsyncTransport.send``."""
+        return self._transport.send(invocation, timeout=timeout)
+
+
+class InThreads(Wrapped):
+    """Sends over a transport that blocks, each call in a thread of its own.
+
+    No pool of threads: functions that run in this process call each other, and would wait for each other's threads. A
+    call that is cancelled is let go of at once, and its thread ends by itself.
+    """
+
+    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once; see ``AsyncTransport.send``."""
+        return await in_thread(partial(self._transport.send, invocation, timeout=timeout))
+
+
+class AwsInThreads(InThreads, SendsToAws):
+    """The same, over a transport whose calls a stand-in takes."""
 
 
 async def in_thread(work: Callable[[], T]) -> T:

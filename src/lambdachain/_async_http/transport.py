@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Protocol
 
-from lambdachain._boto import BotoTransport
+from lambdachain._async_boto import over_botocore
 from lambdachain._http import HttpTransport
 from lambdachain._http.ways import Destination, Ways
 from lambdachain._in_threads import InThreads
@@ -15,6 +15,7 @@ from lambdachain._invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._wire import HEADROOM, LONGEST_FUNCTION
 
 from .connection import in_time
+from .pool import MAX_OPEN
 from .sender import AsyncSender
 
 
@@ -44,6 +45,8 @@ class AsyncHttpTransport(Ways[_Way]):
             if there is one already, or the environment and the configuration file.
     """
 
+    max_connections = MAX_OPEN
+
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
@@ -64,7 +67,7 @@ class AsyncHttpTransport(Ways[_Way]):
         return AsyncSender(destination)
 
     def _over_boto(self) -> _Way:
-        return _Over(InThreads(BotoTransport(**self._arguments)))
+        return _Over(over_botocore(**self._arguments))
 
 
 class _Over:
