@@ -298,6 +298,53 @@ class LambdaClient:
         kind = InvocationType.EVENT
         return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
 
+    @overload
+    def stream(
+        self,
+        target: HasContract[Req, Any],
+        payload: Req,
+        /,
+        *,
+        text: Literal[False] = False,
+        **options: Unpack[CallOptions],
+    ) -> Generator[bytes]: ...
+    @overload
+    def stream(
+        self, target: HasContract[Req, Any], payload: Req, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> Generator[str]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[False] = False, **options: Unpack[CallOptions]
+    ) -> Generator[bytes]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> Generator[str]: ...
+    def stream(
+        self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
+    ) -> Generator[bytes] | Generator[str]:
+        """Run a function and give its answer piece by piece, as it sends it (InvokeWithResponseStream).
+
+        Lazy: the function is called when the first piece is asked for. What fails before that piece has come is sent
+        again as a call is; afterwards nothing is, and the error says in ``received_bytes`` how many bytes had come. A
+        function that does not stream, and any over a transport that does not, answers in one piece. Closed before its
+        end, a stream closes its connection.
+
+        Args:
+            target: As for ``call``; the contract's response type plays no part.
+            payload: As for ``call``.
+            text: Decode the pieces as UTF-8.
+            **options: As for ``call``; ``timeout`` is for the whole stream, and ``durable_name`` is refused.
+
+        Raises:
+            CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
+        """
+        from ._streams import streamed, texts
+
+        callee = self._caller.locate(target, options)
+        pieces = streamed(self._caller, callee, payload, options)
+        return texts(pieces, callee.address) if text else pieces
+
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether this caller may invoke a function, without running it (DryRun).
 
@@ -398,6 +445,18 @@ class RemoteFunction(Generic[Req, Resp]):
     ) -> Generator[Any]:
         """Queue an event for each payload, many at a time; see ``LambdaClient.fire_map``."""
         return self._mapped(payloads, InvocationType.EVENT, manner, return_exceptions=return_exceptions)
+
+    @overload
+    def stream(self, payload: Req, /, *, text: Literal[False] = False) -> Generator[bytes]: ...
+    @overload
+    def stream(self, payload: Req, /, *, text: Literal[True]) -> Generator[str]: ...
+    def stream(self, payload: Req, /, *, text: bool = False) -> Generator[bytes] | Generator[str]:
+        """Run the function and give its answer piece by piece; see ``LambdaClient.stream``."""
+        from ._streams import streamed, texts
+
+        callee = self._callee()
+        pieces = streamed(self._caller, callee, payload, self._options)
+        return texts(pieces, callee.address) if text else pieces
 
     def can_invoke(self) -> Permission:
         """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""

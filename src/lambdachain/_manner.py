@@ -109,6 +109,4 @@ def check_payloads(payloads: object, *, asynchronous: bool = False) -> None:
     one = isinstance(payloads, str | bytes | bytearray | Mapping)
     many = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
     if one or not many:
-        raise ContractError(
-            f"a map takes an iterable of payloads, not {kind}: for one there is call"
-        )
+        raise ContractError(f"a map takes an iterable of payloads, not {kind}: for one there is call")

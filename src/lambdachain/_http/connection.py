@@ -80,13 +80,26 @@ class Connection(Link):
             NoAnswerError: There is no answer; it says how far the request got.
         """
         reader = ResponseReader()
+        self.ask(reader, head, payload, deadline)
+        return reader.response
+
+    def ask(
+        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
+    ) -> bool:
+        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+
+        Returns:
+            Whether the answer is whole.
+        """
         progress = Progress.NOTHING_SENT
         try:
             rest = self._begin(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
                 self._send(rest, deadline)
-            self._receive(reader, deadline)
+            whole = self._receive(reader, deadline)
+            while not (whole or (only_head and reader.has_head)):
+                whole = self._receive(reader, deadline)
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -95,7 +108,24 @@ class Connection(Link):
             self.close()
             raise
         self._used = time.time()
-        return reader.response
+        return whole
+
+    def read_on(self, reader: ResponseReader, deadline: float) -> bool:
+        """Read more of an answer whose head is there; tell whether it is whole.
+
+        Raises:
+            NoAnswerError: It was not there in time, or broke off.
+        """
+        try:
+            whole = self._receive(reader, deadline)
+        except (OSError, BadAnswerError) as exc:
+            self.close()
+            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._used = time.time()
+        return whole
 
     def _begin(self, request: memoryview, deadline: float) -> memoryview:
         """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
@@ -107,15 +137,14 @@ class Connection(Link):
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             self._sock.sendall(rest)
 
-    def _receive(self, reader: ResponseReader, deadline: float) -> None:
-        sock = self._sock
-        while True:
-            sock.settimeout(seconds_left(deadline))
-            data = sock.recv(PIECE)
-            if not data:
-                return reader.end()
-            if reader.feed(data):
-                return None
+    def _receive(self, reader: ResponseReader, deadline: float) -> bool:
+        """Read once; tell whether the answer is whole."""
+        self._sock.settimeout(seconds_left(deadline))
+        data = self._sock.recv(PIECE)
+        if data:
+            return reader.feed(data)
+        reader.end()
+        return True
 
 
 def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdachain._invocation import Invocation, Outcome
 from lambdachain._wire import HEADROOM, LONGEST_FUNCTION
@@ -11,11 +11,16 @@ from lambdachain._wire import HEADROOM, LONGEST_FUNCTION
 from .sender import Sender
 from .ways import Destination, Ways
 
+if TYPE_CHECKING:
+    from lambdachain._streaming import ResponseStream
+
 
 class _Way(Protocol):
     """How invocations in one region go out."""
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
+
+    def open_stream(self, invocation: Invocation, deadline: float) -> ResponseStream: ...
 
     def close(self) -> None: ...
 
@@ -40,10 +45,15 @@ class HttpTransport(Ways[_Way]):
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
-        deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
+        deadline = _deadline(timeout)
         region = invocation.region
         way = self._ways.get(region) or self._way(region, invocation.function)
         return way.send(invocation, deadline)
+
+    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        deadline = _deadline(timeout)
+        return self._way(invocation.region, invocation.function).open_stream(invocation, deadline)
 
     def close(self) -> None:
         """Close every connection; later calls are refused."""
@@ -57,6 +67,10 @@ class HttpTransport(Ways[_Way]):
         return _OverBoto(**self._arguments)
 
 
+def _deadline(timeout: float | None) -> float:
+    return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
+
+
 class _OverBoto:
     """The way over botocore, which knows whatever a set-up may say."""
 
@@ -67,6 +81,9 @@ class _OverBoto:
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         return self._transport.send(invocation, timeout=deadline - time.monotonic())
+
+    def open_stream(self, invocation: Invocation, deadline: float) -> ResponseStream:
+        return self._transport.open_stream(invocation, timeout=deadline - time.monotonic())
 
     def close(self) -> None:
         self._transport.close()
