@@ -1,12 +1,13 @@
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
 from ._async_attempts import AsyncHook
 from ._async_boto import AsyncBotoTransport
-from ._async_client import AsyncLambdaClient, AsyncRemoteFunction
+from ._async_client import AsyncLambdaClient
 from ._async_http import AsyncHttpTransport
+from ._async_remote_function import AsyncRemoteFunction
 from ._attempts import Hook
 from ._boto import BotoTransport
 from ._budget import RetryBudget
-from ._client import LambdaClient, RemoteFunction
+from ._client import LambdaClient
 from ._contract import Contract
 from ._errors import (
     AccessDeniedError,
@@ -56,6 +57,7 @@ from ._manner import MapOptions, MapProgress
 from ._options import CallOptions
 from ._receipts import Permission, PermissionReason, Receipt
 from ._remote_error import RemoteError
+from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._retry import RetryPolicy, safe_to_retry
 from ._scope import CurrentInvocation, current_invocation, invocation_scope

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from ._arn import Address
 from ._async_attempts import AsyncHook
 from ._async_caller import AsyncCaller
-from ._callee import UNSET, Callee, Resolver, contract_of
-from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError
+from ._async_remote_function import AsyncRemoteFunction
+from ._callee import UNSET, Resolver, contract_of
+from ._contract import HasContract, Req, Resp
+from ._errors import CallError, ContractError
 from ._in_threads import awaitable
-from ._invocation import AsyncTransport, Transport
+from ._invocation import AsyncTransport, InvocationType, Transport
 from ._options import CallOptions, check_names
 from ._results import InvokeResult
 from ._retry import RetryPolicy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
+    from ._manner import MapOptions
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")
@@ -122,6 +124,200 @@ class AsyncLambdaClient:
         """Queue an event for a function and do not wait for it (Event); see ``LambdaClient.fire``."""
         return await self._caller.fire(self._caller.locate(target, options), payload, options)
 
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req] | AsyncIterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Resp]: ...
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req] | AsyncIterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Resp | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[JsonValue]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[JsonValue | CallError]: ...
+    def map(
+        self,
+        target: Any,
+        payloads: Iterable[Any] | AsyncIterable[Any],
+        /,
+        *,
+        response: object = UNSET,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Any]:
+        """Call a function once for each payload, many at a time, and give the answers; see ``LambdaClient.map``.
+
+        The payloads may come from an async iterator, too, which is asked for the next one while answers come in. A map
+        that is cancelled cancels its calls; one that is left early is closed by ``aclose``, or by its loop.
+        """
+        from ._async_mapping import mapped
+        from ._mapping import errand
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
+
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req] | AsyncIterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req] | AsyncIterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Receipt | CallError]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object] | AsyncIterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Receipt | CallError]: ...
+    def fire_map(
+        self,
+        target: Any,
+        payloads: Iterable[Any] | AsyncIterable[Any],
+        /,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncGenerator[Any]:
+        """Queue an event for each payload, many at a time, and give the receipts; see ``LambdaClient.fire_map``."""
+        from ._async_mapping import mapped
+        from ._mapping import errand
+
+        kind = InvocationType.EVENT
+        return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+
+    @overload
+    def stream(
+        self,
+        target: HasContract[Req, Any],
+        payload: Req,
+        /,
+        *,
+        text: Literal[False] = False,
+        **options: Unpack[CallOptions],
+    ) -> AsyncGenerator[bytes]: ...
+    @overload
+    def stream(
+        self, target: HasContract[Req, Any], payload: Req, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[str]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[False] = False, **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[bytes]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[str]: ...
+    def stream(
+        self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[bytes] | AsyncGenerator[str]:
+        """Run a function and give its answer piece by piece, as it sends it; see ``LambdaClient.stream``."""
+        from ._async_streams import streamed, texts
+
+        callee = self._caller.locate(target, options)
+        pieces = streamed(self._caller, callee, payload, options)
+        return texts(pieces, callee.address) if text else pieces
+
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]
     ) -> Permission:
@@ -155,46 +351,3 @@ class AsyncLambdaClient:
 
     def __repr__(self) -> str:
         return f"AsyncLambdaClient({self._caller!r})"
-
-
-class AsyncRemoteFunction(Generic[Req, Resp]):
-    """A function of another Lambda deployment, to be awaited like one of this program; ``AsyncLambdaClient.bind``."""
-
-    def __init__(
-        self,
-        caller: AsyncCaller,
-        contract: Contract[Req, Resp],
-        function: Address | None,
-        options: CallOptions,
-    ) -> None:
-        self._caller = caller
-        self._function = function
-        self._options = options
-        self.contract = contract
-
-    async def call(self, payload: Req, /) -> Resp:
-        """Run the function and await its answer; see ``LambdaClient.call``."""
-        return (await self.invoke(payload)).value
-
-    async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
-        """Do as ``call``, and tell what Lambda said about it."""
-        return await self._caller.invoke(self._callee(), payload, self._options)
-
-    async def fire(self, payload: Req, /) -> Receipt:
-        """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._caller.fire(self._callee(), payload, self._options)
-
-    async def can_invoke(self) -> Permission:
-        """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._caller.can_invoke(self._callee(), self._options)
-
-    def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
-        """Make the same function with *options* laid over those it has."""
-        check_names(options)
-        return AsyncRemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
-
-    def __repr__(self) -> str:
-        return f"AsyncRemoteFunction({self.contract!r})"
-
-    def _callee(self) -> Callee:
-        return self._caller.locate(self.contract, self._options, function=self._function)

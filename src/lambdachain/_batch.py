@@ -142,15 +142,20 @@ class Batch:
         self._begun += 1
         return Job(self._begun - 1, plan, ticket)
 
+    def unused(self, ticket: Ticket) -> None:
+        """Take back leave for a call that there is none for."""
+        self.under_way -= 1
+        self._pace.left(ticket)
+
     def refused(self, error: CallError, ticket: Ticket) -> None:
         """Take note that the next payload cannot be sent."""
-        self._leave(ticket)
+        self.unused(ticket)
         self._begun += 1
         self._put(self._begun - 1, error)
 
     def exhausted(self, ticket: Ticket, error: Exception | None = None) -> None:
         """Take note that there are no more payloads: their source has ended, or raised *error*."""
-        self._leave(ticket)
+        self.unused(ticket)
         self._source_left = False
         self._source_error = error
 
@@ -164,6 +169,11 @@ class Batch:
             return
         _tell(self._pace, job.ticket, result, now)
         self._put(job.number, self._valued(job, result) if isinstance(result, Answer) else result)
+
+    def abandon(self) -> None:
+        """Forget what is under way: nobody will tell what becomes of it."""
+        self._pace.abandon(self.under_way)
+        self.under_way = 0
 
     def drop_late(self, now: float) -> None:
         """Give up what was taken back and has less time left than Lambda asks to wait."""
@@ -209,10 +219,6 @@ class Batch:
     def _has_work(self) -> bool:
         """Tell whether there is something to send; what nobody has asked for yet must not pile up."""
         return bool(self._again) or (self._source_left and self._begun - self._given < 2 * self.most)
-
-    def _leave(self, ticket: Ticket) -> None:
-        self.under_way -= 1
-        self._pace.left(ticket)
 
     def _valued(self, job: Job, answer: Answer) -> Result | CallError:
         try:

@@ -17,11 +17,15 @@ from ._plan import Plan
 from ._results import InvokeResult
 
 if TYPE_CHECKING:
+    from ._http import HttpTransport
+    from ._loop_crew import LoopSide
     from ._receipts import Permission, Receipt
 
 
 class Caller(Calls[Transport, Hook]):
     """Carries calls out, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
+
+    _side: LoopSide | None = None
 
     def invoke(self, callee: Callee, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and read its answer."""
@@ -43,6 +47,17 @@ class Caller(Calls[Transport, Hook]):
         transport = self._retired()
         if transport is not None:
             transport.close()
+        if self._side is not None:
+            self._side.close()
+
+    def loop_side(self, transport: HttpTransport) -> LoopSide:
+        """Give the loop that carries out the maps over *transport*."""
+        from ._loop_crew import LoopSide
+
+        with self._lock:
+            if self._side is None or not self._side.is_here:
+                self._side = LoopSide(transport)
+            return self._side
 
     def _refusal(self, callee: Callee, options: CallOptions) -> Refusal | None:
         try:

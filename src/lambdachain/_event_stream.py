@@ -37,29 +37,36 @@ class EventReader:
 
     >>> data = encode({":event-type": "PayloadChunk"}, b"abc")
     >>> reader = EventReader()
-    >>> reader.feed(data[:20]), reader.feed(data[20:])
-    ([], [Message(headers={':event-type': 'PayloadChunk'}, payload=b'abc')])
+    >>> reader.feed(data[:20])
+    >>> reader.next() is None
+    True
+    >>> reader.feed(data[20:])
+    >>> reader.next()
+    Message(headers={':event-type': 'PayloadChunk'}, payload=b'abc')
     """
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._at = 0
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Take the next bytes; give the messages that are whole now.
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        del self._held[: self._at]
+        self._at = 0
+        self._held += data
+
+    def next(self) -> Message | None:
+        """Give the next message; ``None`` if it is not whole yet.
 
         Raises:
             BadEventError: This is no event stream.
         """
-        held = self._held
-        held += data
-        messages: list[Message] = []
-        at = 0
-        while (total := _length(held, at)) is not None and len(held) - at >= total:
-            messages.append(_message(bytes(memoryview(held)[at : at + total])))
-            at += total
-        if at:
-            del held[:at]
-        return messages
+        held, at = self._held, self._at
+        total = _length(held, at)
+        if total is None or len(held) - at < total:
+            return None
+        self._at += total
+        return _message(bytes(memoryview(held)[at : at + total]))
 
 
 def _length(held: bytearray, at: int) -> int | None:

@@ -32,7 +32,7 @@ def fan_out(
     try:
         while True:
             _settle(batch, crew, timeout=0)
-            _feed(batch, crew, payloads, prepare)
+            feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
             if on_progress is not None:
                 on_progress(batch.progress())
@@ -43,6 +43,7 @@ def fan_out(
             else:
                 _wait(batch, crew)
     except (KeyboardInterrupt, SystemExit):
+        batch.abandon()
         crew.dismiss(wait=False)
         raise
     except BaseException:
@@ -53,14 +54,21 @@ def fan_out(
         raise batch.ending
 
 
-def _feed(batch: Batch, crew: Crew, payloads: Iterator[Any], prepare: Prepare) -> None:
+class NotYetError(Exception):
+    """The next payload is not there yet; raised by a source that would not block."""
+
+
+def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> None:
     """Start as many calls as may start."""
     now = _clock.monotonic()
     batch.drop_late(now)
     while (ticket := batch.admit(now)) is not None:
-        job = batch.again(ticket) or _new(batch, ticket, payloads, prepare, now)
+        try:
+            job = batch.again(ticket) or _new(batch, ticket, payloads, prepare, now)
+        except NotYetError:
+            return
         if job is not None:
-            crew.start(job)
+            start(job)
 
 
 def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare, now: float) -> Job | None:
@@ -68,6 +76,9 @@ def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare
         payload = next(payloads)
     except StopIteration:
         batch.exhausted(ticket)
+    except NotYetError:
+        batch.unused(ticket)
+        raise
     except Exception as exc:  # noqa: BLE001 - it is raised again behind the results of the payloads before it
         batch.exhausted(ticket, exc)
     else:

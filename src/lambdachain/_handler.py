@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cas
 
 from ._arn import Address
 from ._caller import default_caller
-from ._client import RemoteFunction
 from ._client_context import opened
 from ._codec import codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
@@ -19,6 +18,7 @@ from ._invocation import InvocationType
 from ._misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
+from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._scope import invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of

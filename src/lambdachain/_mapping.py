@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Sized
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
 from ._answer import Answer, value_of
 from ._batch import Batch
 from ._callee import UNSET, Callee
 from ._caller import Caller
+from ._calls import Calls
 from ._crew import Crew, Threads
 from ._errors import DeadlineExceededError
 from ._fan_out import fan_out
-from ._invocation import InvocationType, Transport
+from ._invocation import InvocationType, NoAnswerError, Transport
 from ._manner import Manner, MapManner, MapOptions, check_options, check_payloads, manner_of, split
 from ._options import CallOptions, seconds
 from ._pace import Pace
@@ -24,11 +26,14 @@ from ._scope import current_invocation
 # What has no connections to keep has no limit of its own.
 _NO_LIMIT: Final = 1_000_000
 
+# For so few payloads, asyncio need not be imported.
+_FEW: Final = 16
+
 
 class Errand(NamedTuple):
     """What a map is to do: the function, how it is invoked, the options of each call, and how to go about it."""
 
-    caller: Caller
+    caller: Calls[Any, Any]
     callee: Callee
     kind: InvocationType
     options: CallOptions
@@ -63,7 +68,7 @@ class Errand(NamedTuple):
 
 
 def errand(
-    caller: Caller,
+    caller: Calls[Any, Any],
     target: object,
     kind: InvocationType,
     options: MapOptions,
@@ -86,7 +91,7 @@ def errand(
 
 
 def bound_errand(
-    caller: Caller,
+    caller: Calls[Any, Any],
     callee: Callee,
     kind: InvocationType,
     options: CallOptions,
@@ -116,13 +121,28 @@ def mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None
 def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None]:
     transport = errand.caller.carrier(errand.callee)
     batch = errand.batch(payloads, connections_of(transport))
-    crew = crew_for(errand.caller, transport)
+    crew = _crew(errand.caller, transport, payloads)
     yield from fan_out(batch, crew, iter(payloads), errand.prepare, errand.manner.on_progress)
 
 
-def crew_for(caller: Caller, transport: Transport) -> Crew:
-    """Find who carries the calls out."""
-    return Threads(transport, caller.hooks)
+def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Crew:
+    """Find who carries the calls out: a loop, over connections of ours; threads where it would not pay, or cannot be.
+
+    Hooks are functions that block, and so are other transports.
+    """
+    few = isinstance(payloads, Sized) and len(payloads) <= _FEW
+    if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
+        return Threads(transport, caller.hooks)
+    from ._http import HttpTransport
+
+    if type(transport) is not HttpTransport:  # what somebody has made of it must not be passed by
+        return Threads(transport, caller.hooks)
+    from ._loop_crew import InLoop
+
+    try:
+        return InLoop(cast("Caller", caller).loop_side(transport))
+    except NoAnswerError:  # it is closed, which each call will say
+        return Threads(transport, caller.hooks)
 
 
 def connections_of(transport: object) -> int:

@@ -109,3 +109,8 @@ class Pace:
         """Take note that a call is over that says nothing of room: it failed in another way, or was not sent."""
         with self._lock:
             self._in_flight -= 1
+
+    def abandon(self, count: int) -> None:
+        """Take note that nobody will tell what becomes of *count* calls."""
+        with self._lock:
+            self._in_flight -= count

@@ -113,14 +113,21 @@ class PieceReader:
     def __init__(self) -> None:
         self._events = EventReader()
 
-    def feed(self, data: bytes) -> list[bytes | StreamEnd]:
-        """Take the next bytes; give the pieces that are whole now.
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._events.feed(data)
+
+    def next(self) -> bytes | StreamEnd | None:
+        """Give the next piece; ``None`` if it is not whole yet.
 
         Raises:
             BadEventError: This is no event stream, or it tells of an error of the service.
         """
-        pieces = (_piece(message) for message in self._events.feed(data))
-        return [piece for piece in pieces if piece is not None]
+        while (message := self._events.next()) is not None:
+            piece = _piece(message)
+            if piece is not None:
+                return piece
+        return None
 
 
 def _piece(message: Message) -> bytes | StreamEnd | None:

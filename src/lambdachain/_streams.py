@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from ._streaming import ResponseStream, StreamEnd, StreamingTransport, WholeAnsw
 
 # Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
 _TO_COME: Final = b"..."
+NOT_TEXT: Final = "the answer is not text in UTF-8"
 
 
 def streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
@@ -46,9 +47,9 @@ def check_options(options: CallOptions, function: str) -> None:
 def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
     plan = caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options)
     opening = Opening(caller.carrier(callee))
-    answer = perform(opening, plan, caller.hooks)
-    story = Story(plan, answer)
     try:
+        answer = perform(opening, plan, caller.hooks)
+        story = Story(plan, answer, _clock.monotonic())
         piece = opening.first
         while isinstance(piece, bytes):
             story.note(piece)
@@ -60,7 +61,7 @@ def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOpti
                 raise story.broken(exc) from exc.__cause__
         story.end(piece)
     finally:
-        opening.stream.close()
+        opening.let_go()
 
 
 class Opening:
@@ -74,17 +75,18 @@ class Opening:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._opened: ResponseStream | None = None
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send once and wait for the first piece; see ``Transport.send``."""
-        stream = open_stream(self._transport, invocation, timeout)
+        stream = self._opened = open_stream(self._transport, invocation, timeout)
         if is_refused(stream.outcome):
-            stream.close()
+            self.let_go()
             return stream.outcome
         try:
             self.first = stream.read()
         except BaseException:
-            stream.close()
+            self.let_go()
             raise
         self.stream = stream
         return outcome_at(stream.outcome, self.first)
@@ -92,6 +94,11 @@ class Opening:
     def pause(self, seconds: float) -> None:
         """Wait between two attempts, as the transport does."""
         pause(self._transport, seconds)
+
+    def let_go(self) -> None:
+        """Close what is open."""
+        if self._opened is not None:
+            self._opened.close()
 
     def close(self) -> None:
         """Do nothing: the transport is not this one's."""
@@ -119,10 +126,10 @@ def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:
 class Story:
     """How far a stream has come, for what is to be said of it if it fails."""
 
-    def __init__(self, plan: Plan, answer: Answer) -> None:
+    def __init__(self, plan: Plan, answer: Answer, now: float) -> None:
         self._plan = plan
         self._answer = answer
-        self._began = _clock.monotonic() - answer.elapsed
+        self._began = now - answer.elapsed
         self._received = 0
 
     def note(self, piece: bytes) -> None:
@@ -172,15 +179,15 @@ def texts(pieces: Generator[bytes, None, None], function: str) -> Generator[str,
     Raises:
         ResponseError: They are none.
     """
-    decode: Callable[[bytes, bool], str] = codecs.getincrementaldecoder("utf-8")().decode
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for piece in pieces:
-            text = decode(piece, False)  # noqa: FBT003 - as the codec has it
+            text = decoder.decode(piece)
             if text:
                 yield text
-        decode(b"", True)  # noqa: FBT003 - as above
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        failure = ResponseError("the answer is not text in UTF-8", function=function)
+        failure = ResponseError(NOT_TEXT, function=function)
     else:
         return
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,8 +21,7 @@ class Pieces:
         outcome = outcome_of(reader.response)
         self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"")
         self._reader = reader
-        self._events = PieceReader()
-        self._ready: deque[bytes | StreamEnd] = deque()
+        self._pieces = PieceReader()
 
     def take(self, *, whole: bool) -> bytes | StreamEnd | None:
         """Give the next piece; ``None`` if it has not come in yet.
@@ -31,15 +29,14 @@ class Pieces:
         Raises:
             NoAnswerError: What comes is no event stream, or it is *whole* and has no end.
         """
+        self._pieces.feed(self._reader.taken())
         try:
-            self._ready += self._events.feed(self._reader.taken())
+            piece = self._pieces.next()
         except BadEventError as exc:
             raise self._broken(str(exc)) from exc
-        if self._ready:
-            return self._ready.popleft()
-        if whole:
+        if piece is None and whole:
             raise self._broken("the stream broke off")
-        return None
+        return piece
 
     def _broken(self, message: str) -> NoAnswerError:
         return NoAnswerError(message, progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id)

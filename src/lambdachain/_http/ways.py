@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import botocore.session
 
 W = TypeVar("W")
+V = TypeVar("V")
 
 
 class Destination(NamedTuple):
@@ -53,6 +55,16 @@ class Ways(SendsToAws, Generic[W]):
     def _arguments(self) -> dict[str, Any]:
         """What another transport has to be given to stand in for this one."""
         return {"region": self._region, "endpoint_url": self._endpoint_url, "session": self._session}
+
+    def in_the_form_of(self, kind: Callable[..., V]) -> V:
+        """Make a transport of another *kind* with the same settings, and connections of its own.
+
+        Raises:
+            NoAnswerError: This one is closed.
+        """
+        if self._closed:
+            raise _setup_failure("the transport is closed")
+        return kind(**self._arguments)
 
     @abstractmethod
     def _straight(self, destination: Destination) -> W:
