@@ -12,7 +12,7 @@ from ._callee import Callee
 from ._errors import ResponseError
 from ._invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
 from ._options import CallOptions
-from ._streaming import AsyncResponseStream, AsyncStreamingTransport, StreamEnd, WholeAnswer
+from ._streaming import AsyncResponseStream, StreamEnd, open_async_stream
 from ._streams import NOT_TEXT, Story, check_options, is_refused, outcome_at
 
 
@@ -63,7 +63,7 @@ class AsyncOpening:
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send once and wait for the first piece; see ``AsyncTransport.send``."""
-        stream = self._opened = await _opened(self._transport, invocation, timeout)
+        stream = self._opened = await open_async_stream(self._transport, invocation, timeout)
         if is_refused(stream.outcome):
             self.let_go()
             return stream.outcome
@@ -82,20 +82,6 @@ class AsyncOpening:
 
     async def close(self) -> None:
         """Do nothing: the transport is not this one's."""
-
-
-class AsyncWholeAnswer(WholeAnswer):
-    """An answer that came in one piece, as an awaited stream."""
-
-    async def read(self) -> bytes | StreamEnd:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Give the payload, and then the end."""
-        return super().read()
-
-
-async def _opened(transport: AsyncTransport, invocation: Invocation, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - handed on
-    if isinstance(transport, AsyncStreamingTransport):
-        return await transport.open_stream(invocation, timeout=timeout)
-    return AsyncWholeAnswer(await transport.send(invocation, timeout=timeout))
 
 
 async def texts(pieces: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:

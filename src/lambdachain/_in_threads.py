@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 from ._invocation import AsyncTransport, Invocation, Outcome, Transport
 from ._stand_in import SendsToAws
+from ._streaming import ResponseStream, StreamEnd, open_stream
 
 T = TypeVar("T")
 
@@ -44,12 +45,32 @@ class Wrapped:
         return repr(self._transport)
 
 
+class StreamInThreads:
+    """An answer that is read in threads; see ``AsyncResponseStream``."""
+
+    def __init__(self, stream: ResponseStream) -> None:
+        self.outcome = stream.outcome
+        self._stream = stream
+
+    async def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        return await in_thread(self._stream.read)
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        self._stream.close()
+
+
 class AtOnce(Wrapped):
     """Sends over a transport that keeps nobody waiting: a test's, whose answers then have one order."""
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return self._transport.send(invocation, timeout=timeout)
+
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        return StreamInThreads(open_stream(self._transport, invocation, timeout))
 
 
 class InThreads(Wrapped):
@@ -62,6 +83,10 @@ class InThreads(Wrapped):
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return await in_thread(partial(self._transport.send, invocation, timeout=timeout))
+
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        return StreamInThreads(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
 
 
 class AwsInThreads(InThreads, SendsToAws):

@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ._event_stream import BadEventError, EventReader, Message
-from ._invocation import Invocation, Outcome
+from ._invocation import AsyncTransport, Invocation, Outcome, Transport
 from ._schema import is_mapping
 
 
@@ -105,6 +105,39 @@ class WholeAnswer:
 
     def close(self) -> None:
         """Do nothing: it is here."""
+
+
+class AsyncWholeAnswer:
+    """The same for event loops."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._whole = WholeAnswer(outcome)
+
+    async def read(self) -> bytes | StreamEnd:
+        """Give the payload, and then the end."""
+        return self._whole.read()
+
+    def close(self) -> None:
+        """Do nothing: it is here."""
+
+
+def open_stream(transport: Transport, invocation: Invocation, timeout: float | None) -> ResponseStream:
+    """Open a stream, or, where the transport has none, make one of the whole answer."""
+    if isinstance(transport, StreamingTransport):
+        return transport.open_stream(invocation, timeout=timeout)
+    return WholeAnswer(transport.send(invocation, timeout=timeout))
+
+
+async def open_async_stream(
+    transport: AsyncTransport,
+    invocation: Invocation,
+    timeout: float | None,  # noqa: ASYNC109 - handed on
+) -> AsyncResponseStream:
+    """Do the same in an event loop."""
+    if isinstance(transport, AsyncStreamingTransport):
+        return await transport.open_stream(invocation, timeout=timeout)
+    return AsyncWholeAnswer(await transport.send(invocation, timeout=timeout))
 
 
 class PieceReader:

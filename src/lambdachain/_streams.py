@@ -17,7 +17,7 @@ from ._errors import CallError, InvalidRequestError, ResponseError
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Transport
 from ._options import CallOptions
 from ._plan import Plan
-from ._streaming import ResponseStream, StreamEnd, StreamingTransport, WholeAnswer
+from ._streaming import ResponseStream, StreamEnd, open_stream
 
 # Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
 _TO_COME: Final = b"..."
@@ -102,13 +102,6 @@ class Opening:
 
     def close(self) -> None:
         """Do nothing: the transport is not this one's."""
-
-
-def open_stream(transport: Transport, invocation: Invocation, timeout: float | None) -> ResponseStream:
-    """Open a stream, or, where the transport has none, make one of the whole answer."""
-    if isinstance(transport, StreamingTransport):
-        return transport.open_stream(invocation, timeout=timeout)
-    return WholeAnswer(transport.send(invocation, timeout=timeout))
 
 
 def is_refused(outcome: Outcome) -> bool:

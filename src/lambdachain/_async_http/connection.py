@@ -39,13 +39,14 @@ _PIECES_AT_ONCE: Final = 16
 class AsyncConnection(Link):
     """A connection that a loop watches; what comes is read where the loop says that it is there."""
 
-    __slots__ = ("_answered", "_loop", "_reader", "_watched")
+    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_watched")
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(sock)
         self._loop = loop
         self._watched = False
-        self._answered: asyncio.Future[None] | None = None
+        self._in_pieces = False
+        self._answered: asyncio.Future[bool] | None = None
         self._reader = ResponseReader()
 
     async def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
@@ -59,7 +60,19 @@ class AsyncConnection(Link):
         Raises:
             NoAnswerError: There is no answer; it says how far the request got.
         """
-        reader = self._reader = ResponseReader()
+        reader = ResponseReader()
+        await self.ask(reader, head, payload, deadline)
+        return reader.response
+
+    async def ask(
+        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
+    ) -> bool:
+        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+
+        Returns:
+            Whether the answer is whole.
+        """
+        self._reader, self._in_pieces = reader, only_head
         progress = Progress.NOTHING_SENT
         try:
             async with asyncio.timeout(seconds_left(deadline)):
@@ -68,7 +81,7 @@ class AsyncConnection(Link):
                 progress = Progress.PERHAPS_SENT
                 if sent < len(request):
                     await self._send(request[sent:])
-                await self._receive()
+                whole = await self._receive()
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -77,7 +90,25 @@ class AsyncConnection(Link):
             self.close()
             raise
         self._used = time.time()
-        return reader.response
+        return whole
+
+    async def read_on(self, deadline: float) -> bool:
+        """Read more of an answer whose head is there; tell whether it is whole.
+
+        Raises:
+            NoAnswerError: It was not there in time, or broke off.
+        """
+        try:
+            async with asyncio.timeout(seconds_left(deadline)):
+                whole = await self._receive()
+        except (OSError, BadAnswerError) as exc:
+            self.close()
+            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, self._reader.request_id) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._used = time.time()
+        return whole
 
     def close(self) -> None:
         """Close it; if its loop is running in another thread, have that do it."""
@@ -105,15 +136,17 @@ class AsyncConnection(Link):
             except (BlockingIOError, ssl.SSLWantWriteError):
                 await _writable(self._sock, self._loop)
 
-    async def _receive(self) -> None:
+    async def _receive(self) -> bool:
+        """Wait for the answer, or for more of one that comes in pieces; tell whether it is whole."""
         answered = self._answered = self._loop.create_future()
         if not self._watched:
             self._loop.add_reader(self._sock.fileno(), self._take)
             self._watched = True
         try:
-            await answered
+            whole: bool = await answered
         finally:
             self._answered = None
+        return whole
 
     def _take(self) -> None:
         """Read what has come in."""
@@ -124,12 +157,12 @@ class AsyncConnection(Link):
         try:
             whole = self._read()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
+            whole = False
         except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is awaited
             answered.set_exception(exc)
-        else:
-            if whole:
-                answered.set_result(None)
+            return
+        if whole or (self._in_pieces and self._reader.has_head):
+            answered.set_result(whole)
 
     def _read(self) -> bool:
         for _ in range(_PIECES_AT_ONCE):
@@ -139,6 +172,8 @@ class AsyncConnection(Link):
                 return True
             if self._reader.feed(data):
                 return True
+            if self._in_pieces and self._reader.has_head:
+                break  # whatever the connection's end is, this comes before it
         return False
 
     def _unwatch(self) -> None:

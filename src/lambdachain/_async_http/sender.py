@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from lambdachain._http.outcome import outcome_of
 from lambdachain._http.request import RequestWriter
+from lambdachain._http.response import ResponseReader
+from lambdachain._http.signing import Keys
 from lambdachain._http.ways import Destination
 from lambdachain._invocation import Invocation, Outcome
 from lambdachain._stand_in import guard
@@ -15,6 +18,9 @@ from lambdachain._wire import EXPIRED
 
 from .connection import in_time
 from .pool import AsyncPool
+
+if TYPE_CHECKING:
+    from .stream import AsyncHttpStream
 
 
 class AsyncSender:
@@ -30,11 +36,7 @@ class AsyncSender:
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        if guard.closed:
-            guard.check(invocation.function, self._destination.endpoint.host)
-        keys = self._credentials.at_hand()
-        if keys is None:
-            keys = await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
+        keys = await self._keys(invocation, deadline)
         pool = self._pool()
         await pool.enter(deadline)
         try:
@@ -48,7 +50,39 @@ class AsyncSender:
                 connection.close()
         finally:
             pool.leave()
-        outcome = outcome_of(response)
+        return self._noted(outcome_of(response))
+
+    async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from .stream import AsyncHttpStream
+
+        keys = await self._keys(invocation, deadline)
+        pool = self._pool()
+        await pool.enter(deadline)
+        try:
+            now = time.time()
+            head = self._writer.head(invocation, keys, now, streamed=True)
+            connection = await pool.take(now, deadline)
+            reader = ResponseReader()
+            whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+            while reader.status >= 300 and not whole:
+                whole = await connection.read_on(deadline)
+        except BaseException:
+            pool.leave()
+            raise
+        stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
+        self._noted(stream.outcome)
+        return stream
+
+    async def _keys(self, invocation: Invocation, deadline: float) -> Keys:
+        if guard.closed:
+            guard.check(invocation.function, self._destination.endpoint.host)
+        keys = self._credentials.at_hand()
+        if keys is None:
+            keys = await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
+        return keys
+
+    def _noted(self, outcome: Outcome) -> Outcome:
         if outcome.error_code in EXPIRED:
             self._credentials.renew()
         return outcome

@@ -12,6 +12,7 @@ from lambdachain._http import HttpTransport
 from lambdachain._http.ways import Destination, Ways
 from lambdachain._in_threads import InThreads
 from lambdachain._invocation import AsyncTransport, Invocation, Outcome
+from lambdachain._streaming import AsyncResponseStream, open_async_stream
 from lambdachain._wire import HEADROOM, LONGEST_FUNCTION
 
 from .connection import in_time
@@ -23,6 +24,8 @@ class _Way(Protocol):
     """How invocations in one region go out."""
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
+
+    async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncResponseStream: ...
 
     async def close(self) -> None: ...
 
@@ -49,17 +52,24 @@ class AsyncHttpTransport(Ways[_Way]):
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""
-        deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        region = invocation.region
-        way = self._ways.get(region)
-        if way is None:
-            way = await in_time(deadline, lambda: asyncio.to_thread(self._way, region, invocation.function))
+        deadline = _deadline(timeout)
+        way = self._ways.get(invocation.region) or await self._way_of(invocation, deadline)
         return await way.send(invocation, deadline)
+
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        deadline = _deadline(timeout)
+        way = self._ways.get(invocation.region) or await self._way_of(invocation, deadline)
+        return await way.open_stream(invocation, deadline)
 
     async def close(self) -> None:
         """Close every connection, of all loops; later calls are refused."""
         for way in self._taken_down():
             await way.close()
+
+    async def _way_of(self, invocation: Invocation, deadline: float) -> _Way:
+        region, function = invocation.region, invocation.function
+        return await in_time(deadline, lambda: asyncio.to_thread(self._way, region, function))
 
     def _straight(self, destination: Destination) -> _Way:
         if sys.platform == "win32":  # its loop watches no sockets
@@ -70,6 +80,10 @@ class AsyncHttpTransport(Ways[_Way]):
         return _Over(over_botocore(**self._arguments))
 
 
+def _deadline(timeout: float | None) -> float:
+    return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
+
+
 class _Over:
     """The way over another transport."""
 
@@ -78,6 +92,9 @@ class _Over:
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
         return await self._transport.send(invocation, timeout=deadline - time.monotonic())
+
+    async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncResponseStream:
+        return await open_async_stream(self._transport, invocation, deadline - time.monotonic())
 
     async def close(self) -> None:
         await self._transport.close()
