@@ -61,24 +61,30 @@ class FanOutServer:
         return _OK % (len(body), body)
 
 
+async def _end() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @contextmanager
 def running(server: FanOutServer, tls: ssl.SSLContext | None = None) -> Iterator[FanOutServer]:
     """Run a server in a thread."""
     loop, started = asyncio.new_event_loop(), threading.Event()
 
-    async def main() -> None:
+    async def main() -> asyncio.Server:
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls, backlog=1024)
         port: Any = listening.sockets[0].getsockname()[1]
         server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         started.set()
+        return listening
 
     def run() -> None:
-        loop.create_task(main())
+        listening = loop.run_until_complete(main())
         loop.run_forever()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        listening.close()
+        loop.run_until_complete(_end())
         loop.close()
 
     thread = threading.Thread(target=run, name="server", daemon=True)
