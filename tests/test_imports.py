@@ -17,7 +17,7 @@ SOURCE = Path(lambdachain.__file__).parent
 LAYERS = [
     ["_version", "_errors", "_alarm", "_budget", "_clock", "_collector", "_event_stream", "_pace", "_window", "_wire"],
     ["_annotations", "_arn", "_schema"],
-    ["_misfit", "_metadata", "_schema_marks"],
+    ["_misfit", "_metadata", "_offload", "_schema_marks"],
     ["_json_schema"],
     ["_codec"],
     ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],

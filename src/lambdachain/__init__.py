@@ -65,6 +65,7 @@ _MODULES = {
         "Trouble",
     ),
     "_manner": ("MapOptions", "MapProgress"),
+    "_offload": ("OffloadError", "S3Offload"),
     "_options": ("CallOptions",),
     "_remote_error": ("RemoteError",),
     "_receipts": ("Permission", "PermissionReason", "Receipt"),

@@ -54,6 +54,7 @@ from ._invocation import (
     Trouble,
 )
 from ._manner import MapOptions, MapProgress
+from ._offload import OffloadError, S3Offload
 from ._options import CallOptions
 from ._receipts import Permission, PermissionReason, Receipt
 from ._remote_error import RemoteError
@@ -109,6 +110,7 @@ __all__ = [
     "MapProgress",
     "NoAnswerError",
     "NotInvokedError",
+    "OffloadError",
     "Outcome",
     "OutcomeUnknownError",
     "Permission",
@@ -126,6 +128,7 @@ __all__ = [
     "ResponseTooLargeError",
     "RetryBudget",
     "RetryPolicy",
+    "S3Offload",
     "ServiceError",
     "ThrottledError",
     "Transport",

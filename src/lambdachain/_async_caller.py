@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._answer import Answer
@@ -10,7 +11,7 @@ from ._callee import Callee
 from ._calls import Calls, Refusal, bare, permission_of, receipt_of, refusal_of, result_of
 from ._default_transport import default_async_transport
 from ._errors import CallError
-from ._in_threads import awaitable
+from ._in_threads import awaitable, in_thread
 from ._invocation import AsyncTransport, InvocationType, Transport
 from ._options import CallOptions
 from ._plan import Plan
@@ -25,7 +26,10 @@ class AsyncCaller(Calls[AsyncTransport, AsyncHook]):
 
     async def invoke(self, callee: Callee, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and read its answer."""
-        return result_of(*await self._perform(callee, payload, InvocationType.REQUEST_RESPONSE, options))
+        call, answer = await self._perform(callee, payload, InvocationType.REQUEST_RESPONSE, options)
+        if callee.contract.offload is None:
+            return result_of(call, answer)
+        return await in_thread(partial(result_of, call, answer))
 
     async def fire(self, callee: Callee, payload: object, options: CallOptions) -> Receipt:
         """Queue an event for the function."""
@@ -61,7 +65,8 @@ class AsyncCaller(Calls[AsyncTransport, AsyncHook]):
     async def _perform(
         self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
     ) -> tuple[Plan, Answer]:
-        call = self.planned(callee, payload, kind, options)
+        ready = partial(self.planned, callee, payload, kind, options)
+        call = ready() if callee.contract.offload is None else await in_thread(ready)
         carry_out = perform if call.hedge_after is None else perform_hedged
         return call, await carry_out(self.carrier(callee), call, self.hooks)
 
