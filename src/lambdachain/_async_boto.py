@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from ._boto import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint, keep_legible
 from ._boto_errors import READ_ERRORS, SEND_ERRORS, refusal, translated
 from ._boto_shapes import answered, parameters, refused
 from ._errors import ContractError
+from ._http.connection import Link
 from ._in_threads import AwsInThreads
 from ._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._stand_in import SendsToAws, guard
@@ -26,6 +29,8 @@ from ._wire import EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 if TYPE_CHECKING:
     from botocore.config import Config
+
+_PIECE: Final = 1024 * 1024
 
 
 class AsyncBotoTransport(SendsToAws):
@@ -188,7 +193,7 @@ class _Watched:
     def __init__(self, function: str) -> None:
         self.function = function
         self.can_tell = False
-        self.connected = False
+        self.protocol: Any = None
         self._answer: dict[str, Any] | None = None
 
     async def invoke(self, client: Any, invocation: Invocation) -> Outcome:
@@ -198,18 +203,19 @@ class _Watched:
             guard.check(self.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
         token = _current.set(self)
         try:
-            answer = self._answer = await client.invoke(**parameters(invocation))
+            answer = self._answer = await client.invoke(**_lent(parameters(invocation)))
         except ClientError as exc:
             if exc.operation_name == "Invoke":
                 return refused(exc.response)
             raise refusal(exc) from None
         except (*SEND_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = translated(exc, progress=Progress.PERHAPS_SENT)
+            failure = _read(exc, Progress.PERHAPS_SENT)
             if failure.trouble is Trouble.CREDENTIALS:
                 guard.check(self.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
             raise failure from failure.__cause__
         finally:
             _current.reset(token)
+            self._note_use()
         return answered(answer, await self._drained(answer))
 
     async def _drained(self, response: Mapping[str, Any]) -> bytes:
@@ -219,7 +225,7 @@ class _Watched:
         try:
             return bytes(await body.read())
         except (*READ_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = translated(exc, progress=Progress.ANSWER_BEGUN)
+            failure = _read(exc, Progress.ANSWER_BEGUN)
             failure.request_id = self._request_id
             raise failure from exc
         finally:
@@ -243,9 +249,13 @@ class _Watched:
             "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
         )
 
+    def _note_use(self) -> None:
+        if self.protocol is not None and self.protocol.transport is not None:
+            _links[self.protocol] = Link(self.protocol.transport.get_extra_info("socket"))
+
     def _reached(self, cause: BaseException | None) -> Progress:
         if self.can_tell:
-            return Progress.PERHAPS_SENT if self.connected else Progress.NOTHING_SENT
+            return Progress.PERHAPS_SENT if self.protocol is not None else Progress.NOTHING_SENT
         return Progress.NOTHING_SENT if _is_failed_connect(cause) else Progress.PERHAPS_SENT
 
 
@@ -265,7 +275,7 @@ def attach(client: Any) -> bool:
 
 
 class _Sessions:
-    """Gives aiohttp's sessions, with connectors that tell the request when it has a connection."""
+    """Gives aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
@@ -275,7 +285,20 @@ class _Sessions:
         connector = session.connector
         if not isinstance(connector.connect, _Connect):
             connector.connect = _Connect(connector.connect)
-        return session
+        return _Once(session)
+
+
+class _Once:
+    """An aiohttp session that follows no redirect: it would send the payload again, and wherever it is told to."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        return self._session.request(*arguments, allow_redirects=False, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
 
 
 class _Connect:
@@ -287,18 +310,50 @@ class _Connect:
         if watched is not None:
             guard.check(watched.function, request.url.host or "")
         connection = await self._connect(request, *arguments, **options)
+        while not _is_usable(connection):
+            connection.close()
+            connection = await self._connect(request, *arguments, **options)
         if watched is not None:
-            watched.connected = True
-        _probe(connection.transport.get_extra_info("socket") if connection.transport is not None else None)
+            watched.protocol = connection.protocol
         return connection
+
+
+# How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
+_links: Final[WeakKeyDictionary[Any, Link]] = WeakKeyDictionary()
+
+
+def _is_usable(connection: Any) -> bool:
+    link = _links.get(connection.protocol)
+    if link is not None:
+        return link.is_usable(time.time())
+    _probe(connection.transport.get_extra_info("socket"))
+    return True
 
 
 def _probe(sock: Any) -> None:
     """Send keep-alive probes well within 350 s."""
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE:
         if sock is not None and hasattr(socket, name):
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _lent(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Have aiohttp send a large payload in pieces, which it warns of otherwise."""
+    payload = parameters["Payload"]
+    return parameters if len(payload) <= _PIECE else {**parameters, "Payload": BytesIO(payload)}
+
+
+def _read(exc: Exception, progress: Progress) -> NoAnswerError:
+    """Say what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign one."""
+    inner: Any = getattr(exc, "kwargs", {}).get("error")
+    cause = inner if isinstance(inner, _aiohttp_errors()) else exc
+    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
+        return translated(exc, progress=progress)
+    failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
+    failure.__cause__ = cause
+    return failure
 
 
 def _is_failed_connect(cause: BaseException | None) -> bool:
@@ -335,5 +390,14 @@ def is_session(session: object) -> bool:
 @cache
 def _aiohttp_errors() -> tuple[type[Exception], ...]:
     from aiohttp import ClientError
+    from aiohttp.http_exceptions import HttpProcessingError
 
-    return (ClientError,)
+    return (ClientError, HttpProcessingError)
+
+
+@cache
+def _told_apart() -> tuple[type[Exception], ...]:
+    """List what aiobotocore says more of than that its HTTP client failed."""
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
+
+    return (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError)

@@ -37,7 +37,7 @@ class AsyncSender:
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
         keys = await self._keys(invocation, deadline)
-        pool = self._pool()
+        pool = self._pool_here()
         await pool.enter(deadline)
         try:
             now = time.time()
@@ -57,7 +57,7 @@ class AsyncSender:
         from .stream import AsyncHttpStream
 
         keys = await self._keys(invocation, deadline)
-        pool = self._pool()
+        pool = self._pool_here()
         await pool.enter(deadline)
         try:
             now = time.time()
@@ -94,7 +94,7 @@ class AsyncSender:
             for pool in self._pools.values():
                 pool.close()
 
-    def _pool(self) -> AsyncPool:
+    def _pool_here(self) -> AsyncPool:
         loop = asyncio.get_running_loop()
         return self._pools.get(loop) or self._new_pool(loop)
 
