@@ -3,8 +3,9 @@ PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
+BENCH := .venv-bench
 
-.PHONY: demo test check unit oldest soak reliability retry-load lock clean
+.PHONY: demo test check unit oldest soak reliability retry-load bench-fan-out bench-fan-out-memory lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -34,6 +35,23 @@ reliability: $(VENV)/.test
 
 retry-load: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/retry_load.py
+
+# What is measured stands in an environment of its own.
+bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
+	$(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python --write docs/performance-fan-out.md
+
+bench-fan-out-memory: $(VENV)/.test
+	$(VENV)/bin/python benchmarks/fan_out_memory.py
+
+$(VENV)/.plots: $(VENV)/.test
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots
+	touch $@
+
+$(BENCH)/.ready: pyproject.toml
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) -e . --group bench
+	touch $@
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -27,7 +27,7 @@ LAYERS = [
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
     ["_classify", "_callee", "_boto_errors", "_exchange"],
     ["_boto_stream", "_manner", "_plan", "_signature", "_loop", "_service"],
-    ["_answer", "_boto"],
+    ["_answer", "_boto", "progress"],
     ["_http", "_in_threads"],
     ["_async_boto"],
     ["_async_http"],

@@ -78,6 +78,7 @@ def test_the_names_on_the_wire():
         "lc-attempt": "2",
         "lc-budget-ms": "2500",
         "lc-deadline-ms": "1800000000000",
+        "lc-offload": "s3",
         **TRACE,
     } == _sent(FULL)
 

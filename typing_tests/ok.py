@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict, assert_type
@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
 from lambdachain import (
+    AsyncLambdaClient,
     Attempt,
     BotoTransport,
     CallError,
@@ -27,6 +28,8 @@ from lambdachain import (
     InvocationType,
     InvokeResult,
     LambdaClient,
+    MapOptions,
+    MapProgress,
     Outcome,
     Permission,
     PermissionReason,
@@ -38,6 +41,7 @@ from lambdachain import (
     RequestRejectedError,
     RetryBudget,
     RetryPolicy,
+    S3Offload,
     ThrottledError,
     Transport,
     current_invocation,
@@ -47,6 +51,7 @@ from lambdachain import (
     safe_to_retry,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
 from lambdachain.testing import (
     Change,
@@ -301,3 +306,47 @@ LambdaClient(system).close()
 assert_handler_fulfils(charge, by_contract, requests=[ChargeRequest(order_id="o", cents=1)])
 assert_compatible(charge.schema(), charge, first="callee")
 assert_type(compatibility(charge, charge.schema()), tuple[Change, ...])
+
+
+# Many at once, and piece by piece
+assert_type(client.map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
+assert_type(
+    client.map(by_contract, iter([ChargeRequest(order_id="o", cents=1)]), ordered=False), Generator[ChargeResponse]
+)
+assert_type(
+    client.map(charge, [ChargeRequest(order_id="o", cents=1)], return_exceptions=True, max_concurrency=5, timeout=3),
+    Generator[ChargeResponse | CallError],
+)
+assert_type(client.map("legacy", [1, "a"], on_progress=bar()), Generator[JsonValue])
+assert_type(client.map("legacy", [1], response=ChargeResponse), Generator[ChargeResponse])
+assert_type(
+    client.map("legacy", [1], response=ChargeResponse, return_exceptions=True), Generator[ChargeResponse | CallError]
+)
+assert_type(client.fire_map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[Receipt])
+assert_type(client.fire_map("legacy", [1], return_exceptions=True), Generator[Receipt | CallError])
+assert_type(client.bind(charge).map([ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
+assert_type(
+    by_contract.map([ChargeRequest(order_id="o", cents=1)], return_exceptions=True),
+    Generator[ChargeResponse | CallError],
+)
+assert_type(client.stream(charge, ChargeRequest(order_id="o", cents=1)), Generator[bytes])
+assert_type(client.stream("legacy", 1, text=True, timeout=5), Generator[str])
+assert_type(client.bind(charge).stream(ChargeRequest(order_id="o", cents=1), text=True), Generator[str])
+
+
+async def many(awaiting: AsyncLambdaClient, requests: AsyncIterable[ChargeRequest]) -> None:
+    assert_type(awaiting.map(charge, requests), AsyncGenerator[ChargeResponse])
+    assert_type(awaiting.map(charge, requests, return_exceptions=True), AsyncGenerator[ChargeResponse | CallError])
+    assert_type(awaiting.fire_map(charge, [ChargeRequest(order_id="o", cents=1)]), AsyncGenerator[Receipt])
+    assert_type(awaiting.bind(charge).map(requests, ordered=False), AsyncGenerator[ChargeResponse])
+    assert_type([piece async for piece in awaiting.stream("legacy", 1, text=True)], list[str])
+
+
+def progressed(progress: MapProgress) -> None:
+    assert_type(progress.total, int | None)
+
+
+options: MapOptions = {"on_progress": progressed, "max_concurrency": 3}
+client.map(charge, [ChargeRequest(order_id="o", cents=1)], **options)
+stub.on(charge).streams(b"a", "b", CardDeclined(reason="limit"))
+assert_type(Contract("large", request=int, response=str, offload=S3Offload("bucket", threshold=5)), Contract[int, str])
