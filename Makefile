@@ -4,8 +4,9 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 BENCH := .venv-bench
+AIO := .venv-aio
 
-.PHONY: demo test check unit oldest soak reliability retry-load bench-fan-out bench-fan-out-memory lock clean
+.PHONY: demo test check unit oldest aio soak reliability retry-load bench-fan-out bench-fan-out-memory lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -23,6 +24,11 @@ unit: $(VENV)/.test
 
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
+
+# aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
+aio: $(AIO)/.test
+	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/test_async_client.py -k async \
+	  -p no:cacheprovider
 
 # The long form of the fault laboratory: random scripts of faults, a different lot each time.
 SCRIPTS ?= 10000
@@ -69,6 +75,12 @@ $(OLDEST)/.test: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-oldest.txt -e ".[local]" --group test
 	touch $@
 
+$(AIO)/.test: pyproject.toml
+	test -x $(AIO)/bin/python || $(PYTHON) -m venv $(AIO)
+	$(AIO)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(AIO)/bin/python -m pip install $(PIP_FLAGS) -e ".[local,aio]" --group test
+	touch $@
+
 lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
@@ -76,4 +88,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lambdachain import (
+    AsyncLambdaClient,
     Contract,
     FunctionArn,
     LambdaClient,
@@ -163,3 +164,13 @@ client.stream(charge, Response(charge_id="c"))  # E: misc,call-overload reportAr
 client.stream(charge, request, text="utf-8")  # E: call-overload reportArgumentType,reportCallIssue
 stub.on(charge).streams(3)  # E: arg-type reportArgumentType
 Contract("f", request=int, response=int, offload="bucket")  # E: call-overload reportArgumentType,reportCallIssue
+
+
+async def awaited(awaiting: AsyncLambdaClient) -> None:
+    await awaiting.call(charge, Response(charge_id="c"))  # E: misc,call-overload reportArgumentType,reportCallIssue
+    await awaiting.call(charge, request, timeut=3)  # E: call-overload reportCallIssue
+    charged: Response = awaiting.call(charge, request)  # E: assignment reportAssignmentType
+    await charged  # E: misc reportGeneralTypeIssues
+    await awaiting.fire(charge, Response(charge_id="c"))  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
+    awaiting.bind("legacy")  # E: misc,arg-type reportArgumentType
+    AsyncLambdaClient(3)  # E: arg-type reportArgumentType

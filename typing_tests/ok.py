@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict, assert_type
@@ -11,7 +11,10 @@ from pydantic import BaseModel, JsonValue
 from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
 from lambdachain import (
+    AsyncBotoTransport,
+    AsyncHttpTransport,
     AsyncLambdaClient,
+    AsyncTransport,
     Attempt,
     BotoTransport,
     CallError,
@@ -332,6 +335,28 @@ assert_type(
 assert_type(client.stream(charge, ChargeRequest(order_id="o", cents=1)), Generator[bytes])
 assert_type(client.stream("legacy", 1, text=True, timeout=5), Generator[str])
 assert_type(client.bind(charge).stream(ChargeRequest(order_id="o", cents=1), text=True), Generator[str])
+
+
+async def awaited(awaiting: AsyncLambdaClient, request: ChargeRequest) -> None:
+    assert_type(await awaiting.call(charge, request), ChargeResponse)
+    assert_type(await awaiting.call(asynchronous, request), ChargeResponse)
+    assert_type(await awaiting.call("legacy", 1), JsonValue)
+    assert_type(await awaiting.call("legacy", 1, response=ChargeResponse), ChargeResponse)
+    assert_type((await awaiting.invoke(charge, request)).value, ChargeResponse)
+    assert_type(await awaiting.invoke("legacy", 1, response=list[int], timeout=5), InvokeResult[list[int]])
+    assert_type(await awaiting.fire(charge, request), Receipt)
+    assert_type(await awaiting.can_invoke(charge), Permission)
+    assert_type(await awaiting.bind(charge).with_options(timeout=3).call(request), ChargeResponse)
+    async with AsyncLambdaClient(HttpTransport(), hooks=[async_hook]) as entered:
+        assert_type(entered, AsyncLambdaClient)
+
+
+async def async_hook(_invocation: Invocation, proceed: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    return await proceed()
+
+
+transport_that_awaits: AsyncTransport = AsyncHttpTransport(region="eu-west-1")
+transport_over_aiobotocore: Callable[..., AsyncTransport] = AsyncBotoTransport
 
 
 async def many(awaiting: AsyncLambdaClient, requests: AsyncIterable[ChargeRequest]) -> None:
