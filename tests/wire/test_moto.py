@@ -104,6 +104,7 @@ def test_an_error_of_the_function_comes_back_typed(client: LambdaClient, monkeyp
     assert CardDeclined(reason="limit") == caught.value
 
 
+@pytest.mark.allow_real_invokes
 def test_without_moto_the_same_client_would_ask_for_a_network() -> None:
     """So the tests above have shown something."""
     with LambdaClient() as client, pytest.raises(AssertionError, match="a network was asked for"):
