@@ -33,6 +33,7 @@ class Server:
         self._context.load_cert_chain(certificate)
         self._delay = delay
         self._due: deque[tuple[float, ssl.SSLSocket]] = deque()
+        self._begun: dict[ssl.SSLSocket, bytes] = {}
         self._selector = selectors.DefaultSelector()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._listener.setblocking(False)  # noqa: FBT003 - its one argument has no name
@@ -77,15 +78,26 @@ class Server:
             return
         except OSError:
             data = b""
-        if data:
+        if not data:
+            self._selector.unregister(connection)
+            self._begun.pop(connection, None)
+            connection.close()
+            return
+        data = self._begun.pop(connection, b"") + data
+        if is_whole(data):
             self._due.append((time.monotonic() + self._delay, connection))
         else:
-            self._selector.unregister(connection)
-            connection.close()
+            self._begun[connection] = data  # botocore sends a body by itself
 
     def _answer(self, connection: ssl.SSLSocket) -> None:
         with suppress(OSError, ValueError):
             connection.send(_ANSWER)
+
+
+def is_whole(request: bytes) -> bool:
+    """Tell whether a request has come in to its end."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    return bool(end) and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
 
 
 if __name__ == "__main__":

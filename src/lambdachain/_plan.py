@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -81,7 +80,18 @@ class Plan(NamedTuple):
         if self.tell is None:
             return self.invocation
         told = self.tell(attempt=number, budget_ms=None if left is None else int(left * 1000))
-        return replace(self.invocation, client_context=encode_client_context(told, self.custom, self.callee.address))
+        one = self.invocation
+        # dataclasses.replace() takes five times as long.
+        return Invocation(
+            one.function_name,
+            one.invocation_type,
+            one.payload,
+            one.qualifier,
+            encode_client_context(told, self.custom, self.callee.address),
+            one.log_tail,
+            one.tenant_id,
+            one.durable_name,
+        )
 
     def __repr__(self) -> str:
         return f"Plan({self.invocation!r})"
