@@ -4,8 +4,10 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 BENCH := .venv-bench
+AIO := .venv-aio
 
-.PHONY: demo test check unit oldest examples node-ric soak soak-local reliability retry-load bench lock clean
+.PHONY: demo test check unit oldest aio examples node-ric soak soak-local reliability retry-load bench bench-fan-out \
+  bench-fan-out-memory lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -25,6 +27,11 @@ unit: $(VENV)/.test
 
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
+
+# aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
+aio: $(AIO)/.test
+	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/test_async_client.py -k async \
+	  -p no:cacheprovider
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
@@ -66,6 +73,12 @@ retry-load: $(VENV)/.test
 bench: $(VENV)/.plots $(BENCH)/.ready
 	PYTHONPATH=benchmarks $(VENV)/bin/python -m cost --python $(BENCH)/bin/python --write docs/performance.md
 
+bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
+	$(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python --write docs/performance-fan-out.md
+
+bench-fan-out-memory: $(VENV)/.test
+	$(VENV)/bin/python benchmarks/fan_out_memory.py
+
 $(VENV)/.plots: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots
 	touch $@
@@ -92,6 +105,12 @@ $(OLDEST)/.test: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-oldest.txt -e ".[local]" --group test
 	touch $@
 
+$(AIO)/.test: pyproject.toml
+	test -x $(AIO)/bin/python || $(PYTHON) -m venv $(AIO)
+	$(AIO)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(AIO)/bin/python -m pip install $(PIP_FLAGS) -e ".[local,aio]" --group test
+	touch $@
+
 lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
@@ -99,4 +118,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -43,6 +43,7 @@ FULL = Metadata(
     budget_ms=2500,
     deadline_ms=1_800_000_000_000,
     trace=TRACE,
+    offload=True,
 )
 
 texts = st.text(max_size=40)
@@ -77,6 +78,7 @@ def test_the_names_on_the_wire():
         "lc-attempt": "2",
         "lc-budget-ms": "2500",
         "lc-deadline-ms": "1800000000000",
+        "lc-offload": "s3",
         **TRACE,
     } == _sent(FULL)
 
@@ -157,6 +159,7 @@ def test_the_order_in_which_things_give_way():
         "traceparent",
         "lc-id",
         "lc-budget-ms",
+        "lc-offload",
         "lc-depth",
     ) == DROPPED_FIRST
 

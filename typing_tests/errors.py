@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lambdachain import (
+    AsyncLambdaClient,
     Contract,
     FunctionArn,
     LambdaClient,
@@ -153,3 +154,23 @@ stub.on("legacy", "other")  # E: call-overload reportCallIssue,reportArgumentTyp
 assert_handler_fulfils(charge, takes_nothing, requests=[Response(charge_id="c")])  # E: misc,arg-type reportArgumentType
 assert_compatible(charge, 3)  # E: arg-type reportArgumentType
 assert_compatible(charge, charge, first="both")  # E: arg-type reportArgumentType
+
+# Many at once, and piece by piece
+client.map(charge, [Response(charge_id="c")])  # E: misc,call-overload,list-item reportArgumentType,reportCallIssue
+client.map(charge, request)  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
+client.map(charge, [request], max_concurency=3)  # E: call-overload reportCallIssue
+client.map(charge, [request], on_progress=lambda: None)  # E: call-overload,arg-type,misc reportArgumentType,reportCallIssue
+client.stream(charge, Response(charge_id="c"))  # E: misc,call-overload reportArgumentType,reportCallIssue
+client.stream(charge, request, text="utf-8")  # E: call-overload reportArgumentType,reportCallIssue
+stub.on(charge).streams(3)  # E: arg-type reportArgumentType
+Contract("f", request=int, response=int, offload="bucket")  # E: call-overload reportArgumentType,reportCallIssue
+
+
+async def awaited(awaiting: AsyncLambdaClient) -> None:
+    await awaiting.call(charge, Response(charge_id="c"))  # E: misc,call-overload reportArgumentType,reportCallIssue
+    await awaiting.call(charge, request, timeut=3)  # E: call-overload reportCallIssue
+    charged: Response = awaiting.call(charge, request)  # E: assignment reportAssignmentType
+    await charged  # E: misc reportGeneralTypeIssues
+    await awaiting.fire(charge, Response(charge_id="c"))  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
+    awaiting.bind("legacy")  # E: misc,arg-type reportArgumentType
+    AsyncLambdaClient(3)  # E: arg-type reportArgumentType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict, assert_type
@@ -11,6 +11,10 @@ from pydantic import BaseModel, JsonValue
 from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
 from lambdachain import (
+    AsyncBotoTransport,
+    AsyncHttpTransport,
+    AsyncLambdaClient,
+    AsyncTransport,
     Attempt,
     BotoTransport,
     CallError,
@@ -27,6 +31,8 @@ from lambdachain import (
     InvocationType,
     InvokeResult,
     LambdaClient,
+    MapOptions,
+    MapProgress,
     Outcome,
     Permission,
     PermissionReason,
@@ -38,6 +44,7 @@ from lambdachain import (
     RequestRejectedError,
     RetryBudget,
     RetryPolicy,
+    S3Offload,
     ThrottledError,
     Transport,
     current_invocation,
@@ -47,6 +54,7 @@ from lambdachain import (
     safe_to_retry,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
 from lambdachain.testing import (
     Change,
@@ -301,3 +309,69 @@ LambdaClient(system).close()
 assert_handler_fulfils(charge, by_contract, requests=[ChargeRequest(order_id="o", cents=1)])
 assert_compatible(charge.schema(), charge, first="callee")
 assert_type(compatibility(charge, charge.schema()), tuple[Change, ...])
+
+
+# Many at once, and piece by piece
+assert_type(client.map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
+assert_type(
+    client.map(by_contract, iter([ChargeRequest(order_id="o", cents=1)]), ordered=False), Generator[ChargeResponse]
+)
+assert_type(
+    client.map(charge, [ChargeRequest(order_id="o", cents=1)], return_exceptions=True, max_concurrency=5, timeout=3),
+    Generator[ChargeResponse | CallError],
+)
+assert_type(client.map("legacy", [1, "a"], on_progress=bar()), Generator[JsonValue])
+assert_type(client.map("legacy", [1], response=ChargeResponse), Generator[ChargeResponse])
+assert_type(
+    client.map("legacy", [1], response=ChargeResponse, return_exceptions=True), Generator[ChargeResponse | CallError]
+)
+assert_type(client.fire_map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[Receipt])
+assert_type(client.fire_map("legacy", [1], return_exceptions=True), Generator[Receipt | CallError])
+assert_type(client.bind(charge).map([ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
+assert_type(
+    by_contract.map([ChargeRequest(order_id="o", cents=1)], return_exceptions=True),
+    Generator[ChargeResponse | CallError],
+)
+assert_type(client.stream(charge, ChargeRequest(order_id="o", cents=1)), Generator[bytes])
+assert_type(client.stream("legacy", 1, text=True, timeout=5), Generator[str])
+assert_type(client.bind(charge).stream(ChargeRequest(order_id="o", cents=1), text=True), Generator[str])
+
+
+async def awaited(awaiting: AsyncLambdaClient, request: ChargeRequest) -> None:
+    assert_type(await awaiting.call(charge, request), ChargeResponse)
+    assert_type(await awaiting.call(asynchronous, request), ChargeResponse)
+    assert_type(await awaiting.call("legacy", 1), JsonValue)
+    assert_type(await awaiting.call("legacy", 1, response=ChargeResponse), ChargeResponse)
+    assert_type((await awaiting.invoke(charge, request)).value, ChargeResponse)
+    assert_type(await awaiting.invoke("legacy", 1, response=list[int], timeout=5), InvokeResult[list[int]])
+    assert_type(await awaiting.fire(charge, request), Receipt)
+    assert_type(await awaiting.can_invoke(charge), Permission)
+    assert_type(await awaiting.bind(charge).with_options(timeout=3).call(request), ChargeResponse)
+    async with AsyncLambdaClient(HttpTransport(), hooks=[async_hook]) as entered:
+        assert_type(entered, AsyncLambdaClient)
+
+
+async def async_hook(_invocation: Invocation, proceed: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    return await proceed()
+
+
+transport_that_awaits: AsyncTransport = AsyncHttpTransport(region="eu-west-1")
+transport_over_aiobotocore: Callable[..., AsyncTransport] = AsyncBotoTransport
+
+
+async def many(awaiting: AsyncLambdaClient, requests: AsyncIterable[ChargeRequest]) -> None:
+    assert_type(awaiting.map(charge, requests), AsyncGenerator[ChargeResponse])
+    assert_type(awaiting.map(charge, requests, return_exceptions=True), AsyncGenerator[ChargeResponse | CallError])
+    assert_type(awaiting.fire_map(charge, [ChargeRequest(order_id="o", cents=1)]), AsyncGenerator[Receipt])
+    assert_type(awaiting.bind(charge).map(requests, ordered=False), AsyncGenerator[ChargeResponse])
+    assert_type([piece async for piece in awaiting.stream("legacy", 1, text=True)], list[str])
+
+
+def progressed(progress: MapProgress) -> None:
+    assert_type(progress.total, int | None)
+
+
+options: MapOptions = {"on_progress": progressed, "max_concurrency": 3}
+client.map(charge, [ChargeRequest(order_id="o", cents=1)], **options)
+stub.on(charge).streams(b"a", "b", CardDeclined(reason="limit"))
+assert_type(Contract("large", request=int, response=str, offload=S3Offload("bucket", threshold=5)), Contract[int, str])

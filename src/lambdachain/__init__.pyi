@@ -1,8 +1,13 @@
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._async_attempts import AsyncHook
+from ._async_boto import AsyncBotoTransport
+from ._async_client import AsyncLambdaClient
+from ._async_http import AsyncHttpTransport
+from ._async_remote_function import AsyncRemoteFunction
 from ._attempts import Hook
 from ._boto import BotoTransport
 from ._budget import RetryBudget
-from ._client import LambdaClient, RemoteFunction
+from ._client import LambdaClient
 from ._contract import Contract
 from ._errors import (
     AccessDeniedError,
@@ -38,10 +43,22 @@ from ._errors import (
 )
 from ._handler import RemoteHandler, remote
 from ._http import HttpTransport
-from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport, Trouble
+from ._invocation import (
+    AsyncTransport,
+    Invocation,
+    InvocationType,
+    NoAnswerError,
+    Outcome,
+    Progress,
+    Transport,
+    Trouble,
+)
+from ._manner import MapOptions, MapProgress
+from ._offload import OffloadError, S3Offload
 from ._options import CallOptions
 from ._receipts import Permission, PermissionReason, Receipt
 from ._remote_error import RemoteError
+from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._retry import RetryPolicy, safe_to_retry
 from ._scope import CurrentInvocation, current_invocation, invocation_scope
@@ -50,6 +67,12 @@ from .testing import InProcessTransport
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncBotoTransport",
+    "AsyncHook",
+    "AsyncHttpTransport",
+    "AsyncLambdaClient",
+    "AsyncRemoteFunction",
+    "AsyncTransport",
     "Attempt",
     "BotoTransport",
     "CallError",
@@ -83,8 +106,11 @@ __all__ = [
     "InvokeResult",
     "LambdaChainError",
     "LambdaClient",
+    "MapOptions",
+    "MapProgress",
     "NoAnswerError",
     "NotInvokedError",
+    "OffloadError",
     "Outcome",
     "OutcomeUnknownError",
     "Permission",
@@ -102,6 +128,7 @@ __all__ = [
     "ResponseTooLargeError",
     "RetryBudget",
     "RetryPolicy",
+    "S3Offload",
     "ServiceError",
     "ThrottledError",
     "Transport",

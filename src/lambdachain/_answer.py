@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ._codec import codec_of, type_name
 from ._errors import Attempt, ResponseError
 from ._invocation import Outcome
 from ._misfit import MisfitError
 from ._plan import Plan
+
+_IN_S3: Final = b'{"__lambdachain_s3__"'
 
 
 class Answer(NamedTuple):
@@ -28,15 +30,37 @@ def value_of(plan: Plan, answer: Answer) -> Any:
     """
     response = plan.callee.contract.response
     try:
-        return codec_of(response).decode(answer.outcome.payload)
+        return codec_of(response).decode(_payload(plan, answer))
     except MisfitError as exc:
-        error = ResponseError(
-            f"the answer does not fit {type_name(response)}: {exc}",
-            function=plan.callee.address,
-            request_id=answer.outcome.request_id,
-            errors=exc.details,
-        )
+        words, details = f"the answer does not fit {type_name(response)}: {exc}", exc.details
+    except _NotThereError as exc:
+        words, details = str(exc), ()
+    error = ResponseError(words, function=plan.callee.address, request_id=answer.outcome.request_id, errors=details)
     *before, last = answer.attempts
     error.attempts = (*before, replace(last, error=ResponseError.__name__))
     error.elapsed = answer.elapsed
     raise error
+
+
+class _NotThereError(Exception):
+    """The answer is in S3, and cannot be got."""
+
+
+def _payload(plan: Plan, answer: Answer) -> bytes:
+    """Give the answer's payload, wherever it is."""
+    data = answer.outcome.payload
+    if not data.startswith(_IN_S3):
+        return data
+    from ._offload import OffloadError, reference_in
+
+    reference, offload = reference_in(data), plan.callee.contract.offload
+    if reference is None:
+        return data
+    if offload is None:
+        raise _NotThereError(
+            "the answer is in S3, and this contract does not say where: it needs offload=S3Offload(...)"
+        )
+    try:
+        return offload.get(reference)
+    except OffloadError as exc:
+        raise _NotThereError(str(exc)) from exc

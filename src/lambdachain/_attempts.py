@@ -60,14 +60,33 @@ def pause(transport: Transport, seconds: float) -> None:
     wait(seconds)
 
 
-class Going:
+class UnderWay:
     """One attempt under way: the reply to it stays here, whatever the hooks make of it."""
 
-    def __init__(self, transport: Transport, course: Course, send: Send) -> None:
+    def __init__(self, course: Course, send: Send) -> None:
         self.reply: Reply | None = None
         self.send = send
-        self._transport = transport
         self._course = course
+        self._begun = False
+
+    def begin(self) -> None:
+        """Let the attempt be sent, once."""
+        if self._begun:
+            raise ContractError("a hook may proceed once: sending again is for RetryPolicy, which knows what is safe")
+        self._begun = True
+
+    def judged(self, reply: Reply) -> Outcome:
+        """Take the reply; see ``Course.judge``."""
+        self.reply = reply
+        return self._course.judge(reply)
+
+
+class Going(UnderWay):
+    """An attempt that somebody waits for."""
+
+    def __init__(self, transport: Transport, course: Course, send: Send) -> None:
+        super().__init__(course, send)
+        self._transport = transport
 
     def through(self, hooks: Sequence[Hook]) -> Outcome:
         """Send the attempt inside *hooks*, once, and take its success; see ``Hook`` for what may be raised."""
@@ -76,13 +95,12 @@ class Going:
         return hooks[0](self.send.invocation, partial(self.through, hooks[1:]))
 
     def _proceed(self) -> Outcome:
-        if self.reply is not None:
-            raise ContractError("a hook may proceed once: sending again is for RetryPolicy, which knows what is safe")
+        self.begin()
         try:
-            self.reply = self._transport.send(self.send.invocation, timeout=self.send.timeout)
+            reply: Reply = self._transport.send(self.send.invocation, timeout=self.send.timeout)
         except NoAnswerError as exc:
-            self.reply = exc
-        return self._course.judge(self.reply)
+            reply = exc
+        return self.judged(reply)
 
 
 class Course:
@@ -139,21 +157,21 @@ class Course:
             raise error
         return reply
 
-    def succeeded(self, outcome: Outcome, going: Going, now: float) -> Answer:
+    def succeeded(self, outcome: Outcome, going: UnderWay, now: float) -> Answer:
         """Take the answer of an attempt."""
         self._note(outcome, None, now - going.send.began)
         if self._bucket:
             self._bucket.succeeded()
         return Answer(outcome, self._attempts, now - self._began)
 
-    def failed_beside(self, error: CallError, going: Going, now: float) -> None:
+    def failed_beside(self, error: CallError, going: UnderWay, now: float) -> None:
         """Take the failure of an attempt while others are under way: they decide."""
         self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
         if self._bucket and error.retryable:
             self._bucket.failed()
 
-    def failed(self, error: CallError, going: Going, now: float) -> float:
+    def failed(self, error: CallError, going: UnderWay, now: float) -> float:
         """Take the failure of the last attempt under way, and tell how many seconds to wait before the next one.
 
         Raises:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from ._boto_errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
+from ._boto_shapes import answered, parameters, refused
 from ._errors import ContractError
-from ._exchange import exchange, watch
+from ._exchange import OPERATIONS, exchange, watch
 from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._stand_in import SendsToAws, guard
 from ._version import __version__
-from ._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, retry_after
+from ._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.config import Config
 
-_POOL: Final = 64
+    from ._streaming import ResponseStream
+
+_POOL: Final = 256
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 
@@ -66,10 +69,9 @@ class BotoTransport(SendsToAws):
         if client is not None and (session or region or endpoint_url or config):
             raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
-            _check_client(client)
+            check_client(client)
             _attach(client)
-        if config is not None and not _retries_off(getattr(config, "retries", None) or {"total_max_attempts": 1}):
-            raise ContractError(f"config has retries on. {_ONE_LAYER}")
+        check_config(config)
         self._given = client
         self._session = session
         self._region = region
@@ -97,6 +99,23 @@ class BotoTransport(SendsToAws):
             self._renew(client)
         return outcome
 
+    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from ._boto_stream import open_stream
+
+        began = time.monotonic()
+        client = self._client_for(invocation.region, invocation.function)
+        stream = open_stream(client, invocation, _left(timeout, began))
+        if stream.outcome.error_code in EXPIRED:
+            self._renew(client)
+        return stream
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections each client keeps; a map has no more calls in flight than that."""
+        config: Any = self._given.meta.config if self._given is not None else config_over(self._config)
+        return int(config.max_pool_connections)
+
     def close(self) -> None:
         """Close the clients made here; one that was handed in stays open."""
         with self._lock:
@@ -110,7 +129,7 @@ class BotoTransport(SendsToAws):
 
     def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
-            return _fitting(self._given, region)
+            return fitting(self._given, region)
         region = region or self._region
         return self._clients.get(region) or self._make_client(region, function)
 
@@ -124,7 +143,7 @@ class BotoTransport(SendsToAws):
                 try:
                     self._clients[region] = self._connected(region)
                 except (BotoCoreError, ValueError) as exc:
-                    if not self._endpoint_url and not any(name in os.environ for name in _ENDPOINTS):
+                    if not self._endpoint_url and not has_endpoint():
                         guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
                     failure = translated(exc, progress=Progress.NOTHING_SENT)
                     raise failure from None
@@ -132,7 +151,7 @@ class BotoTransport(SendsToAws):
 
     def _connected(self, region: str | None) -> Any:
         client = _client_maker(self._session)(
-            "lambda", region_name=region, endpoint_url=self._endpoint_url, config=_config(self._config)
+            "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
         )
         _keep_alive(client)
         _keep_user_agent(client)
@@ -170,15 +189,15 @@ def _invoke(client: Any, invocation: Invocation) -> Outcome:
     from botocore.exceptions import ClientError
 
     try:
-        response = client.invoke(**_parameters(invocation))
+        response = client.invoke(**parameters(invocation))
     except ClientError as exc:
         if exc.operation_name == "Invoke":
-            return _refused(exc.response)
+            return refused(exc.response)
         raise refusal(exc) from None
     except SEND_ERRORS() as exc:
         failure = translated(exc, progress=Progress.PERHAPS_SENT)
         raise failure from failure.__cause__
-    return _answered(response, _drained(response))
+    return answered(response, _drained(response))
 
 
 def _drained(response: Mapping[str, Any]) -> bytes:
@@ -195,47 +214,6 @@ def _drained(response: Mapping[str, Any]) -> bytes:
         body.close()
 
 
-def _parameters(invocation: Invocation) -> dict[str, Any]:
-    optional = {
-        "Qualifier": invocation.qualifier,
-        "ClientContext": invocation.client_context,
-        "TenantId": invocation.tenant_id,
-        "DurableExecutionName": invocation.durable_name,
-        "LogType": "Tail" if invocation.log_tail else None,
-    }
-    return {
-        "FunctionName": invocation.function_name,
-        "InvocationType": invocation.invocation_type.value,
-        "Payload": invocation.payload,
-        **{name: str(value) for name, value in optional.items() if value is not None},
-    }
-
-
-def _answered(response: Mapping[str, Any], payload: bytes) -> Outcome:
-    return Outcome(
-        status=response["StatusCode"],
-        payload=payload,
-        function_error=response.get("FunctionError"),
-        executed_version=response.get("ExecutedVersion"),
-        log_result=response.get("LogResult"),
-        durable_execution_arn=response.get("DurableExecutionArn"),
-        request_id=response.get("ResponseMetadata", {}).get("RequestId"),
-    )
-
-
-def _refused(response: Mapping[str, Any]) -> Outcome:
-    metadata = response.get("ResponseMetadata", {})
-    error = response.get("Error", {})
-    return Outcome(
-        status=metadata.get("HTTPStatusCode", 400),
-        request_id=metadata.get("RequestId"),
-        error_code=error.get("Code"),
-        error_message=error.get("Message"),
-        error_reason=response.get("Reason"),
-        retry_after=retry_after(metadata.get("HTTPHeaders", {})),
-    )
-
-
 def _client_maker(session: Any) -> Callable[..., Any]:
     make: Callable[..., Any]
     if session is None:
@@ -246,7 +224,13 @@ def _client_maker(session: Any) -> Callable[..., Any]:
     return make
 
 
-def _config(theirs: Config | None) -> Config:
+def has_endpoint() -> bool:
+    """Tell whether the environment says where to send."""
+    return any(name in os.environ for name in _ENDPOINTS)
+
+
+def config_over(theirs: Config | None) -> Config:
+    """Lay a user's configuration over ours."""
     from botocore.config import Config
 
     ours = Config(
@@ -277,11 +261,33 @@ def _keep_user_agent(client: Any) -> None:
 
 
 def _attach(client: BaseClient) -> None:
-    client.meta.events.register("before-parse.lambda.Invoke", make_legible, unique_id="lambdachain-legible")
+    keep_legible(client)
     watch(client)
 
 
-def _check_client(client: BaseClient) -> None:
+def keep_legible(client: Any) -> None:
+    """Have a client's parser read whatever an error's answer says."""
+    for operation in OPERATIONS:
+        event = f"before-parse.lambda.{operation}"
+        client.meta.events.register(event, make_legible, unique_id=f"lambdachain-legible-{operation}")
+
+
+def check_config(config: Config | None) -> None:
+    """Refuse a configuration that has retries on.
+
+    Raises:
+        ContractError: It has.
+    """
+    if config is not None and not _retries_off(getattr(config, "retries", None) or {"total_max_attempts": 1}):
+        raise ContractError(f"config has retries on. {_ONE_LAYER}")
+
+
+def check_client(client: BaseClient) -> None:
+    """Refuse a client of another service, or with retries on.
+
+    Raises:
+        ContractError: It is one.
+    """
     service = client.meta.service_model.service_name
     if service != "lambda":
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
@@ -293,7 +299,12 @@ def _retries_off(retries: Mapping[str, Any]) -> bool:
     return retries.get("total_max_attempts") == 1 or retries.get("max_attempts") == 0
 
 
-def _fitting(client: Any, region: str | None) -> Any:
+def fitting(client: Any, region: str | None) -> Any:
+    """Give *client*, if it is for *region*.
+
+    Raises:
+        NoAnswerError: It is for another.
+    """
     if region is not None and region != client.meta.region_name:
         raise NoAnswerError(
             f"the function is in {region}, and the client given to BotoTransport is for {client.meta.region_name}: "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from ._arn import Address
 from ._attempts import Hook
-from ._callee import UNSET, Callee, Resolver, contract_of
+from ._callee import UNSET, Resolver, contract_of
 from ._caller import Caller
-from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError
-from ._invocation import Transport
+from ._contract import HasContract, Req, Resp
+from ._errors import CallError, ContractError
+from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
+from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._retry import RetryPolicy
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
+    from ._manner import MapOptions
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")
@@ -123,6 +125,227 @@ class LambdaClient:
         """
         return self._caller.fire(self._caller.locate(target, options), payload, options)
 
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self,
+        target: HasContract[Req, Resp],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Resp | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: type[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        response: TypeForm[T],
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[T | CallError]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[JsonValue]: ...
+    @overload
+    def map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[JsonValue | CallError]: ...
+    def map(
+        self,
+        target: Any,
+        payloads: Iterable[Any],
+        /,
+        *,
+        response: object = UNSET,
+        return_exceptions: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Any]:
+        """Call a function once for each payload, many at a time, and give the answers.
+
+        Lazy: payloads are taken, and calls started, as answers are asked for, in the thread that asks. How many calls
+        are in flight is found out: it grows while Lambda takes them and is halved when Lambda throttles, and what was
+        throttled is sent again. Closed before its end, a map starts no more calls and waits for those under way.
+
+        Args:
+            target: As for ``call``.
+            payloads: What the function gets, one call each: a list, or a generator of millions.
+            response: As for ``call``.
+            return_exceptions: Give the ``CallError`` of a payload that failed in the place of its answer; without, the
+                first one ends the map, once what is under way has ended.
+            **options: See ``MapOptions``; ``timeout`` is for the whole map.
+
+        Raises:
+            CallError: The failure that ended it; see ``call``.
+            ContractError: *payloads* are none, or an option cannot be.
+        """
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
+
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: HasContract[Req, Any],
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt | CallError]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt]: ...
+    @overload
+    def fire_map(
+        self,
+        target: Address,
+        payloads: Iterable[object],
+        /,
+        *,
+        return_exceptions: bool,
+        **options: Unpack[MapOptions],
+    ) -> Generator[Receipt | CallError]: ...
+    def fire_map(
+        self, target: Any, payloads: Iterable[Any], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
+    ) -> Generator[Any]:
+        """Queue an event for a function for each payload, many at a time, and give the receipts; otherwise as ``map``.
+
+        Nothing is queued before the first receipt is asked for: go through them all.
+
+        Raises:
+            CallError: The failure that ended it; see ``fire``.
+            ContractError: *payloads* are none, or an option cannot be.
+        """
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.EVENT
+        return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+
+    @overload
+    def stream(
+        self,
+        target: HasContract[Req, Any],
+        payload: Req,
+        /,
+        *,
+        text: Literal[False] = False,
+        **options: Unpack[CallOptions],
+    ) -> Generator[bytes]: ...
+    @overload
+    def stream(
+        self, target: HasContract[Req, Any], payload: Req, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> Generator[str]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[False] = False, **options: Unpack[CallOptions]
+    ) -> Generator[bytes]: ...
+    @overload
+    def stream(
+        self, target: Address, payload: object, /, *, text: Literal[True], **options: Unpack[CallOptions]
+    ) -> Generator[str]: ...
+    def stream(
+        self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
+    ) -> Generator[bytes] | Generator[str]:
+        """Run a function and give its answer piece by piece, as it sends it (InvokeWithResponseStream).
+
+        Lazy: the function is called when the first piece is asked for. What fails before that piece has come is sent
+        again as a call is; afterwards nothing is, and the error says in ``received_bytes`` how many bytes had come. A
+        function that does not stream, and any over a transport that does not, answers in one piece. Closed before its
+        end, a stream closes its connection.
+
+        Args:
+            target: As for ``call``; the contract's response type plays no part.
+            payload: As for ``call``.
+            text: Decode the pieces as UTF-8.
+            **options: As for ``call``; ``timeout`` is for the whole stream, and ``durable_name`` is refused.
+
+        Raises:
+            CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
+        """
+        from ._streams import streamed, texts
+
+        callee = self._caller.locate(target, options)
+        pieces = streamed(self._caller, callee, payload, options)
+        return texts(pieces, callee.address) if text else pieces
+
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether this caller may invoke a function, without running it (DryRun).
 
@@ -167,46 +390,3 @@ class LambdaClient:
 
     def __repr__(self) -> str:
         return f"LambdaClient({self._caller!r})"
-
-
-class RemoteFunction(Generic[Req, Resp]):
-    """A function of another Lambda deployment, to be called like one of this program; made by ``LambdaClient.bind``."""
-
-    def __init__(
-        self,
-        caller: Caller,
-        contract: Contract[Req, Resp],
-        function: Address | None,
-        options: CallOptions,
-    ) -> None:
-        self._caller = caller
-        self._function = function
-        self._options = options
-        self.contract = contract
-
-    def call(self, payload: Req, /) -> Resp:
-        """Run the function and wait for its answer; see ``LambdaClient.call``."""
-        return self.invoke(payload).value
-
-    def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
-        """Do as ``call``, and tell what Lambda said about it."""
-        return self._caller.invoke(self._callee(), payload, self._options)
-
-    def fire(self, payload: Req, /) -> Receipt:
-        """Queue an event for the function; see ``LambdaClient.fire``."""
-        return self._caller.fire(self._callee(), payload, self._options)
-
-    def can_invoke(self) -> Permission:
-        """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self._caller.can_invoke(self._callee(), self._options)
-
-    def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
-        """Make the same function with *options* laid over those it has."""
-        check_names(options)
-        return RemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
-
-    def __repr__(self) -> str:
-        return f"RemoteFunction({self.contract!r})"
-
-    def _callee(self) -> Callee:
-        return self._caller.locate(self.contract, self._options, function=self._function)

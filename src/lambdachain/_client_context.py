@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any, Final
 
 from ._errors import RequestTooLargeError
@@ -56,4 +57,6 @@ def opened(event: Any) -> tuple[Any, Metadata | None]:
 
 
 def _encoded(custom: Mapping[str, str]) -> str:
-    return base64.b64encode(_json({"custom": custom}).encode()).decode()
+    # A JSONEncoder takes three times as long for texts alone, and this is written for every attempt.
+    members = ",".join([f"{_text(name)}:{_text(text)}" for name, text in custom.items()])
+    return base64.b64encode(f'{{"custom":{{{members}}}}}'.encode()).decode()

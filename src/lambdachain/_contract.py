@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from ._contract_schema import ContractSchema
+    from ._offload import S3Offload
     from ._remote_error import RemoteError
 
 Req = TypeVar("Req")
@@ -51,6 +52,8 @@ class Contract(HasContract[Req, Resp]):
         errors: The domain errors that the callee may raise and the caller gets back as the same class.
         idempotent: The function may be run twice for one call: what may have run counts as ``retryable``.
         qualifier: The version or alias that calls go to; ``None`` for the unpublished version.
+        offload: Where payloads go that are too large for Lambda, an ``S3Offload`` that both sides have; ``None`` for
+            nowhere: then such a call is refused.
         envelope: Events of ``fire`` travel in an envelope that carries metadata, the idempotency key among it: only for
             callees that are handlers made by ``remote``.
 
@@ -66,6 +69,7 @@ class Contract(HasContract[Req, Resp]):
     idempotent: bool
     qualifier: str | None
     envelope: bool
+    offload: S3Offload | None
 
     @overload
     def __init__(
@@ -79,6 +83,7 @@ class Contract(HasContract[Req, Resp]):
         idempotent: bool = False,
         qualifier: str | None = None,
         envelope: bool = False,
+        offload: S3Offload | None = None,
     ) -> None: ...
 
     @overload
@@ -93,6 +98,7 @@ class Contract(HasContract[Req, Resp]):
         idempotent: bool = False,
         qualifier: str | None = None,
         envelope: bool = False,
+        offload: S3Offload | None = None,
     ) -> None: ...
 
     def __init__(
@@ -106,11 +112,12 @@ class Contract(HasContract[Req, Resp]):
         idempotent: bool = False,
         qualifier: str | None = None,
         envelope: bool = False,
+        offload: S3Offload | None = None,
     ) -> None:
         name, qualifier = split_qualifier(function, qualifier, ContractError)
         check_json_type(request, "request")
         check_json_type(response, "response")
-        values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope)
+        values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope, offload)
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
 

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from ._errors import ContractError
-from ._invocation import Transport
+from ._invocation import AsyncTransport, Transport
 
 VARIABLE: Final = "LAMBDACHAIN_TRANSPORT"
 _IN_LAMBDA: Final = "AWS_LAMBDA_RUNTIME_API"
@@ -18,13 +18,38 @@ def default_transport() -> Transport:
     Raises:
         ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
     """
-    chosen = os.environ.get(VARIABLE) or ("http" if _IN_LAMBDA in os.environ else "boto")
-    if chosen == "http":
+    if (_chosen() or _usual()) == "http":
         from ._http import HttpTransport
 
         return HttpTransport()
-    if chosen == "boto":
-        from ._boto import BotoTransport
+    from ._boto import BotoTransport
 
-        return BotoTransport()
-    raise ContractError(f"{VARIABLE} is {chosen!r}: it may be 'http' (HttpTransport) or 'boto' (BotoTransport)")
+    return BotoTransport()
+
+
+def default_async_transport() -> AsyncTransport:
+    """Make the same choice for an event loop; but where aiobotocore is not installed, only if it is asked for boto3.
+
+    Raises:
+        ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
+    """
+    chosen = _chosen()
+    if (chosen or _usual()) == "boto":
+        from ._async_boto import is_installed, over_botocore
+
+        if chosen or is_installed():
+            return over_botocore()
+    from ._async_http import AsyncHttpTransport
+
+    return AsyncHttpTransport()
+
+
+def _usual() -> str:
+    return "http" if _IN_LAMBDA in os.environ else "boto"
+
+
+def _chosen() -> str | None:
+    chosen = os.environ.get(VARIABLE) or None
+    if chosen not in (None, "http", "boto"):
+        raise ContractError(f"{VARIABLE} is {chosen!r}: it may be 'http' (HttpTransport) or 'boto' (BotoTransport)")
+    return chosen

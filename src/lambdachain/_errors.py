@@ -128,9 +128,11 @@ class CallError(LambdaChainError):
         execution: Whether the function ran.
         retryable: Whether the same call may be sent again without running the function twice against its contract.
         elapsed: Seconds that the whole call took.
+        received_bytes: Bytes of the answer that a stream had given before it failed; 0 of a call.
     """
 
     _execution: ClassVar[Execution] = Execution.UNKNOWN
+    received_bytes: int = 0
 
     def __init__(self, message: str = "", **facts: Unpack[CallFacts]) -> None:
         super().__init__(message)

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from . import _wire
 from ._alarm import alarm
@@ -21,6 +21,9 @@ from ._stand_in import guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+
+
+OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 class Exchange:
@@ -35,6 +38,16 @@ class Exchange:
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
         self._lock = threading.Lock()
+        self._bell = None if self.deadline is None else alarm.set(self.deadline, self.abort)
+
+    @contextmanager
+    def sending(self) -> Generator[None]:
+        """Have the request that is sent inside be this one."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
     def uses(self, tap: socket.socket | None, *, sending: bool) -> None:
         """Note the socket that the request goes through, and whether its first byte goes out now."""
@@ -59,6 +72,8 @@ class Exchange:
 
     def finish(self) -> None:
         """Say that the request is over."""
+        if self._bell is not None:
+            alarm.cancel(self._bell)
         with self._lock:
             self._over = True
             self._tap = None
@@ -87,20 +102,18 @@ _current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", defau
 def exchange(function: str, timeout: float | None) -> Generator[Exchange]:
     """Watch the one request to *function* that is sent inside, and end it after *timeout* seconds."""
     watched = Exchange(function, timeout)
-    bell = None if watched.deadline is None else alarm.set(watched.deadline, watched.abort)
-    token = _current.set(watched)
     try:
-        yield watched
+        with watched.sending():
+            yield watched
     finally:
-        _current.reset(token)
-        if bell is not None:
-            alarm.cancel(bell)
         watched.finish()
 
 
 def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
-    client.meta.events.register("before-call.lambda.Invoke", _bound_reads, unique_id="lambdachain-read-timeout")
+    for operation in OPERATIONS:
+        event = f"before-call.lambda.{operation}"
+        client.meta.events.register(event, _bound_reads, unique_id=f"lambdachain-read-timeout-{operation}")
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     manager = getattr(session, "_manager", None)
     if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):

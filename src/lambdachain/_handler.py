@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import json
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from ._arn import Address
 from ._caller import default_caller
-from ._client import RemoteFunction
 from ._client_context import opened
 from ._codec import codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
-from ._errors import ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from ._errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from ._invocation import MAX_REQUEST_BYTES, InvocationType
 from ._misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
+from ._remote_function import RemoteFunction
 from ._results import InvokeResult
-from ._scope import invocation_scope
+from ._schema import is_mapping
+from ._scope import current_invocation, invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from ._manner import MapOptions
+    from ._offload import S3Offload
     from ._receipts import Permission, Receipt
 
 AnyReq = TypeVar("AnyReq")
@@ -40,6 +45,7 @@ class ContractOptions(TypedDict, total=False):
     idempotent: bool
     qualifier: str | None
     envelope: bool
+    offload: S3Offload | None
 
 
 class RemoteHandler(HasContract[Req, Resp]):
@@ -104,6 +110,24 @@ class RemoteHandler(HasContract[Req, Resp]):
         """Queue an event for the deployed function; see ``LambdaClient.fire``."""
         return self.bind(**options).fire(payload)
 
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **options: Unpack[MapOptions]
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **options: Unpack[MapOptions]
+    ) -> Generator[Resp | CallError]: ...
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
+    ) -> Generator[Any]:
+        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
+        from ._mapping import errand, mapped
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(default_caller(), self.contract, kind, options, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
+
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
         return self.bind(**options).can_invoke()
@@ -120,6 +144,8 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def _read(self, event: Any) -> Req:
         codec = codec_of(self.contract.request)
+        if is_mapping(event) and len(event) == 1:
+            event = self._taken_out(event)
         try:
             return cast("Req", codec.read(event))
         except MisfitError as exc:
@@ -129,12 +155,37 @@ class RemoteHandler(HasContract[Req, Resp]):
         raise rejected
 
     def _written(self, answer: Resp) -> JsonValue:
-        response = self.contract.response
+        response, offload = self.contract.response, self.contract.offload
         try:
+            if offload is not None:
+                return self._offloaded(offload, codec_of(response).encode(answer))
             return codec_of(response).dump(answer)
         except MisfitError as exc:
             unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
         raise unfit
+
+    def _taken_out(self, event: Any) -> Any:
+        """Give the request that *event* stands for, if it is in S3."""
+        from ._offload import is_reference
+
+        if not is_reference(event):
+            return event
+        if self.contract.offload is None:
+            words = "The request is in S3, and this handler's contract does not say where: it needs offload"
+            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
+        return json.loads(self.contract.offload.get(event))
+
+    def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
+        """Put an answer into S3 that is too large, for a caller who knows to look there."""
+        invocation = current_invocation()
+        if not offload.takes(len(data)):
+            return cast("JsonValue", json.loads(data))
+        if invocation is not None and invocation.offload:
+            return cast("JsonValue", offload.put(data))
+        if len(data) <= MAX_REQUEST_BYTES:
+            return cast("JsonValue", json.loads(data))
+        told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"
+        raise ResponseError(f"the handler's answer is {len(data):,} bytes; {told}")
 
 
 class ForContract(Generic[Req, Resp]):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import _clock
 from ._answer import Answer
-from ._attempts import Course, Going, Hook, pause
+from ._attempts import Course, Going, Hook, UnderWay, pause
 from ._errors import CallError
 from ._invocation import Outcome, Transport
 from ._plan import Plan
@@ -67,14 +67,28 @@ def _next(done: SimpleQueue[_Done], patience: float | None) -> _Done | None:
         return None
 
 
-def _taken(transport: Transport, course: Course, ended: _Done, *, alone: bool) -> Answer | None:
+def settled(course: Course, going: UnderWay, result: Outcome | BaseException, *, alone: bool) -> Answer | float:
+    """Take what came of an attempt: the answer, or how many seconds to wait before anything else is done.
+
+    Raises:
+        CallError: There shall be no other attempt.
+        BaseException: A hook's own.
+    """
     now = _clock.monotonic()
-    if isinstance(ended.result, Outcome):
-        return course.succeeded(ended.result, ended.going, now)
-    if not isinstance(ended.result, CallError):
-        raise ended.result
+    if isinstance(result, Outcome):
+        return course.succeeded(result, going, now)
+    if not isinstance(result, CallError):
+        raise result
     if alone:
-        pause(transport, course.failed(ended.result, ended.going, now))
-    else:
-        course.failed_beside(ended.result, ended.going, now)
+        return course.failed(result, going, now)
+    course.failed_beside(result, going, now)
+    return 0.0
+
+
+def _taken(transport: Transport, course: Course, ended: _Done, *, alone: bool) -> Answer | None:
+    answer = settled(course, ended.going, ended.result, alone=alone)
+    if isinstance(answer, Answer):
+        return answer
+    if alone:
+        pause(transport, answer)
     return None

@@ -149,3 +149,21 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close every connection."""
         ...
+
+
+class AsyncTransport(Protocol):
+    """The twin of ``Transport`` for event loops; one object may serve several loops."""
+
+    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
+        """Send *invocation* once and give the answer, whatever its status; see ``Transport.send``.
+
+        Cancelled, it lets go of the connection that the request is on, and the cancellation goes through unchanged.
+
+        Raises:
+            NoAnswerError: There is no answer; it says how far the request got.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection, of all loops."""
+        ...

@@ -24,6 +24,7 @@ DROPPED_FIRST: Final = (
     "traceparent",
     "lc-id",
     "lc-budget-ms",
+    "lc-offload",
     "lc-depth",
 )
 
@@ -43,6 +44,7 @@ class Metadata:
         budget_ms: How long the caller still waits, in milliseconds from when it sent the call.
         deadline_ms: Until when it waits, in milliseconds since the epoch by the caller's clock.
         trace: W3C trace context: ``traceparent``, ``tracestate``, ``baggage``.
+        offload: Whether the caller can read an answer that is in S3.
     """
 
     correlation_id: str
@@ -52,6 +54,7 @@ class Metadata:
     budget_ms: int | None = None
     deadline_ms: int | None = None
     trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    offload: bool = field(default=False, repr=False)
 
     def texts(self) -> dict[str, str]:
         """Write it as flat texts."""
@@ -67,6 +70,8 @@ class Metadata:
             written["lc-budget-ms"] = str(self.budget_ms)
         if self.deadline_ms is not None:
             written["lc-deadline-ms"] = str(self.deadline_ms)
+        if self.offload:
+            written["lc-offload"] = "s3"
         if self.trace:
             written.update((name, self.trace[name]) for name in TRACE_NAMES if name in self.trace)
         return written
@@ -91,6 +96,7 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
         budget_ms=_number(texts, "lc-budget-ms"),
         deadline_ms=_number(texts, "lc-deadline-ms"),
         trace=read_trace(texts),
+        offload=texts.get("lc-offload") == "s3",
     )
 
 

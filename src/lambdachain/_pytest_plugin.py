@@ -31,7 +31,9 @@ _SECTION: Final = "lambdachain calls"
 _MOST_LINES: Final = 50
 
 # Between our frames and the wire; and what catches errors on a test's behalf.
-_BELOW: Final = frozenset({"boto3", "botocore", "concurrent", "contextlib", "http", "tenacity", "threading", "urllib3"})
+_BELOW: Final = frozenset(
+    {"asyncio", "boto3", "botocore", "concurrent", "contextlib", "http", "tenacity", "threading", "urllib3"}
+)
 _EXPECTING: Final = frozenset({"_pytest", "unittest"})
 
 

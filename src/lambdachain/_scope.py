@@ -38,6 +38,7 @@ class CurrentInvocation:
     idempotency_key: str | None = field(default=None, repr=False)
     trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     deadline: float | None = field(default=None, repr=False)
+    offload: bool = field(default=False, repr=False)
 
     def remaining_time(self) -> float | None:
         """Tell how many seconds are left for calls: of this function's time less a margin, or of its caller's patience.
@@ -100,6 +101,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         idempotency_key=told.idempotency_key if told else None,
         trace=_w3c(context) or (told.trace if told else read_trace(custom)),
         deadline=monotonic + min(left) if left else None,
+        offload=told.offload if told else False,
     )
 
 

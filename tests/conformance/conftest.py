@@ -12,6 +12,7 @@ from typing import Any, Final
 import boto3
 import conformance_functions as functions
 import pytest
+from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 from lambdachain import (
     BotoTransport,
@@ -22,6 +23,7 @@ from lambdachain import (
     LambdaClient,
     Transport,
 )
+from lambdachain._in_threads import awaitable
 from lambdachain._stand_in import standing_in
 from lambdachain.local import LocalEndpoint, LocalFunction
 
@@ -59,7 +61,7 @@ DEPLOYED: Final = [
 
 
 @contextmanager
-def on_the_endpoint(make: type[BotoTransport | HttpTransport]) -> Iterator[Transport]:
+def on_the_endpoint(make: Callable[..., Transport]) -> Iterator[Transport]:
     """Serve the functions in processes of the real runtime client, called over HTTP."""
     here = Path(__file__).parent
     served = [
@@ -78,6 +80,24 @@ def on_the_endpoint(make: type[BotoTransport | HttpTransport]) -> Iterator[Trans
         transport = make(session=session, endpoint_url=endpoint.url)
         yield transport
         transport.close()
+
+
+@contextmanager
+def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
+    """Serve them, and call them from an event loop."""
+
+    def make(*, session: boto3.Session, endpoint_url: str) -> Any:
+        return AwaitedTransport(ASYNC_TRANSPORTS[name](region=session.region_name, endpoint_url=endpoint_url))
+
+    with on_the_endpoint(make) as transport:
+        yield transport
+
+
+@contextmanager
+def awaited_from(stand_in: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
+    """Have a stand-in that blocks called from an event loop."""
+    with stand_in() as transport:
+        yield AwaitedTransport(awaitable(transport))
 
 
 @contextmanager
@@ -119,6 +139,9 @@ TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = 
     "http on the endpoint": partial(on_the_endpoint, HttpTransport),
     "in process": in_process,
     "stub": stub,
+    **{f"{name} on the endpoint": partial(awaited_on_the_endpoint, name) for name in ASYNC_TRANSPORTS},
+    "async in process": partial(awaited_from, in_process),
+    "async stub": partial(awaited_from, stub),
 }
 
 
@@ -132,4 +155,4 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
 @pytest.fixture
 def client(transport: Transport) -> LambdaClient:
     """Call through it."""
-    return LambdaClient(transport)
+    return client_over(transport)

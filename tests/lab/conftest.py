@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import botocore.session
 import pytest
+from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
 from lab_faults import SUCCESS
 from laboratory import Laboratory, write_certificate
 
@@ -17,16 +17,17 @@ QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
 SECRET = "secret-canary-access-key"
 
 
-TRANSPORTS: dict[str, type[BotoTransport | HttpTransport]] = {"boto3": BotoTransport, "http": HttpTransport}
+TRANSPORTS: dict[str, Any] = {"boto3": BotoTransport, "http": HttpTransport, **ASYNC_TRANSPORTS}
 
 
 def connected(over: str, url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
     """Make a client of ours that sends *over* a transport to *url*, and trusts *certificate* if there is one."""
-    session: Any = botocore.session.Session()
+    session = session_for(over)
     session.set_credentials("AKIATESTTESTTESTTEST", SECRET)
     if certificate is not None:
         session.set_config_variable("ca_bundle", str(certificate))
-    return LambdaClient(TRANSPORTS[over](session=session, region="eu-west-1", endpoint_url=url), retry=policy)
+    transport = TRANSPORTS[over](session=session, region="eu-west-1", endpoint_url=url)
+    return client_over(AwaitedTransport(transport) if over in ASYNC_TRANSPORTS else transport, retry=policy)
 
 
 def warmed_up(client: LambdaClient, laboratory: Laboratory) -> LambdaClient:

@@ -17,11 +17,13 @@ from urllib.parse import unquote
 import boto3
 import botocore.session
 import pytest
+from awaited import client_over
 from botocore.config import Config
 from botocore.stub import Stubber
 
 import lambdachain as lc
-from lambdachain import BotoTransport, Execution, LambdaClient
+from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
+from lambdachain._async_boto import _links
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
@@ -121,7 +123,7 @@ def test_an_arn_goes_to_the_endpoint_of_its_region(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unresolved)
-    client = LambdaClient(make_transport(), retry=lc.RetryPolicy.never())
+    client = client_over(make_transport(), retry=lc.RetryPolicy.never())
 
     for region in ("ap-southeast-2", "cn-north-1", "us-gov-west-1"):
         with pytest.raises(lc.ConnectError):
@@ -209,9 +211,14 @@ def kept_socket(transport: Any) -> socket.socket:
         [made] = transport._clients.values()
         pools = made._endpoint.http_session._manager.pools
         [found] = [c.sock for key in list(pools.keys()) for c in pools[key].pool.queue if c is not None]
-    else:
+    elif isinstance(transport, HttpTransport):
         [way] = transport._ways.values()
-        [found] = [connection._sock for connection in way._pool._idle]
+        [found] = [connection._sock for connection in way._pool._idle]  # type: ignore[attr-defined]
+    elif isinstance(transport, AsyncHttpTransport):
+        [way] = transport._ways.values()
+        [found] = [connection._sock for pool in way._pools.values() for connection in pool._idle]  # type: ignore[attr-defined]
+    else:
+        found = [protocol.transport.get_extra_info("socket") for protocol in _links if protocol.transport][-1]
     return found
 
 

@@ -82,7 +82,7 @@ def known_by_status(script: Script, *verdict: object) -> Script:
 
 def verdict(script: Script, over: str, *otherwise: Any) -> tuple[Any, ...]:
     """Give what a caller is to learn *over* a transport."""
-    return getattr(script, "on_http", otherwise) if over == "http" else otherwise
+    return getattr(script, "on_http", otherwise) if over.endswith("http") else otherwise
 
 
 # Error, execution, and whether a call by an idempotent contract may be repeated: an answer that came whole and does

@@ -21,16 +21,16 @@ from .endpoint import Endpoint
 from .response import BadAnswerError, Response, ResponseReader
 from .tls import Session, Trust
 
-_RECORD: Final = 16 * 1024
-_PIECE: Final = 64 * 1024
+RECORD: Final = 16 * 1024
+PIECE: Final = 64 * 1024
 
 # A timeout may come a little early: the system counts in coarser steps.
 _TICK: Final = 0.005
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
-class Connection:
-    """A connection to an endpoint, free for a request."""
+class Link:
+    """A connection to an endpoint, free for a request: what a blocking and an asyncio one have in common."""
 
     __slots__ = ("_sock", "_stirs", "_used")
 
@@ -54,6 +54,20 @@ class Connection:
         """
         return abs(now - self._used) <= _wire.MAX_IDLE and not self._stirs()
 
+    def close(self) -> None:
+        """Close it."""
+        self._sock.close()
+
+    def abandon(self) -> None:
+        """Close it in a forked process."""
+        self._sock.close()
+
+
+class Connection(Link):
+    """A connection that blocks while it waits."""
+
+    __slots__ = ()
+
     def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
         """Send a request and read its answer; whatever goes wrong, the connection is closed.
 
@@ -66,13 +80,26 @@ class Connection:
             NoAnswerError: There is no answer; it says how far the request got.
         """
         reader = ResponseReader()
+        self.ask(reader, head, payload, deadline)
+        return reader.response
+
+    def ask(
+        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
+    ) -> bool:
+        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+
+        Returns:
+            Whether the answer is whole.
+        """
         progress = Progress.NOTHING_SENT
         try:
             rest = self._begin(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
                 self._send(rest, deadline)
-            self._receive(reader, deadline)
+            whole = self._receive(reader, deadline)
+            while not (whole or (only_head and reader.has_head)):
+                whole = self._receive(reader, deadline)
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -81,31 +108,43 @@ class Connection:
             self.close()
             raise
         self._used = time.time()
-        return reader.response
+        return whole
 
-    def close(self) -> None:
-        """Close it."""
-        self._sock.close()
+    def read_on(self, reader: ResponseReader, deadline: float) -> bool:
+        """Read more of an answer whose head is there; tell whether it is whole.
+
+        Raises:
+            NoAnswerError: It was not there in time, or broke off.
+        """
+        try:
+            whole = self._receive(reader, deadline)
+        except (OSError, BadAnswerError) as exc:
+            self.close()
+            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._used = time.time()
+        return whole
 
     def _begin(self, request: memoryview, deadline: float) -> memoryview:
         """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
-        self._sock.settimeout(_left(deadline))
-        return request[self._sock.send(request[:_RECORD]) :]
+        self._sock.settimeout(seconds_left(deadline))
+        return request[self._sock.send(request[:RECORD]) :]
 
     def _send(self, rest: memoryview, deadline: float) -> None:
-        self._sock.settimeout(_left(deadline))
+        self._sock.settimeout(seconds_left(deadline))
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             self._sock.sendall(rest)
 
-    def _receive(self, reader: ResponseReader, deadline: float) -> None:
-        sock = self._sock
-        while True:
-            sock.settimeout(_left(deadline))
-            data = sock.recv(_PIECE)
-            if not data:
-                return reader.end()
-            if reader.feed(data):
-                return None
+    def _receive(self, reader: ResponseReader, deadline: float) -> bool:
+        """Read once; tell whether the answer is whole."""
+        self._sock.settimeout(seconds_left(deadline))
+        data = self._sock.recv(PIECE)
+        if data:
+            return reader.feed(data)
+        reader.end()
+        return True
 
 
 def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
@@ -120,11 +159,11 @@ def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
             return Connection(sock)
         context = trust.context
         try:
-            return Connection(_secured(sock, endpoint, context, trust.session_of(context), deadline))
+            return Connection(_secured(sock, endpoint, trust, context, deadline))
         except ssl.SSLCertVerificationError as exc:
             if not trust.widen(context, exc):
                 raise
-        return Connection(_secured(_reach(endpoint, deadline), endpoint, trust.context, None, deadline))
+        return Connection(_secured(_reach(endpoint, deadline), endpoint, trust, trust.context, deadline))
     except OSError as exc:
         raise no_connection(exc, deadline) from exc
 
@@ -158,8 +197,8 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            _prepare(sock)
-            sock.settimeout(min(_left(deadline), _wire.CONNECT_TIMEOUT))
+            prepare(sock)
+            sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
             sock.connect(address)
         except OSError as exc:
             sock.close()
@@ -172,7 +211,8 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
-def _prepare(sock: socket.socket) -> None:
+def prepare(sock: socket.socket) -> None:
+    """Set what a connection to Lambda needs."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _wire.KEEP_ALIVE:
@@ -181,23 +221,36 @@ def _prepare(sock: socket.socket) -> None:
 
 
 def _secured(
-    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, session: ssl.SSLSession | None, deadline: float
+    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
-        sock.settimeout(min(_left(deadline), _wire.CONNECT_TIMEOUT))
-        # An end without goodbye is then an error: an answer that says no length would pass for whole.
-        return context.wrap_socket(
-            sock,
-            server_hostname=endpoint.host.encode(),
-            suppress_ragged_eofs=False,
-            session=session,
-        )
+        sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
+        return wrapped(sock, endpoint, trust, context)
     except BaseException:
         sock.close()
         raise
 
 
-def _left(deadline: float) -> float:
+def wrapped(
+    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, *, handshake: bool = True
+) -> ssl.SSLSocket:
+    """Put TLS over a connected socket."""
+    # An end without goodbye is then an error: an answer that says no length would pass for whole.
+    return context.wrap_socket(
+        sock,
+        server_hostname=endpoint.host.encode(),
+        do_handshake_on_connect=handshake,
+        suppress_ragged_eofs=False,
+        session=trust.session_of(context),
+    )
+
+
+def seconds_left(deadline: float) -> float:
+    """Tell how long a wait may be.
+
+    Raises:
+        TimeoutError: Not at all.
+    """
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("no time is left")

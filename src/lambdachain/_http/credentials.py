@@ -37,6 +37,17 @@ class Credentials:
         """
         return (self._read or self._find())()
 
+    def at_hand(self) -> Keys | None:
+        """Give what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
+
+        Raises:
+            NoAnswerError: The environment's are nothing that can sign.
+        """
+        if self._read is None:
+            in_environment = self._session is None and keys_in(os.environ) is not None
+            return self.current() if in_environment else None
+        return None if self._credentials is not None and _may_wait(self._credentials) else self._read()
+
     def renew(self) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
         from datetime import UTC, datetime
@@ -73,6 +84,15 @@ def keys_in(environment: Mapping[str, str]) -> Keys | None:
         return None
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
     return _checked(Keys(access_key, secret_key, token or None))
+
+
+def _may_wait(credentials: object) -> bool:
+    """Tell whether reading credentials may take a request; of a class that is not botocore's nobody knows."""
+    needs_renewal: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
+    if needs_renewal is not None:
+        return needs_renewal()
+    kind = type(credentials)
+    return (kind.__module__, kind.__name__) != ("botocore.credentials", "Credentials")
 
 
 def _frozen(credentials: Any) -> Keys:

@@ -10,34 +10,34 @@ import os
 import weakref
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
-from .connection import Connection, connect
+from .connection import Connection, Link, connect
 from .endpoint import Endpoint
 from .tls import Trust
 
 MAX_KEPT: Final = 256
 
+L = TypeVar("L", bound=Link)
 
-class Pool:
-    """Connections to *endpoint*."""
 
-    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
+class Kept(Generic[L]):
+    """Connections to *endpoint* that wait for a request, *limit* of them at most."""
+
+    def __init__(self, endpoint: Endpoint, trust: Trust, limit: int) -> None:
         self._endpoint = endpoint
         self._trust = trust
-        self._idle: deque[Connection] = deque()
+        self._limit = limit
+        self._idle: deque[L] = deque()
         self._closed = False
         # Who drops a client without closing it leaves no socket open.
         weakref.finalize(self, _close_all, self._idle)
         _pools.add(self)
 
-    def take(self, now: float, deadline: float) -> Connection:
-        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
-
-        Raises:
-            NoAnswerError: There is none by *deadline*.
-        """
+    def usable(self, now: float) -> L | None:
+        """Give a connection that waits and is still good at *now* by the wall clock, if there is one."""
         idle = self._idle
         while idle:
             try:
@@ -47,16 +47,16 @@ class Pool:
             if connection.is_usable(now):
                 return connection
             connection.close()
-        return connect(self._endpoint, self._trust, deadline)
+        return None
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: L) -> None:
         """Take back a connection that is free again; where there are too many, the oldest is closed for it."""
         if self._trust.lacks_session:
             self._trust.remember(connection.session)
         self._idle.append(connection)
         if self._closed:
             _close_all(self._idle)
-        elif len(self._idle) > MAX_KEPT:
+        elif len(self._idle) > self._limit:
             self._idle.popleft().close()
 
     def close(self) -> None:
@@ -64,16 +64,34 @@ class Pool:
         self._closed = True
         _close_all(self._idle)
 
-    def forget(self) -> None:
+    def forget(self, *, forked: bool) -> None:
         """Let go of what another process, or another sandbox, has as well."""
+        if forked:
+            while self._idle:
+                self._idle.pop().abandon()
         _close_all(self._idle)
         self._trust.forget()
 
 
-_pools: Final[weakref.WeakSet[Pool]] = weakref.WeakSet()
+class Pool(Kept[Connection]):
+    """Connections that threads share."""
+
+    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
+        super().__init__(endpoint, trust, MAX_KEPT)
+
+    def take(self, now: float, deadline: float) -> Connection:
+        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+
+        Raises:
+            NoAnswerError: There is none by *deadline*.
+        """
+        return self.usable(now) or connect(self._endpoint, self._trust, deadline)
 
 
-def _close_all(idle: deque[Connection]) -> None:
+_pools: Final[weakref.WeakSet[Kept[Any]]] = weakref.WeakSet()
+
+
+def _close_all(idle: deque[Any]) -> None:
     while idle:
         try:
             idle.pop().close()
@@ -81,9 +99,9 @@ def _close_all(idle: deque[Connection]) -> None:
             return
 
 
-def _forget_all() -> None:
+def _forget_all(*, forked: bool = False) -> None:
     for pool in list(_pools):
-        pool.forget()
+        pool.forget(forked=forked)
 
 
 def _heed_snapshots() -> None:
@@ -95,4 +113,4 @@ def _heed_snapshots() -> None:
 
 _heed_snapshots()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=partial(_forget_all, forked=True))

@@ -17,6 +17,8 @@ from .signing import Keys, Signer
 USER_AGENT: Final = (
     f"lambdachain/{__version__} lang/python#{'.'.join(map(str, sys.version_info[:3]))} lib/lambdachain#{__version__}"
 )
+ROUTE: Final = ("2015-03-31", "invocations")
+STREAM_ROUTE: Final = ("2021-11-15", "response-streaming-invocations")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _MOST_ADDRESSES: Final = 1024
 
@@ -35,21 +37,22 @@ class RequestWriter:
         self._authority = endpoint.authority
         self._prefix = endpoint.prefix
         self._signer = Signer(region)
-        self._addresses: dict[tuple[str, str | None], _Address] = {}
+        self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
-    def head(self, invocation: Invocation, keys: Keys, now: float) -> bytes:
+    def head(self, invocation: Invocation, keys: Keys, now: float, *, streamed: bool = False) -> bytes:
         """Write all of a request but its body, which is the payload as it is.
 
         Args:
             invocation: What to ask for.
             keys: What signs.
             now: Seconds since 1970.
+            streamed: Ask for the answer as an event stream.
 
         Raises:
             NoAnswerError: A value is nothing that a header can carry.
         """
-        address = self._address(invocation.function_name, invocation.qualifier)
+        address = self._address(invocation.function_name, invocation.qualifier, STREAM_ROUTE if streamed else ROUTE)
         stamp = _stamp(int(now))
         headers = _headers(invocation, self._authority, stamp, keys.token)
         signed = headers
@@ -63,13 +66,13 @@ class RequestWriter:
             "latin-1"
         )
 
-    def _address(self, function: str, qualifier: str | None) -> _Address:
-        key = function, qualifier
+    def _address(self, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
+        key = function, qualifier, route
         address = self._addresses.get(key)
         if address is None:
             if len(self._addresses) >= _MOST_ADDRESSES:
                 self._addresses.clear()
-            address = self._addresses[key] = _addressed(self._prefix, function, qualifier)
+            address = self._addresses[key] = _addressed(self._prefix, function, qualifier, route)
         return address
 
 
@@ -94,8 +97,9 @@ def percent_encoded(text: str) -> str:
     return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode()])
 
 
-def _addressed(prefix: str, function: str, qualifier: str | None) -> _Address:
-    path = f"{prefix}/2015-03-31/functions/{percent_encoded(function)}/invocations"
+def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
+    version, operation = route
+    path = f"{prefix}/{version}/functions/{percent_encoded(function)}/{operation}"
     query = "" if qualifier is None else f"Qualifier={percent_encoded(str(qualifier))}"
     line = f"POST {path}{'?' * bool(query)}{query} HTTP/1.1\r\n"
     return _Address(line, f"POST\n{_canonical(path)}\n{query}\n")

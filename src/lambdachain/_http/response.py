@@ -77,6 +77,23 @@ class ResponseReader:
         return Response(self._status, self._headers, body, self._reusable)
 
     @property
+    def status(self) -> int:
+        """The status, once the head has come in; 0 before."""
+        return self._status
+
+    @property
+    def has_head(self) -> bool:
+        """Whether status and headers have come in."""
+        return self._status > 0
+
+    def taken(self) -> bytes:
+        """Give what has come of the body since this was last asked, and hold it no longer."""
+        pieces, self._pieces = self._pieces, []
+        del self._stock[: self._at]
+        self._at = 0
+        return b"".join(pieces)
+
+    @property
     def has_begun(self) -> bool:
         """Whether a success has begun to come in: a function ran, even if the rest of its answer never comes."""
         return 200 <= (self._status or self._status_so_far()) < 300

@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from lambdachain._invocation import Invocation, Outcome
 from lambdachain._stand_in import guard
 from lambdachain._wire import EXPIRED
 
-from .credentials import Credentials
-from .endpoint import Endpoint
+from .connection import Connection
 from .outcome import outcome_of
 from .pool import Pool
 from .request import RequestWriter
-from .tls import Trust
+from .response import ResponseReader
+from .ways import Destination
+
+if TYPE_CHECKING:
+    from .stream import HttpStream
 
 
 class Sender:
-    """Sends to *endpoint*, signed for *region*."""
+    """Sends to *destination*."""
 
-    def __init__(self, endpoint: Endpoint, region: str, credentials: Credentials, trust: Trust) -> None:
-        self._host = endpoint.host
-        self._credentials = credentials
-        self._writer = RequestWriter(endpoint, region)
-        self._pool = Pool(endpoint, trust)
+    def __init__(self, destination: Destination) -> None:
+        self._host = destination.endpoint.host
+        self._credentials = destination.credentials
+        self._writer = RequestWriter(destination.endpoint, destination.region)
+        self._pool = Pool(destination.endpoint, destination.trust)
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        if guard.closed:
-            guard.check(invocation.function, self._host)
-        keys = self._credentials.current()
-        now = time.time()
-        head = self._writer.head(invocation, keys, now)
-        connection = self._pool.take(now, deadline)
+        head, connection = self._ready(invocation, deadline, streamed=False)
         response = connection.exchange(head, invocation.payload, deadline)
         if response.reusable:
             self._pool.give_back(connection)
         else:
             connection.close()
-        outcome = outcome_of(response)
+        return self._noted(outcome_of(response))
+
+    def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from .stream import HttpStream
+
+        head, connection = self._ready(invocation, deadline, streamed=True)
+        reader = ResponseReader()
+        whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+        while reader.status >= 300 and not whole:
+            whole = connection.read_on(reader, deadline)
+        stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
+        self._noted(stream.outcome)
+        return stream
+
+    def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[bytes, Connection]:
+        if guard.closed:
+            guard.check(invocation.function, self._host)
+        keys = self._credentials.current()
+        now = time.time()
+        head = self._writer.head(invocation, keys, now, streamed=streamed)
+        return head, self._pool.take(now, deadline)
+
+    def _noted(self, outcome: Outcome) -> Outcome:
         if outcome.error_code in EXPIRED:
             self._credentials.renew()
         return outcome

@@ -17,6 +17,7 @@ from lambdachain._stand_in import StubError
 
 from ._addresses import Deployment
 from ._comparison import compare
+from ._pieces import streaming
 from ._record import VERBS
 from ._replies import Reply, crashing, denying, queueing, returning, running, throttling, timing_out
 from ._scripted_errors import failing
@@ -146,6 +147,18 @@ class Stub(Generic[Req, Resp]):
         """
         name = str(getattr(function, "__name__", type(function).__name__))
         return self._add(f"runs {name}", _CALL, running(self.contract, function), None)
+
+    def streams(self, *pieces: bytes | str | Exception) -> Self:
+        """Answer calls piece by piece, as ``LambdaClient.stream`` gets it; ``call`` gets them all at once.
+
+        Args:
+            *pieces: What the function sends, and last of all, perhaps, what it fails with then.
+
+        Raises:
+            ContractError: A piece is none of these.
+            StubError: A domain error is not declared by the contract.
+        """
+        return self._add("streams", _CALL, streaming(self.contract, pieces), None)
 
     def accepts(self) -> Self:
         """Take events: ``fire`` gets its receipt, and nothing is run."""

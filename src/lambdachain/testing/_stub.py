@@ -20,6 +20,7 @@ from lambdachain._stand_in import StubError, standing_in, standing_in_here
 
 from ._addresses import deployment
 from ._comparison import shortened
+from ._pieces import stream_of
 from ._record import VERBS
 from ._replies import failed
 from ._requests import Received, read_request, receive
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pydantic import JsonValue
+
+    from lambdachain._streaming import ResponseStream
 
 _WORD_FOR: Final = {
     InvocationType.REQUEST_RESPONSE: "returns(...)",
@@ -66,6 +69,8 @@ class StubTransport:
     As a context manager it takes every call that would go to AWS, in all threads; given to a client, that client's.
     The pytest fixture ``lambda_stub`` is one. Thread-safe.
     """
+
+    answers_at_once = True  # so that an AsyncLambdaClient's calls come in the order in which they are made
 
     def __init__(self) -> None:
         self._stubs: list[Stub[Any, Any]] = []
@@ -148,19 +153,11 @@ class StubTransport:
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Answer as the test says; see ``Transport.send``."""
-        request_id = str(uuid.uuid4())
-        place = len(self._story)
-        self._story.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
-        try:
-            answer = self._answer(receive(invocation, timeout, request_id), place)
-        except RefusedError as exc:
-            answer = exc.answer
-        except NoAnswerError as exc:
-            self._story[place] += f": {exc}"
-            raise
-        outcome = outcome_of(answer, request_id)
-        self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
-        return outcome
+        return self._replied(invocation, timeout)[1]
+
+    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
+        """Answer as the test says, piece by piece; see ``StreamingTransport.open_stream``."""
+        return stream_of(*self._replied(invocation, timeout))
 
     def pause(self, seconds: float) -> None:
         """Let the time between two attempts pass without waiting."""
@@ -188,6 +185,21 @@ class StubTransport:
 
     def __repr__(self) -> str:
         return f"StubTransport({', '.join(str(stub.deployed) for stub in self._stubs)})"
+
+    def _replied(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
+        request_id = str(uuid.uuid4())
+        place = len(self._story)
+        self._story.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
+        try:
+            answer = self._answer(receive(invocation, timeout, request_id), place)
+        except RefusedError as exc:
+            answer = exc.answer
+        except NoAnswerError as exc:
+            self._story[place] += f": {exc}"
+            raise
+        outcome = outcome_of(answer, request_id)
+        self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
+        return answer, outcome
 
     def _answer(self, received: Received, place: int) -> Answer:
         payload, metadata = received.payload()

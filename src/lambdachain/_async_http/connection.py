@@ -1,0 +1,297 @@
+"""One connection, and one request at a time on it: the loop watches the socket, and nothing ever blocks on it.
+
+Whatever ends a wait early, a deadline or a cancellation, closes the connection if a request is on it: the answer may
+still come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from lambdachain import _wire
+from lambdachain._http.connection import (
+    PIECE,
+    RECORD,
+    Link,
+    no_answer,
+    no_connection,
+    prepare,
+    seconds_left,
+    wrapped,
+)
+from lambdachain._http.endpoint import Endpoint
+from lambdachain._http.response import BadAnswerError, Response, ResponseReader
+from lambdachain._http.tls import Trust
+from lambdachain._invocation import Progress
+
+Address = tuple[Any, ...]
+T = TypeVar("T")
+
+_PIECES_AT_ONCE: Final = 16
+
+
+class AsyncConnection(Link):
+    """A connection that a loop watches; what comes is read where the loop says that it is there."""
+
+    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_watched")
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(sock)
+        self._loop = loop
+        self._watched = False
+        self._in_pieces = False
+        self._answered: asyncio.Future[bool] | None = None
+        self._reader = ResponseReader()
+
+    async def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
+        """Send a request and read its answer; whatever goes wrong, the connection is closed.
+
+        Args:
+            head: The request without its body.
+            payload: Its body.
+            deadline: When to give up, by the monotonic clock.
+
+        Raises:
+            NoAnswerError: There is no answer; it says how far the request got.
+        """
+        reader = ResponseReader()
+        await self.ask(reader, head, payload, deadline)
+        return reader.response
+
+    async def ask(
+        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
+    ) -> bool:
+        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+
+        Returns:
+            Whether the answer is whole.
+        """
+        self._reader, self._in_pieces = reader, only_head
+        progress = Progress.NOTHING_SENT
+        try:
+            async with asyncio.timeout(seconds_left(deadline)):
+                request = memoryview(head + payload)
+                sent = await self._sent(request[:RECORD])
+                progress = Progress.PERHAPS_SENT
+                if sent < len(request):
+                    await self._send(request[sent:])
+                whole = await self._receive()
+        except (OSError, BadAnswerError) as exc:
+            self.close()
+            progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
+            raise no_answer(exc, progress, deadline, reader.request_id) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._used = time.time()
+        return whole
+
+    async def read_on(self, deadline: float) -> bool:
+        """Read more of an answer whose head is there; tell whether it is whole.
+
+        Raises:
+            NoAnswerError: It was not there in time, or broke off.
+        """
+        try:
+            async with asyncio.timeout(seconds_left(deadline)):
+                whole = await self._receive()
+        except (OSError, BadAnswerError) as exc:
+            self.close()
+            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, self._reader.request_id) from exc
+        except BaseException:
+            self.close()
+            raise
+        self._used = time.time()
+        return whole
+
+    def close(self) -> None:
+        """Close it; if its loop is running in another thread, have that do it."""
+        if self._watched and not self._loop.is_closed():
+            if self._loop.is_running() and not _is_running_here(self._loop):
+                self._loop.call_soon_threadsafe(self.close)
+                return
+            self._unwatch()
+        super().close()
+
+    def abandon(self) -> None:
+        """Close it in a forked process, whose loop is the parent's: what that watches is left alone."""
+        super().close()
+
+    async def _send(self, rest: memoryview) -> None:
+        with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
+            while rest:
+                rest = rest[await self._sent(rest[:PIECE]) :]
+
+    async def _sent(self, data: memoryview) -> int:
+        """Send some of it, and tell how much; if this raises, nobody has got anything of it to read."""
+        while True:
+            try:
+                return self._sock.send(data)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await _writable(self._sock, self._loop)
+
+    async def _receive(self) -> bool:
+        """Wait for the answer, or for more of one that comes in pieces; tell whether it is whole."""
+        answered = self._answered = self._loop.create_future()
+        if not self._watched:
+            self._loop.add_reader(self._sock.fileno(), self._take)
+            self._watched = True
+        try:
+            whole: bool = await answered
+        finally:
+            self._answered = None
+        return whole
+
+    def _take(self) -> None:
+        """Read what has come in."""
+        answered = self._answered
+        if answered is None or answered.done():
+            self._unwatch()  # it comes at its own time: whoever uses the connection next will see
+            return
+        try:
+            whole = self._read()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            whole = False
+        except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is awaited
+            answered.set_exception(exc)
+            return
+        if whole or (self._in_pieces and self._reader.has_head):
+            answered.set_result(whole)
+
+    def _read(self) -> bool:
+        for _ in range(_PIECES_AT_ONCE):
+            data = self._sock.recv(PIECE)
+            if not data:
+                self._reader.end()
+                return True
+            if self._reader.feed(data):
+                return True
+            if self._in_pieces and self._reader.has_head:
+                break  # whatever the connection's end is, this comes before it
+        return False
+
+    def _unwatch(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._watched = False
+
+
+async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address], deadline: float) -> AsyncConnection:
+    """Open a connection to the first of *addresses* that answers, TLS included.
+
+    Raises:
+        NoAnswerError: There is none, and so nothing was sent.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        sock = await _reach(addresses, deadline)
+        if not endpoint.tls:
+            return AsyncConnection(sock, loop)
+        context = trust.context
+        try:
+            return AsyncConnection(await _secured(sock, endpoint, trust, context, deadline), loop)
+        except ssl.SSLCertVerificationError as exc:
+            if not trust.widen(context, exc):
+                raise
+        sock = await _reach(addresses, deadline)
+        return AsyncConnection(await _secured(sock, endpoint, trust, trust.context, deadline), loop)
+    except OSError as exc:
+        raise no_connection(exc, deadline) from exc
+
+
+async def in_time(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
+    """Await what has to be there before a request can be sent, until *deadline*.
+
+    Raises:
+        NoAnswerError: It was not there in time, or the network failed; nothing was sent.
+    """
+    try:
+        async with asyncio.timeout(seconds_left(deadline)):
+            return await wait()
+    except OSError as exc:
+        raise no_connection(exc, deadline) from exc
+
+
+async def _reach(addresses: Iterable[Address], deadline: float) -> socket.socket:
+    failure: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, address in addresses:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)  # noqa: FBT003 - its one argument has no name
+            prepare(sock)
+            async with asyncio.timeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT)):
+                await asyncio.get_running_loop().sock_connect(sock, address)
+        except OSError as exc:
+            sock.close()
+            failure = exc
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+async def _secured(
+    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, deadline: float
+) -> ssl.SSLSocket:
+    try:
+        secured = wrapped(sock, endpoint, trust, context, handshake=False)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        async with asyncio.timeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT)):
+            await _handshaken(secured)
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+async def _handshaken(sock: ssl.SSLSocket) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return sock.do_handshake()
+        except ssl.SSLWantReadError:
+            await _readable(sock, loop)
+        except ssl.SSLWantWriteError:
+            await _writable(sock, loop)
+
+
+async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until there is something to read."""
+    ready = loop.create_future()
+    loop.add_reader(sock.fileno(), _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock.fileno())
+
+
+async def _writable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until there is room to write."""
+    ready = loop.create_future()
+    loop.add_writer(sock.fileno(), _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock.fileno())
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

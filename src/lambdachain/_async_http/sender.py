@@ -1,0 +1,109 @@
+"""The way of an invocation to one endpoint: signed, sent once, and its answer read; connections are the loop's own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from lambdachain._http.outcome import outcome_of
+from lambdachain._http.request import RequestWriter
+from lambdachain._http.response import ResponseReader
+from lambdachain._http.signing import Keys
+from lambdachain._http.ways import Destination
+from lambdachain._invocation import Invocation, Outcome
+from lambdachain._stand_in import guard
+from lambdachain._wire import EXPIRED
+
+from .connection import in_time
+from .pool import AsyncPool
+
+if TYPE_CHECKING:
+    from .stream import AsyncHttpStream
+
+
+class AsyncSender:
+    """Sends to *destination*, from any loop."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._credentials = destination.credentials
+        self._writer = RequestWriter(destination.endpoint, destination.region)
+        self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    async def send(self, invocation: Invocation, deadline: float) -> Outcome:
+        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
+        keys = await self._keys(invocation, deadline)
+        pool = self._pool_here()
+        await pool.enter(deadline)
+        try:
+            now = time.time()
+            head = self._writer.head(invocation, keys, now)
+            connection = await pool.take(now, deadline)
+            response = await connection.exchange(head, invocation.payload, deadline)
+            if response.reusable:
+                pool.give_back(connection)
+            else:
+                connection.close()
+        finally:
+            pool.leave()
+        return self._noted(outcome_of(response))
+
+    async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from .stream import AsyncHttpStream
+
+        keys = await self._keys(invocation, deadline)
+        pool = self._pool_here()
+        await pool.enter(deadline)
+        try:
+            now = time.time()
+            head = self._writer.head(invocation, keys, now, streamed=True)
+            connection = await pool.take(now, deadline)
+            reader = ResponseReader()
+            whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+            while reader.status >= 300 and not whole:
+                whole = await connection.read_on(deadline)
+        except BaseException:
+            pool.leave()
+            raise
+        stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
+        self._noted(stream.outcome)
+        return stream
+
+    async def _keys(self, invocation: Invocation, deadline: float) -> Keys:
+        if guard.closed:
+            guard.check(invocation.function, self._destination.endpoint.host)
+        keys = self._credentials.at_hand()
+        if keys is None:
+            keys = await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
+        return keys
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        if outcome.error_code in EXPIRED:
+            self._credentials.renew()
+        return outcome
+
+    async def close(self) -> None:
+        """Close the connections that wait, of all loops; one in use is closed when its call ends."""
+        with self._lock:
+            self._closed = True
+            for pool in self._pools.values():
+                pool.close()
+
+    def _pool_here(self) -> AsyncPool:
+        loop = asyncio.get_running_loop()
+        return self._pools.get(loop) or self._new_pool(loop)
+
+    def _new_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        """Make a loop's pool; those of loops that have ended go."""
+        with self._lock:
+            for ended in [other for other in self._pools if other.is_closed()]:
+                self._pools.pop(ended).close()
+            pool = self._pools[loop] = AsyncPool(self._destination.endpoint, self._destination.trust)
+            if self._closed:
+                pool.close()
+            return pool

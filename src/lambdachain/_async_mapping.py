@@ -1,0 +1,44 @@
+"""``map`` and ``fire_map`` of an async client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from ._async_fan_out import fan_out
+from ._manner import check_payloads
+from ._mapping import Errand, connections_of
+
+Payloads = Iterable[Any] | AsyncIterable[Any]
+
+
+def mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
+    """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
+
+    Raises:
+        ContractError: *payloads* are none.
+    """
+    check_payloads(payloads, asynchronous=True)
+    return _mapped(errand, payloads)
+
+
+async def _mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
+    transport = errand.caller.carrier(errand.callee)
+    batch = errand.batch(payloads, connections_of(transport))
+    results = fan_out(
+        batch,
+        transport,
+        errand.caller.hooks,
+        _begun(payloads),
+        errand.prepare,
+        on_progress=errand.manner.on_progress,
+    )
+    try:
+        async for result in results:
+            yield result
+    finally:
+        await results.aclose()
+
+
+def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:
+    return aiter(payloads) if isinstance(payloads, AsyncIterable) else iter(payloads)

@@ -1,0 +1,106 @@
+"""``stream`` of an async client; what a stream amounts to is told by ``_streams``."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncGenerator
+
+from . import _clock
+from ._async_attempts import perform
+from ._async_caller import AsyncCaller
+from ._callee import Callee
+from ._errors import ResponseError
+from ._invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
+from ._options import CallOptions
+from ._streaming import AsyncResponseStream, StreamEnd, open_async_stream
+from ._streams import NOT_TEXT, Story, check_options, is_refused, outcome_at
+
+
+def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions) -> AsyncGenerator[bytes, None]:
+    """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
+
+    Raises:
+        InvalidRequestError: An option is none of a stream.
+    """
+    check_options(options, callee.address)
+    return _streamed(caller, callee, payload, options)
+
+
+async def _streamed(
+    caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions
+) -> AsyncGenerator[bytes, None]:
+    plan = caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options)
+    opening = AsyncOpening(caller.carrier(callee))
+    try:
+        answer = await perform(opening, plan, caller.hooks)
+        story = Story(plan, answer, _clock.monotonic())
+        piece = opening.first
+        while isinstance(piece, bytes):
+            story.note(piece)
+            if piece:
+                yield piece
+            try:
+                piece = await opening.stream.read()
+            except NoAnswerError as exc:
+                raise story.broken(exc) from exc.__cause__
+        story.end(piece)
+    finally:
+        opening.let_go()
+
+
+class AsyncOpening:
+    """A transport, as the attempts of one stream see it; see ``Opening``."""
+
+    stream: AsyncResponseStream
+    first: bytes | StreamEnd
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+        self._opened: AsyncResponseStream | None = None
+        pause = getattr(transport, "pause", None)
+        if pause is not None:
+            self.pause = pause
+
+    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
+        """Send once and wait for the first piece; see ``AsyncTransport.send``."""
+        stream = self._opened = await open_async_stream(self._transport, invocation, timeout)
+        if is_refused(stream.outcome):
+            self.let_go()
+            return stream.outcome
+        try:
+            self.first = await stream.read()
+        except BaseException:
+            self.let_go()
+            raise
+        self.stream = stream
+        return outcome_at(stream.outcome, self.first)
+
+    def let_go(self) -> None:
+        """Close what is open."""
+        if self._opened is not None:
+            self._opened.close()
+
+    async def close(self) -> None:
+        """Do nothing: the transport is not this one's."""
+
+
+async def texts(pieces: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:
+    """Decode pieces as UTF-8, whose characters may be cut anywhere.
+
+    Raises:
+        ResponseError: They are none.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        async for piece in pieces:
+            text = decoder.decode(piece)
+            if text:
+                yield text
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        failure = ResponseError(NOT_TEXT, function=function)
+    else:
+        return
+    finally:
+        await pieces.aclose()
+    raise failure

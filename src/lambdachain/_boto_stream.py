@@ -1,0 +1,109 @@
+"""An answer of ``InvokeWithResponseStream`` over boto3, handed on as it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from ._boto_errors import READ_ERRORS, SEND_ERRORS, refusal, translated
+from ._boto_shapes import answered, parameters, refused
+from ._exchange import Exchange
+from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from ._stand_in import guard
+from ._streaming import StreamEnd, WholeAnswer, end_of
+
+
+def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> BotoStream | WholeAnswer:
+    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    watched = Exchange(invocation.function, timeout)
+    try:
+        with watched.sending():
+            response = _invoke(client, invocation)
+    except NoAnswerError as exc:
+        watched.finish()
+        if exc.trouble is Trouble.CREDENTIALS:
+            guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+        raise watched.corrected(exc) from exc.__cause__
+    except BaseException:
+        watched.finish()
+        raise
+    if isinstance(response, Outcome):
+        watched.finish()
+        return WholeAnswer(response)
+    return BotoStream(response, watched)
+
+
+def _invoke(client: Any, invocation: Invocation) -> dict[str, Any] | Outcome:
+    from botocore.exceptions import ClientError
+
+    try:
+        response: dict[str, Any] = client.invoke_with_response_stream(**parameters(invocation))
+    except ClientError as exc:
+        if exc.operation_name == "InvokeWithResponseStream":
+            return refused(exc.response)
+        raise refusal(exc) from None
+    except SEND_ERRORS() as exc:
+        failure = translated(exc, progress=Progress.PERHAPS_SENT)
+        raise failure from failure.__cause__
+    return response
+
+
+class BotoStream:
+    """An answer that botocore is reading; see ``ResponseStream``."""
+
+    def __init__(self, response: dict[str, Any], watched: Exchange) -> None:
+        self.outcome = answered(response, b"")
+        self._body: Any = response["EventStream"]
+        self._events: Iterator[Any] = iter(self._body)
+        self._watched = watched
+
+    def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        try:
+            piece = self._next()
+            if isinstance(piece, StreamEnd):
+                for _ in self._events:  # to the end of the body, so that the connection is free again
+                    pass
+                self.close()
+        except NoAnswerError as exc:
+            self.close()
+            exc.request_id = self.outcome.request_id
+            raise self._watched.corrected(exc) from exc.__cause__
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        self._body.close()
+        self._watched.finish()
+
+    def _next(self) -> bytes | StreamEnd:
+        try:
+            for event in self._events:
+                if "PayloadChunk" in event:
+                    return bytes(event["PayloadChunk"].get("Payload", b""))
+                if "InvokeComplete" in event:
+                    return end_of(event["InvokeComplete"])
+        except _stream_errors() as exc:
+            raise _broken(exc) from exc
+        raise NoAnswerError("the stream broke off", progress=Progress.ANSWER_BEGUN)
+
+
+def _stream_errors() -> tuple[type[Exception], ...]:
+    from botocore.eventstream import ParserError
+    from botocore.exceptions import EventStreamError
+    from botocore.parsers import ResponseParserError
+
+    return (*READ_ERRORS(), ParserError, EventStreamError, ResponseParserError)
+
+
+def _broken(exc: Exception) -> NoAnswerError:
+    from botocore.exceptions import ClientError
+
+    if isinstance(exc, ClientError):
+        code = exc.response.get("Error", {}).get("Code", "an error")
+        return NoAnswerError(f"Lambda ended the stream with {code}", progress=Progress.ANSWER_BEGUN)
+    return translated(exc, progress=Progress.ANSWER_BEGUN)

@@ -1,0 +1,121 @@
+"""Threads that carry out the calls of one map over a transport that blocks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
+
+from ._answer import Answer
+from ._attempts import Hook, pause, perform
+from ._batch import Done, FirstRefusal, Job
+from ._invocation import Invocation, Outcome, Transport
+
+
+class Crew(Protocol):
+    """What carries out jobs for a consumer that waits for none in particular."""
+
+    def start(self, job: Job) -> None:
+        """Begin a job."""
+        ...
+
+    def ended(self, *, timeout: float | None) -> list[Done]:
+        """Give the jobs that have ended: wait for one, at most *timeout* seconds, or for ever."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass while nothing is under way."""
+        ...
+
+    def dismiss(self, *, wait: bool) -> None:
+        """Let go of the crew, and *wait* until it is gone; nothing is to be under way then."""
+        ...
+
+
+class Threads:
+    """A crew of threads; one more is hired where all are busy.
+
+    Args:
+        transport: What sends.
+        hooks: What stands around each attempt.
+    """
+
+    def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
+        self._transport = transport
+        self._hooks = hooks
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._done: SimpleQueue[Done] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._under_way = 0
+
+    def start(self, job: Job) -> None:
+        """Begin a job."""
+        self._under_way += 1
+        if self._under_way > len(self._threads):
+            work = partial(copy_context().run, self._work)
+            self._threads.append(threading.Thread(target=work, name="lambdachain-map", daemon=True))
+            self._threads[-1].start()
+        self._jobs.put(job)
+
+    def ended(self, *, timeout: float | None) -> list[Done]:
+        """Give the jobs that have ended; see ``Crew.ended``."""
+        found: list[Done] = []
+        try:
+            if timeout != 0:
+                found.append(self._done.get(timeout=timeout))
+            while True:
+                found.append(self._done.get_nowait())
+        except Empty:
+            self._under_way -= len(found)
+            return found
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, as the transport does between two attempts."""
+        pause(self._transport, seconds)
+
+    def dismiss(self, *, wait: bool) -> None:
+        """Let the threads end; see ``Crew.dismiss``."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._done.put(Done(job, self._result(job)))
+
+    def _result(self, job: Job) -> Answer | BaseException:
+        try:
+            return self._perform(job)
+        except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
+            return exc
+
+    def _perform(self, job: Job) -> Answer:
+        transport = Paced(self._transport, job)
+        if job.plan.hedge_after is None:
+            return perform(transport, job.plan, self._hooks)
+        from ._hedging import perform_hedged
+
+        return perform_hedged(transport, job.plan, self._hooks)
+
+
+class Paced:
+    """A transport, as the attempts of one job see it: what is throttled may be taken back by its map."""
+
+    def __init__(self, transport: Transport, job: Job) -> None:
+        self._transport = transport
+        self._refusal: Final = FirstRefusal(job)
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send once; see ``Transport.send``."""
+        return self._refusal.check(self._transport.send(invocation, timeout=timeout))
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two attempts, as the transport does."""
+        pause(self._transport, seconds)
+
+    def close(self) -> None:
+        """Do nothing: the transport is not this one's."""

@@ -1,0 +1,111 @@
+"""A map as its consumer drives it: payloads are taken, and results given, in the consumer's own thread, on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from . import _clock
+from ._batch import Batch, Job
+from ._crew import Crew
+from ._errors import CallError
+from ._manner import OnProgress
+from ._pace import Ticket
+from ._plan import Plan
+
+Prepare = Callable[[Any, float | None], Plan]
+"""Makes a payload ready, given how many seconds the map has left; raises ``CallError`` if it cannot be sent."""
+
+
+def fan_out(
+    batch: Batch,
+    crew: Crew,
+    payloads: Iterator[Any],
+    prepare: Prepare,
+    on_progress: OnProgress | None,
+) -> Generator[Any, None, None]:
+    """Give the results of a batch; closed early, start nothing more and wait for what is under way.
+
+    Raises:
+        BaseException: The failure that the batch ends with.
+    """
+    try:
+        while True:
+            _settle(batch, crew, timeout=0)
+            feed(batch, crew.start, payloads, prepare)
+            result = batch.pop()
+            if on_progress is not None:
+                on_progress(batch.progress())
+            if result is not None:
+                yield result.value
+            elif batch.is_over:
+                break
+            else:
+                _wait(batch, crew)
+    except (KeyboardInterrupt, SystemExit):
+        batch.abandon()
+        crew.dismiss(wait=False)
+        raise
+    except BaseException:
+        _finish(batch, crew)
+        raise
+    _finish(batch, crew)
+    if batch.ending is not None:
+        raise batch.ending
+
+
+class NotYetError(Exception):
+    """The next payload is not there yet; raised by a source that would not block."""
+
+
+def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> None:
+    """Start as many calls as may start."""
+    now = _clock.monotonic()
+    batch.drop_late(now)
+    while (ticket := batch.admit(now)) is not None:
+        try:
+            job = batch.again(ticket) or _new(batch, ticket, payloads, prepare, now)
+        except NotYetError:
+            return
+        if job is not None:
+            start(job)
+
+
+def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare, now: float) -> Job | None:
+    try:
+        payload = next(payloads)
+    except StopIteration:
+        batch.exhausted(ticket)
+    except NotYetError:
+        batch.unused(ticket)
+        raise
+    except Exception as exc:  # noqa: BLE001 - it is raised again behind the results of the payloads before it
+        batch.exhausted(ticket, exc)
+    else:
+        try:
+            return batch.new(prepare(payload, None if batch.deadline is None else batch.deadline - now), ticket)
+        except CallError as exc:
+            batch.refused(exc, ticket)
+    return None
+
+
+def _wait(batch: Batch, crew: Crew) -> None:
+    """Wait until something may go on: a call has ended, or the time has passed that Lambda asked for."""
+    timeout = batch.wait(_clock.monotonic())
+    if batch.under_way:
+        _settle(batch, crew, timeout=timeout)
+    elif timeout:
+        crew.pause(timeout)
+
+
+def _settle(batch: Batch, crew: Crew, *, timeout: float | None) -> None:
+    now = _clock.monotonic
+    for done in crew.ended(timeout=timeout):
+        batch.finished(done, now())
+
+
+def _finish(batch: Batch, crew: Crew) -> None:
+    """Wait for what is under way."""
+    while batch.under_way:
+        _settle(batch, crew, timeout=None)
+    crew.dismiss(wait=True)

@@ -1,0 +1,150 @@
+"""Payloads that are too large for Lambda: put into S3, with a reference to travel in their place ("claim check")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from ._errors import ContractError, LambdaChainError
+from ._schema import is_mapping
+
+REFERENCE: Final = "__lambdachain_s3__"
+TAG: Final = ("lambdachain", "offload")
+# A runtime writes an answer with blanks that we do not count, so that there has to be some room below 6 MiB.
+DEFAULT_THRESHOLD: Final = 5 * 1024 * 1024
+_EVENT_THRESHOLD: Final = 1024 * 1024 - 16 * 1024
+_MAX_THRESHOLD: Final = 6 * 1024 * 1024
+_MARK: Final = b'{"%b"' % REFERENCE.encode()
+
+
+class OffloadError(LambdaChainError):
+    """A payload could not be put into S3 or got from there, or is not what was put."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Offload:
+    """Where a contract's large payloads go: requests and answers beyond *threshold* travel through an S3 bucket.
+
+    Both sides have it in their contract, and permission for the bucket: ``s3:PutObject``, ``s3:PutObjectTagging`` and
+    ``s3:GetObject``. Each object is tagged ``lambdachain=offload``, for a lifecycle rule that deletes it: nothing here
+    does. A payload is checked against its SHA-256 where it is taken out.
+
+    >>> S3Offload("orders-payloads", threshold=1_000_000)
+    S3Offload(bucket='orders-payloads', threshold=1000000, prefix='lambdachain/', region=None, endpoint_url=None)
+
+    Attributes:
+        bucket: The bucket's name.
+        threshold: Bytes of JSON beyond which a payload goes there; 5 MiB if not given, and for events at most 1,008
+            KiB, for Lambda takes less of them.
+        prefix: What each key begins with; keys without it are not read.
+        region: The bucket's region; the program's own without it.
+        endpoint_url: Where S3 is, in place of AWS.
+
+    Raises:
+        ContractError: The threshold is none that Lambda would leave room for, or there is no bucket.
+    """
+
+    bucket: str
+    threshold: int = DEFAULT_THRESHOLD
+    prefix: str = "lambdachain/"
+    region: str | None = None
+    endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.bucket:
+            raise ContractError("offload: S3Offload needs the name of a bucket")
+        if not 0 <= self.threshold <= _MAX_THRESHOLD:
+            raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
+
+    def takes(self, size: int, *, event: bool = False) -> bool:
+        """Tell whether a payload of *size* bytes goes into S3."""
+        return size > (min(self.threshold, _EVENT_THRESHOLD) if event else self.threshold)
+
+    def put(self, data: bytes) -> dict[str, Any]:
+        """Put a payload into the bucket, and give what travels in its place.
+
+        Raises:
+            OffloadError: S3 does not take it.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        key = f"{self.prefix}{_new_name()}.json"
+        with _in_words(f"the payload of {len(data):,} bytes could not be put into the bucket {self.bucket}"):
+            self._client().put_object(
+                Bucket=self.bucket, Key=key, Body=data, ContentType="application/json", Tagging="=".join(TAG)
+            )
+        return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}
+
+    def get(self, reference: Mapping[str, Any]) -> bytes:
+        """Get the payload that *reference* stands for.
+
+        Raises:
+            OffloadError: S3 does not give it, it is not what was put, or it is in another place than this one.
+        """
+        where: Any = reference[REFERENCE]
+        key = where.get("key") if is_mapping(where) else None
+        if not is_mapping(where) or not isinstance(key, str) or where.get("bucket") != self.bucket:
+            raise OffloadError(f"the payload is not in the bucket {self.bucket}, which the contract names")
+        if not key.startswith(self.prefix):
+            raise OffloadError(f"the payload's key does not begin with {self.prefix}, as the contract says")
+        with _in_words(f"the payload could not be got from the bucket {self.bucket}"):
+            data = bytes(self._client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        if hashlib.sha256(data).hexdigest() != where.get("sha256"):
+            raise OffloadError("the payload in S3 is not the one that was put there: its SHA-256 differs")
+        return data
+
+    def _client(self) -> Any:
+        return _client(self.region, self.endpoint_url)
+
+
+def is_reference(value: object) -> bool:
+    """Tell whether a decoded payload stands for one in S3."""
+    return is_mapping(value) and set(value) == {REFERENCE}
+
+
+def reference_in(data: bytes) -> Mapping[str, Any] | None:
+    """Read a payload that stands for one in S3; ``None`` if it is one itself."""
+    if not data.startswith(_MARK):
+        return None
+    value: Any = json.loads(data)
+    return value if is_reference(value) else None
+
+
+def as_bytes(reference: Mapping[str, Any]) -> bytes:
+    """Write a reference as it travels."""
+    return json.dumps(reference, separators=(",", ":")).encode()
+
+
+class _in_words:  # noqa: N801 - used as a statement
+    """Says of a failure of botocore's what it means here."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
+        if exc is None:
+            return
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(exc, BotoCoreError | ClientError):
+            code = exc.response.get("Error", {}).get("Code") if isinstance(exc, ClientError) else type(exc).__name__
+            raise OffloadError(f"{self._words}: {code}") from exc
+
+
+def _new_name() -> str:
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+@lru_cache(maxsize=16)
+def _client(region: str | None, endpoint_url: str | None) -> Any:
+    from importlib import import_module
+
+    boto3: Any = import_module("boto3")  # its own annotation names every service
+    return boto3.client("s3", region_name=region, endpoint_url=endpoint_url)

@@ -1,0 +1,188 @@
+"""``stream``: an answer piece by piece, as the function sends it."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any, Final
+
+from . import _clock
+from ._answer import Answer
+from ._attempts import pause, perform
+from ._callee import Callee
+from ._caller import Caller
+from ._classify import failed_answer, no_answer
+from ._errors import CallError, InvalidRequestError, ResponseError
+from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Transport
+from ._options import CallOptions
+from ._plan import Plan
+from ._streaming import ResponseStream, StreamEnd, open_stream
+
+# Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
+_TO_COME: Final = b"..."
+NOT_TEXT: Final = "the answer is not text in UTF-8"
+
+
+def streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
+    """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
+
+    Raises:
+        InvalidRequestError: An option is none of a stream.
+    """
+    check_options(options, callee.address)
+    return _streamed(caller, callee, payload, options)
+
+
+def check_options(options: CallOptions, function: str) -> None:
+    """Refuse what a stream does not have.
+
+    Raises:
+        InvalidRequestError: There is such an option.
+    """
+    if options.get("durable_name") is not None:
+        raise InvalidRequestError("durable_name: Lambda has no durable execution with a stream", function=function)
+
+
+def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
+    plan = caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options)
+    opening = Opening(caller.carrier(callee))
+    try:
+        answer = perform(opening, plan, caller.hooks)
+        story = Story(plan, answer, _clock.monotonic())
+        piece = opening.first
+        while isinstance(piece, bytes):
+            story.note(piece)
+            if piece:
+                yield piece
+            try:
+                piece = opening.stream.read()
+            except NoAnswerError as exc:
+                raise story.broken(exc) from exc.__cause__
+        story.end(piece)
+    finally:
+        opening.let_go()
+
+
+class Opening:
+    """A transport, as the attempts of one stream see it: an attempt is over once the first piece is there.
+
+    So what fails before it has sent anything is retried as a call is; afterwards nothing is.
+    """
+
+    stream: ResponseStream
+    first: bytes | StreamEnd
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._opened: ResponseStream | None = None
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send once and wait for the first piece; see ``Transport.send``."""
+        stream = self._opened = open_stream(self._transport, invocation, timeout)
+        if is_refused(stream.outcome):
+            self.let_go()
+            return stream.outcome
+        try:
+            self.first = stream.read()
+        except BaseException:
+            self.let_go()
+            raise
+        self.stream = stream
+        return outcome_at(stream.outcome, self.first)
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two attempts, as the transport does."""
+        pause(self._transport, seconds)
+
+    def let_go(self) -> None:
+        """Close what is open."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def close(self) -> None:
+        """Do nothing: the transport is not this one's."""
+
+
+def is_refused(outcome: Outcome) -> bool:
+    """Tell whether there is nothing to read: the service, or the function in an answer of one piece, has failed."""
+    return outcome.status >= 300 or outcome.function_error is not None
+
+
+def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:
+    """Tell what a stream amounts to as a call, as far as it has come."""
+    if isinstance(piece, StreamEnd) and piece.error_code is not None:
+        return replace(outcome, function_error=piece.error_code, payload=_report(piece), log_result=piece.log_result)
+    return replace(outcome, payload=_TO_COME)
+
+
+class Story:
+    """How far a stream has come, for what is to be said of it if it fails."""
+
+    def __init__(self, plan: Plan, answer: Answer, now: float) -> None:
+        self._plan = plan
+        self._answer = answer
+        self._began = now - answer.elapsed
+        self._received = 0
+
+    def note(self, piece: bytes) -> None:
+        """Take note of a piece."""
+        self._received += len(piece)
+
+    def broken(self, exc: NoAnswerError) -> CallError:
+        """Say that the rest will not come."""
+        return self._told(no_answer(self._plan.invocation, exc, self._plan.expected))
+
+    def end(self, end: StreamEnd) -> None:
+        """Take the end.
+
+        Raises:
+            CallError: The function has failed.
+        """
+        outcome = outcome_at(self._answer.outcome, end)
+        error = failed_answer(self._plan.invocation, outcome, self._plan.expected)
+        if error is not None:
+            raise self._told(error)
+
+    def _told(self, error: CallError) -> CallError:
+        *before, last = self._answer.attempts
+        error.attempts = (*before, replace(last, error=type(error).__name__))
+        error.elapsed = round(_clock.monotonic() - self._began, 6)
+        error.received_bytes = self._received
+        return error
+
+
+def _report(end: StreamEnd) -> bytes:
+    """Write what is said of a failure as the answer of a failed call has it."""
+    import json
+
+    details = end.error_details or ""
+    try:
+        said: Any = json.loads(details)
+    except (ValueError, RecursionError):
+        said = details
+    if not isinstance(said, dict):
+        said = {"errorMessage": details}
+    return json.dumps({"errorType": end.error_code, **said}).encode()
+
+
+def texts(pieces: Generator[bytes, None, None], function: str) -> Generator[str, None, None]:
+    """Decode pieces as UTF-8, whose characters may be cut anywhere.
+
+    Raises:
+        ResponseError: They are none.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for piece in pieces:
+            text = decoder.decode(piece)
+            if text:
+                yield text
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        failure = ResponseError(NOT_TEXT, function=function)
+    else:
+        return
+    finally:
+        pieces.close()
+    raise failure

@@ -1,0 +1,47 @@
+"""Results on their way out: in the order of their payloads, or as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Window(Generic[T]):
+    """Holds results until they may leave.
+
+    >>> window = Window[str](ordered=True)
+    >>> window.put(1, "b")
+    >>> window.pop() is None
+    True
+    >>> window.put(0, "a")
+    >>> window.pop(), window.pop(), window.pop()
+    ('a', 'b', None)
+    """
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._early: dict[int, T] = {}
+        self._ready: deque[T] = deque()
+        self._next = 0
+
+    def put(self, number: int, result: T) -> None:
+        """Take the result of payload *number*, counted from 0."""
+        if not self._ordered:
+            self._ready.append(result)
+        elif number != self._next:
+            self._early[number] = result
+        else:
+            self._ready.append(result)
+            self._next += 1
+            while self._next in self._early:
+                self._ready.append(self._early.pop(self._next))
+                self._next += 1
+
+    def pop(self) -> T | None:
+        """Give the result that is next to leave; ``None`` if it is not there yet."""
+        return self._ready.popleft() if self._ready else None
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._early)

@@ -1,0 +1,113 @@
+"""A bar for a map on a terminal, drawn by tqdm or rich, whichever is installed.
+
+Neither is needed: without them, and where nobody looks (no terminal, as in Lambda), nothing is drawn.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import Any, Protocol, TextIO
+
+from ._manner import MapProgress, OnProgress
+
+
+class _Bar(Protocol):
+    def update(self, progress: MapProgress) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def bar(description: str = "", *, file: TextIO | None = None) -> OnProgress:
+    """Make an ``on_progress`` for one map: a bar with what is done, failed, and in flight.
+
+    >>> from lambdachain import Contract, LambdaClient
+    >>> from lambdachain.testing import StubTransport
+    >>> double = Contract("orders-double", request=int, response=int)
+    >>> with StubTransport() as stub:
+    ...     _ = stub.on(double).runs(lambda number: number * 2)
+    ...     list(LambdaClient().map(double, range(3), on_progress=bar("doubling")))
+    [0, 2, 4]
+
+    Args:
+        description: What stands before the bar.
+        file: Where it is drawn, if that is a terminal; standard error without it.
+    """
+    return _Progress(description, file or sys.stderr)
+
+
+class _Progress:
+    """Opens a bar when the map begins, and closes it when all of it is done."""
+
+    def __init__(self, description: str, file: TextIO) -> None:
+        self._description = description
+        self._file = file
+        self._bar: _Bar | None = None
+        self._is_drawn = file.isatty()
+
+    def __call__(self, progress: MapProgress) -> None:
+        if not self._is_drawn:
+            return
+        if self._bar is None:
+            self._bar = _bar_of(self._description, progress.total, self._file)
+        self._bar.update(progress)
+        if progress.total is not None and progress.done >= progress.total:
+            self._bar.close()
+            self._is_drawn = False
+
+    def __del__(self) -> None:
+        """Close the bar of a map that was left early, or did not know its end."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _bar_of(description: str, total: int | None, file: TextIO) -> _Bar:
+    if find_spec("tqdm") is not None:
+        return _Tqdm(description, total, file)
+    return _Rich(description, total, file) if find_spec("rich") is not None else _NoBar()
+
+
+class _NoBar:
+    def update(self, progress: MapProgress) -> None:
+        """Draw nothing."""
+
+    def close(self) -> None:
+        """Draw nothing."""
+
+
+class _Tqdm:
+    def __init__(self, description: str, total: int | None, file: TextIO) -> None:
+        from importlib import import_module
+
+        tqdm: Any = import_module("tqdm")
+        self._bar: Any = tqdm.tqdm(desc=description or None, total=total, file=file, unit="call")
+
+    def update(self, progress: MapProgress) -> None:
+        """Draw how far it has come."""
+        self._bar.set_postfix(failed=progress.failed, in_flight=progress.in_flight, refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+class _Rich:
+    def __init__(self, description: str, total: int | None, file: TextIO) -> None:
+        from importlib import import_module
+
+        console: Any = import_module("rich.console")
+        progress: Any = import_module("rich.progress")
+        columns = (*progress.Progress.get_default_columns(), "{task.fields[said]}")
+        self._progress: Any = progress.Progress(*columns, console=console.Console(file=file))
+        self._task: Any = self._progress.add_task(description, total=total, said="")
+        self._progress.start()
+
+    def update(self, progress: MapProgress) -> None:
+        """Draw how far it has come."""
+        said = f"{progress.failed} failed, {progress.in_flight} in flight"
+        self._progress.update(self._task, completed=progress.done, said=said)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()

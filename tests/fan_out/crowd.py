@@ -1,0 +1,65 @@
+"""A function that counts who is in it, and a transport to it: bears so many at once, and keeps order of nothing."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+from lambdachain import Invocation, Outcome
+
+PATIENCE = 20.0  # guards a hang; no test waits for it
+THROTTLED = Outcome(429, error_code="TooManyRequestsException", error_message="Rate Exceeded.", request_id="r-429")
+
+
+def answer(value: object) -> Outcome:
+    """Make the answer of a function that gives *value*."""
+    return Outcome(200, json.dumps(value).encode(), executed_version="1", request_id="r-200")
+
+
+class Crowd:
+    """Answers twice the payload, after *delay* seconds; refuses whoever finds *capacity* others there."""
+
+    def __init__(self, *, capacity: int = 1_000_000, delay: float = 0.0) -> None:
+        self.capacity = capacity
+        self.delay = delay
+        self.reply: Callable[[int], Outcome] = lambda number: answer(number * 2)
+        self.seen: list[int] = []
+        self.throttled = 0
+        self.peak = 0
+        self.inside = 0
+        self.closed = False
+        self._lock = threading.Lock()
+
+    def enter(self, invocation: Invocation) -> Outcome | int:
+        """Let a call in and give its payload, or refuse it."""
+        with self._lock:
+            if self.inside >= self.capacity:
+                self.throttled += 1
+                return THROTTLED
+            self.inside += 1
+            self.peak = max(self.peak, self.inside)
+            number = json.loads(invocation.payload)
+            self.seen.append(number)
+            return number
+
+    def leave(self, number: int) -> Outcome:
+        """Let a call out, with its answer."""
+        try:
+            return self.reply(number)
+        finally:
+            with self._lock:
+                self.inside -= 1
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Call the function; see ``Transport.send``."""
+        entered = self.enter(invocation)
+        if isinstance(entered, Outcome):
+            return entered
+        time.sleep(self.delay)
+        return self.leave(entered)
+
+    def close(self) -> None:
+        """Do nothing."""
+        self.closed = True

@@ -1,0 +1,164 @@
+"""How many calls may be in flight: doubled, halved, and grown again, as a pure function of what becomes of calls."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdachain._pace import INITIAL, Pace, Ticket
+
+
+def _enter_all(pace: Pace, now: float = 0.0) -> list[Ticket]:
+    """Let in as many as are let in."""
+    tickets: list[Ticket] = []
+    while (ticket := pace.enter(now, held=len(tickets))) is not None:
+        tickets.append(ticket)
+    return tickets
+
+
+def _round(pace: Pace, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
+    """Let a function of *capacity* answer one round of calls; tell how many were in flight."""
+    tickets = _enter_all(pace, now)
+    for ticket in tickets[:capacity]:
+        pace.succeeded(ticket)
+    for ticket in tickets[capacity:]:
+        pace.throttled(ticket, now, None)
+    return len(tickets)
+
+
+def test_it_starts_modestly():
+    """A function of which nothing is known gets few calls at once."""
+    assert len(_enter_all(Pace())) == INITIAL
+
+
+def test_it_doubles_each_round_until_the_first_throttle():
+    """A capacity of hundreds is found in a few rounds."""
+    pace = Pace()
+
+    assert [_round(pace) for _ in range(4)] == [INITIAL, 2 * INITIAL, 4 * INITIAL, 8 * INITIAL]
+
+
+def test_room_that_is_never_asked_for_is_not_found():
+    """A map that needs three at a time leaves the limit where it is, however long it runs."""
+    pace = Pace()
+    for _ in range(1000):
+        tickets = [pace.enter(0.0, held=held) for held in range(3)]
+        for ticket in tickets:
+            assert ticket is not None
+            pace.succeeded(ticket)
+
+    assert pace.limit == INITIAL
+
+
+def test_a_round_of_throttles_halves_it_once():
+    """Thirty calls that are refused together say one thing, not thirty."""
+    pace = Pace()
+    for _ in range(3):
+        _round(pace)
+    tickets = _enter_all(pace)
+    for ticket in tickets:
+        pace.throttled(ticket, 0.0, None)
+
+    assert pace.limit == len(tickets) // 2
+
+
+def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
+    """From half of what was too much, it takes rounds, not one leap, to be back there."""
+    pace = Pace()
+    while _round(pace, capacity=100) <= 100:
+        pass
+    limits = []
+    for _ in range(4):
+        limits.append(pace.limit)
+        _round(pace, capacity=100)
+    steps = [after - before for before, after in pairwise(limits)]
+
+    assert limits[0] == 80
+    assert all(0 < step <= 12 for step in steps)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7, 50, 333, 1000])
+def test_it_settles_around_the_capacity(capacity: int):
+    """It swings between half of the capacity and a step above it, and never collapses."""
+    pace = Pace()
+    for _ in range(60):
+        _round(pace, capacity=capacity)
+    seen = [_round(pace, capacity=capacity) for _ in range(60)]
+
+    assert min(seen) >= max(1, capacity // 2)
+    assert max(seen) <= capacity * 1.15 + 2
+    assert sum(seen) / len(seen) >= 0.6 * capacity
+
+
+def test_retry_after_is_obeyed():
+    """Nothing is let in before the time that Lambda asked for, not even a first call."""
+    pace = Pace()
+    ticket = pace.enter(100.0, held=0)
+    assert ticket is not None
+    pace.throttled(ticket, 100.0, 2.5)
+
+    assert pace.enter(102.4, held=0) is None
+    assert pace.pause_left(102.0) == 0.5
+    assert pace.enter(102.5, held=0) is not None
+    assert pace.pause_left(103.0) == 0.0
+
+
+def test_who_has_nothing_in_flight_is_let_in():
+    """Two maps of one function, one inside the other, cannot lock each other out."""
+    pace = Pace()
+    _enter_all(pace)
+
+    assert pace.enter(0.0, held=1) is None
+    assert pace.enter(0.0, held=0) is not None
+
+
+def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
+    """Who is let in beyond a limit of 1, because it has nothing else in flight, does not try and try again."""
+    pace, now = Pace(), 0.0
+    while pace.limit > 1:
+        ticket = pace.enter(now, held=0)
+        assert ticket is not None
+        pace.throttled(ticket, now, None)
+    pace.enter(now, held=0)
+    pauses = []
+    for _ in range(9):
+        now += pace.pause_left(now)
+        ticket = pace.enter(now, held=0)
+        assert ticket is not None
+        assert not ticket.alone
+        pace.throttled(ticket, now, None)
+        pauses.append(round(pace.pause_left(now), 6))
+
+    assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+
+
+def test_a_call_that_failed_otherwise_changes_nothing():
+    """A lost connection says nothing about capacity."""
+    pace = Pace()
+    for ticket in _enter_all(pace):
+        pace.left(ticket)
+
+    assert (pace.limit, pace.in_flight) == (INITIAL, 0)
+
+
+@given(st.lists(st.sampled_from(["enter", "ok", "throttle", "left"]), max_size=300))
+def test_whatever_happens_at_least_one_may_fly_and_the_count_is_right(events: list[str]):
+    """The limit never falls below 1, and in flight is what was let in and has not ended."""
+    pace, tickets = Pace(), list[Ticket]()
+    for event in events:
+        if event == "enter":
+            ticket = pace.enter(0.0, held=len(tickets))
+            tickets += [ticket] if ticket else []
+        elif tickets:
+            ticket = tickets.pop(0)
+            if event == "ok":
+                pace.succeeded(ticket)
+            elif event == "throttle":
+                pace.throttled(ticket, 0.0, None)
+            else:
+                pace.left(ticket)
+        assert pace.limit >= 1
+        assert pace.in_flight == len(tickets)

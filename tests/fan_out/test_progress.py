@@ -1,0 +1,58 @@
+"""The bar on a terminal, by tqdm or rich, or none."""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from lambdachain import Contract, LambdaClient, progress
+from lambdachain.testing import StubTransport
+
+double = Contract("double", request=int, response=int)
+
+
+class Terminal(io.StringIO):
+    """What somebody looks at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def _drawn(file: io.StringIO, payloads: Any) -> str:
+    with StubTransport() as stub:
+        stub.on(double).runs(lambda number: number)
+        list(LambdaClient().map(double, payloads, on_progress=progress.bar("doubling", file=file)))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("library", ["tqdm", "rich"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_bar_is_drawn_on_a_terminal(library: str, counted: bool, monkeypatch: pytest.MonkeyPatch):
+    """By whichever is installed, up to the end."""
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    monkeypatch.setattr(progress, "find_spec", lambda name: find_spec(name) if name == library else None)
+    drawn = _drawn(Terminal(), range(25) if counted else iter(range(25)))
+
+    assert "doubling" in drawn
+    assert "25" in drawn or "100%" in drawn
+
+
+def test_without_either_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
+    """And nothing fails."""
+    monkeypatch.setattr(progress, "find_spec", lambda _: None)
+
+    assert _drawn(Terminal(), range(5)) == ""
+
+
+def test_where_nobody_looks_nothing_is_drawn_or_imported():
+    """As in Lambda."""
+    before = {"tqdm", "rich"} & set(sys.modules)
+
+    assert _drawn(io.StringIO(), range(5)) == ""
+    assert {"tqdm", "rich"} & set(sys.modules) == before

@@ -1,0 +1,152 @@
+"""The event-stream framing, against botocore's own parser as oracle."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from botocore.eventstream import EventStreamBuffer, ParserError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lambdachain._event_stream import MAX_HEADERS, MAX_PAYLOAD, BadEventError, EventReader, Message, encode
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(lambda name: len(name.encode()) < 256)
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+messages = st.tuples(st.dictionaries(names, texts, max_size=4), st.binary(max_size=300))
+
+# A header's type and the bytes of a value of it, as the specification numbers them.
+typed = st.one_of(
+    st.sampled_from([(0, b""), (1, b"")]),
+    st.tuples(st.just(2), st.binary(min_size=1, max_size=1)),
+    st.tuples(st.just(3), st.binary(min_size=2, max_size=2)),
+    st.tuples(st.just(4), st.binary(min_size=4, max_size=4)),
+    st.tuples(st.sampled_from([5, 8]), st.binary(min_size=8, max_size=8)),
+    st.tuples(st.just(9), st.binary(min_size=16, max_size=16)),
+    st.tuples(st.just(6), st.binary(max_size=20).map(lambda data: struct.pack("!H", len(data)) + data)),
+    st.tuples(st.just(7), texts.map(lambda text: struct.pack("!H", len(text.encode())) + text.encode())),
+)
+
+
+def _framed(headers: bytes, payload: bytes) -> bytes:
+    """Put headers, whatever they are, and a payload into a message whose checksums are right."""
+    lengths = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    data = lengths + struct.pack("!I", zlib.crc32(lengths)) + headers + payload
+    return data + struct.pack("!I", zlib.crc32(data))
+
+
+def _by_botocore(*pieces: bytes) -> list[Message] | None:
+    buffer, found = EventStreamBuffer(), list[Message]()
+    try:
+        for piece in pieces:
+            buffer.add_data(piece)
+            for event in buffer:
+                headers: dict[str, Any] = event.headers
+                texts = {name: value for name, value in headers.items() if isinstance(value, str)}
+                found.append(Message(texts, event.payload))
+    except (ParserError, struct.error, KeyError, UnicodeDecodeError, IndexError):
+        return None
+    return found
+
+
+def _by_us(*pieces: bytes) -> list[Message] | None:
+    reader, found = EventReader(), list[Message]()
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (message := reader.next()) is not None:
+                found.append(message)
+    except BadEventError:
+        return None
+    return found
+
+
+def _first(data: bytes) -> Message | None:
+    reader = EventReader()
+    reader.feed(data)
+    return reader.next()
+
+
+def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[begin:end] for begin, end in pairwise(places)]
+
+
+@given(st.lists(messages, max_size=5), st.lists(st.integers(0, 100_000), max_size=12))
+def test_what_is_written_is_read_by_both_however_it_is_cut(sent: list[Any], cuts: list[int]):
+    """Our writer, our reader and botocore's agree."""
+    data = b"".join(encode(headers, payload) for headers, payload in sent)
+    pieces = _cut(data, cuts)
+
+    assert _by_us(*pieces) == _by_botocore(*pieces) == [Message(headers, payload) for headers, payload in sent]
+
+
+@given(st.dictionaries(names, typed, max_size=5), st.binary(max_size=50))
+def test_headers_of_every_type_are_read_past(headers: dict[str, tuple[int, bytes]], payload: bytes):
+    """Only texts are kept; numbers, dates and bytes are skipped by their length."""
+    data = b"".join(
+        bytes([len(name.encode())]) + name.encode() + bytes([kind]) + value for name, (kind, value) in headers.items()
+    )
+    read = _by_us(_framed(data, payload))
+    kept = {name: value[2:].decode() for name, (kind, value) in headers.items() if kind == 7}
+
+    assert read == [Message(kept, payload)]
+    theirs = _by_botocore(_framed(data, payload))
+    assert theirs is not None
+    assert theirs[0].payload == payload
+
+
+@settings(max_examples=400)
+@given(messages, st.integers(0, 10_000), st.integers(1, 255))
+def test_no_changed_byte_goes_unnoticed(sent: Any, place: int, change: int):
+    """What botocore refuses is refused; a length that grew leaves both waiting for the rest."""
+    data = bytearray(encode(*sent))
+    data[place % len(data)] ^= change
+
+    assert not _by_us(bytes(data))
+    assert _by_us(bytes(data)) == _by_botocore(bytes(data))
+
+
+@settings(max_examples=400)
+@given(st.binary(max_size=60), st.binary(max_size=10))
+@example(b"\x01a", b"")
+@example(b"\x01a\x0a", b"")
+@example(b"\x01a\x07\x00\x05ab", b"")
+@example(b"\x01a\x07\x00\x01\xff", b"")
+@example(b"\x01a\x00\x01a\x00", b"")
+def test_headers_that_are_none_are_refused(headers: bytes, payload: bytes):
+    """Whatever botocore can read, we can; what it dies of, or reads past the end of, is one clear error here."""
+    read = _by_us(_framed(headers, payload))
+    if read is not None:
+        assert _by_botocore(_framed(headers, payload)) == read
+
+
+@pytest.mark.parametrize(
+    "lengths", [(0, 0), (15, 0), (16, 1), (MAX_PAYLOAD + 17, 0), (MAX_HEADERS + 17, MAX_HEADERS + 1)]
+)
+def test_lengths_that_cannot_be_are_refused_at_once(lengths: tuple[int, int]):
+    """Nobody waits for gigabytes that will not come."""
+    prelude = struct.pack("!II", *lengths)
+
+    with pytest.raises(BadEventError, match="lengths"):
+        _first(prelude + struct.pack("!I", zlib.crc32(prelude)))
+
+
+def test_what_is_no_event_stream_is_refused_after_twelve_bytes():
+    """A page of HTML, for example."""
+    assert _first(b"<html><body") is None
+    with pytest.raises(BadEventError, match="prelude"):
+        _first(b"<html><body>")
+
+
+def test_messages_before_one_that_is_damaged_are_read():
+    """What came before it is whole."""
+    reader = EventReader()
+    reader.feed(encode({"a": "b"}, b"1") + b"<html><body>")
+
+    assert reader.next() == Message({"a": "b"}, b"1")
+    with pytest.raises(BadEventError):
+        reader.next()
