@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from fan_out_server import FanOutServer, running
+from throttling_server import FanOutServer, running
 
 from lambdachain import (
     AsyncHttpTransport,
