@@ -6,15 +6,17 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 AIO := .venv-aio
 
-.PHONY: demo test check unit oldest aio examples node-ric soak soak-local reliability retry-load bench bench-fan-out \
-  bench-fan-out-memory lock clean
+.PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples node-ric \
+  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
 
-# Both runs of the tests side by side: most of their time is spent waiting.
-test: check
-	$(MAKE) --jobs=2 --output-sync=target oldest unit
+# Each run of the tests in two halves, all four side by side: most of their time is spent waiting.
+HALF := tests/lab tests/wire
+OTHER_HALF := $(addprefix --ignore=,$(HALF))
+test: check $(OLDEST)/.test
+	$(MAKE) --jobs=4 --output-sync=target oldest-half oldest-other-half unit-half unit-other-half
 
 check: $(VENV)/.test
 	$(VENV)/bin/ruff format --check .
@@ -25,8 +27,21 @@ check: $(VENV)/.test
 unit: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
+unit-half: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(HALF)
+
+unit-other-half: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(OTHER_HALF)
+
+ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
 oldest: $(OLDEST)/.test
-	$(OLDEST)/bin/python -m pytest -m "not docs and not mutations and not typing" -p no:cacheprovider
+	$(OLDEST)/bin/python -m pytest $(ON_OLDEST)
+
+oldest-half: $(OLDEST)/.test
+	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(HALF)
+
+oldest-other-half: $(OLDEST)/.test
+	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(OTHER_HALF)
 
 # aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
 aio: $(AIO)/.test

@@ -108,13 +108,14 @@ _CORE = {
         "_budget",
         "_callee",
         "_caller",
+        "_calls",
         "_client",
         "_client_context",
         "_clock",
         "_codec",
     ),
     *("_collector", "_contract", "_default_transport", "_errors", "_invocation", "_metadata", "_misfit", "_options"),
-    *("_plan", "_results", "_retry", "_schema", "_scope", "_stand_in", "_success"),
+    *("_plan", "_remote_function", "_results", "_retry", "_schema", "_scope", "_stand_in", "_success"),
 }
 _COLD_START = """
 import sys

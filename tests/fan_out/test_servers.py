@@ -62,7 +62,7 @@ def _nothing_stays() -> Iterator[None]:
     gc.collect()
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lambdachain-")] in (
         [],
-        ["lambdachain-alarm"],
+        ["lambdachain-deadlines"],
     )
 
 
