@@ -146,7 +146,7 @@ class Course:
             CallError: It is no success.
         """
         plan = self._plan
-        if isinstance(reply, Outcome) and is_success(plan.invocation, reply):
+        if isinstance(reply, Outcome) and is_success(plan.kind, reply):
             return reply
         from ._classify import failed_answer, no_answer
 
@@ -228,7 +228,7 @@ def _log(plan: Plan, number: int, attempt: Attempt) -> None:
         logger.log(
             level,
             "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-            plan.invocation.invocation_type,
+            plan.kind,
             plan.callee.address,
             number,
             attempt.error or "ok",

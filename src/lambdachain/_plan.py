@@ -41,22 +41,35 @@ class Plan(NamedTuple):
 
     Attributes:
         callee: What is called and where.
-        invocation: The request, but for what changes from attempt to attempt.
+        kind: How the function is invoked.
+        payload: The event as JSON.
         policy: When it may be sent again.
         deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
         tell: Makes what travels in the ClientContext, of what changes from attempt to attempt; ``None`` where nothing
             travels.
         custom: The user's own texts for the ClientContext.
         repeatable: Whether running it twice does no harm: the contract or the call says so.
+        log_tail: Whether the end of the function's log is asked for.
+        tenant_id: The tenant, for a function with tenant isolation.
+        durable_name: Lambda's own deduplication, for durable functions.
     """
 
     callee: Callee
-    invocation: Invocation
+    kind: InvocationType
+    payload: bytes
     policy: RetryPolicy
     deadline: float | None = None
     tell: Callable[..., Metadata] | None = None
     custom: Mapping[str, str] = {}
     repeatable: bool = False
+    log_tail: bool = False
+    tenant_id: str | None = None
+    durable_name: str | None = None
+
+    @property
+    def invocation(self) -> Invocation:
+        """The request, but for what changes from attempt to attempt."""
+        return self._invocation(None)
 
     @property
     def expected(self) -> Expectation:
@@ -68,7 +81,7 @@ class Plan(NamedTuple):
     @property
     def hedge_after(self) -> float | None:
         """After how many seconds the call is sent once more beside itself; ``None`` for never."""
-        waits = self.invocation.invocation_type is InvocationType.REQUEST_RESPONSE
+        waits = self.kind is InvocationType.REQUEST_RESPONSE
         return self.policy.hedge_after if waits and self.repeatable else None
 
     def time_left(self, now: float) -> float | None:
@@ -78,20 +91,14 @@ class Plan(NamedTuple):
     def attempt(self, number: int, left: float | None) -> Invocation:
         """Give the request of attempt *number*, which knows that *left* seconds remain."""
         if self.tell is None:
-            return self.invocation
+            return self._invocation(None)
         told = self.tell(attempt=number, budget_ms=None if left is None else int(left * 1000))
-        one = self.invocation
-        # dataclasses.replace() takes five times as long.
-        return Invocation(
-            one.function_name,
-            one.invocation_type,
-            one.payload,
-            one.qualifier,
-            encode_client_context(told, self.custom, self.callee.address),
-            one.log_tail,
-            one.tenant_id,
-            one.durable_name,
-        )
+        return self._invocation(encode_client_context(told, self.custom, self.callee.address))
+
+    def _invocation(self, client_context: str | None) -> Invocation:
+        function, qualifier = self.callee.function, self.callee.qualifier
+        asked = self.log_tail, self.tenant_id, self.durable_name
+        return Invocation(function, self.kind, self.payload, qualifier, client_context, *asked)
 
     def __repr__(self) -> str:
         return f"Plan({self.invocation!r})"
@@ -127,23 +134,18 @@ def plan(
     durable_name = checked_text("durable_name", options.get("durable_name"), function)
     deadline = _deadline(seconds(options.get("timeout"), function), within, now)
     tell = _teller(key, within, _until(deadline, now), callee)
-    invocation = Invocation(
-        function_name=callee.function,
-        invocation_type=kind,
-        payload=_payload(callee, payload, kind, tell),
-        qualifier=callee.qualifier,
-        log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
-        tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
-        durable_name=durable_name,
-    )
     return Plan(
         callee=callee,
-        invocation=invocation,
+        kind=kind,
+        payload=_payload(callee, payload, kind, tell),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
         tell=tell if kind is InvocationType.REQUEST_RESPONSE else None,
         custom=checked_context(options.get("client_context"), kind, function),
         repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
+        log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
+        tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
+        durable_name=durable_name,
     )
 
 
