@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
@@ -15,7 +14,7 @@ from ._metadata import Metadata, new_id
 from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
-from ._scope import CurrentInvocation
+from ._scope import CurrentInvocation, earlier
 
 if TYPE_CHECKING:
     from ._classify import Expectation
@@ -45,7 +44,7 @@ class Plan(NamedTuple):
         payload: The event as JSON.
         policy: When it may be sent again.
         deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
-        tell: Makes what travels in the ClientContext, of what changes from attempt to attempt; ``None`` where nothing
+        told: What travels in the ClientContext, but for what changes from attempt to attempt; ``None`` where nothing
             travels.
         custom: The user's own texts for the ClientContext.
         repeatable: Whether running it twice does no harm: the contract or the call says so.
@@ -59,7 +58,7 @@ class Plan(NamedTuple):
     payload: bytes
     policy: RetryPolicy
     deadline: float | None = None
-    tell: Callable[..., Metadata] | None = None
+    told: Metadata | None = None
     custom: Mapping[str, str] = {}
     repeatable: bool = False
     log_tail: bool = False
@@ -90,9 +89,9 @@ class Plan(NamedTuple):
 
     def attempt(self, number: int, left: float | None) -> Invocation:
         """Give the request of attempt *number*, which knows that *left* seconds remain."""
-        if self.tell is None:
+        if self.told is None:
             return self._invocation(None)
-        told = self.tell(attempt=number, budget_ms=None if left is None else int(left * 1000))
+        told = self.told._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
         return self._invocation(encode_client_context(told, self.custom, self.callee.address))
 
     def _invocation(self, client_context: str | None) -> Invocation:
@@ -133,14 +132,14 @@ def plan(
     key = checked_key(options.get("idempotency_key"), kind, callee.contract.envelope, function)
     durable_name = checked_text("durable_name", options.get("durable_name"), function)
     deadline = _deadline(seconds(options.get("timeout"), function), within, now)
-    tell = _teller(key, within, _until(deadline, now), callee)
+    told = _told(key, within, _until(deadline, now), callee)
     return Plan(
         callee=callee,
         kind=kind,
-        payload=_payload(callee, payload, kind, tell),
+        payload=_payload(callee, payload, kind, told),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
-        tell=tell if kind is InvocationType.REQUEST_RESPONSE else None,
+        told=told if kind is InvocationType.REQUEST_RESPONSE else None,
         custom=checked_context(options.get("client_context"), kind, function),
         repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
         log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
@@ -152,17 +151,14 @@ def plan(
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
     """Take the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
     own = None if timeout is None else now.monotonic + timeout
-    ends = [end for end in (own, within.deadline if within else None) if end is not None]
-    return min(ends, default=None)
+    return earlier(own, within.deadline if within else None)
 
 
 def _until(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _teller(
-    key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Callee
-) -> Callable[..., Metadata]:
+def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Callee) -> Metadata:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
@@ -170,8 +166,7 @@ def _teller(
             f"{DEPTH_LIMIT} are allowed: do functions call each other in a circle?",
             function=callee.address,
         )
-    return partial(
-        Metadata,
+    return Metadata(
         correlation_id=within.correlation_id if within else new_id(),
         depth=depth,
         idempotency_key=key,
@@ -181,7 +176,7 @@ def _teller(
     )
 
 
-def _payload(callee: Callee, payload: Any, kind: InvocationType, tell: Callable[..., Metadata]) -> bytes:
+def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""
     data = _encoded(callee, payload)
@@ -189,7 +184,7 @@ def _payload(callee: Callee, payload: Any, kind: InvocationType, tell: Callable[
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
         data = _stowed(offload, data, callee.address)
     if kind is InvocationType.EVENT and callee.contract.envelope:
-        data = enveloped(data, tell(deadline_ms=None))
+        data = enveloped(data, told._replace(deadline_ms=None))
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda takes at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         remedy = "send a reference to it instead, or declare Contract(..., offload=S3Offload(...))"

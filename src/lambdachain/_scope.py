@@ -101,7 +101,7 @@ def _entered(context: Any, metadata: Metadata | None, outer: CurrentInvocation |
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=_clock.monotonic(), epoch=_clock.epoch())
-    return inner if outer is None else inner._replace(deadline=_earlier(inner.deadline, outer.deadline))
+    return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
@@ -122,8 +122,11 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     )
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((end for end in (one, other) if end is not None), default=None)
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Give the earlier of two ends; ``None`` is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _own_time(context: Any) -> float | None:
