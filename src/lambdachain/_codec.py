@@ -28,7 +28,7 @@ _SAID_BY_PYDANTIC: Final = (
     ("Maximum serialization depth", "It is nested too deeply"),
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
-_REPLACED: Final = "\N{REPLACEMENT CHARACTER}".encode()
+_REPLACED: Final = "\ufffd".encode()
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
