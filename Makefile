@@ -4,10 +4,11 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 BENCH := .venv-bench
+BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 
 .PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples javascript node-ric \
-  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory lock clean
+  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory bench-local lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -98,6 +99,10 @@ bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 bench-fan-out-memory: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/fan_out_memory.py
 
+bench-local: $(BENCH_LOCAL)/.ready
+	PYTHONPATH=benchmarks $(BENCH_LOCAL)/bin/python -m local_endpoint --emulator $(BENCH_LOCAL)/emulator \
+	  --write docs/performance-local.md
+
 $(VENV)/.plots: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots
 	touch $@
@@ -106,6 +111,14 @@ $(BENCH)/.ready: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
 	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) -e . --group bench
+	touch $@
+
+# AWS's emulator is a binary in the wheel of aws-sam-cli; nothing else of it is wanted.
+$(BENCH_LOCAL)/.ready: pyproject.toml constraints.txt
+	test -x $(BENCH_LOCAL)/bin/python || $(PYTHON) -m venv $(BENCH_LOCAL)
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[local]"
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target $(BENCH_LOCAL)/emulator aws-sam-cli==1.170.0
 	touch $@
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -137,4 +150,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
