@@ -24,11 +24,12 @@ QUICK = Effort(cold=2, warm=10, together=4)
 _VERSIONS = ("aiohttp", "awslambdaric", "boto3", "lambdachain")
 
 
-def facts(python: str, emulator: Path) -> list[str]:
+def facts(python: str, emulator: Path | None) -> list[str]:
     """Say where, when and with what it was measured; the load is what other programs did to the machine."""
     told = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout  # noqa: S603
     installed = [tuple(line.split()[:2]) for line in told.splitlines()]
-    sam = [path.name.split("-")[1].removesuffix(".dist") for path in emulator.glob("aws_sam_cli-*.dist-info")]
+    found = emulator.glob("aws_sam_cli-*.dist-info") if emulator is not None else ()
+    sam = [path.name.split("-")[1].removesuffix(".dist") for path in found]
     named = [*(each for each in installed if each[0] in _VERSIONS), *(("aws-sam-cli", version) for version in sam)]
     versions = ", ".join(" ".join(each) for each in named)
     machine = f"{os.cpu_count()} cores, {platform.system()}, CPython {platform.python_version()}"
@@ -42,13 +43,13 @@ def facts(python: str, emulator: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--emulator", type=Path, required=True, help="where aws-sam-cli is installed")
+    parser.add_argument("--emulator", type=Path, help="where aws-sam-cli is installed; without, it is left out")
     parser.add_argument("--quick", action="store_true", help="everything a few times")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose marked section to replace")
     options = parser.parse_args(arguments)
     effort = QUICK if options.quick else FULL
 
-    emulator = options.emulator.resolve()
+    emulator = options.emulator and options.emulator.resolve()
     said = facts(sys.executable, emulator)
     written = "\n".join(page(measure(sys.executable, emulator, effort), effort.together, said))
 

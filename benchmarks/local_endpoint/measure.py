@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from . import place
 from .bare import BareRuntime
 
 OURS, EMULATOR, BARE, CLIENT = "lambdachain serve", "AWS's emulator", "awslambdaric alone", "boto3 alone"
+Ways = dict[str, Callable[[], float]]
 PAYLOAD: Final = b'{"order": 1}'
 SECONDS: Final = 0.5
 
@@ -49,33 +49,30 @@ class Measured(NamedTuple):
     memory: Mapping[str, Mapping[str, float]]
 
 
-def measure(python: str, emulator: Path, effort: Effort) -> Measured:
-    """Measure everything."""
+def measure(python: str, emulator: Path | None, effort: Effort) -> Measured:
+    """Measure everything; without the *emulator*, all but it."""
     with place.endpoint(python, effort.cold) as server:
         idle = place.memory(server)
         cold = _cold(python, emulator, server, effort.cold)
         warm = _warm(python, emulator, server, effort.warm)
-        together = {
-            OURS: _together(server, place.WAIT, effort.together),
-            EMULATOR: _together_there(python, emulator, 2),
-        }
+        together: dict[str, tuple[float, float] | None] = {OURS: _together(server, place.WAIT, effort.together)}
+        if emulator is not None:
+            together[EMULATOR] = _together_there(python, emulator, 2)
         memory = {"before the first call": idle, "after all calls": place.memory(server)}
     return Measured(cold, warm, together, memory)
 
 
-def _cold(python: str, emulator: Path, server: place.Server, rounds: int) -> Rounds:
+def _cold(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
     calling = place.client(server)
-    found: dict[str, list[float]] = {OURS: [], EMULATOR: [], BARE: []}
+    names = map(place.COLD.format, range(rounds))
     _call(calling, place.WARM, PAYLOAD)  # so that only the function is cold
-    for position in range(rounds):
-        ways: Mapping[str, Callable[[], float]] = {
-            OURS: partial(_seconds, partial(_call, calling, place.COLD.format(position), PAYLOAD)),
-            EMULATOR: lambda: _cold_there(python, emulator),
-            BARE: lambda: _cold_alone(python),
-        }
-        for way in in_turn(list(ways), position):
-            found[way].append(ways[way]())
-    return found
+    ways: Ways = {
+        OURS: lambda: _seconds(lambda: _call(calling, next(names), PAYLOAD)),
+        BARE: lambda: _cold_alone(python),
+    }
+    if emulator is not None:
+        ways[EMULATOR] = lambda: _cold_there(python, emulator)
+    return _by_turns(ways, rounds)
 
 
 def _cold_there(python: str, emulator: Path) -> float:
@@ -93,25 +90,21 @@ def _cold_alone(python: str) -> float:
         return time.perf_counter() - begun
 
 
-def _warm(python: str, emulator: Path, server: place.Server, rounds: int) -> Rounds:
+def _warm(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
     with ExitStack() as running:
-        there = place.client(running.enter_context(place.emulator(python, emulator)))
         nobody = place.client(running.enter_context(place.at_once(python)))
         alone = running.enter_context(BareRuntime(python))
         here = place.client(server)
-        ways: Mapping[str, Callable[[], float]] = {
+        ways: Ways = {
             OURS: lambda: _seconds(lambda: _call(here, place.WARM, PAYLOAD)),
-            EMULATOR: lambda: _seconds(lambda: _call(there, place.EMULATED, PAYLOAD)),
             BARE: lambda: _warm_alone(alone),
             CLIENT: lambda: _seconds(lambda: _call(nobody, place.WARM, PAYLOAD)),
         }
-        for way in [*ways] * 20:
-            ways[way]()
-        found: dict[str, list[float]] = {way: [] for way in ways}
-        for position in range(rounds):
-            for way in in_turn(list(ways), position):
-                found[way].append(ways[way]())
-    return found
+        if emulator is not None:
+            there = place.client(running.enter_context(place.emulator(python, emulator)))
+            ways[EMULATOR] = lambda: _seconds(lambda: _call(there, place.EMULATED, PAYLOAD))
+        _by_turns(ways, 20)
+        return _by_turns(ways, rounds)
 
 
 def _warm_alone(runtime: BareRuntime) -> float:
@@ -140,6 +133,14 @@ def _together_there(python: str, emulator: Path, number: int) -> tuple[float, fl
             return _together(server, place.EMULATED, number)
         except (BotoCoreError, ClientError):
             return None
+
+
+def _by_turns(ways: Ways, rounds: int) -> Rounds:
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for position in range(rounds):
+        for way in in_turn(list(ways), position):
+            found[way].append(ways[way]())
+    return found
 
 
 def _call(calling: Any, name: str, payload: bytes) -> bytes:

@@ -68,7 +68,8 @@ def page(measured: Measured, together: int, facts: Sequence[str]) -> Lines:
 def _added(measured: Measured, way: str, *others: str) -> float:
     """Give what a warm call takes beyond the runtime client, and what *others* take: the middle of all rounds."""
     taken_off = [sum(each) for each in zip(*(measured.warm[other] for other in (BARE, *others)), strict=True)]
-    return median(value - other for value, other in zip(measured.warm[way], taken_off, strict=True))
+    added: float = median(value - other for value, other in zip(measured.warm[way], taken_off, strict=True))
+    return added
 
 
 def _marked(goal: Goal) -> str:
