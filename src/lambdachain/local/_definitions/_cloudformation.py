@@ -183,12 +183,15 @@ class _Function:
         except MisreadError as exc:
             draft.problems.append(exc.problem(fatal=False))
             return
+        apart: dict[str, Spot] = {}
         if target is not None:
             settings["dead_letter"] = target
-        if settings:
-            stated = ("EventInvokeConfig", "DeadLetterQueue", "DeadLetterConfig")
+            stated = ("DeadLetterQueue", "DeadLetterConfig")
             name = next(name for name in stated if self._template.get(*self._path(name)) is not None)
-            draft.set_events(settings, self._spot(name))
+            apart["dead_letter"] = self._spot(name)
+        if settings:
+            spot = self._spot("EventInvokeConfig") if is_mapping(config) else apart["dead_letter"]
+            draft.set_events(settings, spot, **apart)
 
 
 def _zip_file(code: Any) -> Any:
