@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from recorded_cases import ARN, BROKEN, FAILED, NOT_JSON, TIMEOUT
@@ -44,6 +46,23 @@ def test_refusal_on_the_wire(post, function, body):
     assert body == reply.body.decode()
     assert "application/json" == reply.headers["content-type"]
     assert {"x-amzn-errortype", "x-amzn-requestid"} <= reply.headers.keys()
+
+
+def test_client_that_waits_before_it_sends_the_payload(endpoint):
+    """``Expect: 100-continue``, as curl has it for large payloads, is answered before the payload comes."""
+    address = urlsplit(endpoint.url)
+    head = (
+        "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: x\r\n"
+        "Expect: 100-continue\r\nContent-Length: 2\r\n"
+    )
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        told = connection.recv(1_000)
+        connection.sendall(b"{}")
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" == told
+    assert (b"HTTP/1.1 200 OK", b"{}") == (answer.partition(b"\r\n")[0], answer.rpartition(b"\r\n\r\n")[2])
 
 
 @pytest.mark.parametrize(

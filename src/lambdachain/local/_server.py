@@ -53,8 +53,9 @@ class InvokeService:
         self._listener = listener
         self._place = place
         self._tell = tell
-        server = web.Server(self._handle, **CONNECTION_OPTIONS)
-        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT)
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
 
     async def __aenter__(self) -> Self:
         await serve(self._runner, self._listener)
@@ -63,7 +64,7 @@ class InvokeService:
     async def __aexit__(self, *exc_info: object) -> None:
         await stop(self._runner, self._listener)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
         try:
             operation, target = operation_of(request.method, request.rel_url.raw_path)
@@ -78,7 +79,7 @@ class InvokeService:
             return answer
         return web.Response(status=answer.status, body=answer.body, headers={**headers, **answer.headers})
 
-    def _describe(self, request: web.BaseRequest, operation: Operation, target: str) -> Answer:
+    def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
         if operation is Operation.LIST_FUNCTIONS:
             return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
         arn = resolve(target, request.query.get("Qualifier"), self._place, self._fleet.qualifiers)
@@ -86,7 +87,7 @@ class InvokeService:
         return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
 
     async def _invoke(
-        self, request: web.BaseRequest, operation: Operation, target: str, headers: dict[str, str]
+        self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
     ) -> Answer | web.StreamResponse:
         caller = caller_of(request.headers.get("Authorization"), self._fleet.qualifiers)
         try:
@@ -113,7 +114,7 @@ class InvokeService:
             self._tell(refused(invoke, exc, caller))
             raise
 
-    async def _read(self, request: web.BaseRequest, target: str, request_id: str) -> InvokeRequest:
+    async def _read(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
         body = await read_body(request, MAX_REQUEST)
         return read_invoke(
             target,
@@ -131,7 +132,7 @@ class InvokeService:
 
     async def _stream(
         self,
-        request: web.BaseRequest,
+        request: web.Request,
         invoke: InvokeRequest,
         admitted: Admitted,
         caller: str | None,
@@ -155,7 +156,7 @@ class InvokeService:
 class _Stream:
     """The answer of a streaming invocation; that the client leaves is no matter of the function's."""
 
-    def __init__(self, request: web.BaseRequest, headers: dict[str, str]) -> None:
+    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
         self._request = request
         self._response = web.StreamResponse(headers=headers)
 
