@@ -4,10 +4,11 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
 OLDEST := .venv-oldest
 BENCH := .venv-bench
+BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 
-.PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples node-ric \
-  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory lock clean
+.PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples javascript node-ric \
+  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory bench-local lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -15,7 +16,7 @@ demo: $(VENV)/.demo
 # Each run of the tests in two halves, all four side by side: most of their time is spent waiting.
 HALF := tests/lab tests/wire
 OTHER_HALF := $(addprefix --ignore=,$(HALF))
-test: check $(OLDEST)/.test
+test: check $(OLDEST)/.test javascript
 	$(MAKE) --jobs=4 --output-sync=target oldest-half oldest-other-half unit-half unit-other-half
 
 check: $(VENV)/.test
@@ -58,8 +59,12 @@ example-%: $(VENV)/.test
 
 example-node_to_python: examples/node_to_python/node_modules
 examples/node_to_python/node_modules: examples/node_to_python/package.json
-	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund
+	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund --fetch-retries=1
 	touch $@
+
+# The AWS SDK for JavaScript, for the tests that call by it; where there is no npm, or no registry, they are skipped.
+javascript:
+	-if command -v npm >/dev/null; then $(MAKE) --no-print-directory examples/node_to_python/node_modules; fi
 
 # AWS's Node.js runtime client, for the tests that compare ours with it: two minutes of building, and npm, a C++ compiler,
 # cmake, autoconf, automake and libtool. Without it those tests are skipped.
@@ -94,6 +99,10 @@ bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 bench-fan-out-memory: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/fan_out_memory.py
 
+bench-local: $(BENCH_LOCAL)/.ready
+	PYTHONPATH=benchmarks $(BENCH_LOCAL)/bin/python -m local_endpoint --emulator $(BENCH_LOCAL)/emulator \
+	  --write docs/performance-local.md
+
 $(VENV)/.plots: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots
 	touch $@
@@ -102,6 +111,14 @@ $(BENCH)/.ready: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
 	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) -e . --group bench
+	touch $@
+
+# AWS's emulator is a binary in the wheel of aws-sam-cli; nothing else of it is wanted.
+$(BENCH_LOCAL)/.ready: pyproject.toml constraints.txt
+	test -x $(BENCH_LOCAL)/bin/python || $(PYTHON) -m venv $(BENCH_LOCAL)
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[local]"
+	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target $(BENCH_LOCAL)/emulator aws-sam-cli==1.170.0
 	touch $@
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -133,4 +150,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

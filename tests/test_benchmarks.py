@@ -16,6 +16,10 @@ from cost.page import Measured, goals, page
 from cost.place import place
 from cost.plots import draw
 from cost.ways import TYPED
+from local_endpoint import __main__ as local_bench
+from local_endpoint import measure as local
+from local_endpoint.page import goals as local_goals
+from local_endpoint.page import page as local_page
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +88,17 @@ def test_ratios_are_taken_pair_by_pair() -> None:
 def test_every_round_begins_with_another() -> None:
     """So that none always follows the same."""
     assert [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]] == [in_turn("abc", n) for n in range(4)]
+
+
+@pytest.mark.timeout(300)
+def test_the_local_endpoint_is_measured_beside_the_bare_runtime_client() -> None:
+    """Cold, warm, together, and its memory; AWS's emulator only where it is installed."""
+    measured = local.measure(sys.executable, None, local_bench.QUICK)
+    written = list(local_page(measured, local_bench.QUICK.together, local_bench.facts(sys.executable, None)))
+
+    assert {local.OURS, local.BARE} == set(measured.cold)
+    assert {local.OURS, local.BARE, local.CLIENT} == set(measured.warm)
+    assert all(_sane(values) for rounds in (measured.cold, measured.warm) for values in rounds.values())
+    assert all(math.isfinite(goal.found) for goal in local_goals(measured, local_bench.QUICK.together))
+    assert 3 == len([line for line in written if line.startswith(f"| {local.OURS} |")])
+    assert "lambdachain" in written[0]

@@ -116,6 +116,59 @@ def test_a_mistake_is_one_line_and_the_other_function_is_served(
     assert served.call("Good") == "good"
 
 
+def test_a_mistake_that_functions_share_is_told_once(serve: Any, write: Any):
+    """What stands for all of them is one line, however many there are."""
+    write(
+        {
+            "app.py": GOOD,
+            "serverless.yml": """
+            service: shop
+            provider: {name: aws, environment: {KEY: "${ssm:/shop/key}"}}
+            functions:
+              one: {handler: app.handler}
+              two: {handler: app.handler}
+            """,
+        }
+    )
+    served = serve()
+    served.wait_for("serving")
+
+    assert ["provider.environment.KEY"] == [problem["key"] for problem in served.all_of("problem")]
+    assert [served.call(f"shop-dev-{name}") for name in ("one", "two")] == ["good", "good"]
+
+
+def test_each_target_of_events_is_named_where_it_is_written(serve: Any, write: Any):
+    """A dead-letter queue stands in a property, or a resource, of its own."""
+    write(
+        {
+            "app.py": GOOD,
+            "template.yaml": """
+            Resources:
+              Good:
+                Type: AWS::Lambda::Function
+                Properties:
+                  Code: .
+                  Handler: app.handler
+                  DeadLetterConfig: {TargetArn: !GetAtt Lost.Arn}
+              Ends:
+                Type: AWS::Lambda::EventInvokeConfig
+                Properties:
+                  FunctionName: !Ref Good
+                  Qualifier: $LATEST
+                  DestinationConfig: {OnFailure: {Destination: !GetAtt Lost.Arn}}
+              Lost: {Type: AWS::SQS::Queue}
+            """,
+        }
+    )
+    served = serve()
+    served.wait_for("serving")
+
+    assert {
+        "dead_letter": "Resources.Good.Properties.DeadLetterConfig",
+        "on_failure": "Resources.Ends.Properties",
+    } == {problem["text"].split()[0]: problem["key"] for problem in served.all_of("problem")}
+
+
 def test_a_port_in_use(run: Any, write: Any):
     """The commonest slip of all."""
     write({"app.py": GOOD})

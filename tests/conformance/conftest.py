@@ -110,6 +110,7 @@ def in_process() -> Iterator[Transport]:
                 deployed.function,
                 timeout=deployed.timeout,
                 reserved_concurrency=deployed.reserved_concurrency,
+                tenant_isolation=deployed.tenant_isolation,
             )
         yield system
 

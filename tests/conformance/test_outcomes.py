@@ -188,6 +188,18 @@ def test_the_context_tells_the_tenant(transport: Transport):
     assert said(sent(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
 
 
+@pytest.mark.parametrize(("function", "tenant_id"), [("describe-tenant", None), ("describe", "blue")])
+def test_a_tenant_is_named_where_one_is_wanted_and_only_there(
+    function: str, tenant_id: str | None, transport: Transport, request: pytest.FixtureRequest
+):
+    """Lambda refuses both."""
+    if "stub" in request.node.callspec.params["transport"]:
+        pytest.skip("a stub knows no settings of functions")
+    outcome = sent(transport, function, tenant_id=tenant_id)
+
+    assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
+
+
 def test_a_call_carries_its_client_context(transport: Transport):
     """To the function's context."""
     assert said(sent(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalEndpoint, LocalFunction, LocalVersion
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -68,6 +68,8 @@ def endpoint(broken_modules: Path) -> Iterator[LocalEndpoint]:
     functions = [
         *(function(name) for name in plain.split()),
         function("describe", memory=512, environment={"STAGE": "test", "GREETING": "grüß dich"}),
+        function("published", handler="app.describe", versions={"1": LocalVersion()}, aliases={"live": "1"}),
+        function("stream", handler="any", runtime="provided", directory=FUNCTIONS / "streaming"),
         function("hasty", handler="app.sleep", timeout=1),
         function("reserved", handler="app.meet", reserved_concurrency=2),
         function("parked", handler="app.note", reserved_concurrency=0),

@@ -1,238 +1,17 @@
-"""Refusals and failures, against what was recorded from AWS."""
+"""Refusals and failures on the wire, against what was recorded from AWS; `test_local_conformance` has the clients."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+import socket
+from urllib.parse import urlsplit
 
 import pytest
-from botocore.exceptions import ClientError
+from recorded_cases import ARN, BROKEN, FAILED, NOT_JSON, TIMEOUT
 
 from lambdachain.local import LocalEndpoint, LocalFunction
-
-ARN = "arn:aws:lambda:us-east-1:123456789012:function"
-NAME_PATTERN = (
-    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
-    r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
-)
-CONSTRAINT = "failed to satisfy constraint: Member must satisfy"
-
-REFUSED = [
-    pytest.param(
-        {"FunctionName": "doesnotexist"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": f"Function not found: {ARN}:doesnotexist:$LATEST"},
-        id="unknown function",
-    ),
-    pytest.param(
-        {"FunctionName": "doesnotexist", "InvocationType": "Event"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": f"Function not found: {ARN}:doesnotexist:$LATEST"},
-        id="unknown function, event",
-    ),
-    pytest.param(
-        {"FunctionName": "doesnotexist", "InvocationType": "DryRun"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": f"Function not found: {ARN}:doesnotexist:$LATEST"},
-        id="unknown function, dry run",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "Qualifier": "non-existent-alias"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": f"Function not found: {ARN}:echo:non-existent-alias"},
-        id="unknown alias",
-    ),
-    pytest.param(
-        {"FunctionName": f"{ARN}:echo:7"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": f"Function not found: {ARN}:echo:7"},
-        id="unknown version in ARN",
-    ),
-    pytest.param(
-        {"FunctionName": "arn:aws:lambda:eu-west-1:123456789012:function:echo"},
-        404,
-        "ResourceNotFoundException",
-        {"Type": "User", "Message": "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')"},
-        id="other region",
-    ),
-    pytest.param(
-        {"FunctionName": "arn:aws:lambda:us-east-1:210987654321:function:echo"},
-        403,
-        "AccessDeniedException",
-        {
-            "Message": "User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:InvokeFunction "
-            "on resource: arn:aws:lambda:us-east-1:210987654321:function:echo "
-            "because no resource-based policy allows the lambda:InvokeFunction action"
-        },
-        id="other account",
-    ),
-    pytest.param(
-        {"FunctionName": "arn:aws:lambda:us-east-1:123400000000@function:myfn"},
-        400,
-        "ValidationException",
-        {
-            "message": "1 validation error detected: Value 'arn:aws:lambda:us-east-1:123400000000@function:myfn' "
-            f"at 'functionName' {CONSTRAINT} regular expression pattern: {NAME_PATTERN}"
-        },
-        id="bad name",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "Qualifier": "invalid-qualifier-with-?-char"},
-        400,
-        "ValidationException",
-        {
-            "message": "1 validation error detected: Value 'invalid-qualifier-with-?-char' "
-            rf"at 'qualifier' {CONSTRAINT} regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
-        },
-        id="bad qualifier",
-    ),
-    pytest.param(
-        {"FunctionName": "echo:live", "Qualifier": "test"},
-        400,
-        "InvalidParameterValueException",
-        {
-            "Type": "User",
-            "message": "The derived qualifier from the function name does not match the specified qualifier.",
-        },
-        id="two qualifiers",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "InvocationType": "Later"},
-        400,
-        "ValidationException",
-        {
-            "message": "1 validation error detected: Value 'Later' "
-            f"at 'invocationType' {CONSTRAINT} enum value set: [RequestResponse, Event, DryRun]"
-        },
-        id="bad invocation type",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "LogType": "Head"},
-        400,
-        "ValidationException",
-        {
-            "message": "1 validation error detected: Value 'Head' "
-            f"at 'logType' {CONSTRAINT} enum value set: [None, Tail]"
-        },
-        id="bad log type",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "TenantId": "tenant;1"},
-        400,
-        "ValidationException",
-        {
-            "message": "1 validation error detected: Value 'tenant;1' "
-            rf"at 'tenantId' {CONSTRAINT} regular expression pattern: [a-zA-Z0-9\._:\/=+\-@ ]+"
-        },
-        id="bad tenant",
-    ),
-    pytest.param(
-        {"FunctionName": "tenants"},
-        400,
-        "InvalidParameterValueException",
-        {
-            "Type": "User",
-            "message": "The invoked function is enabled with tenancy configuration. "
-            "Add a valid tenant ID in your request and try again.",
-        },
-        id="no tenant where tenants are kept apart",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "TenantId": "a", "InvocationType": "Event"},
-        400,
-        "InvalidParameterValueException",
-        {
-            "Type": "User",
-            "message": "The invoked function is not enabled with tenancy configuration. "
-            "Remove the tenant ID from your request and try again.",
-        },
-        id="tenant where none is wanted",
-    ),
-    pytest.param(
-        {"FunctionName": "parked"},
-        429,
-        "TooManyRequestsException",
-        {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."},
-        id="reserved concurrency 0",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "Payload": b"x" * 6_291_457},
-        413,
-        "RequestEntityTooLargeException",
-        {"Type": "User", "message": "Request must be smaller than 6291456 bytes for the InvokeFunction operation"},
-        id="request too large",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "InvocationType": "Event", "Payload": b"1" * 1_048_577},
-        413,
-        "RequestEntityTooLargeException",
-        {
-            "Type": "User",
-            "message": "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
-        },
-        id="event too large",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "InvocationType": "Event", "Payload": b"x" * 7_000_000},
-        413,
-        "RequestEntityTooLargeException",
-        {
-            "Type": "User",
-            "message": "7000000 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
-        },
-        id="event far too large",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "ClientContext": "A" * 3_584},
-        400,
-        "InvalidRequestContentException",
-        {"Type": "User", "message": "Client context must be no more than 3583 bytes when base64-encoded."},
-        id="client context too large",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "ClientContext": "{}"},
-        400,
-        "InvalidRequestContentException",
-        {"Type": "User", "message": "Client context must be a valid Base64-encoded JSON object."},
-        id="client context not base64",
-    ),
-    pytest.param(
-        {"FunctionName": "echo", "DurableExecutionName": "order-1"},
-        400,
-        "InvalidParameterValueException",
-        {"Type": "User", "message": "DurableExecutionName is only valid for a durable function."},
-        id="durable execution",
-    ),
-]
-
-
-@pytest.mark.parametrize(("options", "status", "code", "body"), REFUSED)
-def test_refusal(client, options, status, code, body):
-    """A request that AWS refuses is refused with the same status, class and words."""
-    with pytest.raises(ClientError) as caught:
-        client.invoke(**{"Payload": b"{}", **options})
-
-    response = caught.value.response
-    assert (status, code) == (response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"])
-    assert (body.get("message") or body["Message"]) == response["Error"]["Message"]
-    assert body.get("Reason") == response.get("Reason")
-
-
-NOT_JSON = [
-    pytest.param(b"\x87{}", "Invalid UTF-8 start byte 0x87", id="not UTF-8"),
-    pytest.param(b"{not json", "Expecting property name enclosed in double quotes", id="not JSON"),
-    pytest.param(b'{"a": 1} trailing', "Extra data", id="trailing text"),
-    pytest.param(b'{"a": NaN}', "Non-standard token 'NaN'", id="NaN"),
-    pytest.param(b"[-Infinity]", "Non-standard token '-Infinity'", id="infinity"),
-    pytest.param(b"[" * 100_000, "Document nesting depth exceeds the maximum allowed", id="too deep"),
-    pytest.param(b"1" * 5_000, "Number value length exceeds the maximum allowed", id="number too long"),
-]
 
 
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event", "DryRun"])
@@ -269,6 +48,23 @@ def test_refusal_on_the_wire(post, function, body):
     assert {"x-amzn-errortype", "x-amzn-requestid"} <= reply.headers.keys()
 
 
+def test_client_that_waits_before_it_sends_the_payload(endpoint):
+    """``Expect: 100-continue``, as curl has it for large payloads, is answered before the payload comes."""
+    address = urlsplit(endpoint.url)
+    head = (
+        "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: x\r\n"
+        "Expect: 100-continue\r\nContent-Length: 2\r\n"
+    )
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        told = connection.recv(1_000)
+        connection.sendall(b"{}")
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" == told
+    assert (b"HTTP/1.1 200 OK", b"{}") == (answer.partition(b"\r\n")[0], answer.rpartition(b"\r\n\r\n")[2])
+
+
 @pytest.mark.parametrize(
     "path",
     ["/", "/2015-03-31/functions", "/2015-03-31/functions/a/b/invocations", "/2014-11-13/functions/a/invoke-async"],
@@ -281,26 +77,9 @@ def test_other_operations(post, path):
     assert "here: only Invoke, InvokeWithResponseStream, GetFunction, " in reply.json["message"]
 
 
-EXIT = "RequestId: {request_id} Error: Runtime exited with error: "
-NO_REASON = "RequestId: {request_id} Error: Runtime exited without providing a reason"
-FAILED = [
-    pytest.param("end", {"sys_exit": 0}, "Runtime.ExitError", NO_REASON),
-    pytest.param("end", {"sys_exit": 1}, "Runtime.ExitError", EXIT + "exit status 1"),
-    pytest.param("end", {"os_exit": 127}, "Runtime.ExitError", EXIT + "exit status 127"),
-    pytest.param("end", {"signal": 9}, "Runtime.ExitError", EXIT + "signal: killed"),
-    pytest.param("end", {"signal": 11}, "Runtime.ExitError", EXIT + "signal: segmentation fault"),
-    pytest.param("end", {"signal": 15}, "Runtime.ExitError", EXIT + "signal: terminated"),
-    pytest.param("end", {"interrupt": 1}, "Runtime.ExitError", EXIT + "signal: interrupt"),
-    pytest.param("exits", {}, "Runtime.ExitError", NO_REASON),
-    pytest.param("exits_with_7", {}, "Runtime.ExitError", EXIT + "exit status 7"),
-    pytest.param(
-        "hasty", {"seconds": 60}, "Sandbox.Timedout", "RequestId: {request_id} Error: Task timed out after 1.00 seconds"
-    ),
-    pytest.param("slow", {}, "Sandbox.Timedout", "RequestId: {request_id} Error: Task timed out after 1.00 seconds"),
-]
-
-
-@pytest.mark.parametrize(("function", "event", "error_type", "message"), FAILED)
+@pytest.mark.parametrize(
+    ("function", "event", "error_type", "message"), [*FAILED, pytest.param("slow", {}, "Sandbox.Timedout", TIMEOUT)]
+)
 def test_failure_that_the_platform_words(post, function, event, error_type, message):
     """A process that ends or takes too long is a function error in exactly AWS's JSON."""
     reply = post(function, json.dumps(event).encode())
@@ -342,21 +121,6 @@ def test_result_that_is_no_json(result):
 
     assert "Runtime.MarshalError" == error["errorType"]
     assert "Unable to marshal response: Object of type set is not JSON serializable" == error["errorMessage"]
-
-
-BROKEN = [
-    pytest.param("raises", "RuntimeError", "no configuration", id="exception"),
-    pytest.param(
-        "bad_import",
-        "Runtime.ImportModuleError",
-        "Unable to import module 'bad_import': No module named 'no_such_module_anywhere'",
-        id="import",
-    ),
-    pytest.param("bad_syntax", "Runtime.UserCodeSyntaxError", "Syntax error in module 'bad_syntax': ", id="syntax"),
-    pytest.param(
-        "no_handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'no_handler'", id="no handler"
-    ),
-]
 
 
 @pytest.mark.parametrize(("function", "error_type", "message"), BROKEN)

@@ -462,6 +462,7 @@ def test_a_setting_that_cannot_be_is_refused(setting: dict[str, Any], words: str
         (invocation("echo:1", qualifier="2"), "InvalidParameterValueException", 400),
         (invocation(client_context="no base64!"), "InvalidRequestContentException", 400),
         (invocation(tenant_id="{}"), "ValidationException", 400),
+        (invocation(tenant_id="blue"), "InvalidParameterValueException", 400),
         (invocation(durable_name="d"), "InvalidParameterValueException", 400),
     ],
     ids=lambda value: "" if isinstance(value, Invocation) else str(value),
@@ -493,7 +494,9 @@ def test_a_client_context_that_is_no_json_fails_in_the_runtime():
 
 def test_a_handler_reads_the_client_context_and_the_tenant():
     """As it was sent."""
-    with InProcessTransport({"told": lambda _, c: [c.client_context.custom["shop"], c.tenant_id]}):
+    system = InProcessTransport()
+    system.add("told", lambda _, c: [c.client_context.custom["shop"], c.tenant_id], tenant_isolation=True)
+    with system:
         assert client.call("told", None, client_context={"shop": "1"}, tenant_id="blue") == ["1", "blue"]
 
 

@@ -89,7 +89,7 @@ def find_system(wanted: Wanted) -> Found:
     return Found(
         functions,
         declared,
-        problems,
+        [*dict.fromkeys(problems)],  # one that many functions share is told once
         services,
         [*files, *([wanted.env_file] if wanted.env_file else [])],
         ", ".join(os.path.relpath(path) for path in files) or "the command line",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-_MISSING = [name for name in ("aiohttp", "awslambdaric", "h11") if find_spec(name) is None]
+_MISSING = [name for name in ("aiohttp", "awslambdaric") if find_spec(name) is None]
 if _MISSING:
     raise ImportError(
         f"lambdachain.local needs {' and '.join(_MISSING)}, not installed here: pip install 'lambdachain[local]'"

@@ -1,76 +1,136 @@
-"""HTTP/1.1 as a server sees it, with the trailers of chunked bodies: h11 over asyncio's streams."""
+"""HTTP/1.1 as a server sees it, with the trailers of chunked bodies, over asyncio's streams.
+
+What stands between a function's result and its caller counts in full at every call. h11, which the tests compare this
+with, takes 0.2 ms of each, a fifth of all that the endpoint takes; aiohttp drops trailers, in which a stream tells how
+it failed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Any, Final
-
-import h11
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from lambdachain._service.limits import MAX_HEADERS
 
 _CHUNK: Final = 1 << 18
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class ProtocolError(Exception):
+    """The client does not speak HTTP, or has stopped in the middle of it."""
+
+
+class Request(NamedTuple):
+    """The head of a request; names of headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
 
 
 class HttpConnection:
     """One connection of a client, which may send many requests over it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.trailers: dict[str, str] = {}
+        self.trailers = _NO_HEADERS
         self._reader = reader
         self._writer = writer
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADERS)
+        self._headers = _NO_HEADERS
+        self._last = False
 
-    async def next_request(self) -> h11.Request | None:
+    async def next_request(self) -> Request | None:
         """Wait for the next request; ``None`` when the client is done.
 
         Raises:
-            h11.RemoteProtocolError: The client does not speak HTTP.
+            ProtocolError: The client does not speak HTTP.
             ConnectionError: The connection is lost.
         """
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-        event = await self._next_event()
-        return event if isinstance(event, h11.Request) else None
+        if self._last or not (head := await self._head()):
+            return None
+        first, *lines = head.split("\r\n")
+        try:
+            method, path, version = first.split(" ")
+            self._headers = headers = _headers(lines)
+        except ValueError:
+            raise ProtocolError("no request of HTTP") from None
+        self.trailers = _NO_HEADERS
+        self._last = version != "HTTP/1.1" or "close" in headers.get("connection", "").lower()
+        return Request(method, path, headers)
 
     async def body(self) -> AsyncGenerator[bytes]:
         """Give the body of the request as it comes; then its trailers are in *trailers*.
 
         Raises:
-            h11.RemoteProtocolError: It is cut short.
+            ProtocolError: It is cut short.
             ConnectionError: The connection is lost.
         """
-        if self._http.they_are_waiting_for_100_continue:
-            await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-        while isinstance(event := await self._next_event(), h11.Data):
-            yield bytes(event.data)
-        self.trailers = headers_of(event)
+        if "expect" in self._headers:
+            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if "chunked" not in self._headers.get("transfer-encoding", "").lower():
+            async for content in self._content(_number(self._headers.get("content-length", "0"), 10)):
+                yield content
+            return
+        while size := _number((await self._line()).partition(";")[0], 16):
+            async for content in self._content(size):
+                yield content
+            await self._line()
+        lines: list[str] = []
+        while line := await self._line():
+            lines.append(line)
+        self.trailers = _headers(lines)
 
-    async def respond(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+    async def respond(self, status: int, body: bytes = b"", headers: Mapping[str, str] = _NO_HEADERS) -> None:
         """Answer the request, whose body has been read."""
-        lines = {"Content-Type": "application/json", **(headers or {}), "Content-Length": str(len(body))}
-        start = self._http.send(h11.Response(status_code=status, headers=list(lines.items())))
-        rest = self._http.send(h11.Data(data=body)) if body else b""
-        end = self._http.send(h11.EndOfMessage())
+        lines = {"Content-Type": "application/json", **headers, "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         # In one piece: small writes would wait for each other's acknowledgement.
-        self._writer.write((start or b"") + (rest or b"") + (end or b""))
+        self._writer.write(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{head}\r\n".encode("latin-1") + body)
         await self._writer.drain()
 
     def close(self) -> None:
         """Close the connection."""
         self._writer.close()
 
-    async def _send(self, event: h11.InformationalResponse) -> None:
-        self._writer.write(self._http.send(event) or b"")
-        await self._writer.drain()
+    async def _head(self) -> str:
+        """Read up to the empty line after the headers; nothing where the client has left."""
+        try:
+            return (await self._reader.readuntil(b"\r\n\r\n"))[:-4].decode("latin-1")
+        except asyncio.IncompleteReadError as exc:
+            if exc.partial:
+                raise ProtocolError("the headers are cut short") from None
+            return ""
+        except asyncio.LimitOverrunError:
+            raise ProtocolError(f"there are more than {MAX_HEADERS} bytes of headers") from None
 
-    async def _next_event(self) -> Any:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._reader.read(_CHUNK))
-        return event
+    async def _line(self) -> str:
+        try:
+            return (await self._reader.readuntil(b"\r\n"))[:-2].decode("latin-1")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            raise ProtocolError("the body is cut short") from None
+
+    async def _content(self, size: int) -> AsyncGenerator[bytes]:
+        while size:
+            content = await self._reader.read(min(size, _CHUNK))
+            if not content:
+                raise ProtocolError("the body is cut short")
+            size -= len(content)
+            yield content
 
 
-def headers_of(event: h11.Request | h11.EndOfMessage) -> dict[str, str]:
-    """Give the headers, or trailers, by their names in lower case."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
+def _headers(lines: Iterable[str]) -> dict[str, str]:
+    """Read the lines of headers or trailers."""
+    pairs = (line.partition(":") for line in lines)
+    return {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _number(digits: str, base: int) -> int:
+    try:
+        size = int(digits, base)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ProtocolError(f"a body cannot have the length {digits!r}")
+    return size

@@ -12,16 +12,15 @@ import asyncio
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-import h11
-
 from lambdachain._service.delivery import Body, Delivery
-from lambdachain._service.limits import MAX_RESPONSE
+from lambdachain._service.limits import MAX_HEADERS, MAX_RESPONSE
 
-from ._http1 import HttpConnection, headers_of
+from ._http1 import HttpConnection, ProtocolError, Request
 
 # A dead process's connections end at once, unless a child of it holds them.
 _DRAIN_TIMEOUT: Final = 0.5
@@ -94,7 +93,7 @@ class RuntimeApi:
 
     async def open(self) -> str:
         """Begin to serve and give the address, ``host:port``."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=16)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=16, limit=MAX_HEADERS)
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
@@ -123,14 +122,14 @@ class RuntimeApi:
     async def _serve(self, http: HttpConnection) -> None:
         try:
             # A process that is killed breaks off in the middle of whatever it says.
-            with suppress(h11.RemoteProtocolError, ConnectionError):
+            with suppress(ProtocolError, ConnectionError):
                 while (request := await http.next_request()) is not None:
                     await self._handle(http, request)
         finally:
             http.close()
 
-    async def _handle(self, http: HttpConnection, request: h11.Request) -> None:
-        method, path = request.method.decode(), request.target.decode("latin-1")
+    async def _handle(self, http: HttpConnection, request: Request) -> None:
+        method, path, headers = request
         report = _REPORT.fullmatch(path) if method == "POST" else None
         if (method, path) == ("GET", _NEXT):
             await _read(http)
@@ -144,7 +143,7 @@ class RuntimeApi:
         elif report[1] != self._working_on:
             await _read(http)
             await http.respond(400, b'{"errorType":"InvalidRequestID"}')
-        elif _is_streaming(request):
+        elif headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming":
             await self._stream(http)
         else:
             await self._reported(http, report[2])
@@ -164,6 +163,7 @@ class RuntimeApi:
         body = await _read(http)
         self._working_on = None
         self.events.put_nowait(Returned(body) if kind == "response" else Raised(body))
+        await asyncio.sleep(0)  # the caller comes first: its answer goes out before the client's receipt
         await (http.respond(202, b'{"status":"OK"}') if body.size <= MAX_RESPONSE else http.respond(413, b"{}"))
 
     async def _stream(self, http: HttpConnection) -> None:
@@ -201,11 +201,7 @@ async def _read(http: HttpConnection) -> Body:
     return Body(bytes(content), size)
 
 
-def _is_streaming(request: h11.Request) -> bool:
-    return headers_of(request).get("lambda-runtime-function-response-mode", "").lower() == "streaming"
-
-
-def _error_in(trailers: dict[str, str]) -> bytes | None:
+def _error_in(trailers: Mapping[str, str]) -> bytes | None:
     if "lambda-runtime-function-error-type" not in trailers:
         return None
     with suppress(binascii.Error):

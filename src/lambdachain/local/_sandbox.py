@@ -164,7 +164,8 @@ class Sandbox:
 
     async def _next_event(self, seconds: float) -> RuntimeEvent | None:
         try:
-            return await asyncio.wait_for(self._api.events.get(), seconds)
+            async with asyncio.timeout(seconds):
+                return await self._api.events.get()
         except TimeoutError:
             return None
 

@@ -72,6 +72,7 @@ class Function:
     timeout: float
     memory: int
     concurrency: Concurrency
+    tenant_isolation: bool = False
     answers_to_lose: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,13 +106,21 @@ class Deployments:
         self._unreserved = Concurrency(ACCOUNT_CONCURRENCY, "ConcurrentInvocationLimitExceeded")
 
     def add(
-        self, target: Target, handler: Handler, *, timeout: float, memory: int, reserved_concurrency: int | None
+        self,
+        target: Target,
+        handler: Handler,
+        *,
+        timeout: float,
+        memory: int,
+        reserved_concurrency: int | None,
+        tenant_isolation: bool,
     ) -> None:
         """Deploy a handler; see ``InProcessTransport.add``."""
         deployed = deployment(target)
         if any(deployed == function.deployed for function in self._functions):
             raise ContractError(f"{deployed} has a handler already")
-        self._functions.append(Function(deployed, handler, timeout, memory, self._concurrency(reserved_concurrency)))
+        concurrency = self._concurrency(reserved_concurrency)
+        self._functions.append(Function(deployed, handler, timeout, memory, concurrency, tenant_isolation))
 
     def find(self, target: Target) -> Function:
         """Give the function that was deployed at *target*.

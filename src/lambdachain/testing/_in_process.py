@@ -13,7 +13,7 @@ from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, O
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.delivery import Delivery, Ending, InvokeRequest
-from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued
+from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
 from lambdachain._service.outcomes import outcome_of
 from lambdachain._service.place import LATEST
 from lambdachain._stand_in import standing_in, standing_in_here
@@ -99,6 +99,7 @@ class InProcessTransport:
         timeout: float | None = None,
         memory: int | None = None,
         reserved_concurrency: int | None = None,
+        tenant_isolation: bool = False,
     ) -> None:
         """Deploy a function: a decorated handler by itself, or any handler at a contract, name or ARN.
 
@@ -111,6 +112,8 @@ class InProcessTransport:
             timeout: Seconds that one invocation may take; the transport's own without.
             memory: MB, as the context tells it.
             reserved_concurrency: How many calls it takes at a time; one more is throttled, and 0 throttles all.
+            tenant_isolation: Whether each call has to name a tenant; a call of another function may not. All share this
+                process all the same.
 
         Raises:
             ContractError: There is a handler at that address already, or *handler* is none.
@@ -123,7 +126,14 @@ class InProcessTransport:
         timeout = self._timeout if timeout is None else timeout
         memory = self._memory if memory is None else memory
         _check_numbers(timeout, memory, reserved_concurrency)
-        self._deployments.add(target, runs, timeout=timeout, memory=memory, reserved_concurrency=reserved_concurrency)
+        self._deployments.add(
+            target,
+            runs,
+            timeout=timeout,
+            memory=memory,
+            reserved_concurrency=reserved_concurrency,
+            tenant_isolation=tenant_isolation,
+        )
 
     def lose_answers(self, target: Target, *, times: int = 1) -> None:
         """Let a function run, and lose its answer on the way, *times* times: what an idempotent function must bear.
@@ -224,7 +234,9 @@ class InProcessTransport:
         functions = self._deployments.at(invocation.function_name, place)
         qualifiers = {function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions}
         invoke = checked(invocation, request_id=request_id, place=place, functions=qualifiers)
-        return invoke, chosen(functions, invoke.delivery.invoked_arn)
+        function = chosen(functions, invoke.delivery.invoked_arn)
+        check_tenant(invoke.delivery.tenant_id, isolated=function.tenant_isolation)
+        return invoke, function
 
     def _answer(
         self, invocation: Invocation, invoke: InvokeRequest, function: Function, chain: Chain, timeout: float | None

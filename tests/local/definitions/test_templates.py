@@ -214,6 +214,7 @@ UNKNOWN = {
     "!Join [a]": "Fn::Join is not of the form that CloudFormation reads",
     "!Select [7, [a]]": "Fn::Select is not of the form that CloudFormation reads",
     "!Sub {a: b}": "Fn::Sub is not of the form that CloudFormation reads",
+    '"p-{{resolve:ssm:/shop/password:1}}"': "only AWS resolves {{resolve:...}}: give X by --env-file",
     "[a, b]": "a variable is text, not a list or a mapping",
     "!Ref Zones": "a variable is text, not a list or a mapping",
 }
@@ -334,6 +335,28 @@ def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(pro
 
     assert problems(reading) == [f"template.yaml:{number}:{rest}"]
     assert list(functions(reading)) == ["Good"]
+
+
+def test_functions_that_are_not_read_are_told_of():
+    """Those of a nested template, and those that a loop makes."""
+    told = problems(
+        read(
+            """
+            Resources:
+              Good: {Type: AWS::Serverless::Function, Properties: {CodeUri: good, Handler: app.handler}}
+              Stack: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: nested.yaml}}
+              App: {Type: AWS::Serverless::Application, Properties: {Location: nested.yaml}}
+              Fn::ForEach::Name: [Name, [a, b], {"F${Name}": {Type: AWS::Serverless::Function}}]
+            """
+        )
+    )
+
+    nested = "the functions of a nested template are not served with this one: name its file as well"
+    assert told == [
+        f"template.yaml:4: Resources.Stack: {nested}",
+        f"template.yaml:5: Resources.App: {nested}",
+        "template.yaml:6: Resources: Fn::ForEach is not known here: the functions that it makes are not served",
+    ]
 
 
 def test_a_plain_function_needs_code_too():

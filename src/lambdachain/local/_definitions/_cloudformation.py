@@ -26,6 +26,7 @@ _EVENT_SETTINGS: Final[Mapping[str, str]] = {
     "MaximumRetryAttempts": "max_retries",
     "MaximumEventAgeInSeconds": "max_age",
 }
+_NESTED: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
 _LEFT_OUT: Final = "; the variable is left out"
 
 
@@ -42,6 +43,7 @@ def read_template(document: Document, resolver: Resolver, directory: FilePath) -
     resources = document.get("Resources")
     if not is_mapping(resources):
         return Reading(problems=(*problems, Problem(document.spot("Resources"), "a template has Resources")))
+    problems += _passed_over(document, resources)
     for logical_id in resources:
         if document.get("Resources", logical_id, "Type") not in FUNCTION_TYPES:
             continue
@@ -54,6 +56,19 @@ def read_template(document: Document, resolver: Resolver, directory: FilePath) -
     by_name = {draft.name: draft for draft in drafts.values()}
     problems += _companions(resolver, by_name)
     return gather(list(drafts.values()), problems)
+
+
+def _passed_over(document: Document, resources: Mapping[str, Any]) -> Iterator[Problem]:
+    """Tell of what may hold functions that are not served."""
+    for logical_id in resources:
+        spot = document.spot("Resources", logical_id)
+        if logical_id.startswith("Fn::ForEach"):
+            yield Problem(
+                spot, "Fn::ForEach is not known here: the functions that it makes are not served", fatal=False
+            )
+        elif document.get("Resources", logical_id, "Type") in _NESTED:
+            text = "the functions of a nested template are not served with this one: name its file as well"
+            yield Problem(spot, text, fatal=False)
 
 
 def _is_there(resolver: Resolver, logical_id: str) -> bool:
@@ -141,7 +156,7 @@ class _Function:
                 try:
                     value = self._resolver.at(*path, name)
                     if value is not NO_VALUE and value is not None:
-                        yield name, as_text(value)
+                        yield name, _resolved(as_text(value), name, self._template.spot(*path, name))
                 except MisreadError as exc:
                     draft.problems.append(Problem(self._template.spot(*path, name), exc.text + _LEFT_OUT, fatal=False))
                 except TypeError:
@@ -183,12 +198,22 @@ class _Function:
         except MisreadError as exc:
             draft.problems.append(exc.problem(fatal=False))
             return
+        apart: dict[str, Spot] = {}
         if target is not None:
             settings["dead_letter"] = target
-        if settings:
-            stated = ("EventInvokeConfig", "DeadLetterQueue", "DeadLetterConfig")
+            stated = ("DeadLetterQueue", "DeadLetterConfig")
             name = next(name for name in stated if self._template.get(*self._path(name)) is not None)
-            draft.set_events(settings, self._spot(name))
+            apart["dead_letter"] = self._spot(name)
+        if settings:
+            spot = self._spot("EventInvokeConfig") if is_mapping(config) else apart["dead_letter"]
+            draft.set_events(settings, spot, **apart)
+
+
+def _resolved(value: str, name: str, spot: Spot) -> str:
+    """Give a variable's value, unless it is AWS's to look it up when it deploys."""
+    if "{{resolve:" in value:
+        raise MisreadError(spot, f"only AWS resolves {{{{resolve:...}}}}: give {name} by --env-file")
+    return value
 
 
 def _zip_file(code: Any) -> Any:

@@ -76,8 +76,15 @@ class Draft:
         else:
             self.set("runtime", kind, spot)
 
-    def set_events(self, settings: Mapping[str, Any], spot: Spot) -> None:
-        """State the settings of `EventConfig`; without them where they are wrong."""
+    def set_events(self, settings: Mapping[str, Any], spot: Spot, **apart: Spot) -> None:
+        """State the settings of `EventConfig`; without them where they are wrong.
+
+        Args:
+            settings: The settings.
+            spot: Where they are written.
+            apart: Where those are that are written elsewhere.
+        """
+        self._spots.update(apart)
         try:
             self.set("events", EventConfig(**settings), spot)
         except (TypeError, ValueError) as exc:

@@ -101,7 +101,8 @@ def within_reach(
         lost = [name for name in function.events.targets if not _reaches(function, name, silent, place, services)]
         for name in lost:
             text = f"{name} goes to {_unreached(function.events.targets[name])}; left out"
-            problems.append(Problem(declared[function.name].spot("events"), text, fatal=False))
+            stated = declared[function.name]
+            problems.append(Problem(stated.spots.get(name) or stated.spot("events"), text, fatal=False))
         events: dict[str, Any] = dict.fromkeys(lost)
         kept.append(replace(function, events=replace(function.events, **events)))
     return kept, problems

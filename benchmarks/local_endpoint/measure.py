@@ -1,0 +1,154 @@
+"""What is measured of the endpoint, of AWS's emulator and of the runtime client alone: by turns, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cost.figures import Rounds, in_turn
+
+from . import place
+from .bare import BareRuntime
+
+OURS, EMULATOR, BARE, CLIENT = "lambdachain serve", "AWS's emulator", "awslambdaric alone", "boto3 alone"
+Ways = dict[str, Callable[[], float]]
+PAYLOAD: Final = b'{"order": 1}'
+SECONDS: Final = 0.5
+
+
+class Effort(NamedTuple):
+    """How much is measured: cold starts, warm calls, calls at the same time."""
+
+    cold: int
+    warm: int
+    together: int
+
+
+class Measured(NamedTuple):
+    """Everything that was measured.
+
+    Attributes:
+        cold: Seconds from a function's first call to its answer; of the runtime client alone, from the start of its
+            process to its first result.
+        warm: Seconds of a call through boto3; of the runtime client alone, from an invocation handed to it to its
+            result; of boto3 alone, with a server that answers at once.
+        together: Seconds until calls at the same time were all answered: the first time, which starts the processes,
+            and again. ``None`` for what does not survive it.
+        memory: MB that the process of the endpoint has and had at most: before the first call, after all, with as many
+            functions running as there were calls at the same time.
+    """
+
+    cold: Rounds
+    warm: Rounds
+    together: Mapping[str, tuple[float, float] | None]
+    memory: Mapping[str, Mapping[str, float]]
+
+
+def measure(python: str, emulator: Path | None, effort: Effort) -> Measured:
+    """Measure everything; without the *emulator*, all but it."""
+    with place.endpoint(python, effort.cold) as server:
+        idle = place.memory(server)
+        cold = _cold(python, emulator, server, effort.cold)
+        warm = _warm(python, emulator, server, effort.warm)
+        together: dict[str, tuple[float, float] | None] = {OURS: _together(server, place.WAIT, effort.together)}
+        if emulator is not None:
+            together[EMULATOR] = _together_there(python, emulator, 2)
+        memory = {"before the first call": idle, "after all calls": place.memory(server)}
+    return Measured(cold, warm, together, memory)
+
+
+def _cold(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
+    calling = place.client(server)
+    names = map(place.COLD.format, range(rounds))
+    _call(calling, place.WARM, PAYLOAD)  # so that only the function is cold
+    ways: Ways = {
+        OURS: lambda: _seconds(lambda: _call(calling, next(names), PAYLOAD)),
+        BARE: lambda: _cold_alone(python),
+    }
+    if emulator is not None:
+        ways[EMULATOR] = lambda: _cold_there(python, emulator)
+    return _by_turns(ways, rounds)
+
+
+def _cold_there(python: str, emulator: Path) -> float:
+    with place.emulator(python, emulator) as server:
+        calling = place.client(server)
+        with suppress(ClientError):  # so that only the function is cold: there is none of this name
+            _call(calling, place.WARM, PAYLOAD)
+        return _seconds(lambda: _call(calling, place.EMULATED, PAYLOAD))
+
+
+def _cold_alone(python: str) -> float:
+    begun = time.perf_counter()
+    with BareRuntime(python) as runtime:
+        runtime.invoke(PAYLOAD)
+        return time.perf_counter() - begun
+
+
+def _warm(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
+    with ExitStack() as running:
+        nobody = place.client(running.enter_context(place.at_once(python)))
+        alone = running.enter_context(BareRuntime(python))
+        here = place.client(server)
+        ways: Ways = {
+            OURS: lambda: _seconds(lambda: _call(here, place.WARM, PAYLOAD)),
+            BARE: lambda: _warm_alone(alone),
+            CLIENT: lambda: _seconds(lambda: _call(nobody, place.WARM, PAYLOAD)),
+        }
+        if emulator is not None:
+            there = place.client(running.enter_context(place.emulator(python, emulator)))
+            ways[EMULATOR] = lambda: _seconds(lambda: _call(there, place.EMULATED, PAYLOAD))
+        _by_turns(ways, 20)
+        return _by_turns(ways, rounds)
+
+
+def _warm_alone(runtime: BareRuntime) -> float:
+    runtime.await_ready()
+    seconds = _seconds(lambda: runtime.invoke(PAYLOAD))
+    runtime.accept()
+    return seconds
+
+
+def _together(server: place.Server, name: str, number: int) -> tuple[float, float]:
+    calling = place.client(server, number)
+
+    def all_of_them() -> None:
+        with ThreadPoolExecutor(number) as threads:
+            answers = threads.map(lambda _: _call(calling, name, str(SECONDS).encode()), range(number))
+            if list(answers) != [str(SECONDS).encode()] * number:
+                raise RuntimeError("a call was not answered as it should")
+
+    return _seconds(all_of_them), _seconds(all_of_them)
+
+
+def _together_there(python: str, emulator: Path, number: int) -> tuple[float, float] | None:
+    """Call the emulator a few times at the same time; ``None`` if that ends it."""
+    with place.emulator(python, emulator, "echo.wait") as server:
+        try:
+            return _together(server, place.EMULATED, number)
+        except (BotoCoreError, ClientError):
+            return None
+
+
+def _by_turns(ways: Ways, rounds: int) -> Rounds:
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for position in range(rounds):
+        for way in in_turn(list(ways), position):
+            found[way].append(ways[way]())
+    return found
+
+
+def _call(calling: Any, name: str, payload: bytes) -> bytes:
+    answer: bytes = calling.invoke(FunctionName=name, Payload=payload)["Payload"].read()
+    return answer
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

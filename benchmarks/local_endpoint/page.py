@@ -1,0 +1,77 @@
+"""What was measured, as the generated part of ``docs/performance-local.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from cost.figures import medians, ratios
+
+from .measure import BARE, CLIENT, EMULATOR, OURS, SECONDS, Measured
+
+Lines = Iterable[str]
+
+
+class Goal(NamedTuple):
+    """A figure to reach."""
+
+    what: str
+    most: float
+    found: float
+    unit: str = ""
+
+
+def goals(measured: Measured, together: int) -> list[Goal]:
+    """Set what was found beside what was to be reached."""
+    first, _ = measured.together[OURS] or (float("nan"),) * 2
+    most = max(figures["most"] for figures in measured.memory.values())
+    return [
+        Goal("cold start of a function, against the runtime client alone", 2.0, ratios(measured.cold, BARE)[OURS]),
+        Goal("added to a warm call, beyond runtime client and boto3", 1.0, _added(measured, OURS, CLIENT) * 1e3, " ms"),
+        Goal("added to a warm call, boto3 with it", 1.0, _added(measured, OURS) * 1e3, " ms"),
+        Goal(f"{together} calls at the same time, of {SECONDS:g} s each, the first time", 5.0, first, " s"),
+        Goal("memory of the endpoint's process, at most", 80.0, most, " MB"),
+    ]
+
+
+def page(measured: Measured, together: int, facts: Sequence[str]) -> Lines:
+    """Write the tables, goals first."""
+    yield from facts
+    yield from ("", "### Goals", "", "| what | goal | measured |", "|---|--:|--:|")
+    for goal in goals(measured, together):
+        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {_marked(goal)}{goal.unit} |"
+    yield from ("", "### Cold start", "", "| | ratio | ms |", "|---|--:|--:|")
+    against = ratios(measured.cold, BARE)
+    for way, seconds in medians(measured.cold).items():
+        yield f"| {way} | {against[way]:.2f} | {seconds * 1e3:.0f} |"
+    yield from ("", "### A warm call", "")
+    yield "| | ms | beyond the runtime client, ms | beyond boto3 too, ms |"
+    yield "|---|--:|--:|--:|"
+    for way, seconds in medians(measured.warm).items():
+        calls = way in {OURS, EMULATOR}
+        added = (
+            [f"{_added(measured, way) * 1e3:.2f}", f"{_added(measured, way, CLIENT) * 1e3:.2f}"] if calls else ["", ""]
+        )
+        yield f"| {way} | {seconds * 1e3:.2f} | {' | '.join(added)} |"
+    yield from ("", f"### Calls at the same time, of {SECONDS:g} s each", "")
+    yield "| | calls | the first time, s | again, s |"
+    yield "|---|--:|--:|--:|"
+    for way, taken in measured.together.items():
+        number, cells = together if way == OURS else 2, [f"{each:.2f}" for each in taken] if taken else ["it ends", ""]
+        yield f"| {way} | {number} | {' | '.join(cells)} |"
+    yield from ("", "### Memory of the endpoint's process", "", "| | now, MB | at most, MB |", "|---|--:|--:|")
+    for when, figures in measured.memory.items():
+        yield f"| {when} | {figures['now']:.0f} | {figures['most']:.0f} |"
+
+
+def _added(measured: Measured, way: str, *others: str) -> float:
+    """Give what a warm call takes beyond the runtime client, and what *others* take: the middle of all rounds."""
+    taken_off = [sum(each) for each in zip(*(measured.warm[other] for other in (BARE, *others)), strict=True)]
+    added: float = median(value - other for value, other in zip(measured.warm[way], taken_off, strict=True))
+    return added
+
+
+def _marked(goal: Goal) -> str:
+    text = f"{goal.found:.0f}" if goal.most > 10 else f"{goal.found:.2f}"
+    return text if goal.found <= goal.most else f"**{text}**"

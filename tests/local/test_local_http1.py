@@ -1,0 +1,157 @@
+"""What runtime clients say over HTTP is understood as h11 understands it, in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdachain._service.limits import MAX_HEADERS
+from lambdachain.local._http1 import HttpConnection, ProtocolError
+
+NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9-]{0,20}\Z").filter(lambda name: name.lower() not in FRAMING)
+FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "host", "upgrade"}
+VALUES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=30)
+FIELDS = st.dictionaries(NAMES, VALUES, max_size=4).map(
+    lambda fields: {name.lower(): value for name, value in fields.items()}
+)
+PIECES = st.lists(st.binary(min_size=1, max_size=300), max_size=5)
+REQUESTS = st.tuples(st.sampled_from(["GET", "POST"]), FIELDS, PIECES, st.booleans(), FIELDS)
+
+
+def sent(connection: Any, request: Any) -> bytes:
+    """Write a request as h11's client does."""
+    method, fields, pieces, chunked, trailers = request
+    framing = ("transfer-encoding", "chunked") if chunked else ("content-length", str(len(b"".join(pieces))))
+    headers = [("host", "127.0.0.1"), framing, *fields.items()]
+    events = [h11.Request(method=method, target="/a/b?c=d", headers=headers), *(h11.Data(data=p) for p in pieces)]
+    events.append(h11.EndOfMessage(headers=list(trailers.items()) if chunked else []))
+    return b"".join(connection.send(event) for event in events)
+
+
+class Answers:
+    """What is written, as a stream's writer takes it."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, content):
+        self.content += content
+
+    async def drain(self):
+        """Wait for nobody."""
+
+
+async def read(content: bytes, cuts: list[int] | None = None) -> tuple[list[Any], Answers]:
+    """Read every request out of *content*, which comes in pieces, and answer each."""
+    reader, answers = asyncio.StreamReader(limit=MAX_HEADERS), Answers()
+    connection = HttpConnection(reader, answers)
+    requests = []
+
+    async def serve():
+        while (request := await connection.next_request()) is not None:
+            body = [piece async for piece in connection.body()]
+            requests.append((request, b"".join(body), dict(connection.trailers)))
+            await connection.respond(200, b"ok", {"Lambda-Runtime-Aws-Request-Id": "1"})
+
+    serving = asyncio.ensure_future(serve())
+    for begin, end in zip([0, *(cuts or [])], [*(cuts or []), len(content)], strict=True):
+        reader.feed_data(content[begin:end])
+        await asyncio.sleep(0)
+    reader.feed_eof()
+    await serving
+    return requests, answers
+
+
+@given(st.lists(REQUESTS, min_size=1, max_size=3), st.data())
+def test_requests_are_read_as_h11_means_them(requests, data):
+    """Several over one connection, with length or in chunks, with trailers; the answers are read by h11."""
+    client = h11.Connection(h11.CLIENT)
+    content = b""
+    for request in requests:
+        content += sent(client, request)
+        client.receive_data(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        while not isinstance(client.next_event(), h11.EndOfMessage):
+            pass
+        client.start_next_cycle()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=6)))
+    read_ones, answers = asyncio.run(read(content, cuts))
+
+    for (method, fields, pieces, chunked, trailers), (request, body, read_trailers) in zip(
+        requests, read_ones, strict=True
+    ):
+        assert (method, "/a/b?c=d", b"".join(pieces)) == (request.method, request.path, body)
+        assert fields == {name: request.headers[name] for name in fields}
+        assert (trailers if chunked else {}) == read_trailers
+    assert [200] * len(requests) == [status for status, _ in answered(answers.content, len(requests))]
+
+
+def answered(content: bytes, number: int):
+    """Read answers as h11's client does."""
+    client = h11.Connection(h11.CLIENT)
+    client.receive_data(content)
+    for _ in range(number):
+        client.send(h11.Request(method="GET", target="/", headers=[("host", "x")]))
+        client.send(h11.EndOfMessage())
+        response = client.next_event()
+        assert b"ok" == client.next_event().data
+        assert isinstance(client.next_event(), h11.EndOfMessage)
+        yield response.status_code, response.reason
+        client.start_next_cycle()
+
+
+@given(REQUESTS, st.data())
+def test_a_request_that_is_cut_short_is_none(request, data):
+    """Wherever it is cut, it is not taken for a whole one."""
+    content = sent(h11.Connection(h11.CLIENT), request)
+    cut = data.draw(st.integers(1, len(content) - 1))
+
+    with pytest.raises(ProtocolError):
+        asyncio.run(read(content[:cut]))
+
+
+def test_a_client_that_leaves_is_done():
+    """Nothing is asked any more."""
+    assert [] == asyncio.run(read(b""))[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", id="close"),
+        pytest.param(b"GET / HTTP/1.0\r\n\r\n", id="HTTP/1.0"),
+    ],
+)
+def test_the_last_request_of_a_connection(content):
+    """What comes behind a request that was to be the last is not read."""
+    requests, _ = asyncio.run(read(content + b"GET /more HTTP/1.1\r\n\r\n"))
+
+    assert ["/"] == [request.path for request, _, _ in requests]
+
+
+def test_a_client_that_waits_is_told_to_go_on():
+    """``Expect: 100-continue``, as curl sends it with large bodies."""
+    requests, answers = asyncio.run(read(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"))
+
+    assert [b"hi"] == [body for _, body, _ in requests]
+    assert answers.content.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"hello\r\n\r\n", id="no HTTP"),
+        pytest.param(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEADERS + b"\r\n\r\n", id="headers too large"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", id="length no number"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", id="length negative"),
+        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", id="chunk no number"),
+    ],
+)
+def test_what_is_no_http_is_refused(content):
+    """In one way, whatever it is."""
+    with pytest.raises(ProtocolError):
+        asyncio.run(read(content))
