@@ -33,7 +33,7 @@ class Tasks:
         task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
-        """Cancel what is under way; nobody is told of it any more."""
+        """Cancel what is under way."""
         for task in self._tasks:
             task.cancel()
 
@@ -42,7 +42,11 @@ class Tasks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        self._tell(Done(job, await self._result(job)))
+        try:
+            self._tell(Done(job, await self._result(job)))
+        except asyncio.CancelledError as exc:  # by whomever: a hook may await what somebody else has cancelled
+            self._tell(Done(job, exc))
+            raise
 
     async def _result(self, job: Job) -> Answer | BaseException:
         carry_out = perform if job.plan.hedge_after is None else perform_hedged
@@ -66,6 +70,7 @@ class AsyncPaced:
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send once; see ``AsyncTransport.send``."""
+        self._refusal.sending()
         return self._refusal.check(await self._transport.send(invocation, timeout=timeout))
 
     async def close(self) -> None:

@@ -221,8 +221,8 @@ def _too_late(error: CallError) -> CallError:
 
 def _log(plan: Plan, number: int, attempt: Attempt) -> None:
     logging = sys.modules.get("logging")
-    if logging is None:
-        return  # who wants to read a log has loaded it
+    if logging is None or not hasattr(logging, "getLogger"):
+        return  # who wants to read a log has loaded it, to its end
     logger, level = logging.getLogger("lambdachain"), logging.DEBUG if attempt.error is None else logging.INFO
     if logger.isEnabledFor(level):
         logger.log(
