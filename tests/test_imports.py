@@ -29,6 +29,8 @@ LAYERS = [
     ["_boto_stream", "_manner", "_plan", "_signature", "_loop", "_service"],
     ["_answer", "_boto", "progress"],
     ["_http", "_in_threads"],
+    ["_async_exchange"],
+    ["_async_boto_stream"],
     ["_async_boto"],
     ["_async_http"],
     ["_default_transport"],

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -310,6 +311,14 @@ GOOD = Outcome(200, b"1", executed_version="1")
 BAD = Outcome(429, error_code="TooManyRequestsException")
 policy = RetryPolicy(max_attempts=4, initial_delay=0.0)
 """
+
+
+def test_a_failure_is_judged_while_another_thread_loads_tenacity(monkeypatch: pytest.MonkeyPatch):
+    """A module that is being loaded is in ``sys.modules`` already, without content."""
+    monkeypatch.setitem(sys.modules, "tenacity", ModuleType("tenacity"))
+    policy = RetryPolicy(retry_on=lambda _: False)
+
+    assert pause_before_next(policy, ConnectError("refused"), 1, 0.0) is None
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ async def perform(transport: AsyncTransport, plan: Plan, hooks: Sequence[AsyncHo
     while True:
         going = AsyncGoing(transport, course, course.next(_clock.monotonic()))
         try:
-            outcome = await going.through(hooks)
+            outcome = await (going.through(hooks) if hooks else going.proceed())
         except CallError as exc:
             error = exc
         else:
@@ -84,7 +84,7 @@ class AsyncGoing(UnderWay):
     async def through(self, hooks: Sequence[AsyncHook]) -> Outcome:
         """Send the attempt inside *hooks*, once, and take its success; see ``Hook`` for what may be raised."""
         if not hooks:
-            return await self._proceed()
+            return await self.proceed()
         inside: Any = hooks[0](self.send.invocation, partial(self.through, hooks[1:]))
         if not isinstance(inside, Awaitable):
             raise ContractError(
@@ -92,7 +92,8 @@ class AsyncGoing(UnderWay):
             )
         return cast("Outcome", await inside)
 
-    async def _proceed(self) -> Outcome:
+    async def proceed(self) -> Outcome:
+        """Send the attempt, with no hooks around it."""
         self.begin()
         try:
             reply: Reply = await self._transport.send(self.send.invocation, timeout=self.send.timeout)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
-import time
-from collections.abc import AsyncGenerator, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Final
 
-from ._boto import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint, keep_legible
-from ._boto_errors import READ_ERRORS, SEND_ERRORS, refusal, translated
-from ._boto_shapes import answered, parameters, refused
+from ._async_exchange import AsyncExchange, attach
+from ._boto import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint
+from ._boto_errors import translated
+from ._boto_shapes import answered, parameters
 from ._errors import ContractError
-from ._http.connection import Link
 from ._in_threads import AwsInThreads
 from ._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
 from ._stand_in import SendsToAws, guard
-from ._wire import EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from ._wire import EXPIRED
 
 if TYPE_CHECKING:
     from botocore.config import Config
+
+    from ._streaming import AsyncResponseStream
 
 _PIECE: Final = 1024 * 1024
 
@@ -87,19 +84,23 @@ class AsyncBotoTransport(SendsToAws):
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
-        watched = _Watched(invocation.function)
-        try:
-            async with asyncio.timeout(LONGEST_FUNCTION + HEADROOM if timeout is None else timeout):
-                client = await self._client_for(invocation.region, invocation.function)
-                watched.can_tell = attach(client)
-                outcome = await watched.invoke(client, invocation)
-        except NoAnswerError as exc:
-            raise watched.corrected(exc) from exc.__cause__
-        except TimeoutError as exc:
-            raise watched.late() from exc
-        if outcome.error_code in EXPIRED:
-            self._renew(client)
+        exchange = AsyncExchange(invocation.function, timeout)
+        async with exchange.in_time():
+            client = await self._client_for(invocation.region, invocation.function)
+            outcome = await _invoked(client, invocation, exchange)
+        self._note(outcome, client)
         return outcome
+
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from ._async_boto_stream import open_stream
+
+        exchange = AsyncExchange(invocation.function, timeout)
+        async with exchange.in_time():
+            client = await self._client_for(invocation.region, invocation.function)
+            stream = await open_stream(client, invocation, exchange)
+        self._note(stream.outcome, client)
+        return stream
 
     async def close(self) -> None:
         """Close the clients made here; those of a loop that runs elsewhere close there, in their own time."""
@@ -144,8 +145,10 @@ class AsyncBotoTransport(SendsToAws):
         config = _aio("config").AioConfig().merge(config_over(self._config))
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
-    def _renew(self, client: Any) -> None:
+    def _note(self, outcome: Outcome, client: Any) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        if outcome.error_code not in EXPIRED:
+            return
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
         if hasattr(credentials, "_expiry_time"):
             credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
@@ -187,180 +190,24 @@ async def _kept_open(opening: Any) -> AsyncGenerator[Any, None]:
         yield client
 
 
-class _Watched:
-    """One request: whether anything of it can have gone out."""
-
-    def __init__(self, function: str) -> None:
-        self.function = function
-        self.can_tell = False
-        self.protocol: Any = None
-        self._answer: dict[str, Any] | None = None
-
-    async def invoke(self, client: Any, invocation: Invocation) -> Outcome:
-        from botocore.exceptions import ClientError
-
-        if not self.can_tell:
-            guard.check(self.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
-        token = _current.set(self)
-        try:
-            answer = self._answer = await client.invoke(**_lent(parameters(invocation)))
-        except ClientError as exc:
-            if exc.operation_name == "Invoke":
-                return refused(exc.response)
-            raise refusal(exc) from None
-        except (*SEND_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = _read(exc, Progress.PERHAPS_SENT)
-            if failure.trouble is Trouble.CREDENTIALS:
-                guard.check(self.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
-            raise failure from failure.__cause__
-        finally:
-            _current.reset(token)
-            self._note_use()
-        return answered(answer, await self._drained(answer))
-
-    async def _drained(self, response: Mapping[str, Any]) -> bytes:
-        body = response.get("Payload")
-        if body is None:
-            return b""
-        try:
-            return bytes(await body.read())
-        except (*READ_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = _read(exc, Progress.ANSWER_BEGUN)
-            failure.request_id = self._request_id
-            raise failure from exc
-        finally:
-            body.close()
-
-    @property
-    def _request_id(self) -> str | None:
-        found: str | None = (self._answer or {}).get("ResponseMetadata", {}).get("RequestId")
-        return found
-
-    def corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Say what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
-        if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
-            failure.progress = self._reached(failure.__cause__)
-        return failure
-
-    def late(self) -> NoAnswerError:
-        """Say that time was up."""
-        progress = Progress.ANSWER_BEGUN if self._answer is not None else self._reached(None)
-        return NoAnswerError(
-            "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
-        )
-
-    def _note_use(self) -> None:
-        if self.protocol is not None and self.protocol.transport is not None:
-            _links[self.protocol] = Link(self.protocol.transport.get_extra_info("socket"))
-
-    def _reached(self, cause: BaseException | None) -> Progress:
-        if self.can_tell:
-            return Progress.PERHAPS_SENT if self.protocol is not None else Progress.NOTHING_SENT
-        return Progress.NOTHING_SENT if _is_failed_connect(cause) else Progress.PERHAPS_SENT
-
-
-_current: ContextVar[_Watched | None] = ContextVar("lambdachain_aio_exchange", default=None)
-
-
-def attach(client: Any) -> bool:
-    """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
-    keep_legible(client)
-    http = getattr(getattr(client, "_endpoint", None), "http_session", None)
-    sessions = getattr(http, "_get_session", None)
-    if sessions is None:
-        return False
-    if not isinstance(sessions, _Sessions):
-        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
-    return True
-
-
-class _Sessions:
-    """Gives aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
-
-    def __init__(self, get: Any) -> None:
-        self._get = get
-
-    async def __call__(self, *arguments: Any) -> Any:
-        session = await self._get(*arguments)
-        connector = session.connector
-        if not isinstance(connector.connect, _Connect):
-            connector.connect = _Connect(connector.connect)
-        return _Once(session)
-
-
-class _Once:
-    """An aiohttp session that follows no redirect: it would send the payload again, and wherever it is told to."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        return self._session.request(*arguments, allow_redirects=False, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-
-class _Connect:
-    def __init__(self, connect: Any) -> None:
-        self._connect = connect
-
-    async def __call__(self, request: Any, *arguments: Any, **options: Any) -> Any:
-        watched = _current.get()
-        if watched is not None:
-            guard.check(watched.function, request.url.host or "")
-        connection = await self._connect(request, *arguments, **options)
-        while not _is_usable(connection):
-            connection.close()
-            connection = await self._connect(request, *arguments, **options)
-        if watched is not None:
-            watched.protocol = connection.protocol
-        return connection
-
-
-# How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
-_links: Final[WeakKeyDictionary[Any, Link]] = WeakKeyDictionary()
-
-
-def _is_usable(connection: Any) -> bool:
-    link = _links.get(connection.protocol)
-    if link is not None:
-        return link.is_usable(time.time())
-    _probe(connection.transport.get_extra_info("socket"))
-    return True
-
-
-def _probe(sock: Any) -> None:
-    """Send keep-alive probes well within 350 s."""
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in KEEP_ALIVE:
-        if sock is not None and hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+async def _invoked(client: Any, invocation: Invocation, exchange: AsyncExchange) -> Outcome:
+    answer = await exchange.answered(client, "invoke", _lent(parameters(invocation)))
+    if isinstance(answer, Outcome):
+        return answer
+    body = answer.get("Payload")
+    if body is None:
+        return answered(answer, b"")
+    try:
+        with exchange.reading():
+            return answered(answer, bytes(await body.read()))
+    finally:
+        body.close()
 
 
 def _lent(parameters: dict[str, Any]) -> dict[str, Any]:
     """Have aiohttp send a large payload in pieces, which it warns of otherwise."""
     payload = parameters["Payload"]
     return parameters if len(payload) <= _PIECE else {**parameters, "Payload": BytesIO(payload)}
-
-
-def _read(exc: Exception, progress: Progress) -> NoAnswerError:
-    """Say what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign one."""
-    inner: Any = getattr(exc, "kwargs", {}).get("error")
-    cause = inner if isinstance(inner, _aiohttp_errors()) else exc
-    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
-        return translated(exc, progress=progress)
-    failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
-    failure.__cause__ = cause
-    return failure
-
-
-def _is_failed_connect(cause: BaseException | None) -> bool:
-    from aiohttp import ClientConnectorError
-
-    inner = getattr(cause, "kwargs", {}).get("error")
-    return isinstance(inner, ClientConnectorError | socket.gaierror)
 
 
 def over_botocore(**arguments: Any) -> AsyncTransport:
@@ -385,19 +232,3 @@ def is_installed() -> bool:
 def is_session(session: object) -> bool:
     """Tell whether a session is aiobotocore's."""
     return isinstance(session, _aio("session").AioSession)
-
-
-@cache
-def _aiohttp_errors() -> tuple[type[Exception], ...]:
-    from aiohttp import ClientError
-    from aiohttp.http_exceptions import HttpProcessingError
-
-    return (ClientError, HttpProcessingError)
-
-
-@cache
-def _told_apart() -> tuple[type[Exception], ...]:
-    """List what aiobotocore says more of than that its HTTP client failed."""
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
-
-    return (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ._answer import Answer
 from ._async_attempts import AsyncHook, perform, perform_hedged
@@ -28,12 +29,10 @@ class Tasks:
 
     def start(self, job: Job) -> None:
         """Begin a job."""
-        task = asyncio.create_task(self._work(job))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(asyncio.create_task(self._work(job)))
 
     def cancel(self) -> None:
-        """Cancel what is under way; nobody is told of it any more."""
+        """Cancel what is under way."""
         for task in self._tasks:
             task.cancel()
 
@@ -42,31 +41,38 @@ class Tasks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        self._tell(Done(job, await self._result(job)))
-
-    async def _result(self, job: Job) -> Answer | BaseException:
         carry_out = perform if job.plan.hedge_after is None else perform_hedged
+        result: Answer | BaseException
         try:
-            return await carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
-        except asyncio.CancelledError:
+            result = await carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+        except asyncio.CancelledError as exc:  # by whomever: a hook may await what somebody else has cancelled
+            self._ended(Done(job, exc))
             raise
         except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-            return exc
+            result = exc
+        self._ended(Done(job, result))
+
+    def _ended(self, done: Done) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.discard(task)
+        self._tell(done)
 
 
-class AsyncPaced:
+class AsyncPaced(FirstRefusal):
     """A transport, as the attempts of one job see it; see ``Paced``."""
 
     def __init__(self, transport: AsyncTransport, job: Job) -> None:
+        super().__init__(job)
         self._transport = transport
-        self._refusal = FirstRefusal(job)
-        pause: Callable[[float], None] | None = getattr(transport, "pause", None)
-        if pause is not None:
-            self.pause = pause
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send once; see ``AsyncTransport.send``."""
-        return self._refusal.check(await self._transport.send(invocation, timeout=timeout))
+        self.sending()
+        return self.check(await self._transport.send(invocation, timeout=timeout))
 
     async def close(self) -> None:
         """Do nothing: the transport is not this one's."""
+
+    def __getattr__(self, name: str) -> Any:  # such as ``pause``, which a test's transport has
+        return getattr(self._transport, name)

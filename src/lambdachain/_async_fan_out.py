@@ -104,7 +104,7 @@ async def fan_out(
     try:
         while True:
             inbox.settle(batch)
-            feed(batch, tasks.start, source, prepare)
+            may_go_on = feed(batch, tasks.start, source, prepare)
             result = batch.pop()
             if on_progress is not None:
                 on_progress(batch.progress())
@@ -112,6 +112,8 @@ async def fan_out(
                 yield result.value
             elif batch.is_over:
                 break
+            elif may_go_on:
+                await asyncio.sleep(0)
             else:
                 await _wait(batch, inbox, transport)
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):

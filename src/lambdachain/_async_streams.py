@@ -63,6 +63,7 @@ class AsyncOpening:
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send once and wait for the first piece; see ``AsyncTransport.send``."""
+        self.let_go()  # of an attempt before, whose first piece was its failure
         stream = self._opened = await open_async_stream(self._transport, invocation, timeout)
         if is_refused(stream.outcome):
             self.let_go()

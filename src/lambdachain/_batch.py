@@ -53,14 +53,20 @@ class TakenBackError(Exception):
 
 
 class FirstRefusal:
-    """Decides whether a job is taken back: a throttle of its first attempt, unless it was the only call allowed.
+    """Decides whether a job is taken back: a throttle of its only attempt so far, unless it was the only call allowed.
 
-    What is retried after another failure, or refused with nothing else in flight, is the retry policy's to judge.
+    What is sent again after another failure, or beside an attempt that is late, is one call with what was sent before:
+    its throttles are the retry policy's to judge, and so are those of a call with nothing else in flight.
     """
 
     def __init__(self, job: Job) -> None:
-        self._is_first = not job.ticket.alone
+        self._is_alone = job.ticket.alone
         self._patience = job.plan.policy.max_delay
+        self._sent = 0
+
+    def sending(self) -> None:
+        """Take note of an attempt."""
+        self._sent += 1
 
     def check(self, outcome: Outcome) -> Outcome:
         """Let an answer pass.
@@ -68,9 +74,8 @@ class FirstRefusal:
         Raises:
             TakenBackError: The job is taken back.
         """
-        if outcome.status >= 300 and self._is_first and self._is_passing(outcome):
+        if outcome.status >= 300 and self._sent == 1 and not self._is_alone and self._is_passing(outcome):
             raise TakenBackError(outcome.retry_after)
-        self._is_first = False
         return outcome
 
     def _is_passing(self, outcome: Outcome) -> bool:
@@ -97,7 +102,7 @@ class Batch:
         most: How many calls its transport has connections for.
         total: How many payloads there are, if that is known.
         deadline: When the whole map is over, by the monotonic clock.
-        read: Makes of a success what the consumer gets; may raise ``CallError``.
+        read: Makes of a success what the consumer gets; what it raises is the payload's failure.
     """
 
     def __init__(
@@ -147,8 +152,8 @@ class Batch:
         self.under_way -= 1
         self._pace.left(ticket)
 
-    def refused(self, error: CallError, ticket: Ticket) -> None:
-        """Take note that the next payload cannot be sent."""
+    def refused(self, error: Exception, ticket: Ticket) -> None:
+        """Take note that the next payload cannot be sent: it does not fit, or a model of the program's has raised."""
         self.unused(ticket)
         self._begun += 1
         self._put(self._begun - 1, error)
@@ -220,10 +225,10 @@ class Batch:
         """Tell whether there is something to send; what nobody has asked for yet must not pile up."""
         return bool(self._again) or (self._source_left and self._begun - self._given < 2 * self.most)
 
-    def _valued(self, job: Job, answer: Answer) -> Result | CallError:
+    def _valued(self, job: Job, answer: Answer) -> Result | Exception:
         try:
             return Result(self._read(job.plan, answer))
-        except CallError as exc:
+        except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             return exc
 
     def _put(self, number: int, result: Result | BaseException) -> None:

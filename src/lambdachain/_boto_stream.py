@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,7 +69,6 @@ class BotoStream:
                 self.close()
         except NoAnswerError as exc:
             self.close()
-            exc.request_id = self.outcome.request_id
             raise self._watched.corrected(exc) from exc.__cause__
         except BaseException:
             self.close()
@@ -83,27 +83,39 @@ class BotoStream:
     def _next(self) -> bytes | StreamEnd:
         try:
             for event in self._events:
-                if "PayloadChunk" in event:
-                    return bytes(event["PayloadChunk"].get("Payload", b""))
-                if "InvokeComplete" in event:
-                    return end_of(event["InvokeComplete"])
-        except _stream_errors() as exc:
-            raise _broken(exc) from exc
-        raise NoAnswerError("the stream broke off", progress=Progress.ANSWER_BEGUN)
+                piece = piece_in(event)
+                if piece is not None:
+                    return piece
+        except (*READ_ERRORS(), *STREAM_ERRORS()) as exc:
+            raise broken(exc, self.outcome) from exc
+        raise NoAnswerError("the stream broke off", progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id)
 
 
-def _stream_errors() -> tuple[type[Exception], ...]:
+def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
+    """Read an event; ``None`` for one that is not known here."""
+    if "PayloadChunk" in event:
+        return bytes(event["PayloadChunk"].get("Payload", b""))
+    return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None
+
+
+@cache
+def STREAM_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
+    """List what botocore raises of an event stream that is none, or tells of an error of the service."""
     from botocore.eventstream import ParserError
     from botocore.exceptions import EventStreamError
     from botocore.parsers import ResponseParserError
 
-    return (*READ_ERRORS(), ParserError, EventStreamError, ResponseParserError)
+    return (ParserError, EventStreamError, ResponseParserError)
 
 
-def _broken(exc: Exception) -> NoAnswerError:
+def broken(exc: Exception, outcome: Outcome) -> NoAnswerError:
+    """Say what it means that the rest of a stream does not come."""
     from botocore.exceptions import ClientError
 
     if isinstance(exc, ClientError):
         code = exc.response.get("Error", {}).get("Code", "an error")
-        return NoAnswerError(f"Lambda ended the stream with {code}", progress=Progress.ANSWER_BEGUN)
-    return translated(exc, progress=Progress.ANSWER_BEGUN)
+        failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=Progress.ANSWER_BEGUN)
+    else:
+        failure = translated(exc, progress=Progress.ANSWER_BEGUN)
+    failure.request_id = outcome.request_id
+    return failure

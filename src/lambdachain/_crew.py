@@ -34,6 +34,11 @@ class Crew(Protocol):
         """Let go of the crew, and *wait* until it is gone; nothing is to be under way then."""
         ...
 
+    @property
+    def works_here(self) -> bool:
+        """Whether this thread is one of the crew's."""
+        ...
+
 
 class Threads:
     """A crew of threads; one more is hired where all are busy.
@@ -53,12 +58,10 @@ class Threads:
 
     def start(self, job: Job) -> None:
         """Begin a job."""
+        self._jobs.put(job)
         self._under_way += 1
         if self._under_way > len(self._threads):
-            work = partial(copy_context().run, self._work)
-            self._threads.append(threading.Thread(target=work, name="lambdachain-map", daemon=True))
-            self._threads[-1].start()
-        self._jobs.put(job)
+            self._hire()
 
     def ended(self, *, timeout: float | None) -> list[Done]:
         """Give the jobs that have ended; see ``Crew.ended``."""
@@ -82,6 +85,22 @@ class Threads:
             self._jobs.put(None)
         for thread in self._threads if wait else ():
             thread.join()
+
+    @property
+    def works_here(self) -> bool:
+        """Whether this thread is one of the crew's."""
+        return threading.current_thread() in self._threads
+
+    def _hire(self) -> None:
+        work = partial(copy_context().run, self._work)
+        thread = threading.Thread(target=work, name="lambdachain-map", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads: those that there are do it one after the other
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -111,6 +130,7 @@ class Paced:
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send once; see ``Transport.send``."""
+        self._refusal.sending()
         return self._refusal.check(self._transport.send(invocation, timeout=timeout))
 
     def pause(self, seconds: float) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, Final
 
 from . import _clock
 from ._batch import Batch, Job
 from ._crew import Crew
-from ._errors import CallError
 from ._manner import OnProgress
 from ._pace import Ticket
 from ._plan import Plan
 
+# Seconds that a source of payloads may take before answers are looked for.
+_TURN: Final = 0.01
+
 Prepare = Callable[[Any, float | None], Plan]
-"""Makes a payload ready, given how many seconds the map has left; raises ``CallError`` if it cannot be sent."""
+"""Makes a payload ready, given how many seconds the map has left; raises if it cannot be sent."""
 
 
 def fan_out(
@@ -32,7 +34,7 @@ def fan_out(
     try:
         while True:
             _settle(batch, crew, timeout=0)
-            feed(batch, crew.start, payloads, prepare)
+            may_go_on = feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
             if on_progress is not None:
                 on_progress(batch.progress())
@@ -40,11 +42,10 @@ def fan_out(
                 yield result.value
             elif batch.is_over:
                 break
-            else:
+            elif not may_go_on:
                 _wait(batch, crew)
     except (KeyboardInterrupt, SystemExit):
-        batch.abandon()
-        crew.dismiss(wait=False)
+        _let_go(batch, crew)
         raise
     except BaseException:
         _finish(batch, crew)
@@ -58,33 +59,45 @@ class NotYetError(Exception):
     """The next payload is not there yet; raised by a source that would not block."""
 
 
-def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> None:
-    """Start as many calls as may start."""
-    now = _clock.monotonic()
+def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> bool:
+    """Start as many calls as may start.
+
+    Returns:
+        Whether more may: a source that takes its time is left for answers that may have come meanwhile.
+    """
+    began = now = _clock.monotonic()
     batch.drop_late(now)
     while (ticket := batch.admit(now)) is not None:
         try:
-            job = batch.again(ticket) or _new(batch, ticket, payloads, prepare, now)
+            job = batch.again(ticket) or _new(batch, ticket, payloads, prepare)
+            if job is not None:
+                start(job)
         except NotYetError:
-            return
-        if job is not None:
-            start(job)
+            batch.unused(ticket)
+            return False
+        except BaseException:
+            batch.unused(ticket)
+            raise
+        now = _clock.monotonic()
+        if now - began > _TURN:
+            return True
+    return False
 
 
-def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare, now: float) -> Job | None:
+def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare) -> Job | None:
     try:
         payload = next(payloads)
     except StopIteration:
         batch.exhausted(ticket)
     except NotYetError:
-        batch.unused(ticket)
         raise
     except Exception as exc:  # noqa: BLE001 - it is raised again behind the results of the payloads before it
         batch.exhausted(ticket, exc)
     else:
         try:
-            return batch.new(prepare(payload, None if batch.deadline is None else batch.deadline - now), ticket)
-        except CallError as exc:
+            left = None if batch.deadline is None else batch.deadline - _clock.monotonic()
+            return batch.new(prepare(payload, left), ticket)
+        except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             batch.refused(exc, ticket)
     return None
 
@@ -105,7 +118,19 @@ def _settle(batch: Batch, crew: Crew, *, timeout: float | None) -> None:
 
 
 def _finish(batch: Batch, crew: Crew) -> None:
-    """Wait for what is under way."""
-    while batch.under_way:
-        _settle(batch, crew, timeout=None)
+    """Wait for what is under way; whoever interrupts that, lets go of it."""
+    if crew.works_here:  # the collector may drop a map in any thread, and none can wait for itself
+        _let_go(batch, crew)
+        return
+    try:
+        while batch.under_way:
+            _settle(batch, crew, timeout=None)
+    except BaseException:
+        _let_go(batch, crew)
+        raise
     crew.dismiss(wait=True)
+
+
+def _let_go(batch: Batch, crew: Crew) -> None:
+    batch.abandon()
+    crew.dismiss(wait=False)

@@ -121,8 +121,9 @@ def mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None
 def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None]:
     transport = errand.caller.carrier(errand.callee)
     batch = errand.batch(payloads, connections_of(transport))
+    source = iter(payloads)
     crew = _crew(errand.caller, transport, payloads)
-    yield from fan_out(batch, crew, iter(payloads), errand.prepare, errand.manner.on_progress)
+    yield from fan_out(batch, crew, source, errand.prepare, errand.manner.on_progress)
 
 
 def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Crew:

@@ -142,9 +142,10 @@ class _State:
         return state
 
     def asks(self, retry_on: Callable[[CallError], bool] | retry_base) -> bool:
-        # Where tenacity is not loaded, this is none of its objects: most failures end here, and need not load it.
-        tenacity = sys.modules.get("tenacity")
-        is_theirs = tenacity is not None and isinstance(retry_on, tenacity.retry_base)
+        # Where tenacity is not loaded, this is none of its objects: most failures end here, and need not load it. Where
+        # another thread is loading it just now, it is a module without content.
+        base = getattr(sys.modules.get("tenacity"), "retry_base", None)
+        is_theirs = base is not None and isinstance(retry_on, base)
         return bool(cast("Callable[[object], object]", retry_on)(self.tenacity if is_theirs else self.error))
 
 

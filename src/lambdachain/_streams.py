@@ -79,6 +79,7 @@ class Opening:
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send once and wait for the first piece; see ``Transport.send``."""
+        self.let_go()  # of an attempt before, whose first piece was its failure
         stream = self._opened = open_stream(self._transport, invocation, timeout)
         if is_refused(stream.outcome):
             self.let_go()

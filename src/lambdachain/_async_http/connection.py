@@ -26,7 +26,7 @@ from lambdachain._http.connection import (
     wrapped,
 )
 from lambdachain._http.endpoint import Endpoint
-from lambdachain._http.response import BadAnswerError, Response, ResponseReader
+from lambdachain._http.response import BadAnswerError, ResponseReader
 from lambdachain._http.tls import Trust
 from lambdachain._invocation import Progress
 
@@ -39,49 +39,45 @@ _PIECES_AT_ONCE: Final = 16
 class AsyncConnection(Link):
     """A connection that a loop watches; what comes is read where the loop says that it is there."""
 
-    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_watched")
+    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_waiting", "_watched")
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(sock)
         self._loop = loop
         self._watched = False
         self._in_pieces = False
+        self._waiting: asyncio.Future[Any] | None = None
         self._answered: asyncio.Future[bool] | None = None
-        self._reader = ResponseReader()
-
-    async def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
-        """Send a request and read its answer; whatever goes wrong, the connection is closed.
-
-        Args:
-            head: The request without its body.
-            payload: Its body.
-            deadline: When to give up, by the monotonic clock.
-
-        Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
-        """
-        reader = ResponseReader()
-        await self.ask(reader, head, payload, deadline)
-        return reader.response
+        self._reader: ResponseReader | None = None
 
     async def ask(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
-        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+        """Send a request and read its answer; whatever goes wrong, the connection is closed.
+
+        Args:
+            reader: Reads the answer.
+            head: The request without its body.
+            payload: Its body.
+            deadline: When to give up, by the monotonic clock.
+            only_head: Leave the rest of the answer's body to ``read_on``.
 
         Returns:
             Whether the answer is whole.
+
+        Raises:
+            NoAnswerError: There is no answer; it says how far the request got.
         """
         self._reader, self._in_pieces = reader, only_head
         progress = Progress.NOTHING_SENT
+        alarm = self._loop.call_later(deadline - time.monotonic(), self._late)
         try:
-            async with asyncio.timeout(seconds_left(deadline)):
-                request = memoryview(head + payload)
-                sent = await self._sent(request[:RECORD])
-                progress = Progress.PERHAPS_SENT
-                if sent < len(request):
-                    await self._send(request[sent:])
-                whole = await self._receive()
+            seconds_left(deadline)
+            rest = await self._begin(head + payload)
+            progress = Progress.PERHAPS_SENT
+            if rest:
+                await self._send(rest)
+            return await self._receive()
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -89,26 +85,28 @@ class AsyncConnection(Link):
         except BaseException:
             self.close()
             raise
-        self._used = time.time()
-        return whole
+        finally:
+            alarm.cancel()
 
-    async def read_on(self, deadline: float) -> bool:
+    async def read_on(self, reader: ResponseReader, deadline: float) -> bool:
         """Read more of an answer whose head is there; tell whether it is whole.
 
         Raises:
             NoAnswerError: It was not there in time, or broke off.
         """
+        self._reader = reader
+        alarm = self._loop.call_later(deadline - time.monotonic(), self._late)
         try:
-            async with asyncio.timeout(seconds_left(deadline)):
-                whole = await self._receive()
+            seconds_left(deadline)
+            return await self._receive()
         except (OSError, BadAnswerError) as exc:
             self.close()
-            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, self._reader.request_id) from exc
+            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
-        self._used = time.time()
-        return whole
+        finally:
+            alarm.cancel()
 
     def close(self) -> None:
         """Close it; if its loop is running in another thread, have that do it."""
@@ -123,6 +121,15 @@ class AsyncConnection(Link):
         """Close it in a forked process, whose loop is the parent's: what that watches is left alone."""
         super().close()
 
+    async def _begin(self, request: bytes) -> memoryview | None:
+        """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
+        if len(request) <= RECORD:
+            with suppress(BlockingIOError, ssl.SSLWantWriteError):
+                sent = self._sock.send(request)
+                return memoryview(request)[sent:] if sent < len(request) else None
+        whole = memoryview(request)
+        return whole[await self._sent(whole[:RECORD]) :]
+
     async def _send(self, rest: memoryview) -> None:
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             while rest:
@@ -134,45 +141,52 @@ class AsyncConnection(Link):
             try:
                 return self._sock.send(data)
             except (BlockingIOError, ssl.SSLWantWriteError):
-                await _writable(self._sock, self._loop)
+                self._waiting = self._loop.create_future()
+                await _writable(self._sock, self._loop, self._waiting)
 
     async def _receive(self) -> bool:
         """Wait for the answer, or for more of one that comes in pieces; tell whether it is whole."""
-        answered = self._answered = self._loop.create_future()
+        answered = self._answered = self._waiting = self._loop.create_future()
         if not self._watched:
             self._loop.add_reader(self._sock.fileno(), self._take)
             self._watched = True
         try:
             whole: bool = await answered
         finally:
-            self._answered = None
+            self._answered = self._waiting = self._reader = None
+        self._used = time.time()
         return whole
+
+    def _late(self) -> None:
+        """End the wait that goes on: time is up."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(TimeoutError("no time is left"))
 
     def _take(self) -> None:
         """Read what has come in."""
-        answered = self._answered
-        if answered is None or answered.done():
+        answered, reader = self._answered, self._reader
+        if answered is None or reader is None or answered.done():
             self._unwatch()  # it comes at its own time: whoever uses the connection next will see
             return
         try:
-            whole = self._read()
+            whole = self._read(reader)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             whole = False
         except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is awaited
             answered.set_exception(exc)
             return
-        if whole or (self._in_pieces and self._reader.has_head):
+        if whole or (self._in_pieces and reader.has_head):
             answered.set_result(whole)
 
-    def _read(self) -> bool:
+    def _read(self, reader: ResponseReader) -> bool:
         for _ in range(_PIECES_AT_ONCE):
             data = self._sock.recv(PIECE)
             if not data:
-                self._reader.end()
+                reader.end()
                 return True
-            if self._reader.feed(data):
+            if reader.feed(data):
                 return True
-            if self._in_pieces and self._reader.has_head:
+            if self._in_pieces and reader.has_head:
                 break  # whatever the connection's end is, this comes before it
         return False
 
@@ -260,14 +274,13 @@ async def _handshaken(sock: ssl.SSLSocket) -> None:
         try:
             return sock.do_handshake()
         except ssl.SSLWantReadError:
-            await _readable(sock, loop)
+            await _readable(sock, loop, loop.create_future())
         except ssl.SSLWantWriteError:
-            await _writable(sock, loop)
+            await _writable(sock, loop, loop.create_future())
 
 
-async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-    """Wait until there is something to read."""
-    ready = loop.create_future()
+async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
+    """Wait until there is something to read, or *ready* for another reason."""
     loop.add_reader(sock.fileno(), _settle, ready)
     try:
         await ready
@@ -275,9 +288,8 @@ async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> Non
         loop.remove_reader(sock.fileno())
 
 
-async def _writable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-    """Wait until there is room to write."""
-    ready = loop.create_future()
+async def _writable(sock: socket.socket, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
+    """Wait until there is room to write, or *ready* for another reason."""
     loop.add_writer(sock.fileno(), _settle, ready)
     try:
         await ready

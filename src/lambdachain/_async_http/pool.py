@@ -35,14 +35,11 @@ class AsyncPool(Kept[AsyncConnection]):
         """Make room for another call."""
         self._room.release()
 
-    async def take(self, now: float, deadline: float) -> AsyncConnection:
-        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+    async def opened(self, deadline: float) -> AsyncConnection:
+        """Open a connection.
 
         Raises:
             NoAnswerError: There is none by *deadline*.
         """
-        return self.usable(now) or await self._opened(deadline)
-
-    async def _opened(self, deadline: float) -> AsyncConnection:
         addresses = await self._addresses.current(deadline)
         return await connect(self._endpoint, self._trust, addresses, deadline)

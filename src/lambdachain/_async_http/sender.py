@@ -36,14 +36,16 @@ class AsyncSender:
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        keys = await self._keys(invocation, deadline)
+        keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
         await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now)
-            connection = await pool.take(now, deadline)
-            response = await connection.exchange(head, invocation.payload, deadline)
+            connection = pool.usable(now) or await pool.opened(deadline)
+            reader = ResponseReader()
+            await connection.ask(reader, head, invocation.payload, deadline)
+            response = reader.response
             if response.reusable:
                 pool.give_back(connection)
             else:
@@ -56,17 +58,17 @@ class AsyncSender:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
         from .stream import AsyncHttpStream
 
-        keys = await self._keys(invocation, deadline)
+        keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
         await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
-            connection = await pool.take(now, deadline)
+            connection = pool.usable(now) or await pool.opened(deadline)
             reader = ResponseReader()
             whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:
-                whole = await connection.read_on(deadline)
+                whole = await connection.read_on(reader, deadline)
         except BaseException:
             pool.leave()
             raise
@@ -74,13 +76,14 @@ class AsyncSender:
         self._noted(stream.outcome)
         return stream
 
-    async def _keys(self, invocation: Invocation, deadline: float) -> Keys:
+    def _at_hand(self, invocation: Invocation) -> Keys | None:
+        """Give what signs a request, if nobody has to wait for it."""
         if guard.closed:
             guard.check(invocation.function, self._destination.endpoint.host)
-        keys = self._credentials.at_hand()
-        if keys is None:
-            keys = await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
-        return keys
+        return self._credentials.at_hand()
+
+    async def _fetched(self, deadline: float) -> Keys:
+        return await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
 
     def _noted(self, outcome: Outcome) -> Outcome:
         if outcome.error_code in EXPIRED:

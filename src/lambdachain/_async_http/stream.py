@@ -59,4 +59,4 @@ class AsyncHttpStream:
     async def _read_on(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        self._whole = await self._connection.read_on(self._deadline)
+        self._whole = await self._connection.read_on(self._reader, self._deadline)

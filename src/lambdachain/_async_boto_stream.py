@@ -1,0 +1,62 @@
+"""An answer of ``InvokeWithResponseStream`` over aiobotocore, handed on as it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ._async_exchange import AsyncExchange
+from ._boto_shapes import answered, parameters
+from ._boto_stream import STREAM_ERRORS, broken, piece_in
+from ._invocation import Invocation, NoAnswerError, Outcome, Progress
+from ._streaming import AsyncWholeAnswer, StreamEnd
+
+
+async def open_stream(
+    client: Any, invocation: Invocation, exchange: AsyncExchange
+) -> AsyncBotoStream | AsyncWholeAnswer:
+    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    answer = await exchange.answered(client, "invoke_with_response_stream", parameters(invocation))
+    return AsyncWholeAnswer(answer) if isinstance(answer, Outcome) else AsyncBotoStream(answer, exchange)
+
+
+class AsyncBotoStream:
+    """An answer that aiobotocore is reading; see ``AsyncResponseStream``."""
+
+    def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
+        self.outcome = answered(answer, b"")
+        self._body: Any = answer["EventStream"]
+        self._events: AsyncIterator[Any] = aiter(self._body)
+        self._exchange = exchange
+
+    async def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        try:
+            async with self._exchange.in_time():
+                piece = await self._next()
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(piece, StreamEnd):
+            self.close()
+        return piece
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        self._body.close()
+
+    async def _next(self) -> bytes | StreamEnd:
+        found: bytes | StreamEnd | None = None
+        try:
+            with self._exchange.reading():
+                async for event in self._events:
+                    found = found or piece_in(event)
+                    if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                        return found
+        except STREAM_ERRORS() as exc:
+            raise broken(exc, self.outcome) from exc
+        if found is None:
+            raise NoAnswerError(
+                "the stream broke off", progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id
+            )
+        return found

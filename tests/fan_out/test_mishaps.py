@@ -1,0 +1,360 @@
+"""What goes wrong around a map, in the program's own code or because it is closed: it is raised, and nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import pytest
+from awaited import iterated
+from crowd import THROTTLED, Crowd, answer
+from pydantic import BeforeValidator
+from throttling_server import FanOutServer, running
+
+from lambdachain import (
+    AsyncHttpTransport,
+    AsyncLambdaClient,
+    CallError,
+    ConnectError,
+    Contract,
+    DeadlineExceededError,
+    HttpTransport,
+    Invocation,
+    LambdaClient,
+    NoAnswerError,
+    Outcome,
+    Progress,
+    RetryPolicy,
+    ServiceError,
+    ThrottledError,
+    _clock,
+)
+from lambdachain.testing import StubTransport
+
+double = Contract("double", request=int, response=int)
+Map = Callable[..., Iterator[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    """Fail a test that leaves a thread of a map behind."""
+    yield
+    left = [thread for thread in threading.enumerate() if thread.name in ("lambdachain-map", "lambdachain-loop")]
+    for thread in left:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in left)
+
+
+@pytest.fixture(params=["blocking", "async"])
+def mapped(request: pytest.FixtureRequest) -> Map:
+    """Map over a transport that blocks, by either client."""
+    if request.param == "blocking":
+        return lambda crowd, *arguments, **options: LambdaClient(crowd).map(*arguments, **options)
+    return lambda crowd, *arguments, **options: iterated(AsyncLambdaClient(crowd).map(*arguments, **options))
+
+
+class NoNumberError(BaseException):
+    """No ``Exception``, as a test runner's or a debugger's own are none."""
+
+
+def refuse_seven(value: object) -> object:
+    """Fail as a program's own code does, which is no misfit."""
+    if value == 7:
+        raise LookupError("seven")
+    return value
+
+
+Picky = Annotated[int, BeforeValidator(refuse_seven)]
+
+
+def test_a_model_that_raises_while_an_answer_is_read_ends_the_map(mapped: Map):
+    """Behind the answers of the payloads before it, with others in flight."""
+    crowd, given = Crowd(delay=0.002), list[int]()
+    crowd.reply = answer
+    with pytest.raises(LookupError, match="seven"):
+        given.extend(mapped(crowd, Contract("double", request=int, response=Picky), range(100)))
+
+    assert given == list(range(7))
+    assert crowd.inside == 0
+
+
+def test_a_model_that_raises_while_a_payload_is_written_ends_the_map(mapped: Map):
+    """Behind the answers of the payloads before it, with others in flight."""
+    crowd, given = Crowd(delay=0.002), list[int]()
+    with pytest.raises(LookupError, match="seven"):
+        given.extend(mapped(crowd, Contract("double", request=Picky, response=int), range(100)))
+
+    assert given == [2 * number for number in range(7)]
+    assert crowd.inside == 0
+
+
+def test_a_source_may_raise_what_is_no_exception(mapped: Map):
+    """It goes through, once what is under way has ended."""
+
+    def source() -> Iterator[int]:
+        yield from range(5)
+        raise NoNumberError
+
+    crowd = Crowd(delay=0.002)
+    with pytest.raises(NoNumberError):
+        list(mapped(crowd, double, source()))
+
+    assert crowd.inside == 0
+
+
+def test_a_progress_hook_that_raises_ends_the_map(mapped: Map):
+    """Unchanged."""
+
+    def on_progress(progress: Any) -> None:
+        if progress.done:
+            raise LookupError("bar")
+
+    crowd = Crowd(delay=0.002)
+    with pytest.raises(LookupError, match="bar"):
+        list(mapped(crowd, double, range(100), on_progress=on_progress))
+
+    assert crowd.inside == 0
+
+
+def test_a_source_that_takes_its_time_holds_no_answer_back(mapped: Map):
+    """Though many more calls may start, and each payload takes seconds."""
+    taken = 0
+
+    def source() -> Iterator[int]:
+        nonlocal taken
+        for taken in range(1, 100):
+            crowd.settle()
+            _clock.skip(1.0)
+            yield taken
+
+    crowd = Settling()
+    results = mapped(crowd, double, source())
+    first = next(results)
+    before = taken
+    results.close()
+
+    assert first == 2
+    assert before < 8
+
+
+class Settling(Crowd):
+    """A crowd that can be waited for."""
+
+    def settle(self) -> None:
+        """Wait until nobody is in it."""
+        while self.inside:
+            threading.Event().wait(0.001)
+        threading.Event().wait(0.01)
+
+
+@pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
+def test_a_source_that_takes_its_time_does_not_prolong_the_map(kind: Callable[..., Any]):
+    """The deadline is the whole map's, whenever a payload comes."""
+
+    def source() -> Iterator[int]:
+        for number in range(10):
+            _clock.skip(1.0)
+            yield number
+
+    with StubTransport() as stub:
+        stub.on(double).runs(lambda number: number)
+        results = kind().map(double, source(), timeout=5.5, return_exceptions=True)
+        came = list(results if kind is LambdaClient else iterated(results))
+        calls = stub.calls
+
+    assert [type(result) for result in came[5:]] == [DeadlineExceededError] * 5
+    assert all(call.options["timeout"] <= 4.5 - call.request for call in calls)
+
+
+def test_a_crew_that_gets_no_more_threads_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch):
+    """A sandbox of Lambda's has no more than 1,024."""
+    start, begun = threading.Thread.start, list[threading.Thread]()
+
+    def few(thread: threading.Thread) -> None:
+        if thread.name == "lambdachain-map":
+            if len(begun) == 3:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    crowd = Crowd(delay=0.001)
+
+    assert list(LambdaClient(crowd).map(double, range(100))) == [2 * number for number in range(100)]
+    assert crowd.peak <= 3
+
+
+def test_a_crew_that_gets_no_thread_says_so(monkeypatch: pytest.MonkeyPatch):
+    """And does not wait for what was never begun."""
+
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    client = LambdaClient(Crowd())
+    with pytest.raises(RuntimeError, match="can't start"):
+        list(client.map(double, range(100)))
+
+    assert client._caller.paces["double"].in_flight == 0
+
+
+class LostThenThrottled:
+    """Loses the first attempt of each call after it was sent, and throttles the second."""
+
+    def __init__(self) -> None:
+        self.sent: dict[bytes, int] = {}
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Fail."""
+        count = self.sent[invocation.payload] = self.sent.get(invocation.payload, 0) + 1
+        if count == 1:
+            raise NoAnswerError("reset", progress=Progress.PERHAPS_SENT)
+        return THROTTLED if count == 2 else answer(json.loads(invocation.payload))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_call_that_may_have_run_is_not_begun_anew_by_its_map():
+    """A throttle of its second attempt is its retry policy's, and does not make one forget the first."""
+    idempotent = Contract("double", request=int, response=int, idempotent=True)
+    policy = RetryPolicy(initial_delay=0.0, max_attempts=2, budget=None)
+    results = list(LambdaClient(LostThenThrottled(), retry=policy).map(idempotent, range(20), return_exceptions=True))
+
+    assert {type(result).__name__ for result in results} == {"ConnectionLostError"}
+    assert {len(result.attempts) for result in results if isinstance(result, CallError)} == {2}
+
+
+def test_a_hedged_call_that_is_throttled_is_not_begun_anew_by_its_map():
+    """The attempt beside it is still under way, and its answer counts."""
+    hedged, sent = threading.Event(), list[int]()
+    lock = threading.Lock()
+
+    class Slow(LostThenThrottled):
+        def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+            number = json.loads(invocation.payload)
+            with lock:
+                is_first = number not in sent
+                sent.append(number)
+            if number != 3:
+                return answer(number)
+            if is_first:
+                assert hedged.wait(20)
+                return answer(number)
+            hedged.set()
+            return THROTTLED
+
+    idempotent = Contract("double", request=int, response=int, idempotent=True)
+    client = LambdaClient(Slow(), retry=RetryPolicy(initial_delay=0.0, max_attempts=2, hedge_after=0.01))
+
+    assert list(client.map(idempotent, range(8))) == list(range(8))
+    assert sent.count(3) == 2
+
+
+def test_a_hook_that_is_cancelled_from_elsewhere_ends_the_map():
+    """As it ends a call."""
+
+    async def hook(invocation: Invocation, proceed: Any) -> Outcome:
+        if invocation.payload == b"7":
+            raise asyncio.CancelledError
+        return await proceed()
+
+    async def run() -> None:
+        async with asyncio.timeout(20):
+            client = AsyncLambdaClient(Crowd(), hooks=[hook])
+            with pytest.raises(asyncio.CancelledError):
+                [result async for result in client.map(double, range(20))]
+
+    asyncio.run(run())
+
+
+echo = Contract("echo", request=int, response=int)
+
+
+def test_a_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
+    """What was sent is answered, what was not is refused, and no thread stays."""
+    with running(FanOutServer(delay=0.05)) as server:
+        client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
+        results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
+        came = [next(results)]
+        client.close()
+        came += results
+
+    answered = [result for result in came if isinstance(result, int)]
+    assert sorted(answered) == sorted(map(int, server.seen))
+    assert len(came) == 100
+    assert {type(result) for result in came if not isinstance(result, int)} == {ConnectError}
+
+
+def test_a_client_may_be_closed_by_another_thread_amid_a_map():
+    """While the map waits for answers."""
+    with running(FanOutServer(delay=0.1)) as server:
+        client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
+        closing = threading.Timer(0.05, client.close)
+        closing.start()
+        with pytest.raises(ConnectError):
+            list(client.map(echo, range(1000), max_concurrency=8))
+        closing.join()
+
+
+def test_an_async_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
+    """As the blocking one."""
+
+    async def run(url: str) -> list[Any]:
+        client = AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url), retry=RetryPolicy.never())
+        results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
+        came = [await anext(results)]
+        await client.aclose()
+        return came + [result async for result in results]
+
+    with running(FanOutServer(delay=0.05)) as server:
+        came = asyncio.run(run(server.url))
+
+    assert sorted(result for result in came if isinstance(result, int)) == sorted(map(int, server.seen))
+    assert {type(result) for result in came if not isinstance(result, int)} == {ConnectError}
+
+
+def test_a_map_that_the_collector_drops_in_its_own_loop_does_not_wait_for_itself():
+    """The collector runs in whatever thread has allocated much."""
+    with running(FanOutServer(delay=0.05)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+        results = client.map(echo, range(1000), max_concurrency=8)
+        next(results)
+        side: Any = client._caller._side
+        dropped = threading.Event()
+        side.loop.call_soon_threadsafe(lambda: (results.close(), dropped.set()))
+
+        assert dropped.wait(20)
+        assert list(client.map(echo, range(50))) == list(range(50))
+
+
+def test_a_map_that_the_collector_drops_in_a_thread_of_its_own_does_not_wait_for_itself():
+    """In the middle of a job."""
+    dropped, waiting = threading.Event(), threading.Event()
+
+    def reply(number: int) -> Outcome:
+        if number == 5:
+            assert waiting.wait(20)
+            results.close()
+            dropped.set()
+        return answer(number)
+
+    crowd = Crowd()
+    crowd.reply = reply
+    results = LambdaClient(crowd).map(double, range(1000), ordered=False, max_concurrency=6)
+    next(results)
+    waiting.set()
+
+    assert dropped.wait(20)
+
+
+def test_a_failure_of_lambdas_ends_a_map_with_that_failure(mapped: Map):
+    """And not with one of the throttles that came with it."""
+    crowd = Crowd(delay=0.001)
+    crowd.reply = lambda n: Outcome(500, error_code="ServiceException") if n == 3 else answer(n)
+    with pytest.raises(ServiceError):
+        list(mapped(crowd, double, range(50)))
+    with pytest.raises(ThrottledError):
+        list(mapped(Crowd(capacity=0), double, range(50)))

@@ -1,0 +1,211 @@
+"""``stream`` of both clients on the local endpoint: what it sends is what they read, however a stream ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+
+from lambdachain import (
+    BotoTransport,
+    Contract,
+    Execution,
+    FunctionCrashedError,
+    FunctionError,
+    FunctionNotFoundError,
+    FunctionTimeoutError,
+    HttpTransport,
+    InvalidRequestError,
+    LambdaClient,
+    RemoteError,
+    RetryPolicy,
+    ThrottledError,
+)
+from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
+
+FUNCTIONS = Path(__file__).parent / "functions"
+TRANSPORTS: dict[str, Callable[..., Any]] = {
+    "http": HttpTransport,
+    "boto3": BotoTransport,
+    **{
+        name: lambda made=made, **options: AwaitedTransport(made(**options)) for name, made in ASYNC_TRANSPORTS.items()
+    },
+}
+
+
+class SoldOutError(RemoteError):
+    """What a function that streams may fail with."""
+
+    item: str
+
+
+@pytest.fixture(scope="module")
+def told() -> list[LocalInvocation]:
+    """Collect what the endpoint tells of invocations."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def endpoint(told: list[LocalInvocation]) -> Iterator[LocalEndpoint]:
+    """Serve functions that stream, and some that do not."""
+    stream = FUNCTIONS / "streaming"
+    functions = [
+        LocalFunction("stream", "any", runtime="provided", directory=stream, timeout=20),
+        LocalFunction("hasty", "any", runtime="provided", directory=stream, timeout=1),
+        LocalFunction("parked", "any", runtime="provided", directory=stream, reserved_concurrency=0),
+        LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=20),
+        LocalFunction("fail", "app.fail", directory=FUNCTIONS, timeout=20),
+    ]
+    with LocalEndpoint(functions, observer=told.append) as running:
+        yield running
+
+
+@pytest.fixture(params=TRANSPORTS)
+def client(
+    request: pytest.FixtureRequest, endpoint: LocalEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LambdaClient]:
+    """Call over each transport in turn."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    transport = TRANSPORTS[request.param](endpoint_url=endpoint.url, region="us-east-1")
+    with client_over(transport, timeout=20, retry=RetryPolicy.never()) as made:
+        yield made
+
+
+def _failed(stream: Iterator[bytes], kind: type[FunctionError]) -> tuple[list[bytes], FunctionError]:
+    """Read a stream that fails; give what came, and the error."""
+    came = list[bytes]()
+    with pytest.raises(kind) as caught:
+        came.extend(stream)
+    return came, caught.value
+
+
+def test_pieces_come_as_the_function_sends_them(client: LambdaClient):
+    """The first one is here long before the last is sent."""
+    began = time.monotonic()
+    arrived = [(piece, time.monotonic() - began) for piece in client.stream("stream", {"parts": "abc", "pause": 0.4})]
+
+    assert [piece for piece, _ in arrived] == [b"a", b"b", b"c"]
+    assert arrived[2][1] - arrived[0][1] > 0.3
+
+
+def test_text_comes_as_text(client: LambdaClient):
+    """Beyond ASCII, too."""
+    assert "".join(client.stream("stream", {"parts": ["eins, ", "zwölf"]}, text=True)) == "eins, zwölf"
+
+
+def test_a_stream_larger_than_any_answer_comes_whole(client: LambdaClient):
+    """Eight megabytes."""
+    assert sum(map(len, client.stream("stream", {"parts": ["x" * 1_000_000], "times": 8}))) == 8_000_000
+
+
+def test_a_function_that_sends_nothing_gives_no_piece(client: LambdaClient):
+    """And is no failure."""
+    assert list(client.stream("stream", {"parts": []})) == []
+
+
+def test_a_failure_amid_the_stream_says_what_had_come(client: LambdaClient):
+    """With the function's own words."""
+    came, error = _failed(client.stream("stream", {"parts": ["one, "], "error": "TypeError"}), FunctionError)
+
+    assert came == [b"one, "]
+    assert (error.error_type, error.error_message) == ("TypeError", "amid the stream")
+    assert (error.received_bytes, error.execution) == (5, Execution.EXECUTED)
+
+
+def test_a_declared_error_amid_the_stream_is_its_own_class(client: LambdaClient):
+    """Though its fields are not what the contract says, it is told by its name, as in a call."""
+    contract = Contract("stream", request=dict[str, Any], response=str, errors=[SoldOutError])
+    _, error = _failed(client.stream(contract, {"parts": ["one, "], "error": "SoldOutError"}), FunctionError)
+
+    assert error.error_type == "SoldOutError"
+    assert error.received_bytes == 5
+
+
+def test_a_process_that_ends_amid_the_stream_has_crashed(client: LambdaClient):
+    """The next stream has a new one."""
+    came, error = _failed(client.stream("stream", {"parts": ["one, "], "exit": 3}), FunctionCrashedError)
+
+    assert (came, error.received_bytes) == ([b"one, "], 5)
+    assert list(client.stream("stream", {"parts": ["whole"]})) == [b"whole"]
+
+
+def test_a_function_that_takes_too_long_times_out_amid_the_stream(client: LambdaClient):
+    """By its own timeout, not the caller's."""
+    came, error = _failed(client.stream("hasty", {"parts": ["one, ", "two"], "pause": 5}), FunctionTimeoutError)
+
+    assert (came, error.received_bytes) == ([b"one, "], 5)
+
+
+def test_a_stream_closed_early_is_let_go_of_and_the_function_ends_by_itself(
+    client: LambdaClient, told: list[LocalInvocation], eventually: Callable[..., None]
+):
+    """As at Lambda; the client is good for the next one."""
+    told.clear()
+    with closing(client.stream("stream", {"parts": ["one"] * 10, "pause": 0.05})) as pieces:
+        assert next(pieces) == b"one"
+
+    eventually(lambda: told)
+    assert [(one.status, one.error) for one in told] == [(200, None)]
+    assert list(client.stream("stream", {"parts": ["again"]})) == [b"again"]
+
+
+def test_a_function_that_does_not_stream_answers_in_one_piece(client: LambdaClient):
+    """Its JSON, as a call would get it."""
+    assert [json.loads(piece) for piece in client.stream("echo", {"order": 1})] == [{"order": 1}]
+
+
+def test_a_function_that_does_not_stream_fails_as_in_a_call(client: LambdaClient):
+    """No piece has come."""
+    came, error = _failed(client.stream("fail", {"message": "sold out"}), FunctionError)
+
+    assert came == []
+    assert (error.error_type, error.error_message) == ("LookupError", "sold out")
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "expected"),
+    [
+        ("nope", {}, FunctionNotFoundError),
+        ("parked", {}, ThrottledError),
+        ("stream", {"qualifier": "7"}, FunctionNotFoundError),
+        ("stream", {"durable_name": "d"}, InvalidRequestError),
+    ],
+)
+def test_what_is_refused_is_refused_before_any_piece(
+    client: LambdaClient, function: str, options: dict[str, Any], expected: type[Exception]
+):
+    """As a call is."""
+    with pytest.raises(expected):
+        list(client.stream(function, {}, **options))
+
+
+def test_a_log_that_is_asked_for_comes_with_the_failure(client: LambdaClient):
+    """At the end of the stream."""
+    _, error = _failed(client.stream("stream", {"parts": ["1"], "error": "TypeError"}, log_tail=True), FunctionError)
+
+    assert "END RequestId: " in str(error.log_tail)
+
+
+def test_what_fails_before_the_first_piece_is_sent_again_over_the_same_connection(endpoint: LocalEndpoint):
+    """Where the policy says so; each attempt gives its connection back."""
+    attempts = list[str]()
+
+    def retry(error: Any) -> bool:
+        attempts.append(type(error).__name__)
+        return True
+
+    policy = RetryPolicy(max_attempts=3, initial_delay=0.0, retry_on=retry)
+    for kind in (HttpTransport, ASYNC_TRANSPORTS["async http"]):
+        transport = kind(endpoint_url=endpoint.url, region="us-east-1")
+        over = transport if kind is HttpTransport else AwaitedTransport(transport)
+        with client_over(over, retry=policy) as client, pytest.raises(FunctionError):
+            list(client.stream("fail", {"message": "sold out"}))
+
+    assert attempts == ["FunctionError"] * 4
