@@ -1,19 +1,32 @@
-"""The list of commands; each is imported when it is asked for."""
+"""The list of commands; each is imported when it is run, and none for the list itself."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from lambdachain._version import __version__
 
-COMMANDS: Final = ("serve",)
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Entry(NamedTuple):
+    """Where a command is, as ``module:function`` below this package, and what it does in a line."""
+
+    place: str
+    help: str
+
+
+COMMANDS: Final = {
+    "serve": Entry("serve:command", "Serve every function of a system on this machine."),
+}
 
 
 class Commands(click.Group):
-    """Finds a command in the module of its name."""
+    """Imports a command where it is run; its name and its line of help stand in the table."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Give the names of the commands."""
@@ -23,8 +36,23 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"lambdachain.cli.{cmd_name}").command
+        module, _, function = COMMANDS[cmd_name].place.partition(":")
+        command: click.Command = getattr(import_module(f"lambdachain.cli.{module}"), function)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, or an option."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.help) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

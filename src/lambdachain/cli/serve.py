@@ -32,7 +32,6 @@ def _pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...
 
 @click.command(
     "serve",
-    short_help="Serve every function of a system on this machine.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("what", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
