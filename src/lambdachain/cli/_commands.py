@@ -21,6 +21,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "policy": Entry("_policy:command", "Print the policy that allows exactly the calls that code makes."),
+    "graph": Entry("_graph:command", "Draw who calls whom, and warn of what will not go well."),
+    "doctor": Entry("_doctor:command", "Look whether calls can work from here, and say what would mend them."),
     "serve": Entry("serve:command", "Serve every function of a system on this machine."),
 }
 
@@ -39,6 +42,20 @@ class Commands(click.Group):
         module, _, function = COMMANDS[cmd_name].place.partition(":")
         command: click.Command = getattr(import_module(f"lambdachain.cli.{module}"), function)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; whatever ends it is one line and a status, unless it is a mistake of ours."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as exc:
+            from ._ending import ended_by
+
+            status = ended_by(exc)
+            if status is None:
+                raise
+            ctx.exit(status)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of commands."""
