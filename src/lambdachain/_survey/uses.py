@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from .evaluation import Evaluation
-from .found import Unit
+from .found import MODES, Unit
 from .scopes import Imported, Scope
 from .values import Class, Decorator, Function, Instance, Library, Many, Module, Table, Unknown, Value
 
@@ -34,10 +34,20 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
         # What a module only names for others does not run when it is imported; what it calls does, or may.
         loads = [node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluation, call, scope)]
         yield from (unit for unit in _imported(evaluation, scope))
+    targets = {id(node) for call in scope.calls for node in _targets(call)}
     for load in loads:
         if isinstance(load, ast.Name | ast.Attribute):
             for value in evaluation.values(load, scope):
-                yield from _units(evaluation, value, load)
+                if not (id(load) in targets and isinstance(value, Function) and value.contract is not None):
+                    yield from _units(evaluation, value, load)
+
+
+def _targets(call: ast.Call) -> Iterator[ast.expr]:
+    """Give what stands for a function to be called at Lambda: ``charge`` in ``charge.call(x)``, ``client.fire(charge, x)``."""
+    for index, node in enumerate([call.func, *call.args]):
+        if isinstance(node, ast.Attribute) and node.attr in (*MODES, "bind"):
+            yield node.value
+            yield from call.args[index : index + 1]
 
 
 def _is_ours(evaluation: Evaluation, call: ast.Call, scope: Scope) -> bool:

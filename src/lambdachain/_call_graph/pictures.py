@@ -1,0 +1,91 @@
+"""The graph as text that other tools draw: Mermaid, DOT; and as a list for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from lambdachain._survey.found import Mode
+
+from .graph import Edge, Graph, Node
+from .warnings import Warned
+
+WORDS: Final = {Mode.SYNC: "calls", Mode.STREAMED: "streams from", Mode.FIRED: "fires"}
+_ARROWS: Final = {Mode.SYNC: "-->", Mode.STREAMED: "==>", Mode.FIRED: "-.->"}
+
+
+def as_text(graph: Graph) -> str:
+    """Write a list: each node with what it calls."""
+    lines: list[str] = []
+    for node in graph.nodes:
+        lines.append(f"{node.name}{_told(node)}")
+        lines += [f"  {WORDS[edge.mode]} {edge.callee}  {edge.place}" for edge in graph.edges if edge.caller == node.name]
+    return "\n".join(lines)
+
+
+def _told(node: Node) -> str:
+    parts = [
+        *(["outside Lambda"] if not node.is_function else []),
+        *(["idempotent"] if node.idempotent else []),
+        *([f"raises {', '.join(node.errors)}"] if node.errors else []),
+        *(["its handler is not in this code"] if node.is_function and not node.is_here else []),
+    ]
+    return f"  ({'; '.join(parts)})" if parts else ""
+
+
+def as_mermaid(graph: Graph) -> str:
+    """Write a flowchart that GitHub, GitLab and editors draw."""
+    ids = {node.name: f"n{index}" for index, node in enumerate(graph.nodes)}
+    lines = ["flowchart LR"]
+    for node in graph.nodes:
+        opening, closing = ("[", "]") if node.is_function else ("([", "])")
+        label = "<br>".join([node.name, *notes(node)]).replace('"', "#quot;")
+        lines.append(f'  {ids[node.name]}{opening}"{label}"{closing}')
+    for edge in graph.edges:
+        lines.append(f"  {ids[edge.caller]} {_ARROWS[edge.mode]}|{edge.mode}| {ids[edge.callee]}")
+    return "\n".join(lines)
+
+
+def notes(node: Node) -> list[str]:
+    """Say what a picture tells of a node below its name."""
+    raised = ", ".join(node.errors)
+    return [*(["idempotent"] if node.idempotent else []), *([f"raises {raised}"] if raised else [])]
+
+
+def as_dot(graph: Graph) -> str:
+    """Write a graph for Graphviz."""
+    lines = ["digraph calls {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
+    for node in graph.nodes:
+        label = "\\n".join([node.name, *notes(node)])
+        shape = "" if node.is_function else ', shape=ellipse, style=""'
+        lines.append(f"  {_quoted(node.name)} [label={_quoted(label)}{shape}];")
+    for edge in graph.edges:
+        style = ' style="dashed",' if edge.mode is Mode.FIRED else ""
+        lines.append(f"  {_quoted(edge.caller)} -> {_quoted(edge.callee)} [{style.strip()}label={_quoted(edge.mode)}];")
+    return "\n".join([*lines, "}"])
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def as_object(graph: Graph, warned: Sequence[Warned]) -> dict[str, Any]:
+    """Give the graph as an object, with every place."""
+    nodes = [
+        {
+            "name": node.name,
+            "is_function": node.is_function,
+            "at": None if node.place is None else str(node.place),
+            "idempotent": node.idempotent,
+            "errors": list(node.errors),
+            "is_here": node.is_here,
+        }
+        for node in graph.nodes
+    ]
+    warnings = [{"kind": str(one.kind), "at": str(one.place), "text": one.text} for one in warned]
+    return {"functions": nodes, "calls": [_edge_object(edge) for edge in graph.edges], "warnings": warnings}
+
+
+def _edge_object(edge: Edge) -> dict[str, Any]:
+    places: Iterable[str] = dict.fromkeys(str(call.place) for call in edge.calls)
+    return {"caller": edge.caller, "callee": edge.callee, "mode": str(edge.mode), "places": list(places)}
