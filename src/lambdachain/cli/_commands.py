@@ -21,6 +21,10 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "call": Entry("_calling:call", "Run a function and show its answer."),
+    "fire": Entry("_calling:fire", "Queue an event for a function, and do not wait for it."),
+    "can-invoke": Entry("_calling:can_invoke", "Ask whether a function may be invoked, without running it."),
+    "map": Entry("_map.command:command", "Call a function once for each line of a file of JSON."),
     "serve": Entry("serve:command", "Serve every function of a system on this machine."),
 }
 
@@ -39,6 +43,20 @@ class Commands(click.Group):
         module, _, function = COMMANDS[cmd_name].place.partition(":")
         command: click.Command = getattr(import_module(f"lambdachain.cli.{module}"), function)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; whatever ends it is one line and a status, unless it is a mistake of ours."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as exc:
+            from ._ending import ended_by
+
+            status = ended_by(exc)
+            if status is None:
+                raise
+            ctx.exit(status)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of commands."""
