@@ -11,6 +11,7 @@ import click
 
 from ._connection import AS_JSON, CONTEXT, TARGET, Connection, connection_options
 from ._ending import Status, echo, in_a_line, status_of, tell_error
+from ._help import Command
 
 if TYPE_CHECKING:
     from lambdachain._errors import CallError
@@ -19,11 +20,20 @@ _PAYLOAD: Final = click.argument("payload", required=False, metavar="[JSON | @FI
 _KEY: Final = click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="What the callee tells repetitions by; allows to send what may have run again.",
+    help="What the callee tells repetitions by: with it, a call that may have run is sent again.",
 )
 
 
-@click.command("call")
+@click.command(
+    "call",
+    cls=Command,
+    examples=[
+        'lambdachain call billing-charge \'{"order_id": "o-1", "cents": 500}\'',
+        "lambdachain call billing-charge:live @order.json --logs",
+        "lambdachain call billing_contracts:charge @order.json --timeout 5",
+        "jq .order event.json | lambdachain call billing-charge --json",
+    ],
+)
 @TARGET
 @_PAYLOAD
 @click.option("--logs", is_flag=True, help="Show the end of the function's log, on standard error.")
@@ -43,17 +53,10 @@ def call(
     client_context: Mapping[str, str],
     **connection: Any,
 ) -> None:
-    r"""Run a function and show its answer.
+    """Run a function and show its answer.
 
     TARGET is a function's name or ARN, or module:contract: then payload and answer are checked against its types.
     The answer goes to standard output, what Lambda said about it to standard error.
-
-    \b
-    Examples:
-      lambdachain call billing-charge '{"order_id": "o-1", "cents": 500}'
-      lambdachain call billing-charge:live @order.json --logs
-      lambdachain call billing_contracts:charge @order.json --timeout 5
-      jq .order event.json | lambdachain call billing-charge --json
     """
     import json
 
@@ -74,22 +77,24 @@ def call(
         _tell_log(result.log_tail)
 
 
-@click.command("fire")
+@click.command(
+    "fire",
+    cls=Command,
+    examples=[
+        'lambdachain fire receipts-mail \'{"charge_id": "c-1"}\'',
+        "lambdachain fire receipts_contracts:mail @charge.json",
+    ],
+)
 @TARGET
 @_PAYLOAD
 @AS_JSON
 @connection_options
 @_KEY
 def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: str | None, **connection: Any) -> None:
-    r"""Queue an event for a function, and do not wait for it.
+    """Queue an event for a function, and do not wait for it.
 
     Lambda delivers an event at least once, and again after a failure. The id of the request, by which logs and
     destinations know it, goes to standard output.
-
-    \b
-    Examples:
-      lambdachain fire receipts-mail '{"charge_id": "c-1"}'
-      lambdachain fire receipts_contracts:mail @charge.json
     """
     from ._json import shown
     from ._report import attempts, receipt_object
@@ -105,19 +110,21 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
         echo(click.style(f"queued, {attempts(receipt.attempts)}", dim=True), file=sys.stderr)
 
 
-@click.command("can-invoke")
+@click.command(
+    "can-invoke",
+    cls=Command,
+    examples=[
+        "lambdachain can-invoke billing-charge:live",
+        "lambdachain can-invoke billing_contracts:charge --profile orders && ./deploy.sh",
+    ],
+)
 @TARGET
 @AS_JSON
 @connection_options
 def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
-    r"""Ask whether a function may be invoked, without running it.
+    """Ask whether a function may be invoked, without running it.
 
     The status is 0 for yes and 1 for no; where there is no answer, that of the failure.
-
-    \b
-    Examples:
-      lambdachain can-invoke billing-charge:live
-      lambdachain can-invoke billing_contracts:charge --profile orders && ./deploy.sh
     """
     from ._ending import one_line
     from ._json import shown

@@ -10,11 +10,21 @@ from typing import Any, Final
 import click
 
 from lambdachain.cli._connection import CONTEXT, TARGET, Connection, connection_options
+from lambdachain.cli._help import Command
 
 _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
 
-@click.command("map")
+@click.command(
+    "map",
+    cls=Command,
+    examples=[
+        "lambdachain map billing_contracts:charge orders.jsonl -o charged.jsonl",
+        "lambdachain map billing-charge orders.jsonl -o charged.jsonl --as-completed --concurrency 500",
+        "lambdachain map billing-charge orders.jsonl -o charged.jsonl --rerun-unknown",
+        "cat orders.jsonl | lambdachain map billing-charge | jq .value",
+    ],
+)
 @TARGET
 @click.argument("source", type=_PATH, default="-", metavar="[FILE | -]")
 @click.option("--output", "-o", type=_PATH, metavar="FILE", help="Where results go; standard output if not given.")
@@ -48,19 +58,12 @@ def command(
     overwrite: bool,
     **connection: Any,
 ) -> None:
-    r"""Call a function once for each line of a file of JSON.
+    """Call a function once for each line of a file of JSON.
 
     Results are lines, too: {"line": 1, "value": ...}, and so are failures, which are kept apart. With --output, a
     journal beside it (FILE.journal) keeps what is done: after a crash or Ctrl-C, the same command goes on and runs no
     line again that has an end. What was under way then may have run: such lines count as failures of class
     OutcomeUnknownError, but for an idempotent contract or with --rerun-unknown, where they are run again.
-
-    \b
-    Examples:
-      lambdachain map billing_contracts:charge orders.jsonl -o charged.jsonl
-      lambdachain map billing-charge orders.jsonl -o charged.jsonl --as-completed --concurrency 500
-      lambdachain map billing-charge orders.jsonl -o charged.jsonl --rerun-unknown
-      cat orders.jsonl | lambdachain map billing-charge | jq .value
     """
     from .session import Asked, run
 

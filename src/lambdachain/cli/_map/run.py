@@ -115,5 +115,6 @@ class Run:
             raise StoppedError
         # Not by way of the buffered standard error, which may be amid a line.
         if under_way := self._pending.under_way:
-            text = f"stopping: {under_way} calls are under way, Ctrl-C again leaves them\n"
+            end = "\n" if sys.stderr.isatty() else ""  # of a bar's line
+            text = f"{end}stopping: {under_way} calls are under way, Ctrl-C again leaves them\n"
             os.write(sys.stderr.fileno(), text.encode())

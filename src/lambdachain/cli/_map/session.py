@@ -77,13 +77,14 @@ def run(asked: Asked, how: Connection) -> int:
         begun = opened(source, errand.callee.address, parse, manner)
         teller.begin(begun)
         pending = _pending(source, begun, parse, skips=manner.skips)
-        with teller.bar(errand.callee.address, manner) as on_progress:
-            one = Run(_watched(errand, on_progress), is_typed=is_typed, pending=pending, book=begun.book)
+        with closing(teller.bar(errand.callee.address, manner)) as bar:
+            one = Run(_watched(errand, bar), is_typed=is_typed, pending=pending, book=begun.book)
             try:
                 one.until_ended()
             finally:
                 begun.book.close(complete=one.is_complete)
-                teller.end(begun.book, manner, complete=one.is_complete)
+                bar.close()
+                teller.end(begun.book, manner, complete=one.is_complete, left=pending.under_way)
     return _status(one, begun)
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from io import StringIO
+from typing import Final
 
 from lambdachain.cli._ending import echo
+from lambdachain.progress import Bar, bar
 
 from .book import Book
 from .ledger import State
 from .opening import Manner, Opened, places_of
-
-if TYPE_CHECKING:
-    from lambdachain._manner import OnProgress
 
 _HINTS: Final = {
     State.UNKNOWN: "may have run: --rerun-unknown runs them again",
@@ -37,31 +35,22 @@ class Teller:
             left = "" if opened.count is None else f", {opened.count:,} to be run"
             echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
 
-    @contextmanager
-    def bar(self, description: str, manner: Manner) -> Generator[OnProgress | None]:
-        """Draw a bar, where somebody looks and results are not in its way."""
-        if self.quiet or (manner.output is None and sys.stdout.isatty()):
-            yield None
-            return
-        from lambdachain.progress import bar
+    def bar(self, description: str, manner: Manner) -> Bar:
+        """Make a bar, for where somebody looks and results are not in its way."""
+        is_in_the_way = self.quiet or (manner.output is None and sys.stdout.isatty())
+        return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
 
-        drawn = bar(description)
-        try:
-            yield drawn
-        finally:
-            drawn.close()
-
-    def end(self, book: Book, manner: Manner, *, complete: bool) -> None:
-        """Tell how it went."""
+    def end(self, book: Book, manner: Manner, *, complete: bool, left: int) -> None:
+        """Tell how it went; *left* is how many lines were under way, and were not waited for."""
         if self.as_json:
             summary = {"complete": complete, "done": book.results, "failed": book.classes.total()}
             echo(json.dumps({**summary, "classes": dict(book.classes)}))
         if not self.quiet:
-            for line in _summary(book, manner, complete=complete):
+            for line in _summary(book, manner, complete=complete, left=left):
                 echo(line, file=sys.stderr)
 
 
-def _summary(book: Book, manner: Manner, *, complete: bool) -> Iterator[str]:
+def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterator[str]:
     failed = _failed(book.classes)
     ending = "" if complete else "stopped: "
     if manner.output is None:
@@ -70,6 +59,8 @@ def _summary(book: Book, manner: Manner, *, complete: bool) -> Iterator[str]:
     places = places_of(manner.output, manner.failures)
     where = f", in {places.failures}" if failed else ""
     yield f"{ending}{_lines(book.results)} done, in {places.output}{failed}{where}"
+    if left:
+        yield f"{_lines(left)} under way when it ended: they may have run"
     if not complete:
         yield "the same command goes on from there"
     for state, hint in _HINTS.items():
