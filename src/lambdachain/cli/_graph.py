@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._connection import AS_JSON
 from ._ending import Status, echo
+from ._help import Command
 from ._surveying import (
-    AS_JSON,
     code_options,
     print_json,
     read_project,
@@ -32,7 +33,16 @@ if TYPE_CHECKING:
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
 
-@click.command("graph", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "graph",
+    cls=Command,
+    examples=[
+        "lambdachain graph",
+        "lambdachain graph orders billing --as svg > calls.svg",
+        "lambdachain graph src --template template.yaml --check",
+        "lambdachain graph src --as mermaid --functions-only",
+    ],
+)
 @code_options
 @click.option(
     "--as", "drawn_as", type=click.Choice(_FORMATS), default="text", show_default=True, help="How to draw it."
@@ -61,19 +71,12 @@ def command(
     check: bool,
     as_json: bool,
 ) -> None:
-    r"""Draw who calls whom, and warn of what will not go well.
+    """Draw who calls whom, and warn of what will not go well.
 
     CODE is the directories of one or several code bases; the current directory without any. Nothing of them is imported
     or run. Warnings, each with file and line, go to standard error: cycles, chains of more than two calls that wait, a
     callee whose timeout does not fit into its caller's, a function that is fired and not idempotent, types that do not
     match between callers and callees.
-
-    \b
-    Examples:
-      lambdachain graph
-      lambdachain graph orders billing --as svg > calls.svg
-      lambdachain graph src --template template.yaml --check
-      lambdachain graph src --as mermaid --functions-only
     """
     from lambdachain._survey.survey import survey_of
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._connection import AS_JSON
 from ._ending import Refusal, Status, echo
+from ._help import Command
 from ._surveying import (
     ANY_ACCOUNT,
     ANY_REGION,
-    AS_JSON,
     code_options,
     print_json,
     read_project,
@@ -49,7 +50,17 @@ class _Asked:
     as_json: bool
 
 
-@click.command("policy", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "policy",
+    cls=Command,
+    examples=[
+        "lambdachain policy src --account-id 123456789012 --region eu-west-1",
+        "lambdachain policy src --caller orders-place --as sam",
+        "lambdachain policy src --caller app.handler --as terraform --resolve prefix=prod-",
+        "lambdachain policy src --check template.yaml",
+        "lambdachain policy --callee billing-charge:live --principal 111122223333 --as sam",
+    ],
+)
 @code_options
 @click.option(
     "--caller",
@@ -97,18 +108,10 @@ def command(
     as_json: bool,
     **caller: str | None,
 ) -> None:
-    r"""Print the policy that allows exactly the calls that code makes.
+    """Print the policy that allows exactly the calls that code makes.
 
     CODE is directories or Python files; the current directory without any. Nothing of it is imported or run. What its
     text does not tell, such as a name that is worked out at run time, is listed with file and line, and the status is 1.
-
-    \b
-    Examples:
-      lambdachain policy src --account-id 123456789012 --region eu-west-1
-      lambdachain policy src --caller orders-place --as sam
-      lambdachain policy src --caller app.handler --as terraform --resolve prefix=prod-
-      lambdachain policy src --check template.yaml
-      lambdachain policy --callee billing-charge:live --principal 111122223333 --as sam
     """
     from lambdachain._grants.needs import Stack
 

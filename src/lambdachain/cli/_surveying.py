@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from ._connection import pairs
 from ._ending import Refusal, echo
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
 ANY_REGION: Final = "us-east-1"
-
-
-def pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Cut each ``NAME=VALUE`` at its first ``=``."""
-    for value in values:
-        if not value.partition("=")[0] or "=" not in value:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
-    return {name: rest for name, _, rest in (value.partition("=") for value in values)}
 
 
 _CODE: Final = (
@@ -59,7 +52,6 @@ _TEMPLATE: Final = (
         help="A template's parameter, or what only AWS knows of it.",
     ),
 )
-AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
 def code_options(command: F) -> F:
