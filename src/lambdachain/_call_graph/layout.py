@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 Link = tuple[str, str]
@@ -101,9 +102,7 @@ class _Group:
         chains = {link: self._chain(way, columns) for link, (way, _) in forward.items()}
         self._order = self._ordered(columns, chains.values())
         self.boxes, self.width, self.height = self._placed(lane, chains.values())
-        self.ways = {
-            link: self._way(chain if not forward[link][1] else chain[::-1]) for link, chain in chains.items()
-        }
+        self.ways = {link: self._way(chain if not forward[link][1] else chain[::-1]) for link, chain in chains.items()}
         self.boxes = {name: corner for name, corner in self.boxes.items() if name in sizes}
 
     def _chain(self, link: Link, columns: dict[str, int]) -> list[str]:
@@ -117,7 +116,7 @@ class _Group:
 
     def _ordered(self, columns: Mapping[str, int], chains: Iterable[list[str]]) -> list[list[str]]:
         """Order each column by where its neighbours are, to and fro, and keep the order with the fewest crossings."""
-        steps = [step for chain in chains for step in zip(chain, chain[1:], strict=False)]
+        steps = [step for chain in chains for step in pairwise(chain)]
         order = [[name for name in columns if columns[name] == column] for column in range(max(columns.values()) + 1)]
         best, fewest = order, _crossings(order, steps)
         for sweep in range(_SWEEPS):
@@ -127,10 +126,8 @@ class _Group:
                 best, fewest = order, count
         return best
 
-    def _placed(
-        self, lane: float, chains: Iterable[list[str]]
-    ) -> tuple[dict[str, tuple[float, float]], float, float]:
-        middles = self._middles([step for chain in chains for step in zip(chain, chain[1:], strict=False)])
+    def _placed(self, lane: float, chains: Iterable[list[str]]) -> tuple[dict[str, tuple[float, float]], float, float]:
+        middles = self._middles([step for chain in chains for step in pairwise(chain)])
         least = min(middles[name] - self._sizes[name].height / 2 for name in middles)
         boxes: dict[str, tuple[float, float]] = {}
         x = height = 0.0
@@ -220,7 +217,9 @@ def _swept(order: list[list[str]], steps: Sequence[Link], *, to_right: bool) -> 
     for index in range(1, len(swept)) if to_right else range(len(swept) - 2, -1, -1):
         beside = {name: float(row) for row, name in enumerate(swept[index - 1 if to_right else index + 1])}
         rows = {name: float(row) for row, name in enumerate(swept[index])}
-        means = {name: _mean([one for one in _neighbours(name, steps) if one in beside], beside, rows[name]) for name in rows}
+        means = {
+            name: _mean([one for one in _neighbours(name, steps) if one in beside], beside, rows[name]) for name in rows
+        }
         swept[index].sort(key=lambda name, means=means: means[name])  # type: ignore[misc]  # its default is bound now
     return swept
 

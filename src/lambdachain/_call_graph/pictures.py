@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lambdachain._survey.found import Mode
@@ -16,11 +16,14 @@ _ARROWS: Final = {Mode.SYNC: "-->", Mode.STREAMED: "==>", Mode.FIRED: "-.->"}
 
 def as_text(graph: Graph) -> str:
     """Write a list: each node with what it calls."""
-    lines: list[str] = []
-    for node in graph.nodes:
-        lines.append(f"{node.name}{_told(node)}")
-        lines += [f"  {WORDS[edge.mode]} {edge.callee}  {edge.place}" for edge in graph.edges if edge.caller == node.name]
-    return "\n".join(lines)
+    return "\n".join(line for node in graph.nodes for line in _listed(node, graph))
+
+
+def _listed(node: Node, graph: Graph) -> Iterator[str]:
+    yield f"{node.name}{_told(node)}"
+    for edge in graph.edges:
+        if edge.caller == node.name:
+            yield f"  {WORDS[edge.mode]} {edge.callee}  {edge.place}"
 
 
 def _told(node: Node) -> str:
@@ -36,14 +39,14 @@ def _told(node: Node) -> str:
 def as_mermaid(graph: Graph) -> str:
     """Write a flowchart that GitHub, GitLab and editors draw."""
     ids = {node.name: f"n{index}" for index, node in enumerate(graph.nodes)}
-    lines = ["flowchart LR"]
-    for node in graph.nodes:
-        opening, closing = ("[", "]") if node.is_function else ("([", "])")
-        label = "<br>".join([node.name, *notes(node)]).replace('"', "#quot;")
-        lines.append(f'  {ids[node.name]}{opening}"{label}"{closing}')
-    for edge in graph.edges:
-        lines.append(f"  {ids[edge.caller]} {_ARROWS[edge.mode]}|{edge.mode}| {ids[edge.callee]}")
-    return "\n".join(lines)
+    nodes = [f"  {ids[node.name]}{_mermaid_node(node)}" for node in graph.nodes]
+    edges = [f"  {ids[one.caller]} {_ARROWS[one.mode]}|{one.mode}| {ids[one.callee]}" for one in graph.edges]
+    return "\n".join(["flowchart LR", *nodes, *edges])
+
+
+def _mermaid_node(node: Node) -> str:
+    label = "<br>".join([node.name, *notes(node)]).replace('"', "#quot;")
+    return f'["{label}"]' if node.is_function else f'(["{label}"])'
 
 
 def notes(node: Node) -> list[str]:

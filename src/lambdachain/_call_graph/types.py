@@ -11,7 +11,7 @@ from lambdachain._compatibility.messages import Meeting, why
 from lambdachain._compatibility.part import Part
 from lambdachain._contract_schema import ContractSchema
 from lambdachain._schema import Schema
-from lambdachain._survey.found import DeclaredContract, Survey, Undecided, Unit
+from lambdachain._survey.found import DeclaredContract, Form, Survey, Undecided, Unit
 
 from .graph import function_name
 from .warnings import Kind, Warned
@@ -96,16 +96,20 @@ def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Cal
 
 def _compared(contract: DeclaredContract, callee: _Callee) -> Iterator[tuple[str, str, bool]]:
     """Give where the two do not fit: the path, what happens there, and whether that is certain."""
-    request = contract.forms["request"]() if "request" in contract.forms else None
-    response = contract.forms["response"]() if "response" in contract.forms else None
+    request, response = (_form(contract, name) for name in ("request", "response"))
+    told = request.why or response.why or callee.why or "a type is not stated"
     pairs = (
-        ("request", request and request.sent, callee.request, "the caller", "the callee", request and request.why),
-        ("response", callee.response, response and response.read, "the callee", "the caller", response and response.why),
+        ("request", request.sent, callee.request, "the caller", "the callee"),
+        ("response", callee.response, response.read, "the callee", "the caller"),
     )
-    for path, sent, read, writer, reader, untold in pairs:
+    for path, sent, read, writer, reader in pairs:
         if sent is None or read is None:
-            yield path, f"whether the types match cannot be told: {untold or callee.why or 'one is not stated'}", False
+            yield path, f"whether the types match cannot be told: {told}", False
             continue
         meeting = Meeting("new callers", writer, reader, Part.root(sent), Part.root(read))
         for gap in gaps(meeting.sent, meeting.read, path):
             yield gap.path, why(gap, meeting).removeprefix("cannot tell: "), gap.certain
+
+
+def _form(contract: DeclaredContract, name: str) -> Form:
+    return contract.forms[name]() if name in contract.forms else Form(None, None)

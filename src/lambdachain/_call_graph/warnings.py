@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from lambdachain._survey.found import Mode, Place
@@ -160,8 +161,9 @@ def _way(targets: Mapping[str, Sequence[str]], start: str, end: str, group: froz
 
 def _longest(targets: Mapping[str, Sequence[str]], start: str) -> list[str]:
     """Give the longest way from *start*; there are no circles in *targets*."""
-    return [start, *max((_longest(targets, name) for name in targets.get(start, ())), key=len, default=[])]
+    ways = [_longest(targets, name) for name in targets.get(start, ())]
+    return [start, *(max(ways, key=len) if ways else ())]
 
 
 def _steps(way: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(way, way[1:], strict=False))
+    return tuple(pairwise(way))

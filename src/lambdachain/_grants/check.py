@@ -79,7 +79,7 @@ def _of_need(arn: str, need: Need, grants: Iterable[Grant], spot: str) -> Iterat
     if denied := next((grant for grant in fitting if not grant.allows), None):
         yield Fault.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
     elif not fitting:
-        yield Fault.MISSING, spot, f"{need.target.address} is called at {place}, and no statement allows it: {ACTION} on {arn}"
+        yield Fault.MISSING, spot, f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}"
 
 
 def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[Fault, str, str]]:
@@ -101,7 +101,7 @@ def concerns_calls(actions: Iterable[str]) -> bool:
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     """Tell whether IAM would match *text*: ``*`` stands for any characters, ``?`` for one.
 
-    >>> matches("arn:aws:lambda:*:123456789012:function:orders-*", "arn:aws:lambda:eu-west-1:123456789012:function:orders-a")
+    >>> matches("arn:aws:lambda:*:*:function:orders-*", "arn:aws:lambda:eu-west-1:123456789012:function:orders-a")
     True
     >>> matches("lambda:invoke*", "lambda:InvokeFunction", ignore_case=True)
     True

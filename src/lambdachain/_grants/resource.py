@@ -52,8 +52,8 @@ class Caller:
         known = (_ACCOUNT, _SERVICE, _PRINCIPAL_ARN)
         if self.principal != "*" and not any(one.fullmatch(self.principal) for one in known):
             yield (
-                f"principal {self.principal!r} is neither an account of 12 digits, nor the ARN of a role or user, nor a "
-                "service such as s3.amazonaws.com"
+                f"principal {self.principal!r} is neither an account of 12 digits, nor the ARN of a role or user, nor "
+                "a service such as s3.amazonaws.com"
             )
         if self.principal == "*" and self.organization is None:
             yield "principal '*' is anybody at all: give --organization o-..., or a principal"
@@ -175,7 +175,10 @@ def _of_template(target: Target, caller: Caller, stack: Stack) -> dict[str, str]
     request = request_of(target, caller, stack)
     qualifier = request.pop("Qualifier", None)
     request.pop("StatementId")
-    return {**request, "FunctionName": f"{request['FunctionName']}:{qualifier}" if qualifier else request["FunctionName"]}
+    return {
+        **request,
+        "FunctionName": f"{request['FunctionName']}:{qualifier}" if qualifier else request["FunctionName"],
+    }
 
 
 def _resource(target: Target, caller: Caller, stack: Stack, indent: str) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
 from . import library
 from .found import DeclaredContract
+from .memory import Memory
 from .project import Project
 from .scopes import (
     Assigned,
@@ -42,8 +43,6 @@ from .values import (
     unknowns,
 )
 
-_DEEPEST: Final = 60
-
 
 class Evaluation:
     """Works out expressions of a project; each once.
@@ -56,10 +55,10 @@ class Evaluation:
     def __init__(self, project: Project, environment: Mapping[str, str]) -> None:
         self.project = project
         self.environment = environment
-        self._known: dict[int, Values] = {}
-        self._open: set[int] = set()
+        self._memory = Memory[Values]((), NOT_FOLLOWED)
         self._given: dict[tuple[Scope, str], Values] = {}
-        self._kinds: dict[type[ast.expr], Any] = {
+        self._bases_of: dict[Scope, list[Scope]] = {}
+        self._kinds: dict[type[ast.expr], Callable[[Any, Scope], Values]] = {
             ast.Attribute: self._attribute,
             ast.Await: lambda node, scope: self.values(node.value, scope),
             ast.BinOp: self._operation,
@@ -80,26 +79,23 @@ class Evaluation:
 
     def values(self, expr: ast.expr, scope: Scope) -> Values:
         """Give what *expr*, which stands in *scope*, may be."""
-        key = id(expr)
-        if key in self._known and not self._given:
-            return self._known[key]
-        if key in self._open or len(self._open) > _DEEPEST:
-            return NOT_FOLLOWED
-        self._open.add(key)
-        try:
-            found: Values = self._kinds.get(type(expr), lambda _node, _scope: NOT_FOLLOWED)(expr, scope)
-        finally:
-            self._open.discard(key)
-        if not self._given:
-            self._known[key] = found
-        return found
+        work = self._kinds.get(type(expr))
+        return NOT_FOLLOWED if work is None else self._memory.once((id(expr), ""), lambda: work(expr, scope))
 
     def named(self, name: str, scope: Scope) -> Values:
         """Give what a name may be in *scope*."""
-        bindings = scope.lookup(name)
+        bindings = scope.lookup(name) or list(self._starred(name, scope))
         if not bindings:
             return (Library(f"builtins.{name}"),)
-        return union(self._bound(binding, home) for binding, home in bindings)
+        key = (id(bindings), name) if scope.lookup(name) else (id(scope), f"*{name}")
+        return self._memory.once(key, lambda: union(self._bound(binding, home) for binding, home in bindings))
+
+    def _starred(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
+        """Give what a name is in the modules that all names are imported from."""
+        for binding, home in scope.lookup("*"):
+            module = self.project.module(binding.module, home.source) if isinstance(binding, Imported) else None
+            if module is not None and name != "*":
+                yield from module.lookup(name)
 
     def applied(self, scope: Scope, text: str) -> Values:
         """Give what a function of one parameter gives for *text*."""
@@ -107,11 +103,13 @@ class Evaluation:
         names = [arg.arg for arg in [*arguments.posonlyargs, *arguments.args]]
         if len(names) != 1 or not scope.returns:
             return NOT_FOLLOWED
+        before, self._memory = self._memory, Memory[Values]((), NOT_FOLLOWED)
         self._given[scope, names[0]] = (Constant(text),)
         try:
             return union(self.values(expr, scope) for expr in scope.returns)
         finally:
             del self._given[scope, names[0]]
+            self._memory = before
 
     def defined(self, scope: Scope) -> Values:
         """Give what a function or class is once its decorators have had their say."""
@@ -184,9 +182,8 @@ class Evaluation:
 
     def _reaching(self, call: ast.Call, caller: Scope, scope: Scope) -> Iterator[Value]:
         for value in self.values(call.func, caller):
-            if isinstance(value, Function) and value.scope is scope:
-                yield value
-            elif isinstance(value, Class) and value.scope is scope.owner:
+            reached = scope if isinstance(value, Function) else scope.owner
+            if isinstance(value, Function | Class) and value.scope is reached:
                 yield value
 
     def _argument(
@@ -253,7 +250,7 @@ class Evaluation:
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Values:
         return union(self.attribute(value, node.attr) for value in self.values(node.value, scope))
 
-    def attribute(self, value: Value, name: str) -> Values:
+    def attribute(self, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
         """Give what ``value.name`` may be."""
         match value:
             case Library(whole):
@@ -280,11 +277,13 @@ class Evaluation:
             found += [self._bound(*one) for one in home.attributes.get(name, [])]
         return union(found) or NOT_FOLLOWED
 
-    def _bases(self, scope: Scope) -> Iterator[Scope]:
-        for expr in scope.node.bases if isinstance(scope.node, ast.ClassDef) else []:
-            for value in self.values(expr, scope.parent or scope):
-                if isinstance(value, Class):
-                    yield value.scope
+    def _bases(self, scope: Scope) -> list[Scope]:
+        if scope not in self._bases_of:
+            self._bases_of[scope] = []  # while it is worked out
+            exprs = scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
+            values = union(self.values(expr, scope.parent or scope) for expr in exprs)
+            self._bases_of[scope] = [value.scope for value in values if isinstance(value, Class)]
+        return self._bases_of[scope]
 
 
 def last(scope: Scope) -> str:

@@ -18,7 +18,9 @@ _GENERATORS: Final = frozenset({"to_camel", "to_pascal", "to_snake"})
 # What a class may have beside its fields that no schema shows: it may refuse or change any value.
 _HOOKS: Final = ("pydantic.field_validator", "pydantic.model_validator", "pydantic.field_serializer")
 _HOOKS_TOO: Final = ("pydantic.model_serializer", "pydantic.computed_field", "pydantic.validator")
-_IGNORED_SETTINGS: Final = frozenset({"frozen", "populate_by_name", "validate_by_name", "title", "str_strip_whitespace"})
+_IGNORED_SETTINGS: Final = frozenset(
+    {"frozen", "populate_by_name", "validate_by_name", "title", "str_strip_whitespace"}
+)
 _LIMITS: Final = frozenset(
     {"gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "max_digits", "decimal_places"}
 )
@@ -76,7 +78,7 @@ def fields_of(evaluation: Evaluation, scope: Scope) -> Model:
         settings = _settings(evaluation, one, settings)
     for one in reversed(lineage):
         _refuse_hooks(evaluation, one)
-        found |= {each: made for each, made in _own(evaluation, one, settings)}
+        found |= dict(_own(evaluation, one, settings))
     return Model(tuple(found.values()), settings.forbids_others)
 
 
@@ -215,3 +217,5 @@ def _config(scope: Scope) -> Iterator[ast.expr]:
                 yield value
             case ast.AnnAssign(target=ast.Name(id="model_config"), value=ast.expr() as value):
                 yield value
+            case _:
+                continue

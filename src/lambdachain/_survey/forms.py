@@ -117,7 +117,7 @@ class _Writer:
             case _:
                 raise Untold(f"the type {ast.unparse(expr)} is not known here")
 
-    def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:
+    def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
         name = ast.unparse(outer).rsplit(".", 1)[-1]
         parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
         if name == "Optional":

@@ -76,7 +76,7 @@ def _result(evaluation: Evaluation, function: Value, node: ast.Call, scope: Scop
             return NOT_FOLLOWED
 
 
-def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scope) -> Values:
+def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
         case (Client() | Function(contract=DeclaredContract()), "bind"):
@@ -92,7 +92,7 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             return tuple(_checked(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
         case Table(entries), "values":
             return (Many(union(values for _, values in entries)),)
-        case (Table() | Library("os.environ")), "get" if node.args:
+        case ((Table() | Library("os.environ")), "get") if node.args:
             return _environment(evaluation, node, scope) if isinstance(receiver, Library) else _any_of(receiver)
         case _:
             return ()
@@ -186,13 +186,11 @@ def _declared(
     evaluation: Evaluation, node: ast.AST, scope: Scope, options: Table, types: Mapping[Any, ast.expr]
 ) -> Callable[[Values], Iterator[DeclaredContract | Unknown]]:
     """Prepare to make contracts of names, with the options that stand beside them."""
-    errors, flags = _errors(options), options.get("idempotent")
+    errors = _errors(options)
     forms: dict[str, Callable[[], Form]] = {
         name: partial(_form, evaluation, expr, scope) for name, expr in types.items()
     }
-    idempotent = None if flags and (len(flags) > 1 or not isinstance(flags[0], Constant)) else bool(
-        flags and isinstance(flags[0], Constant) and flags[0].value
-    )
+    idempotent = _truth(options.get("idempotent") or (Constant(False),))  # noqa: FBT003 - a value in the code
 
     def make(names: Values) -> Iterator[DeclaredContract | Unknown]:
         for name, qualifier in product(names, options.get("qualifier") or (Constant(None),)):
@@ -209,6 +207,15 @@ def _declared(
             yield DeclaredContract(function, stated and str(stated), idempotent, errors, offloads, place, base, forms)
 
     return make
+
+
+def _truth(values: Values) -> bool | None:
+    """Give a truth value; ``None`` where it is decided at run time."""
+    match values:
+        case (Constant(value),):
+            return bool(value)
+        case _:
+            return None
 
 
 def _form(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Form:
@@ -243,9 +250,7 @@ def _same(contract: DeclaredContract, _function: Function) -> DeclaredContract:
     return contract
 
 
-def _decorator(
-    evaluation: Evaluation, name: Constant, node: ast.Call, scope: Scope, options: Table
-) -> Iterator[Value]:
+def _decorator(evaluation: Evaluation, name: Constant, node: ast.Call, scope: Scope, options: Table) -> Iterator[Value]:
     """A decorator with a name makes the contract of the function's annotations."""
 
     def make(function: Function) -> DeclaredContract:
@@ -255,15 +260,14 @@ def _decorator(
             raise UndecidedError(made.why)
         return made
 
-    [tried] = list(_declared(evaluation, node, scope, options, {})((name,)))[:1]
+    tried = next(_declared(evaluation, node, scope, options, {})((name,)))
     yield tried if isinstance(tried, Unknown) else Decorator(make)
 
 
 def _annotations(scope: Scope) -> dict[str, ast.expr]:
     arguments = parameters_of(scope.node)
-    first = [*arguments.posonlyargs, *arguments.args][:1]
-    types = {"request": arg.annotation for arg in first}
-    types["response"] = getattr(scope.node, "returns", None)
+    first = next(iter([*arguments.posonlyargs, *arguments.args]), None)
+    types = {"request": first.annotation if first else None, "response": getattr(scope.node, "returns", None)}
     return {name: expr for name, expr in types.items() if expr is not None}
 
 
@@ -322,7 +326,9 @@ def _mapping(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
 
 def _from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
-    found = [Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)]
+    found = [
+        Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)
+    ]
     return (*found, *(Resolver(_undecided(why)) for why in unknowns(patterns)))
 
 

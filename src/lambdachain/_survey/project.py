@@ -24,9 +24,12 @@ class Project:
             except (SyntaxError, ValueError) as exc:
                 place = Place(source.file, getattr(exc, "lineno", None) or 1)
                 self.unread.append(Undecided(place, Unit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
+        self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._escaping: set[str] = set()
         self._classes: list[Scope] = []
+        self._methods: dict[str, list[Scope]] = {}
+        self._families: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
             self._note(scope)
 
@@ -37,8 +40,11 @@ class Project:
 
     def module(self, name: str, importer: Source) -> Scope | None:
         """Give the module that an import in *importer* means, if it is among the files."""
-        source = self._imports.find(name, importer)
-        return None if source is None else self.modules.get(source.file)
+        key = (name, importer.file)
+        if key not in self._found:
+            source = self._imports.find(name, importer)
+            self._found[key] = None if source is None else self.modules.get(source.file)
+        return self._found[key]
 
     def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
         """Give the calls of anything with this last name."""
@@ -48,20 +54,21 @@ class Project:
         """Tell whether something of this name is used other than by calling it."""
         return name in self._escaping
 
-    def methods(self, name: str) -> Iterator[Scope]:
+    def methods(self, name: str) -> list[Scope]:
         """Give every method of this name."""
-        for owner in self._classes:
-            yield from (child for child in owner.children if child.name == f"{owner.name}.{name}")
+        return self._methods.get(name, [])
 
-    def family(self, scope: Scope, bases: Callable[[Scope], Iterator[Scope]]) -> list[Scope]:
+    def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
         """Give a class with its bases and the classes below it."""
-        up = [scope]
-        for one in up:
-            up += [base for base in bases(one) if base not in up]
-        down = [scope]
-        for one in down:
-            down += [other for other in self._classes if other not in down and one in list(bases(other))]
-        return [*up, *down[1:]]
+        if scope not in self._families:
+            up = [scope]
+            for one in up:
+                up += [base for base in bases(one) if base not in up]
+            down = [scope]
+            for one in down:
+                down += [other for other in self._classes if other not in down and one in bases(other)]
+            self._families[scope] = [*up, *down[1:]]
+        return self._families[scope]
 
     def _note(self, scope: Scope) -> None:
         called = {id(call.func) for call in scope.calls}
@@ -70,3 +77,5 @@ class Project:
         self._escaping |= {last_name(load) for load in scope.loads if id(load) not in called}
         if scope.kind == "class":
             self._classes.append(scope)
+        if scope.owner is not None:
+            self._methods.setdefault(scope.name.rsplit(".", 1)[-1], []).append(scope)

@@ -73,7 +73,7 @@ class _Surveyor:
     def handlers(self) -> Iterator[DeclaredHandler]:
         """Give every handler at the top of a module: there Lambda finds it."""
         for module in self._evaluation.project.modules.values():
-            for name, bindings in module.bindings.items():
+            for name in module.bindings:
                 for value in self._evaluation.named(name, module):
                     if isinstance(value, Function) and value.contract is not None and value.scope.module is module:
                         setting = f"{module.source.file.rsplit('/', 1)[-1].removesuffix('.py')}.{name}"
@@ -90,7 +90,9 @@ class _Surveyor:
             for call in scope.calls:
                 if any(value == Library("lambdachain.remote") for value in self._callees(call, scope)):
                     for why in unknowns(self._values(call, scope)):
-                        yield Undecided(scope.place(call), scope.unit, f"which function this handles is not told: {why}")
+                        yield Undecided(
+                            scope.place(call), scope.unit, f"which function this handles is not told: {why}"
+                        )
 
     def _common_resolution(self) -> Resolution | None:
         """A client whose making is not seen is one of those that are seen; ``None`` where those differ."""
@@ -110,6 +112,8 @@ class _Surveyor:
                 yield from self._of_boto(call, scope, verb)
             case ast.Attribute(attr=verb) if verb in MODES:
                 yield from self._of_method(call, call.func, call.args, scope)
+            case _:
+                pass
         for position, argument in enumerate(call.args):
             if isinstance(argument, ast.Attribute) and argument.attr in MODES:
                 yield from self._of_method(call, argument, call.args[position + 1 :], scope)
@@ -121,7 +125,8 @@ class _Surveyor:
         targets = self._values(arguments[0], scope) if arguments else ()
         options = dict(library.options_of(self._evaluation, call, scope).entries)
         for receiver in self._receivers(method, targets, scope):
-            yield from self._of_receiver(receiver, targets, options, call, method.attr, scope)
+            site = _Site(call, method.attr, MODES[method.attr], scope)
+            yield from self._of_receiver(site, receiver, targets, options)
 
     def _receivers(self, method: ast.Attribute, targets: Values, scope: Scope) -> Iterator[Value]:
         found = self._values(method.value, scope)
@@ -131,9 +136,8 @@ class _Surveyor:
             yield Client(None)
 
     def _of_receiver(
-        self, receiver: Value, targets: Values, options: dict[str, Values], call: ast.Call, verb: str, scope: Scope
+        self, site: _Site, receiver: Value, targets: Values, options: dict[str, Values]
     ) -> Iterator[CallSite | Undecided]:
-        site = _Site(call, verb, MODES[verb], scope)
         match receiver:
             case Bound(contract, address, resolution, bound):
                 yield from self._sites(site, [(contract, address)], resolution, {**dict(bound.entries), **options})
@@ -141,6 +145,8 @@ class _Surveyor:
                 yield from self._sites(site, [(contract, None)], AS_IT_IS, options)
             case Client(resolution):
                 yield from self._of_client(site, targets, resolution, options)
+            case _:
+                return
 
     def _of_client(
         self, site: _Site, targets: Values, resolution: Resolution | None, options: dict[str, Values]
@@ -209,7 +215,16 @@ class _Site:
         is_address = contract is not None and address is not None
         function = address if address is not None else contract.function if contract is not None else ""
         return CallSite(
-            self._place, self._unit, self.verb, self._mode, function, is_address, qualifier, resolution, contract, timeout
+            self._place,
+            self._unit,
+            self.verb,
+            self._mode,
+            function,
+            is_address,
+            qualifier,
+            resolution,
+            contract,
+            timeout,
         )
 
 

@@ -32,7 +32,9 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
         # What a module only names for others does not run when it is imported; what it calls does, or may.
-        loads = [node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluation, call, scope)]
+        loads = [
+            node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluation, call, scope)
+        ]
         yield from (unit for unit in _imported(evaluation, scope))
     targets = {id(node) for call in scope.calls for node in _targets(call)}
     for load in loads:
@@ -43,7 +45,7 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
 
 
 def _targets(call: ast.Call) -> Iterator[ast.expr]:
-    """Give what stands for a function to be called at Lambda: ``charge`` in ``charge.call(x)``, ``client.fire(charge, x)``."""
+    """Give what stands for a function at Lambda: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``."""
     for index, node in enumerate([call.func, *call.args]):
         if isinstance(node, ast.Attribute) and node.attr in (*MODES, "bind"):
             yield node.value
@@ -68,26 +70,22 @@ def _imported(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
 
 def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[Unit]:
     match value:
-        case Function(scope):
+        case Function(scope) | Module(scope):
             yield scope.unit
-        case Class(scope):
+        case Class(scope) | Instance(scope):
             yield from (child.unit for child in scope.children if child.kind == "function" and _is_special(child))
-        case Module(scope):
-            yield scope.unit
-        case Many(items):
-            for item in items:
+        case Many() | Table():
+            for item in _all_in(value):
                 yield from _units(evaluation, item, load)
-        case Table(entries):
-            for _, values in entries:
-                for item in values:
-                    yield from _units(evaluation, item, load)
         case Unknown() if isinstance(load, ast.Attribute):
             # a method of something that is not followed: any that is called so
             yield from (method.unit for method in evaluation.project.methods(load.attr))
-        case Instance(scope):
-            yield from (child.unit for child in scope.children if child.kind == "function" and _is_special(child))
         case _:
             return
+
+
+def _all_in(value: Many | Table) -> Iterator[Value]:
+    yield from value.items if isinstance(value, Many) else (item for _, values in value.entries for item in values)
 
 
 def _is_special(scope: Scope) -> bool:
@@ -100,8 +98,6 @@ def _is_registered(evaluation: Evaluation, scope: Scope) -> bool:
     for decorator in scope.node.decorator_list:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
         for value in evaluation.values(function, scope.parent or scope):
-            if not isinstance(value, Function) and not (
-                isinstance(value, Library) and value.name.startswith(_QUIET)
-            ):
+            if not isinstance(value, Function) and not (isinstance(value, Library) and value.name.startswith(_QUIET)):
                 return not isinstance(value, Decorator)
     return False

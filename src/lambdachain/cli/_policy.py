@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class _Asked:
     "--as", "written_as", type=click.Choice(_FORMATS), default="iam", show_default=True, help="What to write."
 )
 @click.option("--account-id", metavar="ID", help="The account of the functions, where the code names none.")
-@click.option("--region", help="Their region, where the code names none.", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"])
+@click.option("--region", help="Their region, where the code names none; of the environment for --as iam.")
 @click.option("--partition", help="Their partition; that of the region without it.")
 @click.option(
     "--resolve",
@@ -111,12 +112,15 @@ def command(
     """Print the policy that allows exactly the calls that code makes.
 
     CODE is directories or Python files; the current directory without any. Nothing of it is imported or run. What its
-    text does not tell, such as a name that is worked out at run time, is listed with file and line, and the status is 1.
+    text does not tell, such as a name that is worked out at run time, is listed with file and line; then the status
+    is 1.
     """
     from lambdachain._grants.needs import Stack
 
     if (callee is not None) != any(caller.values()):
         raise Refusal("--callee goes with --principal or --organization, and these with --callee")
+    if written_as == "iam" or template is not None:
+        region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     where = _checked(Stack(partition, region, account_id))
     if callee is not None:
         _print_callee_side(callee, where, resolver_of(resolve), written_as, as_json=as_json, **caller)
@@ -240,7 +244,10 @@ def _check(
             continue
         starts, needs = _needs_of(asked, function)
         if not starts:
-            echo(f"note: {function.spot}: the code of {function.name} is not among what is read: not checked", file=sys.stderr)
+            echo(
+                f"note: {function.spot}: the code of {function.name} is not among what is read: not checked",
+                file=sys.stderr,
+            )
             continue
         checked += 1
         found += _compared(function, needs, there)

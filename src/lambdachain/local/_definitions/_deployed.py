@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -76,7 +76,9 @@ def read_deployment(path: Path, around: Surroundings) -> Deployment:
         raise MisreadError(Spot(source), f"cannot be read: {exc}") from None
     if document.get("Resources") is not None:
         stack = around.parameters.get("AWS::StackName", around.stage or "local")
-        reader = _Template(Resolver(document, around.parameters, around.place, stack), path.parent)
+        reader: _Template | _Serverless = _Template(
+            Resolver(document, around.parameters, around.place, stack), path.parent
+        )
     elif document.get("service") is not None or document.get("functions") is not None:
         reader = _Serverless(variables_of(document, path.parent, around), around, path.parent)
     else:
@@ -93,7 +95,7 @@ class _Reader:
         self._resolver = resolver
         self._directory = directory
 
-    def _known(self, read: Any, *path: str | int) -> Any:
+    def _known(self, read: Callable[..., Any], *path: Any) -> Any:
         """Work out a value; one that cannot be known here is a problem, and ``None``."""
         try:
             value = read(*path)
@@ -133,7 +135,7 @@ class _Template(_Reader):
         grants = tuple(policies.of_function(logical_id))
         self.problems += policies.problems
         spot = template.spot("Resources", logical_id)
-        name = self._known(lambda *_: self._resolver.name_of(logical_id)) or logical_id
+        name = self._known(self._resolver.name_of, logical_id) or logical_id
         timeout = self._seconds(self._setting(own, "Timeout"), template.spot(*own, "Timeout"), _SAM_TIMEOUT)
         handler = str(self._setting(own, "Handler") or "")
         environment = dict(self._environment(own))
@@ -200,7 +202,7 @@ class _Serverless(_Reader):
         tree = self._variables.document.get(*path)
         if tree is None:
             return
-        value = self._known(lambda *_: self._variables.value(tree, path))
+        value = self._known(self._variables.value, tree, path)
         document = self._variables.document
         resources = self._resolver.template.get("Resources")
         whole = Document(document.source, {"Resources": resources, "statements": value}, _moved(document, path))

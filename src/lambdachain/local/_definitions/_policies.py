@@ -113,7 +113,7 @@ class Policies:
         connectors = self._template.get(*path)
         for name in connectors if is_mapping(connectors) else ():
             to = self._template.get(*path, name, "Properties", "Destination")
-            permissions = self._template.get(*path, name, "Properties", "Permissions") or []
+            permissions: Any = self._template.get(*path, name, "Properties", "Permissions") or ()
             for one in to if is_list(to) else [to]:
                 target = one.get("Id") if is_mapping(one) else None
                 if target and "Write" in permissions:
