@@ -45,7 +45,10 @@ LAYERS = [
     ["_async_remote_function", "_remote_function"],
     ["_async_client", "_client"],
     ["_handler"],
-    ["local", "testing"],
+    ["_survey"],
+    ["_grants"],
+    ["_call_graph", "_diagnosis"],
+    ["doctor", "local", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
 ]

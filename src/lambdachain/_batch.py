@@ -17,7 +17,7 @@ from ._errors import (
 )
 from ._failures import Retry, service_failure
 from ._invocation import Outcome
-from ._manner import Manner, MapProgress
+from ._manner import Manner, MapProgress, Numbered
 from ._pace import Pace, Ticket
 from ._plan import Plan
 from ._window import Window
@@ -113,6 +113,7 @@ class Batch:
         self.deadline = deadline
         self._pace = pace
         self._returns_exceptions = manner.return_exceptions
+        self._is_numbered = manner.numbered
         self._read = read
         self._total = total
         self._window = Window[Result](ordered=manner.ordered)
@@ -237,7 +238,7 @@ class Batch:
         if isinstance(result, CallError) and self._returns_exceptions:
             result = Result(result)
         if isinstance(result, Result):
-            self._window.put(number, result)
+            self._window.put(number, Result(Numbered(number, result.value)) if self._is_numbered else result)
         elif self._failure is None or number < self._failure[0]:
             self._failure = number, result
 

@@ -65,12 +65,13 @@ def locate(
     Raises:
         InvalidArnError: An address or qualifier is nothing that Lambda accepts, or a qualifier is given twice.
     """
-    address = _deployed(contract.function, resolve) if function is None else function
+    address = deployed(contract.function, resolve) if function is None else function
     name, named = split_qualifier(address, qualifier, InvalidArnError)
     return Callee(contract, name, named or contract.qualifier)
 
 
-def _deployed(function: str, resolve: Resolver | None) -> str:
+def deployed(function: str, resolve: Resolver | None) -> str:
+    """Give the address of a contract's function: a plain name as *resolve* has it, an ARN as it is."""
     if resolve is None:
         return function
     target = parse_target(function)

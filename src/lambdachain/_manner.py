@@ -57,13 +57,21 @@ class MapOptions(CallOptions, MapManner, total=False):
 
 
 class Manner(NamedTuple):
-    """A map's own options, checked; ``timeout`` in seconds."""
+    """A map's own options, checked; ``timeout`` in seconds. With ``numbered``, each result is a ``Numbered``."""
 
     max_concurrency: int
     ordered: bool
     return_exceptions: bool
     on_progress: OnProgress | None
     timeout: float | None
+    numbered: bool = False
+
+
+class Numbered(NamedTuple):
+    """A result and the number of its payload, counted from 0."""
+
+    number: int
+    result: Any
 
 
 def manner_of(options: MapManner, timeout: float | None, *, return_exceptions: bool) -> Manner:

@@ -16,7 +16,7 @@ from ._crew import Crew, Threads
 from ._errors import DeadlineExceededError
 from ._fan_out import fan_out
 from ._invocation import InvocationType, NoAnswerError, Transport
-from ._manner import Manner, MapManner, MapOptions, check_options, check_payloads, manner_of, split
+from ._manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
 from ._options import CallOptions, seconds
 from ._pace import Pace
 from ._plan import Plan
@@ -116,6 +116,15 @@ def mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None
     """
     check_payloads(payloads)
     return _mapped(errand, payloads)
+
+
+def numbered(errand: Errand, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
+    """Do as ``mapped``, and say which payload each result is of: who keeps them as they come has to know.
+
+    Raises:
+        ContractError: *payloads* are none.
+    """
+    return mapped(errand._replace(manner=errand.manner._replace(numbered=True)), payloads)
 
 
 def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None]:

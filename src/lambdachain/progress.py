@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any, Protocol, TextIO
 
-from ._manner import MapProgress, OnProgress
+from ._manner import MapProgress
 
 
 class _Bar(Protocol):
@@ -18,7 +18,7 @@ class _Bar(Protocol):
     def close(self) -> None: ...
 
 
-def bar(description: str = "", *, file: TextIO | None = None) -> OnProgress:
+def bar(description: str = "", *, file: TextIO | None = None) -> Bar:
     """Make an ``on_progress`` for one map: a bar with what is done, failed, and in flight.
 
     >>> from lambdachain import Contract, LambdaClient
@@ -33,11 +33,11 @@ def bar(description: str = "", *, file: TextIO | None = None) -> OnProgress:
         description: What stands before the bar.
         file: Where it is drawn, if that is a terminal; standard error without it.
     """
-    return _Progress(description, file or sys.stderr)
+    return Bar(description, file or sys.stderr)
 
 
-class _Progress:
-    """Opens a bar when the map begins, and closes it when all of it is done."""
+class Bar:
+    """An ``on_progress`` that opens a bar when the map begins, and closes it when all of it is done; see ``bar``."""
 
     def __init__(self, description: str, file: TextIO) -> None:
         self._description = description
@@ -46,19 +46,24 @@ class _Progress:
         self._is_drawn = file.isatty()
 
     def __call__(self, progress: MapProgress) -> None:
+        """Draw how far a map has come."""
         if not self._is_drawn:
             return
         if self._bar is None:
             self._bar = _bar_of(self._description, progress.total, self._file)
         self._bar.update(progress)
         if progress.total is not None and progress.done >= progress.total:
-            self._bar.close()
-            self._is_drawn = False
+            self.close()
 
-    def __del__(self) -> None:
+    def close(self) -> None:
         """Close the bar of a map that was left early, or did not know its end."""
+        self._is_drawn = False
         if self._bar is not None:
             self._bar.close()
+
+    def __del__(self) -> None:
+        """Close it, if nobody has."""
+        self.close()
 
 
 def _bar_of(description: str, total: int | None, file: TextIO) -> _Bar:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from ._errors import FunctionNotFoundError
 
 __all__ = ["from_env", "mapping", "prefix"]
+
+VARIABLE: Final = "LAMBDACHAIN_{NAME}"
 
 
 def prefix(text: str, /) -> Callable[[str], str]:
@@ -32,7 +35,7 @@ def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
     return lambda name: names.get(name, name)
 
 
-def from_env(variable: str = "LAMBDACHAIN_{NAME}", /) -> Callable[[str], str]:
+def from_env(variable: str = VARIABLE, /) -> Callable[[str], str]:
     """Read names from environment variables, as SAM, CDK or Terraform pass a function's name or ARN to another.
 
     >>> os.environ["LAMBDACHAIN_BILLING_CHARGE"] = "billing-ChargeFunction-1A2B"
@@ -48,9 +51,14 @@ def from_env(variable: str = "LAMBDACHAIN_{NAME}", /) -> Callable[[str], str]:
     """
 
     def resolve(name: str) -> str:
-        key = variable.replace("{NAME}", re.sub(r"[^A-Z0-9]", "_", name.upper()))
+        key = variable_of(name, variable)
         if key not in os.environ:
             raise FunctionNotFoundError(f"the environment variable {key} does not name it", function=name)
         return os.environ[key]
 
     return resolve
+
+
+def variable_of(name: str, variable: str) -> str:
+    """Say which environment variable names the function of a contract."""
+    return variable.replace("{NAME}", re.sub(r"[^A-Z0-9]", "_", name.upper()))

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 import click
 
+from ._connection import pairs
+from ._help import Command
+
 # What the extra brings, by the name that is imported and the name that is installed.
 _NEEDED: Final = {
     "aiohttp": "aiohttp",
@@ -22,18 +25,14 @@ DEFAULT_PORT: Final = 9001
 _SERVICES: Final = ("sqs", "sns", "events")
 
 
-def _pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Cut each ``NAME=VALUE`` at its first ``=``."""
-    for value in values:
-        if not value.partition("=")[0] or "=" not in value:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
-    return {name: rest for name, _, rest in (value.partition("=") for value in values)}
-
-
 @click.command(
     "serve",
-    short_help="Serve every function of a system on this machine.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    cls=Command,
+    examples=[
+        "lambdachain serve --reload",
+        "lambdachain serve template.yaml --parameter Database.Endpoint.Address=localhost",
+        "lambdachain serve orders=orders/app.handler charge=charge/app.handler --port 0",
+    ],
 )
 @click.argument("what", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
 @click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
@@ -52,7 +51,7 @@ def _pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...
     "-p",
     "parameters",
     metavar="NAME=VALUE",
-    callback=_pairs,
+    callback=pairs,
     multiple=True,
     help="A parameter's value, or that of anything only AWS knows: Stage=dev, Database.Endpoint.Address=localhost.",
 )
@@ -70,7 +69,7 @@ def _pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...
     "--service",
     "services",
     metavar="NAME=VALUE",
-    callback=_pairs,
+    callback=pairs,
     multiple=True,
     help="Where destinations and dead letters go: sqs=URL, sns=URL, events=URL.",
 )

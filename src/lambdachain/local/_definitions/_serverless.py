@@ -41,13 +41,13 @@ def read_serverless(variables: Variables, given: Mapping[str, str], place: Place
     document = variables.document
     problems = list(document.problems)
     try:
-        names = dict(_names(variables))
-        resources = _resources(variables, names)
+        names = dict(names_of(variables))
+        resources = resources_of(variables, names)
     except MisreadError as exc:
         return Reading(problems=(*problems, exc.problem()))
-    service = _Service(variables, Resolver(resources, given, place, _stack(variables)), names, directory)
+    service = _Service(variables, Resolver(resources, given, place, stack_of(variables)), names, directory)
     drafts: list[Draft] = []
-    for path, key in _functions(variables):
+    for path, key in functions_of(variables):
         try:
             drafts.append(service.draft(key, path))
         except MisreadError as exc:
@@ -55,7 +55,7 @@ def read_serverless(variables: Variables, given: Mapping[str, str], place: Place
     return gather(drafts, problems)
 
 
-def _functions(variables: Variables) -> Iterator[tuple[Path, str]]:
+def functions_of(variables: Variables) -> Iterator[tuple[Path, str]]:
     """Give each function's place and key; ``functions`` is a mapping or a list of them."""
     functions = variables.document.get("functions")
     if isinstance(functions, str):
@@ -67,7 +67,12 @@ def _functions(variables: Variables) -> Iterator[tuple[Path, str]]:
         yield from ((("functions", index, key), key) for key in several or ())
 
 
-def _stack(variables: Variables) -> str:
+def stack_of(variables: Variables) -> str:
+    """Give the name of the stack that the framework deploys.
+
+    Raises:
+        MisreadError: The file has no service, or its name cannot be known here.
+    """
     service = variables.at("service")
     name = service.get("name") if is_mapping(service) else service
     if not name:
@@ -75,13 +80,14 @@ def _stack(variables: Variables) -> str:
     return f"{name}-{variables.stage}"
 
 
-def _names(variables: Variables) -> Iterator[tuple[str, str]]:
-    stack = _stack(variables)
-    for path, key in _functions(variables):
+def names_of(variables: Variables) -> Iterator[tuple[str, str]]:
+    """Give each function's key and name."""
+    stack = stack_of(variables)
+    for path, key in functions_of(variables):
         yield key, str(variables.at(*path, "name") or f"{stack}-{key}")
 
 
-def _resources(variables: Variables, names: Mapping[str, str]) -> Document:
+def resources_of(variables: Variables, names: Mapping[str, str]) -> Document:
     """Compose the template that the framework would deploy, as far as values may refer to it."""
     own = variables.document.get("resources")
     parts = own if is_list(own) else [own]

@@ -89,10 +89,16 @@ def read_text(text: str, source: str, directory: Path, around: Surroundings) -> 
 
 
 def _read_serverless(document: Document, directory: Path, around: Surroundings) -> Reading:
+    return read_serverless(variables_of(document, directory, around), around.parameters, around.place, directory)
+
+
+def variables_of(document: Document, directory: Path, around: Surroundings) -> Variables:
+    """Prepare to work out the variables of a ``serverless.yml`` that lies in *directory*."""
+
     def read(name: str) -> str:
         return (directory / name).read_text(encoding="utf-8-sig")
 
-    variables = Variables(
+    return Variables(
         document,
         options=around.parameters,
         environment=around.environment,
@@ -100,7 +106,6 @@ def _read_serverless(document: Document, directory: Path, around: Surroundings) 
         stage=around.stage,
         read=read,
     )
-    return read_serverless(variables, around.parameters, around.place, directory)
 
 
 def _unread(source: str, text: str) -> System:

@@ -1,0 +1,211 @@
+"""Types as JSON Schema, from their text: pydantic models, dataclasses, enums and Python's own types.
+
+What the text does not tell is said, and makes the whole form unknown: a schema that is wrong would be worse than none.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lambdachain._json_schema import MARKS
+
+from .evaluation import Evaluation
+from .fields import Field, Untold, fields_of, is_enum, members_of
+from .found import Form
+from .library import annotation as unquoted
+from .scopes import Scope
+from .values import Class, Constant, Library
+
+_PLAIN: Final[Mapping[str, dict[str, Any]]] = {
+    "builtins.str": {"type": "string"},
+    "builtins.int": {"type": "integer"},
+    "builtins.float": {"type": "number"},
+    "builtins.bool": {"type": "boolean"},
+    "builtins.bytes": {"type": "string", "format": "binary"},
+    "builtins.dict": {"type": "object", "additionalProperties": True},
+    "builtins.list": {"type": "array", "items": {}},
+    "builtins.object": {},
+    "typing.Any": {},
+    "pydantic.JsonValue": {},
+    "datetime.date": {"type": "string", "format": "date"},
+    "datetime.datetime": {"type": "string", "format": "date-time"},
+    "datetime.time": {"type": "string", "format": "time"},
+    "datetime.timedelta": {"type": "string", "format": "duration"},
+    "uuid.UUID": {"type": "string", "format": "uuid"},
+}
+_LISTS: Final = frozenset({"list", "Sequence", "Iterable", "Collection"})
+_SETS: Final = frozenset({"set", "frozenset"})
+_MAPPINGS: Final = frozenset({"dict", "Mapping", "MutableMapping"})
+_LIMITS: Final[Mapping[str, str]] = {
+    "gt": "exclusiveMinimum",
+    "ge": "minimum",
+    "lt": "exclusiveMaximum",
+    "le": "maximum",
+    "multiple_of": "multipleOf",
+    "pattern": "pattern",
+}
+_SIZES: Final[Mapping[str, tuple[str, str]]] = {
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+_DECIMAL_MARKS: Final = {
+    **{name: name for name in ("gt", "ge", "lt", "le", "multiple_of")},
+    "max_digits": "digits",
+    "decimal_places": "places",
+}
+
+_Schema = dict[str, Any]
+
+
+def form_of(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Form:
+    """Describe the type that *expr* names in *scope*, as far as the text tells."""
+    try:
+        return Form(
+            sent=_Writer(evaluation, reading=False).whole(expr, scope),
+            read=_Writer(evaluation, reading=True).whole(expr, scope),
+        )
+    except Untold as exc:
+        return Form(None, None, f"{scope.place(expr)}: {exc}")
+
+
+class _Writer:
+    """Writes one schema: of what is read, or of what is sent."""
+
+    def __init__(self, evaluation: Evaluation, *, reading: bool) -> None:
+        self._evaluation = evaluation
+        self._reading = reading
+        self._defs: dict[str, _Schema] = {}
+
+    def whole(self, expr: ast.expr, scope: Scope) -> _Schema:
+        """Write the schema, with what it refers to."""
+        schema = self._of(expr, scope)
+        return {**schema, "$defs": self._defs} if self._defs else schema
+
+    def _of(self, expr: ast.expr, scope: Scope) -> _Schema:
+        match expr:
+            case ast.Constant(value=None):
+                return {"type": "null"}
+            case ast.Constant(value=str()):
+                return self._of(unquoted(expr), scope)
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return self._union([left, right], scope)
+            case ast.Subscript(value=outer, slice=inner):
+                return self._generic(outer, inner, scope)
+            case ast.Name() | ast.Attribute():
+                return self._named(expr, scope)
+            case _:
+                raise Untold(f"the type {ast.unparse(expr)} is not known here")
+
+    def _union(self, options: list[ast.expr], scope: Scope) -> _Schema:
+        schemas: list[_Schema] = []
+        for option in options:
+            schema = self._of(option, scope)
+            schemas += schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+        return {"anyOf": schemas}
+
+    def _named(self, expr: ast.expr, scope: Scope) -> _Schema:
+        match self._evaluation.values(expr, scope):
+            case (Library("decimal.Decimal"),):
+                return self._decimal({})
+            case (Library(name),) if name in _PLAIN:
+                return dict(_PLAIN[name])
+            case (Class(inner),):
+                return self._class(inner)
+            case _:
+                raise Untold(f"the type {ast.unparse(expr)} is not known here")
+
+    def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
+        name = ast.unparse(outer).rsplit(".", 1)[-1]
+        parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
+        if name == "Optional":
+            return self._union([inner, ast.Constant(None)], scope)
+        if name == "Union":
+            return self._union(parts, scope)
+        if name == "Literal":
+            return {"enum": [part.value for part in parts if isinstance(part, ast.Constant)]}
+        if name == "Annotated":
+            return self._limited(self._of(parts[0], scope), self._metadata(parts[1:], scope))
+        if name in _LISTS:
+            return {"type": "array", "items": self._of(inner, scope)}
+        if name in _SETS:
+            return {"type": "array", "items": self._of(inner, scope), "uniqueItems": True}
+        if name in _MAPPINGS:
+            return {"type": "object", "additionalProperties": self._of(parts[-1], scope)}
+        if name == "tuple":
+            return self._tuple(parts, scope)
+        raise Untold(f"the type {ast.unparse(outer)}[...] is not known here")
+
+    def _metadata(self, parts: list[ast.expr], scope: Scope) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for part in parts:
+            if not (isinstance(part, ast.Call) and ast.unparse(part.func).rsplit(".", 1)[-1] == "Field"):
+                raise Untold(f"{ast.unparse(part)} in Annotated is not known here")
+            found |= {one.arg: self._literal(one.value, scope) for one in part.keywords if one.arg is not None}
+        return found
+
+    def _literal(self, expr: ast.expr, scope: Scope) -> Any:
+        match self._evaluation.values(expr, scope):
+            case (Constant(value),):
+                return value
+            case _:
+                return None
+
+    def _tuple(self, parts: list[ast.expr], scope: Scope) -> _Schema:
+        if len(parts) == 2 and isinstance(parts[1], ast.Constant) and parts[1].value is ...:
+            return {"type": "array", "items": self._of(parts[0], scope)}
+        schemas = [self._of(part, scope) for part in parts]
+        return {"type": "array", "prefixItems": schemas, "minItems": len(parts), "maxItems": len(parts)}
+
+    def _class(self, scope: Scope) -> _Schema:
+        name = f"{scope.source.file}:{scope.name}".replace("/", ".")
+        if name not in self._defs:
+            self._defs[name] = {}
+            self._defs[name] = self._enum(scope) if is_enum(self._evaluation, scope) else self._object(scope)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _enum(self, scope: Scope) -> _Schema:
+        return {"title": scope.name, "enum": members_of(self._evaluation, scope)}
+
+    def _object(self, scope: Scope) -> _Schema:
+        properties: dict[str, _Schema] = {}
+        required: list[str] = []
+        model = fields_of(self._evaluation, scope)
+        for field in model.fields:
+            name = field.read_as if self._reading else field.sent_as
+            properties[name] = self._field(field)
+            if field.required or not self._reading:
+                required.append(name)
+        schema: _Schema = {"type": "object", "title": scope.name, "properties": properties, "required": required}
+        if model.forbids_others and self._reading:
+            schema["additionalProperties"] = False
+        return schema
+
+    def _field(self, field: Field) -> _Schema:
+        return self._limited(self._of(field.annotation, field.scope), field.limits)
+
+    def _limited(self, schema: _Schema, limits: Mapping[str, Any]) -> _Schema:
+        stated = {name: value for name, value in limits.items() if value is not None}
+        if not stated:
+            return schema
+        if schema == self._decimal({}):
+            return self._decimal(stated)
+        if "anyOf" in schema:
+            members = [one if one == {"type": "null"} else self._limited(one, stated) for one in schema["anyOf"]]
+            return {"anyOf": members}
+        found = {_LIMITS[name]: value for name, value in stated.items() if name in _LIMITS}
+        if sizes := _SIZES.get(schema.get("type", "")):
+            pairs = zip(("min_length", "max_length"), sizes, strict=True)
+            found |= {size: stated[name] for name, size in pairs if name in stated}
+        return {**schema, **found}
+
+    def _decimal(self, limits: Mapping[str, Any]) -> _Schema:
+        """A decimal is sent as text, and read as text or number."""
+        marks = {mark: str(limits[name]) for name, mark in _DECIMAL_MARKS.items() if name in limits}
+        text: _Schema = {"type": "string", "format": "decimal", **({MARKS: marks} if marks else {})}
+        if not self._reading:
+            return text
+        bounds = {_LIMITS[name]: float(limits[name]) for name in ("gt", "ge", "lt", "le") if name in limits}
+        return {"anyOf": [{"type": "number", **bounds, MARKS: {"decimal": True, **marks}}, text]}

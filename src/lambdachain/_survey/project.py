@@ -1,0 +1,81 @@
+"""The files of a survey, read: their scopes, and who names what where."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+
+from .found import Place, Undecided, Unit
+from .scopes import Scope, last_name, read_scopes
+from .sources import Imports, Source
+
+
+class Project:
+    """Several files, read together."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        listed = list(sources)
+        self._imports = Imports(listed)
+        self.unread: list[Undecided] = []
+        self.modules: dict[str, Scope] = {}
+        for source in listed:
+            try:
+                self.modules[source.file] = read_scopes(source)
+            except (SyntaxError, ValueError) as exc:
+                place = Place(source.file, getattr(exc, "lineno", None) or 1)
+                self.unread.append(Undecided(place, Unit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
+        self._found: dict[tuple[str, str], Scope | None] = {}
+        self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
+        self._escaping: set[str] = set()
+        self._classes: list[Scope] = []
+        self._methods: dict[str, list[Scope]] = {}
+        self._families: dict[Scope, list[Scope]] = {}
+        for scope in self.scopes():
+            self._note(scope)
+
+    def scopes(self) -> Iterator[Scope]:
+        """Give every scope of every file."""
+        for module in self.modules.values():
+            yield from module.walk()
+
+    def module(self, name: str, importer: Source) -> Scope | None:
+        """Give the module that an import in *importer* means, if it is among the files."""
+        key = (name, importer.file)
+        if key not in self._found:
+            source = self._imports.find(name, importer)
+            self._found[key] = None if source is None else self.modules.get(source.file)
+        return self._found[key]
+
+    def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
+        """Give the calls of anything with this last name."""
+        return self._calls.get(name, [])
+
+    def escapes(self, name: str) -> bool:
+        """Tell whether something of this name is used other than by calling it."""
+        return name in self._escaping
+
+    def methods(self, name: str) -> list[Scope]:
+        """Give every method of this name."""
+        return self._methods.get(name, [])
+
+    def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
+        """Give a class with its bases and the classes below it."""
+        if scope not in self._families:
+            up = [scope]
+            for one in up:
+                up += [base for base in bases(one) if base not in up]
+            down = [scope]
+            for one in down:
+                down += [other for other in self._classes if other not in down and one in bases(other)]
+            self._families[scope] = [*up, *down[1:]]
+        return self._families[scope]
+
+    def _note(self, scope: Scope) -> None:
+        called = {id(call.func) for call in scope.calls}
+        for call in scope.calls:
+            self._calls.setdefault(last_name(call.func), []).append((call, scope))
+        self._escaping |= {last_name(load) for load in scope.loads if id(load) not in called}
+        if scope.kind == "class":
+            self._classes.append(scope)
+        if scope.owner is not None:
+            self._methods.setdefault(scope.name.rsplit(".", 1)[-1], []).append(scope)

@@ -1,0 +1,103 @@
+"""Which code may run when other code does: what a function's own text mentions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from .evaluation import Evaluation
+from .found import MODES, Unit
+from .scopes import Imported, Scope
+from .values import Class, Decorator, Function, Instance, Library, Many, Module, Table, Unknown, Value
+
+# Decorators that leave a function to those who call it; any other may register it, so that its module runs it.
+_QUIET: Final = ("builtins.", "functools.", "contextlib.", "typing.", "abc.", "dataclasses.", "lambdachain.")
+
+
+def uses_of(evaluation: Evaluation) -> Mapping[Unit, frozenset[Unit]]:
+    """Say which units each unit uses: too many rather than too few."""
+    found: dict[Unit, set[Unit]] = {}
+    for scope in evaluation.project.scopes():
+        used = found.setdefault(scope.unit, set())
+        used |= set(_mentioned(evaluation, scope))
+        if scope.kind == "function":
+            used.add(scope.module.unit)
+            if _is_registered(evaluation, scope):
+                found.setdefault(scope.module.unit, set()).add(scope.unit)
+    return {unit: frozenset(used - {unit}) for unit, used in found.items()}
+
+
+def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+    loads: Iterable[ast.expr] = scope.loads
+    if scope.kind in ("module", "class"):
+        # What a module only names for others does not run when it is imported; what it calls does, or may.
+        loads = [
+            node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluation, call, scope)
+        ]
+        yield from (unit for unit in _imported(evaluation, scope))
+    targets = {id(node) for call in scope.calls for node in _targets(call)}
+    for load in loads:
+        if isinstance(load, ast.Name | ast.Attribute):
+            for value in evaluation.values(load, scope):
+                if not (id(load) in targets and isinstance(value, Function) and value.contract is not None):
+                    yield from _units(evaluation, value, load)
+
+
+def _targets(call: ast.Call) -> Iterator[ast.expr]:
+    """Give what stands for a function at Lambda: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``."""
+    for index, node in enumerate([call.func, *call.args]):
+        if isinstance(node, ast.Attribute) and node.attr in (*MODES, "bind"):
+            yield node.value
+            yield from call.args[index : index + 1]
+
+
+def _is_ours(evaluation: Evaluation, call: ast.Call, scope: Scope) -> bool:
+    found = evaluation.values(call.func, scope) if isinstance(call.func, ast.Name | ast.Attribute | ast.Call) else ()
+    return any(
+        isinstance(value, Decorator) or (isinstance(value, Library) and value.name.startswith("lambdachain."))
+        for value in found
+    )
+
+
+def _imported(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+    for bindings in scope.bindings.values():
+        for binding, home in bindings:
+            if isinstance(binding, Imported):
+                found = evaluation.project.module(binding.module, home.source)
+                yield from () if found is None else (found.unit,)
+
+
+def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[Unit]:
+    match value:
+        case Function(scope) | Module(scope):
+            yield scope.unit
+        case Class(scope) | Instance(scope):
+            yield from (child.unit for child in scope.children if child.kind == "function" and _is_special(child))
+        case Many() | Table():
+            for item in _all_in(value):
+                yield from _units(evaluation, item, load)
+        case Unknown() if isinstance(load, ast.Attribute):
+            # a method of something that is not followed: any that is called so
+            yield from (method.unit for method in evaluation.project.methods(load.attr))
+        case _:
+            return
+
+
+def _all_in(value: Many | Table) -> Iterator[Value]:
+    yield from value.items if isinstance(value, Many) else (item for _, values in value.entries for item in values)
+
+
+def _is_special(scope: Scope) -> bool:
+    return scope.name.endswith("__")
+
+
+def _is_registered(evaluation: Evaluation, scope: Scope) -> bool:
+    if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    for decorator in scope.node.decorator_list:
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        for value in evaluation.values(function, scope.parent or scope):
+            if not isinstance(value, Function) and not (isinstance(value, Library) and value.name.startswith(_QUIET)):
+                return not isinstance(value, Decorator)
+    return False

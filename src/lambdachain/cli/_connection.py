@@ -1,0 +1,135 @@
+"""The options that say whom to call and how, and the caller that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+
+import click
+
+from ._ending import Refusal
+
+if TYPE_CHECKING:
+    from lambdachain._callee import Callee
+    from lambdachain._caller import Caller
+    from lambdachain._contract import Contract
+    from lambdachain._invocation import Transport
+    from lambdachain._options import CallOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Cut each ``NAME=VALUE`` at its first ``=``."""
+    for value in values:
+        if not value.partition("=")[0] or "=" not in value:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+    return {name: rest for name, _, rest in (value.partition("=") for value in values)}
+
+
+_WHERE: Final = (
+    click.option("--endpoint-url", metavar="URL", help="Where to send, such as a local endpoint's address."),
+    click.option("--region", help="The region, where the function's address names none."),
+    click.option("--profile", help="A profile of the AWS configuration."),
+)
+_WHOM: Final = (
+    click.option(
+        "--function", metavar="ADDRESS", help="The name or ARN that the contract's function is deployed under."
+    ),
+    click.option("--qualifier", metavar="VERSION|ALIAS", help="A version or alias, in place of the contract's."),
+    click.option("--tenant-id", metavar="TENANT", help="The tenant, for a function with tenant isolation."),
+)
+_HOW: Final = (
+    click.option("--timeout", type=float, metavar="SECONDS", help="For a whole call, every attempt included."),
+    click.option("--max-attempts", type=click.IntRange(1), metavar="N", help="The first one included; 3 if not given."),
+)
+TARGET: Final = click.argument("target")
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+CONTEXT: Final = click.option(
+    "--client-context",
+    metavar="NAME=VALUE",
+    callback=pairs,
+    multiple=True,
+    help="A text for the callee's ClientContext.",
+)
+
+
+def connection_options(command: F) -> F:
+    """Give a command the options of ``Connection``."""
+    for option in reversed((*_WHERE, *_WHOM, *_HOW)):
+        command = option(command)
+    return command
+
+
+class Connection(NamedTuple):
+    """Whom to call, and over what."""
+
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    function: str | None
+    qualifier: str | None
+    tenant_id: str | None
+    timeout: float | None
+    max_attempts: int | None
+
+    def caller(self) -> Caller:
+        """Make what carries calls out; nothing is opened yet.
+
+        Raises:
+            Refusal: There is no such profile.
+        """
+        from lambdachain._caller import Caller
+        from lambdachain._retry import RetryPolicy
+
+        retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
+        return Caller(self._transport(), {"timeout": self.timeout, "retry": retry})
+
+    def callee(self, caller: Caller, target: object) -> Callee:
+        """Find what is called, and where."""
+        return caller.locate(target, self.options(), function=self.function)
+
+    def options(self, **more: Any) -> CallOptions:
+        """Give the options of each call, and *more*, where they say something."""
+        said: Mapping[str, Any] = {"qualifier": self.qualifier, "tenant_id": self.tenant_id, **more}
+        options = {name: value for name, value in said.items() if value not in (None, {}, False)}
+        return cast("CallOptions", options)
+
+    def _transport(self) -> Transport:
+        """Choose as every client does, but for ``HttpTransport``: it is there in a quarter of boto3's time."""
+        import os
+
+        from lambdachain._default_transport import VARIABLE, default_transport
+
+        own = (self.endpoint_url, self.region, self.profile) != (None, None, None)
+        if os.environ.get(VARIABLE) not in (None, "", "boto", "http"):
+            return default_transport()  # which says what is wrong with it
+        session = _session(self.profile) if self.profile else None
+        if os.environ.get(VARIABLE) == "boto":
+            from lambdachain._boto import BotoTransport
+
+            return BotoTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
+        from lambdachain._http import HttpTransport
+
+        return (
+            HttpTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
+            if own
+            else HttpTransport()
+        )
+
+
+def _session(profile: str) -> Any:
+    import botocore.session
+    from botocore.exceptions import ProfileNotFound
+
+    session = botocore.session.Session(profile=profile)
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound as exc:
+        raise Refusal(str(exc)) from None
+    return session
+
+
+def contract_if_any(target: object) -> Contract[Any, Any] | None:
+    """Give the contract of a target that has one."""
+    return getattr(target, "contract", None)

@@ -1,0 +1,116 @@
+"""How a command ends: a status for each family of failure, and one line that says what happened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from lambdachain._errors import CallError
+
+
+class Status(IntEnum):
+    """What a command exits with."""
+
+    DONE = 0
+    NO = 1
+    USAGE = 2
+    NOT_INVOKED = 3
+    UNKNOWN = 4
+    FUNCTION_FAILED = 5
+    BAD_ANSWER = 6
+    FILE = 7
+    INTERRUPTED = 130
+    TERMINATED = 143
+    CLOSED_PIPE = 141
+
+
+class Refusal(click.ClickException):
+    """Something that was given cannot be used: one line, without the usage of the command before it."""
+
+    def __init__(self, message: str, status: Status = Status.USAGE) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] - a constant to click
+        """What the command exits with."""
+        return self.status
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line to standard error."""
+        tell_error(self.message, file)
+
+
+def status_of(error: CallError) -> Status:
+    """Give the status of a failure's family.
+
+    >>> from lambdachain import CallTimeoutError, ThrottledError
+    >>> status_of(ThrottledError()), status_of(CallTimeoutError())
+    (<Status.NOT_INVOKED: 3>, <Status.UNKNOWN: 4>)
+    """
+    from lambdachain._errors import FunctionError, NotInvokedError, OutcomeUnknownError, ResponseError
+
+    families: Final[dict[type[CallError], Status]] = {
+        NotInvokedError: Status.NOT_INVOKED,
+        OutcomeUnknownError: Status.UNKNOWN,
+        FunctionError: Status.FUNCTION_FAILED,
+        ResponseError: Status.BAD_ANSWER,
+    }
+    return next((status for family, status in families.items() if isinstance(error, family)), Status.UNKNOWN)
+
+
+def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
+    """Tell in a line what ended a command, and give the status to exit with; ``None`` if that was a mistake of ours."""
+    from lambdachain._errors import CallError, LambdaChainError
+
+    if isinstance(error, KeyboardInterrupt):
+        tell_error("stopped")
+        return Status.INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        _forget_output()
+        return Status.CLOSED_PIPE
+    if isinstance(error, CallError):
+        tell_error(in_a_line(error))
+        return status_of(error)
+    if isinstance(error, LambdaChainError):
+        tell_error(one_line(str(error)))
+        return Status.USAGE
+    if isinstance(error, OSError):
+        tell_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return Status.FILE
+    return None
+
+
+def in_a_line(error: CallError) -> str:
+    """Say what kind of failure it is, what happened, and how often that was tried."""
+    tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
+    return one_line(f"{type(error).__name__}: {error}{tried}")
+
+
+def one_line(text: str) -> str:
+    r"""Put a text into one line.
+
+    >>> one_line("first\n  second")
+    'first second'
+    """
+    return " ".join(text.split())
+
+
+def tell_error(message: str, file: IO[Any] | None = None) -> None:
+    """Print a line to standard error."""
+    echo(f"{click.style('error:', fg='red', bold=True)} {message}", file=file or sys.stderr)
+
+
+def echo(text: str, *, file: IO[Any] | None = None) -> None:
+    """Print a line, with its colours where that is a terminal and nobody has asked for none."""
+    click.echo(text, file=file, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def _forget_output() -> None:
+    """Have what is still to be written go nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,113 @@
+"""JSON that a user gives, and JSON for the user's eyes or the next program."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ._ending import Refusal
+
+if TYPE_CHECKING:
+    from lambdachain._contract import Contract
+
+_TOKEN: Final = re.compile(
+    r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>true|false|null)|-?\d\S*?(?=[,\s]|$)'
+)
+_COLOURS: Final = {"key": "blue", "text": "green", "word": "magenta", None: "cyan"}
+
+
+def given_text(payload: str | None) -> tuple[str, bytes]:
+    """Read a payload: the argument itself, ``@FILE``, or standard input (``-``, or nothing); with what to call it.
+
+    Raises:
+        Refusal: There is none, or its file cannot be read.
+    """
+    if payload is None and sys.stdin.isatty():
+        raise Refusal("no payload: give JSON, @FILE, or - for standard input")
+    if payload is None or payload == "-":
+        return "standard input", sys.stdin.buffer.read()
+    if not payload.startswith("@"):
+        return "the payload", payload.encode(errors="surrogateescape")
+    try:
+        return payload[1:], Path(payload[1:]).read_bytes()
+    except OSError as exc:
+        raise Refusal(f"{payload[1:]}: {exc.strerror}") from None
+
+
+def parsed(name: str, text: bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        Refusal: It is none; the message says where.
+    """
+    from pydantic_core import from_json
+
+    if not text.strip():
+        raise Refusal(f"{name} is empty: it has to be JSON, which may be null")
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as exc:
+        quotes = "; in a shell, put it between single quotes" if name == "the payload" else ""
+        words = str(exc) if b"\n" in text.strip() else str(exc).replace(" at line 1 column ", " at column ")
+        raise Refusal(f"{name} is not JSON: {words}{quotes}") from None
+
+
+def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) -> Any:
+    """Read JSON as a contract's request.
+
+    Raises:
+        Refusal: It is no JSON.
+        InvalidRequestError: It does not fit.
+    """
+    from lambdachain._codec import codec_of, type_name
+    from lambdachain._errors import InvalidRequestError
+    from lambdachain._misfit import MisfitError
+
+    parsed(name, text)
+    try:
+        return codec_of(contract.request).decode(text)
+    except MisfitError as exc:
+        words, details = f"{name} does not fit {type_name(contract.request)}: {exc}", exc.details
+    raise InvalidRequestError(words, function=address, errors=details)
+
+
+def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> bytes:
+    """Write an answer as JSON, in as few characters as it takes.
+
+    Raises:
+        ResponseError: It cannot be read back as its type says: its reader and its writer do not agree.
+    """
+    from pydantic_core import to_json
+
+    from lambdachain._codec import codec_of, type_name
+    from lambdachain._errors import ResponseError
+    from lambdachain._misfit import MisfitError
+
+    if contract is None:
+        return to_json(value)
+    try:
+        return codec_of(contract.response).encode(value)
+    except MisfitError as exc:
+        words, details = f"the answer cannot be written as {type_name(contract.response)}: {exc}", exc.details
+    raise ResponseError(words, function=address, errors=details)
+
+
+def shown(value: Any) -> str:
+    """Write what JSON says for standard output: with indents and colours on a terminal, else in one line."""
+    if not sys.stdout.isatty():
+        return in_one_line(value)
+    return _TOKEN.sub(_coloured, json.dumps(value, indent=2, ensure_ascii=False))
+
+
+in_one_line = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+"""Write JSON in as few characters as it takes."""
+
+
+def _coloured(token: re.Match[str]) -> str:
+    return click.style(token[0], fg=_COLOURS[token.lastgroup])

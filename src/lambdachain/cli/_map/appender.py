@@ -1,0 +1,93 @@
+"""A file that grows by whole pieces, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_CHUNK: Final = 65536
+
+
+class Appender:
+    """A file that is written at its end only, without a buffer: a killed process loses nothing of what was written.
+
+    Args:
+        path: The file; made if it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self.size = os.fstat(self._file).st_size
+
+    def append(self, data: bytes) -> int:
+        """Write *data*, and give the place where it begins.
+
+        Raises:
+            OSError: There is no room, for example; then nothing of it is there.
+        """
+        begun = self.size
+        try:
+            with self._named():
+                _write_all(self._file, data)
+        except BaseException:
+            os.ftruncate(self._file, begun)
+            raise
+        self.size += len(data)
+        return begun
+
+    def line_at(self, place: int) -> bytes:
+        """Read the line that begins at a place, without its end."""
+        found = b""
+        while b"\n" not in found:
+            more = os.pread(self._file, _CHUNK, place + len(found))
+            if not more:
+                break
+            found += more
+        return found.partition(b"\n")[0]
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        with self._named():
+            os.fsync(self._file)
+
+    def cut(self, size: int = 0) -> None:
+        """Throw away what stands behind a place."""
+        os.ftruncate(self._file, size)
+        self.size = size
+
+    def fileno(self) -> int:
+        """Give the file's descriptor."""
+        return self._file
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """Say which file it was that failed: a descriptor's errors do not."""
+        try:
+            yield
+        except OSError as exc:
+            exc.filename = str(self.path)
+            raise
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until a directory's entry of *path*, or the lack of it, is on the disk."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]

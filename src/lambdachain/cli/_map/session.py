@@ -1,0 +1,118 @@
+"""A map as the command makes it: everything is opened, run, closed and told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lambdachain._invocation import InvocationType
+from lambdachain._mapping import Errand, bound_errand
+from lambdachain.cli._connection import Connection
+from lambdachain.cli._ending import Status
+from lambdachain.cli._json import parsed, typed
+from lambdachain.cli._target import target_of
+
+from .ledger import State
+from .lines import Input, Parse
+from .opening import Manner, Opened, opened
+from .pending import Counted, Pending
+from .run import Run
+from .telling import Teller
+
+if TYPE_CHECKING:
+    from lambdachain._caller import Caller
+    from lambdachain._manner import MapManner, OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command was given, beside whom to call; see its options."""
+
+    target: str
+    source: Path
+    output: Path | None
+    failures: Path | None
+    concurrency: int
+    ordered: bool
+    skips: bool
+    overwrites: bool
+    reruns_unknown: bool
+    reruns_not_executed: bool
+    client_context: Mapping[str, str]
+    quiet: bool
+    as_json: bool
+
+    def manner(self, *, idempotent: bool) -> Manner:
+        """Say how the map keeps what comes of it."""
+        asked = {State.UNKNOWN: self.reruns_unknown, State.NOT_EXECUTED: self.reruns_not_executed}
+        return Manner(
+            output=self.output,
+            failures=self.failures,
+            ordered=self.ordered,
+            skips=self.skips,
+            overwrites=self.overwrites,
+            repeats=idempotent or self.reruns_unknown,
+            reruns=frozenset(state for state, is_asked in asked.items() if is_asked),
+        )
+
+
+def run(asked: Asked, how: Connection) -> int:
+    """Run a map, tell how it went, and give the status to exit with.
+
+    Raises:
+        Refusal: The target, the input or a file is not what it should be.
+        CallError: A line does not fit the contract, or met what every line would.
+        OSError: Something cannot be read or written.
+    """
+    target = target_of(asked.target)
+    is_typed = not isinstance(target, str)
+    teller = Teller(asked.quiet, asked.as_json)
+    with closing(how.caller()) as caller:
+        errand = _errand(asked, how, caller, target)
+        manner = asked.manner(idempotent=errand.callee.contract.idempotent)
+        source, parse = Input(asked.source), _parse(errand, is_typed=is_typed)
+        begun = opened(source, errand.callee.address, parse, manner)
+        teller.begin(begun)
+        pending = _pending(source, begun, parse, skips=manner.skips)
+        with closing(teller.bar(errand.callee.address, manner)) as bar:
+            one = Run(_watched(errand, bar), is_typed=is_typed, pending=pending, book=begun.book)
+            try:
+                one.until_ended()
+            finally:
+                begun.book.close(complete=one.is_complete)
+                bar.close()
+                teller.end(begun.book, manner, complete=one.is_complete, left=pending.under_way)
+    return _status(one, begun)
+
+
+def _errand(asked: Asked, how: Connection, caller: Caller, target: object) -> Errand:
+    """Say what the library is to do for each line."""
+    callee, kind = how.callee(caller, target), InvocationType.REQUEST_RESPONSE
+    options = how.options(client_context=asked.client_context)
+    # The order of the output is the journal's business, and the library's only where there is none.
+    own: MapManner = {"max_concurrency": asked.concurrency, "ordered": asked.ordered and asked.output is None}
+    return bound_errand(caller, callee, kind, options, own, return_exceptions=True)
+
+
+def _watched(errand: Errand, on_progress: OnProgress | None) -> Errand:
+    return errand._replace(manner=errand.manner._replace(on_progress=on_progress))
+
+
+def _parse(errand: Errand, *, is_typed: bool) -> Parse:
+    callee = errand.callee
+    return (lambda name, text: typed(callee.contract, name, text, callee.address)) if is_typed else parsed
+
+
+def _pending(source: Input, begun: Opened, parse: Parse, *, skips: bool) -> Pending:
+    if begun.count is None:
+        return Pending(source, begun.book, parse, skips=skips)
+    return Counted(source, begun.book, parse, skips=skips, count=begun.count)
+
+
+def _status(one: Run, begun: Opened) -> int:
+    if one.signal is not None:
+        return 128 + one.signal
+    return Status.NO if begun.book.classes else Status.DONE

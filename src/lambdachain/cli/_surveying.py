@@ -1,0 +1,185 @@
+"""The options that say which code and which template is meant, and reading both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from ._connection import pairs
+from ._ending import Refusal, echo
+
+if TYPE_CHECKING:
+    from lambdachain._callee import Resolver
+    from lambdachain._survey.found import DeclaredHandler, Survey, Undecided, Unit
+    from lambdachain._survey.project import Project
+    from lambdachain.local._definitions._deployed import Deployment
+    from lambdachain.local._definitions._problem import Problem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Where a template's values are worked out while nobody says where it will be deployed.
+ANY_ACCOUNT: Final = "123456789012"
+ANY_REGION: Final = "us-east-1"
+
+
+_CODE: Final = (
+    click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
+    click.option("--tests", is_flag=True, help="Read tests, too: tests/, test_*.py, conftest.py."),
+    click.option(
+        "--env",
+        "environment",
+        metavar="NAME=VALUE",
+        callback=pairs,
+        multiple=True,
+        help="An environment variable that the code reads names or qualifiers from.",
+    ),
+)
+_TEMPLATE: Final = (
+    click.option("--stage", help="The stage of a serverless.yml; the stack's name of a template."),
+    click.option(
+        "--parameter",
+        "-p",
+        "parameters",
+        metavar="NAME=VALUE",
+        callback=pairs,
+        multiple=True,
+        help="A template's parameter, or what only AWS knows of it.",
+    ),
+)
+
+
+def code_options(command: F) -> F:
+    """Give a command the options that say which code is read."""
+    for option in reversed(_CODE):
+        command = option(command)
+    return command
+
+
+def template_options(command: F) -> F:
+    """Give a command the options that a template is worked out with."""
+    for option in reversed(_TEMPLATE):
+        command = option(command)
+    return command
+
+
+def read_project(code: Iterable[Path], *, tests: bool) -> Project:
+    """Read the Python files of code bases; the current directory's without any.
+
+    Raises:
+        Refusal: One is not there, is no text, or there is no Python file.
+    """
+    from lambdachain._survey.project import Project
+    from lambdachain._survey.sources import read_sources
+
+    bases = list(code) or [Path()]
+    for base in bases:
+        if not base.exists():
+            raise Refusal(f"{base}: there is no such directory or file")
+    try:
+        sources = list(read_sources(bases, tests=tests))
+    except UnicodeDecodeError as exc:
+        raise Refusal(f"a file of {', '.join(map(str, bases))} is not UTF-8: {exc.reason}") from None
+    if not sources:
+        raise Refusal(f"{', '.join(map(str, bases))}: there is no Python file there")
+    return Project(sources)
+
+
+def starts_of(survey: Survey, callers: Iterable[str]) -> list[Unit]:
+    """Find the code of functions, by the name of each or its handler setting.
+
+    Raises:
+        Refusal: There is no such function in the code.
+    """
+    found: list[Unit] = []
+    for caller in callers:
+        units = [handler.unit for handler in survey.handlers if caller in _names(handler)]
+        if not units:
+            units = [unit for unit in survey.units if unit.name and caller == _setting(unit)]
+        if not units:
+            known = sorted({name for handler in survey.handlers for name in _names(handler)})
+            close = get_close_matches(caller, known, 1)
+            advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
+            raise Refusal(f"no handler of {caller!r} in this code; {advice}")
+        found += units
+    return found
+
+
+def _names(handler: DeclaredHandler) -> tuple[str, str]:
+    return handler.contract.function, handler.setting
+
+
+def _setting(unit: Unit) -> str:
+    return f"{Path(unit.file).stem}.{unit.name}"
+
+
+def resolver_of(given: Iterable[str]) -> Resolver | None:
+    """Make the resolver that ``--resolve`` names: ``prefix=TEXT``, or ``NAME=DEPLOYED`` for single names.
+
+    Raises:
+        Refusal: It is of neither form.
+    """
+    from lambdachain import resolvers
+
+    names: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals and value):
+            raise Refusal(f"--resolve {one!r} is neither prefix=TEXT nor NAME=DEPLOYED")
+        names[name] = value
+    prefix = names.pop("prefix", None)
+    if prefix is not None and names:
+        raise Refusal("--resolve takes a prefix or single names, not both")
+    if prefix is not None:
+        return resolvers.prefix(prefix)
+    return resolvers.mapping(names) if names else None
+
+
+def read_template(
+    path: Path, account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
+) -> Deployment:
+    """Read the functions that a template deploys.
+
+    Raises:
+        Refusal: It cannot be read, or the extra that reads it is not installed.
+    """
+    import os
+
+    if missing := [name for name in ("yaml", "aiohttp", "awslambdaric", "h11") if find_spec(name) is None]:
+        raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
+    from lambdachain._errors import InvalidArnError
+    from lambdachain._service.place import Place
+    from lambdachain.local._definitions._deployed import read_deployment
+    from lambdachain.local._definitions._problem import MisreadError
+    from lambdachain.local._definitions._sources import Surroundings
+
+    try:
+        place = Place(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        return read_deployment(path, Surroundings(place, stage, parameters, os.environ))
+    except InvalidArnError as exc:
+        raise Refusal(f"--account-id and --region need to fit into an ARN: {exc}") from None
+    except MisreadError as exc:
+        raise Refusal(str(exc.problem())) from None
+
+
+def tell_undecided(undecided: Iterable[Undecided | Problem]) -> None:
+    """Print what cannot be told, a line each, to standard error."""
+    for one in undecided:
+        echo(f"{click.style('cannot tell:', fg='yellow', bold=True)} {one}", file=sys.stderr)
+
+
+def undecided_objects(undecided: Iterable[Undecided]) -> list[dict[str, Any]]:
+    """Give what cannot be told as objects."""
+    return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in undecided]
+
+
+def print_json(value: Any) -> None:
+    """Print an object for programs."""
+    import json
+
+    echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,116 @@
+"""Whether calls can work from where a program runs: on a machine, or inside a function.
+
+On a machine, ``lambdachain doctor`` says the same. Inside a function, set its handler to ``lambdachain.doctor.handler``
+and invoke it: its role, its network and its configuration are what is looked at then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ._diagnosis.report import Finding, FindingObject, Level, Report, report_of
+
+# Without these Lambda cannot be asked.
+_NEEDED: Final = ("region", "endpoint", "credentials")
+
+__all__ = ["Finding", "FindingObject", "Level", "Report", "examine", "handler"]
+
+
+def examine(
+    code: Iterable[str | Path] = (),
+    functions: Iterable[str] = (),
+    *,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    profile: str | None = None,
+    reach: bool = True,
+) -> Iterator[Finding]:
+    """Look at the surroundings, and ask Lambda about each function that is called.
+
+    Nothing is run: Lambda is asked by DryRun. Nothing secret is told.
+
+    >>> for finding in examine(reach=False):
+    ...     print(finding.subject, finding.level)
+    place ok
+    versions ok
+    region ok
+    endpoint ok
+    credentials ok
+    transport ok
+    botocore's retries ok
+    keep-alive ok
+
+    Args:
+        code: Directories or files of code: each function that it calls is asked about. It is not imported.
+        functions: Names or ARNs of more functions to ask about.
+        region: The region, in place of the configured one.
+        endpoint_url: Where to send, in place of AWS.
+        profile: A profile of the AWS configuration.
+        reach: Whether to connect to the endpoint; without, Lambda is not asked about anything either.
+
+    Raises:
+        InvalidArnError: One of *functions* is nothing that Lambda accepts.
+        OSError: There is no such code.
+        ProfileNotFound: botocore's: there is no such profile.
+    """
+    import os
+
+    from ._diagnosis.permissions import named, permissions
+    from ._diagnosis.surroundings import surroundings
+    from ._grants.needs import needs_of
+    from ._survey.sources import read_sources
+    from ._survey.survey import survey
+
+    session = _session(profile)
+    asked = [named(function) for function in functions]
+    found = list(surroundings(session, region, endpoint_url, reach=reach))
+    yield from found
+    needs = needs_of(survey(read_sources(map(Path, code)), os.environ))
+    for undecided in needs.undecided:
+        yield Finding(str(undecided.place), Level.NOTE, f"cannot tell what is called: {undecided.why}")
+    targets = [*(need.target for need in needs.each), *asked]
+    if reach and targets and any(one.level is Level.FAULT for one in found if one.subject in _NEEDED):
+        told = f"{len(set(targets))} functions that are called were not asked about"
+        yield Finding("permissions", Level.NOTE, told, "mend what stands above first")
+    elif reach and targets:
+        with _client(session, region, endpoint_url) as client:
+            yield from permissions(client, targets, region or _configured(session))
+
+
+def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa: ARG001 - Lambda's signature
+    """Examine the function that this runs in; Lambda's handler setting: ``lambdachain.doctor.handler``.
+
+    The event may have ``code`` (directories; the function's own without it) and ``functions`` (names or ARNs).
+
+    >>> handler({"code": [], "reach": False}, None)["healthy"]
+    True
+    """
+    import os
+
+    told = event or {}
+    code = told.get("code", [os.environ.get("LAMBDA_TASK_ROOT", ".")])
+    return report_of(examine(code, told.get("functions", ()), reach=told.get("reach", True)))
+
+
+def _session(profile: str | None) -> Any:
+    import botocore.session
+
+    session = botocore.session.Session(profile=profile)
+    session.get_scoped_config()  # which says whether there is such a profile
+    return session
+
+
+def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
+    from ._client import LambdaClient
+    from ._http import HttpTransport
+
+    return LambdaClient(HttpTransport(session=session, region=region, endpoint_url=endpoint_url))
+
+
+def _configured(session: Any) -> str | None:
+    import os
+
+    region: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    return region

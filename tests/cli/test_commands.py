@@ -1,0 +1,57 @@
+"""The list of commands: each is there, says what it does, and is imported only when it is run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import pytest
+
+from lambdachain.cli._commands import COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_where_the_table_says(name: str):
+    """Under its own name, with a help text."""
+    module, _, function = COMMANDS[name].place.partition(":")
+    command = getattr(import_module(f"lambdachain.cli.{module}"), function)
+
+    assert isinstance(command, click.Command)
+    assert (command.name, bool(command.help)) == (name, True)
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    """``--help`` names each with its line, and loads nothing that only a command needs."""
+    script = (
+        "import sys\nfrom lambdachain.cli import main\nsys.argv = ['lambdachain', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted(name for name in sys.modules if name.startswith('lambdachain') or name in "
+        "('pydantic', 'boto3', 'asyncio', 'rich', 'yaml')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    told = ran.stdout.splitlines()
+
+    assert [(name, entry) for name, entry in COMMANDS.items() if f"{name} " not in ran.stdout] == []
+    assert [entry.help for entry in COMMANDS.values() if entry.help[:30] not in ran.stdout] == []
+    assert told[-1] == str(["lambdachain", "lambdachain._version", "lambdachain.cli", "lambdachain.cli._commands"])
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("lambdachain ser", "serve"), ("lambdachain serve --rel", "--reload"), ("lambdachain --vers", "--version")],
+)
+def test_the_shell_completes_commands_and_options(
+    command: list[str], environment: dict[str, str], words: str, completed: str
+):
+    """As bash asks for it."""
+    asked: dict[str, Any] = {
+        "_LAMBDACHAIN_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    ran = subprocess.run(command, env={**environment, **asked}, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.split() == [f"plain,{completed}"]
