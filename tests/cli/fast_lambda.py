@@ -1,7 +1,7 @@
 """Lambda's place for maps of many lines: a server that notes each payload and does what it says, in one thread.
 
 Started with a file to note payloads in and the most seconds that a call takes; it prints its port, and ends with its
-standard input. ``{"do": "fail"}`` fails, ``"cut"`` closes the connection, ``"deny"`` is refused, ``"wait"`` is a minute.
+standard input. ``{"do": "fail"}`` fails, ``cut`` closes the connection, ``deny`` is refused, ``wait`` takes a minute.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``call``, ``fire`` and ``can-invoke`` as a user runs them, against functions in processes of the real runtime client."""
+"""``call``, ``fire`` and ``can-invoke`` as a user runs them, against functions of the real runtime client."""
 
 from __future__ import annotations
 
