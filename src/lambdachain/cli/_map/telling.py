@@ -71,7 +71,9 @@ def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterat
 def _failed(classes: Mapping[str, int]) -> str:
     if not classes:
         return ""
-    told = ", ".join(f"{number:,} {name}" for name, number in sorted(classes.items(), key=lambda item: -item[1]))
+    told = ", ".join(
+        f"{number:,} {name}" for name, number in sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+    )
     return f"; {sum(classes.values()):,} failed ({told})"
 
 
