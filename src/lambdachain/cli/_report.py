@@ -99,4 +99,4 @@ def fields_of(error: Any) -> Any:
 
 
 def _attempts(made: Sequence[Attempt]) -> list[dict[str, Any]]:
-    return [asdict(attempt) for attempt in made]
+    return [attempt._asdict() for attempt in made]
