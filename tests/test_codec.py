@@ -29,8 +29,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from lambdachain import ContractError
-from lambdachain._codec import Codec, check_json_type, codec_of
-from lambdachain._misfit import MisfitError
+from lambdachain._json.codec import Codec, check_json_type, codec_of
+from lambdachain._json.misfit import MisfitError
 
 NAN = math.nan
 SECRET = "canary-4111"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lambdachain._codec import codec_of
-from lambdachain._collector import WORTH_PAUSING, uncollected
-from lambdachain._misfit import MisfitError
+from lambdachain._json.codec import codec_of
+from lambdachain._json.collector import WORTH_PAUSING, uncollected
+from lambdachain._json.misfit import MisfitError
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr
 from typing_extensions import TypedDict
 
 from lambdachain import Contract, ContractError, FunctionArn, InvalidArnError, RemoteError, parse_target
-from lambdachain._codec import codec_of
+from lambdachain._json.codec import codec_of
 
 T = TypeVar("T")
 

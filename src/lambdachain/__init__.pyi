@@ -1,11 +1,11 @@
 from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
 from ._async_attempts import AsyncHook
-from ._async_boto import AsyncBotoTransport
+from ._async_boto.transport import AsyncBotoTransport
 from ._async_client import AsyncLambdaClient
 from ._async_http import AsyncHttpTransport
 from ._async_remote_function import AsyncRemoteFunction
 from ._attempts import Hook
-from ._boto import BotoTransport
+from ._boto.transport import BotoTransport
 from ._budget import RetryBudget
 from ._client import LambdaClient
 from ._contract import Contract
@@ -41,6 +41,7 @@ from ._errors import (
     ServiceError,
     ThrottledError,
 )
+from ._fan_out.manner import MapOptions, MapProgress
 from ._handler import RemoteHandler, remote
 from ._http import HttpTransport
 from ._invocation import (
@@ -53,7 +54,6 @@ from ._invocation import (
     Transport,
     Trouble,
 )
-from ._manner import MapOptions, MapProgress
 from ._offload import OffloadError, S3Offload
 from ._options import CallOptions
 from ._receipts import Permission, PermissionReason, Receipt

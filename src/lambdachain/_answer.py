@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from ._codec import codec_of, type_name
 from ._errors import Attempt, ResponseError
 from ._invocation import Outcome
-from ._misfit import MisfitError
+from ._json.codec import codec_of, type_name
+from ._json.misfit import MisfitError
 from ._plan import Plan
 
 _IN_S3: Final = b'{"__lambdachain_s3__"'

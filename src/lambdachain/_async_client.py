@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
-    from ._manner import MapOptions
+    from ._fan_out.manner import MapOptions
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")

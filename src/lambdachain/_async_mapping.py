@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from ._async_fan_out import fan_out
-from ._manner import check_payloads
+from ._fan_out.async_drive import fan_out
+from ._fan_out.manner import check_payloads
 from ._mapping import Errand, connections_of
 
 Payloads = Iterable[Any] | AsyncIterable[Any]

@@ -17,7 +17,7 @@ from ._results import InvokeResult
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ._manner import MapManner
+    from ._fan_out.manner import MapManner
     from ._receipts import Permission, Receipt
 
 

@@ -17,8 +17,8 @@ from ._plan import Plan
 from ._results import InvokeResult
 
 if TYPE_CHECKING:
+    from ._fan_out.loop_crew import LoopSide
     from ._http import HttpTransport
-    from ._loop_crew import LoopSide
     from ._receipts import Permission, Receipt
 
 
@@ -52,7 +52,7 @@ class Caller(Calls[Transport, Hook]):
 
     def loop_side(self, transport: HttpTransport) -> LoopSide:
         """Give the loop that carries out the maps over *transport*."""
-        from ._loop_crew import LoopSide
+        from ._fan_out.loop_crew import LoopSide
 
         with self._lock:
             if self._side is None or not self._side.is_here:

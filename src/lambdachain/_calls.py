@@ -22,7 +22,7 @@ from ._stand_in import SendsToAws, stand_in
 from ._success import log_tail
 
 if TYPE_CHECKING:
-    from ._pace import Pace
+    from ._fan_out.pace import Pace
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from ._errors import (
 )
 from ._failures import FUNCTION_ERRORS, PLAIN_FUNCTION_ERROR, Failure, Retry, service_failure
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
-from ._schema import is_mapping, is_sequence
+from ._json.core_schema import is_mapping, is_sequence
 from ._success import flaw_of, log_tail
 
 if TYPE_CHECKING:

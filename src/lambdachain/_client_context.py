@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ._errors import RequestTooLargeError
 from ._invocation import MAX_CLIENT_CONTEXT_BYTES
+from ._json.core_schema import is_mapping
 from ._metadata import DROPPED_FIRST, Metadata, merged, read_metadata
-from ._schema import is_mapping
 
 ENVELOPE: Final = "__lambdachain__"
 _json: Final = json.JSONEncoder(separators=(",", ":")).encode

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
-from ._codec import check_json_type, type_name
 from ._errors import ContractError
+from ._json.codec import check_json_type, type_name
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 
 from ._arn import parse_target
-from ._codec import codec_of
 from ._errors import ContractError, InvalidArnError
-from ._json_schema import DIALECT, JsonSchema, json_schema_of
+from ._json.codec import codec_of
+from ._json.core_schema import Schema, is_mapping
+from ._json.json_schema import DIALECT, JsonSchema, json_schema_of
+from ._json.marks import Mode
 from ._remote_error import RemoteError, carrier_of
-from ._schema import Schema, is_mapping
-from ._schema_marks import Mode
 
 FORMAT: Final = 1
 

@@ -22,7 +22,7 @@ def default_transport() -> Transport:
         from ._http import HttpTransport
 
         return HttpTransport()
-    from ._boto import BotoTransport
+    from ._boto.transport import BotoTransport
 
     return BotoTransport()
 
@@ -35,7 +35,7 @@ def default_async_transport() -> AsyncTransport:
     """
     chosen = _chosen()
     if (chosen or _usual()) == "boto":
-        from ._async_boto import is_installed, over_botocore
+        from ._async_boto.transport import is_installed, over_botocore
 
         if chosen or is_installed():
             return over_botocore()

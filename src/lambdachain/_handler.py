@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cas
 from ._arn import Address
 from ._caller import default_caller
 from ._client_context import opened
-from ._codec import codec_of, type_name
 from ._contract import Contract, HasContract, Req, Resp
 from ._errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
 from ._invocation import MAX_REQUEST_BYTES, InvocationType
-from ._misfit import UNDECLARED, MisfitError
+from ._json.codec import codec_of, type_name
+from ._json.core_schema import is_mapping
+from ._json.misfit import UNDECLARED, MisfitError
 from ._options import CallOptions
 from ._remote_error import RemoteError
 from ._remote_function import RemoteFunction
 from ._results import InvokeResult
-from ._schema import is_mapping
 from ._scope import current_invocation, invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from ._manner import MapOptions
+    from ._fan_out.manner import MapOptions
     from ._offload import S3Offload
     from ._receipts import Permission, Receipt
 

@@ -8,17 +8,17 @@ from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
 from ._answer import Answer, value_of
-from ._batch import Batch
 from ._callee import UNSET, Callee
 from ._caller import Caller
 from ._calls import Calls
-from ._crew import Crew, Threads
 from ._errors import DeadlineExceededError
-from ._fan_out import fan_out
+from ._fan_out.batch import Batch
+from ._fan_out.crew import Crew, Threads
+from ._fan_out.drive import fan_out
+from ._fan_out.manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
+from ._fan_out.pace import Pace
 from ._invocation import InvocationType, NoAnswerError, Transport
-from ._manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
 from ._options import CallOptions, seconds
-from ._pace import Pace
 from ._plan import Plan
 from ._receipts import Receipt
 from ._scope import current_invocation
@@ -147,7 +147,7 @@ def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Cr
 
     if type(transport) is not HttpTransport:  # what somebody has made of it must not be passed by
         return Threads(transport, caller.hooks)
-    from ._loop_crew import InLoop
+    from ._fan_out.loop_crew import InLoop
 
     try:
         return InLoop(cast("Caller", caller).loop_side(transport))

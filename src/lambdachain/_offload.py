@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ._errors import ContractError, LambdaChainError
-from ._schema import is_mapping
+from ._json.core_schema import is_mapping
 
 REFERENCE: Final = "__lambdachain_s3__"
 TAG: Final = ("lambdachain", "offload")

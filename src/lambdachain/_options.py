@@ -10,8 +10,8 @@ from typing import Any, Final, TypedDict
 
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
+from ._json.core_schema import is_mapping
 from ._retry import RetryPolicy
-from ._schema import is_mapping
 
 _TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
 _MAX_KEY: Final = 255

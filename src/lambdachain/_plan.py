@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
 from ._client_context import encode_client_context, enveloped
-from ._codec import codec_of, type_name
 from ._errors import InvalidRequestError, NotInvokedError, RecursiveInvocationError, RequestTooLargeError
 from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
+from ._json.codec import codec_of, type_name
+from ._json.misfit import MisfitError
 from ._metadata import Metadata, new_id
-from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
 from ._scope import CurrentInvocation, earlier

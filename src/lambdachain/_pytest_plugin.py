@@ -200,7 +200,7 @@ def _every_client_on(endpoint: LocalEndpoint) -> Generator[None]:
     from botocore.config import Config
 
     from ._arn import FunctionArn
-    from ._boto import BotoTransport
+    from ._boto.transport import BotoTransport
 
     region = FunctionArn.parse(endpoint.arn("function")).region
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=region)  # noqa: S106

@@ -12,9 +12,9 @@ from typing import Any, Final, Self, Unpack, dataclass_transform, get_type_hints
 from weakref import WeakKeyDictionary
 
 from ._annotations import own_annotations
-from ._codec import codec_of
 from ._errors import ContractError, FunctionError, FunctionErrorFacts
-from ._misfit import MisfitError
+from ._json.codec import codec_of
+from ._json.misfit import MisfitError
 
 
 @dataclass_transform(kw_only_default=True)

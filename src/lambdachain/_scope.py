@@ -8,8 +8,8 @@ from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
+from ._json.core_schema import is_mapping
 from ._metadata import Metadata, new_id, read_metadata, read_trace
-from ._schema import is_mapping
 
 # What a function keeps of its own time to answer, log and clean up after its last call.
 MARGIN: Final = 0.2

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ._annotations import evaluated, own_annotations
-from ._codec import type_name
 from ._contract import Contract
 from ._errors import ContractError
+from ._json.codec import type_name
 
 MISSING: Final = object()
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ._event_stream import BadEventError, EventReader, Message
 from ._invocation import AsyncTransport, Invocation, Outcome, Transport
-from ._schema import is_mapping
+from ._json.core_schema import is_mapping
 
 
 class StreamEnd(NamedTuple):

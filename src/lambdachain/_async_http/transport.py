@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Protocol
 
-from lambdachain._async_boto import over_botocore
+from lambdachain._async_boto.transport import over_botocore
 from lambdachain._http import HttpTransport
 from lambdachain._http.ways import Destination, Ways
 from lambdachain._in_threads import InThreads

@@ -10,7 +10,7 @@ from lambdachain._compatibility.fit import gaps
 from lambdachain._compatibility.messages import Meeting, why
 from lambdachain._compatibility.part import Part
 from lambdachain._contract_schema import ContractSchema
-from lambdachain._schema import Schema
+from lambdachain._json.core_schema import Schema
 from lambdachain._survey.found import DeclaredContract, Form, Survey, Undecided, Unit
 
 from .graph import function_name

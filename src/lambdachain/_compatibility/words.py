@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from lambdachain._schema import is_sequence
+from lambdachain._json.core_schema import is_sequence
 
 from .part import Part
 from .ranges import range_of

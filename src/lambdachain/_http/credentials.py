@@ -116,7 +116,7 @@ def _checked(keys: Keys) -> Keys:
 def _failures() -> tuple[type[Exception], ...]:
     from botocore.exceptions import ClientError
 
-    from lambdachain._boto_errors import SEND_ERRORS
+    from lambdachain._boto.errors import SEND_ERRORS
 
     return (ClientError, *SEND_ERRORS())
 
@@ -125,7 +125,7 @@ def _refuse(exc: Exception) -> NoReturn:
     """Say that there are no credentials, and why."""
     from botocore.exceptions import ClientError
 
-    from lambdachain._boto_errors import refusal, translated
+    from lambdachain._boto.errors import refusal, translated
 
     if isinstance(exc, ClientError):
         raise refusal(exc) from None

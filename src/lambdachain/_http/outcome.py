@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdachain._invocation import Outcome
-from lambdachain._schema import is_mapping
+from lambdachain._json.core_schema import is_mapping
 from lambdachain._wire import retry_after
 
 from .response import Response

@@ -75,7 +75,7 @@ class _OverBoto:
     """The way over botocore, which knows whatever a set-up may say."""
 
     def __init__(self, **arguments: Any) -> None:
-        from lambdachain._boto import BotoTransport
+        from lambdachain._boto.transport import BotoTransport
 
         self._transport = BotoTransport(**arguments)
 

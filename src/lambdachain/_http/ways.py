@@ -121,7 +121,7 @@ def _read_set_up(given: object) -> _SetUp:
         session = session_of(given)
         return _SetUp(settings_of(session), Credentials(session, given=given is not None))
     except _set_up_errors() as exc:
-        from lambdachain._boto_errors import translated
+        from lambdachain._boto.errors import translated
 
         failure = translated(exc, progress=Progress.NOTHING_SENT)
         raise failure from None

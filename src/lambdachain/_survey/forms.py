@@ -9,7 +9,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lambdachain._json_schema import MARKS
+from lambdachain._json.json_schema import MARKS
 
 from .evaluation import Evaluation
 from .fields import Field, Untold, fields_of, is_enum, members_of

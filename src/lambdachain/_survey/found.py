@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from lambdachain._schema import Schema
+from lambdachain._json.core_schema import Schema
 
 
 class Place(NamedTuple):

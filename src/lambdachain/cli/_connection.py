@@ -106,7 +106,7 @@ class Connection(NamedTuple):
             return default_transport()  # which says what is wrong with it
         session = _session(self.profile) if self.profile else None
         if os.environ.get(VARIABLE) == "boto":
-            from lambdachain._boto import BotoTransport
+            from lambdachain._boto.transport import BotoTransport
 
             return BotoTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
         from lambdachain._http import HttpTransport

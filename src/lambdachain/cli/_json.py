@@ -65,9 +65,9 @@ def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) ->
         Refusal: It is no JSON.
         InvalidRequestError: It does not fit.
     """
-    from lambdachain._codec import codec_of, type_name
     from lambdachain._errors import InvalidRequestError
-    from lambdachain._misfit import MisfitError
+    from lambdachain._json.codec import codec_of, type_name
+    from lambdachain._json.misfit import MisfitError
 
     parsed(name, text)
     try:
@@ -85,9 +85,9 @@ def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> by
     """
     from pydantic_core import to_json
 
-    from lambdachain._codec import codec_of, type_name
     from lambdachain._errors import ResponseError
-    from lambdachain._misfit import MisfitError
+    from lambdachain._json.codec import codec_of, type_name
+    from lambdachain._json.misfit import MisfitError
 
     if contract is None:
         return to_json(value)

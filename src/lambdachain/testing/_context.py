@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdachain import _clock
-from lambdachain._schema import is_mapping
+from lambdachain._json.core_schema import is_mapping
 from lambdachain._service.place import LATEST, Place
 
 HOME: Final = Place("123456789012", "us-east-1")

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from lambdachain._arn import parse_target
 from lambdachain._callee import contract_of
 from lambdachain._classify import Expectation, failed_answer
-from lambdachain._codec import codec_of, type_name
 from lambdachain._contract import Contract, HasContract
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation
-from lambdachain._misfit import MisfitError
+from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.misfit import MisfitError
 from lambdachain._remote_error import RemoteError
 from lambdachain._service.delivery import Delivery
 from lambdachain._service.invoke_api import answer_ending

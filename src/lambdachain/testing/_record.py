@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lambdachain._invocation import Invocation, InvocationType, Outcome
-from lambdachain._schema import is_mapping
+from lambdachain._json.core_schema import is_mapping
 
 VERBS = {
     InvocationType.REQUEST_RESPONSE: "call",

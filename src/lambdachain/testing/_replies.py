@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from lambdachain import _clock
 from lambdachain._arn import parse_target
-from lambdachain._codec import codec_of, type_name
 from lambdachain._contract import Contract, HasContract
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
-from lambdachain._misfit import MisfitError
+from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.misfit import MisfitError
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer
 from lambdachain._service.delivery import Ending

@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from lambdachain._arn import FunctionArn, FunctionName, parse_target
 from lambdachain._client_context import opened
-from lambdachain._codec import codec_of
 from lambdachain._contract import Contract
 from lambdachain._errors import InvalidArnError, RequestRejectedError
 from lambdachain._invocation import Invocation, InvocationType
+from lambdachain._json.codec import codec_of
+from lambdachain._json.core_schema import is_mapping
+from lambdachain._json.misfit import MisfitError
 from lambdachain._metadata import TRACE_NAMES, Metadata, read_metadata
-from lambdachain._misfit import MisfitError
 from lambdachain._options import CallOptions
-from lambdachain._schema import is_mapping
 from lambdachain._service.delivery import Body, Delivery, InvokeRequest
 from lambdachain._service.invoke_api import read_invoke
 from lambdachain._service.place import Place

@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 
-from lambdachain._codec import type_name
 from lambdachain._contract import Contract
 from lambdachain._errors import ContractError
 from lambdachain._invocation import InvocationType
+from lambdachain._json.codec import type_name
 from lambdachain._metadata import Metadata
 from lambdachain._options import CallOptions
 from lambdachain._stand_in import StubError

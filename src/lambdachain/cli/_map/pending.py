@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from lambdachain._errors import InvalidRequestError
-from lambdachain._fan_out import NotYetError
+from lambdachain._fan_out.drive import NotYetError
 from lambdachain.cli._ending import Refusal
 
 from .ledger import Ledger, State

@@ -24,7 +24,7 @@ from .telling import Teller
 
 if TYPE_CHECKING:
     from lambdachain._caller import Caller
-    from lambdachain._manner import MapManner, OnProgress
+    from lambdachain._fan_out.manner import MapManner, OnProgress
 
 
 @dataclass(frozen=True, slots=True)

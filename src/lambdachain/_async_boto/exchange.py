@@ -17,14 +17,14 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ._boto import keep_legible
-from ._boto_errors import READ_ERRORS, SEND_ERRORS, refusal, translated
-from ._boto_shapes import refused
-from ._exchange import OPERATIONS
-from ._http.connection import Link
-from ._invocation import NoAnswerError, Outcome, Progress, Trouble
-from ._stand_in import guard
-from ._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, refusal, translated
+from lambdachain._boto.exchange import OPERATIONS
+from lambdachain._boto.shapes import refused
+from lambdachain._boto.transport import keep_legible
+from lambdachain._http.connection import Link
+from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._stand_in import guard
+from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 
 class AsyncExchange:

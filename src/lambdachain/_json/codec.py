@@ -11,10 +11,11 @@ import re
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from ._collector import uncollected
-from ._errors import ContractError, ErrorDetail
-from ._misfit import MisfitError, details_of, not_finite
-from ._schema import declares_floats, may_hold_float, not_json, reads_like_json
+from lambdachain._errors import ContractError, ErrorDetail
+
+from .collector import uncollected
+from .core_schema import declares_floats, may_hold_float, not_json, reads_like_json
+from .misfit import MisfitError, details_of, not_finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Literal, cast
 
-from ._schema import Schema, is_mapping, is_sequence
+from .core_schema import Schema, is_mapping, is_sequence
 
 Mode = Literal["validation", "serialization"]
 

@@ -9,10 +9,11 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
-from ._answer import Answer
-from ._attempts import Hook, pause, perform
-from ._batch import Done, FirstRefusal, Job
-from ._invocation import Invocation, Outcome, Transport
+from lambdachain._answer import Answer
+from lambdachain._attempts import Hook, pause, perform
+from lambdachain._invocation import Invocation, Outcome, Transport
+
+from .batch import Done, FirstRefusal, Job
 
 
 class Crew(Protocol):
@@ -116,7 +117,7 @@ class Threads:
         transport = Paced(self._transport, job)
         if job.plan.hedge_after is None:
             return perform(transport, job.plan, self._hooks)
-        from ._hedging import perform_hedged
+        from lambdachain._hedging import perform_hedged
 
         return perform_hedged(transport, job.plan, self._hooks)
 

@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._answer import Answer
-from ._errors import (
+from lambdachain._answer import Answer
+from lambdachain._errors import (
     CallError,
     DeadlineExceededError,
     FunctionError,
     ResponseError,
     ThrottledError,
 )
-from ._failures import Retry, service_failure
-from ._invocation import Outcome
-from ._manner import Manner, MapProgress, Numbered
-from ._pace import Pace, Ticket
-from ._plan import Plan
-from ._window import Window
+from lambdachain._failures import Retry, service_failure
+from lambdachain._invocation import Outcome
+from lambdachain._plan import Plan
+
+from .manner import Manner, MapProgress, Numbered
+from .pace import Pace, Ticket
+from .window import Window
 
 
 class Job:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._invocation import Invocation, Outcome
-from ._wire import retry_after
+from lambdachain._invocation import Invocation, Outcome
+from lambdachain._wire import retry_after
 
 
 def parameters(invocation: Invocation) -> dict[str, Any]:

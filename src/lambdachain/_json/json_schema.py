@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ._schema import Schema, is_mapping, is_sequence
-from ._schema_marks import Mode, function_name, marks_of
+from .core_schema import Schema, is_mapping, is_sequence
+from .marks import Mode, function_name, marks_of
 
 if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema as _Base

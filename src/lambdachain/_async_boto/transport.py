@@ -12,20 +12,21 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from ._async_exchange import AsyncExchange, attach
-from ._boto import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint
-from ._boto_errors import translated
-from ._boto_shapes import answered, parameters
-from ._errors import ContractError
-from ._in_threads import AwsInThreads
-from ._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from ._stand_in import SendsToAws, guard
-from ._wire import EXPIRED
+from lambdachain._boto.errors import translated
+from lambdachain._boto.shapes import answered, parameters
+from lambdachain._boto.transport import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint
+from lambdachain._errors import ContractError
+from lambdachain._in_threads import AwsInThreads
+from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._wire import EXPIRED
+
+from .exchange import AsyncExchange, attach
 
 if TYPE_CHECKING:
     from botocore.config import Config
 
-    from ._streaming import AsyncResponseStream
+    from lambdachain._streaming import AsyncResponseStream
 
 _PIECE: Final = 1024 * 1024
 
@@ -93,7 +94,7 @@ class AsyncBotoTransport(SendsToAws):
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-        from ._async_boto_stream import open_stream
+        from .stream import open_stream
 
         exchange = AsyncExchange(invocation.function, timeout)
         async with exchange.in_time():

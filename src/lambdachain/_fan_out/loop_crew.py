@@ -13,11 +13,12 @@ import weakref
 from collections import deque
 from queue import Empty, SimpleQueue
 
-from ._async_crew import Tasks
-from ._async_http import AsyncHttpTransport
-from ._batch import Done, Job
-from ._http import HttpTransport
-from ._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._async_http import AsyncHttpTransport
+from lambdachain._http import HttpTransport
+from lambdachain._invocation import NoAnswerError, Progress, Trouble
+
+from .async_crew import Tasks
+from .batch import Done, Job
 
 
 class LoopSide:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypedDict, cast
 
-from ._errors import ContractError
-from ._options import CallOptions
+from lambdachain._errors import ContractError
+from lambdachain._options import CallOptions
 
 DEFAULT_CONCURRENCY: Final = 100
 _ONE_CALLS: Final = ("idempotency_key", "durable_name")

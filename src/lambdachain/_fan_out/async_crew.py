@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ._answer import Answer
-from ._async_attempts import AsyncHook, perform, perform_hedged
-from ._batch import Done, FirstRefusal, Job
-from ._invocation import AsyncTransport, Invocation, Outcome
+from lambdachain._answer import Answer
+from lambdachain._async_attempts import AsyncHook, perform, perform_hedged
+from lambdachain._invocation import AsyncTransport, Invocation, Outcome
+
+from .batch import Done, FirstRefusal, Job
 
 
 class Tasks:

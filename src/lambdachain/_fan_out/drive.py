@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
-from . import _clock
-from ._batch import Batch, Job
-from ._crew import Crew
-from ._manner import OnProgress
-from ._pace import Ticket
-from ._plan import Plan
+from lambdachain import _clock
+from lambdachain._plan import Plan
+
+from .batch import Batch, Job
+from .crew import Crew
+from .manner import OnProgress
+from .pace import Ticket
 
 # Seconds that a source of payloads may take before answers are looked for.
 _TURN: Final = 0.01

@@ -11,8 +11,8 @@ from functools import cache
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from ._invocation import NoAnswerError, Progress, Trouble
-from ._schema import is_mapping
+from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._json.core_schema import is_mapping
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

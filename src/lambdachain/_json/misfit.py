@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from ._errors import ErrorDetail, describe_details
-from ._schema import declared_names, is_mapping, is_sequence
+from lambdachain._errors import ErrorDetail, describe_details
+
+from .core_schema import declared_names, is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

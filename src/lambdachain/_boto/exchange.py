@@ -14,10 +14,10 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from . import _wire
-from ._alarm import alarm
-from ._invocation import NoAnswerError, Progress, Trouble
-from ._stand_in import guard
+from lambdachain import _wire
+from lambdachain._alarm import alarm
+from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._stand_in import guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from . import _clock
-from ._async_attempts import AsyncHook, pause
-from ._async_crew import Tasks
-from ._batch import Batch, Done
-from ._fan_out import NotYetError, Prepare, feed
-from ._invocation import AsyncTransport
-from ._manner import OnProgress
+from lambdachain import _clock
+from lambdachain._async_attempts import AsyncHook, pause
+from lambdachain._invocation import AsyncTransport
+
+from .async_crew import Tasks
+from .batch import Batch, Done
+from .drive import NotYetError, Prepare, feed
+from .manner import OnProgress
 
 
 class Inbox:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ._async_exchange import AsyncExchange
-from ._boto_shapes import answered, parameters
-from ._boto_stream import STREAM_ERRORS, broken, piece_in
-from ._invocation import Invocation, NoAnswerError, Outcome, Progress
-from ._streaming import AsyncWholeAnswer, StreamEnd
+from lambdachain._boto.shapes import answered, parameters
+from lambdachain._boto.stream import STREAM_ERRORS, broken, piece_in
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress
+from lambdachain._streaming import AsyncWholeAnswer, StreamEnd
+
+from .exchange import AsyncExchange
 
 
 async def open_stream(

@@ -12,14 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from ._boto_errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
-from ._boto_shapes import answered, parameters, refused
-from ._errors import ContractError
-from ._exchange import OPERATIONS, exchange, watch
-from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from ._stand_in import SendsToAws, guard
-from ._version import __version__
-from ._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from lambdachain._errors import ContractError
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._version import __version__
+from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+
+from .errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
+from .exchange import OPERATIONS, exchange, watch
+from .shapes import answered, parameters, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.config import Config
 
-    from ._streaming import ResponseStream
+    from lambdachain._streaming import ResponseStream
 
 _POOL: Final = 256
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
@@ -101,7 +102,7 @@ class BotoTransport(SendsToAws):
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-        from ._boto_stream import open_stream
+        from .stream import open_stream
 
         began = time.monotonic()
         client = self._client_for(invocation.region, invocation.function)

@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ._boto_errors import READ_ERRORS, SEND_ERRORS, refusal, translated
-from ._boto_shapes import answered, parameters, refused
-from ._exchange import Exchange
-from ._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from ._stand_in import guard
-from ._streaming import StreamEnd, WholeAnswer, end_of
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._stand_in import guard
+from lambdachain._streaming import StreamEnd, WholeAnswer, end_of
+
+from .errors import READ_ERRORS, SEND_ERRORS, refusal, translated
+from .exchange import Exchange
+from .shapes import answered, parameters, refused
 
 
 def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> BotoStream | WholeAnswer:

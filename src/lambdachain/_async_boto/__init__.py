@@ -1,0 +1,1 @@
+"""The way over aiobotocore, for those who need botocore's hooks in an event loop."""

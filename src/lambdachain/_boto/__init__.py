@@ -1,0 +1,1 @@
+"""The way over botocore: its sessions, hooks, proxies and instrumentations; its retries are off."""
