@@ -133,6 +133,13 @@ def test_the_last_request_of_a_connection(content):
     assert ["/"] == [request.path for request, _, _ in requests]
 
 
+def test_an_empty_line_too_many_is_passed_over():
+    """As some clients send it behind a body."""
+    requests, _ = asyncio.run(read(b"POST /1 HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\r\nGET /2 HTTP/1.1\r\n\r\n"))
+
+    assert [("/1", b"hi"), ("/2", b"")] == [(request.path, body) for request, body, _ in requests]
+
+
 def test_a_client_that_waits_is_told_to_go_on():
     """``Expect: 100-continue``, as curl sends it with large bodies."""
     requests, answers = asyncio.run(read(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"))

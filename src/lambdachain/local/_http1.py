@@ -50,7 +50,7 @@ class HttpConnection:
         """
         if self._last or not (head := await self._head()):
             return None
-        first, *lines = head.split("\r\n")
+        first, *lines = head.lstrip().split("\r\n")  # some clients end a body with an empty line too many
         try:
             method, path, version = first.split(" ")
             self._headers = headers = _headers(lines)
