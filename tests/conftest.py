@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests never judge by time: a busy machine is no defect.
+settings.register_profile("lambdachain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lambdachain")
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
