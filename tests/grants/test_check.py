@@ -19,10 +19,12 @@ NEEDS = [Need(Target("a"), (CALL,)), Need(Target("b", "live"), (CALL,))]
 
 
 def grant(resource: str, *actions: str, allows: bool = True) -> Grant:
+    """Make a grant."""
     return Grant(actions or (ACTION,), resource, "t.yaml:3", allows=allows)
 
 
 def faults(*grants: Grant) -> list[tuple[str, str]]:
+    """Compare grants with what is called."""
     return [(str(one.fault), one.text) for one in findings("Caller", "t.yaml:1", NEEDS, grants, HERE)]
 
 

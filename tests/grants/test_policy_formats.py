@@ -37,6 +37,7 @@ def needs_of_parent() -> Sequence[Need]:
 
 
 def need(target: Target) -> Need:
+    """Make a need of a target."""
     [one] = needs_of_parent()
     return Need(target, one.calls)
 
@@ -316,6 +317,7 @@ def test_the_callees_side_is_taken_by_each_tool(target: Target, tmp_path: Path):
 
 
 def refused(make: Callable[[], object]) -> str:
+    """Give what a refusal says."""
     from lambdachain import ContractError
 
     with pytest.raises(ContractError) as raised:

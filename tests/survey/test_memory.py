@@ -31,6 +31,7 @@ def test_what_is_asked_for_first_plays_no_part(edges: list[list[int]], order: li
 
 
 def reach(graph: dict[int, list[int]], start: int) -> frozenset[int]:
+    """Walk a graph, the plain way."""
     seen, left = {start}, [start]
     while left:
         fresh = set(graph[left.pop()]) - seen

@@ -23,6 +23,7 @@ def called(found: Survey) -> list[tuple[str, str, str | None]]:
 
 
 def untold(found: Survey) -> list[str]:
+    """Give what cannot be told."""
     return [one.why for one in needs_of(found).undecided]
 
 
@@ -73,13 +74,14 @@ CHARGE = "billing-charge"
         ("name = 'ot' + 'her'\nclient.call(f'{name}:v{1}', 1)", ("call", "other", "v1")),
         ("import contracts as c\nclient.call(c.charge, 1)", ("call", CHARGE, "live")),
         ("import lambdachain as lc\nlc.LambdaClient().call(charge, 1)", ("call", CHARGE, "live")),
-        ("from contracts import *\nfrom lambdachain import *\nLambdaClient().call(charge, 1)", ("call", CHARGE, "live")),
+        ("from contracts import *\nfrom lambdachain import *\nLambdaClient().call(charge, 1)",
+         ("call", CHARGE, "live")),
         ("import boto3\nboto3.client('lambda').invoke(FunctionName='raw', InvocationType='Event')",
          ("invoke", "raw", None)),
-        ("class Gateway:\n  def __init__(self): self.client = LambdaClient()\n"
-         "  def go(self): self.client.call(charge, 1)", ("call", CHARGE, "live")),
-        ("class Gateway:\n  def __init__(self, client): self.inner = client\n"
-         "  def go(self): self.inner.call(charge, 1)\nGateway(LambdaClient())", ("call", CHARGE, "live")),
+        (("class Gateway:\n  def __init__(self): self.client = LambdaClient()\n"
+         "  def go(self): self.client.call(charge, 1)"), ("call", CHARGE, "live")),
+        (("class Gateway:\n  def __init__(self, client): self.inner = client\n"
+         "  def go(self): self.inner.call(charge, 1)\nGateway(LambdaClient())"), ("call", CHARGE, "live")),
         ("def setup():\n  global late\n  late = LambdaClient()\ndef go(): late.call(charge, 1)",
          ("call", CHARGE, "live")),
     ],
@@ -124,8 +126,8 @@ def test_all_that_may_be_called_is(look, code: str):
         ("import os\nclient.call(charge, 1, qualifier=os.environ['V'])", "V decides it"),
         ("def f(contract): client.call(contract, 1)", "it is the parameter 'contract' of f"),
         ("client.call(charge, 1, **options)", "a qualifier may be in **options"),
-        ("from lambdachain import Contract\nlate = Contract(compute(), request=int, response=int)\n"
-         "client.call(late, 1)", "the contract at app.py:7 does not tell"),
+        (("from lambdachain import Contract\nlate = Contract(compute(), request=int, response=int)\n"
+         "client.call(late, 1)"), "the contract at app.py:7 does not tell"),
         ("@remote(compute())\ndef handler(n: int) -> int: return n", "which function this handles is not told"),
         ("LambdaClient(resolve=compute()).call(charge, 1)", "(the resolver at app.py:6)"),
         ("LambdaClient(resolve=resolvers.from_env()).call(charge, 1)",
