@@ -142,7 +142,7 @@ def test_failures_go_to_a_file_with_their_class(lambdachain: Run, lines: Any, tm
     assert (failures[4]["error"], failures[4]["execution"]) == ("ConnectionLostError", "unknown")
     assert ran.stderr.splitlines() == [
         "2 lines done, in out.jsonl; 2 failed (1 ConnectionLostError, 1 FunctionError), in out.failures.jsonl",
-        "1 line may have run: --rerun-unknown runs them again",
+        "1 line may have run: --rerun-unknown runs it again",
     ]
 
 
