@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,6 +204,24 @@ def test_no_answer_in_time_is_unknown(lambdachain: Run):
     assert (ran.returncode, ran.stdout) == (4, "")
     assert ran.stderr.startswith("error: CallTimeoutError: slow: ")
     assert ran.stderr.endswith(" [unknown]\n")
+
+
+def test_ctrl_c_during_a_call_says_that_it_may_have_run(
+    command: list[str], environment: dict[str, str], fast_lambda: Any, eventually: Any
+):
+    """One line, and the status of an interrupt."""
+    server = fast_lambda()
+    process = subprocess.Popen(
+        [*command, "call", "f", '{"do": "wait"}'],
+        env={**environment, **server.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(server.received)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+
+    assert (process.returncode, told) == (130, "error: stopped: the function may have run\n")
 
 
 def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
