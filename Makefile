@@ -7,7 +7,7 @@ BENCH := .venv-bench
 AIO := .venv-aio
 
 .PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples node-ric \
-  soak soak-local reliability retry-load bench bench-fan-out bench-fan-out-memory lock clean
+  soak soak-local soak-map reliability retry-load bench bench-fan-out bench-fan-out-memory bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -78,6 +78,11 @@ CALLS ?= 50000
 soak-local: $(VENV)/.test
 	LAMBDACHAIN_SOAK_CALLS=$(CALLS) $(VENV)/bin/python -m pytest tests/local/test_local_soak.py
 
+# A map of the command line, killed at ten random moments and gone on with: every line's result once, none missing.
+LINES ?= 100000
+soak-map: $(VENV)/.test
+	LAMBDACHAIN_SOAK_LINES=$(LINES) $(VENV)/bin/python -m pytest tests/cli/test_map_killed.py --timeout=0
+
 reliability: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/reliability.py --write README.md
 
@@ -93,6 +98,9 @@ bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 
 bench-fan-out-memory: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/fan_out_memory.py
+
+bench-cli-start: $(VENV)/.test
+	$(VENV)/bin/python benchmarks/cli_start.py --count
 
 $(VENV)/.plots: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group plots

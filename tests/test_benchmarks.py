@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import cli_start
 import pytest
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
@@ -84,3 +87,14 @@ def test_ratios_are_taken_pair_by_pair() -> None:
 def test_every_round_begins_with_another() -> None:
     """So that none always follows the same."""
     assert [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]] == [in_turn("abc", n) for n in range(4)]
+
+
+def test_the_start_of_the_command_is_measured() -> None:
+    """That of its help beside pydantic's import, which comes first."""
+    ran = subprocess.run(
+        [sys.executable, cli_start.__file__, "--runs", "1"], capture_output=True, text=True, check=True
+    )
+    told = ran.stdout.splitlines()
+
+    assert [line.split("  ")[0] for line in told] == list(cli_start.COMMANDS)
+    assert all(re.search(r"[\d.]+ ms CPU  x [\d.]+$", line) for line in told)

@@ -83,6 +83,47 @@ class Served:
         return self.process.wait(timeout=30)
 
 
+@dataclass(frozen=True)
+class FastLambda:
+    """A running ``fast_lambda.py``, and the payloads that it was sent."""
+
+    url: str
+    notes: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which any client calls it."""
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        return {"AWS_ENDPOINT_URL_LAMBDA": self.url, "AWS_REGION": "us-east-1", **keys}
+
+    def received(self) -> list[Any]:
+        """Give the payloads, in the order in which they came."""
+        return [json.loads(line) for line in self.notes.read_text().splitlines()]
+
+
+@pytest.fixture
+def fast_lambda(tmp_path: Path) -> Iterator[Callable[..., FastLambda]]:
+    """Start servers that answer after at most some seconds, each call taking its own time."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(most: float = 0.0) -> FastLambda:
+        notes = tmp_path.with_name(f"{tmp_path.name}-notes-{len(started)}")
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("fast_lambda.py")), str(notes), str(most)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return FastLambda(f"http://127.0.0.1:{int(process.stdout.readline())}", notes)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture(scope="session")
 def command() -> list[str]:
     """Give what starts ``lambdachain``."""

@@ -116,15 +116,15 @@ def _told(
     for change in changes:
         yield _in_words(change)
         yield ""
-    if not changes:
-        yield f"{function}: nothing has changed"
-    elif not reason:
-        yield f"{function}: compatible, {when}"
-    elif broken:
+    if broken:
         order = order_of([one.who for change in broken for one in change.breaks])
         yield f"{function}: not compatible. {_for_options(order)}"
-    else:
+    elif reason:
         yield f"{function}: {_for_options(reason)}"
+    elif changes:
+        yield f"{function}: compatible, {when}"
+    else:
+        yield f"{function}: nothing has changed"
 
 
 def _without_others(change: Change) -> Change:

@@ -78,6 +78,11 @@ class Input:
         self._file.seek(self._begun)
         self._rest, self._number, self._at_end = b"", 0, False
 
+    def close(self) -> None:
+        """Close the file; standard input stays as it is."""
+        if self._file is not sys.stdin.buffer:
+            self._file.close()
+
     def is_at(self, path: Path) -> bool:
         """Tell whether this is the file at *path*."""
         return path.exists() and os.path.samestat(os.fstat(self._file.fileno()), path.stat())

@@ -70,10 +70,10 @@ def run(asked: Asked, how: Connection) -> int:
     target = target_of(asked.target)
     is_typed = not isinstance(target, str)
     teller = Teller(asked.quiet, asked.as_json)
-    with closing(how.caller()) as caller:
+    with closing(how.caller()) as caller, closing(Input(asked.source)) as source:
         errand = _errand(asked, how, caller, target)
         manner = asked.manner(idempotent=errand.callee.contract.idempotent)
-        source, parse = Input(asked.source), _parse(errand, is_typed=is_typed)
+        parse = _parse(errand, is_typed=is_typed)
         begun = opened(source, errand.callee.address, parse, manner)
         teller.begin(begun)
         pending = _pending(source, begun, parse, skips=manner.skips)

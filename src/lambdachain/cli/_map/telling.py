@@ -17,8 +17,8 @@ from .ledger import State
 from .opening import Manner, Opened, places_of
 
 _HINTS: Final = {
-    State.UNKNOWN: "may have run: --rerun-unknown runs them again",
-    State.NOT_EXECUTED: "did not run: --rerun-not-executed runs them again",
+    State.UNKNOWN: "may have run: --rerun-unknown runs {} again",
+    State.NOT_EXECUTED: "did not run: --rerun-not-executed runs {} again",
 }
 
 
@@ -65,13 +65,15 @@ def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterat
         yield "the same command goes on from there"
     for state, hint in _HINTS.items():
         if number := book.ledger.count(state):
-            yield f"{_lines(number)} {hint}"
+            yield f"{_lines(number)} {hint.format('it' if number == 1 else 'them')}"
 
 
 def _failed(classes: Mapping[str, int]) -> str:
     if not classes:
         return ""
-    told = ", ".join(f"{number:,} {name}" for name, number in sorted(classes.items(), key=lambda item: -item[1]))
+    told = ", ".join(
+        f"{number:,} {name}" for name, number in sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+    )
     return f"; {sum(classes.values()):,} failed ({told})"
 
 

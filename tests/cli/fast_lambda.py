@@ -1,0 +1,65 @@
+"""Lambda's place for maps of many lines: a server that notes each payload and does what it says, in one thread.
+
+Started with a file to note payloads in and the most seconds that a call takes; it prints its port, and ends with its
+standard input. ``{"do": "fail"}`` fails, ``cut`` closes the connection, ``deny`` is refused, ``wait`` takes a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+
+FAILURE = b'{"errorType":"ValueError","errorMessage":"on purpose"}'
+DENIAL = b'{"Message":"User is not authorized to perform: lambda:InvokeFunction"}'
+
+
+def answer(status: bytes, body: bytes, *headers: bytes) -> bytes:
+    """Write an answer."""
+    lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join([*lines, b"x-amzn-RequestId: 8f5e2c1a", b"", body])
+
+
+def answer_to(payload: object, body: bytes) -> bytes:
+    """Do what a payload says; without a word, give it back."""
+    asked = payload.get("do") if isinstance(payload, dict) else None
+    if asked == "fail":
+        return answer(b"200 OK", FAILURE, b"X-Amz-Executed-Version: 3", b"X-Amz-Function-Error: Unhandled")
+    if asked == "deny":
+        return answer(b"403 Forbidden", DENIAL, b"x-amzn-ErrorType: AccessDeniedException")
+    return answer(b"200 OK", b'{"got":%s}' % body, b"X-Amz-Executed-Version: 3")
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serve one connection."""
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+            NOTES.write(body + b"\n")
+            payload = json.loads(body)
+            asked = payload.get("do") if isinstance(payload, dict) else None
+            if asked == "cut":
+                return
+            await asyncio.sleep(60 if asked == "wait" else MOST * random.random())
+            writer.write(answer_to(payload, body))
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return
+    finally:
+        writer.close()
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    NOTES = Path(sys.argv[1]).open("ab", buffering=0)  # noqa: SIM115 - as long as the process lives
+    MOST = float(sys.argv[2])
+    asyncio.run(main())

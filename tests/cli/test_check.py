@@ -1,0 +1,222 @@
+"""``schema`` and ``check``: over files, the code that is here, and revisions of a real git repository."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdachain._version import __version__
+from lambdachain.testing import assert_compatible
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+OLD = """
+from pydantic import BaseModel
+
+from lambdachain import Contract, RemoteError
+
+
+class Request(BaseModel):
+    order_id: str
+    cents: int
+
+
+class Response(BaseModel):
+    charge_id: str
+
+
+class CardDeclined(RemoteError):
+    reason: str
+
+
+charge = Contract("billing-charge", request=Request, response=Response, errors=[CardDeclined])
+"""
+STRICTER = OLD.replace("cents: int", "cents: int\n    currency: str")
+LOOSER = OLD.replace("cents: int", 'cents: int\n    currency: str = "EUR"')
+ANSWERS_MORE = OLD.replace("charge_id: str", "charge_id: str\n    bank: str")
+
+
+@pytest.fixture
+def here(tmp_path: Path, environment: dict[str, str]) -> Path:
+    """A repository with the old version in its first revision, in ``src``, and the command run in it."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "billing.py").write_text(OLD)
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "old"], ["tag", "deployed"]):
+        names = [f"{who}_{what}" for who in ("GIT_AUTHOR", "GIT_COMMITTER") for what in ("NAME", "EMAIL")]
+        around = {**environment, **dict.fromkeys(names, "nina@example.org"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+        subprocess.run(["git", *arguments], cwd=tmp_path, env=around, check=True)
+    return tmp_path
+
+
+@pytest.fixture
+def lambdachain(command: list[str], environment: dict[str, str], here: Path) -> Run:
+    """Run ``lambdachain`` in the repository."""
+
+    def to_the_end(*arguments: str, below: str = ".", path: str = "src") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments],
+            cwd=here / below,
+            env={**environment, "PYTHONPATH": str(here / path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return to_the_end
+
+
+def test_a_schema_is_what_the_library_gives(lambdachain: Run):
+    """To be written to a file as it is."""
+    ran = lambdachain("schema", "billing:charge")
+    schema: Any = json.loads(ran.stdout)
+
+    assert (ran.returncode, schema["function"]) == (0, "billing-charge")
+    assert ran.stdout == json.dumps(schema, indent=2) + "\n"
+    assert_compatible(schema, schema)
+
+
+def test_nothing_has_changed(lambdachain: Run, here: Path):
+    """Between a revision, a file, and the code that is here."""
+    (here / "billing.json").write_text(lambdachain("schema", "billing:charge").stdout)
+    ran = [lambdachain("check", old, "billing:charge") for old in ("billing.json", "deployed:billing:charge")]
+
+    assert [(one.returncode, one.stdout) for one in ran] == [(0, "billing-charge: nothing has changed\n")] * 2
+
+
+def test_what_breaks_is_told_in_words_and_by_the_status(lambdachain: Run, here: Path):
+    """Whom, why, and in which order to deploy."""
+    (here / "src" / "billing.py").write_text(STRICTER)
+    either = lambdachain("check", "HEAD:billing:charge", "billing:charge")
+    callers_first = lambdachain("check", "HEAD:billing:charge", "billing:charge", "--first", "caller")
+    callee_first = lambdachain("check", "HEAD:billing:charge", "billing:charge", "--first", "callee")
+
+    assert either.returncode == 1
+    assert either.stdout == (
+        "request.currency: added: string, required\n"
+        "  breaks old callers: old callers send none, the new callee requires it\n"
+        "  Give it a default, or deploy the callers first.\n"
+        "\n"
+        "billing-charge: not compatible. "
+        "Deploy every caller first, then the callee: --first caller checks that order.\n"
+    )
+    assert callers_first.returncode == 0
+    assert callers_first.stdout.endswith("billing-charge: compatible, if the callers are deployed first\n")
+    assert callee_first.returncode == 1
+
+
+def test_what_breaks_nobody_is_told_too(lambdachain: Run, here: Path):
+    """With the status for yes; unless others count, who may have left out what is new."""
+    (here / "src" / "billing.py").write_text(LOOSER)
+    ran = lambdachain("check", "deployed:billing:charge", "billing:charge")
+
+    assert (ran.returncode, "request.currency: added" in ran.stdout) == (0, True)
+    assert ran.stdout.endswith("billing-charge: compatible, whichever side is deployed first\n")
+
+
+def test_a_change_may_be_allowed(lambdachain: Run, here: Path):
+    """As long as it breaks somebody."""
+    (here / "src" / "billing.py").write_text(ANSWERS_MORE)
+    allowed = lambdachain("check", "HEAD:billing:charge", "billing:charge", "--allow", "response.bank")
+    idle = lambdachain("check", "HEAD:billing:charge", "HEAD:billing:charge", "--allow", "response.bank")
+
+    assert allowed.returncode == 0
+    assert (idle.returncode, "--allow names response.bank, and nothing breaks there" in idle.stdout) == (1, True)
+
+
+def test_other_callers_count_where_they_are_asked_for(lambdachain: Run, here: Path):
+    """Those that lambdachain did not make."""
+    (here / "src" / "billing.py").write_text(LOOSER)
+    (here / "looser.json").write_text(lambdachain("schema", "billing:charge").stdout)
+    (here / "src" / "billing.py").write_text(STRICTER)
+    own = lambdachain("check", "looser.json", "billing:charge")
+    others = lambdachain("check", "looser.json", "billing:charge", "--other-callers")
+
+    assert (own.returncode, others.returncode) == (0, 1)
+    assert "other callers" not in own.stdout
+    assert "breaks other callers: other callers may leave it out, the new callee requires it" in others.stdout
+
+
+def test_changes_as_an_object(lambdachain: Run, here: Path):
+    """For programs."""
+    (here / "src" / "billing.py").write_text(STRICTER)
+    ran = lambdachain("check", "HEAD:billing:charge", "billing:charge", "--json")
+    told = json.loads(ran.stdout)
+
+    assert (ran.returncode, told["compatible"]) == (1, False)
+    assert [change["path"] for change in told["changes"]] == ["request.currency"]
+    assert {one["who"] for one in told["changes"][0]["breaks"]} == {"old callers", "other callers"}
+
+
+def test_a_file_of_a_revision(lambdachain: Run, here: Path, environment: dict[str, str]):
+    """Named as seen from the directory one is in."""
+    (here / "src" / "billing.json").write_text(lambdachain("schema", "billing:charge").stdout)
+    subprocess.run(["git", "add", "-A"], cwd=here, env=environment, check=True)
+    tree = subprocess.run(["git", "write-tree"], cwd=here, env=environment, check=True, capture_output=True, text=True)
+    ran = lambdachain("check", f"{tree.stdout.strip()}:billing.json", "billing.json", below="src")
+
+    assert (ran.returncode, ran.stdout) == (0, "billing-charge: nothing has changed\n")
+
+
+def test_a_revision_is_looked_at_and_nothing_else(lambdachain: Run, here: Path):
+    """The repository and its work tree stay as they are, and the lambdachain that runs is this one."""
+    before = {path: path.read_bytes() for path in (here / ".git").rglob("*") if path.is_file()}
+    (here / "src" / "billing.py").write_text(f"{STRICTER}\nassert False, {__version__!r}\n")
+    ran = lambdachain("check", "HEAD:billing:charge", "deployed:billing:charge", below="src")
+    after = {path: path.read_bytes() for path in (here / ".git").rglob("*") if path.is_file()}
+
+    assert (ran.returncode, ran.stdout) == (0, "billing-charge: nothing has changed\n")
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("old", "told"),
+    [
+        ("nowhere.json", "there is no file nowhere.json; else write module:contract or revision:module:contract"),
+        ("nowhere:billing:charge", "there is no revision 'nowhere'"),
+        ("HEAD:nowhere:charge", "HEAD:nowhere:charge: nowhere does not import"),
+        ("HEAD:billing:chrge", "HEAD:billing:chrge: billing has no 'chrge'; contracts there are charge"),
+        ("HEAD:json:dumps", "json:dumps is no contract, but function"),
+        ("HEAD:nowhere.json", "there is no nowhere.json in a revision 'HEAD'"),
+        ("torn.json", "torn.json: it is not JSON"),
+        ("other.json", "other.json: this is neither a contract nor what Contract.schema gives"),
+        ("nowhere:charge", "there is no module 'nowhere' here or on PYTHONPATH"),
+    ],
+)
+def test_a_mistake_is_one_line(lambdachain: Run, here: Path, old: str, told: str):
+    """With the status for usage."""
+    (here / "torn.json").write_text("{")
+    (here / "other.json").write_text("{}")
+    ran = lambdachain("check", old, "billing:charge")
+
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert told in ran.stderr
+
+
+def test_code_that_is_not_in_the_repository_has_no_revision(lambdachain: Run, tmp_path_factory: pytest.TempPathFactory):
+    """What is installed beside it would be compared with itself."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "installed.py").write_text(OLD)
+    ran = lambdachain("check", "HEAD:installed:charge", "installed:charge", path=str(outside))
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "HEAD:installed:charge: installed is not in that revision; what imports is" in ran.stderr
+
+
+def test_outside_of_a_repository(command: list[str], environment: dict[str, str], tmp_path: Path):
+    """A revision is none."""
+    ran = subprocess.run(
+        [*command, "check", "HEAD:billing:charge", "HEAD:billing:charge"],
+        cwd=tmp_path,
+        env={**environment, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr.startswith("error: git rev-parse: fatal: not a git repository")) == (2, True)

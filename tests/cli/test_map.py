@@ -1,0 +1,466 @@
+"""``map`` as a user runs it: a file of lines in, files of lines out; and what is told when that does not work."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+CONTRACTS = """
+from pydantic import BaseModel
+
+from lambdachain import Contract
+
+
+class Order(BaseModel):
+    n: int
+
+
+class Got(BaseModel):
+    got: Order
+
+
+echo = Contract("echo", request=Order, response=Got)
+again = Contract("echo", request=dict[str, int | str], response=Got, idempotent=True)
+wrong = Contract("echo", request=Order, response=int)
+"""
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of lines, JSON each or text as it is."""
+
+    def write(values: Iterable[Any], name: str = "in.jsonl") -> Path:
+        texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
+        (tmp_path / name).write_text("".join(f"{text}\n" for text in texts))
+        (tmp_path / "contracts.py").write_text(CONTRACTS)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def near(fast_lambda: Any) -> Any:
+    """A server that answers at once, or nearly."""
+    return fast_lambda(0.01)
+
+
+@pytest.fixture
+def launch(command: list[str], environment: dict[str, str], tmp_path: Path, near: Any) -> Callable[..., Any]:
+    """Start ``lambdachain map``, with the server within reach."""
+
+    def start(*arguments: str, server: Any = near, **pipes: Any) -> subprocess.Popen[str]:
+        around = {**environment, **server.environment}
+        pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, **pipes}
+        return subprocess.Popen([*command, "map", *arguments], cwd=tmp_path, env=around, text=True, **pipes)
+
+    return start
+
+
+@pytest.fixture
+def lambdachain(launch: Callable[..., Any]) -> Run:
+    """Run ``lambdachain map`` to its end."""
+
+    def to_the_end(*arguments: str, given: str = "", **how: Any) -> subprocess.CompletedProcess[str]:
+        process = launch(*arguments, **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **how})
+        printed, told = process.communicate(given, timeout=60)
+        return subprocess.CompletedProcess(arguments, process.returncode, printed, told)
+
+    return to_the_end
+
+
+def read(path: Path) -> list[Any]:
+    """Read a file of lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_each_line_has_its_result_in_the_order_of_the_input(lambdachain: Run, lines: Any, tmp_path: Path):
+    """Blank lines are none; when all is done nothing is left but the output."""
+    lines([{"n": n} if n % 10 else "" for n in range(500)])
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+    results = read(tmp_path / "out.jsonl")
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "450 lines done, in out.jsonl\n")
+    assert results == [{"line": n + 1, "value": {"got": {"n": n}}} for n in range(500) if n % 10]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["contracts.py", "in.jsonl", "out.jsonl"]
+
+
+def test_results_as_they_come(lambdachain: Run, lines: Any, tmp_path: Path):
+    """Each with the number of its line."""
+    lines({"n": n} for n in range(300))
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--as-completed")
+    results = read(tmp_path / "out.jsonl")
+
+    assert ran.returncode == 0
+    assert [result["line"] for result in results] != list(range(1, 301))
+    assert sorted(result["line"] for result in results) == list(range(1, 301))
+    assert all(result["value"] == {"got": {"n": result["line"] - 1}} for result in results)
+
+
+@pytest.mark.parametrize("order", [(), ("--as-completed",)])
+def test_from_standard_input_to_standard_output(lambdachain: Run, order: tuple[str, ...]):
+    """Without a journal; the last line needs no end."""
+    ran = lambdachain("f", *order, given='{"n": 1}\r\n\n{"n": 2}')
+    results = [json.loads(line) for line in ran.stdout.splitlines()]
+
+    assert sorted(results, key=lambda result: result["line"]) == [
+        {"line": 1, "value": {"got": {"n": 1}}},
+        {"line": 3, "value": {"got": {"n": 2}}},
+    ]
+    assert (ran.returncode, ran.stderr) == (0, "2 lines done\n")
+
+
+def test_an_answer_is_printed_before_the_next_line_has_come(launch: Any):
+    """Who feeds a map slowly need not wait for the end of what was fed."""
+    process = launch("f", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    told = []
+    for number in range(3):
+        process.stdin.write(f"{number}\n")
+        process.stdin.flush()
+        told.append(json.loads(process.stdout.readline()))
+    process.communicate()
+
+    assert told == [{"line": number + 1, "value": {"got": number}} for number in range(3)]
+
+
+def test_failures_go_to_a_file_with_their_class(lambdachain: Run, lines: Any, tmp_path: Path):
+    """The others are done; what may have run is not run again."""
+    lines([{"n": 1}, {"do": "fail"}, {"n": 3}, {"do": "cut"}])
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+    failures = {failure["line"]: failure for failure in read(tmp_path / "out.failures.jsonl")}
+
+    assert (ran.returncode, [result["line"] for result in read(tmp_path / "out.jsonl")]) == (1, [1, 3])
+    assert (failures[2]["error"], failures[2]["error_type"]) == ("FunctionError", "ValueError")
+    assert (failures[4]["error"], failures[4]["execution"]) == ("ConnectionLostError", "unknown")
+    assert ran.stderr.splitlines() == [
+        "2 lines done, in out.jsonl; 2 failed (1 ConnectionLostError, 1 FunctionError), in out.failures.jsonl",
+        "1 line may have run: --rerun-unknown runs it again",
+    ]
+
+
+def test_only_what_is_asked_for_runs_again(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """A second run of the same command runs nothing; ``--rerun-unknown`` runs what may have run."""
+    lines([{"n": 1}, {"do": "fail"}, {"do": "cut"}])
+    wanted = ("f", "in.jsonl", "-o", "out.jsonl")
+    statuses = [lambdachain(*wanted).returncode, lambdachain(*wanted).returncode]
+    sent = len(near.received())
+    statuses.append(lambdachain(*wanted, "--rerun-unknown").returncode)
+
+    assert (statuses, sent) == ([1, 1, 1], 3)
+    assert near.received()[3:] == [{"do": "cut"}]
+    assert [failure["line"] for failure in read(tmp_path / "out.failures.jsonl")] == [2, 3]
+
+
+def test_a_contract_types_each_line(lambdachain: Run, lines: Any, tmp_path: Path):
+    """And each answer."""
+    lines([{"n": 1}, {"n": 2}])
+    right = lambdachain("contracts:echo", "in.jsonl", "-o", "out.jsonl")
+    wrong = lambdachain("contracts:wrong", "in.jsonl", "-o", "wrong.jsonl")
+
+    assert (right.returncode, read(tmp_path / "out.jsonl")[1]) == (0, {"line": 2, "value": {"got": {"n": 2}}})
+    assert wrong.returncode == 1
+    assert {failure["error"] for failure in read(tmp_path / "wrong.failures.jsonl")} == {"ResponseError"}
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "f": ('{"n": 3016', "in.jsonl:3017 is not JSON: EOF while parsing an object at column 10"),
+    "contracts:echo": ('{"m": 1}', "in.jsonl:3017 does not fit Order: n: Field required"),
+}
+
+
+@pytest.mark.parametrize("target", BAD)
+def test_a_bad_line_is_told_by_its_number(lambdachain: Run, lines: Any, near: Any, target: str):
+    """Before anything is sent, where the input is a file; else what was sent before it is kept."""
+    line, told = BAD[target]
+    path = lines([*({"n": n} for n in range(3016)), line])
+    ran = lambdachain(target, "in.jsonl", "-o", "out.jsonl")
+    sent = len(near.received())
+    fed = lambdachain(target, "-o", "out.jsonl", given=path.read_text())
+    *_, last = fed.stderr.splitlines()
+
+    assert told in ran.stderr
+    assert told.replace("in.jsonl", "standard input") in last
+    assert [ran.returncode, fed.returncode] == [2 if target == "f" else 3] * 2
+    assert (sent, len(near.received())) == (0, 3016)
+
+
+def test_a_mended_input_goes_on(lambdachain: Run, near: Any, tmp_path: Path):
+    """The lines that were run are not run again."""
+    arguments = ("f", "-o", "out.jsonl")
+    first = lambdachain(*arguments, given="1\n2\n{3\n4\n")
+    second = lambdachain(*arguments, given="1\n2\n3\n4\n")
+
+    assert (first.returncode, second.returncode) == (2, 0)
+    assert sorted(near.received()) == [1, 2, 3, 4]
+    assert [result["value"]["got"] for result in read(tmp_path / "out.jsonl")] == [1, 2, 3, 4]
+
+
+def test_bad_lines_may_be_passed_over(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """They are failures then, of lines that did not run."""
+    lines([{"n": 1}, "{", {"m": 1}, {"n": 4}])
+    ran = lambdachain("contracts:echo", "in.jsonl", "-o", "out.jsonl", "--skip-invalid")
+    failures = read(tmp_path / "out.failures.jsonl")
+
+    assert (ran.returncode, [result["line"] for result in read(tmp_path / "out.jsonl")]) == (1, [1, 4])
+    assert [(one["line"], one["error"], one["execution"]) for one in failures] == [
+        (2, "InvalidRequestError", "not executed"),
+        (3, "InvalidRequestError", "not executed"),
+    ]
+    assert len(near.received()) == 2
+
+
+def test_what_every_line_would_meet_ends_the_map(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """No permission, for example: no line counts as failed, and all are run when it goes on."""
+    lines([{"n": 1}, {"do": "deny"}, *({"n": n} for n in range(3, 2000))])
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "2")
+    *_, last = ran.stderr.splitlines()
+
+    assert ran.returncode == 3
+    assert last.startswith("error: AccessDeniedError: f: AccessDeniedException: User is not authorized")
+    assert len(near.received()) < 100
+    assert not (tmp_path / "out.failures.jsonl").exists()
+    assert "the same command goes on from there" in ran.stderr
+
+
+def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """Not the output, not the failures, not the input; unless it is asked for."""
+    lines([{"n": 1}])
+    (tmp_path / "out.jsonl").write_text("precious")
+    (tmp_path / "bad.failures.jsonl").write_text("precious")
+    refused = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+    beside = lambdachain("f", "in.jsonl", "-o", "bad.jsonl")
+    itself = lambdachain("f", "in.jsonl", "-o", "in.jsonl", "--overwrite")
+
+    assert [ran.returncode for ran in (refused, beside, itself)] == [2, 2, 2]
+    assert (
+        "error: out.jsonl exists and has no journal to go on from: name another output, or --overwrite"
+        in refused.stderr
+    )
+    assert "bad.failures.jsonl exists" in beside.stderr
+    assert "in.jsonl is the input" in itself.stderr
+    assert ((tmp_path / "out.jsonl").read_text(), near.received()) == ("precious", [])
+    assert lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--overwrite").returncode == 0
+    assert len(read(tmp_path / "out.jsonl")) == 1
+
+
+def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near: Any):
+    """Where a line that was run is another one, or gone; lines may be added."""
+    wanted = ("f", "in.jsonl", "-o", "out.jsonl")
+    lines([{"do": "fail"}, {"n": 2}])
+    lambdachain(*wanted)
+    lines([{"do": "fail"}, {"n": 3}])
+    changed = lambdachain(*wanted)
+    lines([{"do": "fail"}])
+    shorter = lambdachain(*wanted)
+    lines([{"do": "fail"}, {"n": 2}, {"n": 3}])
+    longer = lambdachain(*wanted)
+
+    assert (changed.returncode, "in.jsonl:2 has changed since it was run" in changed.stderr) == (2, True)
+    assert (shorter.returncode, "in.jsonl ends at line 1, and line 2 has been run" in shorter.stderr) == (2, True)
+    assert (longer.returncode, "2 lines done" in longer.stderr) == (1, True)
+    assert len(near.received()) == 3
+
+
+def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_path: Path):
+    """Of another function; or what is no journal at all."""
+    lines([{"do": "fail"}])
+    lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+    other = lambdachain("g", "in.jsonl", "-o", "out.jsonl")
+    (tmp_path / "no.jsonl.journal").write_text("Dear diary\n")
+    none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
+
+    assert (other.returncode, "out.jsonl.journal is of a map of f, not of g" in other.stderr) == (2, True)
+    assert (none.returncode, "no.jsonl.journal is no journal of a map, or damaged" in none.stderr) == (2, True)
+    assert (tmp_path / "no.jsonl.journal").read_text() == "Dear diary\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
+        (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.journal: No such file or directory"),
+        (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
+        (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
+        (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
+        (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_status(lambdachain: Run, lines: Any, arguments: list[str], status: int, told: str):
+    """Without a traceback."""
+    lines([1])
+    ran = lambdachain(*arguments)
+
+    assert (ran.returncode, told in ran.stderr, "Traceback" in ran.stderr) == (status, True, False)
+
+
+def test_the_summary_as_an_object(lambdachain: Run, lines: Any):
+    """For programs; and nothing else where that is asked for."""
+    lines([{"n": 1}, {"do": "fail"}])
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--json", "--quiet")
+
+    assert json.loads(ran.stdout) == {"complete": True, "done": 1, "failed": 1, "classes": {"FunctionError": 1}}
+    assert ran.stderr == ""
+
+
+def test_a_closed_pipe_ends_it_quietly(launch: Any, lines: Any, near: Any):
+    """As for any filter; what is under way comes to its end, and nothing more is begun."""
+    lines({"n": n} for n in range(5000))
+    process = launch("f", "in.jsonl", stdout=subprocess.PIPE)
+    printed = [process.stdout.readline() for _ in range(3)]
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+
+    assert (len(printed), process.wait(timeout=30)) == (3, 141)
+    assert told.startswith("stopped: ")
+    assert told.count("\n") == 1
+    assert len(near.received()) < 5000
+
+
+def test_standard_output_without_room_is_told(lambdachain: Run, lines: Any):
+    """In a line, with the status for files."""
+    lines([1, 2])
+    with Path("/dev/full").open("w") as full:
+        ran = lambdachain("f", "in.jsonl", stdout=full)
+
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (7, "error: <stdout>: No space left on device")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
+    launch: Any, lines: Any, fast_lambda: Any, way: signal.Signals, eventually: Any
+):
+    """Nothing is lost, nothing is run twice."""
+    path = lines({"n": n} for n in range(1500))
+    server = fast_lambda(0.05)
+    arguments = ("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
+    process = launch(*arguments, server=server)
+    eventually(lambda: len(server.received()) > 100)
+    process.send_signal(way)
+    told = process.communicate(timeout=30)[1]
+    before = len(server.received())
+    second = launch(*arguments, server=server)
+    told_again = second.communicate(timeout=60)[1]
+
+    assert process.returncode == 128 + way
+    assert "calls are under way, Ctrl-C again leaves them" in told
+    assert told.endswith("the same command goes on from there\n")
+    assert 100 < before < 1500
+    assert (second.returncode, f"going on: {before:,} lines done" in told_again) == (0, True)
+    assert sorted(payload["n"] for payload in server.received()) == list(range(1500))
+    assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
+
+
+def test_a_second_signal_leaves_what_is_under_way(
+    launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any
+):
+    """Those lines may have run, and are not run again unasked."""
+    path = lines([{"n": 1}, {"do": "wait"}])
+    arguments = ("f", "in.jsonl", "-o", "out.jsonl")
+    process = launch(*arguments)
+    eventually(lambda: len(near.received()) == 2 and path.with_name("out.jsonl").stat().st_size)
+    process.send_signal(signal.SIGINT)
+    assert "1 calls are under way" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+    second = lambdachain(*arguments)
+
+    assert (process.returncode, "1 line under way when it ended: they may have run" in told) == (130, True)
+    assert (second.returncode, len(near.received())) == (1, 2)
+    assert read(path.with_name("out.failures.jsonl"))[0]["error"] == "OutcomeUnknownError"
+
+
+def test_a_signal_while_it_waits_for_its_input(launch: Any):
+    """Ends it at once."""
+    process = launch("f", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write("1\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+    told = process.communicate()[1]
+
+    assert (answer, process.returncode) == ('{"line":1,"value":{"got":1}}\n', 130)
+    assert told == "stopped: 1 line done\n"
+
+
+def test_two_maps_do_not_write_one_output(launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any):
+    """The second one is refused, even if it would write anew."""
+    lines([{"do": "wait"}])
+    arguments = ("f", "in.jsonl", "-o", "out.jsonl")
+    process = launch(*arguments)
+    eventually(near.received)
+    second, third = lambdachain(*arguments), lambdachain(*arguments, "--overwrite")
+    process.kill()
+    process.communicate()
+
+    assert [second.returncode, third.returncode] == [2, 2]
+    assert "out.jsonl.journal: another map is at work on it" in second.stderr
+    assert len(near.received()) == 1
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/mounts").exists(), reason="mounts as Linux does")
+def test_a_full_disk_loses_no_answer(lambdachain: Run, lines: Any, near: Any, disk: Path):
+    """The output makes room for what is under way; with more room, the next run goes on and runs nothing twice."""
+    lines({"n": n, "text": "x" * 200} for n in range(2000))
+    arguments = ("f", "in.jsonl", "-o", "disk/out.jsonl")
+    first = lambdachain(*arguments)
+    sent = len(near.received())
+    subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+    second = lambdachain(*arguments)
+    results = read(disk / "out.jsonl")
+
+    assert (first.returncode, "No space left on device" in first.stderr.splitlines()[-1]) == (7, True)
+    assert 100 < sent < 2000
+    assert (second.returncode, [result["line"] for result in results]) == (0, list(range(1, 2001)))
+    assert sorted(payload["n"] for payload in near.received()) == list(range(2000))
+
+
+MEASURED = (
+    "import atexit, resource, sys; from lambdachain.cli import main; "
+    "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)); main()"
+)
+
+
+def test_the_lines_do_not_sit_in_memory(environment: dict[str, str], lines: Any, near: Any, tmp_path: Path):
+    """Fifty megabytes of them take a few more than none."""
+
+    def kilobytes(name: str) -> int:
+        ran = subprocess.run(
+            [sys.executable, "-c", MEASURED, "map", "f", name, "-o", f"{name}.out", "--quiet"],
+            cwd=tmp_path,
+            env={**environment, **near.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 3, ran.stderr
+        return int(ran.stdout)
+
+    lines([{"do": "deny"}], "one.jsonl")
+    lines([{"do": "deny"}, *({"n": n, "text": "x" * 1000} for n in range(50_000))], "many.jsonl")
+
+    assert kilobytes("many.jsonl") - kilobytes("one.jsonl") < 12_000

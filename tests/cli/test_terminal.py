@@ -1,0 +1,164 @@
+"""What is shown on a real terminal, and not in a pipe: colours, indents, a bar, and Ctrl-C from the keyboard."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+
+
+class Terminal:
+    """A process on a terminal of its own."""
+
+    def __init__(self, arguments: list[str], **how: Any) -> None:
+        self._master, slave = os.openpty()
+        termios.tcsetwinsize(slave, (30, 100))
+        self.shown = ""
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *arguments], stdin=slave, stdout=slave, stderr=slave, **how
+        )
+        os.close(slave)
+
+    def show(self, wanted: str) -> re.Match[str]:
+        """Wait until something is shown."""
+        deadline = time.monotonic() + 30
+        while not (found := re.search(wanted, self.shown)):
+            assert time.monotonic() < deadline, f"no {wanted} in {self.shown!r}"
+            assert self._read(), f"no {wanted} in {self.shown!r}, and it has ended"
+        return found
+
+    def press(self, key: bytes) -> None:
+        """Press a key."""
+        os.write(self._master, key)
+
+    def end(self) -> int:
+        """Read to its end, and give the status."""
+        while self._read():
+            pass
+        return self.process.wait(timeout=30)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # nobody has it open any more
+            return False
+        self.shown += data.decode()
+        return bool(data)
+
+
+@pytest.fixture
+def server(fast_lambda: Any) -> Any:
+    """A server that takes a moment for each call."""
+    return fast_lambda(0.05)
+
+
+@pytest.fixture
+def terminal(
+    command: list[str], environment: dict[str, str], server: Any, tmp_path: Path
+) -> Iterator[Callable[..., Terminal]]:
+    """Open terminals in which ``lambdachain`` runs, with the server within reach."""
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **variables: str) -> Terminal:
+        around = {**environment, **server.environment, "TERM": "xterm-256color", "COLUMNS": "100", **variables}
+        opened.append(Terminal([*command, *arguments], cwd=tmp_path, env=around))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_an_answer_is_laid_out_and_coloured(terminal: Any):
+    """With indents; in no colour where that is asked for."""
+    coloured, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
+
+    assert [coloured.end(), plain.end()] == [0, 0]
+    assert '\x1b[34m"a"\x1b[0m: [\r\n      \x1b[35mtrue\x1b[0m\r\n' in coloured.shown
+    assert plain.shown.startswith('{\r\n  "got": 1\r\n}\r\nversion 3, ')
+    assert "\x1b" not in plain.shown
+
+
+def test_a_failure_is_coloured(terminal: Any):
+    """Its first word."""
+    failed = terminal("call", "f", '{"do": "fail"}')
+
+    assert failed.end() == 5
+    assert failed.shown.startswith("\x1b[31m\x1b[1merror:\x1b[0m FunctionError: f: ValueError: on purpose [executed")
+
+
+def test_without_a_payload_a_terminal_is_not_waited_for(terminal: Any):
+    """Nobody would know what it waits for."""
+    asked = terminal("call", "f")
+
+    assert asked.end() == 2
+    assert "no payload: give JSON, @FILE, or - for standard input" in asked.shown
+
+
+def test_a_map_draws_a_bar_with_rate_and_time_left(terminal: Any, tmp_path: Path):
+    """And leaves it above the summary."""
+    (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(1000)))
+    drawn = terminal("map", "f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
+
+    assert drawn.show(r"f: +\d+%\|.+\| \d+/1000 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+call/s, failed=0, in_flight=20")
+    assert drawn.end() == 0
+    assert re.search(r"f: 100%\|.+\| 1000/1000 .*\r\n1,000 lines done, in out.jsonl\r\n$", drawn.shown)
+
+
+def test_results_on_a_terminal_have_no_bar_between_them(terminal: Any, tmp_path: Path):
+    """They are lines."""
+    (tmp_path / "in.jsonl").write_text("1\n2\n")
+    printed = terminal("map", "f", "in.jsonl")
+
+    assert printed.end() == 0
+    assert printed.shown == '{"line":1,"value":{"got":1}}\r\n{"line":2,"value":{"got":2}}\r\n2 lines done\r\n'
+
+
+def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server: Any, tmp_path: Path):
+    """What was under way comes to its end; the next run tells what is done and draws what is left."""
+    (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(2000)))
+    arguments = ("map", "f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
+    first = terminal(*arguments)
+    first.show(r"\| \d\d\d/2000 ")
+    first.press(b"\x03")
+    first.show(r"stopping: \d+ calls are under way, Ctrl-C again leaves them")
+    status = first.end()
+    done = re.search(r"stopped: ([\d,]+) lines done, in out.jsonl\r\nthe same command goes on from there", first.shown)
+    second = terminal(*arguments)
+
+    assert (status, second.end()) == (130, 0)
+    assert done is not None
+    assert f"going on: {done[1]} lines done, " in second.shown
+    assert sorted(server.received()) == list(range(2000))
+    assert "Traceback" not in first.shown + second.shown
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_printed_script_completes_in_bash(command: list[str], environment: dict[str, str], tmp_path: Path):
+    """A command, after the tab key would be pressed."""
+    (tmp_path / "lambdachain").write_text(f'#!/bin/sh\nexec {command[0]} -c "{command[2]}" "$@"\n')
+    (tmp_path / "lambdachain").chmod(0o755)
+    script = (
+        'eval "$(lambdachain completion bash)"; COMP_WORDS=(lambdachain can); COMP_CWORD=1; '
+        '_lambdachain_completion lambdachain; echo "${COMPREPLY[@]}"'
+    )
+    around = {**environment, "PATH": f"{tmp_path}:{environment['PATH']}"}
+    ran = subprocess.run(["bash", "-c", script], env=around, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "can-invoke\n"
