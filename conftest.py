@@ -56,7 +56,10 @@ pages = Sybil(
     excludes=[
         "docs/how-to/test-a-*.md",
         "docs/how-to/keep-contracts-compatible.md",
+        "docs/how-to/ask-the-doctor.md",
+        "docs/how-to/grant-least-privilege.md",
         "docs/how-to/map-a-file.md",
+        "docs/how-to/see-who-calls-whom.md",
         "docs/how-to/run-a-system-locally.md",
         "docs/how-to/use-the-command-line.md",
     ],

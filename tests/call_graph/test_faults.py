@@ -26,7 +26,7 @@ EXPECTED = [
             "orders-place -> billing-charge -> ledger-book -> archive-keep: 3 calls wait for each other, and all are "
             "billed while the last one works: fire, or let Step Functions lead"
         ),
-        "orders/orders_app.py:37",
+        "orders/orders_app.py:38",
         "chain",
     ),
     (
@@ -34,7 +34,7 @@ EXPECTED = [
             "billing-charge may take 30 s (template.yaml:8), orders-place, which waits for it, has 10 s "
             "(template.yaml:5): give the caller more, the callee less, or the call a timeout="
         ),
-        "orders/orders_app.py:37",
+        "orders/orders_app.py:38",
         "timeout",
     ),
     (
@@ -42,7 +42,7 @@ EXPECTED = [
             "mail-send is fired and not declared idempotent: Lambda delivers an event at least once: make it bear that "
             "and say Contract(..., idempotent=True), or call it"
         ),
-        "orders/orders_app.py:39",
+        "orders/orders_app.py:40",
         "fired",
     ),
     (
@@ -50,7 +50,7 @@ EXPECTED = [
             "stock-reserve -> stock-refill -> stock-reserve: Lambda stops such a chain after about 16 rounds; have one "
             "of them not call on"
         ),
-        "stock/stock_app.py:19",
+        "stock/stock_app.py:20",
         "cycle",
     ),
 ]

@@ -63,7 +63,7 @@ def told(target: Target, permission: Permission, region: str | None) -> Finding:
     if permission.reason is PermissionReason.NO_SUCH_QUALIFIER:
         remedy = f"publish {target.qualifier}, or name another version or alias"
     else:
-        remedy = "deploy it, or name it as it is deployed: resolve=, --resolve prefix=..., the region, the account"
+        remedy = "deploy it, or name it as it is deployed: the client's resolve=, the region, the account"
     return Finding(target.address, Level.FAULT, text, remedy)
 
 

@@ -253,7 +253,12 @@ def _check(
         found += _compared(function, needs, there)
         undecided += needs.undecided
     undecided = list(dict.fromkeys(undecided))
-    _report(found, undecided, f"{deployment.source}: {checked} functions checked", as_json=asked.as_json)
+    _report(
+        found,
+        undecided,
+        f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
+        as_json=asked.as_json,
+    )
     return Status.NO if found or undecided or not checked else Status.DONE
 
 
