@@ -200,6 +200,15 @@ def test_a_chain_of_two_is_none_and_a_fire_ends_one():
     assert kinds(warnings_of(graph(three.format(verb="fire")), {})) == []
 
 
+def test_a_script_that_begins_a_chain_does_not_hide_it():
+    """It is no function: nobody is billed while it waits, and the chain begins behind it."""
+    three = TWO_DEEP + '@remote("c")\ndef c(n: int) -> int: return client.call("d", n)\n'
+    script = three + "def script(): client.call('a', 1)"
+
+    assert kinds(warnings_of(graph(TWO_DEEP + "def script(): client.call('a', 1)"), {})) == []
+    assert [one.text.split(":")[0] for one in warnings_of(graph(script), {})] == ["a -> b -> c -> d"]
+
+
 @pytest.mark.parametrize(("mine", "its", "warned"), [(10, 9, []), (10, 10, ["timeout"]), (10, 11, ["timeout"])])
 def test_a_callee_fits_if_it_has_less_time_than_its_caller(mine: float, its: float, warned: list[str]):
     """With as much, it cannot: the caller's clock began earlier."""

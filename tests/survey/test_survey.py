@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 
 from lambdachain._grants.needs import needs_of
 from lambdachain._survey.found import Survey
+from lambdachain._survey.sources import read_sources
+from lambdachain._survey.survey import survey
 
 HEAD = """
 from contracts import charge, mail
@@ -265,6 +270,27 @@ def test_code_that_cannot_be_imported_is_no_obstacle(look):
         "null.py:1: not read: source code string cannot contain null bytes",
         "old.py:1: not read: Missing parentheses in call to 'print'. Did you mean print(...)?",
     ]
+
+
+def test_files_are_decoded_as_python_does(tmp_path: Path):
+    """With a byte-order mark, with another encoding that they state; one that is not text is said to be unread."""
+    call = "from lambdachain import LambdaClient\nLambdaClient().call('{}', 'é')\n"
+    (tmp_path / "marked.py").write_bytes(b"\xef\xbb\xbf" + call.format("marked").encode())
+    (tmp_path / "latin.py").write_bytes(f"# coding: latin-1\n{call.format('latin')}".encode("latin-1"))
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")
+    found = survey(read_sources([tmp_path]))
+
+    assert [one[1] for one in called(found)] == ["latin", "marked"]
+    assert [one.place.file.rsplit("/", 1)[-1] for one in found.undecided] == ["binary.py"]
+
+
+@pytest.mark.parametrize("package", ["json", "asyncio", "wsgiref"])
+def test_other_peoples_code_is_read_to_its_end(package: str):
+    """Thousands of lines of Python's own library: no exception, no call where there is none."""
+    found = survey(read_sources([Path(sysconfig.get_path("stdlib")) / package]))
+
+    assert (found.calls, found.contracts, found.undecided) == ((), (), ())
+    assert len(found.units) > 20
 
 
 def test_a_shared_package_is_found_wherever_it_lies(look):
