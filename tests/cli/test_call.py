@@ -256,6 +256,11 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
         (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not of the form NAME=VALUE"),
         (["call", "echo", "1", "--timeout", "0"], 3, "DeadlineExceededError"),
+        (
+            ["call", "echo", "1", "--function", "fail"],
+            2,
+            "--function says where a contract is deployed, and 'echo' is no",
+        ),
         (["fire", "echo", "1", "--idempotency-key", "k"], 3, "an event has no ClientContext"),
         (["call"], 2, "Missing argument 'TARGET'"),
         (["cal"], 2, "No such command 'cal'"),

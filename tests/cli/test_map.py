@@ -270,14 +270,20 @@ def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near
 
 
 def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_path: Path):
-    """Of another function; or what is no journal at all."""
+    """Of another function, with other files; or what is no journal at all."""
     lines([{"do": "fail"}])
     lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     other = lambdachain("g", "in.jsonl", "-o", "out.jsonl")
+    elsewhere = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--failures", "contracts.py")
     (tmp_path / "no.jsonl.journal").write_text("Dear diary\n")
     none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
 
-    assert (other.returncode, "out.jsonl.journal is of a map of f, not of g" in other.stderr) == (2, True)
+    assert (other.returncode, "out.jsonl.journal is of a map whose function is f, not g" in other.stderr) == (2, True)
+    assert (elsewhere.returncode, "whose failures is out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
+        2,
+        True,
+    )
+    assert (tmp_path / "contracts.py").read_text() == CONTRACTS
     assert (none.returncode, "no.jsonl.journal is no journal of a map, or damaged" in none.stderr) == (2, True)
     assert (tmp_path / "no.jsonl.journal").read_text() == "Dear diary\n"
 
@@ -288,6 +294,7 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
         (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
         (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.journal: No such file or directory"),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
+        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "out cannot have the failures: it is the output"),
         (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
         (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
         (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
