@@ -159,6 +159,17 @@ def test_only_what_is_asked_for_runs_again(lambdachain: Run, lines: Any, near: A
     assert [failure["line"] for failure in read(tmp_path / "out.failures.jsonl")] == [2, 3]
 
 
+def test_a_map_keeps_to_what_lambda_bears(lambdachain: Run, lines: Any, fast_lambda: Any, tmp_path: Path):
+    """What is throttled on the way is sent again, and fails nobody."""
+    lines({"n": n} for n in range(500))
+    server = fast_lambda(0.05, room=5)
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", server=server)
+
+    assert (ran.returncode, ran.stderr) == (0, "500 lines done, in out.jsonl\n")
+    assert sorted(payload["n"] for payload in server.received()) == list(range(500))
+    assert len(read(tmp_path / "out.jsonl")) == 500
+
+
 def test_a_contract_types_each_line(lambdachain: Run, lines: Any, tmp_path: Path):
     """And each answer."""
     lines([{"n": 1}, {"n": 2}])
