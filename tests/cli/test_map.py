@@ -378,6 +378,23 @@ def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
     assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
 
 
+def test_an_idempotent_contract_has_no_unknown_lines(launch: Any, lines: Any, fast_lambda: Any, eventually: Any):
+    """After a kill, what was under way is run again unasked: that does no harm."""
+    path = lines({"n": n} for n in range(600))
+    server = fast_lambda(0.05)
+    arguments = ("contracts:again", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20", "--function", "f")
+    process = launch(*arguments, server=server)
+    eventually(lambda: len(server.received()) > 100)
+    process.kill()
+    process.communicate()
+    second = launch(*arguments, server=server)
+    told = second.communicate(timeout=60)[1]
+
+    assert (second.returncode, told.endswith("600 lines done, in out.jsonl\n")) == (0, True)
+    assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 601))
+    assert 600 <= len(server.received()) <= 600 + 150
+
+
 def test_a_second_signal_leaves_what_is_under_way(
     launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any
 ):

@@ -219,3 +219,15 @@ def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, 
 
     assert refused.value.filename == str(tmp_path / "journal")
     assert (written, (tmp_path / "journal").read_bytes()) == ([5], before)
+
+
+def test_a_long_result_is_read_back_whole(tmp_path: Path):
+    """However many reads that takes."""
+    journal = Journal(tmp_path / "journal", {}, Ledger())
+    written = {line: b"%d" % line * size for line, size in enumerate((1, 65_535, 65_536, 65_537, 300_000), 1)}
+    for line, text in written.items():
+        journal.done(line, text)
+    found = {line: journal.written(line) for line in written}
+    journal.close()
+
+    assert found == written
