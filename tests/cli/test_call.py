@@ -121,13 +121,16 @@ def test_a_function_is_called_by_its_name(lambdachain: Run):
     assert " ms, 1 attempt, request " in ran.stderr
 
 
-def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run):
+def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run, tmp_path: Path):
     """As a whole, in part, and with an option of its own; what has a colon and no module is a qualifier."""
     whole = "arn:aws:lambda:us-east-1:123456789012:function:echo"
     told = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
+    (tmp_path / "echo.py").write_text("")
+    module, function = lambdachain("call", "echo:$LATEST", "1"), lambdachain("call", "function:echo:$LATEST", "1")
     missing = lambdachain("call", "echo", "1", "--qualifier", "live")
 
-    assert [ran.stdout for ran in told] == ['{"event":1,"custom":{}}\n'] * 3
+    assert [ran.stdout for ran in (*told, function)] == ['{"event":1,"custom":{}}\n'] * 4
+    assert "; for a function and its qualifier, write function:echo:$LATEST" in module.stderr
     assert (missing.returncode, "FunctionNotFoundError: echo:live" in missing.stderr) == (3, True)
 
 
@@ -256,6 +259,11 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
         (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not of the form NAME=VALUE"),
         (["call", "echo", "1", "--timeout", "0"], 3, "DeadlineExceededError"),
+        (
+            ["call", "echo", "1", "--function", "fail"],
+            2,
+            "--function says where a contract is deployed, and 'echo' is no",
+        ),
         (["fire", "echo", "1", "--idempotency-key", "k"], 3, "an event has no ClientContext"),
         (["call"], 2, "Missing argument 'TARGET'"),
         (["cal"], 2, "No such command 'cal'"),

@@ -93,12 +93,12 @@ def in_a_line(error: CallError) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Put a text into one line.
+    r"""Put a text of somebody else's into one line, which no terminal takes for a command.
 
-    >>> one_line("first\n  second")
-    'first second'
+    >>> one_line("first\n  second \x1b[2J")
+    'first second \\x1b[2J'
     """
-    return " ".join(text.split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def tell_error(message: str, file: IO[Any] | None = None) -> None:

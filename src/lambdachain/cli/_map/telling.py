@@ -35,9 +35,9 @@ class Teller:
             left = "" if opened.count is None else f", {opened.count:,} to be run"
             echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
 
-    def bar(self, description: str, manner: Manner) -> Bar:
-        """Make a bar, for where somebody looks and results are not in its way."""
-        is_in_the_way = self.quiet or (manner.output is None and sys.stdout.isatty())
+    def bar(self, description: str, opened: Opened, manner: Manner) -> Bar:
+        """Make a bar, for where somebody looks, something is to be run, and results are not in its way."""
+        is_in_the_way = self.quiet or opened.count == 0 or (manner.output is None and sys.stdout.isatty())
         return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
 
     def end(self, book: Book, manner: Manner, *, complete: bool, left: int) -> None:
