@@ -57,6 +57,8 @@ CHARGE = "billing-charge"
         ),
         ("client.call(FunctionArn.parse('arn:aws:lambda:eu-west-1:123456789012:function:o').with_qualifier('z'), 1)",
          ("call", "o", "z")),
+        ("from lambdachain import Contract\nclient.call(Contract[int, int]('g', request=int, response=int), 1)",
+         ("call", "g", None)),
         ("client.bind(charge).call(1)", ("call", CHARGE, "live")),
         ("client.bind(charge, qualifier='7').fire(1)", ("fire", CHARGE, "7")),
         ("client.bind(charge, 'elsewhere').call(1)", ("call", "elsewhere", "live")),
@@ -140,6 +142,9 @@ def test_all_that_may_be_called_is(look, code: str):
         ("LambdaClient(resolve=resolvers.mapping(compute())).call(charge, 1)", "is worked out at run time"),
         ("LambdaClient(resolve=lambda name: name + suffix()).call(charge, 1)", "the resolver at app.py:6"),
         ("client.call('no name', 1)", "invalid function name"),
+        ("client.call(['a', 'b'], 1)", "which function call is for is not told"),
+        ("boto.invoke(FunctionName=settings.name)", "which function invoke is for is not told"),
+        ("boto.invoke(FunctionName='f', Qualifier=settings.version)", "its qualifier is worked out at run time"),
         ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
     ],
 )  # fmt: skip
