@@ -285,10 +285,15 @@ def test_a_mistake_is_one_line_and_a_status(
 def test_where_an_import_fails_is_told(lambdachain: Run, tmp_path: Path):
     """By file and line."""
     (tmp_path / "broken.py").write_text("\n\nimport no_such_module\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("1 / 0\n")
+    (tmp_path / "package" / "contracts.py").write_text("")
     (tmp_path / "unfinished.py").write_text("\ndef (\n")
     failed = lambdachain("call", "broken:charge", "1").stderr
     unfinished = lambdachain("call", "unfinished:charge", "1").stderr
+    inside = lambdachain("call", "package.contracts:charge", "1").stderr
 
+    assert f"{tmp_path / 'package' / '__init__.py'}:1: ZeroDivisionError: division by zero" in inside
     assert f"{tmp_path / 'broken.py'}:3: ModuleNotFoundError: No module named 'no_such_module'" in failed
     assert f"{tmp_path / 'unfinished.py'}:2: SyntaxError: " in unfinished
 

@@ -16,6 +16,9 @@ from ._help import Command
 if TYPE_CHECKING:
     from lambdachain._errors import CallError
 
+# What may have come of it when Ctrl-C is pressed.
+_RUN: Final = ": the function may have run"
+_QUEUED: Final = ": the event may be queued"
 _PAYLOAD: Final = click.argument("payload", required=False, metavar="[JSON | @FILE | -]")
 _KEY: Final = click.option(
     "--idempotency-key",
@@ -65,11 +68,7 @@ def call(
 
     how = Connection(**connection)
     said = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
-    with _calling(how, target, as_json=as_json, logs=logs, left=": the function may have run") as (
-        caller,
-        callee,
-        contract,
-    ):
+    with _calling(how, target, as_json=as_json, logs=logs, left=_RUN) as (caller, callee, contract):
         options = how.options(**said, log_tail=logs)
         result = caller.invoke(callee, _read(contract, payload, callee.address), options)
         value = json.loads(written(contract, result.value, callee.address))
@@ -104,7 +103,7 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
     from ._report import attempts, receipt_object
 
     how = Connection(**connection)
-    with _calling(how, target, as_json=as_json, left=": the event may be queued") as (caller, callee, contract):
+    with _calling(how, target, as_json=as_json, left=_QUEUED) as (caller, callee, contract):
         options = how.options(idempotency_key=idempotency_key)
         receipt = caller.fire(callee, _read(contract, payload, callee.address), options)
         if as_json:

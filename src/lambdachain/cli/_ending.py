@@ -32,14 +32,7 @@ class Status(IntEnum):
 class Refusal(click.ClickException):
     """Something that was given cannot be used: one line, without the usage of the command before it."""
 
-    def __init__(self, message: str, status: Status = Status.USAGE) -> None:
-        super().__init__(message)
-        self.status = status
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] - a constant to click
-        """What the command exits with."""
-        return self.status
+    exit_code = Status.USAGE
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to standard error."""

@@ -88,10 +88,11 @@ def _has_module(name: str) -> bool:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    package = name.partition(".")[0]  # looking for what is in it would import it
     try:
-        return bool(name) and find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+        return bool(package) and find_spec(package) is not None
+    except ValueError:  # a module that says not where it is from
+        return package in sys.modules
 
 
 def _where(exc: BaseException) -> str:

@@ -124,5 +124,5 @@ class Run:
         # Not by way of the buffered standard error, which may be amid a line.
         if under_way := self._pending.under_way:
             end = "\n" if sys.stderr.isatty() else ""  # of a bar's line
-            text = f"{end}stopping: {under_way} calls are under way, Ctrl-C again leaves them\n"
-            os.write(sys.stderr.fileno(), text.encode())
+            calls, them = (f"{under_way} calls are", "them") if under_way > 1 else ("1 call is", "it")
+            os.write(sys.stderr.fileno(), f"{end}stopping: {calls} under way, Ctrl-C again leaves {them}\n".encode())

@@ -53,17 +53,15 @@ class Teller:
 def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterator[str]:
     failed = _failed(book.classes)
     ending = "" if complete else "stopped: "
-    if manner.output is None:
-        yield f"{ending}{_lines(book.results)} done{failed}"
-        return
-    places = places_of(manner.output, manner.failures)
-    where = f", in {places.failures}" if failed else ""
-    yield f"{ending}{_lines(book.results)} done, in {places.output}{failed}{where}"
+    places = places_of(manner.output, manner.failures) if manner.output is not None else None
+    into = f", in {places.output}" if places else ""
+    beside = f", in {places.failures}" if places and failed else ""
+    yield f"{ending}{_lines(book.results)} done{into}{failed}{beside}"
     if left:
-        yield f"{_lines(left)} under way when it ended: they may have run"
-    if not complete:
+        yield f"{_lines(left)} under way when it ended: may have run"
+    if places and not complete:
         yield "the same command goes on from there"
-    for state, hint in _HINTS.items():
+    for state, hint in _HINTS.items() if places else ():
         if number := book.ledger.count(state):
             yield f"{_lines(number)} {hint.format('it' if number == 1 else 'them')}"
 
