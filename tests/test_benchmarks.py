@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import cli_start
 import pytest
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
@@ -102,3 +105,14 @@ def test_the_local_endpoint_is_measured_beside_the_bare_runtime_client() -> None
     assert all(math.isfinite(goal.found) for goal in local_goals(measured, local_bench.QUICK.together))
     assert 3 == len([line for line in written if line.startswith(f"| {local.OURS} |")])
     assert "lambdachain" in written[0]
+
+
+def test_the_start_of_the_command_is_measured() -> None:
+    """That of its help beside pydantic's import, which comes first."""
+    ran = subprocess.run(
+        [sys.executable, cli_start.__file__, "--runs", "1"], capture_output=True, text=True, check=True
+    )
+    told = ran.stdout.splitlines()
+
+    assert [line.split("  ")[0] for line in told] == list(cli_start.COMMANDS)
+    assert all(re.search(r"[\d.]+ ms CPU  x [\d.]+$", line) for line in told)

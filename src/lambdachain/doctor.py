@@ -57,14 +57,14 @@ def examine(
     """
     import os
 
-    from ._diagnosis.permissions import named, permissions
+    from ._diagnosis.permissions import permissions
     from ._diagnosis.surroundings import surroundings
-    from ._grants.needs import needs_of
+    from ._grants.needs import addresses, needs_of
     from ._survey.sources import read_sources
     from ._survey.survey import survey
 
     session = _session(profile)
-    asked = [named(function) for function in functions]
+    asked = addresses(functions)
     found = list(surroundings(session, region, endpoint_url, reach=reach))
     yield from found
     needs = needs_of(survey(read_sources(map(Path, code)), os.environ))

@@ -106,10 +106,10 @@ def fast_lambda(tmp_path: Path) -> Iterator[Callable[..., FastLambda]]:
     """Start servers that answer after at most some seconds, each call taking its own time."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(most: float = 0.0) -> FastLambda:
+    def start(most: float = 0.0, room: int = 1000) -> FastLambda:
         notes = tmp_path.with_name(f"{tmp_path.name}-notes-{len(started)}")
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fast_lambda.py")), str(notes), str(most)],
+            [sys.executable, str(Path(__file__).with_name("fast_lambda.py")), str(notes), str(most), str(room)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,8 @@
 """Lambda's place for maps of many lines: a server that notes each payload and does what it says, in one thread.
 
-Started with a file to note payloads in and the most seconds that a call takes; it prints its port, and ends with its
-standard input. ``{"do": "fail"}`` fails, ``cut`` closes the connection, ``deny`` is refused, ``wait`` takes a minute.
+Started with a file to note payloads in, the most seconds that a call takes, and how many calls it runs at a time before
+it throttles; it prints its port, and ends with its standard input. ``{"do": "fail"}`` fails, ``cut`` closes the
+connection, ``deny`` is refused, ``wait`` takes a minute.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 
 FAILURE = b'{"errorType":"ValueError","errorMessage":"on purpose"}'
+THROTTLE = b'{"Reason":"ConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}'
+RUNNING: list[bytes] = []
 DENIAL = b'{"Message":"User is not authorized to perform: lambda:InvokeFunction"}'
 
 
@@ -38,12 +41,18 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+            if len(RUNNING) >= ROOM:
+                writer.write(answer(b"429 Too Many Requests", THROTTLE, b"x-amzn-ErrorType: TooManyRequestsException"))
+                await writer.drain()
+                continue
             NOTES.write(body + b"\n")
             payload = json.loads(body)
             asked = payload.get("do") if isinstance(payload, dict) else None
             if asked == "cut":
                 return
+            RUNNING.append(body)
             await asyncio.sleep(60 if asked == "wait" else MOST * random.random())
+            RUNNING.pop()
             writer.write(answer_to(payload, body))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -61,5 +70,5 @@ async def main() -> None:
 
 if __name__ == "__main__":
     NOTES = Path(sys.argv[1]).open("ab", buffering=0)  # noqa: SIM115 - as long as the process lives
-    MOST = float(sys.argv[2])
+    MOST, ROOM = float(sys.argv[2]), int(sys.argv[3])
     asyncio.run(main())

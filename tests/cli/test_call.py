@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,13 +121,16 @@ def test_a_function_is_called_by_its_name(lambdachain: Run):
     assert " ms, 1 attempt, request " in ran.stderr
 
 
-def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run):
+def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run, tmp_path: Path):
     """As a whole, in part, and with an option of its own; what has a colon and no module is a qualifier."""
     whole = "arn:aws:lambda:us-east-1:123456789012:function:echo"
     told = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
+    (tmp_path / "echo.py").write_text("")
+    module, function = lambdachain("call", "echo:$LATEST", "1"), lambdachain("call", "function:echo:$LATEST", "1")
     missing = lambdachain("call", "echo", "1", "--qualifier", "live")
 
-    assert [ran.stdout for ran in told] == ['{"event":1,"custom":{}}\n'] * 3
+    assert [ran.stdout for ran in (*told, function)] == ['{"event":1,"custom":{}}\n'] * 4
+    assert "; for a function and its qualifier, write function:echo:$LATEST" in module.stderr
     assert (missing.returncode, "FunctionNotFoundError: echo:live" in missing.stderr) == (3, True)
 
 
@@ -205,6 +209,24 @@ def test_no_answer_in_time_is_unknown(lambdachain: Run):
     assert ran.stderr.endswith(" [unknown]\n")
 
 
+def test_ctrl_c_during_a_call_says_that_it_may_have_run(
+    command: list[str], environment: dict[str, str], fast_lambda: Any, eventually: Any
+):
+    """One line, and the status of an interrupt."""
+    server = fast_lambda()
+    process = subprocess.Popen(
+        [*command, "call", "f", '{"do": "wait"}'],
+        env={**environment, **server.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(server.received)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+
+    assert (process.returncode, told) == (130, "error: stopped: the function may have run\n")
+
+
 def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
     """As many as are asked for."""
     ran = lambdachain("call", "echo", "1", "--endpoint-url", "http://127.0.0.1:1", "--max-attempts", "2")
@@ -237,6 +259,11 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
         (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not of the form NAME=VALUE"),
         (["call", "echo", "1", "--timeout", "0"], 3, "DeadlineExceededError"),
+        (
+            ["call", "echo", "1", "--function", "fail"],
+            2,
+            "--function says where a contract is deployed, and 'echo' is no",
+        ),
         (["fire", "echo", "1", "--idempotency-key", "k"], 3, "an event has no ClientContext"),
         (["call"], 2, "Missing argument 'TARGET'"),
         (["cal"], 2, "No such command 'cal'"),
@@ -258,10 +285,15 @@ def test_a_mistake_is_one_line_and_a_status(
 def test_where_an_import_fails_is_told(lambdachain: Run, tmp_path: Path):
     """By file and line."""
     (tmp_path / "broken.py").write_text("\n\nimport no_such_module\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("1 / 0\n")
+    (tmp_path / "package" / "contracts.py").write_text("")
     (tmp_path / "unfinished.py").write_text("\ndef (\n")
     failed = lambdachain("call", "broken:charge", "1").stderr
     unfinished = lambdachain("call", "unfinished:charge", "1").stderr
+    inside = lambdachain("call", "package.contracts:charge", "1").stderr
 
+    assert f"{tmp_path / 'package' / '__init__.py'}:1: ZeroDivisionError: division by zero" in inside
     assert f"{tmp_path / 'broken.py'}:3: ModuleNotFoundError: No module named 'no_such_module'" in failed
     assert f"{tmp_path / 'unfinished.py'}:2: SyntaxError: " in unfinished
 

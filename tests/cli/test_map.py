@@ -142,7 +142,7 @@ def test_failures_go_to_a_file_with_their_class(lambdachain: Run, lines: Any, tm
     assert (failures[4]["error"], failures[4]["execution"]) == ("ConnectionLostError", "unknown")
     assert ran.stderr.splitlines() == [
         "2 lines done, in out.jsonl; 2 failed (1 ConnectionLostError, 1 FunctionError), in out.failures.jsonl",
-        "1 line may have run: --rerun-unknown runs them again",
+        "1 line may have run: --rerun-unknown runs it again",
     ]
 
 
@@ -157,6 +157,17 @@ def test_only_what_is_asked_for_runs_again(lambdachain: Run, lines: Any, near: A
     assert (statuses, sent) == ([1, 1, 1], 3)
     assert near.received()[3:] == [{"do": "cut"}]
     assert [failure["line"] for failure in read(tmp_path / "out.failures.jsonl")] == [2, 3]
+
+
+def test_a_map_keeps_to_what_lambda_bears(lambdachain: Run, lines: Any, fast_lambda: Any, tmp_path: Path):
+    """What is throttled on the way is sent again, and fails nobody."""
+    lines({"n": n} for n in range(500))
+    server = fast_lambda(0.05, room=5)
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", server=server)
+
+    assert (ran.returncode, ran.stderr) == (0, "500 lines done, in out.jsonl\n")
+    assert sorted(payload["n"] for payload in server.received()) == list(range(500))
+    assert len(read(tmp_path / "out.jsonl")) == 500
 
 
 def test_a_contract_types_each_line(lambdachain: Run, lines: Any, tmp_path: Path):
@@ -270,14 +281,20 @@ def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near
 
 
 def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_path: Path):
-    """Of another function; or what is no journal at all."""
+    """Of another function, with other files; or what is no journal at all."""
     lines([{"do": "fail"}])
     lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     other = lambdachain("g", "in.jsonl", "-o", "out.jsonl")
+    elsewhere = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--failures", "contracts.py")
     (tmp_path / "no.jsonl.journal").write_text("Dear diary\n")
     none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
 
-    assert (other.returncode, "out.jsonl.journal is of a map of f, not of g" in other.stderr) == (2, True)
+    assert (other.returncode, "out.jsonl.journal is of a map whose function is f, not g" in other.stderr) == (2, True)
+    assert (elsewhere.returncode, "whose failures is out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
+        2,
+        True,
+    )
+    assert (tmp_path / "contracts.py").read_text() == CONTRACTS
     assert (none.returncode, "no.jsonl.journal is no journal of a map, or damaged" in none.stderr) == (2, True)
     assert (tmp_path / "no.jsonl.journal").read_text() == "Dear diary\n"
 
@@ -288,6 +305,7 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
         (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
         (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.journal: No such file or directory"),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
+        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "out cannot have the failures: it is the output"),
         (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
         (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
         (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
@@ -360,6 +378,23 @@ def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
     assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
 
 
+def test_an_idempotent_contract_has_no_unknown_lines(launch: Any, lines: Any, fast_lambda: Any, eventually: Any):
+    """After a kill, what was under way is run again unasked: that does no harm."""
+    path = lines({"n": n} for n in range(600))
+    server = fast_lambda(0.05)
+    arguments = ("contracts:again", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20", "--function", "f")
+    process = launch(*arguments, server=server)
+    eventually(lambda: len(server.received()) > 100)
+    process.kill()
+    process.communicate()
+    second = launch(*arguments, server=server)
+    told = second.communicate(timeout=60)[1]
+
+    assert (second.returncode, told.endswith("600 lines done, in out.jsonl\n")) == (0, True)
+    assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 601))
+    assert 600 <= len(server.received()) <= 600 + 150
+
+
 def test_a_second_signal_leaves_what_is_under_way(
     launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any
 ):
@@ -369,12 +404,12 @@ def test_a_second_signal_leaves_what_is_under_way(
     process = launch(*arguments)
     eventually(lambda: len(near.received()) == 2 and path.with_name("out.jsonl").stat().st_size)
     process.send_signal(signal.SIGINT)
-    assert "1 calls are under way" in process.stderr.readline()
+    assert "stopping: 1 call is under way, Ctrl-C again leaves it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=30)[1]
     second = lambdachain(*arguments)
 
-    assert (process.returncode, "1 line under way when it ended: they may have run" in told) == (130, True)
+    assert (process.returncode, "1 line under way when it ended: may have run" in told) == (130, True)
     assert (second.returncode, len(near.received())) == (1, 2)
     assert read(path.with_name("out.failures.jsonl"))[0]["error"] == "OutcomeUnknownError"
 

@@ -17,6 +17,7 @@ from lambdachain.cli._map.session import Asked, run
 from lambdachain.testing import StubTransport
 
 LINES = 14
+SUBJECT = {"function": "f", "failures": "out.failures.jsonl"}
 FAILING = (3, 9)
 HOW = Connection(None, None, None, None, None, None, None, None)
 
@@ -151,7 +152,7 @@ def test_after_the_machine_has_stopped_all_that_was_reserved_may_have_run(map_ag
     records = path.read_bytes().split(b"\n")
     kept = [record for record in records if record[9:10] in (b"H", b"B", b"R")]
     path.write_bytes(b"\n".join([*kept, b""]))
-    same = Journal(path, "f", Ledger())
+    same = Journal(path, SUBJECT, Ledger())
     same.close()
     path.write_bytes(reboot(b"\n".join([*kept, b""])))
     ran = map_again()
@@ -179,7 +180,7 @@ def test_a_damaged_record_repeats_nothing(map_again: Any, tmp_path: Path, at: by
 
 def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
     """A failure, then a run of its own, then a result; and a line that was taken back is open."""
-    journal = Journal(tmp_path / "journal", "f", Ledger())
+    journal = Journal(tmp_path / "journal", {}, Ledger())
     journal.reserve([1, 2, 3])
     journal.start(1, b"1")
     journal.failed(1, State.UNKNOWN, b'{"line":1,"error":"CallTimeoutError"}')
@@ -189,7 +190,7 @@ def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
     journal.release(2)
     journal.start(3, b"3")
     journal.close()
-    again = Journal(tmp_path / "journal", "f", Ledger())
+    again = Journal(tmp_path / "journal", {}, Ledger())
 
     assert (again.ledger.state(1), again.written(1)) == (State.DONE, b'{"line":1,"value":7}')
     assert (again.ledger.is_open(2), again.ledger.is_under_way(2)) == (True, False)
@@ -200,7 +201,7 @@ def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
 
 def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Half of it is taken back."""
-    journal = Journal(tmp_path / "journal", "f", Ledger())
+    journal = Journal(tmp_path / "journal", {}, Ledger())
     before = (tmp_path / "journal").read_bytes()
     write, written = __import__("os").write, []
 
@@ -218,3 +219,15 @@ def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, 
 
     assert refused.value.filename == str(tmp_path / "journal")
     assert (written, (tmp_path / "journal").read_bytes()) == ([5], before)
+
+
+def test_a_long_result_is_read_back_whole(tmp_path: Path):
+    """However many reads that takes."""
+    journal = Journal(tmp_path / "journal", {}, Ledger())
+    written = {line: b"%d" % line * size for line, size in enumerate((1, 65_535, 65_536, 65_537, 300_000), 1)}
+    for line, text in written.items():
+        journal.done(line, text)
+    found = {line: journal.written(line) for line in written}
+    journal.close()
+
+    assert found == written

@@ -76,15 +76,15 @@ def _cycles(graph: Graph) -> Iterator[Warned]:
 
 
 def _chains(graph: Graph) -> Iterator[Warned]:
-    """One for each function that nobody waits for: the longest chain of calls that wait, if it is too long."""
-    waiting = [edge for edge in graph.edges if edge.mode.waits]
+    """One for each function that no other waits for: the longest chain of calls that wait, if it is too long."""
+    waiting = [edge for edge in graph.of_functions().edges if edge.mode.waits]
     targets = _targets(waiting)
     around = frozenset[str]().union(*circles(targets))
     targets = {caller: [one for one in callees if one not in around] for caller, callees in targets.items()}
     called = {edge.callee for edge in waiting}
     for start in sorted(targets.keys() - called - around):
         way = _longest(targets, start)
-        if graph.node(start).is_function and len(way) - 1 > DEEPEST:
+        if len(way) - 1 > DEEPEST:
             place = next(edge.place for edge in waiting if (edge.caller, edge.callee) == (way[0], way[1]))
             told = f"{len(way) - 1} calls wait for each other, and all are billed while the last one works"
             advice = "fire, or let Step Functions lead"

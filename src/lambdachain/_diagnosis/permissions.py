@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain._arn import FunctionArn, FunctionName, parse_target
+from lambdachain._arn import FunctionArn, FunctionName
 from lambdachain._errors import CallError, CredentialsError, InvalidArnError
 from lambdachain._grants.needs import ACTION, Stack, Target
 from lambdachain._receipts import Permission, PermissionReason
@@ -63,7 +63,7 @@ def told(target: Target, permission: Permission, region: str | None) -> Finding:
     if permission.reason is PermissionReason.NO_SUCH_QUALIFIER:
         remedy = f"publish {target.qualifier}, or name another version or alias"
     else:
-        remedy = "deploy it, or name it as it is deployed: resolve=, --resolve prefix=..., the region, the account"
+        remedy = "deploy it, or name it as it is deployed: the client's resolve=, the region, the account"
     return Finding(target.address, Level.FAULT, text, remedy)
 
 
@@ -90,10 +90,3 @@ def _arn(target: Target, region: str | None) -> str:
         return target.arn_in(Stack(region=region))
     except InvalidArnError:
         return target.arn("aws", region or "REGION", "ACCOUNT")
-
-
-def named(function: str) -> Target:
-    """Read a function that is named outside the code."""
-    target = parse_target(function)
-    qualifier = None if target.qualifier is None else str(target.qualifier)
-    return Target(target.name, qualifier, target.account_id, target.region, target.partition)

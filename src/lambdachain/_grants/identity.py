@@ -65,8 +65,10 @@ def as_serverless(needs: Sequence[Need], stack: Stack, caller: str) -> str:
 
 def as_cdk(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     """Write a function for a CDK app in Python."""
-    lines = [f'                f"{arn}",  # {_where(need.calls)}' for need, arn in _arns(needs, stack, _CDK)]
-    used = any("{stack." in line for line in lines)
+    lines: list[str] = []
+    for need, arn in _arns(needs, stack, _CDK):
+        prefix = "f" if "{stack." in arn else ""
+        lines += [f"# {_where(need.calls)}", f'{prefix}"{arn}",']
     return "\n".join([
         "from aws_cdk import Stack",
         "from aws_cdk import aws_iam as iam",
@@ -78,7 +80,7 @@ def as_cdk(needs: Sequence[Need], stack: Stack, caller: str) -> str:
         "        iam.PolicyStatement(",
         f'            actions=["{ACTION}"],',
         "            resources=[",
-        *(lines if used else [line.replace(' f"', ' "', 1) for line in lines]),
+        *(" " * 16 + line for line in lines),
         "            ],",
         "        )",
         "    )",
@@ -100,7 +102,7 @@ def as_terraform(needs: Sequence[Need], stack: Stack, caller: str) -> str:
         '    effect  = "Allow"',
         f'    actions = ["{ACTION}"]',
         "    resources = [",
-        *(f'      "{arn}", # {_where(need.calls)}' for need, arn in pairs),
+        *(f"      {line}" for need, arn in pairs for line in (f"# {_where(need.calls)}", f'"{arn}",')),
         "    ]",
         "  }",
         "}",
@@ -129,7 +131,7 @@ def _arns(needs: Iterable[Need], stack: Stack, names: tuple[str, str, str]) -> I
 def _yaml_statement(needs: Sequence[Need], stack: Stack, indent: str) -> list[str]:
     lines = ["Effect: Allow", f"Action: {ACTION}", "Resource:"]
     for need, arn in _arns(needs, stack, _PSEUDO):
-        lines.append(f"  - {substituted(arn)} # {_where(need.calls)}")
+        lines += [f"  # {_where(need.calls)}", f"  - {substituted(arn)}"]
     return [indent + line for line in lines]
 
 

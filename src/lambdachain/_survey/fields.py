@@ -127,7 +127,7 @@ def _lineage(evaluation: Evaluation, scope: Scope) -> Iterator[Scope]:
         if isinstance(base, Class):
             yield from _lineage(evaluation, base.scope)
         elif base.name not in _MODELS:
-            raise Untold(f"{scope.name} is built of {base.name}, which is not known here")
+            raise Untold(f"{scope.name} is built of {base.name.removeprefix('builtins.')}, which is not known here")
 
 
 def _is_dataclass(evaluation: Evaluation, scope: Scope) -> bool:

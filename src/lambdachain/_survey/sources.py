@@ -22,13 +22,13 @@ class Source:
         base: The code base, as it was named.
         file: The file, as it is shown.
         parts: The names that its module may be imported by, from the code base down: ``("orders", "app")``.
-        text: What is in it.
+        text: What is in it; bytes say themselves how they are encoded, as Python reads them.
     """
 
     base: str
     file: str
     parts: tuple[str, ...]
-    text: str
+    text: str | bytes
 
 
 def read_sources(bases: Iterable[Path], *, tests: bool = False) -> Iterator[Source]:
@@ -40,13 +40,12 @@ def read_sources(bases: Iterable[Path], *, tests: bool = False) -> Iterator[Sour
 
     Raises:
         OSError: One is not there, or cannot be read.
-        UnicodeDecodeError: A file is no text.
     """
     for base in bases:
         for path in _files(base, tests=tests):
             inside = path.relative_to(base if base.is_dir() else base.parent).with_suffix("").parts
             parts = inside[:-1] if inside[-1] == "__init__" else inside
-            yield Source(str(base), os.path.relpath(path), parts, path.read_text(encoding="utf-8-sig"))
+            yield Source(str(base), os.path.relpath(path), parts, path.read_bytes())
 
 
 def _files(base: Path, *, tests: bool) -> Iterator[Path]:

@@ -158,8 +158,7 @@ class _Surveyor:
             elif isinstance(target, Constant) and isinstance(target.value, str):
                 yield from self._sites(site, [(None, target.value)], resolution, options)
             else:
-                why = next(iter(unknowns([target])), "it is worked out at run time")
-                yield site.undecided(f"which function {site.verb} is for is not told: {why}")
+                yield site.untargeted(target)
 
     def _sites(
         self,
@@ -189,7 +188,7 @@ class _Surveyor:
                 given = {"qualifier": options["Qualifier"]} if "Qualifier" in options else {}
                 yield from self._sites(site, [(None, target.value)], AS_IT_IS, given)
             else:
-                yield site.undecided(f"which function {verb} is for is not told: {unknowns([target])[0]}")
+                yield site.untargeted(target)
 
 
 class _Site:
@@ -203,6 +202,10 @@ class _Site:
 
     def undecided(self, why: str) -> Undecided:
         return Undecided(self._place, self._unit, why)
+
+    def untargeted(self, target: Value) -> Undecided:
+        why = next(iter(unknowns([target])), "it is worked out at run time")
+        return self.undecided(f"which function {self.verb} is for is not told: {why}")
 
     def decided(
         self,

@@ -12,7 +12,10 @@ from .scopes import Imported, Scope
 from .values import Class, Decorator, Function, Instance, Library, Many, Module, Table, Unknown, Value
 
 # Decorators that leave a function to those who call it; any other may register it, so that its module runs it.
-_QUIET: Final = ("builtins.", "functools.", "contextlib.", "typing.", "abc.", "dataclasses.", "lambdachain.")
+_QUIET: Final = (
+    *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
+    *("functools.", "typing.", "lambdachain."),
+)
 
 
 def uses_of(evaluation: Evaluation) -> Mapping[Unit, frozenset[Unit]]:

@@ -10,6 +10,9 @@ def main() -> None:
     """Run the command, and end the process with its status."""
     if find_spec("click") is None:
         sys.exit("lambdachain: its commands need click, not installed here: pip install 'lambdachain[cli]'")
-    from ._commands import commands
+    try:
+        from ._commands import run
 
-    commands(prog_name="lambdachain")
+        sys.exit(run())
+    except KeyboardInterrupt:  # before a command has begun, or after it has ended
+        sys.exit(130)

@@ -16,6 +16,9 @@ from ._help import Command
 if TYPE_CHECKING:
     from lambdachain._errors import CallError
 
+# What may have come of it when Ctrl-C is pressed.
+_RUN: Final = ": the function may have run"
+_QUEUED: Final = ": the event may be queued"
 _PAYLOAD: Final = click.argument("payload", required=False, metavar="[JSON | @FILE | -]")
 _KEY: Final = click.option(
     "--idempotency-key",
@@ -65,7 +68,7 @@ def call(
 
     how = Connection(**connection)
     said = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
-    with _calling(how, target, as_json=as_json, logs=logs) as (caller, callee, contract):
+    with _calling(how, target, as_json=as_json, logs=logs, left=_RUN) as (caller, callee, contract):
         options = how.options(**said, log_tail=logs)
         result = caller.invoke(callee, _read(contract, payload, callee.address), options)
         value = json.loads(written(contract, result.value, callee.address))
@@ -100,7 +103,7 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
     from ._report import attempts, receipt_object
 
     how = Connection(**connection)
-    with _calling(how, target, as_json=as_json) as (caller, callee, contract):
+    with _calling(how, target, as_json=as_json, left=_QUEUED) as (caller, callee, contract):
         options = how.options(idempotency_key=idempotency_key)
         receipt = caller.fire(callee, _read(contract, payload, callee.address), options)
         if as_json:
@@ -139,8 +142,18 @@ def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
 
 
 @contextmanager
-def _calling(how: Connection, text: str, *, as_json: bool, logs: bool = False) -> Generator[tuple[Any, Any, Any]]:
-    """Give a caller, what it calls, and its contract, if it has one; tell a failure of the call and exit."""
+def _calling(
+    how: Connection, text: str, *, as_json: bool, logs: bool = False, left: str = ""
+) -> Generator[tuple[Any, Any, Any]]:
+    """Give a caller, what it calls, and its contract, if it has one; tell a failure of the call and exit.
+
+    Args:
+        how: Whom to call, and over what.
+        text: The target.
+        as_json: Whether a failure is told as an object, too.
+        logs: Whether the end of the log is told, too.
+        left: What may have happened when Ctrl-C is pressed.
+    """
     from lambdachain._errors import CallError
 
     from ._target import target_of
@@ -152,6 +165,9 @@ def _calling(how: Connection, text: str, *, as_json: bool, logs: bool = False) -
     except CallError as exc:
         _tell_failure(exc, text, as_json=as_json, logs=logs)
         sys.exit(status_of(exc))
+    except KeyboardInterrupt:
+        tell_error(f"stopped{left}")
+        sys.exit(Status.INTERRUPTED)
     finally:
         caller.close()
 

@@ -85,7 +85,7 @@ def _version(text: str) -> ContractSchema:
     from ._target import contract_at
 
     if Path(text).is_file():
-        return _schema_in(Path(text).read_text(encoding="utf-8"), text)
+        return _schema_in(Path(text).read_bytes(), text)
     parts = text.split(":")
     if len(parts) == 2 and text.endswith(".json"):
         return _schema_in(file_at(*parts), text)
@@ -96,7 +96,7 @@ def _version(text: str) -> ContractSchema:
     raise Refusal(f"there is no file {text}; else write module:contract or revision:module:contract")
 
 
-def _schema_in(text: str, name: str) -> ContractSchema:
+def _schema_in(text: str | bytes, name: str) -> ContractSchema:
     from lambdachain._contract_schema import checked_schema
     from lambdachain._errors import ContractError
 

@@ -83,3 +83,15 @@ class Commands(click.Group):
 @click.version_option(__version__, "-V", "--version", message="lambdachain %(version)s")
 def commands() -> None:
     """Call AWS Lambda functions from functions: the tools around it."""
+
+
+def run() -> int:
+    """Run the command that the arguments name, and give the status to exit with."""
+    try:
+        status: object = commands.main(prog_name="lambdachain", standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None  # which click has made this of
+    return status if isinstance(status, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -12,7 +13,6 @@ from ._ending import Refusal
 if TYPE_CHECKING:
     from lambdachain._callee import Callee
     from lambdachain._caller import Caller
-    from lambdachain._contract import Contract
     from lambdachain._invocation import Transport
     from lambdachain._options import CallOptions
 
@@ -86,7 +86,15 @@ class Connection(NamedTuple):
         return Caller(self._transport(), {"timeout": self.timeout, "retry": retry})
 
     def callee(self, caller: Caller, target: object) -> Callee:
-        """Find what is called, and where."""
+        """Find what is called, and where.
+
+        Raises:
+            Refusal: The target is an address already, and ``--function`` is another.
+        """
+        if self.function is not None and isinstance(target, str):
+            raise Refusal(
+                f"--function says where a contract is deployed, and {target!r} is no contract: drop one of them"
+            )
         return caller.locate(target, self.options(), function=self.function)
 
     def options(self, **more: Any) -> CallOptions:
@@ -96,26 +104,18 @@ class Connection(NamedTuple):
         return cast("CallOptions", options)
 
     def _transport(self) -> Transport:
-        """Choose as every client does, but for ``HttpTransport``: it is there in a quarter of boto3's time."""
-        import os
-
+        """Choose as every client does, but for ``HttpTransport``, which is there in a fraction of boto3's time."""
+        from lambdachain._boto.transport import BotoTransport
         from lambdachain._default_transport import VARIABLE, default_transport
-
-        own = (self.endpoint_url, self.region, self.profile) != (None, None, None)
-        if os.environ.get(VARIABLE) not in (None, "", "boto", "http"):
-            return default_transport()  # which says what is wrong with it
-        session = _session(self.profile) if self.profile else None
-        if os.environ.get(VARIABLE) == "boto":
-            from lambdachain._boto.transport import BotoTransport
-
-            return BotoTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
         from lambdachain._http import HttpTransport
 
-        return (
-            HttpTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
-            if own
-            else HttpTransport()
-        )
+        session = _session(self.profile) if self.profile else None
+        chosen = os.environ.get(VARIABLE) or "http"
+        if chosen == "http":
+            return HttpTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
+        if chosen == "boto":
+            return BotoTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
+        return default_transport()  # which says what is wrong with the choice
 
 
 def _session(profile: str) -> Any:
@@ -128,8 +128,3 @@ def _session(profile: str) -> Any:
     except ProfileNotFound as exc:
         raise Refusal(str(exc)) from None
     return session
-
-
-def contract_if_any(target: object) -> Contract[Any, Any] | None:
-    """Give the contract of a target that has one."""
-    return getattr(target, "contract", None)

@@ -32,14 +32,7 @@ class Status(IntEnum):
 class Refusal(click.ClickException):
     """Something that was given cannot be used: one line, without the usage of the command before it."""
 
-    def __init__(self, message: str, status: Status = Status.USAGE) -> None:
-        super().__init__(message)
-        self.status = status
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] - a constant to click
-        """What the command exits with."""
-        return self.status
+    exit_code = Status.USAGE
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to standard error."""
@@ -93,12 +86,12 @@ def in_a_line(error: CallError) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Put a text into one line.
+    r"""Put a text of somebody else's into one line, which no terminal takes for a command.
 
-    >>> one_line("first\n  second")
-    'first second'
+    >>> one_line("first\n  second \x1b[2J")
+    'first second \\x1b[2J'
     """
-    return " ".join(text.split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def tell_error(message: str, file: IO[Any] | None = None) -> None:

@@ -232,18 +232,20 @@ def _check(
     asked: _Asked, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> Status:
     from lambdachain._grants.needs import Stack
+    from lambdachain._survey.survey import survey_of
 
     account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     found: list[Finding] = []
     undecided: list[Any] = list(deployment.problems)
     there = Stack(asked.stack.partition, region, account_id)
+    known = survey_of(asked.project, asked.environment)
     checked = 0
     for function in deployment.functions:
         if callers and function.name not in callers:
             continue
-        starts, needs = _needs_of(asked, function)
-        if not starts:
+        is_here, needs = _needs_of(asked, function, known)
+        if not is_here:
             echo(
                 f"note: {function.spot}: the code of {function.name} is not among what is read: not checked",
                 file=sys.stderr,
@@ -253,20 +255,28 @@ def _check(
         found += _compared(function, needs, there)
         undecided += needs.undecided
     undecided = list(dict.fromkeys(undecided))
-    _report(found, undecided, f"{deployment.source}: {checked} functions checked", as_json=asked.as_json)
+    _report(
+        found,
+        undecided,
+        f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
+        as_json=asked.as_json,
+    )
     return Status.NO if found or undecided or not checked else Status.DONE
 
 
-def _needs_of(asked: _Asked, function: Deployed) -> tuple[bool, Needs]:
-    """Find what a function's code calls, with the environment that the template gives it."""
+def _needs_of(asked: _Asked, function: Deployed, known: Survey) -> tuple[bool, Needs]:
+    """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
     from lambdachain._grants.needs import needs_of
     from lambdachain._survey.survey import survey_of
 
-    survey = survey_of(asked.project, {**function.environment, **asked.environment})
     name = function.handler.rpartition(".")[2]
-    starts = [unit for unit in survey.units if unit == (function.file, name)]
-    starts = starts or [handler.unit for handler in survey.of_function(function.name)]
-    return bool(starts), needs_of(survey.within(starts), asked.resolve)
+    starts = [unit for unit in known.units if unit == (function.file, name)]
+    starts = starts or [handler.unit for handler in known.of_function(function.name)]
+    needs = needs_of(known.within(starts), asked.resolve)
+    if needs.undecided and function.environment:
+        survey = survey_of(asked.project, {**function.environment, **asked.environment})
+        needs = needs_of(survey.within(starts), asked.resolve)
+    return bool(starts), needs
 
 
 def _compared(function: Deployed, needs: Needs, stack: Stack) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -85,17 +86,10 @@ def _particulars(error: CallError) -> Mapping[str, Any]:
     if isinstance(error, FunctionError):
         found |= {name: getattr(error, name) for name in _OF_FUNCTIONS}
     if isinstance(error, RemoteError):
-        found["fields"] = fields_of(error)
+        found["fields"] = json.loads(str(error))
     if details := getattr(error, "errors", ()):
         found["errors"] = list(details)
     return found
-
-
-def fields_of(error: Any) -> Any:
-    """Give the fields of a declared error, as their JSON says."""
-    import json
-
-    return json.loads(str(error))
 
 
 def _attempts(made: Sequence[Attempt]) -> list[dict[str, Any]]:

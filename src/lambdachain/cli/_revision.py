@@ -95,6 +95,7 @@ def _git(*arguments: str, else_say: str = "", **environment: str) -> str:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
+            errors="replace",
             check=True,
         )
     except FileNotFoundError:

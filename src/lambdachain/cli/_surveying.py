@@ -72,7 +72,7 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     """Read the Python files of code bases; the current directory's without any.
 
     Raises:
-        Refusal: One is not there, is no text, or there is no Python file.
+        Refusal: One is not there, or there is no Python file.
     """
     from lambdachain._survey.project import Project
     from lambdachain._survey.sources import read_sources
@@ -81,10 +81,7 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     for base in bases:
         if not base.exists():
             raise Refusal(f"{base}: there is no such directory or file")
-    try:
-        sources = list(read_sources(bases, tests=tests))
-    except UnicodeDecodeError as exc:
-        raise Refusal(f"a file of {', '.join(map(str, bases))} is not UTF-8: {exc.reason}") from None
+    sources = list(read_sources(bases, tests=tests))
     if not sources:
         raise Refusal(f"{', '.join(map(str, bases))}: there is no Python file there")
     return Project(sources)

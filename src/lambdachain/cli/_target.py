@@ -28,7 +28,7 @@ def target_of(text: str) -> HasContract[Any, Any] | str:
 
     module, _, name = text.partition(":")
     if name and ":" not in name and _has_module(module):
-        return contract_in(module, name)
+        return contract_in(module, name, instead=f"; for a function and its qualifier, write function:{text}")
     parse_target(text)
     return text
 
@@ -47,8 +47,13 @@ def contract_at(text: str) -> Contract[Any, Any]:
     return contract_in(module, name).contract
 
 
-def contract_in(module: str, name: str) -> HasContract[Any, Any]:
+def contract_in(module: str, name: str, *, instead: str = "") -> HasContract[Any, Any]:
     """Import a contract, or a handler made by ``remote``.
+
+    Args:
+        module: The module's name.
+        name: The contract's name in it, with dots where it is an attribute of something.
+        instead: What to do if something else was meant.
 
     Raises:
         Refusal: The module does not import, or has no such contract.
@@ -57,7 +62,7 @@ def contract_in(module: str, name: str) -> HasContract[Any, Any]:
     try:
         found: object = attrgetter(name)(imported)
     except AttributeError:
-        raise Refusal(f"{module} has no {name!r}; {_contracts_in(imported)}") from None
+        raise Refusal(f"{module} has no {name!r}; {_contracts_in(imported)}{instead}") from None
     if not isinstance(found, HasContract):
         raise Refusal(f"{module}:{name} is no contract, but {type(found).__name__}; {_contracts_in(imported)}")
     return found  # pyright: ignore[reportUnknownVariableType]
@@ -83,10 +88,11 @@ def _has_module(name: str) -> bool:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    package = name.partition(".")[0]  # looking for what is in it would import it
     try:
-        return bool(name) and find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+        return bool(package) and find_spec(package) is not None
+    except ValueError:  # a module that says not where it is from
+        return package in sys.modules
 
 
 def _where(exc: BaseException) -> str:

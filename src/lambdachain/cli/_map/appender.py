@@ -41,13 +41,15 @@ class Appender:
 
     def line_at(self, place: int) -> bytes:
         """Read the line that begins at a place, without its end."""
-        found = b""
-        while b"\n" not in found:
-            more = os.pread(self._file, _CHUNK, place + len(found))
-            if not more:
+        pieces: list[bytes] = []
+        while piece := os.pread(self._file, _CHUNK, place):
+            end = piece.find(b"\n")
+            if end >= 0:
+                pieces.append(piece[:end])
                 break
-            found += more
-        return found.partition(b"\n")[0]
+            pieces.append(piece)
+            place += len(piece)
+        return b"".join(pieces)
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""

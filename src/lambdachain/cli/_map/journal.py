@@ -18,7 +18,7 @@ yet on the disk: then all that was reserved counts as started.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -46,7 +46,7 @@ class Journal:
 
     Args:
         path: The file; if it is there, the map goes on.
-        function: What the map calls.
+        subject: What the map is of, which has to be the same when it goes on.
         ledger: What is known of the lines already.
         anew: Whether to begin anew, whatever is there.
 
@@ -54,16 +54,16 @@ class Journal:
         Refusal: The journal is of another map, or of one that is running, or is none.
     """
 
-    def __init__(self, path: Path, function: str, ledger: Ledger, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, subject: Mapping[str, str], ledger: Ledger, *, anew: bool = False) -> None:
         self.path = path
         self.ledger = ledger
         self._file = Appender(path)
         _lock(self._file, path)
         self._file.cut(0 if anew else _whole_size(path))
         if self._file.size:
-            self._replay(function)
+            self._replay(subject)
         else:
-            header = {"lambdachain map": _FORMAT, "function": function}
+            header = {"lambdachain map": _FORMAT, **subject}
             self._write(b"H", json.dumps(header).encode())
         self._write(b"B", _boot().encode())
         self._file.sync()
@@ -127,10 +127,10 @@ class Journal:
         begun = self._file.append(b"%08x %s\n" % (crc32(body), body))
         return begun + _SUM + len(kind) + 1 + len(head)
 
-    def _replay(self, function: str) -> None:
+    def _replay(self, subject: Mapping[str, str]) -> None:
         """Learn from the records what has become of each line."""
         records = _records(self.path)
-        _check_header(next(records), self.path, function)
+        _check_header(next(records), self.path, subject)
         boot, intact = "", True
         for record in records:
             if record.kind == "B":
@@ -199,15 +199,17 @@ def _whole_size(path: Path) -> int:
     return 0
 
 
-def _check_header(record: Record, path: Path, function: str) -> None:
+def _check_header(record: Record, path: Path, subject: Mapping[str, str]) -> None:
     try:
         header: dict[str, object] = json.loads(record.body) if record.kind == "H" else {}
     except ValueError:
         header = {}
     if header.get("lambdachain map") != _FORMAT:
         raise Refusal(f"{path} is no journal of a map, or damaged: move it away, or choose another output")
-    if header["function"] != function:
-        raise Refusal(f"{path} is of a map of {header['function']}, not of {function}: choose another output")
+    for name, value in subject.items():
+        if header.get(name) != value:
+            words = f"{path} is of a map whose {name} is {header.get(name)}, not {value}"
+            raise Refusal(f"{words}: go on with the same, or choose another output")
 
 
 def _lock(file: Appender, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -84,15 +85,17 @@ def opened(source: Input, function: str, parse: Parse, manner: Manner) -> Opened
         return Opened(Stream(_opened_failures(manner)), count)
     places = places_of(manner.output, manner.failures)
     goes_on = places.journal.exists() and not manner.overwrites
+    subject = {"function": function, "failures": os.path.relpath(places.failures, places.output.parent)}
+    _check_apart(places, source)
     ledger = Ledger()
     if goes_on:
-        journal = Journal(places.journal, function, ledger)
+        journal = Journal(places.journal, subject, ledger)
         _settle(journal, manner)
         count = check(source, ledger, parse_first) if source.is_file else None
     else:
-        _check_free(places, source, overwrites=manner.overwrites)
+        _check_free(places, overwrites=manner.overwrites)
         count = check(source, ledger, parse_first) if source.is_file else None
-        journal = Journal(places.journal, function, ledger, anew=manner.overwrites)
+        journal = Journal(places.journal, subject, ledger, anew=manner.overwrites)
     output = Output(places.output, places.failures, journal, ordered=manner.ordered)
     return Opened(Files(journal, output), count, goes_on)
 
@@ -109,10 +112,17 @@ def _settle(journal: Journal, manner: Manner) -> None:
         ledger.end(line, State.OPEN)
 
 
-def _check_free(places: Places, source: Input, *, overwrites: bool) -> None:
-    for place in (places.output, places.failures):
+def _check_apart(places: Places, source: Input) -> None:
+    """Refuse files that would be written over each other."""
+    for place in places:
         if source.is_at(place):
             raise Refusal(f"{place} is the input: name another output")
+    if len({place.resolve() for place in places}) < len(places):
+        raise Refusal(f"{places.failures} cannot have the failures: it is the output, or its journal")
+
+
+def _check_free(places: Places, *, overwrites: bool) -> None:
+    for place in (places.output, places.failures):
         if place.exists() and not overwrites:
             raise Refusal(f"{place} exists and has no journal to go on from: name another output, or --overwrite")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from .appender import Appender, sync_directory
 from .journal import Journal
 from .ledger import FAILURES, State
 
+_AT_ONCE: Final = 65536
 _PASSED_OVER: Final = (State.BLANK, *FAILURES)
 
 
@@ -41,7 +43,7 @@ class Output:
         if self._ordered:
             self.advance()
         else:
-            self._copy(line)
+            self._copy([line])
 
     def failed(self, line: int) -> None:
         """Write the failure of a line."""
@@ -56,14 +58,7 @@ class Output:
 
     def advance(self) -> None:
         """Write the results whose turn it is."""
-        ledger = self._journal.ledger
-        while self._next <= ledger.last and not ledger.is_under_way(self._next):
-            state = ledger.state(self._next)
-            if state is State.DONE:
-                self._copy(self._next)
-            elif state not in _PASSED_OVER:
-                return
-            self._next += 1
+        self._copy(self._due())
 
     def give_way(self) -> None:
         """Leave the room on the disk to the journal, of which all of this can be made again."""
@@ -89,9 +84,27 @@ class Output:
             self.failed(line)
         if self._ordered:
             self.advance()
-            return
-        for line in self._journal.results():
-            self._copy(line)
+        else:
+            self._copy(self._journal.results())
 
-    def _copy(self, line: int) -> None:
-        self._results.append(self._journal.written(line) + b"\n")
+    def _due(self) -> Iterator[int]:
+        """Give the lines that are done and next in order."""
+        ledger = self._journal.ledger
+        while self._next <= ledger.last and not ledger.is_under_way(self._next):
+            state = ledger.state(self._next)
+            if state is not State.DONE and state not in _PASSED_OVER:
+                return
+            self._next += 1
+            if state is State.DONE:
+                yield self._next - 1
+
+    def _copy(self, lines: Iterable[int]) -> None:
+        """Write the results of lines, many at once."""
+        text = b""
+        for line in lines:
+            text += self._journal.written(line) + b"\n"
+            if len(text) > _AT_ONCE:
+                self._results.append(text)
+                text = b""
+        if text:
+            self._results.append(text)

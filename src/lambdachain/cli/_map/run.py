@@ -18,6 +18,7 @@ from lambdachain._errors import (
     FunctionNotFoundError,
 )
 from lambdachain._mapping import Errand, numbered
+from lambdachain.cli._ending import Refusal
 from lambdachain.cli._json import written
 
 from .book import Book
@@ -65,11 +66,18 @@ class Run:
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
-        for line in self._pending.left():
-            self._book.release(line)
+            except (Refusal, CallError):
+                self._give_back()
+                raise
+        self._give_back()
         if error := self._book.broken or self._refusal:
             raise error
         self.is_complete = not self._pending.is_stopped
+
+    def _give_back(self) -> None:
+        """Take back what was announced and not started."""
+        for line in self._pending.left():
+            self._book.release(line)
 
     def _go(self) -> None:
         for number, result in numbered(self._errand, self._pending):
@@ -116,5 +124,5 @@ class Run:
         # Not by way of the buffered standard error, which may be amid a line.
         if under_way := self._pending.under_way:
             end = "\n" if sys.stderr.isatty() else ""  # of a bar's line
-            text = f"{end}stopping: {under_way} calls are under way, Ctrl-C again leaves them\n"
-            os.write(sys.stderr.fileno(), text.encode())
+            calls, them = (f"{under_way} calls are", "them") if under_way > 1 else ("1 call is", "it")
+            os.write(sys.stderr.fileno(), f"{end}stopping: {calls} under way, Ctrl-C again leaves {them}\n".encode())

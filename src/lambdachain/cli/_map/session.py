@@ -77,7 +77,7 @@ def run(asked: Asked, how: Connection) -> int:
         begun = opened(source, errand.callee.address, parse, manner)
         teller.begin(begun)
         pending = _pending(source, begun, parse, skips=manner.skips)
-        with closing(teller.bar(errand.callee.address, manner)) as bar:
+        with closing(teller.bar(errand.callee.address, begun, manner)) as bar:
             one = Run(_watched(errand, bar), is_typed=is_typed, pending=pending, book=begun.book)
             try:
                 one.until_ended()

@@ -17,8 +17,8 @@ from .ledger import State
 from .opening import Manner, Opened, places_of
 
 _HINTS: Final = {
-    State.UNKNOWN: "may have run: --rerun-unknown runs them again",
-    State.NOT_EXECUTED: "did not run: --rerun-not-executed runs them again",
+    State.UNKNOWN: "may have run: --rerun-unknown runs {} again",
+    State.NOT_EXECUTED: "did not run: --rerun-not-executed runs {} again",
 }
 
 
@@ -35,9 +35,9 @@ class Teller:
             left = "" if opened.count is None else f", {opened.count:,} to be run"
             echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
 
-    def bar(self, description: str, manner: Manner) -> Bar:
-        """Make a bar, for where somebody looks and results are not in its way."""
-        is_in_the_way = self.quiet or (manner.output is None and sys.stdout.isatty())
+    def bar(self, description: str, opened: Opened, manner: Manner) -> Bar:
+        """Make a bar, for where somebody looks, something is to be run, and results are not in its way."""
+        is_in_the_way = self.quiet or opened.count == 0 or (manner.output is None and sys.stdout.isatty())
         return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
 
     def end(self, book: Book, manner: Manner, *, complete: bool, left: int) -> None:
@@ -53,19 +53,17 @@ class Teller:
 def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterator[str]:
     failed = _failed(book.classes)
     ending = "" if complete else "stopped: "
-    if manner.output is None:
-        yield f"{ending}{_lines(book.results)} done{failed}"
-        return
-    places = places_of(manner.output, manner.failures)
-    where = f", in {places.failures}" if failed else ""
-    yield f"{ending}{_lines(book.results)} done, in {places.output}{failed}{where}"
+    places = places_of(manner.output, manner.failures) if manner.output is not None else None
+    into = f", in {places.output}" if places else ""
+    beside = f", in {places.failures}" if places and failed else ""
+    yield f"{ending}{_lines(book.results)} done{into}{failed}{beside}"
     if left:
-        yield f"{_lines(left)} under way when it ended: they may have run"
-    if not complete:
+        yield f"{_lines(left)} under way when it ended: may have run"
+    if places and not complete:
         yield "the same command goes on from there"
-    for state, hint in _HINTS.items():
+    for state, hint in _HINTS.items() if places else ():
         if number := book.ledger.count(state):
-            yield f"{_lines(number)} {hint}"
+            yield f"{_lines(number)} {hint.format('it' if number == 1 else 'them')}"
 
 
 def _failed(classes: Mapping[str, int]) -> str:

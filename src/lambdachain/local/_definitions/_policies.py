@@ -59,7 +59,9 @@ class Policies:
 
     def statements(self, path: Path) -> Iterator[Grant]:
         """Give what the statements at *path* grant."""
-        tree = self._template.get(*path)
+        yield from self._statements(self._template.get(*path), path)
+
+    def _statements(self, tree: Any, path: Path) -> Iterator[Grant]:
         several = tree if is_list(tree) else [tree]
         for index, statement in enumerate(several):
             place = (*path, index) if is_list(tree) else path
@@ -94,15 +96,23 @@ class Policies:
         tree = self._template.get(*path)
         for index, policy in enumerate(tree if is_list(tree) else [] if tree is None else [tree]):
             place = (*path, index) if is_list(tree) else path
-            if is_mapping(policy) and "Statement" in policy:
-                yield from self.statements((*place, "Statement"))
-            elif is_mapping(policy) and _SAM_INVOKE in policy:
-                yield from self._guarded(self._of_sam, policy[_SAM_INVOKE], (*place, _SAM_INVOKE))
-            elif isinstance(policy, str) or (is_mapping(policy) and _is_intrinsic(policy)):
-                yield from self._managed(policy, place)
+            yield from self._guarded(self._policy, policy, place)
+
+    def _policy(self, policy: Any, path: Path) -> Iterator[Grant]:
+        """One of SAM's policies: a document, a policy template, or the name of a managed policy."""
+        if is_mapping(policy) and next(iter(policy), "") in ("Fn::If", "If"):
+            policy = self._resolver.value(policy, path)
+        if is_mapping(policy) and "Statement" in policy:
+            yield from self._statements(policy["Statement"], (*path, "Statement"))
+        elif is_mapping(policy) and _SAM_INVOKE in policy:
+            yield from self._of_sam(policy[_SAM_INVOKE], (*path, _SAM_INVOKE))
+        elif isinstance(policy, str) or (is_mapping(policy) and _is_intrinsic(policy)):
+            yield from self._managed(policy, path)
 
     def _of_sam(self, policy: Any, path: Path) -> Iterator[Grant]:
         """SAM's policy template for calls: it puts a wildcard behind the name."""
+        if not is_mapping(policy):
+            raise MisreadError(self._template.spot(*path), "is not of the form that SAM reads")
         name = self._resolver.value(policy.get("FunctionName"), (*path, "FunctionName"))
         resource = f"{self._resolver.place.arn('x')}".removesuffix("x") + f"{name}*"
         yield Grant((ACTION,), resource, self._spot(path), _SAM_INVOKE)
@@ -136,7 +146,12 @@ class Policies:
             self._untold(path, f"what the managed policy {name} grants is not known here")
 
     def _statement(self, statement: Mapping[str, Any], path: Path) -> Iterator[Grant]:
-        told = self._resolver.value({key: statement[key] for key in statement if key != "Resource"}, path)
+        if _is_intrinsic(statement):
+            whole = self._resolver.value(statement, path)
+            if is_mapping(whole):
+                yield from self._statement(whole, path)
+            return
+        told = {key: self._resolver.value(statement[key], (*path, key)) for key in statement if key != "Resource"}
         actions = _several(told.get("Action"))
         if "NotAction" in told or "NotResource" in statement:
             self._untold(path, "NotAction and NotResource say what is left out, not what is granted: name it instead")

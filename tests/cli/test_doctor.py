@@ -1,0 +1,236 @@
+"""`lambdachain doctor`: what it finds, what it says, what it never shows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from aws_answers import answering
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from lambdachain import doctor
+from lambdachain._diagnosis import surroundings
+from lambdachain._diagnosis.permissions import resource_in
+from lambdachain._diagnosis.report import Level
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARY", "AWS_SECRET_ACCESS_KEY": "canary-secret", "AWS_REGION": "eu-west-1"}
+CODE = """
+from lambdachain import Contract, LambdaClient, resolvers
+charge = Contract("DeniedCharge", request=int, response=int, qualifier="live")
+client = LambdaClient()
+client.call(charge, 1)
+client.fire("ThereFunction", 1)
+client.call("MissingFunction", 1)
+client.call("ThereFunction", 1, qualifier="gone")
+client.call(compute(), 1)
+"""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Lambda, as it was recorded."""
+    with answering() as served:
+        yield served
+
+
+@pytest.fixture
+def no_configuration(tmp_path: Path) -> dict[str, str]:
+    """Hide the configuration of this machine's user."""
+    return {
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "*",
+    }
+
+
+Run = Callable[..., CompletedProcess[str]]
+Write = Callable[[Mapping[str, str]], Path]
+
+
+def by_subject(ran: CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """Give the findings by what they are about."""
+    return {one["subject"]: one for one in json.loads(ran.stdout)["findings"]}
+
+
+def test_each_function_that_the_code_calls_is_asked_about(run: Run, write: Write, endpoint, no_configuration):
+    """By DryRun only; a refusal comes with its reason and the statement that mends it."""
+    url, seen = endpoint
+    write({"src/app.py": CODE})
+    ran = run("doctor", "src", "--endpoint-url", url, "--json", **KEYS, **no_configuration)
+    found = by_subject(ran)
+    denied = found["DeniedCharge:live"]
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:DeniedCharge:live"
+    policy = IAMPolicy(json.dumps(denied["policy"]))
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert found["ThereFunction"]["level"] == "ok"
+    assert denied["level"] == "fault"
+    assert "no identity-based policy allows" in denied["text"]
+    assert denied["policy"]["Statement"][0]["Resource"] == [arn]
+    assert policy.is_action_permitted("lambda:InvokeFunction", arn) is PermissionResult.PERMITTED
+    assert found["MissingFunction"]["text"].startswith("no such function")
+    assert found["ThereFunction:gone"]["text"].startswith("no such qualifier")
+    assert found["ThereFunction:gone"]["remedy"] == "publish gone, or name another version or alias"
+    assert found["src/app.py:9"]["level"] == "note"
+    assert {how for _, how in seen} == {"DryRun"}
+
+
+def test_nothing_secret_is_shown(run: Run, write: Write, endpoint, no_configuration):
+    """Neither keys nor tokens, nor a proxy's password: in text as in JSON."""
+    url, _ = endpoint
+    write({"src/app.py": CODE})
+    secret = {**KEYS, "AWS_SESSION_TOKEN": "canary-token", "HTTP_PROXY": "http://me:canary-password@127.0.0.1:9"}
+    told = ""
+    for arguments in ([], ["--json"]):
+        ran = run("doctor", "src", "--endpoint-url", url, *arguments, **{**no_configuration, **secret})
+        told += ran.stdout + ran.stderr
+
+    assert "temporary, from env" in told
+    assert "canary" not in told.lower()
+
+
+def test_without_region_or_credentials_lambda_is_not_asked(run: Run, write: Write, endpoint, no_configuration):
+    """What stands in the way is said, with what mends it."""
+    url, seen = endpoint
+    write({"src/app.py": CODE})
+    ran = run("doctor", "src", "--endpoint-url", url, "--json", **no_configuration)
+    found = by_subject(ran)
+
+    assert ran.returncode == 1
+    assert (found["region"]["level"], found["credentials"]["level"]) == ("fault", "fault")
+    assert "AWS_REGION" in found["region"]["remedy"]
+    assert found["permissions"]["text"] == "4 functions that are called were not asked about"
+    assert seen == []
+
+
+def test_a_healthy_machine_is_status_0_and_plain_text(run: Run, no_configuration):
+    """Without colours, for it is a pipe; every line begins with how bad it is."""
+    ran = run("doctor", "--offline", **KEYS, **no_configuration)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert {line.split()[0] for line in ran.stdout.splitlines()} == {"ok"}
+    assert "\x1b" not in ran.stdout
+    assert "https://lambda.eu-west-1.amazonaws.com" in ran.stdout
+
+
+def test_an_endpoint_that_is_not_there_is_a_fault(run: Run, no_configuration):
+    """Said once; nothing is asked of it."""
+    ran = run("doctor", "--function", "x", "--endpoint-url", "http://127.0.0.1:9", "--json", **KEYS, **no_configuration)
+    found = by_subject(ran)
+
+    assert found["endpoint"]["level"] == "fault"
+    assert "no connection in 5 s" in found["endpoint"]["text"]
+    assert "x" not in found
+
+
+def test_no_answer_is_no_permission(run: Run, endpoint, no_configuration):
+    """Throttled says nothing of whether it is allowed."""
+    url, _ = endpoint
+    ran = run("doctor", "--function", "ThrottledFunction", "--endpoint-url", url, "--json", **KEYS, **no_configuration)
+
+    assert by_subject(ran)["ThrottledFunction"]["text"].startswith("no answer: ThrottledError")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "nobody"], "error: The config profile (nobody) could not be found"),
+        (["--function", "a b"], "error: invalid function name 'a b'"),
+        (["nowhere"], "error: nowhere: there is no such directory or file"),
+    ],
+)
+def test_bad_input_is_one_line(run: Run, no_configuration, arguments: list[str], message: str):
+    """Before anything is looked at."""
+    ran = run("doctor", *arguments, **no_configuration)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(message)
+    assert ran.stderr.count("\n") == 1
+
+
+def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint):
+    """It looks at the function's own code, configuration and role, and answers JSON."""
+    url, seen = endpoint
+    (tmp_path / "app.py").write_text(CODE)
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+    report = json.loads(json.dumps(doctor.handler({"functions": ["ThereToo"]}, None)))
+    told = {one["subject"]: one["text"] for one in report["findings"]}
+
+    assert report["healthy"] is False
+    assert told["place"].startswith("in function orders, version 7, 256 MB")
+    assert told["transport"] == "HttpTransport (in a function)"
+    assert told["ThereToo"] == "may be invoked"
+    assert ("DeniedCharge", "DryRun") in seen
+
+
+class _Session:
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+
+    def get_config_variable(self, name: str) -> Any:
+        return self._settings.get(name)
+
+    def get_scoped_config(self) -> dict[str, Any]:
+        return {name: value for name, value in self._settings.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("botocore", "settings", "told"),
+    [
+        (
+            "1.43.117",
+            {},
+            "mode legacy (the default of 1.43.117): a plain boto3 client may run a function up to 5 times",
+        ),
+        ("1.44.5", {}, "mode standard (the default of 1.44.5): a plain boto3 client may run a function up to 3 times"),
+        (
+            "1.44.5",
+            {"retry_mode": "legacy"},
+            "mode legacy (configured): a plain boto3 client may run a function up to 5",
+        ),
+        ("1.44.5", {"max_attempts": 7}, "up to 7 times"),
+    ],
+)
+def test_what_botocores_retries_would_do_is_told(botocore: str, settings: dict[str, Any], told: str):
+    """By version and configuration."""
+    assert told in surroundings.retries(_Session(**settings), botocore).text
+
+
+def test_versions_that_are_too_old_or_missing_are_faults():
+    """With the command that mends it."""
+
+    def installed(name: str) -> str:
+        if name in ("tenacity", "aiobotocore", "awslambdaric", "aiohttp"):
+            raise PackageNotFoundError(name)
+        return {"boto3": "1.40.0", "botocore": "1.42.1", "pydantic": "2.10.0b1"}[name]
+
+    found = surroundings.versions(installed)
+
+    assert found.level is Level.FAULT
+    assert found.remedy == "pip install 'boto3>=1.42.1' 'tenacity>=8.2.3'"
+    assert "boto3 1.40.0" in found.text
+
+
+def test_the_region_is_told_with_who_says_so():
+    """As asked for, from a variable, or from a file."""
+    assert surroundings.region_of(_Session(), "eu-west-1", {}).text == "eu-west-1 (asked for)"
+    assert surroundings.region_of(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
+    assert surroundings.region_of(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
+
+
+def test_the_resource_of_a_denial_is_found():
+    """In what AWS says; in other words there is none."""
+    assert resource_in("no such luck") is None
+    assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"

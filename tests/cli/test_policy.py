@@ -1,0 +1,290 @@
+"""`lambdachain policy`: printing, checking templates, and the callee's side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Write = Callable[[Mapping[str, str]], Path]
+
+CODE = {
+    "orders/app.py": """
+        import os
+        from lambdachain import Contract, LambdaClient, remote, resolvers
+        charge = Contract("billing-charge", request=int, response=int)
+        named = Contract("mail-send", request=int, response=int, idempotent=True)
+        client = LambdaClient()
+        by_variable = LambdaClient(resolve=resolvers.from_env())
+        @remote("orders-place")
+        def handler(n: int) -> int:
+            by_variable.fire(named, n)
+            return client.call(charge, n)
+    """,
+    "billing/app.py": """
+        from lambdachain import LambdaClient, remote
+        @remote("billing-charge")
+        def handler(n: int) -> int:
+            return n
+        def lambda_handler(event, context):
+            LambdaClient().call("stock:live", event)
+    """,
+}
+SAM = """
+    Transform: AWS::Serverless-2016-10-31
+    Parameters:
+      Other: {{Type: String}}
+    Globals:
+      Function: {{Runtime: python3.13}}
+    Resources:
+      Orders:
+        Type: AWS::Serverless::Function
+        Properties:
+          CodeUri: orders
+          Handler: app.handler
+          Environment:
+            Variables:
+              LAMBDACHAIN_MAIL_SEND: !Ref Mail
+          Policies:
+{policies}
+      Billing:
+        Type: AWS::Serverless::Function
+        Properties: {{FunctionName: billing-charge, CodeUri: billing, Handler: app.handler}}
+      Mail:
+        Type: AWS::Serverless::Function
+        Properties: {{CodeUri: mail, Handler: app.handler}}
+"""
+EXACT = """
+            - Statement:
+                - Effect: Allow
+                  Action: lambda:InvokeFunction
+                  Resource: [!GetAtt Billing.Arn, !GetAtt Mail.Arn]
+"""
+
+
+def sam(policies: str) -> str:
+    """Write a template with policies for one function."""
+    return SAM.format(policies=policies.strip("\n"))
+
+
+def lines(ran: CompletedProcess[str]) -> list[str]:
+    """Give what was printed, line by line."""
+    return ran.stdout.splitlines()
+
+
+def test_a_template_that_grants_what_is_called_passes(run: Run, write: Write):
+    """Names go through the environment that the template gives the function."""
+    write({**CODE, "template.yaml": sam(EXACT)})
+    ran = run("policy", ".", "--check", "template.yaml")
+
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert ran.stderr.splitlines() == [
+        "note: template.yaml:24: Resources.Mail: the code of Mail is not among what is read: not checked",
+        "template.yaml: 2 functions checked: grants are what the code calls",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (
+            "            - AWSLambdaBasicExecutionRole",
+            [
+                "8: missing: Orders: Mail is called at orders/app.py:10",
+                "8: missing: Orders: billing-charge is called at",
+            ],
+        ),
+        (
+            f"{EXACT}            - LambdaInvokePolicy: {{FunctionName: !Ref Billing}}",
+            ["21: wildcard: Orders: arn:aws:lambda:us-east-1:123456789012:function:billing-charge* allows more"],
+        ),
+        (f"{EXACT}            - AWSLambdaRole", ["21: wildcard: Orders: * allows more than is called (AWSLambdaRole)"]),
+        (
+            EXACT.replace("Billing.Arn, ", "Billing.Arn, !Sub '${Orders.Arn}', "),
+            ["20: unused: Orders: arn:aws:lambda:us-east-1:123456789012:function:Orders is allowed"],
+        ),
+        (
+            f"{EXACT}            - Statement: {{Effect: Deny, Action: 'lambda:*', Resource: '*'}}",
+            ["21: denied: Orders: Mail is called at", "21: denied: Orders: billing-charge is called at"],
+        ),
+    ],
+    ids=["missing", "SAM's policy template", "a managed policy", "unused", "denied"],
+)
+def test_what_a_template_grants_is_compared(run: Run, write: Write, policies: str, expected: list[str]):
+    """Each finding in a line, with the template's line; the status is 1."""
+    write({**CODE, "template.yaml": sam(policies)})
+    ran = run("policy", ".", "--check", "template.yaml")
+
+    assert ran.returncode == 1
+    assert [line.startswith(f"template.yaml:{start}") for line, start in zip(lines(ran), expected, strict=True)] == [
+        True for _ in expected
+    ], ran.stdout
+
+
+def test_what_a_template_does_not_tell_is_said(run: Run, write: Write):
+    """An import, a role elsewhere, a managed policy of one's own: not guessed, and not passed."""
+    imported = "{Effect: Allow, Action: 'lambda:InvokeFunction', Resource: !ImportValue x}"
+    policies = f"{EXACT}            - Statement: {imported}\n            - !Ref Other"
+    write({**CODE, "template.yaml": sam(policies)})
+    ran = run("policy", ".", "--check", "template.yaml")
+    told = [line for line in ran.stderr.splitlines() if line.startswith("cannot tell: ")]
+
+    assert ran.returncode == 1
+    assert "another stack exports 'x': give --parameter x=VALUE" in told[0]
+    assert "parameter 'Other' has no default: give --parameter Other=VALUE" in told[1]
+
+
+ROLE = """
+    Resources:
+      Orders:
+        Type: AWS::Lambda::Function
+        Properties: {FunctionName: orders-place, Handler: app.handler, Role: !GetAtt Role.Arn, Code: orders}
+      Role:
+        Type: AWS::IAM::Role
+        Properties:
+          AssumeRolePolicyDocument: {}
+          Policies:
+            - PolicyName: calls
+              PolicyDocument:
+                Statement: {Effect: Allow, Action: [lambda:InvokeFunction], Resource: "arn:aws:lambda:us-east-1:123456789012:function:billing-charge"}
+      More:
+        Type: AWS::IAM::Policy
+        Properties:
+          PolicyName: more
+          Roles: [!Ref Role]
+          PolicyDocument:
+            Statement: {Effect: Allow, Action: "lambda:Invoke*", Resource: !Sub "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:mail"}
+"""  # noqa: E501 - a statement in a line
+SERVERLESS = """
+    service: shop
+    provider:
+      name: aws
+      stage: dev
+      iam:
+        role:
+          statements:
+            - Effect: Allow
+              Action: lambda:InvokeFunction
+              Resource:
+                - arn:aws:lambda:us-east-1:123456789012:function:billing-charge
+                - !Sub arn:aws:lambda:${AWS::Region}:123456789012:function:mail-${self:provider.stage}
+                - !GetAtt OrdersLambdaFunction.Arn
+    functions:
+      orders:
+        name: orders-place
+        handler: orders/app.handler
+        environment: {LAMBDACHAIN_MAIL_SEND: "mail-${self:provider.stage}"}
+"""
+
+
+def test_roles_and_policies_of_their_own_count(run: Run, write: Write):
+    """Of plain CloudFormation: inline, and attached from outside."""
+    write({**CODE, "template.yaml": ROLE})
+    ran = run("policy", ".", "--check", "template.yaml", "--env", "LAMBDACHAIN_MAIL_SEND=mail")
+
+    assert [line.split(": ", 1)[1][:60] for line in lines(ran)] == [
+        "wildcard: Orders: lambda:Invoke* allows more than is called; "[:60].replace("Orders", "orders-place")[:60]
+    ]
+
+
+def test_a_serverless_service_is_compared_too(run: Run, write: Write):
+    """Its variables and its intrinsics worked out; every function has the service's role."""
+    write({**CODE, "serverless.yml": SERVERLESS})
+    ran = run("policy", ".", "--check", "serverless.yml")
+
+    assert lines(ran) == [
+        (
+            "serverless.yml:14: unused: orders-place: arn:aws:lambda:us-east-1:123456789012:function:orders-place is "
+            "allowed, and the code does not call it"
+        )
+    ]
+
+
+def test_a_caller_is_named_by_its_function_or_its_handler_setting(run: Run, write: Write):
+    """Decorated or not; another's calls are not in its policy."""
+    write(CODE)
+    place = ("--account-id", "123456789012", "--region", "eu-west-1", "--env", "LAMBDACHAIN_MAIL_SEND=m")
+    by_name = json.loads(run("policy", "--caller", "orders-place", *place).stdout)
+    by_setting = json.loads(run("policy", "billing", "--caller", "app.lambda_handler", *place).stdout)
+
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:"
+    assert by_name["Statement"][0]["Resource"] == [f"{arn}billing-charge", f"{arn}m"]
+    assert by_setting["Statement"][0]["Resource"] == [f"{arn}stock:live"]
+
+
+def test_names_may_be_resolved_in_another_way(run: Run, write: Write):
+    """In place of the clients' own resolvers: a prefix, or single names."""
+    write(CODE)
+    where = ("policy", "orders", "--json")
+    prefixed = json.loads(run(*where, "--resolve", "prefix=prod-").stdout)
+    single = json.loads(run(*where, "--resolve", "billing-charge=b-1", "--resolve", "mail-send=m-1").stdout)
+
+    assert [call["function"] for call in prefixed["calls"]] == ["prod-billing-charge", "prod-mail-send"]
+    assert [call["function"] for call in single["calls"]] == ["b-1", "m-1"]
+    assert prefixed["policy"] is None
+    assert prefixed["calls"][0]["places"] == ["orders/app.py:11"]
+
+
+def test_what_cannot_be_told_is_listed_and_the_status_is_1(run: Run, write: Write):
+    """The rest is printed all the same."""
+    write(CODE)
+    ran = run("policy", "orders", "--as", "sam")
+
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "cannot tell: orders/app.py:10: the environment variable LAMBDACHAIN_MAIL_SEND names mail-send: "
+        "give --env LAMBDACHAIN_MAIL_SEND=NAME\n"
+    )
+    assert "function:billing-charge" in ran.stdout
+    assert "mail" not in ran.stdout
+
+
+def test_the_region_of_the_environment_is_for_iam_only(run: Run, write: Write):
+    """A template knows its own region, and should go on doing so."""
+    write(CODE)
+    region = {"AWS_REGION": "eu-central-1", "LAMBDACHAIN_MAIL_SEND": "m"}
+    arguments = ("policy", "orders", "--env", "LAMBDACHAIN_MAIL_SEND=m")
+
+    assert ":eu-central-1:" in run(*arguments, "--account-id", "123456789012", **region).stdout
+    assert "eu-central-1" not in run(*arguments, "--as", "sam", **region).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "error: nowhere: there is no such directory or file"),
+        (["empty"], "error: empty: there is no Python file there"),
+        (["orders", "--caller", "orders-plaec"], "error: no handler of 'orders-plaec' in this code; did you mean"),
+        (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is neither prefix=TEXT nor NAME=DEPLOYED"),
+        (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve takes a prefix or single names"),
+        (["orders", "--account-id", "12"], "error: --account-id, --region and --partition need to fit into an ARN"),
+        (["billing"], "error: stock:live: neither the code nor an option names its region and account"),
+        (["orders", "--check", "nope.yaml"], "error: nope.yaml: no such file"),
+        (["orders", "--check", "orders/app.py"], "error: orders/app.py:"),
+        (["--callee", "x"], "error: --callee goes with --principal or --organization"),
+        (["--principal", "111122223333"], "error: --callee goes with --principal or --organization"),
+        (["--callee", "a b", "--principal", "111122223333"], "error: invalid function name 'a b'"),
+        (["--callee", "x", "--principal", "me"], "error: principal 'me' is neither"),
+    ],
+)
+def test_bad_input_is_one_line(run: Run, write: Write, arguments: list[str], message: str):
+    """With what was wrong, where, and what to do; no traceback."""
+    (write(CODE) / "empty").mkdir()
+    ran = run("policy", *arguments)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(message)
+    assert ran.stderr.count("\n") == 1
+
+
+def test_code_that_calls_nothing_needs_nothing(run: Run, write: Write):
+    """Which is said, and is a status of its own: it may be the wrong directory."""
+    write({"quiet.py": "print('no calls')"})
+    ran = run("policy", "quiet.py")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "this code calls no function: it needs no permission to\n"

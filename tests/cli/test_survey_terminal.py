@@ -1,0 +1,57 @@
+"""Policy, graph and doctor on a terminal: colours there, none in a pipe, none where nobody wants any."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+CODE = {
+    "app.py": """
+        from lambdachain import Contract, LambdaClient
+        LambdaClient().fire(Contract("mail", request=int, response=int), 1)
+        LambdaClient().call(compute(), 1)
+    """
+}
+COMMANDS = [["policy", "app.py", "--as", "sam"], ["graph", "app.py"], ["doctor", "app.py", "--offline"]]
+
+
+def shown_on_a_terminal(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> str:
+    """Run a command with a terminal for its output."""
+    ours, its = os.openpty()
+    process = subprocess.Popen(arguments, cwd=directory, env=environment, stdout=its, stderr=its, stdin=its)
+    os.close(its)
+    shown = b""
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # Linux's way to say that nobody has it open any more
+            data = b""
+        if not data:
+            break
+        shown += data
+    os.close(ours)
+    process.wait(timeout=60)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
+def test_a_terminal_gets_colours_and_a_pipe_gets_none(
+    command: list[str],
+    environment: dict[str, str],
+    write: Callable[[Mapping[str, str]], Path],
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    arguments: list[str],
+):
+    """The same words everywhere."""
+    directory = write(CODE)
+    coloured = shown_on_a_terminal([*command, *arguments], directory, environment)
+    plain = shown_on_a_terminal([*command, *arguments], directory, {**environment, "NO_COLOR": "1"})
+    piped = run(*arguments)
+
+    assert "\x1b[" in coloured
+    assert "\x1b" not in plain + piped.stdout + piped.stderr
+    assert sorted(plain.splitlines()) == sorted((piped.stdout + piped.stderr).splitlines())

@@ -1,0 +1,71 @@
+"""Comparing what is granted with what is called; patterns are matched as IAM's are."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from lambdachain._grants.check import Grant, findings, matches
+from lambdachain._grants.needs import ACTION, Need, Stack, Target
+from lambdachain._survey.found import AS_IT_IS, CallSite, Mode, Place, Unit
+
+HERE = Stack("aws", "eu-west-1", "123456789012")
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:{}"
+CALL = CallSite(Place("app.py", 7), Unit("app.py", "f"), "call", Mode.SYNC, "a", False, None, AS_IT_IS, None)
+NEEDS = [Need(Target("a"), (CALL,)), Need(Target("b", "live"), (CALL,))]
+
+
+def grant(resource: str, *actions: str, allows: bool = True) -> Grant:
+    """Make a grant."""
+    return Grant(actions or (ACTION,), resource, "t.yaml:3", allows=allows)
+
+
+def faults(*grants: Grant) -> list[tuple[str, str]]:
+    """Compare grants with what is called."""
+    return [(str(one.fault), one.text) for one in findings("Caller", "t.yaml:1", NEEDS, grants, HERE)]
+
+
+BOTH = (grant(ARN.format("a")), grant(ARN.format("b:live")))
+
+
+def test_grants_that_are_what_is_called_are_no_findings():
+    """In any case of the action's letters; what concerns other actions is no business of ours."""
+    other = grant("*", "dynamodb:*")
+
+    assert faults(*BOTH, other) == []
+    assert faults(grant(ARN.format("a"), "LAMBDA:invokefunction"), BOTH[1]) == []
+
+
+def test_what_is_missing_unused_denied_and_too_wide_is_found():
+    """Each with what it is about."""
+    wrong_qualifier = grant(ARN.format("b"))
+
+    assert faults(BOTH[0], wrong_qualifier) == [
+        ("missing", f"b:live is called at app.py:7, and nothing allows {ACTION} on {ARN.format('b:live')}"),
+        ("unused", f"{ARN.format('b')} is allowed, and the code does not call it"),
+    ]
+    assert faults(*BOTH, grant(ARN.format("a"), allows=False)) == [
+        ("denied", "a is called at app.py:7, and denied here")
+    ]
+    assert faults(grant("*")) == [
+        ("wildcard", f"* allows more than is called; the code calls {ARN.format('a')}, {ARN.format('b:live')}")
+    ]
+    assert faults(*BOTH, grant(ARN.format("a"), "lambda:*")) == [
+        ("wildcard", f"lambda:* allows more than is called; the code calls {ARN.format('a')}")
+    ]
+
+
+_PATTERN = st.text("ab*:", max_size=6)
+
+
+@given(_PATTERN, st.text("ab:", min_size=1, max_size=6))
+def test_patterns_match_as_another_evaluator_says(pattern: str, text: str):
+    """moto's, over every mixture of letters and ``*``; it does not know ``?``."""
+    statement = {"Effect": "Allow", "Action": "*", "Resource": f"arn:aws:x:::{pattern}"}
+    policy = IAMPolicy(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    permitted = policy.is_action_permitted("x:y", f"arn:aws:x:::{text}") is PermissionResult.PERMITTED
+
+    assert matches(pattern, text) is permitted

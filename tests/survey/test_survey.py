@@ -1,0 +1,337 @@
+"""What a survey finds in code, and what it says it cannot tell; nothing is imported."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from lambdachain._grants.needs import needs_of
+from lambdachain._survey.found import Survey
+from lambdachain._survey.sources import read_sources
+from lambdachain._survey.survey import survey
+
+HEAD = """
+from contracts import charge, mail
+from lambdachain import AsyncLambdaClient, FunctionArn, LambdaClient, Qualifier, remote, resolvers
+
+client = LambdaClient()
+"""
+
+
+def called(found: Survey) -> list[tuple[str, str, str | None]]:
+    """Give each call: the method, and the function and qualifier that it needs."""
+    return [
+        (call.verb, need.target.name, need.target.qualifier) for need in needs_of(found).each for call in need.calls
+    ]
+
+
+def untold(found: Survey) -> list[str]:
+    """Give what cannot be told."""
+    return [one.why for one in needs_of(found).undecided]
+
+
+CHARGE = "billing-charge"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("client.call(charge, 1)", ("call", CHARGE, "live")),
+        ("client.invoke(charge, 1)", ("invoke", CHARGE, "live")),
+        ("client.fire(charge, 1)", ("fire", CHARGE, "live")),
+        ("list(client.map(charge, [1]))", ("map", CHARGE, "live")),
+        ("list(client.fire_map(charge, [1]))", ("fire_map", CHARGE, "live")),
+        ("for piece in client.stream(charge, 1): pass", ("stream", CHARGE, "live")),
+        ("client.can_invoke(charge)", ("can_invoke", CHARGE, "live")),
+        ("client.call(charge, 1, qualifier='7')", ("call", CHARGE, "7")),
+        ("client.call(charge, 1, **{'qualifier': '7'})", ("call", CHARGE, "7")),
+        ("client.call(charge, 1, qualifier=Qualifier.version(7))", ("call", CHARGE, "7")),
+        ("client.call('other:blue', 1)", ("call", "other", "blue")),
+        ("client.call('other', 1, qualifier=Qualifier.latest())", ("call", "other", "$LATEST")),
+        ("client.call('arn:aws:lambda:eu-west-1:123456789012:function:other:v', 1)", ("call", "other", "v")),
+        (
+            "client.call(FunctionArn.build('other', region='eu-west-1', account_id='123456789012'), 1)",
+            ("call", "other", None),
+        ),
+        ("client.call(FunctionArn.parse('arn:aws:lambda:eu-west-1:123456789012:function:o').with_qualifier('z'), 1)",
+         ("call", "o", "z")),
+        ("from lambdachain import Contract\nclient.call(Contract[int, int]('g', request=int, response=int), 1)",
+         ("call", "g", None)),
+        ("client.bind(charge).call(1)", ("call", CHARGE, "live")),
+        ("client.bind(charge, qualifier='7').fire(1)", ("fire", CHARGE, "7")),
+        ("client.bind(charge, 'elsewhere').call(1)", ("call", "elsewhere", "live")),
+        ("client.bind(charge).with_options(qualifier='8').stream(1)", ("stream", CHARGE, "8")),
+        ("client.bind(charge, qualifier='7').with_options(qualifier='8').can_invoke()", ("can_invoke", CHARGE, "8")),
+        ("bound = client.bind(charge)\nbound.map([1])", ("map", CHARGE, "live")),
+        ("with LambdaClient() as other: other.call(charge, 1)", ("call", CHARGE, "live")),
+        ("async def f():\n  async with AsyncLambdaClient() as c:\n    await c.call(charge, 1)",
+         ("call", CHARGE, "live")),
+        ("async def f():\n  async for _ in AsyncLambdaClient().map(charge, [1]): pass", ("map", CHARGE, "live")),
+        ("def f(c: LambdaClient): c.call(charge, 1)", ("call", CHARGE, "live")),
+        ("def f(c: 'LambdaClient | None'): c.call(charge, 1)", ("call", CHARGE, "live")),
+        ("def f(c): c.call(charge, 1)", ("call", CHARGE, "live")),
+        ("def made(): return LambdaClient()\nmade().call(charge, 1)", ("call", CHARGE, "live")),
+        ("def f(contract): client.call(contract, 1)\nf(charge)", ("call", CHARGE, "live")),
+        ("def f(contract=charge): client.call(contract, 1)\nf()", ("call", CHARGE, "live")),
+        ("send = lambda: client.call(charge, 1)", ("call", CHARGE, "live")),
+        ("pool.submit(client.call, charge, 1)", ("call", CHARGE, "live")),
+        ("from functools import partial\npartial(client.fire, charge)", ("fire", CHARGE, "live")),
+        ("name = 'ot' + 'her'\nclient.call(f'{name}:v{1}', 1)", ("call", "other", "v1")),
+        ("import contracts as c\nclient.call(c.charge, 1)", ("call", CHARGE, "live")),
+        ("import lambdachain as lc\nlc.LambdaClient().call(charge, 1)", ("call", CHARGE, "live")),
+        ("from contracts import *\nfrom lambdachain import *\nLambdaClient().call(charge, 1)",
+         ("call", CHARGE, "live")),
+        ("import boto3\nboto3.client('lambda').invoke(FunctionName='raw', InvocationType='Event')",
+         ("invoke", "raw", None)),
+        (("class Gateway:\n  def __init__(self): self.client = LambdaClient()\n"
+         "  def go(self): self.client.call(charge, 1)"), ("call", CHARGE, "live")),
+        (("class Gateway:\n  def __init__(self, client): self.inner = client\n"
+         "  def go(self): self.inner.call(charge, 1)\nGateway(LambdaClient())"), ("call", CHARGE, "live")),
+        ("def setup():\n  global late\n  late = LambdaClient()\ndef go(): late.call(charge, 1)",
+         ("call", CHARGE, "live")),
+    ],
+)  # fmt: skip
+def test_each_way_to_call_is_found(look, code: str, expected: tuple[str, str, str | None]):
+    """By its method, with the function and the qualifier that Lambda will be asked for."""
+    found = look(HEAD + code)
+
+    assert called(found) == [expected]
+    assert untold(found) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "client.call(charge if late else mail, 1)",
+        "for contract in (charge, mail): client.call(contract, 1)",
+        "for contract in [charge] + [mail]: client.call(contract, 1)",
+        "[client.call(contract, 1) for contract in {charge, mail}]",
+        "BY_KIND = {'a': charge, 'b': mail}\nclient.call(BY_KIND[kind], 1)",
+        "BY_KIND = {'a': charge, 'b': mail}\nfor contract in BY_KIND.values(): client.call(contract, 1)",
+        "if late: chosen = charge\nelse: chosen = mail\nclient.call(chosen, 1)",
+        "def f(contract): client.call(contract, 1)\nf(charge)\nf(contract=mail)",
+        "def f():\n  if late: return charge\n  return mail\nclient.call(f(), 1)",
+    ],
+)
+def test_all_that_may_be_called_is(look, code: str):
+    """Where the text leaves several possibilities, each is found."""
+    found = look(HEAD + code)
+
+    assert called(found) == [("call", CHARGE, "live"), ("call", "mail-send", None)]
+    assert untold(found) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("client.call(compute(), 1)", "which function call is for is not told"),
+        ("client.call(names[0], 1)\nnames = compute()", "which function call is for is not told"),
+        ("import os\nclient.call(os.environ['TARGET'], 1)", "TARGET decides it: give --env TARGET=VALUE"),
+        ("import os\nclient.call(os.getenv('TARGET', 'usual'), 1)", "TARGET decides it: give --env TARGET=VALUE"),
+        ("import os\nclient.call(charge, 1, qualifier=os.environ['V'])", "V decides it"),
+        ("def f(contract): client.call(contract, 1)", "it is the parameter 'contract' of f"),
+        ("client.call(charge, 1, **options)", "a qualifier may be in **options"),
+        (("from lambdachain import Contract\nlate = Contract(compute(), request=int, response=int)\n"
+         "client.call(late, 1)"), "the contract at app.py:7 does not tell"),
+        ("@remote(compute())\ndef handler(n: int) -> int: return n", "which function this handles is not told"),
+        ("LambdaClient(resolve=compute()).call(charge, 1)", "(the resolver at app.py:6)"),
+        ("LambdaClient(resolve=resolvers.from_env()).call(charge, 1)",
+         "the environment variable LAMBDACHAIN_BILLING_CHARGE names billing-charge"),
+        ("LambdaClient(resolve=resolvers.mapping(compute())).call(charge, 1)", "is worked out at run time"),
+        ("LambdaClient(resolve=lambda name: name + suffix()).call(charge, 1)", "the resolver at app.py:6"),
+        ("client.call('no name', 1)", "invalid function name"),
+        ("client.call(['a', 'b'], 1)", "which function call is for is not told"),
+        ("boto.invoke(FunctionName=settings.name)", "which function invoke is for is not told"),
+        ("boto.invoke(FunctionName='f', Qualifier=settings.version)", "its qualifier is worked out at run time"),
+        ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
+    ],
+)  # fmt: skip
+def test_what_the_text_does_not_tell_is_said_and_not_guessed(look, code: str, why: str):
+    """With the reason, and nothing in its place."""
+    found = look(HEAD + code)
+    [told] = untold(found)
+
+    assert why in told
+    assert called(found) == []
+
+
+def test_a_function_that_escapes_may_be_called_with_anything(look):
+    """What is seen is found, and what is not seen is said."""
+    found = look(HEAD + "def f(contract): client.call(contract, 1)\nf(charge)\nregister(f)")
+
+    assert called(found) == [("call", CHARGE, "live")]
+    assert [one.endswith("of f, which is passed on as a value") for one in untold(found)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("resolve", "name"),
+    [
+        ("resolvers.prefix('prod-')", "prod-billing-charge"),
+        ("resolvers.mapping({'billing-charge': 'billing-Fn-1A'})", "billing-Fn-1A"),
+        ("resolvers.from_env()", "from-the-environment"),
+        ("resolvers.from_env('FN_{NAME}')", "by-another-variable"),
+        ("lambda name: f'stage-{name}'", "stage-billing-charge"),
+        ("own", "billing-charge-own"),
+        ("None", "billing-charge"),
+    ],
+)
+def test_names_are_resolved_as_the_client_would(look, resolve: str, name: str):
+    """By the library's own resolvers, or by a function of the code's own."""
+    code = f"def own(name): return name + '-own'\nLambdaClient(resolve={resolve}).call(charge, 1)"
+    environment = {"LAMBDACHAIN_BILLING_CHARGE": "from-the-environment", "FN_BILLING_CHARGE": "by-another-variable"}
+    found = look(HEAD + code, **environment)
+
+    assert called(found) == [("call", name, "live")]
+
+
+def test_a_client_that_is_passed_in_resolves_as_the_one_that_is_made(look):
+    """Where all that are made agree; else it is not told."""
+    made = "from contracts import charge\nfrom lambdachain import LambdaClient, resolvers\n"
+    once = made + "def go(c: LambdaClient): c.call(charge, 1)\nc = LambdaClient(resolve=resolvers.prefix('p-'))\n"
+
+    assert called(look(once)) == [("call", "p-billing-charge", "live")]
+    assert untold(look(once + "d = LambdaClient()")) == [
+        "this client is passed in, and those made here resolve names differently"
+    ]
+
+
+HANDLERS = """
+@remote(charge)
+def handler(n: int) -> int:
+    return step(n)
+
+def step(n):
+    return Helper().work(n)
+
+class Helper:
+    def work(self, n):
+        client.fire(mail, "x")
+        return n
+
+    def never(self):
+        client.call("never", 1)
+
+@remote("orders-place", idempotent=True)
+def other(n: int) -> int:
+    return handler.call(n)
+
+if __name__ == "__main__":
+    client.call("from-the-shell", 1)
+"""
+
+
+def test_a_handler_calls_what_its_helpers_call_and_no_more(look):
+    """Through functions and methods; neither what another handler calls nor what only a script does."""
+    found = look(HEAD + HANDLERS)
+    by_function = {
+        handler.contract.function: called(found.within([handler.unit])) for handler in found.handlers
+    }  # fmt: skip
+
+    assert by_function == {
+        "billing-charge": [("fire", "mail-send", None)],
+        "orders-place": [("call", "billing-charge", "live")],
+    }
+    assert ("call", "from-the-shell", None) in called(found)
+
+
+def test_a_function_that_is_registered_runs_with_its_module(look):
+    """A router's decorator hands it to something that the handler then calls."""
+    code = """
+    @app.post("/charge")
+    def route(): client.call(charge, 1)
+    @remote("api")
+    def handler(event: dict) -> dict: return app.resolve(event)
+    """
+    found = look(HEAD + code.replace("\n    ", "\n"))
+    [handler] = found.handlers
+
+    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+
+
+def test_contracts_and_handlers_are_told_with_their_particulars(look):
+    """Qualifier, idempotence, errors, the handler's setting; each with its place."""
+    found = look({"orders/app.py": HEAD + HANDLERS})
+    contracts = {one.function: one for one in found.contracts}
+
+    assert contracts.keys() == {"billing-charge", "mail-send", "orders-place"}
+    assert contracts["billing-charge"].errors == ("Declined",)
+    assert (contracts["mail-send"].idempotent, contracts["billing-charge"].idempotent) == (True, False)
+    assert str(contracts["mail-send"].place) == "contracts.py:8"
+    assert [(one.setting, str(one.place)) for one in found.handlers] == [
+        ("app.handler", "orders/app.py:8"),
+        ("app.other", "orders/app.py:23"),
+    ]
+
+
+def test_code_that_cannot_be_imported_is_no_obstacle(look):
+    """It raises, imports what is not there and would delete the disk; one file is not even Python."""
+    broken = "import not_installed\nraise SystemExit('imported!')\nopen('/', 'w')\n" + HEAD + "client.call(charge, 1)"
+    found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0"})
+
+    assert called(found) == [("call", CHARGE, "live")]
+    assert [str(one) for one in found.undecided if not one.unit.file] == [
+        "null.py:1: not read: source code string cannot contain null bytes",
+        "old.py:1: not read: Missing parentheses in call to 'print'. Did you mean print(...)?",
+    ]
+
+
+def test_files_are_decoded_as_python_does(tmp_path: Path):
+    """With a byte-order mark, with another encoding that they state; one that is not text is said to be unread."""
+    call = "from lambdachain import LambdaClient\nLambdaClient().call('{}', 'é')\n"
+    (tmp_path / "marked.py").write_bytes(b"\xef\xbb\xbf" + call.format("marked").encode())
+    (tmp_path / "latin.py").write_bytes(f"# coding: latin-1\n{call.format('latin')}".encode("latin-1"))
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")
+    found = survey(read_sources([tmp_path]))
+
+    assert [one[1] for one in called(found)] == ["latin", "marked"]
+    assert [one.place.file.rsplit("/", 1)[-1] for one in found.undecided] == ["binary.py"]
+
+
+@pytest.mark.parametrize("package", ["json", "asyncio", "wsgiref"])
+def test_other_peoples_code_is_read_to_its_end(package: str):
+    """Thousands of lines of Python's own library: no exception, no call where there is none."""
+    found = survey(read_sources([Path(sysconfig.get_path("stdlib")) / package]))
+
+    assert (found.calls, found.contracts, found.undecided) == ((), (), ())
+    assert len(found.units) > 20
+
+
+def test_a_shared_package_is_found_wherever_it_lies(look):
+    """As it is installed for a function: by the end of its path; the nearest of several."""
+    other = 'from lambdachain import Contract\ncharge = mail = Contract("far", request=int, response=int)\n'
+    near = 'from lambdachain import Contract\ncharge = mail = Contract("near", request=int, response=int)\n'
+    app = HEAD + "client.call(charge, 1)"
+    found = look({"a/app.py": app, "a/shared/contracts.py": near, "b/shared/contracts.py": other, "contracts.py": ""})
+
+    assert called(found) == [("call", "near", None)]
+
+
+def test_relative_imports_and_re_exports_are_followed(look):
+    """Through a package's ``__init__``, under another name, in a circle."""
+    files = {
+        "shop/__init__.py": "from .names import charge as bill\nfrom .app import nothing",
+        "shop/names.py": "from contracts import charge",
+        "shop/app.py": "from . import bill\nfrom .. import shop\nfrom lambdachain import LambdaClient as C\n"
+        "nothing = None\nC().call(bill, 1)",
+    }
+
+    assert called(look(files)) == [("call", CHARGE, "live")]
+
+
+def test_methods_of_the_same_names_are_not_taken_for_calls(look):
+    """``subprocess.call``, ``executor.map``, ``mock.call``: nothing of lambdachain's is in them."""
+    code = """
+    import subprocess
+    from unittest import mock
+    subprocess.call(["ls"])
+    pool.map(print, [1])
+    mock.call(1)
+    [].map(1)
+    handler.local(1)
+    """
+
+    found = look(HEAD + code.replace("\n    ", "\n"))
+
+    assert (called(found), untold(found)) == ([], [])
