@@ -25,20 +25,22 @@ class Tasks:
         self._transport = transport
         self._hooks = hooks
         self._tell = tell
-        self._tasks = set[asyncio.Task[None]]()
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
 
     def start(self, job: Job) -> None:
         """Begin a job."""
-        self._tasks.add(asyncio.create_task(self._work(job)))
+        task = asyncio.get_running_loop().create_task(self._work(job))
+        if not task.done():  # as those of an eager factory may be
+            self._tasks[job] = task
 
     def cancel(self) -> None:
         """Cancel what is under way."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
 
     async def gone(self) -> None:
         """Wait until every task has ended."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
         carry_out = perform if job.plan.hedge_after is None else perform_hedged
@@ -53,9 +55,7 @@ class Tasks:
         self._ended(Done(job, result))
 
     def _ended(self, done: Done) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.discard(task)
+        self._tasks.pop(done.job, None)
         self._tell(done)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple, NoReturn
+from functools import cache, partial
+from typing import Any, NamedTuple, NoReturn
 
 from . import _clock
 from ._answer import Answer
@@ -223,7 +223,7 @@ def _log(plan: Plan, number: int, attempt: Attempt) -> None:
     logging = sys.modules.get("logging")
     if logging is None or not hasattr(logging, "getLogger"):
         return  # who wants to read a log has loaded it, to its end
-    logger, level = logging.getLogger("lambdachain"), logging.DEBUG if attempt.error is None else logging.INFO
+    logger, level = _logger(logging), logging.DEBUG if attempt.error is None else logging.INFO
     if logger.isEnabledFor(level):
         logger.log(
             level,
@@ -236,6 +236,11 @@ def _log(plan: Plan, number: int, attempt: Attempt) -> None:
             attempt.request_id,
             attempt.elapsed,
         )
+
+
+@cache
+def _logger(logging: Any) -> Any:
+    return logging.getLogger("lambdachain")
 
 
 def _record(reply: Reply | None, error: CallError | None, elapsed: float) -> Attempt:

@@ -182,8 +182,8 @@ class Batch:
 
     def drop_late(self, now: float) -> None:
         """Give up what was taken back and has less time left than Lambda asks to wait."""
-        pause = self._pace.pause_left(now)
-        if pause and self._again:
+        pause = self._pace.pause_left(now) if self._again else 0.0
+        if pause:
             jobs, self._again = self._again, deque()
             for job in jobs:
                 if job.plan.deadline is None or job.plan.deadline > now + pause:

@@ -38,7 +38,8 @@ class AsyncSender:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
         keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
-        await pool.enter(deadline)
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now)
@@ -60,7 +61,8 @@ class AsyncSender:
 
         keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
-        await pool.enter(deadline)
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
