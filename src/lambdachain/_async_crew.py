@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ._answer import Answer
 from ._async_attempts import AsyncHook, perform, perform_hedged
-from ._batch import Done, FirstRefusal, Job
+from ._batch import Done, FirstRefusal, Job, Result
+from ._in_threads import in_thread
 from ._invocation import AsyncTransport, Invocation, Outcome
 
 
@@ -43,16 +44,25 @@ class Tasks:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        carry_out = perform if job.plan.hedge_after is None else perform_hedged
-        result: Answer | BaseException
+        result: Answer | Result | BaseException
         try:
-            result = await carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+            result = await (self._perform(job) if job.slow is None else self._perform_slowly(job))
         except asyncio.CancelledError as exc:  # by whomever: a hook may await what somebody else has cancelled
             self._ended(Done(job, exc))
             raise
         except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             result = exc
         self._ended(Done(job, result))
+
+    def _perform(self, job: Job) -> Coroutine[Any, Any, Answer]:
+        carry_out = perform if job.plan.hedge_after is None else perform_hedged
+        return carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+
+    async def _perform_slowly(self, job: Job) -> Answer | Result:
+        """Do so, with what may wait for S3 in threads."""
+        await in_thread(lambda: job.plan)
+        answer = await self._perform(job)
+        return await in_thread(lambda: job.read(answer))
 
     def _ended(self, done: Done) -> None:
         self._tasks.pop(done.job, None)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from ._answer import Answer
 from ._attempts import Hook, pause, perform
-from ._batch import Done, FirstRefusal, Job
+from ._batch import Done, FirstRefusal, Job, Result
 from ._invocation import Invocation, Outcome, Transport
 
 
@@ -106,9 +106,9 @@ class Threads:
         while (job := self._jobs.get()) is not None:
             self._done.put(Done(job, self._result(job)))
 
-    def _result(self, job: Job) -> Answer | BaseException:
+    def _result(self, job: Job) -> Answer | Result | BaseException:
         try:
-            return self._perform(job)
+            return job.read(self._perform(job))
         except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             return exc
 

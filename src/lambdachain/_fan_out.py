@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from . import _clock
-from ._batch import Batch, Job
+from ._batch import Batch, Job, Slow
 from ._crew import Crew
 from ._manner import OnProgress
 from ._pace import Ticket
@@ -15,7 +15,7 @@ from ._plan import Plan
 # Seconds that a source of payloads may take before answers are looked for.
 _TURN: Final = 0.01
 
-Prepare = Callable[[Any, float | None], Plan]
+Prepare = Callable[[Any, float | None], Plan | Slow]
 """Makes a payload ready, given how many seconds the map has left; raises if it cannot be sent."""
 
 

@@ -33,9 +33,7 @@ FUNCTIONS = Path(__file__).parent / "functions"
 TRANSPORTS: dict[str, Callable[..., Any]] = {
     "http": HttpTransport,
     "boto3": BotoTransport,
-    **{
-        name: lambda made=made, **options: AwaitedTransport(made(**options)) for name, made in ASYNC_TRANSPORTS.items()
-    },
+    **{name: lambda made=made, **options: AwaitedTransport(made(**options)) for name, made in ASYNC_TRANSPORTS.items()},
 }
 
 
