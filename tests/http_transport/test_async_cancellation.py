@@ -205,6 +205,35 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
 
 
 @ENDS
+def test_while_it_waits_for_others_to_open_their_connections(
+    tls_laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes behind it is not held up."""
+    monkeypatch.setattr(pools, "OPENING_AT_ONCE", 1)
+    tls_laboratory.play(faults.SILENT_HANDSHAKE)
+    transport = AsyncHttpTransport(endpoint_url=tls_laboratory.url)
+
+    async def check_it() -> None:
+        first = asyncio.ensure_future(transport.send(SMALL, timeout=60))
+        await until(lambda: bool(pools_of(transport)))
+        [pool] = pools_of(transport)
+        pool._quickest = 0.0
+        await until(lambda: pool._opening == 1)
+        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: len(pool._wanting) == 2))
+        last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
+        await ending
+        first.cancel()
+        await until(lambda: pool._opening == 0 or last.done() or not pool._wanting)
+        last.cancel()
+        await asyncio.gather(first, last, return_exceptions=True)
+        assert (pool._opening, pool._room) == (0, pools.MAX_OPEN)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await transport.close()
+
+    asyncio.run(check_it())
+
+
+@ENDS
 def test_between_two_attempts(laboratory: Laboratory, end: End) -> None:
     """The pause ends, and there is no other attempt."""
     has_answered = threading.Event()

@@ -43,7 +43,7 @@ class AsyncSender:
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now)
-            connection = pool.usable(now) or await pool.opened(deadline)
+            connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader()
             await connection.ask(reader, head, invocation.payload, deadline)
             response = reader.response
@@ -66,7 +66,7 @@ class AsyncSender:
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
-            connection = pool.usable(now) or await pool.opened(deadline)
+            connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader()
             whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:
