@@ -8,7 +8,7 @@ BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 
 .PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples javascript node-ric \
-  soak soak-local soak-map reliability retry-load bench bench-fan-out bench-fan-out-memory bench-local bench-cli-start lock clean
+  soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -46,8 +46,8 @@ oldest-other-half: $(OLDEST)/.test
 
 # aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
 aio: $(AIO)/.test
-	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/test_async_client.py -k async \
-	  -p no:cacheprovider
+	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/test_async_client.py \
+	  tests/local/test_local_client_streams.py -k "async and (boto3 or test_async_client)" -p no:cacheprovider
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
@@ -95,14 +95,12 @@ retry-load: $(VENV)/.test
 	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/retry_load.py
 
 # What is measured stands in an environment of its own, as a deployment would: pydantic looks through all of it.
-bench: $(VENV)/.plots $(BENCH)/.ready
+bench: $(VENV)/.plots $(BENCH)/.ready bench-fan-out
 	PYTHONPATH=benchmarks $(VENV)/bin/python -m cost --python $(BENCH)/bin/python --write docs/performance.md
 
+# The second half of it by itself: a quarter of an hour.
 bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 	$(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python --write docs/performance-fan-out.md
-
-bench-fan-out-memory: $(VENV)/.test
-	$(VENV)/bin/python benchmarks/fan_out_memory.py
 
 bench-local: $(BENCH_LOCAL)/.ready
 	PYTHONPATH=benchmarks $(BENCH_LOCAL)/bin/python -m local_endpoint --emulator $(BENCH_LOCAL)/emulator \

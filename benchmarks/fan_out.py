@@ -1,45 +1,56 @@
-"""Many calls from one process, beside boto3 in threads and aiobotocore: ``make bench-fan-out``.
+"""Many calls from one process, beside boto3 in threads and aiobotocore: the second half of ``make bench``.
 
 Each way is measured in processes of its own, one after the other, several times; the medians are compared. The server
-answers after 50 ms, over TLS.
+answers after 50 ms, over TLS. ``--quick`` measures two ways once, with few calls in flight: that it works.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
-import ipaddress
 import json
 import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
+
+from cost.place import Place, served
 
 HERE: Final = Path(__file__).parent
 BEGIN, END = "<!-- measured:begin -->", "<!-- measured:end -->"
 DELAY: Final = 0.05
 BOTO, AIO, MAP, ASYNC_MAP = "boto3, threads", "aiobotocore", "map", "async map"
-PLAN: Final = {BOTO: (50, 100), AIO: (50, 100, 500), MAP: (50, 100, 200, 500), ASYNC_MAP: (50, 100, 200, 500)}
+Plan = Mapping[str, Sequence[int]]
+FULL: Final[Plan] = {
+    BOTO: (25, 50, 100),
+    AIO: (50, 100, 200, 500),
+    MAP: (50, 100, 200, 500),
+    ASYNC_MAP: (50, 100, 200, 500),
+}
+QUICK: Final[Plan] = {MAP: (100,), ASYNC_MAP: (100,)}
+PAYLOADS: Final = 1_000_000
 
 Figures = dict[str, float]
 Measured = dict[tuple[str, int], Figures]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", required=True, help="the interpreter that is measured")
     parser.add_argument("--write", type=Path, help="the page whose figures are to be replaced")
     parser.add_argument("--repetitions", type=int, default=5)
-    arguments = parser.parse_args()
-    with place(arguments.python) as environment:
-        measured = measure(arguments.python, environment, arguments.repetitions)
-    section = written(measured)
+    parser.add_argument("--quick", action="store_true", help="only see that it works")
+    arguments = parser.parse_args(given)
+    repetitions = 1 if arguments.quick else arguments.repetitions
+    with place(arguments.python) as where:
+        measured = measure(where, QUICK if arguments.quick else FULL, repetitions)
+        held = memory(where, PAYLOADS // 200 if arguments.quick else PAYLOADS)
+    section = written(measured, held)
     print(section)
     if arguments.write is not None:
         page = arguments.write.read_text()
@@ -48,64 +59,50 @@ def main() -> None:
         draw(measured, arguments.write.parent / "performance" / "fan-out.svg")
 
 
-@contextmanager
-def place(python: str) -> Iterator[dict[str, str]]:
-    """Run the server; give the environment to call it in."""
-    with tempfile.TemporaryDirectory() as directory:
-        certificate = Path(directory, "server.pem")
-        certificate.write_bytes(_certificate())
-        server = subprocess.Popen(  # noqa: S603 - our own
-            [python, str(HERE / "fan_out_server.py"), str(certificate), str(DELAY)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with server:
-            port = int(server.stdout.readline()) if server.stdout else 0
-            yield {
-                "PATH": os.environ["PATH"],
-                "AWS_REGION": "eu-west-1",
-                "AWS_DEFAULT_REGION": "eu-west-1",
-                "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-                "AWS_SECRET_ACCESS_KEY": "none",
-                "AWS_CA_BUNDLE": str(certificate),
-                "AWS_ENDPOINT_URL_LAMBDA": f"https://127.0.0.1:{port}",
-            }
-            if server.stdin:
-                server.stdin.close()
+def place(python: str) -> AbstractContextManager[Place]:
+    """Run the server; its key is one that it signs with at little cost, for it shares the machine."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return served(python, [str(HERE / "fan_out_server.py")], [DELAY], ec.generate_private_key(ec.SECP256R1()))
 
 
-def measure(python: str, environment: dict[str, str], repetitions: int) -> Measured:
+def measure(where: Place, plan: Plan, repetitions: int) -> Measured:
     """Measure every way by turns; give the medians."""
     runs: dict[tuple[str, int], list[Figures]] = {}
     for _ in range(repetitions):
-        for way, numbers in PLAN.items():
+        for way, numbers in plan.items():
             for in_flight in numbers:
-                figures = _probed(python, environment, way, in_flight)
+                figures = _probed(where, "fan_out_probe.py", way, in_flight, 5)
                 if figures is not None:
                     runs.setdefault((way, in_flight), []).append(figures)
     return {key: {name: median(run[name] for run in taken) for name in taken[0]} for key, taken in runs.items()}
 
 
-def _probed(python: str, environment: dict[str, str], way: str, in_flight: int) -> Figures | None:
-    command = [python, str(HERE / "fan_out_probe.py"), way, str(in_flight), "5"]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+def memory(where: Place, payloads: int) -> dict[str, list[float]]:
+    """Send many payloads through a map; give what each kind of it held at each tenth of the way, in MB."""
+    held: dict[str, list[float]] = _probed(where, "fan_out_memory.py", "--payloads", payloads)
+    return held
+
+
+def _probed(where: Place, program: str, *arguments: object) -> Any:
+    """Run a program, and give what it tells; ``None`` where it needs what is not installed."""
+    command = [where.python, str(HERE / program), *map(str, arguments)]
+    ran = subprocess.run(command, env=where.environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if "No module named 'aiobotocore'" in ran.stderr:
         return None
     if ran.returncode:
-        raise RuntimeError(f"{way}, {in_flight} in flight: {ran.stderr}")
-    figures: Figures = json.loads(ran.stdout)
-    return figures
+        raise RuntimeError(f"{arguments}: {ran.stderr}")
+    return json.loads(ran.stdout)
 
 
-def written(measured: Measured) -> str:
+def written(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
     """Write the figures as a page's section."""
     now, machine = dt.datetime.now(dt.UTC).date(), f"{os.cpu_count()} cores, {platform.system()}"
     return "\n".join(
         [
-            f"Measured by `make bench-fan-out` on {now}: {machine}, CPython {platform.python_version()}; medians.",
+            f"Measured by `make bench` on {now}: {machine}, CPython {platform.python_version()}; medians.",
             "",
-            *_goals(measured),
+            *(_goals(measured, held) if BOTO in {way for way, _ in measured} else ()),
             "",
             "![Throughput of 1,000 calls](performance/fan-out.svg)",
             "",
@@ -116,11 +113,17 @@ def written(measured: Measured) -> str:
                 f"{f['memory']:.0f} |"
                 for (way, in_flight), f in measured.items()
             ],
+            "",
+            "A million payloads through a map, over a transport that answers at once: MB held at each tenth of them.",
+            "",
+            "| | " + " | ".join(f"{tenth}0 %" for tenth in range(1, 11)) + " |",
+            "|---|" + "--:|" * 10,
+            *[f"| {_named(way)} | " + " | ".join(f"{mb:.1f}" for mb in mbs) + " |" for way, mbs in held.items()],
         ]
     )
 
 
-def _goals(measured: Measured) -> Iterator[str]:
+def _goals(measured: Measured, held: Mapping[str, Sequence[float]]) -> Iterator[str]:
     threads = [figures for (way, _), figures in measured.items() if way == BOTO]
     best = max(threads, key=lambda figures: figures["warm"])
     ours, awaited = measured[MAP, 500], measured[ASYNC_MAP, 500]
@@ -135,6 +138,10 @@ def _goals(measured: Measured) -> Iterator[str]:
     yield _goal("map, CPU of a call, warm", ours["cpu"] / best["cpu"], most=0.15)
     yield _goal("async map, most memory, against boto3 with 100", awaited["memory"] / memory, most=0.7)
     yield _goal("map, most memory, against boto3 with 100", ours["memory"] / memory, most=0.7)
+    for way, mbs in held.items():
+        yield _goal(
+            f"{way}, a million payloads: memory at their end, against a tenth of them", mbs[-1] / mbs[0], most=1.05
+        )
 
 
 def _goal(what: str, ratio: float, *, least: float | None = None, most: float | None = None) -> str:
@@ -156,7 +163,7 @@ def draw(measured: Measured, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure: Any = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for way in PLAN:
+    for way in FULL:
         points = [(number, figures["warm"]) for (name, number), figures in measured.items() if name == way]
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", label=_named(way).replace("`", ""))
@@ -164,31 +171,6 @@ def draw(measured: Measured, path: Path) -> None:
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
     figure.savefig(path, metadata={"Date": None})
-
-
-def _certificate() -> bytes:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    kind = serialization.PrivateFormat.PKCS8
-    private = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
-    return private + made.public_bytes(serialization.Encoding.PEM)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,17 @@ def held() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def report(done: int, total: int, began: float) -> None:
-    """Print what is held at every tenth of the way."""
-    if done % (total // 10) == 0:
-        print(
-            f"{done:>9,} payloads: {held() / 1e6:6.1f} MB, {done / (time.perf_counter() - began):,.0f} a second",
-            flush=True,
-        )
+class Report:
+    """What is held at every tenth of the way, in MB."""
+
+    def __init__(self, total: int) -> None:
+        self.held: list[float] = []
+        self._every = total // 10
+
+    def note(self, done: int) -> None:
+        """Take note that *done* payloads are through."""
+        if done % self._every == 0:
+            self.held.append(held() / 1e6)
 
 
 def numbers(total: int) -> Iterator[int]:
@@ -55,27 +59,26 @@ def numbers(total: int) -> Iterator[int]:
     yield from range(total)
 
 
-async def awaited(total: int) -> None:
+async def awaited(total: int) -> list[float]:
     """Do it in an event loop."""
-    began, done = time.perf_counter(), 0
+    report, done = Report(total), 0
     results: AsyncIterator[Any] = AsyncLambdaClient(AwaitedAtOnce()).map(echo, numbers(total))
     async for _ in results:
         done += 1
-        report(done, total, began)
+        report.note(done)
+    return report.held
 
 
-def blocking(total: int) -> None:
+def blocking(total: int) -> list[float]:
     """Do it in threads."""
-    began = time.perf_counter()
+    report = Report(total)
     for done, _ in enumerate(LambdaClient(AtOnce()).map(echo, numbers(total), max_concurrency=4), start=1):
-        report(done, total, began)
+        report.note(done)
+    return report.held
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--payloads", type=int, default=1_000_000)
     total = parser.parse_args().payloads
-    print("awaited")
-    asyncio.run(awaited(total))
-    print("in threads")
-    blocking(total)
+    print(json.dumps({"async map": asyncio.run(awaited(total)), "map": blocking(total)}))

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cli_start
+import fan_out
 import pytest
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
@@ -116,3 +117,26 @@ def test_the_start_of_the_command_is_measured() -> None:
 
     assert [line.split("  ")[0] for line in told] == list(cli_start.COMMANDS)
     assert all(re.search(r"[\d.]+ ms CPU  x [\d.]+$", line) for line in told)
+
+
+@pytest.mark.timeout(300)
+def test_a_fan_out_is_measured(tmp_path: Path) -> None:
+    """Throughput of both maps, what they take of CPU and memory, and what many payloads hold."""
+    with fan_out.place(sys.executable) as where:
+        measured = fan_out.measure(where, fan_out.QUICK, 1)
+        held = fan_out.memory(where, 1000)
+    section = fan_out.written(measured, held)
+
+    assert {way for way, _ in measured} == set(held) == {fan_out.MAP, fan_out.ASYNC_MAP}
+    assert all(value > 0 and math.isfinite(value) for figures in measured.values() for value in figures.values())
+    assert all(len(mbs) == 10 and min(mbs) > 0 for mbs in held.values())
+    assert section.count("| lambdachain, `map`") == 4
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_the_throughput_is_drawn(tmp_path: Path) -> None:
+    """Of each way that was measured."""
+    figures = {"new": 1.0, "warm": 2.0, "cpu": 0.1, "memory": 30.0}
+    fan_out.draw({(way, number): figures for way in fan_out.FULL for number in (50, 100)}, tmp_path / "fan-out.svg")
+
+    assert (tmp_path / "fan-out.svg").read_text().count("<svg") == 1

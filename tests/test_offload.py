@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
+from awaited import iterated
 from moto import mock_aws
 
 from lambdachain import (
@@ -17,9 +19,11 @@ from lambdachain import (
     ContractError,
     FunctionError,
     InProcessTransport,
+    Invocation,
     LambdaClient,
     NotInvokedError,
     OffloadError,
+    Outcome,
     RequestRejectedError,
     RequestTooLargeError,
     ResponseError,
@@ -134,6 +138,60 @@ def test_a_map_does_so_too(s3: Any):
     """Payload by payload."""
     with InProcessTransport({echo: echo_handler}):
         assert list(LambdaClient().map(echo, [LARGE, "small", LARGE])) == [LARGE, "small", LARGE]
+
+
+def _by_threes(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Let three through together."""
+    together = threading.Barrier(3)
+    return lambda *arguments: (together.wait(20), call(*arguments))[1]
+
+
+class Mirror:
+    """Answers with what came: a reference with the same one."""
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Answer."""
+        return Outcome(200, invocation.payload, executed_version="1")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
+def test_a_maps_payloads_go_to_s3_and_come_from_there_beside_each_other(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Any]
+):
+    """Neither the consumer nor an event loop waits for one after the other."""
+    for name in ("put", "get"):
+        monkeypatch.setattr(S3Offload, name, _by_threes(getattr(S3Offload, name)))
+    texts = [letter * 5000 for letter in "abc"]
+    results = kind(Mirror()).map(echo, texts)
+
+    assert list(results if kind is LambdaClient else iterated(results)) == texts
+
+
+@pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
+def test_what_s3_does_not_take_is_the_payloads_failure_in_a_map(kind: type[Any]):
+    """The others go through."""
+    contract = Contract("echo", request=str, response=str, offload=S3Offload("no-such-bucket", threshold=1000))
+    handler = remote(contract)(lambda_echo)
+    with InProcessTransport({contract: handler}):
+        results = kind().map(contract, ["small", LARGE, "tiny"], return_exceptions=True)
+        came = list(results if kind is LambdaClient else iterated(results))
+
+    assert came[::2] == ["small", "tiny"]
+    assert isinstance(came[1], NotInvokedError)
+
+
+@pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
+def test_a_stream_has_its_answer_in_itself(s3: Any, kind: type[Any]):
+    """The request goes through the bucket, and the answer does not: pieces are what the function sends."""
+    with InProcessTransport({echo: echo_handler}):
+        pieces = kind().stream(echo, LARGE)
+        came = b"".join(pieces if kind is LambdaClient else iterated(pieces))
+
+    assert json.loads(came) == LARGE
+    assert len(_keys(s3)) == 1
 
 
 def test_a_handler_that_knows_of_no_bucket_refuses(s3: Any):

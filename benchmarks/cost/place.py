@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BENCHMARKS = Path(__file__).parent.parent
 
@@ -33,21 +33,31 @@ class Place(NamedTuple):
 @contextmanager
 def place(python: str, sizes: Sequence[int]) -> Iterator[Place]:
     """Set up a place with a server that answers in these sizes, numbers of items."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with served(python, ["-m", "cost.server"], sizes, key) as where:
+        yield where
+
+
+@contextmanager
+def served(python: str, server: Sequence[str], arguments: Sequence[object], key: Any) -> Iterator[Place]:
+    """Set up a place with *server*, which is given a PEM file with *key* and the arguments, and prints its port."""
     with tempfile.TemporaryDirectory() as directory:
         pem = Path(directory, "server.pem")
-        authority = _write_certificate(pem)
+        authority = _write_certificate(pem, key)
         _write_bundle(Path(directory, "certifi"), python, authority)
         environment = _environment(directory)
-        command = [python, "-m", "cost.server", str(pem), *map(str, sizes)]
-        server = subprocess.Popen(  # noqa: S603 - our own
+        command = [python, *server, str(pem), *map(str, arguments)]
+        running = subprocess.Popen(  # noqa: S603 - our own
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        with server:
-            assert server.stdin is not None  # noqa: S101 - for type checkers
-            assert server.stdout is not None  # noqa: S101
-            port = int(server.stdout.readline())
+        with running:
+            assert running.stdin is not None  # noqa: S101 - for type checkers
+            assert running.stdout is not None  # noqa: S101
+            port = int(running.stdout.readline())
             yield Place(python, {**environment, "AWS_ENDPOINT_URL_LAMBDA": f"https://127.0.0.1:{port}"})
-            server.stdin.close()
+            running.stdin.close()
 
 
 def _environment(directory: str) -> dict[str, str]:
@@ -77,12 +87,10 @@ def _write_bundle(package: Path, python: str, authority: bytes) -> None:
     package.joinpath("__init__.py").write_text(f"def where():\n    return {str(package / 'cacert.pem')!r}\n")
 
 
-def _write_certificate(path: Path) -> bytes:
+def _write_certificate(path: Path, key: Any) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
     made = (

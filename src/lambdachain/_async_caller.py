@@ -42,6 +42,11 @@ class AsyncCaller(Calls[AsyncTransport, AsyncHook]):
         by_name = bare(callee, refusal)
         return permission_of(refusal, without_qualifier=by_name is not None and await self._exists(by_name, options))
 
+    async def ready(self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions) -> Plan:
+        """Make a call ready; what may wait for S3 is done in a thread."""
+        make = partial(self.planned, callee, payload, kind, options)
+        return make() if callee.contract.offload is None else await in_thread(make)
+
     async def close(self) -> None:
         """Close the transport; later calls are refused."""
         transport = self._retired()
@@ -65,8 +70,7 @@ class AsyncCaller(Calls[AsyncTransport, AsyncHook]):
     async def _perform(
         self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
     ) -> tuple[Plan, Answer]:
-        ready = partial(self.planned, callee, payload, kind, options)
-        call = ready() if callee.contract.offload is None else await in_thread(ready)
+        call = await self.ready(callee, payload, kind, options)
         carry_out = perform if call.hedge_after is None else perform_hedged
         return call, await carry_out(self.carrier(callee), call, self.hooks)
 

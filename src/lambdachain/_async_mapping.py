@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from ._fan_out.async_drive import fan_out
+from ._fan_out.async_drive import Begun, fan_out
 from ._fan_out.manner import check_payloads
 from ._mapping import Errand, connections_of
 
@@ -19,25 +19,12 @@ def mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
         ContractError: *payloads* are none.
     """
     check_payloads(payloads, asynchronous=True)
-    return _mapped(errand, payloads)
 
+    def begin() -> Begun:
+        transport = errand.caller.carrier(errand.callee)
+        return Begun(errand.batch(payloads, connections_of(transport)), transport, _begun(payloads))
 
-async def _mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
-    transport = errand.caller.carrier(errand.callee)
-    batch = errand.batch(payloads, connections_of(transport))
-    results = fan_out(
-        batch,
-        transport,
-        errand.caller.hooks,
-        _begun(payloads),
-        errand.prepare,
-        on_progress=errand.manner.on_progress,
-    )
-    try:
-        async for result in results:
-            yield result
-    finally:
-        await results.aclose()
+    return fan_out(begin, errand.caller.hooks, errand.prepare, on_progress=errand.manner.on_progress)
 
 
 def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:

@@ -13,7 +13,7 @@ from ._errors import ResponseError
 from ._invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
 from ._options import CallOptions
 from ._streaming import AsyncResponseStream, StreamEnd, open_async_stream
-from ._streams import NOT_TEXT, Story, check_options, is_refused, outcome_at
+from ._streams import NOT_TEXT, Story, check_options, in_band, is_refused, outcome_at
 
 
 def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions) -> AsyncGenerator[bytes, None]:
@@ -29,7 +29,7 @@ def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: Call
 async def _streamed(
     caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions
 ) -> AsyncGenerator[bytes, None]:
-    plan = caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options)
+    plan = in_band(await caller.ready(callee, payload, InvocationType.REQUEST_RESPONSE, options))
     opening = AsyncOpening(caller.carrier(callee))
     try:
         answer = await perform(opening, plan, caller.hooks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Sized
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
@@ -12,7 +13,7 @@ from ._callee import UNSET, Callee
 from ._caller import Caller
 from ._calls import Calls
 from ._errors import DeadlineExceededError
-from ._fan_out.batch import Batch
+from ._fan_out.batch import Batch, Slow
 from ._fan_out.crew import Crew, Threads
 from ._fan_out.drive import fan_out
 from ._fan_out.manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
@@ -50,7 +51,7 @@ class Errand(NamedTuple):
             read=_READERS[self.kind],
         )
 
-    def prepare(self, payload: Any, left: float | None) -> Plan:
+    def prepare(self, payload: Any, left: float | None) -> Plan | Slow:
         """Make a payload ready, for a call that ends in *left* seconds with its map.
 
         Raises:
@@ -64,6 +65,8 @@ class Errand(NamedTuple):
             own = seconds(self.caller.timeout_of(options), self.callee.address)
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
+        if self.callee.contract.offload is not None:
+            return Slow(partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind])
         return self.caller.planned(self.callee, payload, self.kind, options)
 
 

@@ -25,6 +25,7 @@ from lambdachain import (
     RetryPolicy,
     Transport,
 )
+from lambdachain._async_http import pool
 
 echo = Contract("echo", request=int, response=int)
 Map = Callable[..., list[int]]
@@ -189,3 +190,18 @@ def test_a_forked_process_maps_with_a_loop_of_its_own():
         assert list(client.map(echo, range(50))) == list(range(50))
 
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_connection_that_is_free_again_is_taken_before_another_is_opened(monkeypatch: pytest.MonkeyPatch):
+    """Where others are being opened: a hundred calls at once make do with a few."""
+    monkeypatch.setattr(pool, "OPENING_AT_ONCE", 1)
+    monkeypatch.setattr(pool, "OPENINGS_A_SECOND", 0.0)
+
+    async def run(url: str) -> list[int]:
+        async with AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url)) as client:
+            await client.call(echo, 0)
+            return await asyncio.gather(*[client.call(echo, number) for number in range(100)])
+
+    with running(FanOutServer()) as server:
+        assert asyncio.run(run(server.url)) == list(range(100))
+    assert server.connections < 60

@@ -85,7 +85,7 @@ def check(transport: AsyncHttpTransport, end: End, reached: Reached, invocation:
     async def check_it() -> None:
         await end(transport.send(invocation, timeout=60), reached)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert all(not pool._idle and pool._room._value == pools.MAX_OPEN for pool in pools_of(transport))
+        assert all(not pool._idle and pool._room == pools.MAX_OPEN for pool in pools_of(transport))
         await transport.close()
 
     asyncio.run(check_it())
@@ -93,7 +93,7 @@ def check(transport: AsyncHttpTransport, end: End, reached: Reached, invocation:
 
 def going(transport: AsyncHttpTransport) -> bool:
     """Tell whether a request is under way."""
-    return any(pool._room._value < pools.MAX_OPEN for pool in pools_of(transport))
+    return any(pool._room < pools.MAX_OPEN for pool in pools_of(transport))
 
 
 def pools_of(transport: AsyncHttpTransport) -> list[Any]:
@@ -192,7 +192,7 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
         await until(lambda: bool(pools_of(transport)))
         [pool] = pools_of(transport)
         await until(lambda: laboratory.received == 1)
-        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._room._waiters)))
+        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._queue)))
         await asyncio.sleep(0)
         last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await ending
@@ -202,6 +202,35 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
 
     asyncio.run(check_it())
     assert laboratory.received == 2
+
+
+@ENDS
+def test_while_it_waits_for_others_to_open_their_connections(
+    tls_laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes behind it is not held up."""
+    monkeypatch.setattr(pools, "OPENING_AT_ONCE", 1)
+    tls_laboratory.play(faults.SILENT_HANDSHAKE)
+    transport = AsyncHttpTransport(endpoint_url=tls_laboratory.url)
+
+    async def check_it() -> None:
+        first = asyncio.ensure_future(transport.send(SMALL, timeout=60))
+        await until(lambda: bool(pools_of(transport)))
+        [pool] = pools_of(transport)
+        pool._quickest = 0.0
+        await until(lambda: pool._opening == 1)
+        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: len(pool._wanting) == 2))
+        last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
+        await ending
+        first.cancel()
+        await until(lambda: pool._opening == 0 or last.done() or not pool._wanting)
+        last.cancel()
+        await asyncio.gather(first, last, return_exceptions=True)
+        assert (pool._opening, pool._room) == (0, pools.MAX_OPEN)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await transport.close()
+
+    asyncio.run(check_it())
 
 
 @ENDS

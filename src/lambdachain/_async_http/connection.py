@@ -30,6 +30,8 @@ from lambdachain._http.response import BadAnswerError, ResponseReader
 from lambdachain._http.tls import Trust
 from lambdachain._invocation import Progress
 
+from .watch import Watch
+
 Address = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -39,11 +41,12 @@ _PIECES_AT_ONCE: Final = 16
 class AsyncConnection(Link):
     """A connection that a loop watches; what comes is read where the loop says that it is there."""
 
-    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_waiting", "_watched")
+    __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_waiting", "_watch", "_watched")
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
         super().__init__(sock)
         self._loop = loop
+        self._watch = watch
         self._watched = False
         self._in_pieces = False
         self._waiting: asyncio.Future[Any] | None = None
@@ -68,16 +71,17 @@ class AsyncConnection(Link):
         Raises:
             NoAnswerError: There is no answer; it says how far the request got.
         """
-        self._reader, self._in_pieces = reader, only_head
+        self._in_pieces = only_head
+        self._watch.begin(self, deadline)
         progress = Progress.NOTHING_SENT
-        alarm = self._loop.call_later(deadline - time.monotonic(), self._late)
         try:
             seconds_left(deadline)
-            rest = await self._begin(head + payload)
+            request = memoryview(head + payload)
+            sent = self._put(request[:RECORD]) or await self._sent(request[:RECORD])
             progress = Progress.PERHAPS_SENT
-            if rest:
-                await self._send(rest)
-            return await self._receive()
+            if sent < len(request):
+                await self._send(request[sent:])
+            return await self._coming(reader)
         except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
@@ -86,7 +90,7 @@ class AsyncConnection(Link):
             self.close()
             raise
         finally:
-            alarm.cancel()
+            self._rest()
 
     async def read_on(self, reader: ResponseReader, deadline: float) -> bool:
         """Read more of an answer whose head is there; tell whether it is whole.
@@ -94,11 +98,10 @@ class AsyncConnection(Link):
         Raises:
             NoAnswerError: It was not there in time, or broke off.
         """
-        self._reader = reader
-        alarm = self._loop.call_later(deadline - time.monotonic(), self._late)
+        self._watch.begin(self, deadline)
         try:
             seconds_left(deadline)
-            return await self._receive()
+            return await self._coming(reader)
         except (OSError, BadAnswerError) as exc:
             self.close()
             raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
@@ -106,7 +109,12 @@ class AsyncConnection(Link):
             self.close()
             raise
         finally:
-            alarm.cancel()
+            self._rest()
+
+    def late(self) -> None:
+        """End the wait that goes on: time is up."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(TimeoutError("no time is left"))
 
     def close(self) -> None:
         """Close it; if its loop is running in another thread, have that do it."""
@@ -121,46 +129,41 @@ class AsyncConnection(Link):
         """Close it in a forked process, whose loop is the parent's: what that watches is left alone."""
         super().close()
 
-    async def _begin(self, request: bytes) -> memoryview | None:
-        """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
-        if len(request) <= RECORD:
-            with suppress(BlockingIOError, ssl.SSLWantWriteError):
-                sent = self._sock.send(request)
-                return memoryview(request)[sent:] if sent < len(request) else None
-        whole = memoryview(request)
-        return whole[await self._sent(whole[:RECORD]) :]
+    def _put(self, data: memoryview) -> int:
+        """Send some of it, and tell how much; if this raises, or that is 0, nobody has got anything of it to read."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+
+    async def _sent(self, data: memoryview) -> int:
+        """Do as ``_put``, once there is room."""
+        while True:
+            self._waiting = self._loop.create_future()
+            await _writable(self._sock, self._loop, self._waiting)
+            sent = self._put(data)
+            if sent:
+                return sent
 
     async def _send(self, rest: memoryview) -> None:
         with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
             while rest:
-                rest = rest[await self._sent(rest[:PIECE]) :]
+                rest = rest[self._put(rest[:PIECE]) or await self._sent(rest[:PIECE]) :]
 
-    async def _sent(self, data: memoryview) -> int:
-        """Send some of it, and tell how much; if this raises, nobody has got anything of it to read."""
-        while True:
-            try:
-                return self._sock.send(data)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                self._waiting = self._loop.create_future()
-                await _writable(self._sock, self._loop, self._waiting)
-
-    async def _receive(self) -> bool:
-        """Wait for the answer, or for more of one that comes in pieces; tell whether it is whole."""
-        answered = self._answered = self._waiting = self._loop.create_future()
+    def _coming(self, reader: ResponseReader) -> asyncio.Future[bool]:
+        """Have *reader* read what comes: the answer, or more of one in pieces; the future tells whether it is whole."""
+        self._reader = reader
+        self._answered = self._waiting = answered = self._loop.create_future()
         if not self._watched:
             self._loop.add_reader(self._sock.fileno(), self._take)
             self._watched = True
-        try:
-            whole: bool = await answered
-        finally:
-            self._answered = self._waiting = self._reader = None
-        self._used = time.time()
-        return whole
+        return answered
 
-    def _late(self) -> None:
-        """End the wait that goes on: time is up."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(TimeoutError("no time is left"))
+    def _rest(self) -> None:
+        """Wait for nothing, and hold nothing of an answer."""
+        self._watch.end(self)
+        self._answered = self._waiting = self._reader = None
+        self._used = time.time()
 
     def _take(self) -> None:
         """Read what has come in."""
@@ -195,25 +198,24 @@ class AsyncConnection(Link):
         self._watched = False
 
 
-async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address], deadline: float) -> AsyncConnection:
-    """Open a connection to the first of *addresses* that answers, TLS included.
+async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address], deadline: float) -> socket.socket:
+    """Connect to the first of *addresses* that answers, TLS included.
 
     Raises:
         NoAnswerError: There is none, and so nothing was sent.
     """
-    loop = asyncio.get_running_loop()
     try:
         sock = await _reach(addresses, deadline)
         if not endpoint.tls:
-            return AsyncConnection(sock, loop)
+            return sock
         context = trust.context
         try:
-            return AsyncConnection(await _secured(sock, endpoint, trust, context, deadline), loop)
+            return await _secured(sock, endpoint, trust, context, deadline)
         except ssl.SSLCertVerificationError as exc:
             if not trust.widen(context, exc):
                 raise
         sock = await _reach(addresses, deadline)
-        return AsyncConnection(await _secured(sock, endpoint, trust, trust.context, deadline), loop)
+        return await _secured(sock, endpoint, trust, trust.context, deadline)
     except OSError as exc:
         raise no_connection(exc, deadline) from exc
 

@@ -3,43 +3,111 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from typing import Final
 
 from lambdachain._http.endpoint import Endpoint
 from lambdachain._http.pool import Kept
 from lambdachain._http.tls import Trust
+from lambdachain._wire import CONNECT_TIMEOUT
 
 from .addresses import Addresses
 from .connection import AsyncConnection, connect, in_time
+from .watch import Watch
 
 # Lambda allows a sandbox 1,024 files; a program may start more calls at once than it can open sockets for.
 MAX_OPEN: Final = 800
 
+# Handshakes keep the processor busy, and more at once take none of them less time: so many, and as many as begin, at
+# this rate, while the network takes its time for one.
+OPENING_AT_ONCE: Final = 8
+OPENINGS_A_SECOND: Final = 2000
+
 
 class AsyncPool(Kept[AsyncConnection]):
-    """Connections of one loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
+    """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
 
     def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
         super().__init__(endpoint, trust, MAX_OPEN)
+        self._loop = asyncio.get_running_loop()
+        self._watch = Watch(self._loop)
         self._addresses = Addresses(endpoint)
-        self._room = asyncio.Semaphore(MAX_OPEN)
+        self._room = MAX_OPEN
+        self._opening = 0
+        self._quickest = CONNECT_TIMEOUT
+        self._wanting: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, deadline: float) -> None:
         """Wait until one more connection may be in use; ``leave`` makes room again."""
-        if self._room.locked():
-            await in_time(deadline, self._room.acquire)
-        else:
-            await self._room.acquire()  # at once
+        place: asyncio.Future[None] = self._loop.create_future()
+        self._queue.append(place)
+        try:
+            await in_time(deadline, lambda: place)
+        except BaseException:
+            if place.done() and not place.cancelled():
+                self.leave()
+            raise
+
+    def enters_at_once(self) -> bool:
+        """Do as ``enter``, where nobody has to wait for that."""
+        if self._room <= 0:
+            return False
+        self._room -= 1
+        return True
 
     def leave(self) -> None:
-        """Make room for another call."""
-        self._room.release()
+        """Make room for another call: for the one that has waited longest, if any does."""
+        self._wake()
+        while self._queue:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._room += 1
 
-    async def opened(self, deadline: float) -> AsyncConnection:
-        """Open a connection.
+    async def take(self, now: float, deadline: float) -> AsyncConnection:
+        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+
+        Where many are being opened, one that is free again is there sooner, as a rule, than one more.
 
         Raises:
             NoAnswerError: There is none by *deadline*.
         """
-        addresses = await self._addresses.current(deadline)
-        return await connect(self._endpoint, self._trust, addresses, deadline)
+        while (connection := self.usable(now)) is None:
+            if self._opening < OPENING_AT_ONCE + OPENINGS_A_SECOND * self._quickest:
+                return await self._opened(deadline)
+            await self._change(deadline)
+        return connection
+
+    async def _opened(self, deadline: float) -> AsyncConnection:
+        self._opening += 1
+        try:
+            addresses = await self._addresses.current(deadline)
+            began = time.monotonic()
+            sock = await connect(self._endpoint, self._trust, addresses, deadline)
+            self._quickest = min(self._quickest, time.monotonic() - began)
+        finally:
+            self._opening -= 1
+            self._wake()
+        return AsyncConnection(sock, self._loop, self._watch)
+
+    async def _change(self, deadline: float) -> None:
+        """Wait until a connection is free, or another one may be opened."""
+        change: asyncio.Future[None] = self._loop.create_future()
+        self._wanting.append(change)
+        try:
+            await in_time(deadline, lambda: change)
+        except BaseException:
+            if change.done() and not change.cancelled():
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        """Have whoever has waited longest look again."""
+        while self._wanting:
+            change = self._wanting.popleft()
+            if not change.done():
+                change.set_result(None)
+                return

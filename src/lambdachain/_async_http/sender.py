@@ -38,11 +38,12 @@ class AsyncSender:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
         keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
-        await pool.enter(deadline)
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now)
-            connection = pool.usable(now) or await pool.opened(deadline)
+            connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader()
             await connection.ask(reader, head, invocation.payload, deadline)
             response = reader.response
@@ -60,11 +61,12 @@ class AsyncSender:
 
         keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
-        await pool.enter(deadline)
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
-            connection = pool.usable(now) or await pool.opened(deadline)
+            connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader()
             whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:

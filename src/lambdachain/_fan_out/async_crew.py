@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from lambdachain._answer import Answer
 from lambdachain._async_attempts import AsyncHook, perform, perform_hedged
+from lambdachain._in_threads import in_thread
 from lambdachain._invocation import AsyncTransport, Invocation, Outcome
 
-from .batch import Done, FirstRefusal, Job
+from .batch import Done, FirstRefusal, Job, Result
 
 
 class Tasks:
@@ -26,26 +27,27 @@ class Tasks:
         self._transport = transport
         self._hooks = hooks
         self._tell = tell
-        self._tasks = set[asyncio.Task[None]]()
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
 
     def start(self, job: Job) -> None:
         """Begin a job."""
-        self._tasks.add(asyncio.create_task(self._work(job)))
+        task = asyncio.get_running_loop().create_task(self._work(job))
+        if not task.done():  # as those of an eager factory may be
+            self._tasks[job] = task
 
     def cancel(self) -> None:
         """Cancel what is under way."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
 
     async def gone(self) -> None:
         """Wait until every task has ended."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        carry_out = perform if job.plan.hedge_after is None else perform_hedged
-        result: Answer | BaseException
+        result: Answer | Result | BaseException
         try:
-            result = await carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+            result = await (self._perform(job) if job.slow is None else self._perform_slowly(job))
         except asyncio.CancelledError as exc:  # by whomever: a hook may await what somebody else has cancelled
             self._ended(Done(job, exc))
             raise
@@ -53,10 +55,18 @@ class Tasks:
             result = exc
         self._ended(Done(job, result))
 
+    def _perform(self, job: Job) -> Coroutine[Any, Any, Answer]:
+        carry_out = perform if job.plan.hedge_after is None else perform_hedged
+        return carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+
+    async def _perform_slowly(self, job: Job) -> Answer | Result:
+        """Do so, with what may wait for S3 in threads."""
+        await in_thread(lambda: job.plan)
+        answer = await self._perform(job)
+        return await in_thread(lambda: job.read(answer))
+
     def _ended(self, done: Done) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.discard(task)
+        self._tasks.pop(done.job, None)
         self._tell(done)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from lambdachain import _clock
 from lambdachain._async_attempts import AsyncHook, pause
@@ -85,11 +85,17 @@ async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
     return ()
 
 
+class Begun(NamedTuple):
+    """A map at its beginning: what decides, what sends, and where payloads come from."""
+
+    batch: Batch
+    transport: AsyncTransport
+    payloads: Iterator[Any] | AsyncIterator[Any]
+
+
 async def fan_out(
-    batch: Batch,
-    transport: AsyncTransport,
+    begin: Callable[[], Begun],
     hooks: Sequence[AsyncHook],
-    payloads: Iterator[Any] | AsyncIterator[Any],
     prepare: Prepare,
     *,
     on_progress: OnProgress | None,
@@ -99,6 +105,7 @@ async def fan_out(
     Raises:
         BaseException: The failure that the batch ends with.
     """
+    batch, transport, payloads = begin()
     inbox = Inbox()
     tasks = Tasks(transport, hooks, inbox.put)
     source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)

@@ -24,22 +24,51 @@ from .pace import Pace, Ticket
 from .window import Window
 
 
+class Result(NamedTuple):
+    """What leaves a map for one payload: an answer, a receipt, or a failure where those are results too."""
+
+    value: Any
+
+
+Reader = Callable[[Plan, Answer], Any]
+
+
+class Slow(NamedTuple):
+    """What of a job may wait for S3, and so is done where it is carried out: its plan, and reading its answer."""
+
+    make: Callable[[], Plan]
+    read: Reader
+
+
 class Job:
     """A payload that is to be sent, or under way."""
 
-    __slots__ = ("number", "plan", "ticket")
+    __slots__ = ("_plan", "number", "slow", "ticket")
 
-    def __init__(self, number: int, plan: Plan, ticket: Ticket) -> None:
+    def __init__(self, number: int, plan: Plan | Slow, ticket: Ticket) -> None:
         self.number = number
-        self.plan = plan
+        self.slow = plan if isinstance(plan, Slow) else None
         self.ticket = ticket
+        self._plan = None if isinstance(plan, Slow) else plan
+
+    @property
+    def plan(self) -> Plan:
+        """What is sent; of a slow job, it is made where this is first asked for, and raises what that raises."""
+        if self._plan is None:
+            assert self.slow is not None  # noqa: S101 - for type checkers
+            self._plan = self.slow.make()
+        return self._plan
+
+    def read(self, answer: Answer) -> Answer | Result:
+        """Read an answer, if that may take long."""
+        return answer if self.slow is None else Result(self.slow.read(self.plan, answer))
 
 
 class Done(NamedTuple):
     """A job, and what came of it."""
 
     job: Job
-    result: Answer | BaseException
+    result: Answer | Result | BaseException
 
 
 class TakenBackError(Exception):
@@ -83,15 +112,6 @@ class FirstRefusal:
         failure = service_failure(outcome.error_code, outcome.status)
         is_throttle = failure.error is ThrottledError and failure.retry is Retry.SAFE
         return is_throttle and (outcome.retry_after or 0.0) <= self._patience
-
-
-class Result(NamedTuple):
-    """What leaves a map for one payload: an answer, a receipt, or a failure where those are results too."""
-
-    value: Any
-
-
-Reader = Callable[[Plan, Answer], Any]
 
 
 class Batch:
@@ -144,7 +164,7 @@ class Batch:
         job.ticket = ticket
         return job
 
-    def new(self, plan: Plan, ticket: Ticket) -> Job:
+    def new(self, plan: Plan | Slow, ticket: Ticket) -> Job:
         """Make a job of the next payload."""
         self._begun += 1
         return Job(self._begun - 1, plan, ticket)
@@ -184,8 +204,8 @@ class Batch:
 
     def drop_late(self, now: float) -> None:
         """Give up what was taken back and has less time left than Lambda asks to wait."""
-        pause = self._pace.pause_left(now)
-        if pause and self._again:
+        pause = self._pace.pause_left(now) if self._again else 0.0
+        if pause:
             jobs, self._again = self._again, deque()
             for job in jobs:
                 if job.plan.deadline is None or job.plan.deadline > now + pause:
@@ -244,11 +264,11 @@ class Batch:
             self._failure = number, result
 
 
-def _tell(pace: Pace, ticket: Ticket, result: Answer | BaseException, now: float) -> None:
+def _tell(pace: Pace, ticket: Ticket, result: Answer | Result | BaseException, now: float) -> None:
     """Tell the pace what a call's end says about room: a function that ran had it."""
     if isinstance(result, ThrottledError):
         pace.throttled(ticket, now, result.retry_after)
-    elif isinstance(result, Answer | FunctionError | ResponseError):
+    elif isinstance(result, Answer | Result | FunctionError | ResponseError):
         pace.succeeded(ticket)
     else:
         pace.left(ticket)

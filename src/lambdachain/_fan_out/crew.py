@@ -13,7 +13,7 @@ from lambdachain._answer import Answer
 from lambdachain._attempts import Hook, pause, perform
 from lambdachain._invocation import Invocation, Outcome, Transport
 
-from .batch import Done, FirstRefusal, Job
+from .batch import Done, FirstRefusal, Job, Result
 
 
 class Crew(Protocol):
@@ -107,9 +107,9 @@ class Threads:
         while (job := self._jobs.get()) is not None:
             self._done.put(Done(job, self._result(job)))
 
-    def _result(self, job: Job) -> Answer | BaseException:
+    def _result(self, job: Job) -> Answer | Result | BaseException:
         try:
-            return self._perform(job)
+            return job.read(self._perform(job))
         except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             return exc
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lambdachain import _clock
 from lambdachain._plan import Plan
 
-from .batch import Batch, Job
+from .batch import Batch, Job, Slow
 from .crew import Crew
 from .manner import OnProgress
 from .pace import Ticket
@@ -16,7 +16,7 @@ from .pace import Ticket
 # Seconds that a source of payloads may take before answers are looked for.
 _TURN: Final = 0.01
 
-Prepare = Callable[[Any, float | None], Plan]
+Prepare = Callable[[Any, float | None], Plan | Slow]
 """Makes a payload ready, given how many seconds the map has left; raises if it cannot be sent."""
 
 
