@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -180,7 +180,7 @@ def test_an_idempotency_key_is_never_dropped():
     bare = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
     custom = {"k": "v" * (2685 - bare)}
 
-    assert custom == _sent(replace(FULL, idempotency_key=None), custom)
+    assert custom == _sent(FULL._replace(idempotency_key=None), custom)
     with pytest.raises(RequestTooLargeError):
         _sent(FULL, custom)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ._codec import codec_of, type_name
@@ -37,7 +36,7 @@ def value_of(plan: Plan, answer: Answer) -> Any:
         words, details = str(exc), ()
     error = ResponseError(words, function=plan.callee.address, request_id=answer.outcome.request_id, errors=details)
     *before, last = answer.attempts
-    error.attempts = (*before, replace(last, error=ResponseError.__name__))
+    error.attempts = (*before, last._replace(error=ResponseError.__name__))
     error.elapsed = answer.elapsed
     raise error
 

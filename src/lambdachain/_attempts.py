@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple, NoReturn
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from . import _clock
 from ._answer import Answer
@@ -16,6 +16,13 @@ from ._invocation import Invocation, NoAnswerError, Outcome, Transport
 from ._plan import Plan
 from ._retry import pause_before_next
 from ._success import is_success
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+# The numbers of the module logging, which is not imported for them.
+DEBUG: Final = 10
+INFO: Final = 20
 
 Reply = Outcome | NoAnswerError
 
@@ -146,7 +153,7 @@ class Course:
             CallError: It is no success.
         """
         plan = self._plan
-        if isinstance(reply, Outcome) and is_success(plan.invocation, reply):
+        if isinstance(reply, Outcome) and is_success(plan.kind, reply):
             return reply
         from ._classify import failed_answer, no_answer
 
@@ -203,7 +210,9 @@ class Course:
         raise error
 
     def _note(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
-        attempt = _record(reply, error, elapsed)
+        name = None if error is None else type(error).__name__
+        status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
+        attempt = Attempt(name, status, request_id, round(elapsed, 6))
         self._attempts = (*self._attempts, attempt)
         _log(self._plan, len(self._attempts), attempt)
 
@@ -219,16 +228,23 @@ def _too_late(error: CallError) -> CallError:
     return late
 
 
+@cache
+def _logger() -> Logger:
+    from logging import getLogger
+
+    return getLogger("lambdachain")
+
+
 def _log(plan: Plan, number: int, attempt: Attempt) -> None:
-    logging = sys.modules.get("logging")
-    if logging is None:
+    if "logging" not in sys.modules:
         return  # who wants to read a log has loaded it
-    logger, level = logging.getLogger("lambdachain"), logging.DEBUG if attempt.error is None else logging.INFO
+    logger = _logger()
+    level = DEBUG if attempt.error is None else INFO
     if logger.isEnabledFor(level):
         logger.log(
             level,
             "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-            plan.invocation.invocation_type,
+            plan.kind,
             plan.callee.address,
             number,
             attempt.error or "ok",
@@ -236,13 +252,3 @@ def _log(plan: Plan, number: int, attempt: Attempt) -> None:
             attempt.request_id,
             attempt.elapsed,
         )
-
-
-def _record(reply: Reply | None, error: CallError | None, elapsed: float) -> Attempt:
-    answered = reply if isinstance(reply, Outcome) else None
-    return Attempt(
-        error=None if error is None else type(error).__name__,
-        status=answered.status if answered else None,
-        request_id=answered.request_id if answered else None,
-        elapsed=round(elapsed, 6),
-    )

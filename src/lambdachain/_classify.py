@@ -62,7 +62,7 @@ def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectatio
         return _service_error(invocation, outcome, expected)
     if outcome.function_error is not None:
         return _function_error(invocation, outcome, expected)
-    flaw = flaw_of(invocation, outcome)
+    flaw = flaw_of(invocation.invocation_type, outcome)
     if flaw is None:
         return None
     failure = Failure(ResponseError, Execution.EXECUTED, Retry.IDEMPOTENT)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from ._collector import uncollected
 from ._errors import ContractError, ErrorDetail
 from ._misfit import MisfitError, details_of, not_finite
-from ._schema import may_hold_float, not_json, reads_like_json
+from ._schema import declares_floats, may_hold_float, not_json, reads_like_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ _SAID_BY_PYDANTIC: Final = (
     ("Maximum serialization depth", "It is nested too deeply"),
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
+_REPLACED: Final = "\N{REPLACEMENT CHARACTER}".encode()
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
@@ -102,6 +103,10 @@ class Codec:
         return may_hold_float(self.schema)
 
     @cached_property
+    def _declares_floats(self) -> bool:
+        return declares_floats(self.schema)
+
+    @cached_property
     def _reads_like_json(self) -> bool:
         return reads_like_json(self.schema)
 
@@ -129,13 +134,18 @@ class Codec:
         Raises:
             MisfitError: As ``encode``.
         """
+        said = self._said(value)
+        if said is not None:
+            return said
         from pydantic_core import from_json
 
         data = self.encode(value)
         try:
-            return cast("JsonValue", uncollected(len(data), from_json, data))
+            read: JsonValue = uncollected(len(data), from_json, data)
         except ValueError:
             details = [_TOO_DEEP]
+        else:
+            return read
         raise MisfitError(details)
 
     def decode(self, data: bytes) -> Any:
@@ -180,6 +190,24 @@ class Codec:
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, value)
         raise MisfitError(details)
+
+    def _said(self, value: object) -> JsonValue:
+        """Dump *value* without writing it as text, if all goes well; else ``None``, and the long way says why."""
+        from pydantic_core import to_json
+
+        _, validator, serializer = self._built
+        try:
+            checked = validator.validate_python(value, strict=True)
+            dumped = serializer.to_python(checked, mode="json", by_alias=True, warnings="error")
+            written = to_json(dumped, inf_nan_mode="constants")
+        except ValueError:
+            return None
+        # Traces of what no JSON can say: a NaN, which becomes None where no float is declared; a key's lone surrogate.
+        is_number_lost = b"NaN" in written or b"Infinity" in written
+        if is_number_lost or _REPLACED in written or (b"null" in written and not self._declares_floats):
+            return None
+        said: JsonValue = dumped
+        return said
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
         if isinstance(exc, _VALIDATION_ERROR()):

@@ -38,9 +38,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, TypedDict, Unpack, cast
+from typing import ClassVar, NamedTuple, TypedDict, Unpack, cast
 
 
 class Execution(StrEnum):
@@ -51,8 +50,7 @@ class Execution(StrEnum):
     EXECUTED = "executed"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One request that was sent for a call, as the log and the results tell it.
 
     Attributes:

@@ -94,9 +94,12 @@ class RemoteHandler(HasContract[Req, Resp]):
 
         A coroutine function is run to its end; inside an event loop, await ``handler.function(request)`` instead.
         """
+        answer: Resp
         if self._signature.is_async:
-            return cast("Resp", _run_to_end(self._started, request, context))
-        return cast("Resp", self._started(request, context))
+            answer = _run_to_end(self._started, request, context)
+        else:
+            answer = self._started(request, context)
+        return answer
 
     def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
         """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
@@ -143,19 +146,21 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self.function(request, context) if self._signature.takes_context else self.function(request)
 
     def _read(self, event: Any) -> Req:
-        codec = codec_of(self.contract.request)
+        codec = codec_of(self._contract.request)
         if is_mapping(event) and len(event) == 1:
             event = self._taken_out(event)
         try:
-            return cast("Req", codec.read(event))
+            request: Req = codec.read(event)
         except MisfitError as exc:
             rejected = RequestRejectedError(errors=exc.details)
+        else:
+            return request
         if _is_injected(rejected.errors):
             return self._read({name: value for name, value in event.items() if name != "headers"})
         raise rejected
 
     def _written(self, answer: Resp) -> JsonValue:
-        response, offload = self.contract.response, self.contract.offload
+        response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
                 return self._offloaded(offload, codec_of(response).encode(answer))

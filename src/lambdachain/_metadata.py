@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 VERSION: Final = "1"
 TRACE_NAMES: Final = ("traceparent", "tracestate", "baggage")
@@ -32,8 +31,7 @@ DROPPED_FIRST: Final = (
 _NUMBER: Final = "[0-9]{1,15}"
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What a caller tells a callee about their call.
 
     Attributes:
@@ -50,11 +48,14 @@ class Metadata:
     correlation_id: str
     depth: int
     attempt: int = 1
-    idempotency_key: str | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
     budget_ms: int | None = None
     deadline_ms: int | None = None
-    trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    offload: bool = field(default=False, repr=False)
+    trace: Mapping[str, str] = {}
+    offload: bool = False
+
+    def __repr__(self) -> str:
+        return f"Metadata(correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt})"
 
     def texts(self) -> dict[str, str]:
         """Write it as flat texts."""
@@ -107,10 +108,10 @@ def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
     return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
 
 
-def merged(texts: Mapping[str, str], custom: Mapping[str, str]) -> dict[str, str]:
+def merged(texts: Mapping[str, str], custom: Mapping[str, str]) -> Mapping[str, str]:
     """Lay a user's own texts over ours: nothing of theirs is replaced, and a trace of theirs is not mixed with ours."""
     if not custom:
-        return dict(texts)
+        return texts
     traced = "traceparent" in custom
     return {**{name: text for name, text in texts.items() if not (traced and name in TRACE_NAMES)}, **custom}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
@@ -15,7 +14,7 @@ from ._metadata import Metadata, new_id
 from ._misfit import MisfitError
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
-from ._scope import CurrentInvocation
+from ._scope import CurrentInvocation, earlier
 
 if TYPE_CHECKING:
     from ._classify import Expectation
@@ -41,22 +40,35 @@ class Plan(NamedTuple):
 
     Attributes:
         callee: What is called and where.
-        invocation: The request, but for what changes from attempt to attempt.
+        kind: How the function is invoked.
+        payload: The event as JSON.
         policy: When it may be sent again.
         deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
-        tell: Makes what travels in the ClientContext, of what changes from attempt to attempt; ``None`` where nothing
+        told: What travels in the ClientContext, but for what changes from attempt to attempt; ``None`` where nothing
             travels.
         custom: The user's own texts for the ClientContext.
         repeatable: Whether running it twice does no harm: the contract or the call says so.
+        log_tail: Whether the end of the function's log is asked for.
+        tenant_id: The tenant, for a function with tenant isolation.
+        durable_name: Lambda's own deduplication, for durable functions.
     """
 
     callee: Callee
-    invocation: Invocation
+    kind: InvocationType
+    payload: bytes
     policy: RetryPolicy
     deadline: float | None = None
-    tell: Callable[..., Metadata] | None = None
+    told: Metadata | None = None
     custom: Mapping[str, str] = {}
     repeatable: bool = False
+    log_tail: bool = False
+    tenant_id: str | None = None
+    durable_name: str | None = None
+
+    @property
+    def invocation(self) -> Invocation:
+        """The request, but for what changes from attempt to attempt."""
+        return self._invocation(None)
 
     @property
     def expected(self) -> Expectation:
@@ -68,7 +80,7 @@ class Plan(NamedTuple):
     @property
     def hedge_after(self) -> float | None:
         """After how many seconds the call is sent once more beside itself; ``None`` for never."""
-        waits = self.invocation.invocation_type is InvocationType.REQUEST_RESPONSE
+        waits = self.kind is InvocationType.REQUEST_RESPONSE
         return self.policy.hedge_after if waits and self.repeatable else None
 
     def time_left(self, now: float) -> float | None:
@@ -77,21 +89,15 @@ class Plan(NamedTuple):
 
     def attempt(self, number: int, left: float | None) -> Invocation:
         """Give the request of attempt *number*, which knows that *left* seconds remain."""
-        if self.tell is None:
-            return self.invocation
-        told = self.tell(attempt=number, budget_ms=None if left is None else int(left * 1000))
-        one = self.invocation
-        # dataclasses.replace() takes five times as long.
-        return Invocation(
-            one.function_name,
-            one.invocation_type,
-            one.payload,
-            one.qualifier,
-            encode_client_context(told, self.custom, self.callee.address),
-            one.log_tail,
-            one.tenant_id,
-            one.durable_name,
-        )
+        if self.told is None:
+            return self._invocation(None)
+        told = self.told._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
+        return self._invocation(encode_client_context(told, self.custom, self.callee.address))
+
+    def _invocation(self, client_context: str | None) -> Invocation:
+        function, qualifier = self.callee.function, self.callee.qualifier
+        asked = self.log_tail, self.tenant_id, self.durable_name
+        return Invocation(function, self.kind, self.payload, qualifier, client_context, *asked)
 
     def __repr__(self) -> str:
         return f"Plan({self.invocation!r})"
@@ -126,41 +132,33 @@ def plan(
     key = checked_key(options.get("idempotency_key"), kind, callee.contract.envelope, function)
     durable_name = checked_text("durable_name", options.get("durable_name"), function)
     deadline = _deadline(seconds(options.get("timeout"), function), within, now)
-    tell = _teller(key, within, _until(deadline, now), callee)
-    invocation = Invocation(
-        function_name=callee.function,
-        invocation_type=kind,
-        payload=_payload(callee, payload, kind, tell),
-        qualifier=callee.qualifier,
+    told = _told(key, within, _until(deadline, now), callee)
+    return Plan(
+        callee=callee,
+        kind=kind,
+        payload=_payload(callee, payload, kind, told),
+        policy=options.get("retry") or _DEFAULT_POLICY,
+        deadline=deadline,
+        told=told if kind is InvocationType.REQUEST_RESPONSE else None,
+        custom=checked_context(options.get("client_context"), kind, function),
+        repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
         log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
         tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
         durable_name=durable_name,
-    )
-    return Plan(
-        callee=callee,
-        invocation=invocation,
-        policy=options.get("retry") or _DEFAULT_POLICY,
-        deadline=deadline,
-        tell=tell if kind is InvocationType.REQUEST_RESPONSE else None,
-        custom=checked_context(options.get("client_context"), kind, function),
-        repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
     )
 
 
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
     """Take the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
     own = None if timeout is None else now.monotonic + timeout
-    ends = [end for end in (own, within.deadline if within else None) if end is not None]
-    return min(ends, default=None)
+    return earlier(own, within.deadline if within else None)
 
 
 def _until(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _teller(
-    key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Callee
-) -> Callable[..., Metadata]:
+def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Callee) -> Metadata:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
@@ -168,8 +166,7 @@ def _teller(
             f"{DEPTH_LIMIT} are allowed: do functions call each other in a circle?",
             function=callee.address,
         )
-    return partial(
-        Metadata,
+    return Metadata(
         correlation_id=within.correlation_id if within else new_id(),
         depth=depth,
         idempotency_key=key,
@@ -179,7 +176,7 @@ def _teller(
     )
 
 
-def _payload(callee: Callee, payload: Any, kind: InvocationType, tell: Callable[..., Metadata]) -> bytes:
+def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""
     data = _encoded(callee, payload)
@@ -187,7 +184,7 @@ def _payload(callee: Callee, payload: Any, kind: InvocationType, tell: Callable[
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
         data = _stowed(offload, data, callee.address)
     if kind is InvocationType.EVENT and callee.contract.envelope:
-        data = enveloped(data, tell(deadline_ms=None))
+        data = enveloped(data, told._replace(deadline_ms=None))
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda takes at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         remedy = "send a reference to it instead, or declare Contract(..., offload=S3Offload(...))"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from ._errors import Attempt
 
 Resp_co = TypeVar("Resp_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class InvokeResult(Generic[Resp_co]):
+class InvokeResult(NamedTuple, Generic[Resp_co]):
     """A function's answer with what Lambda said about it.
 
     Attributes:
@@ -23,9 +21,13 @@ class InvokeResult(Generic[Resp_co]):
         duration: Seconds that the whole call took.
     """
 
-    value: Resp_co = field(repr=False)
+    value: Resp_co
     request_id: str | None
     executed_version: str
-    log_tail: str | None = field(repr=False)
+    log_tail: str | None
     attempts: tuple[Attempt, ...]
     duration: float
+
+    def __repr__(self) -> str:
+        told = f"executed_version={self.executed_version!r}, attempts={self.attempts!r}, duration={self.duration!r}"
+        return f"InvokeResult(request_id={self.request_id!r}, {told})"

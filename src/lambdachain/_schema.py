@@ -82,6 +82,11 @@ def may_hold_float(schema: object) -> bool:
     return any(_may_be_float(node) for node in nodes(schema))
 
 
+def declares_floats(schema: object) -> bool:
+    """Tell whether floats stand only where the schema says so: there, pydantic keeps a NaN when it dumps objects."""
+    return all(node["type"] == "float" and "serialization" not in node for node in nodes(schema) if _may_be_float(node))
+
+
 def _may_be_float(node: Schema) -> bool:
     kind = node["type"]
     if kind not in _HOLDS_NO_FLOAT or "serialization" in node:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
 from ._metadata import Metadata, new_id, read_metadata, read_trace
@@ -18,8 +17,7 @@ MARGIN: Final = 0.2
 _CLOCK_SKEW: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentInvocation:
+class CurrentInvocation(NamedTuple):
     """The invocation that is being handled, as its caller and Lambda describe it.
 
     Attributes:
@@ -35,10 +33,14 @@ class CurrentInvocation:
     correlation_id: str
     depth: int = 0
     attempt: int = 1
-    idempotency_key: str | None = field(default=None, repr=False)
-    trace: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    deadline: float | None = field(default=None, repr=False)
-    offload: bool = field(default=False, repr=False)
+    idempotency_key: str | None = None
+    trace: Mapping[str, str] = {}
+    deadline: float | None = None
+    offload: bool = False
+
+    def __repr__(self) -> str:
+        told = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
+        return f"CurrentInvocation(request_id={self.request_id!r}, {told})"
 
     def remaining_time(self) -> float | None:
         """Tell how many seconds are left for calls: of this function's time less a margin, or of its caller's patience.
@@ -56,8 +58,9 @@ def current_invocation() -> CurrentInvocation | None:
     return _current.get()
 
 
-@contextmanager
-def invocation_scope(context: Any, *, metadata: Metadata | None = None) -> Generator[CurrentInvocation]:
+def invocation_scope(
+    context: Any, *, metadata: Metadata | None = None
+) -> AbstractContextManager[CurrentInvocation, None]:
     """Bound every call made inside by what is left of an invocation; handlers made by ``remote`` do it themselves.
 
     A scope inside another never outlives it; one without a context of its own changes nothing.
@@ -74,17 +77,31 @@ def invocation_scope(context: Any, *, metadata: Metadata | None = None) -> Gener
         context: The context that Lambda gives the handler; ``None`` outside Lambda.
         metadata: What the caller said, where it came with the event and not with the context.
     """
-    outer = _current.get()
+    return _Scope(context, metadata)
+
+
+class _Scope:
+    # Made by contextlib.contextmanager, it would take a tenth of what a handler's every call costs.
+    __slots__ = ("_context", "_metadata", "_token")
+
+    def __init__(self, context: Any, metadata: Metadata | None) -> None:
+        self._context = context
+        self._metadata = metadata
+
+    def __enter__(self) -> CurrentInvocation:
+        invocation = _entered(self._context, self._metadata, _current.get())
+        self._token = _current.set(invocation)
+        return invocation
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+
+
+def _entered(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
     if outer is not None and context is None and metadata is None:
-        yield outer
-        return
+        return outer
     inner = read_invocation(context, metadata, monotonic=_clock.monotonic(), epoch=_clock.epoch())
-    invocation = inner if outer is None else replace(inner, deadline=_earlier(inner.deadline, outer.deadline))
-    token = _current.set(invocation)
-    try:
-        yield invocation
-    finally:
-        _current.reset(token)
+    return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
@@ -105,8 +122,11 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     )
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((end for end in (one, other) if end is not None), default=None)
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Give the earlier of two ends; ``None`` is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _own_time(context: Any) -> float | None:

@@ -146,7 +146,7 @@ class Story:
 
     def _told(self, error: CallError) -> CallError:
         *before, last = self._answer.attempts
-        error.attempts = (*before, replace(last, error=type(error).__name__))
+        error.attempts = (*before, last._replace(error=type(error).__name__))
         error.elapsed = round(_clock.monotonic() - self._began, 6)
         error.received_bytes = self._received
         return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from ._invocation import Invocation, InvocationType, Outcome
+from ._invocation import InvocationType, Outcome
 
 _STATUS: Final = {
     InvocationType.REQUEST_RESPONSE: 200,
@@ -14,17 +14,17 @@ _STATUS: Final = {
 }
 
 
-def is_success(invocation: Invocation, outcome: Outcome) -> bool:
+def is_success(kind: InvocationType, outcome: Outcome) -> bool:
     """Tell whether an answer is a success; its payload may still not fit the contract."""
-    return outcome.status < 300 and outcome.function_error is None and flaw_of(invocation, outcome) is None
+    return outcome.status < 300 and outcome.function_error is None and flaw_of(kind, outcome) is None
 
 
-def flaw_of(invocation: Invocation, outcome: Outcome) -> str | None:
+def flaw_of(kind: InvocationType, outcome: Outcome) -> str | None:
     """Say what is wrong with an answer that reports no error."""
-    expected = _STATUS[invocation.invocation_type]
+    expected = _STATUS[kind]
     if outcome.status != expected:
-        return f"status {outcome.status} where Lambda answers {invocation.invocation_type} with {expected}"
-    if invocation.invocation_type is not InvocationType.REQUEST_RESPONSE:
+        return f"status {outcome.status} where Lambda answers {kind} with {expected}"
+    if kind is not InvocationType.REQUEST_RESPONSE:
         return None
     if outcome.executed_version is None:
         return "the answer has no X-Amz-Executed-Version: it was cut short, or does not come from Lambda"

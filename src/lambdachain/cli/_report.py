@@ -93,4 +93,4 @@ def _particulars(error: CallError) -> Mapping[str, Any]:
 
 
 def _attempts(made: Sequence[Attempt]) -> list[dict[str, Any]]:
-    return [asdict(attempt) for attempt in made]
+    return [attempt._asdict() for attempt in made]
