@@ -36,7 +36,7 @@ from lambdachain import (
     Trouble,
     remote,
 )
-from lambdachain._async_boto.transport import transport as async_boto
+from lambdachain._async_boto import transport as async_boto
 from lambdachain._default_transport import default_async_transport
 from lambdachain._in_threads import InThreads, awaitable
 from lambdachain.testing import LambdaContext, RealInvokeBlockedError, StubTransport, UnstubbedCallError
