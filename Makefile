@@ -7,17 +7,19 @@ BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 
-.PHONY: demo test check unit unit-half unit-other-half oldest oldest-half oldest-other-half aio examples javascript node-ric \
-  soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
+.PHONY: demo test check unit oldest aio examples javascript node-ric soak soak-local \
+  soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
 
-# Each run of the tests in two halves, all four side by side: most of their time is spent waiting.
-HALF := tests/lab tests/wire
-OTHER_HALF := $(addprefix --ignore=,$(HALF))
+# Each run of the tests in three parts, all six side by side: most of their time is spent waiting.
+PART_faults := tests/lab tests/wire
+PART_processes := tests/local tests/cli examples docs README.md
+PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
+PARTS := faults processes rest
 test: check $(OLDEST)/.test javascript
-	$(MAKE) --jobs=4 --output-sync=target oldest-half oldest-other-half unit-half unit-other-half
+	$(MAKE) --jobs=6 --output-sync=target $(PARTS:%=oldest-%) $(PARTS:%=unit-%)
 
 check: $(VENV)/.test
 	$(VENV)/bin/ruff format --check .
@@ -28,21 +30,17 @@ check: $(VENV)/.test
 unit: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
-unit-half: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(HALF)
+unit-%: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(PART_$*)
 
-unit-other-half: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(OTHER_HALF)
-
+# What goes over connections of our own meets no dependency whose version matters: its faults are tried on the newest only.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
+oldest-faults: WITHOUT := -k "not http"
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest $(ON_OLDEST)
 
-oldest-half: $(OLDEST)/.test
-	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(HALF)
-
-oldest-other-half: $(OLDEST)/.test
-	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(OTHER_HALF)
+oldest-%: $(OLDEST)/.test
+	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(WITHOUT) $(PART_$*)
 
 # aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
 aio: $(AIO)/.test
