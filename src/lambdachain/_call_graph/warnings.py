@@ -116,8 +116,8 @@ def _fired(graph: Graph) -> Iterator[Warned]:
 def circles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
     """Find the groups in which each reaches every other, and itself (Tarjan's strongly connected components).
 
-    >>> circles({"a": ["b"], "b": ["a", "c"], "c": []})
-    [frozenset({'a', 'b'})]
+    >>> [sorted(circle) for circle in circles({"a": ["b"], "b": ["a", "c"], "c": []})]
+    [['a', 'b']]
     """
     reach = {name: _reached(targets, name) for name in targets}
     found = {frozenset(other for other in reach[name] if name in reach.get(other, ())) for name in targets}

@@ -201,7 +201,7 @@ def _referred(tree: Any) -> str | None:
         return str(tree["Ref"])
     attribute = tree.get("Fn::GetAtt")
     if is_list(attribute):
-        return str(attribute[0])
+        return str(attribute[0]) if attribute else None
     return str(attribute).split(".", 1)[0] if isinstance(attribute, str) else None
 
 
