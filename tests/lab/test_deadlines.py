@@ -166,14 +166,14 @@ def test_inherited_deadline(laboratory: Laboratory, client: LambdaClient, way: s
 
 
 def test_inherited_deadline_bounds_retries(laboratory: Laboratory, client: LambdaClient) -> None:
-    """What is left of the invocation is for all attempts together."""
+    """What is left of the invocation is for all attempts together; it may end between two of them, or amid one."""
     laboratory.play(service_error("TooManyRequestsException", 429))
     policy = RetryPolicy(max_attempts=1000, initial_delay=0.005, max_delay=0.1, jitter="none", budget=None)
 
     with invocation_scope(Context(0.7)):
         error, took = _failure(lambda: client.call(PLAIN, 1, retry=policy))
 
-    assert isinstance(error, DeadlineExceededError)
+    assert isinstance(error, DeadlineExceededError | CallTimeoutError)
     assert took < 0.7 + EPSILON
     assert 1 < len(error.attempts) < 100
 
