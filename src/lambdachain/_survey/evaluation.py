@@ -80,14 +80,15 @@ class Evaluation:
     def values(self, expr: ast.expr, scope: Scope) -> Values:
         """Give what *expr*, which stands in *scope*, may be."""
         work = self._kinds.get(type(expr))
-        return NOT_FOLLOWED if work is None else self._memory.once((id(expr), ""), lambda: work(expr, scope))
+        # By the node, which the memory keeps alive: the id of one that is gone is soon another's.
+        return NOT_FOLLOWED if work is None else self._memory.once(expr, lambda: work(expr, scope))
 
     def named(self, name: str, scope: Scope) -> Values:
         """Give what a name may be in *scope*."""
         bindings = scope.lookup(name) or list(self._starred(name, scope))
         if not bindings:
             return (Library(f"builtins.{name}"),)
-        key = (id(bindings), name) if scope.lookup(name) else (id(scope), f"*{name}")
+        key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
         return self._memory.once(key, lambda: union(self._bound(binding, home) for binding, home in bindings))
 
     def _starred(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
