@@ -18,8 +18,9 @@ PART_faults := tests/lab tests/wire
 PART_processes := tests/local tests/cli examples docs README.md
 PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
 PARTS := processes faults rest
-test: check $(OLDEST)/.test javascript
-	$(MAKE) --jobs=4 --output-sync=target $(foreach part,$(PARTS),unit-$(part) oldest-$(part))
+test:
+	$(MAKE) --jobs=2 $(VENV)/.test $(OLDEST)/.test javascript
+	$(MAKE) --jobs=4 --output-sync=target $(foreach part,$(PARTS),unit-$(part) oldest-$(part)) check
 
 check: $(VENV)/.test
 	$(VENV)/bin/ruff format --check .
@@ -33,9 +34,12 @@ unit: $(VENV)/.test
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
 
-# What goes over connections of our own meets no dependency whose version matters: its faults are tried on the newest only.
+# What meets no dependency whose version matters is tested on the newest only: faults of connections of our own, the
+# journal of a map, the reading of code, the benchmarks.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
 oldest-faults: WITHOUT := -k "not http"
+oldest-processes: WITHOUT := --ignore-glob="tests/cli/test_map*" --ignore=tests/cli/test_terminal.py
+oldest-rest: WITHOUT := --ignore=tests/survey --ignore=tests/call_graph --ignore=tests/test_benchmarks.py
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest $(ON_OLDEST)
 
