@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = "def handler(event, context):\n    return 'good'\n"
 
 
@@ -258,6 +260,27 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
     )
 
     assert (ran.returncode, ran.stderr) == (1, line)
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "line"),
+    [
+        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[local]'\n"),
+        ("h11", 0, "least_privilege/template.yaml: 2 functions checked: grants are what the code calls\n"),
+    ],
+)
+def test_a_template_is_read_by_what_the_extra_brings(module: str, status: int, line: str):
+    """What it lacks is named; what it does not bring is not asked for."""
+    arguments = ["policy", "parent_child", "--check", "least_privilege/template.yaml"]
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(module=module), *arguments],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (status, line)
 
 
 def test_help_loads_nothing_heavy():

@@ -27,6 +27,17 @@ def pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]
     return {name: rest for name, _, rest in (value.partition("=") for value in values)}
 
 
+def options(*chosen: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Make what gives a command several options at once."""
+
+    def give(command: F) -> F:
+        for option in reversed(chosen):
+            command = option(command)
+        return command
+
+    return give
+
+
 _WHERE: Final = (
     click.option("--endpoint-url", metavar="URL", help="Where to send, such as a local endpoint's address."),
     click.option("--region", help="The region, where the function's address names none."),
@@ -54,11 +65,11 @@ CONTEXT: Final = click.option(
 )
 
 
-def connection_options(command: F) -> F:
-    """Give a command the options of ``Connection``."""
-    for option in reversed((*_WHERE, *_WHOM, *_HOW)):
-        command = option(command)
-    return command
+where_options = options(*_WHERE)
+"""Give a command the options that say where requests go, and with whose credentials."""
+
+connection_options = options(*_WHERE, *_WHOM, *_HOW)
+"""Give a command the options of ``Connection``."""
 
 
 class Connection(NamedTuple):

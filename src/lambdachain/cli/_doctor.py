@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._connection import AS_JSON
+from ._connection import AS_JSON, where_options
 from ._ending import Refusal, Status, echo
 from ._help import Command
 
@@ -32,9 +32,7 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
 )
 @click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]...")
 @click.option("--function", "functions", metavar="FUNCTION", multiple=True, help="Ask about this function, too.")
-@click.option("--endpoint-url", metavar="URL", help="Where to send, such as a local endpoint's address.")
-@click.option("--region", help="The region, where a function's address names none.")
-@click.option("--profile", help="A profile of the AWS configuration.")
+@where_options
 @click.option("--offline", is_flag=True, help="Send nothing: look at this machine only.")
 @AS_JSON
 def command(

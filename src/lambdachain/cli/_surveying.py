@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._connection import pairs
+from ._connection import options, pairs
 from ._ending import Refusal, echo
+from ._extra import missing_packages
 
 if TYPE_CHECKING:
     from lambdachain._callee import Resolver
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from lambdachain._survey.project import Project
     from lambdachain.local._definitions._deployed import Deployment
     from lambdachain.local._definitions._problem import Problem
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
@@ -54,18 +52,11 @@ _TEMPLATE: Final = (
 )
 
 
-def code_options(command: F) -> F:
-    """Give a command the options that say which code is read."""
-    for option in reversed(_CODE):
-        command = option(command)
-    return command
+code_options = options(*_CODE)
+"""Give a command the options that say which code is read."""
 
-
-def template_options(command: F) -> F:
-    """Give a command the options that a template is worked out with."""
-    for option in reversed(_TEMPLATE):
-        command = option(command)
-    return command
+template_options = options(*_TEMPLATE)
+"""Give a command the options that a template is worked out with."""
 
 
 def read_project(code: Iterable[Path], *, tests: bool) -> Project:
@@ -147,7 +138,7 @@ def read_template(
     """
     import os
 
-    if missing := [name for name in ("yaml", "aiohttp", "awslambdaric", "h11") if find_spec(name) is None]:
+    if missing := missing_packages():
         raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
     from lambdachain._errors import InvalidArnError
     from lambdachain._service.place import Place

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from ._connection import pairs
+from ._extra import missing_packages
 from ._help import Command
 
-# What the extra brings, by the name that is imported and the name that is installed.
-_NEEDED: Final = {
-    "aiohttp": "aiohttp",
-    "awslambdaric": "awslambdaric",
-    "dotenv": "python-dotenv",
-    "watchfiles": "watchfiles",
-    "yaml": "PyYAML",
-}
 DEFAULT_PORT: Final = 9001
 _SERVICES: Final = ("sqs", "sns", "events")
 
@@ -109,8 +101,7 @@ def command(
 
 
 def _check_installed() -> None:
-    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
-    if missing:
+    if missing := missing_packages():
         text = f"lambdachain serve needs {', '.join(missing)}, not installed here: pip install 'lambdachain[local]'"
         raise click.ClickException(text)
 
