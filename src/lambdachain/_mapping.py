@@ -11,7 +11,7 @@ from . import _clock
 from ._answer import Answer, value_of
 from ._callee import UNSET, Callee
 from ._caller import Caller
-from ._calls import Calls
+from ._calls import Calls, receipt_of
 from ._errors import DeadlineExceededError
 from ._fan_out.batch import Batch, Slow
 from ._fan_out.crew import Crew, Threads
@@ -22,7 +22,7 @@ from ._invocation import InvocationType, NoAnswerError, Transport
 from ._options import CallOptions, seconds
 from ._plan import Plan
 from ._receipts import Receipt
-from ._scope import current_invocation
+from ._scope import current_invocation, earlier
 
 # What has no connections to keep has no limit of its own.
 _NO_LIMIT: Final = 1_000_000
@@ -168,12 +168,11 @@ def _deadline(timeout: float | None) -> float | None:
     """Take the earlier: the map's own end, or that of the invocation it is made in."""
     own = None if timeout is None else _clock.monotonic() + timeout
     within = current_invocation()
-    ends = [end for end in (own, within.deadline if within else None) if end is not None]
-    return min(ends, default=None)
+    return earlier(own, within.deadline if within else None)
 
 
 def _receipt(_plan: Plan, answer: Answer) -> Receipt:
-    return Receipt(answer.outcome.request_id, answer.attempts)
+    return receipt_of(answer)
 
 
 _READERS: Final[dict[InvocationType, Callable[[Plan, Answer], Any]]] = {

@@ -58,7 +58,7 @@ def examine(
     import os
 
     from ._diagnosis.permissions import permissions
-    from ._diagnosis.surroundings import surroundings
+    from ._diagnosis.surroundings import configured_region, surroundings
     from ._grants.needs import addresses, needs_of
     from ._survey.sources import read_sources
     from ._survey.survey import survey
@@ -76,7 +76,7 @@ def examine(
         yield Finding("permissions", Level.NOTE, told, "mend what stands above first")
     elif reach and targets:
         with _client(session, region, endpoint_url) as client:
-            yield from permissions(client, targets, region or _configured(session))
+            yield from permissions(client, targets, region or configured_region(session))
 
 
 def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa: ARG001 - Lambda's signature
@@ -107,10 +107,3 @@ def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
     from ._http import HttpTransport
 
     return LambdaClient(HttpTransport(session=session, region=region, endpoint_url=endpoint_url))
-
-
-def _configured(session: Any) -> str | None:
-    import os
-
-    region: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
-    return region

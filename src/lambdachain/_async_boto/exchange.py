@@ -17,9 +17,8 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, refusal, translated
-from lambdachain._boto.exchange import OPERATIONS
-from lambdachain._boto.shapes import refused
+from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, translated
+from lambdachain._boto.exchange import refusal_in
 from lambdachain._boto.transport import keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
@@ -68,9 +67,7 @@ class AsyncExchange:
         try:
             answer: dict[str, Any] = await getattr(client, operation)(**parameters)
         except ClientError as exc:
-            if exc.operation_name in OPERATIONS:
-                return refused(exc.response)
-            raise refusal(exc) from None
+            return refusal_in(exc)
         except (*SEND_ERRORS(), *_aiohttp_errors()) as exc:
             failure = _read(exc, Progress.PERHAPS_SENT)
             if failure.trouble is Trouble.CREDENTIALS:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from lambdachain._http.endpoint import Endpoint
 from lambdachain._http.pool import Kept
@@ -24,6 +25,8 @@ MAX_OPEN: Final = 800
 OPENING_AT_ONCE: Final = 8
 OPENINGS_A_SECOND: Final = 2000
 
+_Line: TypeAlias = "deque[asyncio.Future[None]]"
+
 
 class AsyncPool(Kept[AsyncConnection]):
     """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
@@ -36,19 +39,12 @@ class AsyncPool(Kept[AsyncConnection]):
         self._room = MAX_OPEN
         self._opening = 0
         self._quickest = CONNECT_TIMEOUT
-        self._wanting: deque[asyncio.Future[None]] = deque()
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._wanting: _Line = deque()
+        self._queue: _Line = deque()
 
     async def enter(self, deadline: float) -> None:
         """Wait until one more connection may be in use; ``leave`` makes room again."""
-        place: asyncio.Future[None] = self._loop.create_future()
-        self._queue.append(place)
-        try:
-            await in_time(deadline, lambda: place)
-        except BaseException:
-            if place.done() and not place.cancelled():
-                self.leave()
-            raise
+        await self._in_line(self._queue, deadline, self.leave)
 
     def enters_at_once(self) -> bool:
         """Do as ``enter``, where nobody has to wait for that."""
@@ -60,12 +56,8 @@ class AsyncPool(Kept[AsyncConnection]):
     def leave(self) -> None:
         """Make room for another call: for the one that has waited longest, if any does."""
         self._wake()
-        while self._queue:
-            place = self._queue.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
-        self._room += 1
+        if not _called_up(self._queue):
+            self._room += 1
 
     async def take(self, now: float, deadline: float) -> AsyncConnection:
         """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
@@ -95,19 +87,29 @@ class AsyncPool(Kept[AsyncConnection]):
 
     async def _change(self, deadline: float) -> None:
         """Wait until a connection is free, or another one may be opened."""
-        change: asyncio.Future[None] = self._loop.create_future()
-        self._wanting.append(change)
-        try:
-            await in_time(deadline, lambda: change)
-        except BaseException:
-            if change.done() and not change.cancelled():
-                self._wake()
-            raise
+        await self._in_line(self._wanting, deadline, self._wake)
 
     def _wake(self) -> None:
         """Have whoever has waited longest look again."""
-        while self._wanting:
-            change = self._wanting.popleft()
-            if not change.done():
-                change.set_result(None)
-                return
+        _called_up(self._wanting)
+
+    async def _in_line(self, line: _Line, deadline: float, pass_on: Callable[[], None]) -> None:
+        """Wait in *line* to be called up; who has been, and is cancelled all the same, passes it on."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        line.append(turn)
+        try:
+            await in_time(deadline, lambda: turn)
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                pass_on()
+            raise
+
+
+def _called_up(line: _Line) -> bool:
+    """Call up whoever has waited longest; false if nobody waits."""
+    while line:
+        turn = line.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return True
+    return False

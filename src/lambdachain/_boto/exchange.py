@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain import _wire
 from lambdachain._alarm import alarm
-from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
+
+from .errors import SEND_ERRORS, refusal, translated
+from .shapes import parameters, refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from botocore.exceptions import ClientError
 
 OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
@@ -107,6 +111,35 @@ def exchange(function: str, timeout: float | None) -> Generator[Exchange]:
             yield watched
     finally:
         watched.finish()
+
+
+def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str, Any] | Outcome:
+    """Send *invocation* by a method of botocore's client: give its response, or the service's refusal.
+
+    Raises:
+        NoAnswerError: There is neither.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        response: dict[str, Any] = getattr(client, operation)(**parameters(invocation))
+    except ClientError as exc:
+        return refusal_in(exc)
+    except SEND_ERRORS() as exc:
+        failure = translated(exc, progress=Progress.PERHAPS_SENT)
+        raise failure from failure.__cause__
+    return response
+
+
+def refusal_in(error: ClientError) -> Outcome:
+    """Take what AWS refused for an answer.
+
+    Raises:
+        NoAnswerError: It refused something else, such as the credentials that the request was to be signed with.
+    """
+    if error.operation_name in OPERATIONS:
+        return refused(error.response)
+    raise refusal(error) from None
 
 
 def watch(client: Any) -> None:

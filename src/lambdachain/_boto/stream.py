@@ -11,9 +11,9 @@ from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress
 from lambdachain._stand_in import guard
 from lambdachain._streaming import StreamEnd, WholeAnswer, end_of
 
-from .errors import READ_ERRORS, SEND_ERRORS, refusal, translated
-from .exchange import Exchange
-from .shapes import answered, parameters, refused
+from .errors import READ_ERRORS, translated
+from .exchange import Exchange, response_of
+from .shapes import answered
 
 
 def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> BotoStream | WholeAnswer:
@@ -21,7 +21,7 @@ def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> B
     watched = Exchange(invocation.function, timeout)
     try:
         with watched.sending():
-            response = _invoke(client, invocation)
+            response = response_of(client, "invoke_with_response_stream", invocation)
     except NoAnswerError as exc:
         watched.finish()
         if exc.trouble is Trouble.CREDENTIALS:
@@ -34,21 +34,6 @@ def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> B
         watched.finish()
         return WholeAnswer(response)
     return BotoStream(response, watched)
-
-
-def _invoke(client: Any, invocation: Invocation) -> dict[str, Any] | Outcome:
-    from botocore.exceptions import ClientError
-
-    try:
-        response: dict[str, Any] = client.invoke_with_response_stream(**parameters(invocation))
-    except ClientError as exc:
-        if exc.operation_name == "InvokeWithResponseStream":
-            return refused(exc.response)
-        raise refusal(exc) from None
-    except SEND_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.PERHAPS_SENT)
-        raise failure from failure.__cause__
-    return response
 
 
 class BotoStream:

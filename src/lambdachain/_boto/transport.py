@@ -18,9 +18,9 @@ from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
-from .errors import READ_ERRORS, SEND_ERRORS, make_legible, refusal, translated
-from .exchange import OPERATIONS, exchange, watch
-from .shapes import answered, parameters, refused
+from .errors import READ_ERRORS, make_legible, translated
+from .exchange import OPERATIONS, exchange, response_of, watch
+from .shapes import answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,18 +187,8 @@ def _left(timeout: float | None, began: float) -> float | None:
 
 
 def _invoke(client: Any, invocation: Invocation) -> Outcome:
-    from botocore.exceptions import ClientError
-
-    try:
-        response = client.invoke(**parameters(invocation))
-    except ClientError as exc:
-        if exc.operation_name == "Invoke":
-            return refused(exc.response)
-        raise refusal(exc) from None
-    except SEND_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.PERHAPS_SENT)
-        raise failure from failure.__cause__
-    return answered(response, _drained(response))
+    response = response_of(client, "invoke", invocation)
+    return response if isinstance(response, Outcome) else answered(response, _drained(response))
 
 
 def _drained(response: Mapping[str, Any]) -> bytes:

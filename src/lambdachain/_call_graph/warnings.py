@@ -114,7 +114,7 @@ def _fired(graph: Graph) -> Iterator[Warned]:
 
 
 def circles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
-    """Find the groups in which each reaches every other, and itself (Tarjan's strongly connected components).
+    """Find the groups in which each reaches every other, and itself.
 
     >>> [sorted(circle) for circle in circles({"a": ["b"], "b": ["a", "c"], "c": []})]
     [['a', 'b']]

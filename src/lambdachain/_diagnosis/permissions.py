@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lambdachain._arn import FunctionArn, FunctionName
 from lambdachain._errors import CallError, CredentialsError, InvalidArnError
+from lambdachain._grants.identity import policy_for
 from lambdachain._grants.needs import ACTION, Stack, Target
 from lambdachain._receipts import Permission, PermissionReason
 from lambdachain._retry import RetryPolicy
@@ -59,7 +60,7 @@ def told(target: Target, permission: Permission, region: str | None) -> Finding:
     if permission.reason is PermissionReason.DENIED:
         arn = resource_in(permission.message) or _arn(target, region)
         remedy = f"allow {ACTION} on {arn} to this caller; for a function of another account, its own policy, too"
-        return Finding(target.address, Level.FAULT, text, remedy, statement(arn))
+        return Finding(target.address, Level.FAULT, text, remedy, policy_for([arn]))
     if permission.reason is PermissionReason.NO_SUCH_QUALIFIER:
         remedy = f"publish {target.qualifier}, or name another version or alias"
     else:
@@ -76,12 +77,6 @@ def resource_in(message: str) -> str | None:
     """
     found = _ON_RESOURCE.search(message)
     return found[1] if found else None
-
-
-def statement(arn: str) -> dict[str, Any]:
-    """Make the policy that allows calls of one address."""
-    allowed = {"Sid": "InvokeFunctions", "Effect": "Allow", "Action": ACTION, "Resource": [arn]}
-    return {"Version": "2012-10-17", "Statement": [allowed]}
 
 
 def _arn(target: Target, region: str | None) -> str:

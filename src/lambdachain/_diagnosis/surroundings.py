@@ -113,10 +113,16 @@ def region_of(session: Any, given: str | None, environment: Mapping[str, str]) -
     return Finding("region", Level.FAULT, "none", "set AWS_REGION, or region in the profile, or give --region")
 
 
+def configured_region(session: Any) -> str | None:
+    """Give the region that calls go to where none is asked for."""
+    region: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    return region
+
+
 def _endpoint(session: Any, region: str | None, endpoint_url: str | None, *, reach: bool) -> Iterator[Finding]:
     from botocore.exceptions import BotoCoreError
 
-    region = region or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    region = region or configured_region(session)
     try:
         client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url)
     except (BotoCoreError, ValueError) as exc:

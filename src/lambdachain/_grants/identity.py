@@ -33,9 +33,13 @@ def as_iam(needs: Sequence[Need], stack: Stack, caller: str) -> str:  # noqa: AR
 
 def policy_of(needs: Sequence[Need], stack: Stack) -> dict[str, Any]:
     """Make the policy: one statement, and none where nothing is called."""
-    resources = [need.target.arn_in(stack) for need in needs]
-    statement = {"Sid": _SID, "Effect": "Allow", "Action": ACTION, "Resource": resources}
-    return {"Version": "2012-10-17", "Statement": [statement] if resources else []}
+    return policy_for([need.target.arn_in(stack) for need in needs])
+
+
+def policy_for(arns: Sequence[str]) -> dict[str, Any]:
+    """Make the policy that allows calls of some addresses."""
+    statement = {"Sid": _SID, "Effect": "Allow", "Action": ACTION, "Resource": list(arns)}
+    return {"Version": "2012-10-17", "Statement": [statement] if arns else []}
 
 
 def as_sam(needs: Sequence[Need], stack: Stack, caller: str) -> str:

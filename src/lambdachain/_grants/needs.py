@@ -122,8 +122,7 @@ def target_of(call: CallSite, resolve: Resolver | None = None) -> Target:
     address = call.function if call.is_address else deployed(own, resolve or call.resolution.resolve)
     name, named = split_qualifier(address, call.qualifier, InvalidArnError)
     declared = call.contract.qualifier if call.contract is not None else stated
-    target = parse_target(name)
-    return Target(target.name, _text(named or declared), target.account_id, target.region, target.partition)
+    return _target(name, named or declared)
 
 
 def addresses(functions: Iterable[str], resolve: Resolver | None = None) -> list[Target]:
@@ -135,10 +134,11 @@ def addresses(functions: Iterable[str], resolve: Resolver | None = None) -> list
     found: list[Target] = []
     for function in functions:
         name, qualifier = split_qualifier(function, None, InvalidArnError)
-        target = parse_target(deployed(name, resolve))
-        found.append(Target(target.name, _text(qualifier), target.account_id, target.region, target.partition))
+        found.append(_target(deployed(name, resolve), qualifier))
     return found
 
 
-def _text(qualifier: str | None) -> str | None:
-    return None if qualifier is None else str(qualifier)
+def _target(function: str, qualifier: str | None) -> Target:
+    named = parse_target(function)
+    text = None if qualifier is None else str(qualifier)
+    return Target(named.name, text, named.account_id, named.region, named.partition)

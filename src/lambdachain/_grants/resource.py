@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lambdachain._errors import ContractError
@@ -98,9 +98,8 @@ def request_of(target: Target, caller: Caller, stack: Stack) -> dict[str, str]:
 
 def _named(target: Target, stack: Stack) -> str:
     """Name the function by its ARN where the code or the options do, else by its name."""
-    bare = Target(target.name, None, target.account_id, target.region, target.partition)
     if (target.region or stack.region) and (target.account_id or stack.account_id):
-        return bare.arn_in(stack)
+        return replace(target, qualifier=None).arn_in(stack)
     return target.name
 
 

@@ -135,7 +135,7 @@ class Codec:
         Raises:
             MisfitError: As ``encode``.
         """
-        said = self._said(value)
+        said = self._said(value) if self._declares_floats else None
         if said is not None:
             return said
         from pydantic_core import from_json
@@ -193,7 +193,10 @@ class Codec:
         raise MisfitError(details)
 
     def _said(self, value: object) -> JsonValue:
-        """Dump *value* without writing it as text, if all goes well; else ``None``, and the long way says why."""
+        """Dump *value* without writing and reading it; not for a type whose floats are not declared, whose NaN is lost.
+
+        ``None`` where a trace of what no JSON can say is left (a NaN, a key's lone surrogate): the long way says why.
+        """
         from pydantic_core import to_json
 
         _, validator, serializer = self._built
@@ -203,9 +206,7 @@ class Codec:
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        # Traces of what no JSON can say: a NaN, which becomes None where no float is declared; a key's lone surrogate.
-        is_number_lost = b"NaN" in written or b"Infinity" in written
-        if is_number_lost or _REPLACED in written or (b"null" in written and not self._declares_floats):
+        if b"NaN" in written or b"Infinity" in written or _REPLACED in written:
             return None
         said: JsonValue = dumped
         return said

@@ -130,9 +130,7 @@ def _timeouts(
 
     for function in functions:
         if function.timeout is not None:
-            spot = function.spot
-            where = spot.source if spot.line is None else f"{spot.source}:{spot.line}"
-            yield names[function.name][0], Timeout(function.timeout, where)
+            yield names[function.name][0], Timeout(function.timeout, function.spot.place)
 
 
 def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:

@@ -282,9 +282,7 @@ def _needs_of(asked: _Asked, function: Deployed, known: Survey) -> tuple[bool, N
 def _compared(function: Deployed, needs: Needs, stack: Stack) -> list[Finding]:
     from lambdachain._grants.check import findings
 
-    spot = function.spot
-    where = spot.source if spot.line is None else f"{spot.source}:{spot.line}"
-    return findings(function.name, where, needs.each, function.grants, stack)
+    return findings(function.name, function.spot.place, needs.each, function.grants, stack)
 
 
 def _report(found: Sequence[Finding], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:

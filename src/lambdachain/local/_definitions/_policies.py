@@ -178,8 +178,7 @@ class Policies:
             self.problems.append(exc.problem(fatal=False))
 
     def _spot(self, path: Path) -> str:
-        spot = self._template.spot(*path)
-        return spot.source if spot.line is None else f"{spot.source}:{spot.line}"
+        return self._template.spot(*path).place
 
     def _untold(self, path: Path, text: str) -> None:
         self.problems.append(Problem(self._template.spot(*path), text, fatal=False))

@@ -22,9 +22,13 @@ class Spot:
     key: str = ""
     line: int | None = None
 
+    @property
+    def place(self) -> str:
+        """The file and the line, as far as it is known."""
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
     def __str__(self) -> str:
-        at = self.source if self.line is None else f"{self.source}:{self.line}"
-        return f"{at}: {self.key}" if self.key else at
+        return f"{self.place}: {self.key}" if self.key else self.place
 
 
 @dataclass(frozen=True, slots=True)
