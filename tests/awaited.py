@@ -30,7 +30,12 @@ ASYNC_TRANSPORTS: Final[dict[str, Any]] = {"async http": AsyncHttpTransport} | (
 
 def awaited(awaitable: Awaitable[Any]) -> Any:
     """Await something in the loop of the tests, in a copy of this thread's context."""
-    return asyncio.run_coroutine_threadsafe(_of(awaitable), _loop()).result()
+    future = asyncio.run_coroutine_threadsafe(_of(awaitable), _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()  # who is interrupted leaves nothing behind
+        raise
 
 
 async def _of(awaitable: Awaitable[Any]) -> Any:

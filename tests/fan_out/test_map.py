@@ -34,6 +34,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
+from lambdachain._fan_out.pace import INITIAL
 from lambdachain.testing import StubTransport
 
 double = Contract("double", request=int, response=int)
@@ -350,12 +351,19 @@ def test_a_map_in_a_map_goes_through():
 
 def test_maps_of_one_client_share_what_was_found_out_about_a_function():
     """The second one does not begin anew."""
-    client, limits = _client(Crowd(delay=0.001)), list[int]()
-    list(client.map(double, range(300)))
-    for _ in client.map(double, range(3), on_progress=lambda progress: limits.append(progress.limit)):
-        pass
+    crowd, met = Crowd(), threading.Barrier(INITIAL)
 
-    assert limits[0] >= 80
+    def reply(number: int) -> Outcome:
+        met.wait(PATIENCE)
+        return answer(number)
+
+    crowd.reply = reply
+    client, found, begun_with = _client(crowd), list[int](), list[int]()
+    list(client.map(double, range(INITIAL), on_progress=lambda progress: found.append(progress.limit)))
+    crowd.reply = answer
+    list(client.map(double, range(3), on_progress=lambda progress: begun_with.append(progress.limit)))
+
+    assert begun_with[0] >= found[-1] == 2 * INITIAL
 
 
 def test_progress_is_told_in_the_consumers_thread():

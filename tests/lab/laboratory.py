@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, Self
 
 PATIENCE = 20.0  # guards a hang of the laboratory itself; nothing waits for it
+EPSILON = 5.0  # seconds that a busy machine may be late for a deadline; whoever misses it waits for ever
 _ALERT_RECORD = b"\x15"
 
 

@@ -12,7 +12,7 @@ import botocore.session
 import lab_faults as faults
 import pytest
 from lab_faults import service_error
-from laboratory import Connection, Fault, Laboratory, unreachable
+from laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 from lambdachain import (
     CallError,
@@ -27,7 +27,6 @@ from lambdachain import (
 )
 
 TIMEOUT = 0.4
-EPSILON = 1.5
 
 PLAIN = Contract("billing-charge", request=Any, response=Any)
 IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)

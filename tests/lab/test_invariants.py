@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from lab_faults import answer, bare_status, function_error, service_error, unexpected_status
-from laboratory import Fault, Laboratory, Request
+from laboratory import EPSILON, Fault, Laboratory, Request
 from pydantic import BaseModel
 
 from lambdachain import (
@@ -37,7 +37,6 @@ from lambdachain import (
     RetryPolicy,
 )
 
-EPSILON = 1.5
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")
 
