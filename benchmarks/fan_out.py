@@ -21,7 +21,8 @@ from typing import Any, Final
 from cost.place import Place, served
 
 HERE: Final = Path(__file__).parent
-BEGIN, END = "<!-- measured:begin -->", "<!-- measured:end -->"
+ALL, GOALS = "measured", "fan-out"
+"""What marks, in a page, where everything goes, and where only goals and plot do."""
 DELAY: Final = 0.05
 BOTO, AIO, MAP, ASYNC_MAP = "boto3, threads", "aiobotocore", "map", "async map"
 Plan = Mapping[str, Sequence[int]]
@@ -43,6 +44,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", required=True, help="the interpreter that is measured")
     parser.add_argument("--write", type=Path, help="the page whose figures are to be replaced")
+    parser.add_argument("--goals", type=Path, help="a page that says which goals are reached, beside other figures")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="only see that it works")
     arguments = parser.parse_args(given)
@@ -50,13 +52,19 @@ def main(given: Sequence[str] | None = None) -> None:
     with place(arguments.python) as where:
         measured = measure(where, QUICK if arguments.quick else FULL, repetitions)
         held = memory(where, PAYLOADS // 200 if arguments.quick else PAYLOADS)
-    section = written(measured, held)
-    print(section)
+    print(written(measured, held))
+    if arguments.goals is not None:
+        replace(arguments.goals, GOALS, "\n".join(summary(measured, held)))
     if arguments.write is not None:
-        page = arguments.write.read_text()
-        before, after = page.partition(BEGIN)[0], page.partition(END)[2]
-        arguments.write.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}")
+        replace(arguments.write, ALL, written(measured, held))
         draw(measured, arguments.write.parent / "performance" / "fan-out.svg")
+
+
+def replace(page: Path, mark: str, section: str) -> None:
+    """Put *section* between the marks of that name in a page."""
+    text, begin = page.read_text(), f"<!-- {mark}:begin -->\n"
+    start = text.index(begin) + len(begin)
+    page.write_text(f"{text[:start]}{section}\n{text[text.index(f'<!-- {mark}:end -->', start) :]}")
 
 
 def place(python: str) -> AbstractContextManager[Place]:
@@ -95,16 +103,21 @@ def _probed(where: Place, program: str, *arguments: object) -> Any:
     return json.loads(ran.stdout)
 
 
-def written(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
-    """Write the figures as a page's section."""
+def summary(measured: Measured, held: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """Write when and where it was measured, and which goals are reached."""
     now, machine = dt.datetime.now(dt.UTC).date(), f"{os.cpu_count()} cores, {platform.system()}"
+    yield f"Measured by `make bench` on {now}: {machine}, CPython {platform.python_version()}; medians."
+    yield ""
+    yield from _goals(measured, held) if BOTO in {way for way, _ in measured} else ()
+    yield ""
+    yield "![Throughput of 1,000 calls](performance/fan-out.svg)"
+
+
+def written(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
+    """Write all figures as a page's section."""
     return "\n".join(
         [
-            f"Measured by `make bench` on {now}: {machine}, CPython {platform.python_version()}; medians.",
-            "",
-            *(_goals(measured, held) if BOTO in {way for way, _ in measured} else ()),
-            "",
-            "![Throughput of 1,000 calls](performance/fan-out.svg)",
+            *summary(measured, held),
             "",
             "| | in flight | new, calls/s | warm, calls/s | CPU of a call, warm, ms | most memory, MB |",
             "|---|--:|--:|--:|--:|--:|",

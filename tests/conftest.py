@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # Tests never judge by time: a busy machine is no defect.
 settings.register_profile("lambdachain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lambdachain")
+
+# A shell has the jobs in its background ignore Ctrl-C, and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",

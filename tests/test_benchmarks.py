@@ -133,6 +133,16 @@ def test_a_fan_out_is_measured(tmp_path: Path) -> None:
     assert section.count("| lambdachain, `map`") == 4
 
 
+def test_figures_replace_those_between_their_own_marks(tmp_path: Path) -> None:
+    """Whatever else a page says stays as it is."""
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- one:begin -->\nold\n<!-- one:end -->\nb\n<!-- two:begin -->\n<!-- two:end -->\n")
+    fan_out.replace(page, "two", "new")
+
+    assert page.read_text().splitlines()[-4:] == ["b", "<!-- two:begin -->", "new", "<!-- two:end -->"]
+    assert page.read_text().startswith("a\n<!-- one:begin -->\nold\n")
+
+
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_the_throughput_is_drawn(tmp_path: Path) -> None:
     """Of each way that was measured."""

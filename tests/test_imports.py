@@ -15,7 +15,7 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget", "_clock", "_event_stream", "_wire"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_wire"],
     ["_json"],
     ["_annotations", "_arn"],
     ["_metadata", "_offload"],
@@ -115,6 +115,7 @@ _CORE = {
     "_client_context",
     "_clock",
     "_contract",
+    "_copies",
     "_default_transport",
     "_errors",
     "_invocation",

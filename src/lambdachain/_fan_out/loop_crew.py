@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from lambdachain._async_http import AsyncHttpTransport
@@ -131,13 +132,12 @@ class InLoop:
     def ended(self, *, timeout: float | None) -> list[Done]:
         """Give the jobs that have ended; see ``Crew.ended``."""
         found: list[Done] = []
-        try:
-            if timeout != 0:
+        if timeout != 0:
+            with suppress(Empty):
                 found += self._done.get(timeout=timeout)
-            while True:
-                found += self._done.get_nowait()
-        except Empty:
-            return found
+        while not self._done.empty():  # nobody else takes from it
+            found += self._done.get()
+        return found
 
     def pause(self, seconds: float) -> None:
         """Let time pass while nothing is under way."""

@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from lambdachain import _wire
@@ -263,4 +264,4 @@ def _watcher(sock: socket.socket) -> Callable[[], object]:
         return lambda: select.select([sock], [], [], 0)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return lambda: poll.poll(0)
+    return partial(poll.poll, 0)

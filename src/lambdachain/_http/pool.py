@@ -6,13 +6,12 @@ for a thread that has to wait for one is what makes fan-out slow; only how many 
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import deque
-from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from typing import Any, Final, Generic, TypeVar
+
+from lambdachain._copies import heed_copies
 
 from .connection import Connection, Link, connect
 from .endpoint import Endpoint
@@ -104,13 +103,5 @@ def _forget_all(*, forked: bool = False) -> None:
         pool.forget(forked=forked)
 
 
-def _heed_snapshots() -> None:
-    """Leave no connection in a snapshot: every sandbox restored from it would go on with the same TLS keys."""
-    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-        with suppress(ImportError):  # a runtime of another's making may have no such module
-            import_module("snapshot_restore_py").register_before_snapshot(_forget_all)
-
-
-_heed_snapshots()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=partial(_forget_all, forked=True))
+# Every copy that kept a connection would go on with the same TLS keys.
+heed_copies(in_fork=partial(_forget_all, forked=True), before_snapshot=_forget_all)

@@ -1,0 +1,22 @@
+"""Copies of this process: its forks, and the sandboxes that SnapStart restores from one snapshot of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+
+
+def heed_copies(*, in_fork: Callable[[], object], before_snapshot: Callable[[], object]) -> None:
+    """Have each copy begin without what must not be in two of them: keys, connections, random numbers to come.
+
+    Args:
+        in_fork: Forgets it in a child process, whose parent goes on with it.
+        before_snapshot: Forgets it before Lambda takes the snapshot.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=in_fork)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        with suppress(ImportError):  # a runtime of another's making may have no such module
+            import_module("snapshot_restore_py").register_before_snapshot(before_snapshot)

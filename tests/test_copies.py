@@ -1,0 +1,53 @@
+"""What no two copies of a process may have in common: the ids that they make, be it a fork or SnapStart's snapshot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from uuid import RFC_4122, UUID
+
+import pytest
+
+from lambdachain._metadata import new_id
+
+
+def test_ids_are_random_uuids_and_all_different():
+    """Beyond those that are made at once."""
+    made = [new_id() for _ in range(1000)]
+
+    assert len(set(made)) == 1000
+    assert {(UUID(one).version, UUID(one).variant, str(UUID(one)) == one) for one in made} == {(4, RFC_4122, True)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_makes_ids_of_its_own():
+    """None of those that its parent goes on with."""
+    new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, " ".join(new_id() for _ in range(64)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 10_000).decode().split()
+    os.close(reading)
+    os.close(writing)
+
+    assert len(theirs) == 64
+    assert not {new_id() for _ in range(64)} & set(theirs)
+
+
+def test_a_snapshot_holds_no_ids():
+    """Every sandbox restored from it would make the same."""
+    script = (
+        "import snapshot_restore_py\nfrom lambdachain import _metadata\n"
+        "_metadata.new_id()\nbefore = len(_metadata._spare)\n"
+        "for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)\n"
+        "print(before > 0, len(_metadata._spare))"
+    )
+    environment = {**os.environ, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+
+    assert ran.stdout.strip() == "True 0"
