@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from small_pytest import run_pytest
 
 ROOT: Final = Path(__file__).parents[1]
 EXAMPLE: Final = ROOT / "examples" / "parent_child"
@@ -67,27 +69,8 @@ def run_tests(directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the example's own tests on the copy in *directory*."""
     inside = [directory, *(directory / part for part in ("contracts", "child", "parent"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, inside))}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        ".",
-        "--import-mode=importlib",
-    ]
-    without = [word for plugin in ("cacheprovider", "sybil", "asyncio") for word in ("-p", f"no:{plugin}")]
-    return subprocess.run(
-        [*command, *without, "tests"],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = ("-c", os.devnull, "--rootdir", ".", "--import-mode=importlib")
+    return run_pytest(directory, environment, "-q", "-x", *settings, "tests")
 
 
 def run_with(mutation: Mutation | None) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from cost.figures import above, in_turn, medians, ratios
 from cost.page import Measured, goals, page
 from cost.place import place
 from cost.plots import draw
-from cost.ways import TYPED
+from cost.ways import OURS, TYPED
 from local_endpoint import __main__ as local_bench
 from local_endpoint import measure as local
 from local_endpoint.page import goals as local_goals
@@ -68,6 +68,17 @@ def test_the_page_has_a_row_for_each(measured: Measured, ways: list[str]) -> Non
     assert 9 == len(goals(measured))
     assert all(math.isfinite(goal.found) for goal in goals(measured))
     assert "lambdachain" in written[0]
+
+
+@pytest.mark.timeout(300)
+def test_what_is_counted_stands_beside_what_is_timed(measured: Measured, ways: list[str]) -> None:
+    """Of a cold start, and of a further call; a miss is in bold."""
+    counted = dict.fromkeys(ways, (100.0, 10.0)) | {OURS: (57.0, 1.0)}
+    written = list(page(measured._replace(instructions=counted), ["facts"]))
+    goals_written = [line for line in written if "≤" in line]
+
+    assert [line.rsplit("|", 2)[1].strip() for line in goals_written[:3]] == ["**0.57**", "**0.57**", "0.10"]
+    assert goals_written[3].endswith("|  |")
 
 
 @pytest.mark.timeout(300)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from small_pytest import run_pytest
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 DEMOS: Final = sorted(path for path in EXAMPLES.glob("*/*_demo.py"))
@@ -61,14 +62,7 @@ def test_a_test_in_a_readme_passes(readme: Path, source: str, tmp_path: Path):
     """As its reader would run it, beside the example's files."""
     (tmp_path / "test_readme.py").write_text(source)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:sybil", "-p", "no:asyncio"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(readme.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_pytest(tmp_path, {**os.environ, "PYTHONPATH": str(readme.parent)}, "-q")
 
     assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
 

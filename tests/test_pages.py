@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from small_pytest import run_pytest
 
 HOW_TO: Final = Path(__file__).parents[1] / "docs" / "how-to"
 PAGES: Final = [*sorted(HOW_TO.glob("test-a-*.md")), HOW_TO / "keep-contracts-compatible.md"]
@@ -56,25 +57,7 @@ def run(tmp_path: Path):
         for name in files:
             if name.startswith("write_"):
                 subprocess.run([sys.executable, name], cwd=tmp_path, env={**environment, "PYTHONPATH": "."}, check=True)
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "no:sybil",
-                "-p",
-                "no:asyncio",
-                *arguments,
-            ],
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": ".", "COLUMNS": "120"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_pytest(tmp_path, {**environment, "PYTHONPATH": ".", "COLUMNS": "120"}, *arguments)
 
     return pytest_on
 
