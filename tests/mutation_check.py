@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
