@@ -39,6 +39,11 @@ class Errand(NamedTuple):
     kind: InvocationType
     options: CallOptions
     manner: Manner
+    at_once: bool = False
+
+    def over(self, transport: object) -> Errand:
+        """Go about it as *transport* needs it."""
+        return self._replace(at_once=True) if answers_at_once(transport) else self
 
     def batch(self, payloads: object, connections: int) -> Batch:
         """Begin: the time runs from now."""
@@ -65,7 +70,7 @@ class Errand(NamedTuple):
             own = seconds(self.caller.timeout_of(options), self.callee.address)
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
-        if self.callee.contract.offload is not None:
+        if self.at_once or self.callee.contract.offload is not None:
             return Slow(partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind])
         return self.caller.planned(self.callee, payload, self.kind, options)
 
@@ -135,7 +140,7 @@ def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, Non
     batch = errand.batch(payloads, connections_of(transport))
     source = iter(payloads)
     crew = _crew(errand.caller, transport, payloads)
-    yield from fan_out(batch, crew, source, errand.prepare, errand.manner.on_progress)
+    yield from fan_out(batch, crew, source, errand.over(transport).prepare, errand.manner.on_progress)
 
 
 def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Crew:
@@ -143,7 +148,7 @@ def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Cr
 
     Hooks are functions that block, and so are other transports; but a test's that keeps nobody waiting needs nobody.
     """
-    if getattr(transport, "answers_at_once", False):
+    if answers_at_once(transport):
         return Here(transport, caller.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
@@ -158,6 +163,11 @@ def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Cr
         return InLoop(cast("Caller", caller).loop_side(transport))
     except NoAnswerError:  # it is closed, which each call will say
         return Threads(transport, caller.hooks)
+
+
+def answers_at_once(transport: object) -> bool:
+    """Tell whether it keeps nobody waiting, as a test's does."""
+    return getattr(transport, "answers_at_once", False)
 
 
 def connections_of(transport: object) -> int:

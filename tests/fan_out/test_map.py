@@ -296,15 +296,16 @@ def test_a_stub_is_asked_in_the_order_of_the_payloads():
         doubles.assert_called_with(*range(40))
 
 
-def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_the_others():
-    """As long as the timeout is each call's own."""
+def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_those_beside_it():
+    """They were under way at the time, by the timeout of each call or by that of the map."""
     with StubTransport() as stub:
         stub.on(double).runs(lambda n: n)
         stub.on(double, when=lambda n: n == 3).times_out()
-        results = list(LambdaClient(timeout=5).map(double, range(10), return_exceptions=True))
+        each = list(LambdaClient(timeout=5).map(double, range(10), return_exceptions=True))
+        whole = list(LambdaClient().map(double, range(10), timeout=5, return_exceptions=True))
 
-    assert [result for result in results if isinstance(result, int)] == [0, 1, 2, 4, 5, 6, 7, 8, 9]
-    assert isinstance(results[3], CallTimeoutError)
+    for results in (each, whole):
+        assert [type(result) for result in results] == [*[int] * 3, CallTimeoutError, *[int] * 6]
 
 
 def test_one_deadline_is_for_the_whole_map():

@@ -121,16 +121,16 @@ class Here:
     def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
         self._transport = transport
         self._hooks = hooks
-        self._done: list[Done] = []
+        self._jobs: list[Job] = []
 
     def start(self, job: Job) -> None:
-        """Do a job."""
-        self._done.append(_carried_out(job, self._transport, self._hooks))
+        """Take a job."""
+        self._jobs.append(job)
 
     def ended(self, *, timeout: float | None) -> list[Done]:  # noqa: ARG002 - as Crew
-        """Give the jobs that have ended; see ``Crew.ended``."""
-        found, self._done = self._done, []
-        return found
+        """Do the jobs; see ``Crew.ended``."""
+        jobs, self._jobs = self._jobs, []
+        return [_carried_out(job, self._transport, self._hooks) for job in jobs]
 
     def pause(self, seconds: float) -> None:
         """Let time pass, as the transport does between two attempts."""
