@@ -17,7 +17,7 @@ from ._fan_out.batch import Batch, Slow
 from ._fan_out.crew import Crew, Here, Threads
 from ._fan_out.drive import fan_out
 from ._fan_out.manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
-from ._fan_out.pace import Pace
+from ._fan_out.pace import pace_of
 from ._invocation import InvocationType, NoAnswerError, Transport
 from ._options import CallOptions, seconds
 from ._plan import Plan
@@ -48,7 +48,7 @@ class Errand(NamedTuple):
     def batch(self, payloads: object, connections: int) -> Batch:
         """Begin: the time runs from now."""
         return Batch(
-            self.caller.paces.setdefault(self.callee.address, Pace()),
+            pace_of(self.caller.paces, self.callee.address),
             self.manner,
             most=connections,
             total=len(payloads) if isinstance(payloads, Sized) else None,

@@ -243,6 +243,14 @@ def test_context(lambda_context):
 def test_budgets_begin_anew(lambda_stub, number):
     lambda_stub.on(charge).throttles(2).returns(Charged(charge_id="c"))
     assert len(client.invoke(charge, Charge(cents=1)).attempts) == 3
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_paces_begin_anew(lambda_stub, number):
+    lambda_stub.on(charge).throttles(5).returns(Charged(charge_id="c"))
+    assert len(list(client.map(charge, [Charge(cents=1)] * 20))) == 20
+    lambda_stub.on(charge).throttles()
+    list(client.map(charge, [Charge(cents=1)] * 20, return_exceptions=True))
 '''
 
 
@@ -254,7 +262,7 @@ def test_the_other_fixtures(project: pytest.Pytester, run: Callable[..., Run]):
     assert {name: outcome for name, outcome in ran.outcomes.items() if outcome != {"PASSED"}} == {
         "test_that_fails": {"FAILED"}
     }
-    assert len(ran.outcomes) == 24
+    assert len(ran.outcomes) == 27
     assert "call billing-charge <- {'cents': 1}: {'charge_id': 'c-1'}" in ran.section("test_that_fails")
 
 
