@@ -35,6 +35,13 @@ def epoch() -> float:
     return System.epoch() + _skipped
 
 
+def forget() -> None:
+    """Take back what was skipped: the time that one test lets pass is not taken from what others share with it."""
+    global _skipped  # noqa: PLW0603 - a process has one clock
+    with _lock:
+        _skipped = 0.0
+
+
 def skip(seconds: float) -> None:
     """Let *seconds* have passed, without waiting."""
     global _skipped  # noqa: PLW0603 - a process has one clock
