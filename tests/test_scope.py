@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext as PowertoolsContext
@@ -217,6 +219,15 @@ def test_a_context_may_lack_everything(context: Any):
 def _runtime_context(client_context: dict[str, Any] | None, seconds: float = 30.0) -> Any:
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:f"
     return LambdaContext("r-2", client_context, None, int((time.time() + seconds) * 1000), arn)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("make", [Mock, MagicMock, lambda: Mock(spec=LambdaContext)])
+def test_a_mock_is_a_context_that_says_nothing(make: Callable[[], Any]):
+    """Whatever is asked of it, it gives another mock: no time, no id, and nothing to tell a callee."""
+    current = _read(make())
+
+    assert (current.request_id, current.deadline, current.trace) == (None, None, {})
+    assert re.fullmatch("[0-9a-f-]{32,36}", current.correlation_id)
 
 
 def test_a_context_of_the_real_runtime_client():
