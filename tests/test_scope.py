@@ -353,6 +353,22 @@ def test_a_handler_sets_the_scope():
     assert _seen() is None
 
 
+def test_a_handler_run_here_is_bounded_by_the_context_it_is_given():
+    """As on Lambda; without one there is no invocation, and inside of one it stays that one."""
+
+    @remote("scoped")
+    def handler(_: Any, context: Any) -> Any:
+        current = current_invocation()
+        return current and (current.request_id, current.remaining_time())
+
+    request_id, left = handler.local(1, _context(2.0))
+    assert request_id == "r-1"
+    assert 0 < left <= 2.0 - MARGIN
+    assert handler.local(1) is None
+    with invocation_scope(SimpleNamespace(aws_request_id="r-0")):
+        assert handler.local(1, _context(2.0)) == ("r-0", None)
+
+
 def test_a_coroutine_handler_sets_the_scope():
     """And the tasks it starts see it."""
 
