@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lambdachain import (
     DeadlineExceededError,
+    InProcessTransport,
     Invocation,
     LambdaClient,
     Outcome,
@@ -17,6 +19,7 @@ from lambdachain import (
     _clock,
     invocation_scope,
 )
+from lambdachain.testing import LambdaContext
 
 THROTTLED = Outcome(429, error_code="TooManyRequestsException")
 FINE = Outcome(200, b"1", executed_version="$LATEST")
@@ -84,6 +87,32 @@ def test_skipped_time_is_gone_from_the_invocation_too():
 
     assert left is not None
     assert 4 < left < 5
+
+
+def test_a_clock_that_a_test_freezes_is_not_asked(monkeypatch: pytest.MonkeyPatch):
+    """As freezegun does it: the fixture's context was there before, and its end seems to be decades ago."""
+    context = LambdaContext(timeout=60)
+    epoch = _clock.epoch()
+    monkeypatch.setattr(time, "monotonic", lambda: 1577836800.0)
+    monkeypatch.setattr(time, "time", lambda: 1577836800.0)
+
+    assert 50_000 < context.get_remaining_time_in_millis() <= 60_000
+    assert 0 <= _clock.epoch() - epoch < 60
+
+
+def test_a_handler_may_freeze_the_clock(monkeypatch: pytest.MonkeyPatch):
+    """Its time is not over by that, nor that of what it calls."""
+
+    def inner(event: Any, context: Any) -> Any:
+        return context.get_remaining_time_in_millis() > 0
+
+    def outer(event: Any, context: Any) -> Any:
+        monkeypatch.setattr(time, "monotonic", lambda: 1577836800.0)
+        return client.call("inner", event)
+
+    with InProcessTransport({"inner": inner, "outer": outer}, timeout=60) as system:
+        client = LambdaClient(system)
+        assert client.call("outer", None) is True
 
 
 def test_without_a_pause_of_its_own_a_transport_is_waited_for():

@@ -334,6 +334,19 @@ def test_a_function_of_another_shape_is_no_handler(function: Any) -> None:
             decorate(function)
 
 
+def test_a_method_is_a_handler_once_it_is_bound() -> None:
+    """In its class it would be given the request as its instance, and the context as its request."""
+
+    class Shop:
+        def handle(self, order: Order) -> Placed:
+            return _place(order)
+
+    unbound: Any = Shop.handle
+    with pytest.raises(ContractError, match="decorate a bound method"):
+        remote(place)(unbound)
+    assert remote(place)(Shop().handle).local(ORDER) == _place(ORDER)
+
+
 def _takes_text(order: str) -> Placed:
     return Placed(total=0)
 

@@ -91,6 +91,22 @@ def test_what_a_failing_test_prints_is_what_the_page_says(path: Path, name: str,
 
 
 @pytest.mark.docs
+def test_the_tutorial_runs_without_an_aws_account():
+    """From the first fence to the last, in a checkout; where boto3 finds neither a region nor credentials."""
+    root = HOW_TO.parents[1]
+    text = (root / "docs" / "tutorial" / "two-functions.md").read_text()
+    program = "\n".join(body for language, body in _FENCE.findall(text) if language == "python")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.docs
 def test_the_test_in_the_readme_passes(run):
     """With the contract and the handler that stand before it; its calls need no endpoint."""
     fences = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext as PowertoolsContext
@@ -219,6 +221,15 @@ def _runtime_context(client_context: dict[str, Any] | None, seconds: float = 30.
     return LambdaContext("r-2", client_context, None, int((time.time() + seconds) * 1000), arn)  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.parametrize("make", [Mock, MagicMock, lambda: Mock(spec=LambdaContext)])
+def test_a_mock_is_a_context_that_says_nothing(make: Callable[[], Any]):
+    """Whatever is asked of it, it gives another mock: no time, no id, and nothing to tell a callee."""
+    current = _read(make())
+
+    assert (current.request_id, current.deadline, current.trace) == (None, None, {})
+    assert re.fullmatch("[0-9a-f-]{32,36}", current.correlation_id)
+
+
 def test_a_context_of_the_real_runtime_client():
     """``awslambdaric`` makes it of the header."""
     with invocation_scope(_runtime_context({"custom": {**TOLD, "lc-budget-ms": "2000"}})) as found:
@@ -340,6 +351,22 @@ def test_a_handler_sets_the_scope():
 
     assert "c-1" == handler(1, _runtime_context({"custom": TOLD}))
     assert _seen() is None
+
+
+def test_a_handler_run_here_is_bounded_by_the_context_it_is_given():
+    """As on Lambda; without one there is no invocation, and inside of one it stays that one."""
+
+    @remote("scoped")
+    def handler(_: Any, context: Any) -> Any:
+        current = current_invocation()
+        return current and (current.request_id, current.remaining_time())
+
+    request_id, left = handler.local(1, _context(2.0))
+    assert request_id == "r-1"
+    assert 0 < left <= 2.0 - MARGIN
+    assert handler.local(1) is None
+    with invocation_scope(SimpleNamespace(aws_request_id="r-0")):
+        assert handler.local(1, _context(2.0)) == ("r-0", None)
 
 
 def test_a_coroutine_handler_sets_the_scope():

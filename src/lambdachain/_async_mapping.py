@@ -22,9 +22,10 @@ def mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
 
     def begin() -> Begun:
         transport = errand.caller.carrier(errand.callee)
-        return Begun(errand.batch(payloads, connections_of(transport)), transport, _begun(payloads))
+        batch = errand.batch(payloads, connections_of(transport))
+        return Begun(batch, transport, _begun(payloads), errand.over(transport).prepare)
 
-    return fan_out(begin, errand.caller.hooks, errand.prepare, on_progress=errand.manner.on_progress)
+    return fan_out(begin, errand.caller.hooks, on_progress=errand.manner.on_progress)
 
 
 def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:

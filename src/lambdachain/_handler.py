@@ -87,19 +87,18 @@ class RemoteHandler(HasContract[Req, Resp]):
         """
         payload, metadata = opened(event)
         with invocation_scope(context, metadata=metadata):
-            return self._written(self.local(self._read(payload), context))
+            return self._written(self._run(self._read(payload), context))
 
     def local(self, request: Req, context: Any = None) -> Resp:
         """Run the function in this process: no JSON, no Lambda, the types as declared.
 
-        A coroutine function is run to its end; inside an event loop, await ``handler.function(request)`` instead.
+        A context, if given, bounds the calls that it makes, as ``invocation_scope`` does. A coroutine function is run
+        to its end; inside an event loop, await ``handler.function(request)`` instead.
         """
-        answer: Resp
-        if self._signature.is_async:
-            answer = _run_to_end(self._started, request, context)
-        else:
-            answer = self._started(request, context)
-        return answer
+        if context is None or current_invocation() is not None:
+            return self._run(request, context)
+        with invocation_scope(context):
+            return self._run(request, context)
 
     def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
         """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
@@ -141,6 +140,14 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def __repr__(self) -> str:
         return f"RemoteHandler({self._signature.name}, {self.contract!r})"
+
+    def _run(self, request: Req, context: Any) -> Resp:
+        answer: Resp
+        if self._signature.is_async:
+            answer = _run_to_end(self._started, request, context)
+        else:
+            answer = self._started(request, context)
+        return answer
 
     def _started(self, request: Req, context: Any) -> Any:
         return self.function(request, context) if self._signature.takes_context else self.function(request)

@@ -64,6 +64,8 @@ class StreamInThreads:
 class AtOnce(Wrapped):
     """Sends over a transport that keeps nobody waiting: a test's, whose answers then have one order."""
 
+    answers_at_once = True
+
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return self._transport.send(invocation, timeout=timeout)

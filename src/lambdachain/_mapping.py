@@ -14,10 +14,10 @@ from ._caller import Caller
 from ._calls import Calls, receipt_of
 from ._errors import DeadlineExceededError
 from ._fan_out.batch import Batch, Slow
-from ._fan_out.crew import Crew, Threads
+from ._fan_out.crew import Crew, Here, Threads
 from ._fan_out.drive import fan_out
 from ._fan_out.manner import Manner, MapManner, MapOptions, Numbered, check_options, check_payloads, manner_of, split
-from ._fan_out.pace import Pace
+from ._fan_out.pace import pace_of
 from ._invocation import InvocationType, NoAnswerError, Transport
 from ._options import CallOptions, seconds
 from ._plan import Plan
@@ -39,11 +39,16 @@ class Errand(NamedTuple):
     kind: InvocationType
     options: CallOptions
     manner: Manner
+    at_once: bool = False
+
+    def over(self, transport: object) -> Errand:
+        """Go about it as *transport* needs it."""
+        return self._replace(at_once=True) if answers_at_once(transport) else self
 
     def batch(self, payloads: object, connections: int) -> Batch:
         """Begin: the time runs from now."""
         return Batch(
-            self.caller.paces.setdefault(self.callee.address, Pace()),
+            pace_of(self.caller.paces, self.callee.address),
             self.manner,
             most=connections,
             total=len(payloads) if isinstance(payloads, Sized) else None,
@@ -65,7 +70,7 @@ class Errand(NamedTuple):
             own = seconds(self.caller.timeout_of(options), self.callee.address)
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
-        if self.callee.contract.offload is not None:
+        if self.at_once or self.callee.contract.offload is not None:
             return Slow(partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind])
         return self.caller.planned(self.callee, payload, self.kind, options)
 
@@ -135,14 +140,16 @@ def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, Non
     batch = errand.batch(payloads, connections_of(transport))
     source = iter(payloads)
     crew = _crew(errand.caller, transport, payloads)
-    yield from fan_out(batch, crew, source, errand.prepare, errand.manner.on_progress)
+    yield from fan_out(batch, crew, source, errand.over(transport).prepare, errand.manner.on_progress)
 
 
 def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Crew:
     """Find who carries the calls out: a loop, over connections of ours; threads where it would not pay, or cannot be.
 
-    Hooks are functions that block, and so are other transports.
+    Hooks are functions that block, and so are other transports; but a test's that keeps nobody waiting needs nobody.
     """
+    if answers_at_once(transport):
+        return Here(transport, caller.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
         return Threads(transport, caller.hooks)
@@ -156,6 +163,11 @@ def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Cr
         return InLoop(cast("Caller", caller).loop_side(transport))
     except NoAnswerError:  # it is closed, which each call will say
         return Threads(transport, caller.hooks)
+
+
+def answers_at_once(transport: object) -> bool:
+    """Tell whether it keeps nobody waiting, as a test's does."""
+    return getattr(transport, "answers_at_once", False)
 
 
 def connections_of(transport: object) -> int:

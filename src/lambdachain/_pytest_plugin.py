@@ -29,6 +29,7 @@ _ALLOW: Final = "allow_real_invokes"
 _OURS: Final = "lambdachain"
 _SECTION: Final = "lambdachain calls"
 _MOST_LINES: Final = 50
+_REMEMBERING: Final = ("lambdachain._budget", "lambdachain._clock", "lambdachain._fan_out.pace")
 
 # Between our frames and the wire; and what catches errors on a test's behalf.
 _BELOW: Final = frozenset(
@@ -89,11 +90,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin anew, also where a plugin runs a test again: no failure of an earlier test stops this one's retries."""
+    """Begin anew, also where a plugin runs a test again: no failure of an earlier test stops this one's retries.
+
+    Nor does a throttle of an earlier one slow down its maps, or time that was skipped there end a context of both.
+    """
     item.stash[_outcomes] = set()
-    budget = sys.modules.get("lambdachain._budget")
-    if budget is not None:
-        budget.forget()
+    for name in _REMEMBERING:
+        module = sys.modules.get(name)
+        if module is not None:
+            module.forget()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -108,7 +108,8 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     """Read an invocation off Lambda's context, at a time given by both clocks, in seconds."""
     custom = _custom(context)
     told = metadata or read_metadata(custom)
-    request_id = getattr(context, "aws_request_id", None)
+    given_id = getattr(context, "aws_request_id", None)
+    request_id = given_id if isinstance(given_id, str) else None
     left = [seconds for seconds in (_own_time(context), *_callers_patience(told, epoch)) if seconds is not None]
     return CurrentInvocation(
         request_id=request_id,
@@ -130,8 +131,10 @@ def earlier(one: float | None, other: float | None) -> float | None:
 
 
 def _own_time(context: Any) -> float | None:
-    remaining = cast("Callable[[], float] | None", getattr(context, "get_remaining_time_in_millis", None))
-    return remaining() / 1000 - MARGIN if callable(remaining) else None
+    tell = cast("Callable[[], object] | None", getattr(context, "get_remaining_time_in_millis", None))
+    remaining = tell() if callable(tell) else None
+    # of a test's mock, it is another mock
+    return remaining / 1000 - MARGIN if isinstance(remaining, int | float) else None
 
 
 def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | None]:

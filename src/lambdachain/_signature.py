@@ -31,7 +31,7 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     """Read the shape of a handler function: ``f(request)`` or ``f(request, context)``.
 
     Raises:
-        ContractError: It takes neither one nor two positional arguments.
+        ContractError: It takes neither one nor two positional arguments, or is a method whose instance is yet to come.
     """
     name = getattr(function, "__qualname__", repr(function))
     shape = inspect.signature(function)
@@ -41,6 +41,8 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     by_name = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in shape.parameters.values())
     if len(required) > 2 or by_name or (not positional and not variadic):
         raise ContractError(f"{name}{shape} cannot be a handler: it must take (request) or (request, context)")
+    if positional and positional[0].name == "self":
+        raise ContractError(f"{name}{shape} cannot be a handler: Lambda has no self for it; decorate a bound method")
     hints = _hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
     return Signature(
         name=name,

@@ -13,6 +13,7 @@ from crowd import PATIENCE, Crowd, answer
 from lambdachain import (
     AsyncLambdaClient,
     CallError,
+    CallTimeoutError,
     ConnectError,
     Contract,
     ContractError,
@@ -265,6 +266,18 @@ async def test_a_map_in_a_map_goes_through():
     inner = client.map(double, range(60), max_concurrency=20)
 
     assert await _all(client.map(double, inner, max_concurrency=20)) == [4 * number for number in range(60)]
+
+
+async def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_those_beside_it():
+    """They were under way at the time, by the timeout of each call or by that of the map."""
+    with StubTransport() as stub:
+        stub.on(double).runs(lambda n: n)
+        stub.on(double, when=lambda n: n == 3).times_out()
+        each = await _all(AsyncLambdaClient(timeout=5).map(double, range(10), return_exceptions=True))
+        whole = await _all(AsyncLambdaClient().map(double, range(10), timeout=5, return_exceptions=True))
+
+    for results in (each, whole):
+        assert [type(result) for result in results] == [*[int] * 3, CallTimeoutError, *[int] * 6]
 
 
 async def test_one_deadline_is_for_the_whole_map():

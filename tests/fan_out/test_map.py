@@ -14,6 +14,7 @@ from crowd import PATIENCE, THROTTLED, Crowd, answer
 
 from lambdachain import (
     CallError,
+    CallTimeoutError,
     ConnectError,
     Contract,
     ContractError,
@@ -285,6 +286,26 @@ def test_lambda_may_not_ask_for_more_patience_than_the_policy_has():
         stub.on(double).throttles(retry_after=3600)
         with pytest.raises(ThrottledError):
             list(LambdaClient().map(double, range(30)))
+
+
+def test_a_stub_is_asked_in_the_order_of_the_payloads():
+    """So that a test may say an answer for each, and which requests came."""
+    with StubTransport() as stub:
+        doubles = stub.on(double).returns(*range(40))
+        assert list(LambdaClient().map(double, range(40))) == list(range(40))
+        doubles.assert_called_with(*range(40))
+
+
+def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_those_beside_it():
+    """They were under way at the time, by the timeout of each call or by that of the map."""
+    with StubTransport() as stub:
+        stub.on(double).runs(lambda n: n)
+        stub.on(double, when=lambda n: n == 3).times_out()
+        each = list(LambdaClient(timeout=5).map(double, range(10), return_exceptions=True))
+        whole = list(LambdaClient().map(double, range(10), timeout=5, return_exceptions=True))
+
+    for results in (each, whole):
+        assert [type(result) for result in results] == [*[int] * 3, CallTimeoutError, *[int] * 6]
 
 
 def test_one_deadline_is_for_the_whole_map():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import uuid
 
 import pytest
@@ -83,6 +84,14 @@ def test_context(client):
     )
     assert "/aws/lambda/describe" == seen["log_group_name"]
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", seen["log_stream_name"])
+    assert 0 < seen["remaining_ms"] <= 30_000
+
+
+def test_a_date_that_a_test_freezes_leaves_a_function_its_time(post, monkeypatch):
+    """Its process knows nothing of that, and would take the end of its time for past."""
+    monkeypatch.setattr(time, "time", lambda: 1577836800.0)
+    seen = json.loads(post("describe", b"null").body)
+
     assert 0 < seen["remaining_ms"] <= 30_000
 
 

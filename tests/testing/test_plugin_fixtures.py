@@ -194,8 +194,9 @@ OTHERS = '''
 import pytest
 from orders import Charge, Charged, charge, client, handler, mail
 
-from lambdachain import InvocationType, LambdaClient, remote
+from lambdachain import CallTimeoutError, InvocationType, LambdaClient, remote
 from lambdachain.local import LocalFunction
+from lambdachain.testing import LambdaContext
 
 BILLING = """
 def handler(event, context):
@@ -243,6 +244,26 @@ def test_context(lambda_context):
 def test_budgets_begin_anew(lambda_stub, number):
     lambda_stub.on(charge).throttles(2).returns(Charged(charge_id="c"))
     assert len(client.invoke(charge, Charge(cents=1)).attempts) == 3
+
+
+CONTEXT = LambdaContext("orders", timeout=300)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_time_that_one_test_skips_is_not_taken_from_the_next(lambda_stub, number):
+    assert CONTEXT.get_remaining_time_in_millis() > 0
+    lambda_stub.on(charge).times_out()
+    with pytest.raises(CallTimeoutError):
+        client.call(charge, Charge(cents=1))
+    assert CONTEXT.get_remaining_time_in_millis() == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_paces_begin_anew(lambda_stub, number):
+    lambda_stub.on(charge).throttles(5).returns(Charged(charge_id="c"))
+    assert len(list(client.map(charge, [Charge(cents=1)] * 20))) == 20
+    lambda_stub.on(charge).throttles()
+    list(client.map(charge, [Charge(cents=1)] * 20, return_exceptions=True))
 '''
 
 
@@ -254,7 +275,7 @@ def test_the_other_fixtures(project: pytest.Pytester, run: Callable[..., Run]):
     assert {name: outcome for name, outcome in ran.outcomes.items() if outcome != {"PASSED"}} == {
         "test_that_fails": {"FAILED"}
     }
-    assert len(ran.outcomes) == 24
+    assert len(ran.outcomes) == 29
     assert "call billing-charge <- {'cents': 1}: {'charge_id': 'c-1'}" in ran.section("test_that_fails")
 
 

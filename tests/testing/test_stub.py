@@ -445,6 +445,26 @@ def test_a_coroutine_function_answers(stub: StubTransport):
     assert asyncio.run(main()).charge_id == "o-1"
 
 
+def test_what_a_stub_runs_calls_through_it():
+    """Awaited or not, and also where the stub was given to one client, and stands in for no other."""
+    stub = StubTransport()
+    inner = LambdaClient()
+
+    def answer(request: Charge) -> Charged:
+        return inner.call(charge, request)
+
+    async def answer_later(request: Charge) -> Charged:
+        return answer(request)
+
+    stub.on(charge).returns(DONE)
+    stub.on(twice, qualifier="plain").runs(answer)
+    stub.on(twice, qualifier="async").runs(answer_later)
+    client = LambdaClient(stub)
+    answers = [client.call(twice, ORDER, qualifier=qualifier) for qualifier in ("plain", "async")]
+
+    assert answers == [DONE, DONE]
+
+
 def test_what_a_function_of_the_request_raises_is_the_callees_failure(stub: StubTransport):
     """A declared error by its class, any other by its name."""
 

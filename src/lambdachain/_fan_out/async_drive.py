@@ -86,17 +86,17 @@ async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
 
 
 class Begun(NamedTuple):
-    """A map at its beginning: what decides, what sends, and where payloads come from."""
+    """A map at its beginning: what decides, what sends, where payloads come from, and what makes them ready."""
 
     batch: Batch
     transport: AsyncTransport
     payloads: Iterator[Any] | AsyncIterator[Any]
+    prepare: Prepare
 
 
 async def fan_out(
     begin: Callable[[], Begun],
     hooks: Sequence[AsyncHook],
-    prepare: Prepare,
     *,
     on_progress: OnProgress | None,
 ) -> AsyncGenerator[Any, None]:
@@ -105,7 +105,7 @@ async def fan_out(
     Raises:
         BaseException: The failure that the batch ends with.
     """
-    batch, transport, payloads = begin()
+    batch, transport, payloads, prepare = begin()
     inbox = Inbox()
     tasks = Tasks(transport, hooks, inbox.put)
     source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)

@@ -34,7 +34,10 @@ Reader = Callable[[Plan, Answer], Any]
 
 
 class Slow(NamedTuple):
-    """What of a job may wait for S3, and so is done where it is carried out: its plan, and reading its answer."""
+    """What of a job is done where it is carried out, since it may wait for S3: its plan, and reading its answer.
+
+    So it is, too, where a test's transport lets time pass for one call: the time of the next runs from its own start.
+    """
 
     make: Callable[[], Plan]
     read: Reader

@@ -1,4 +1,4 @@
-"""Threads that carry out the calls of one map over a transport that blocks."""
+"""What carries out the calls of one map over a transport that blocks: threads, or its consumer's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdachain._answer import Answer
 from lambdachain._attempts import Hook, pause, perform
 from lambdachain._invocation import Invocation, Outcome, Transport
 
-from .batch import Done, FirstRefusal, Job, Result
+from .batch import Done, FirstRefusal, Job
 
 
 class Crew(Protocol):
@@ -105,21 +105,54 @@ class Threads:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._done.put(Done(job, self._result(job)))
+            self._done.put(_carried_out(job, self._transport, self._hooks))
 
-    def _result(self, job: Job) -> Answer | Result | BaseException:
-        try:
-            return job.read(self._perform(job))
-        except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-            return exc
 
-    def _perform(self, job: Job) -> Answer:
-        transport = Paced(self._transport, job)
-        if job.plan.hedge_after is None:
-            return perform(transport, job.plan, self._hooks)
-        from lambdachain._hedging import perform_hedged
+class Here:
+    """No crew at all, for a transport that keeps nobody waiting: calls come in the order of their payloads.
 
-        return perform_hedged(transport, job.plan, self._hooks)
+    Args:
+        transport: What sends.
+        hooks: What stands around each attempt.
+    """
+
+    works_here = False
+
+    def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
+        self._transport = transport
+        self._hooks = hooks
+        self._jobs: list[Job] = []
+
+    def start(self, job: Job) -> None:
+        """Take a job."""
+        self._jobs.append(job)
+
+    def ended(self, *, timeout: float | None) -> list[Done]:  # noqa: ARG002 - as Crew
+        """Do the jobs; see ``Crew.ended``."""
+        jobs, self._jobs = self._jobs, []
+        return [_carried_out(job, self._transport, self._hooks) for job in jobs]
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, as the transport does between two attempts."""
+        pause(self._transport, seconds)
+
+    def dismiss(self, *, wait: bool) -> None:
+        """Do nothing: there is nobody."""
+
+
+def _carried_out(job: Job, transport: Transport, hooks: Sequence[Hook]) -> Done:
+    try:
+        return Done(job, job.read(_performed(job, Paced(transport, job), hooks)))
+    except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
+        return Done(job, exc)
+
+
+def _performed(job: Job, transport: Paced, hooks: Sequence[Hook]) -> Answer:
+    if job.plan.hedge_after is None:
+        return perform(transport, job.plan, hooks)
+    from lambdachain._hedging import perform_hedged
+
+    return perform_hedged(transport, job.plan, hooks)
 
 
 class Paced:

@@ -17,6 +17,9 @@ _ROUNDS_BACK: Final = 8
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 1.0
 
+# Which test it is, in a process that runs tests.
+_era = 0
+
 
 class Ticket(NamedTuple):
     """Leave for one call: which round it belongs to, and whether it is the only one, with no other allowed."""
@@ -41,6 +44,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
+        self.era = _era
         self._limit = float(INITIAL)
         self._step = 0.0
         self._in_flight = 0
@@ -114,3 +118,17 @@ class Pace:
         """Take note that nobody will tell what becomes of *count* calls."""
         with self._lock:
             self._in_flight -= count
+
+
+def forget() -> None:
+    """Let every client find out anew: what was throttled in one test is nothing to the next one."""
+    global _era  # noqa: PLW0603 - a process runs one test at a time
+    _era += 1
+
+
+def pace_of(paces: dict[str, Pace], function: str) -> Pace:
+    """Give the pace of a function among those of one client."""
+    found = paces.get(function)
+    if found is not None and found.era != _era:
+        paces.pop(function, None)
+    return paces.setdefault(function, Pace())

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from lambdachain import _clock
 from lambdachain._service import answers
 from lambdachain._service.delivery import Body, Delivery, Ending
 from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
@@ -64,7 +65,7 @@ class Sandbox:
         self._around = around
         self._api = RuntimeApi()
         self._output = SandboxOutput(function.name)
-        self._launched = time.monotonic()
+        self._launched = _clock.System.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[None] | None = None
         self._served = False
@@ -120,16 +121,16 @@ class Sandbox:
             if self._served and not (isinstance(event, Ready) and self.alive):
                 await self.stop()
                 raise SandboxGoneError
-            delivered = time.monotonic()
+            delivered = _clock.System.monotonic()
             init = None if self._served else delivered - self._launched
             self._served = True
             self._output.mark(start(delivery.request_id, self._version))
             if isinstance(event, Ready):
-                self._api.deliver(delivery, int((time.time() + self._function.timeout) * 1000))
+                self._api.deliver(delivery, int((_clock.System.epoch() + self._function.timeout) * 1000))
                 event = await self._answered(sink)
         verdict = judge(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
-        elapsed = time.monotonic() - delivered
+        elapsed = _clock.System.monotonic() - delivered
         if not verdict.survives:
             await self.stop()
         self._output.mark(verdict.log + report(delivery.request_id, elapsed, self._function.memory, memory, init))

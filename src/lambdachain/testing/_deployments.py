@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from lambdachain import _clock
 from lambdachain._arn import Address, FunctionArn, parse_target
 from lambdachain._contract import HasContract
 from lambdachain._errors import ContractError, InvalidArnError
@@ -48,12 +48,12 @@ class Concurrency:
             while not self._has_room():
                 if not waits or self._limit == 0:
                     raise answers.throttled(self._reason)
-                self._changed.wait(min(self._ends.values()) - time.monotonic())
-            self._ends[place] = time.monotonic() + timeout
+                self._changed.wait(min(self._ends.values()) - _clock.System.monotonic())
+            self._ends[place] = _clock.System.monotonic() + timeout
         return partial(self._leave, place)
 
     def _has_room(self) -> bool:
-        now = time.monotonic()
+        now = _clock.System.monotonic()
         self._ends = {place: end for place, end in self._ends.items() if end > now}
         return len(self._ends) < self._limit
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
+from lambdachain import _clock
 from lambdachain._service.lineage import LOOP_LIMIT
 
 
@@ -20,7 +20,7 @@ class Chain:
     Attributes:
         functions: The functions that run, the last of them being the one that calls.
         system: The transport that the last one runs on; ``None`` outside handlers.
-        ends: When Lambda ends the last one, by ``time.monotonic``.
+        ends: When Lambda ends the last one, by ``_clock.System``.
     """
 
     functions: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Chain:
     @property
     def is_over(self) -> bool:
         """Whether Lambda has ended the function that calls: its thread goes on, but on Lambda nothing would."""
-        return time.monotonic() >= self.ends
+        return _clock.System.monotonic() >= self.ends
 
     def loops(self, function: str) -> bool:
         """Tell whether Lambda would stop one more invocation of *function*."""
@@ -43,7 +43,7 @@ class Chain:
 
     def into(self, function: str, system: object, timeout: float) -> Chain:
         """Give the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
-        return Chain((*self.functions, function), system, time.monotonic() + timeout)
+        return Chain((*self.functions, function), system, _clock.System.monotonic() + timeout)
 
 
 _OUTSIDE: Final = Chain()

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Final
 
 from lambdachain import _clock
@@ -127,9 +128,12 @@ def _running_handler(handler: Handler) -> Reply:
 
 
 def _awaited(coroutine: Any) -> Any:
-    """Run a coroutine to its end, in a thread of its own: the test's event loop may be waiting for it."""
+    """Run a coroutine to its end, in a thread of its own: the test's event loop may be waiting for it.
+
+    In a copy of this context, so that what it calls in turn is answered by the stub, too.
+    """
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
+        return thread.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
 def _encoded(contract: Contract[Any, Any], value: object) -> bytes:

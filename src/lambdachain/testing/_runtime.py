@@ -7,7 +7,6 @@ takes too long can be given up. A thread cannot be stopped, so what was given up
 from __future__ import annotations
 
 import json
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
+from lambdachain import _clock
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._service import answers, log
 from lambdachain._service.delivery import Delivery, Ending
@@ -82,7 +82,7 @@ def run(
         StubError: A call inside the handler was one that the test does not allow: it is the test's to know.
         BaseException: What is not the handler's to raise, such as pytest's own outcomes.
     """
-    began = time.monotonic()
+    began = _clock.System.monotonic()
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
     sandbox = sandbox_for(handler, settings.name)
     work = _isolated(handler, delivery, settings, ended)
@@ -99,7 +99,7 @@ def run(
         raise result
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
-    return Ending(result.body, result.failed, platform_log(delivery, settings, time.monotonic() - began))
+    return Ending(result.body, result.failed, platform_log(delivery, settings, _clock.System.monotonic() - began))
 
 
 def _isolated(

@@ -70,7 +70,7 @@ class StubTransport:
     The pytest fixture ``lambda_stub`` is one. Thread-safe.
     """
 
-    answers_at_once = True  # so that an AsyncLambdaClient's calls come in the order in which they are made
+    answers_at_once = True  # so that the calls of a map or an event loop come in the order in which they are made
 
     def __init__(self) -> None:
         self._stubs: list[Stub[Any, Any]] = []
