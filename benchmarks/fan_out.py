@@ -34,6 +34,8 @@ FULL: Final[Plan] = {
 }
 QUICK: Final[Plan] = {MAP: (100,), ASYNC_MAP: (100,)}
 PAYLOADS: Final = 1_000_000
+# A map opens its connections as they are wanted: the last of 500 in the eleventh round.
+ROUNDS: Final = 12
 
 Figures = dict[str, float]
 Measured = dict[tuple[str, int], Figures]
@@ -45,7 +47,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--python", required=True, help="the interpreter that is measured")
     parser.add_argument("--write", type=Path, help="the page whose figures are to be replaced")
     parser.add_argument("--goals", type=Path, help="a page that says which goals are reached, beside other figures")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="only see that it works")
     arguments = parser.parse_args(given)
     repetitions = 1 if arguments.quick else arguments.repetitions
@@ -74,13 +76,13 @@ def place(python: str) -> AbstractContextManager[Place]:
     return served(python, [str(HERE / "fan_out_server.py")], [DELAY], ec.generate_private_key(ec.SECP256R1()))
 
 
-def measure(where: Place, plan: Plan, repetitions: int) -> Measured:
+def measure(where: Place, plan: Plan, repetitions: int, rounds: int = ROUNDS) -> Measured:
     """Measure every way by turns; give the medians."""
     runs: dict[tuple[str, int], list[Figures]] = {}
     for _ in range(repetitions):
         for way, numbers in plan.items():
             for in_flight in numbers:
-                figures = _probed(where, "fan_out_probe.py", way, in_flight, 5)
+                figures = _probed(where, "fan_out_probe.py", way, in_flight, rounds)
                 if figures is not None:
                     runs.setdefault((way, in_flight), []).append(figures)
     return {key: {name: median(run[name] for run in taken) for name in taken[0]} for key, taken in runs.items()}

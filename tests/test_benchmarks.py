@@ -134,7 +134,7 @@ def test_the_start_of_the_command_is_measured() -> None:
 def test_a_fan_out_is_measured(tmp_path: Path) -> None:
     """Throughput of both maps, what they take of CPU and memory, and what many payloads hold."""
     with fan_out.place(sys.executable) as where:
-        measured = fan_out.measure(where, fan_out.QUICK, 1)
+        measured = fan_out.measure(where, fan_out.QUICK, 1, rounds=2)
         held = fan_out.memory(where, 1000)
     section = fan_out.written(measured, held)
 

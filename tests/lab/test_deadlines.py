@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import threading
 import time
@@ -118,18 +119,28 @@ def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:
     assert took < TIMEOUT + EPSILON
 
 
+def _sessions() -> list[Any]:
+    """Give the classes that find credentials for a transport."""
+    is_awaited = importlib.util.find_spec("aiobotocore") is not None
+    awaited = [importlib.import_module("aiobotocore.session").AioSession] if is_awaited else []
+    return [botocore.session.Session, *awaited]
+
+
+def _slow(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def find_slowly(session: Any) -> Any:
+        time.sleep(0.05)
+        return find(session)
+
+    return find_slowly
+
+
 def test_client_that_takes_long_to_make(
     laboratory: Laboratory, connect: Callable[[str], LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first call finds credentials: what that takes is the call's own time, and nothing is sent after it."""
     laboratory.play(faults.SUCCESS)
-    find = botocore.session.Session.get_credentials
-
-    def find_slowly(session: Any) -> Any:
-        time.sleep(0.05)
-        return find(session)
-
-    monkeypatch.setattr(botocore.session.Session, "get_credentials", find_slowly)
+    for session in _sessions():
+        monkeypatch.setattr(session, "get_credentials", _slow(session.get_credentials))
     with connect(laboratory.url) as cold:
         error, _ = _failure(lambda: cold.call(PLAIN, 1, timeout=0.03))
 
