@@ -160,7 +160,7 @@ def test_a_failure_shows_the_users_lines_and_the_calls_that_came(stubbed: Run):
     assert "handler.local(5)" in shown
     assert "client.fire(mail, done.charge_id)" in shown
     assert "UnstubbedCallError: nothing is said about fire mail <- 'c-1'" in shown
-    assert "on('mail' or its contract).accepts()" in shown
+    assert "on('mail') or on(contract, 'mail'), then .accepts()" in shown
     assert "call billing-charge <- {'cents': 5}: 200" in shown
     assert "lambdachain/" not in shown
 

@@ -363,7 +363,9 @@ def test_an_event_that_nothing_is_said_about(stub: StubTransport):
     """What is missing is named."""
     stub.on(mail).returns(None)
 
-    with pytest.raises(UnstubbedCallError, match=r"say what it answers: on\('mail' or its contract\).accepts\(\)"):
+    with pytest.raises(
+        UnstubbedCallError, match=r"say what it answers: on\('mail'\) or on\(contract, 'mail'\), then .accepts\(\)"
+    ):
         CLIENT.fire(mail, "to")
 
 

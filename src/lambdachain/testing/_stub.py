@@ -248,7 +248,8 @@ def _nothing_said(received: Received, payload: object, stubs: Sequence[Stub[Any,
     call = f"{VERBS[received.kind]} {received.invocation.function}"
     asked = "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
     said = [f"{stub!r}{_why_not(stub, received)}" for stub in stubs]
-    remedy = f"on({received.invocation.function!r} or its contract).{_WORD_FOR[received.kind]}"
+    name = repr(received.invocation.function)
+    remedy = f"on({name}) or on(contract, {name}), then .{_WORD_FOR[received.kind]}"
     stubbed = "\n  ".join(["what is said:", *said] if said else ["nothing is said about any function"])
     return f"nothing is said about {call}{asked}\n{stubbed}\nsay what it answers: {remedy}"
 
