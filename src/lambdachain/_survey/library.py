@@ -92,8 +92,10 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             return tuple(_checked(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
         case Table(entries), "values":
             return (Many(union(values for _, values in entries)),)
-        case ((Table() | Library("os.environ")), "get") if node.args:
-            return _environment(evaluation, node, scope) if isinstance(receiver, Library) else _any_of(receiver)
+        case Library("os.environ"), "get" if node.args:
+            return _environment(evaluation, node, scope)
+        case Table(), "get" if node.args:
+            return _got(evaluation, receiver, node, scope)
         case _:
             return ()
 
@@ -145,8 +147,7 @@ def item(evaluation: Evaluation, value: Value, key: ast.expr, scope: Scope) -> V
             return (value,) if name.startswith("lambdachain.") else NOT_FOLLOWED
         case Table():
             text = evaluation.text(key, scope)
-            found = None if text is None else value.get(text)
-            return _any_of(value) if found is None else found
+            return _any_of(value) if text is None else value.get(text) or (Unknown(f"nothing is seen at {text!r}"),)
         case Many(items):
             return items
         case _:
@@ -169,8 +170,17 @@ def annotation(expr: ast.expr) -> ast.expr:
             return expr
 
 
-def _any_of(table: Value) -> Values:
-    return union(values for _, values in table.entries) if isinstance(table, Table) else NOT_FOLLOWED
+def _any_of(table: Table) -> Values:
+    return union(values for _, values in table.entries)
+
+
+def _got(evaluation: Evaluation, table: Table, node: ast.Call, scope: Scope) -> Values:
+    """What ``table.get(key, default)`` gives; of an unknown key, any entry or the default."""
+    text = evaluation.text(node.args[0], scope)
+    default = evaluation.values(node.args[1], scope) if len(node.args) > 1 else ()
+    if text is None:
+        return union([_any_of(table), default])
+    return table.get(text) or default or (Constant(None),)
 
 
 def _contract(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
