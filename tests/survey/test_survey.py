@@ -148,6 +148,9 @@ def test_all_that_may_be_called_is(look, code: str):
         ("boto.invoke(FunctionName=settings.name)", "which function invoke is for is not told"),
         ("boto.invoke(FunctionName='f', Qualifier=settings.version)", "its qualifier is worked out at run time"),
         ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
+        ("client.call(f'shard-{1:02d}', 1)", "it is worked out at run time"),
+        ("client.call(f'shard-{CHARGE!r}', 1)\nCHARGE = 'a'", "it is worked out at run time"),
+        ("client.call(charge, 1, qualifier=f'{1 + 2}')", "it is worked out at run time"),
     ],
 )  # fmt: skip
 def test_what_the_text_does_not_tell_is_said_and_not_guessed(look, code: str, why: str):

@@ -229,10 +229,14 @@ class Evaluation:
 
     def _joined(self, node: ast.JoinedStr, scope: Scope) -> Values:
         parts = [
-            self.values(part.value, scope) if isinstance(part, ast.FormattedValue) else self.values(part, scope)
+            self._formatted(part, scope) if isinstance(part, ast.FormattedValue) else self.values(part, scope)
             for part in node.values
         ]
         return _concatenated(parts)
+
+    def _formatted(self, part: ast.FormattedValue, scope: Scope) -> Values:
+        is_plain = part.format_spec is None and part.conversion in (-1, ord("s"))
+        return self.values(part.value, scope) if is_plain else NOT_FOLLOWED
 
     def _operation(self, node: ast.BinOp, scope: Scope) -> Values:
         if not isinstance(node.op, ast.Add):
@@ -240,6 +244,8 @@ class Evaluation:
         sides = [self.values(node.left, scope), self.values(node.right, scope)]
         if all(isinstance(value, Many) for values in sides for value in values):
             return (Many(union(held(values) for values in sides)),)
+        if any(isinstance(value, Constant) and not isinstance(value.value, str) for values in sides for value in values):
+            return NOT_FOLLOWED  # a sum of numbers is no text
         return _concatenated(sides)
 
     def _lambda(self, node: ast.Lambda, scope: Scope) -> Values:
