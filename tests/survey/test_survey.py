@@ -273,12 +273,14 @@ def test_contracts_and_handlers_are_told_with_their_particulars(look):
 
 
 def test_code_that_cannot_be_imported_is_no_obstacle(look):
-    """It raises, imports what is not there and would delete the disk; one file is not even Python."""
+    """It raises, imports what is not there and would delete the disk; one file is not even Python, one is too deep."""
+    deep = "text = " + " + ".join(["'line'"] * 1500)
     broken = "import not_installed\nraise SystemExit('imported!')\nopen('/', 'w')\n" + HEAD + "client.call(charge, 1)"
-    found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0"})
+    found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0", "deep.py": deep})
 
     assert called(found) == [("call", CHARGE, "live")]
     assert [str(one) for one in found.undecided if not one.unit.file] == [
+        "deep.py:1: not read: it is nested too deeply",
         "null.py:1: not read: source code string cannot contain null bytes",
         "old.py:1: not read: Missing parentheses in call to 'print'. Did you mean print(...)?",
     ]
@@ -294,6 +296,16 @@ def test_files_are_decoded_as_python_does(tmp_path: Path):
 
     assert [one[1] for one in called(found)] == ["latin", "marked"]
     assert [one.place.file.rsplit("/", 1)[-1] for one in found.undecided] == ["binary.py"]
+
+
+def test_an_editors_lock_is_no_code(tmp_path: Path):
+    """Emacs leaves a link to nowhere beside a file that is being edited; macOS, its own."""
+    (tmp_path / "app.py").write_text("from lambdachain import LambdaClient\nLambdaClient().call('mine', 1)\n")
+    (tmp_path / ".#app.py").symlink_to("somebody@somewhere.1234")
+    (tmp_path / "._app.py").write_bytes(b"\0")
+    found = survey(read_sources([tmp_path]))
+
+    assert ([one[1] for one in called(found)], untold(found)) == (["mine"], [])
 
 
 @pytest.mark.parametrize("package", ["json", "asyncio", "wsgiref"])

@@ -24,6 +24,9 @@ class Project:
             except (SyntaxError, ValueError) as exc:
                 place = Place(source.file, getattr(exc, "lineno", None) or 1)
                 self.unread.append(Undecided(place, Unit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
+            except (RecursionError, MemoryError):  # what Python's parser raises, too
+                place = Place(source.file, 1)
+                self.unread.append(Undecided(place, Unit("", ""), "not read: it is nested too deeply"))
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._escaping: set[str] = set()

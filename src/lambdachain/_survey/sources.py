@@ -12,6 +12,8 @@ from typing import Final
 
 _LEFT_OUT: Final = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist", "venv", "tests", "test"})
 _OF_TESTS: Final = ("test_", "conftest.")
+# Directories of tools, and what editors and systems leave beside a file: ``.#app.py`` is a link to nowhere.
+_HIDDEN: Final = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,12 @@ def _files(base: Path, *, tests: bool) -> Iterator[Path]:
     for directory, names, files in os.walk(base):
         names[:] = sorted(name for name in names if _is_code(name, tests=tests))
         for name in sorted(files):
-            if name.endswith(".py") and (tests or not name.startswith(_OF_TESTS)):
+            if name.endswith(".py") and not name.startswith(_HIDDEN) and (tests or not name.startswith(_OF_TESTS)):
                 yield Path(directory, name)
 
 
 def _is_code(directory: str, *, tests: bool) -> bool:
-    if directory.startswith("."):
+    if directory.startswith(_HIDDEN):
         return False
     return directory not in _LEFT_OUT or (tests and directory in ("tests", "test"))
 
