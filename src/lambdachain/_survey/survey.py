@@ -8,6 +8,9 @@ from itertools import product
 from types import MappingProxyType
 from typing import Final
 
+from lambdachain._arn import parse_target
+from lambdachain._errors import InvalidArnError
+
 from . import library
 from .evaluation import Evaluation
 from .found import AS_IT_IS, MODES, CallSite, DeclaredContract, DeclaredHandler, Mode, Resolution, Survey, Undecided
@@ -169,7 +172,9 @@ class _Surveyor:
     ) -> Iterator[CallSite | Undecided]:
         resolution = self._common if resolution is None else resolution
         for (contract, address), qualifier in product(targets, options.get("qualifier") or (Constant(None),)):
-            if not isinstance(qualifier, Constant):
+            if refused := _refused(address):
+                yield site.undecided(refused)
+            elif not isinstance(qualifier, Constant):
                 yield site.undecided(*unknowns([qualifier]) or ("its qualifier is worked out at run time",))
             elif resolution is None:
                 yield site.undecided("this client is passed in, and those made here resolve names differently")
@@ -229,6 +234,16 @@ class _Site:
             contract,
             timeout,
         )
+
+
+def _refused(address: str | None) -> str:
+    """Say why an address is none that Lambda takes."""
+    try:
+        if address is not None:
+            parse_target(address)
+    except InvalidArnError as exc:
+        return str(exc)
+    return ""
 
 
 def _seconds(values: Values) -> float | None:
