@@ -339,6 +339,42 @@ def test_relative_imports_and_re_exports_are_followed(look):
     assert called(look(files)) == [("call", CHARGE, "live")]
 
 
+@pytest.mark.parametrize("init", ["shop/__init__.py", "elsewhere.py"])
+def test_modules_of_a_package_are_found_by_its_name(look, init: str):
+    """``import shop.names``: with the package's ``__init__`` or without one."""
+    files = {init: "", "shop/names.py": "from contracts import charge"}
+    found = look({**files, "app.py": HEAD + "import shop.names\nclient.call(shop.names.charge, 1)"})
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+def test_a_relative_import_means_no_module_of_pythons_own(tmp_path: Path):
+    """Where the code base is the package itself, ``.types`` is the file beside, and ``.`` its ``__init__``."""
+    (tmp_path / "__init__.py").write_text("mail = 'mail-send'")
+    (tmp_path / "types.py").write_text("from lambdachain import LambdaClient\nname, client = 'typed', LambdaClient()")
+    (tmp_path / "app.py").write_text(
+        "from . import mail, types\nfrom .types import client, name\n"
+        "client.call(name, 1)\nclient.fire(mail, 1)\ntypes.client.fire(types.name, 1)\n"
+    )
+    found = survey(read_sources([tmp_path]))
+
+    assert called(found) == [("fire", "mail-send", None), ("call", "typed", None), ("fire", "typed", None)]
+    assert untold(found) == []
+
+
+def test_a_function_that_is_imported_under_another_name_is_called_by_it(look):
+    """What is passed to it there counts, beside what is passed under its own name."""
+    files = {
+        "sending.py": "def send(client, contract): client.call(contract, 1)",
+        "app.py": HEAD + "import sending\nfrom sending import send as dispatch\n"
+        "sending.send(client, charge)\ndispatch(client, mail)",
+    }
+    found = look(files)
+
+    assert called(found) == [("call", CHARGE, "live"), ("call", "mail-send", None)]
+    assert untold(found) == []
+
+
 def test_methods_of_the_same_names_are_not_taken_for_calls(look):
     """``subprocess.call``, ``executor.map``, ``mock.call``: nothing of lambdachain's is in them."""
     code = """

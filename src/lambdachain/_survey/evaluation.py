@@ -244,7 +244,9 @@ class Evaluation:
         sides = [self.values(node.left, scope), self.values(node.right, scope)]
         if all(isinstance(value, Many) for values in sides for value in values):
             return (Many(union(held(values) for values in sides)),)
-        if any(isinstance(value, Constant) and not isinstance(value.value, str) for values in sides for value in values):
+        if any(
+            isinstance(value, Constant) and not isinstance(value.value, str) for values in sides for value in values
+        ):
             return NOT_FOLLOWED  # a sum of numbers is no text
         return _concatenated(sides)
 
@@ -255,7 +257,21 @@ class Evaluation:
         return union(library.item(self, value, node.slice, scope) for value in self.values(node.value, scope))
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Values:
-        return union(self.attribute(value, node.attr) for value in self.values(node.value, scope))
+        return union(
+            self._submodule(value, node.attr, scope) or self.attribute(value, node.attr)
+            for value in self.values(node.value, scope)
+        )
+
+    def _submodule(self, value: Value, name: str, scope: Scope) -> Values:
+        """Give a module of a package: ``shop.names``, which ``import shop.names`` binds no name of its own to."""
+        match value:
+            case Library(package):
+                found = self.project.module(f"{package}.{name}", scope.source)
+            case Module(package) if name not in package.bindings and package.source.is_package:
+                found = self.project.module("." + ".".join([*package.source.parts, name]), package.source)
+            case _:
+                found = None
+        return () if found is None else (Module(found),)
 
     def attribute(self, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
         """Give what ``value.name`` may be."""

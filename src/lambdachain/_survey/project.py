@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 
 from .found import Place, Undecided, Unit
-from .scopes import Scope, last_name, read_scopes
+from .scopes import Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 
 
@@ -29,6 +29,7 @@ class Project:
                 self.unread.append(Undecided(place, Unit("", ""), "not read: it is nested too deeply"))
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
+        self._imported_as: dict[str, set[str]] = {}
         self._escaping: set[str] = set()
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
@@ -50,8 +51,11 @@ class Project:
         return self._found[key]
 
     def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
-        """Give the calls of anything with this last name."""
-        return self._calls.get(name, [])
+        """Give the calls of anything with this last name, or with one that it is imported under."""
+        names = [name]
+        for one in names:
+            names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
+        return [call for one in names for call in self._calls.get(one, ())]
 
     def escapes(self, name: str) -> bool:
         """Tell whether something of this name is used other than by calling it."""
@@ -78,6 +82,10 @@ class Project:
         for call in scope.calls:
             self._calls.setdefault(last_name(call.func), []).append((call, scope))
         self._escaping |= {last_name(load) for load in scope.loads if id(load) not in called}
+        for name, bindings in scope.bindings.items():
+            for binding, _ in bindings:
+                if isinstance(binding, Imported) and binding.name not in (None, name):
+                    self._imported_as.setdefault(str(binding.name), set()).add(name)
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None:
