@@ -193,9 +193,12 @@ class Evaluation:
         for one in call.keywords:
             if one.arg == parameter.name:
                 return self.values(one.value, caller)
+        if position is not None and any(isinstance(one, ast.Starred) for one in call.args[: position + 1]):
+            return NOT_FOLLOWED
         if position is not None and position < len(call.args):
-            argument = call.args[position]
-            return NOT_FOLLOWED if isinstance(argument, ast.Starred) else self.values(argument, caller)
+            return self.values(call.args[position], caller)
+        if any(one.arg is None for one in call.keywords):
+            return NOT_FOLLOWED
         default = _default(scope, parameter.name)
         return NOT_FOLLOWED if default is None else self.values(default, scope.parent or scope)
 
