@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
+# What boto3.client("lambda") gives, whatever session makes it.
+BOTO: Final = Library("boto3.client.lambda")
+_QUALIFIER: Final = {"qualifier": "a qualifier"}
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 _Work = Callable[["Evaluation", ast.Call, Scope], Values]
@@ -94,10 +97,18 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             return (Many(union(values for _, values in entries)),)
         case Library("os.environ"), "get" if node.args:
             return _environment(evaluation, node, scope)
+        case ((Library() | Unknown()), ("client" | "create_client")) if node.args and _is_lambda(
+            evaluation, node, scope
+        ):
+            return (BOTO,)
         case Table(), "get" if node.args:
             return _got(evaluation, receiver, node, scope)
         case _:
             return ()
+
+
+def _is_lambda(evaluation: Evaluation, node: ast.Call, scope: Scope) -> bool:
+    return evaluation.text(node.args[0], scope) == "lambda"
 
 
 def _bound(evaluation: Evaluation, receiver: Client | Function, node: ast.Call, scope: Scope) -> Iterator[Value]:
@@ -125,16 +136,17 @@ def contract_in(value: Value) -> DeclaredContract | None:
             return None
 
 
-def options_of(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Table:
-    """Give the options of a call; behind ``**`` there may be any."""
+def options_of(evaluation: Evaluation, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
+    """Give the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
     entries: dict[str, Values] = {}
     for one in node.keywords:
         if one.arg is not None:
             entries[one.arg] = evaluation.values(one.value, scope)
             continue
         for value in evaluation.values(one.value, scope):
-            hidden = f"a qualifier may be in **{ast.unparse(one.value)}"
-            entries |= dict(value.entries) if isinstance(value, Table) else {"qualifier": (Unknown(hidden),)}
+            hidden = f"may be in **{ast.unparse(one.value)}"
+            untold = {name: (Unknown(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
+            entries |= dict(value.entries) if isinstance(value, Table) else untold
     return Table(tuple(entries.items()))
 
 
@@ -398,6 +410,13 @@ def _built(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return tuple(found)
 
 
+def _table(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+    """``dict(name=value)``; what it is given else is not followed."""
+    if node.args or any(one.arg is None for one in node.keywords):
+        return NOT_FOLLOWED
+    return (options_of(evaluation, node, scope),)
+
+
 def _same_values(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
 
@@ -417,6 +436,7 @@ _FUNCTIONS: Final[Mapping[str, _Work]] = {
     "lambdachain.Qualifier.parse": _through(Qualifier.parse),
     "lambdachain.Qualifier.version": _through(Qualifier.version),
     "lambdachain.Qualifier.latest": _through(lambda _: Qualifier.latest()),
+    "builtins.dict": _table,
     "os.getenv": _environment,
     "os.environ.get": _environment,
     **dict.fromkeys(("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted"), _same_values),

@@ -111,7 +111,9 @@ class _Surveyor:
 
     def _of_call(self, call: ast.Call, scope: Scope) -> Iterator[CallSite | Undecided]:
         match call.func:
-            case ast.Attribute(attr="invoke" | "invoke_with_response_stream" as verb) if keyword(call, "FunctionName"):
+            case ast.Attribute(value=receiver, attr="invoke" | "invoke_with_response_stream" as verb) if (
+                self._is_of_boto(call, receiver, scope)
+            ):
                 yield from self._of_boto(call, scope, verb)
             case ast.Attribute(attr=verb) if verb in MODES:
                 yield from self._of_method(call, call.func, call.args, scope)
@@ -182,9 +184,22 @@ class _Surveyor:
                 stated = str(qualifier.value) if qualifier.value is not None else None
                 yield site.decided(contract, address, stated, resolution, _seconds(options.get("timeout") or ()))
 
+    def _is_of_boto(self, call: ast.Call, receiver: ast.expr, scope: Scope) -> bool:
+        """Tell by the argument's name; where that may be behind ``**``, by the client."""
+        found = self._boto_options(call, scope).get("FunctionName", ())
+        return bool(found) and (
+            keyword(call, "FunctionName") is not None
+            or not unknowns(found)
+            or library.BOTO in self._values(receiver, scope)
+        )
+
+    def _boto_options(self, call: ast.Call, scope: Scope) -> dict[str, Values]:
+        hiding = {"FunctionName": "it", "Qualifier": "a qualifier"}
+        return dict(library.options_of(self._evaluation, call, scope, hiding).entries)
+
     def _of_boto(self, call: ast.Call, scope: Scope, verb: str) -> Iterator[CallSite | Undecided]:
         """A call of boto3's own client."""
-        options = dict(library.options_of(self._evaluation, call, scope).entries)
+        options = self._boto_options(call, scope)
         kinds = texts(options.get("InvocationType") or (Constant("RequestResponse"),))
         mode = Mode.STREAMED if verb != "invoke" else _BOTO_MODES.get(kinds[0] if kinds else "", Mode.SYNC)
         site = _Site(call, verb, mode, scope)
