@@ -8,12 +8,12 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain import resolvers
 from lambdachain._arn import FunctionArn, Qualifier, parse_target
 from lambdachain._contract import split_qualifier
 from lambdachain._errors import ContractError, InvalidArnError
 
-from .found import AS_IT_IS, DeclaredContract, Form, Resolution, UndecidedError
+from .found import AS_IT_IS, DeclaredContract, Form, UndecidedError
+from .resolving import from_env, mapping, prefix, resolution_of, undecided
 from .scopes import Scope, keyword, parameters_of
 from .values import (
     NOT_FOLLOWED,
@@ -27,7 +27,6 @@ from .values import (
     Instance,
     Library,
     Many,
-    Resolver,
     Table,
     Unknown,
     Value,
@@ -297,68 +296,8 @@ def _client(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     expr = keyword(node, "resolve")
     if expr is None:
         hidden = any(one.arg is None for one in node.keywords)
-        return (Client(_undecided("a resolver may be in the ** of the client's arguments") if hidden else AS_IT_IS),)
-    return tuple(Client(_resolution(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
-
-
-def _resolution(evaluation: Evaluation, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
-    match value:
-        case Constant(None):
-            return AS_IT_IS
-        case Resolver(resolution):
-            return resolution
-        case Function(inner):
-            return Resolution(partial(_applied, evaluation, inner), str(inner.place(inner.node)))
-        case _:
-            why = unknowns([value]) or (f"resolve={ast.unparse(expr)} is worked out at run time",)
-            return _undecided(f"{why[0]} (the resolver at {scope.place(expr)})")
-
-
-def _applied(evaluation: Evaluation, function: Scope, name: str) -> str:
-    match evaluation.applied(function, name):
-        case (Constant(str(text)),):
-            return text
-        case values:
-            why = next(iter(unknowns(values)), "more than one name is possible")
-            raise UndecidedError(f"the resolver at {function.place(function.node)}: {why}")
-
-
-def _undecided(why: str) -> Resolution:
-    def resolve(_name: str) -> str:
-        raise UndecidedError(why)
-
-    return Resolution(resolve, why)
-
-
-def _prefix(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    given = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
-    found = [Resolver(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in texts(given)]
-    return (*found, *(Resolver(_undecided(why)) for why in unknowns(given)))
-
-
-def _mapping(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    match evaluation.values(node.args[0], scope) if node.args else ():
-        case (Table(entries),) if all(len(texts(values)) == len(values) == 1 for _, values in entries):
-            names = {name: texts(values)[0] for name, values in entries}
-            return (Resolver(Resolution(resolvers.mapping(names), f"mapping({names!r})")),)
-        case _:
-            why = f"the mapping at {scope.place(node)} is worked out at run time"
-            return (Resolver(_undecided(why)),)
-
-
-def _from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
-    found = [
-        Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)
-    ]
-    return (*found, *(Resolver(_undecided(why)) for why in unknowns(patterns)))
-
-
-def _by_variable(evaluation: Evaluation, pattern: str, name: str) -> str:
-    key = resolvers.variable_of(name, pattern)
-    if key not in evaluation.environment:
-        raise UndecidedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
-    return evaluation.environment[key]
+        return (Client(undecided("a resolver may be in the ** of the client's arguments") if hidden else AS_IT_IS),)
+    return tuple(Client(resolution_of(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
 
 
 def _environment(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
@@ -425,9 +364,9 @@ _FUNCTIONS: Final[Mapping[str, _Work]] = {
     "lambdachain.Contract": _contract,
     "lambdachain.remote": _remote,
     **dict.fromkeys(CLIENTS, _client),
-    "lambdachain.resolvers.prefix": _prefix,
-    "lambdachain.resolvers.mapping": _mapping,
-    "lambdachain.resolvers.from_env": _from_env,
+    "lambdachain.resolvers.prefix": prefix,
+    "lambdachain.resolvers.mapping": mapping,
+    "lambdachain.resolvers.from_env": from_env,
     "lambdachain.FunctionArn.build": _built,
     "lambdachain.FunctionArn.parse": _through(lambda text: str(FunctionArn.parse(text))),
     "lambdachain.parse_target": _through(lambda text: str(parse_target(text))),
