@@ -85,6 +85,9 @@ CHARGE = "billing-charge"
          ("call", CHARGE, "live")),
         ("import boto3\nboto3.client('lambda').invoke(FunctionName='raw', InvocationType='Event')",
          ("invoke", "raw", None)),
+        ("boto.invoke(**{'FunctionName': 'raw', 'Qualifier': 'v'})", ("invoke", "raw", "v")),
+        ("boto.invoke(**dict(FunctionName='raw', Payload=b''))", ("invoke", "raw", None)),
+        ("asked = {'FunctionName': 'raw'}\nboto.invoke(Payload=b'', **asked)", ("invoke", "raw", None)),
         (("class Gateway:\n  def __init__(self): self.client = LambdaClient()\n"
          "  def go(self): self.client.call(charge, 1)"), ("call", CHARGE, "live")),
         (("class Gateway:\n  def __init__(self, client): self.inner = client\n"
@@ -147,6 +150,10 @@ def test_all_that_may_be_called_is(look, code: str):
         ("client.call(['a', 'b'], 1)", "which function call is for is not told"),
         ("boto.invoke(FunctionName=settings.name)", "which function invoke is for is not told"),
         ("boto.invoke(FunctionName='f', Qualifier=settings.version)", "its qualifier is worked out at run time"),
+        ("boto.invoke(FunctionName='f', **more)", "a qualifier may be in **more"),
+        ("import boto3\nboto3.client('lambda').invoke(**more)", "which function invoke is for is not told"),
+        ("def f(to=charge): client.call(to, 1)\nf(**more)", "it is worked out at run time"),
+        ("def f(n, to=charge): client.call(to, n)\nf(*more)", "it is worked out at run time"),
         ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
         ("client.call(f'shard-{1:02d}', 1)", "it is worked out at run time"),
         ("client.call(f'shard-{CHARGE!r}', 1)\nCHARGE = 'a'", "it is worked out at run time"),
@@ -243,6 +250,27 @@ def test_a_handler_calls_what_its_helpers_call_and_no_more(look):
     assert ("call", "from-the-shell", None) in called(found)
 
 
+@pytest.mark.parametrize(
+    ("code", "use"),
+    [
+        ("class Base:\n  def __init__(self): client.call(charge, 1)\nclass Helper(Base): pass", "Helper()"),
+        ("class Base:\n  def __enter__(self): client.call(charge, 1)\nclass Helper(Base): pass", "with Helper(): ..."),
+        ("from threading import Thread\nclass Helper(Thread):\n  def run(self): client.call(charge, 1)",
+         "Helper().start()"),
+        (("import threading\nclass Base(threading.Thread): pass\n"
+         "class Helper(Base):\n  def run(self): client.call(charge, 1)"), "Helper().start()"),
+        (("from somewhere import Job\nclass Helper(Job):\n  def execute(self): client.call(charge, 1)\n"
+         "helper = Helper()"), "helper.start()"),
+    ],
+)  # fmt: skip
+def test_what_a_class_inherits_and_what_its_base_calls_may_run(look, code: str, use: str):
+    """A base's own special methods; and, where a base is not in the code, each method: it may call any."""
+    found = look(f'{HEAD}{code}\n@remote("place")\ndef handler(n: int) -> int:\n  {use}\n')
+    [handler] = found.handlers
+
+    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+
+
 def test_a_function_that_is_registered_runs_with_its_module(look):
     """A router's decorator hands it to something that the handler then calls."""
     code = """
@@ -337,6 +365,148 @@ def test_relative_imports_and_re_exports_are_followed(look):
     }
 
     assert called(look(files)) == [("call", CHARGE, "live")]
+
+
+RECORD = """
+from dataclasses import dataclass, field
+@dataclass
+class Settings:
+    client: LambdaClient
+    target: str = "usual"
+    kept: object = field(default_factory=LambdaClient)
+"""
+BY_ENVIRONMENT = """
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+    target: str = "usual"
+client.call(Settings().target, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("s = Settings(client, 'other')\ns.client.call(s.target, 1)", ["other"]),
+        ("s = Settings(client=client, target='other')\ns.client.call(s.target, 1)", ["other"]),
+        ("s = Settings(client)\ns.client.call(s.target, 1)", ["usual"]),
+        ("for s in Settings(client), Settings(client, 'other'): client.call(s.target, 1)", ["other", "usual"]),
+        ("Settings(client).kept.call('kept', 1)", ["kept"]),
+        ("def f(s: Settings): s.client.call('passed', 1)", ["passed"]),
+        ("class Below(Settings): more: str = ''\ns = Below(client, 'other')\nclient.call(s.target, 1)", ["other"]),
+    ],
+)
+def test_a_field_holds_what_its_object_is_made_with(look, code: str, expected: list[str]):
+    """By position, by name, or its default; of one that nobody is seen to make, what its annotation says."""
+    found = look(HEAD + RECORD + code)
+
+    assert (sorted(name for _, name, _ in called(found)), untold(found)) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("def f(s: Settings): client.call(s.target, 1)", "the field 'target' of Settings, which is not made in this"),
+        ("import os\nclient.call(Settings(client, os.environ['TARGET']).target, 1)", "TARGET decides it"),
+        ("client.call(Settings(**more).target, 1)", "target may be in **more"),
+        ("client.call(Settings(*more).target, 1)", "it is worked out at run time"),
+    ],
+)
+def test_a_default_is_not_taken_for_what_an_object_may_be_made_with(look, code: str, why: str):
+    """The default alone would be a guess."""
+    assert [why in told for told in untold(look(HEAD + RECORD + code))] == [True]
+
+
+def test_settings_are_the_environments_to_decide(look):
+    """As with os.environ, and its prefix counts."""
+    assert called(look(HEAD + BY_ENVIRONMENT, SHOP_TARGET="said")) == [("call", "said", None)]
+    [told] = untold(look(HEAD + BY_ENVIRONMENT))
+    assert told.endswith("the environment variable SHOP_TARGET decides it: give --env SHOP_TARGET=VALUE")
+
+
+BASE = """
+class Base:
+    def __init__(self, contract): self.contract = contract
+    def go(self): client.call(self.contract, 1)
+Base(charge).go()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Sub(Base): pass\nSub(mail).go()",
+        "class Sub(Base):\n  def __init__(self): super().__init__(mail)\nSub().go()",
+        "class Sub(Base):\n  def __init__(self): Base.__init__(self, mail)\nSub().go()",
+        "class Sub(Base[int]):\n  def __init__(self): super().__init__(contract=mail)\nSub().go()",
+        "class Sub(Base):\n  @classmethod\n  def made(cls): return cls(mail)\nSub.made().go()",
+    ],
+)
+def test_what_a_constructor_is_given_is_found(look, code: str):
+    """Through the class, one below it, ``super()`` and ``cls``."""
+    found = look(HEAD + BASE + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live"), ("call", "mail-send", None)], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class S:\n  @staticmethod\n  def go(contract, n): client.call(contract, n)\nS.go(charge, 1)",
+        "class S:\n  @staticmethod\n  def go(n, contract): client.call(contract, n)\nS().go(mail, charge)",
+        "class S:\n  @classmethod\n  def go(cls, contract): client.call(contract, 1)\nS.go(charge)",
+        "class S:\n  def go(self, contract): client.call(contract, 1)\nS.go(S(), charge)",
+        "class S:\n  @property\n  def contract(self): return charge\n  def go(self): client.call(self.contract, 1)",
+    ],
+)
+def test_methods_of_every_kind_are_followed(look, code: str):
+    """Static ones have no ``self``; one that is called through its class is given it; a property is only read."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Own(LambdaClient): pass\nOwn().call('f', 1)",
+        "class Own(LambdaClient):\n  def go(self): self.call('f', 1)",
+        "class S:\n  @property\n  def client(self): return LambdaClient()\n  def go(self): self.client.call('f', 1)",
+        "def made() -> LambdaClient: return registry['client']\nmade().call('f', 1)",
+        "with contextlib.closing(LambdaClient()) as c: c.call('f', 1)\nimport contextlib",
+        "with ExitStack() as stack: stack.enter_context(LambdaClient()).call('f', 1)\nfrom contextlib import ExitStack",
+        "import typing\ndef f(c: typing.Optional[LambdaClient]): c.call('f', 1)",
+        "def f(c: None | LambdaClient): c.call('f', 1)",
+    ],
+)
+def test_a_client_is_known_wherever_it_comes_from(look, code: str):
+    """A call that names a function by text is found by its client alone."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", "f", None)], [])
+
+
+def test_a_client_of_the_codes_own_may_resolve_as_it_likes(look):
+    """What its ``__init__`` does is not followed, and said."""
+    code = "class Own(LambdaClient):\n  def __init__(self): super().__init__(resolve=late)\nOwn().call(charge, 1)"
+    [told] = untold(look(HEAD + code))
+
+    assert told == "a resolver may be made in the __init__ at app.py:7"
+
+
+def test_a_property_runs_where_it_is_read(look):
+    """What it calls, the handler calls."""
+    code = """
+class S:
+    @property
+    def rate(self): return client.call(charge, 1)
+@remote("place")
+def handler(n: int) -> int: return S().rate
+"""
+    found = look(HEAD + code)
+    [handler] = found.handlers
+
+    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
 
 
 @pytest.mark.parametrize("init", ["shop/__init__.py", "elsewhere.py"])

@@ -12,9 +12,10 @@ from lambdachain._arn import FunctionArn, Qualifier, parse_target
 from lambdachain._contract import split_qualifier
 from lambdachain._errors import ContractError, InvalidArnError
 
+from . import classes
 from .found import AS_IT_IS, DeclaredContract, Form, UndecidedError
 from .resolving import from_env, mapping, prefix, resolution_of, undecided
-from .scopes import Scope, keyword, parameters_of
+from .scopes import Scope, keyword, last_name, parameters_of
 from .values import (
     NOT_FOLLOWED,
     Bound,
@@ -27,6 +28,7 @@ from .values import (
     Instance,
     Library,
     Many,
+    Super,
     Table,
     Unknown,
     Value,
@@ -66,9 +68,9 @@ def _result(evaluation: Evaluation, function: Value, node: ast.Call, scope: Scop
             work = _FUNCTIONS.get(name)
             return work(evaluation, node, scope) if work else NOT_FOLLOWED
         case Class(inner):
-            return (Instance(inner),)
-        case Function(inner, contract=None) if inner.returns:
-            return union(evaluation.values(expr, inner) for expr in inner.returns)
+            return (Instance(inner), *_own_client(evaluation, inner, node, scope))
+        case Function(inner, contract=None):
+            return evaluation.returned(inner)
         case Decorator(make):
             given = evaluation.values(node.args[0], scope) if node.args else ()
             return tuple(Function(one.scope, make(one)) for one in given if isinstance(one, Function))
@@ -100,6 +102,8 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             evaluation, node, scope
         ):
             return (BOTO,)
+        case _, ("enter_context" | "enter_async_context") if node.args:
+            return evaluation.values(node.args[0], scope)
         case Table(), "get" if node.args:
             return _got(evaluation, receiver, node, scope)
         case _:
@@ -173,9 +177,9 @@ def annotation(expr: ast.expr) -> ast.expr:
                 return annotation(ast.parse(text, mode="eval").body)
             except SyntaxError:
                 return expr
-        case ast.BinOp(left=left, right=ast.Constant(value=None)):
-            return annotation(left)
-        case ast.Subscript(value=ast.Name(id="Annotated" | "Optional"), slice=inner):
+        case ast.BinOp(left=one, right=ast.Constant(value=None)) | ast.BinOp(left=ast.Constant(value=None), right=one):
+            return annotation(one)
+        case ast.Subscript(value=outer, slice=inner) if last_name(outer) in ("Annotated", "Optional"):
             return annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
         case _:
             return expr
@@ -356,6 +360,34 @@ def _table(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return (options_of(evaluation, node, scope),)
 
 
+def _own_client(evaluation: Evaluation, inner: Scope, node: ast.Call, scope: Scope) -> Values:
+    """What the code has built on lambdachain's client is a client; its own ``__init__`` may do anything."""
+    if not classes.is_client(evaluation, inner):
+        return ()
+    made = classes.constructor_of(evaluation, inner)
+    if made is None:
+        return _client(evaluation, node, scope)
+    return (Client(undecided(f"a resolver may be made in the __init__ at {made.place(made.node)}")),)
+
+
+def _super(evaluation: Evaluation, _node: ast.Call, scope: Scope) -> Values:
+    at: Scope | None = scope
+    while at is not None and at.owner is None:
+        at = at.parent
+    owner = None if at is None else at.owner
+    return (Super(owner),) if owner is not None and evaluation.bases(owner) else NOT_FOLLOWED
+
+
+def _default(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+    """The default that ``field(...)`` or ``Field(...)`` gives."""
+    stated = node.args[0] if node.args else keyword(node, "default")
+    if stated is not None:
+        return evaluation.values(stated, scope)
+    factory = keyword(node, "default_factory")
+    made = evaluation.values(factory, scope) if factory is not None else ()
+    return union(_result(evaluation, function, node, scope) for function in made)
+
+
 def _same_values(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
 
@@ -376,7 +408,11 @@ _FUNCTIONS: Final[Mapping[str, _Work]] = {
     "lambdachain.Qualifier.version": _through(Qualifier.version),
     "lambdachain.Qualifier.latest": _through(lambda _: Qualifier.latest()),
     "builtins.dict": _table,
+    "builtins.super": _super,
+    **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _default),
     "os.getenv": _environment,
     "os.environ.get": _environment,
-    **dict.fromkeys(("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted"), _same_values),
+    **dict.fromkeys(
+        ("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"), _same_values
+    ),
 }

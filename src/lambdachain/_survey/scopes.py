@@ -74,6 +74,7 @@ class Scope:
         self.children: list[Scope] = []
         self.bindings: dict[str, list[tuple[Binding, Scope]]] = {}
         self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
+        self.fields: dict[str, ast.expr] = {}
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
@@ -174,6 +175,12 @@ class _Reader(ast.NodeVisitor):
             self._target(target, node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if (
+            self.scope.kind == "class"
+            and isinstance(node.target, ast.Name)
+            and "ClassVar" not in ast.unparse(node.annotation)
+        ):
+            self.scope.fields[node.target.id] = node.annotation
         if node.value is not None:
             self.visit(node.value)
             self._target(node.target, node.value)

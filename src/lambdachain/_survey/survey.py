@@ -12,13 +12,27 @@ from lambdachain._arn import parse_target
 from lambdachain._errors import InvalidArnError
 
 from . import library
+from .classes import is_client
 from .evaluation import Evaluation
 from .found import AS_IT_IS, MODES, CallSite, DeclaredContract, DeclaredHandler, Mode, Resolution, Survey, Undecided
 from .project import Project
 from .scopes import Scope, keyword
 from .sources import Source
 from .uses import uses_of
-from .values import Bound, Client, Constant, Contracted, Function, Library, Unknown, Value, Values, texts, unknowns
+from .values import (
+    Bound,
+    Client,
+    Constant,
+    Contracted,
+    Function,
+    Instance,
+    Library,
+    Unknown,
+    Value,
+    Values,
+    texts,
+    unknowns,
+)
 
 _BOTO_MODES: Final = {"RequestResponse": Mode.SYNC, "Event": Mode.FIRED, "DryRun": Mode.ASKED}
 
@@ -137,7 +151,8 @@ class _Surveyor:
         found = self._values(method.value, scope)
         ours = [one for one in found if isinstance(one, Client | Bound) or library.contract_in(one) is not None]
         yield from (one for one in ours if not isinstance(one, Contracted))
-        if not ours and any(isinstance(target, Contracted) for target in targets):
+        own = any(isinstance(one, Instance) and is_client(self._evaluation, one.scope) for one in found)
+        if not ours and (own or any(isinstance(target, Contracted) for target in targets)):
             yield Client(None)
 
     def _of_receiver(

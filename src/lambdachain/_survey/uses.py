@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from . import classes
 from .evaluation import Evaluation
 from .found import MODES, Unit
 from .scopes import Imported, Scope
@@ -41,6 +42,8 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
         yield from (unit for unit in _imported(evaluation, scope))
     targets = {id(node) for call in scope.calls for node in _targets(call)}
     for load in loads:
+        if isinstance(load, ast.Attribute):
+            yield from (getter.unit for getter in evaluation.getters(load, scope))
         if isinstance(load, ast.Name | ast.Attribute):
             for value in evaluation.values(load, scope):
                 if not (id(load) in targets and isinstance(value, Function) and value.contract is not None):
@@ -76,7 +79,9 @@ def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[Uni
         case Function(scope) | Module(scope):
             yield scope.unit
         case Class(scope) | Instance(scope):
-            yield from (child.unit for child in scope.children if child.kind == "function" and _is_special(child))
+            is_any = classes.may_call_any_method(evaluation, scope)
+            methods = (child for home in classes.lineage(evaluation, scope) for child in home.children)
+            yield from (one.unit for one in methods if one.kind == "function" and (is_any or _is_special(one)))
         case Many() | Table():
             for item in _all_in(value):
                 yield from _units(evaluation, item, load)

@@ -72,6 +72,13 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Super:
+    """An object of a class among the files, as its bases see it: ``super()``."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
 class Contracted:
     """A contract."""
 
@@ -132,6 +139,7 @@ Value: TypeAlias = (
     | Function
     | Class
     | Instance
+    | Super
     | Contracted
     | Decorator
     | Client
