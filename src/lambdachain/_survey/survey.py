@@ -73,7 +73,8 @@ class _Surveyor:
     def look(self) -> list[CallSite | Undecided]:
         """Find the calls, and what cannot be decided about them."""
         found = [one for scope in self._scopes for call in scope.calls for one in self._of_call(call, scope)]
-        return list(dict.fromkeys([*found, *self._undecided_handlers()]))
+        kept = [one for scope in self._scopes for one in self._of_kept(scope)]
+        return list(dict.fromkeys([*found, *kept, *self._undecided_handlers()]))
 
     def contracts(self) -> Iterator[DeclaredContract]:
         """Give every contract, each once."""
@@ -136,6 +137,24 @@ class _Surveyor:
         for position, argument in enumerate(call.args):
             if isinstance(argument, ast.Attribute) and argument.attr in MODES:
                 yield from self._of_method(call, argument, call.args[position + 1 :], scope)
+
+    def _of_kept(self, scope: Scope) -> Iterator[CallSite | Undecided]:
+        """Methods that are kept as values: in a name, an attribute, a list, an argument that has a name."""
+        given = {id(one) for call in scope.calls for one in (call.func, *call.args)}
+        for load in scope.loads:
+            if isinstance(load, ast.Attribute) and load.attr in MODES and id(load) not in given:
+                yield from self._of_value(load, load.attr, load.value, scope)
+        for call in scope.calls:
+            if len(call.args) > 1 and Library("builtins.getattr") in self._callees(call, scope):
+                verb = self._evaluation.text(call.args[1], scope) or "call"
+                yield from self._of_value(call, verb, call.args[0], scope) if verb in MODES else ()
+
+    def _of_value(self, node: ast.expr, verb: str, receiver: ast.expr, scope: Scope) -> Iterator[CallSite | Undecided]:
+        site = _Site(node, verb, MODES[verb], scope)
+        kept = (Unknown("the method is kept as a value"),)
+        for one in self._values(receiver, scope):
+            if isinstance(one, Client | Bound | Function):
+                yield from self._of_receiver(site, one, kept, {})
 
     def _of_method(
         self, call: ast.Call, method: ast.Attribute, arguments: list[ast.expr], scope: Scope
@@ -229,7 +248,7 @@ class _Surveyor:
 class _Site:
     """A call, while it is looked at."""
 
-    def __init__(self, call: ast.Call, verb: str, mode: Mode, scope: Scope) -> None:
+    def __init__(self, call: ast.expr, verb: str, mode: Mode, scope: Scope) -> None:
         self.verb = verb
         self._mode = mode
         self._place = scope.place(call)
