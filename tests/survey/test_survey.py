@@ -114,6 +114,26 @@ def test_each_way_to_call_is_found(look, code: str, expected: tuple[str, str, st
         "BY_KIND = {'a': charge, 'b': mail}\nclient.call(BY_KIND[kind], 1)",
         "BY_KIND = {'a': charge, 'b': mail}\nfor contract in BY_KIND.values(): client.call(contract, 1)",
         "BY_KIND = {'a': charge}\nclient.call(BY_KIND.get(kind, mail), 1)",
+        "done = {}\nfor one in (charge, mail): done[one] = client.call(one, 1)",
+        "def f(): client.marks['a'] = 1; client.call('billing-charge:live', 1); client.call('mail-send', 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND['b'] = mail\nclient.call(BY_KIND[kind], 1)",
+        "T = {'a': charge}\nT['b'] = mail\nclient.call(T['a'], 1)\nclient.call(T.get('b'), 1)",
+        "BY_KIND = {'a': charge}\ndef late(): BY_KIND['b'] = mail\nclient.call(BY_KIND[kind], 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND.update({'b': mail})\nclient.call(BY_KIND[kind], 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND.setdefault('b', mail)\nfor one in BY_KIND.values(): client.call(one, 1)",
+        "each = [charge]\nif late: each.append(mail)\nfor one in each: client.call(one, 1)",
+        "each = []\neach.extend([charge, mail])\nfor one in each: client.call(one, 1)",
+        "each = {charge}\ndef late(): each.add(mail)\nfor one in each: client.call(one, 1)",
+        "each = []\neach += [charge, mail]\nfor one in each: client.call(one, 1)",
+        (
+            "class S:\n  def __init__(self): self.each = [charge]\n  def late(self): self.each.append(mail)\n"
+            "  def go(self):\n    for one in self.each: client.call(one, 1)"
+        ),
+        "def f():\n  one = charge\n  def late():\n    nonlocal one\n    one = mail\n  client.call(one, 1)",
+        (
+            "class S:\n  def __init__(self): self.one = charge\n  def go(self): client.call(self.one, 1)\n"
+            "s = S()\ns.one = mail"
+        ),
         "if late: chosen = charge\nelse: chosen = mail\nclient.call(chosen, 1)",
         "def f(contract): client.call(contract, 1)\nf(charge)\nf(contract=mail)",
         "def f():\n  if late: return charge\n  return mail\nclient.call(f(), 1)",
@@ -538,6 +558,56 @@ def test_a_function_that_is_imported_under_another_name_is_called_by_it(look):
         "sending.py": "def send(client, contract): client.call(contract, 1)",
         "app.py": HEAD + "import sending\nfrom sending import send as dispatch\n"
         "sending.send(client, charge)\ndispatch(client, mail)",
+    }
+    found = look(files)
+
+    assert called(found) == [("call", CHARGE, "live"), ("call", "mail-send", None)]
+    assert untold(found) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "call = client.bind(charge).call\ncall(1)",
+        "class S:\n  def __init__(self): self.send = client.bind(charge).call\n  def go(self): self.send(1)",
+        "import threading\nthreading.Thread(target=client.bind(charge).call, args=(1,)).start()",
+    ],
+)
+def test_a_method_that_is_kept_is_a_call_of_its_function(look, code: str):
+    """Under another name, in an attribute, passed by name: a function object's is for one function only."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "call = client.call\ncall(charge, 1)",
+        "self.send = client.call",
+        "import threading\nthreading.Thread(target=client.call, args=(charge, 1)).start()",
+        "def f(): return client.call",
+        "BY_KIND = {'a': client.call}",
+        "getattr(client, 'call')(charge, 1)",
+    ],
+)
+def test_a_clients_method_that_is_kept_may_be_called_with_anything(look, code: str):
+    """That is said, where it is kept."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == (
+        [],
+        ["which function call is for is not told: the method is kept as a value"],
+    )
+
+
+def test_a_registry_is_filled_from_wherever_it_is_imported(look):
+    """By a function of its own module, and by others."""
+    files = {
+        "registry.py": "BY_KIND = {}\ndef register(kind, contract): BY_KIND[kind] = contract",
+        "more.py": "from registry import BY_KIND\nfrom contracts import mail\nBY_KIND['mail'] = mail",
+        "app.py": HEAD + "from registry import BY_KIND, register\nregister('charge', charge)\n"
+        "def go(kind): client.call(BY_KIND[kind], 1)",
     }
     found = look(files)
 

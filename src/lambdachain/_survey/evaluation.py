@@ -40,6 +40,7 @@ from .values import (
     Value,
     Values,
     held,
+    merged,
     union,
     unknowns,
 )
@@ -267,7 +268,7 @@ class Evaluation:
         return tuple(Function(child) for child in scope.children if child.node is node)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Values:
-        return union(library.item(self, value, node.slice, scope) for value in self.values(node.value, scope))
+        return union(library.item(self, value, node.slice, scope) for value in merged(self.values(node.value, scope)))
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Values:
         return union(
@@ -292,7 +293,8 @@ class Evaluation:
             case Library(whole):
                 return (Library(f"{whole}.{name}"),)
             case Module(scope):
-                return self.named(name, scope) if name in scope.bindings else NOT_FOLLOWED
+                found = self.named(name, scope) if name in scope.bindings else ()
+                return union([found, self._set([scope], name)]) or NOT_FOLLOWED
             case Class(scope):
                 return self._member(scope, name)
             case Instance(scope):
@@ -313,7 +315,7 @@ class Evaluation:
     def _member(self, scope: Scope, name: str) -> Values:
         """What a class has by a name, itself or its bases or those below it."""
         homes = self.project.family(scope, self.bases)
-        return union(self._had(home, name) for home in homes) or NOT_FOLLOWED
+        return union([*(self._had(home, name) for home in homes), self._set(homes, name)]) or NOT_FOLLOWED
 
     def _of_object(self, scope: Scope, name: str) -> Values:
         """What an object of a class has: a property is read, and a field holds what it was made with."""
@@ -322,7 +324,15 @@ class Evaluation:
         had = union(self.declared(home, name) if not field or name not in home.fields else () for home in homes)
         kept = union(self._bound(*one) for home in homes for one in home.attributes.get(name, ()))
         read = union(self._read(value) for value in had)
-        return union([field, read, kept]) or NOT_FOLLOWED
+        return union([field, read, kept, self._set(homes, name)]) or NOT_FOLLOWED
+
+    def _set(self, homes: list[Scope], name: str) -> Values:
+        """Give what an attribute is set to from outside: of an object, a class or a module."""
+        return union(
+            self.values(expr, scope)
+            for of, expr, scope in self.project.settings(name)
+            if any(isinstance(one, Instance | Class | Module) and one.scope in homes for one in self.values(of, scope))
+        )
 
     def _read(self, value: Value) -> Values:
         is_read = isinstance(value, Function) and classes.is_property(value.scope)

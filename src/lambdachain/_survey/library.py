@@ -34,6 +34,7 @@ from .values import (
     Value,
     Values,
     held,
+    merged,
     texts,
     union,
     unknowns,
@@ -54,9 +55,8 @@ _Work = Callable[["Evaluation", ast.Call, Scope], Values]
 def called(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     """Give what a call may give."""
     if isinstance(node.func, ast.Attribute):
-        found = union(
-            _method(evaluation, receiver, node, scope) for receiver in evaluation.values(node.func.value, scope)
-        )
+        receivers = merged(evaluation.values(node.func.value, scope))
+        found = union(_method(evaluation, receiver, node, scope) for receiver in receivers)
         if found:
             return found
     return union(_result(evaluation, function, node, scope) for function in evaluation.values(node.func, scope))

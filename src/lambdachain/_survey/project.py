@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 
 from .found import Place, Undecided, Unit
-from .scopes import Imported, Scope, last_name, read_scopes
+from .scopes import Assigned, Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 
 
@@ -30,12 +30,16 @@ class Project:
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}
+        self._settings: dict[str, list[tuple[ast.expr, ast.expr, Scope]]] = {}
         self._escaping: set[str] = set()
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
             self._note(scope)
+        for scope in self.scopes():
+            for target, added in scope.changes:
+                self._change(target, added, scope)
 
     def scopes(self) -> Iterator[Scope]:
         """Give every scope of every file."""
@@ -65,6 +69,10 @@ class Project:
         """Give every method of this name."""
         return self._methods.get(name, [])
 
+    def settings(self, name: str) -> list[tuple[ast.expr, ast.expr, Scope]]:
+        """Give where an attribute of this name is set, of something that is not ``self``: of what, and to what."""
+        return self._settings.get(name, [])
+
     def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
         """Give a class with its bases and the classes below it."""
         if scope not in self._families:
@@ -77,7 +85,36 @@ class Project:
             self._families[scope] = [*up, *down[1:]]
         return self._families[scope]
 
+    def _change(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
+        """Have a name that is changed where it stands be what is put into it, too, wherever it is bound."""
+        change = (Assigned(added), scope)
+        match target:
+            case ast.Name(id=name):
+                for home in self._homes(name, scope):
+                    home.bindings[name].append(change)
+            case ast.Attribute(value=ast.Name(), attr=name) if scope.owner is not None:
+                if name in scope.owner.attributes:
+                    scope.owner.attributes[name].append(change)
+            case _:
+                return
+
+    def _homes(self, name: str, scope: Scope) -> list[Scope]:
+        """Give the scope that a name is bound in and, where that imports it, the module that it comes from."""
+        at: Scope | None = scope
+        while at is not None and (name not in at.bindings or (at.kind == "class" and at is not scope)):
+            at = at.parent
+        if at is None:
+            return []
+        modules = (
+            self.module(binding.module, at.source)
+            for binding, _ in at.bindings[name]
+            if isinstance(binding, Imported) and binding.name == name
+        )
+        return [at, *(module for module in modules if module is not None and name in module.bindings)]
+
     def _note(self, scope: Scope) -> None:
+        for target, value in scope.settings:
+            self._settings.setdefault(target.attr, []).append((target.value, value, scope))
         called = {id(call.func) for call in scope.calls}
         for call in scope.calls:
             self._calls.setdefault(last_name(call.func), []).append((call, scope))

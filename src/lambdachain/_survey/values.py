@@ -157,6 +157,17 @@ def union(several: Iterable[Iterable[Value]]) -> Values:
     return tuple(dict.fromkeys(value for values in several for value in values))
 
 
+def merged(values: Iterable[Value]) -> Values:
+    """Take several mappings for one that has the entries of each."""
+    listed = tuple(values)
+    tables = [value for value in listed if isinstance(value, Table)]
+    if len(tables) < 2 and not (tables and any(isinstance(value, Many) for value in listed)):
+        return listed
+    keys = dict.fromkeys(key for table in tables for key, _ in table.entries)
+    table = Table(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
+    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, Table)))
+
+
 def texts(values: Iterable[Value]) -> tuple[str, ...]:
     """Give the texts among *values*."""
     return tuple(value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str))
