@@ -291,6 +291,24 @@ def test_what_a_class_inherits_and_what_its_base_calls_may_run(look, code: str, 
     assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
 
 
+@pytest.mark.parametrize("name", ["'do_charge'", "f'do_{n}'", "n"])
+def test_what_getattr_may_give_may_run(look, name: str):
+    """One method where its name is told, and each where it is not."""
+    code = f"""
+class Steps:
+    def do_charge(self): client.call(charge, 1)
+    def other(self): client.fire(mail, "x")
+    def run(self, n): getattr(self, {name})()
+@remote("place")
+def handler(n: str) -> int: return Steps().run(n)
+"""
+    found = look(HEAD + code)
+    [handler] = found.handlers
+    expected = [("call", CHARGE, "live"), *([] if name.startswith("'") else [("fire", "mail-send", None)])]
+
+    assert called(found.within([handler.unit])) == expected
+
+
 def test_a_function_that_is_registered_runs_with_its_module(look):
     """A router's decorator hands it to something that the handler then calls."""
     code = """
