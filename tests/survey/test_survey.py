@@ -619,11 +619,20 @@ def test_a_clients_method_that_is_kept_may_be_called_with_anything(look, code: s
     )
 
 
-def test_a_registry_is_filled_from_wherever_it_is_imported(look):
+@pytest.mark.parametrize(
+    "more",
+    [
+        "from registry import BY_KIND\nBY_KIND['mail'] = mail",
+        "from registry import BY_KIND as KINDS\nKINDS['mail'] = mail",
+        "import registry\nregistry.BY_KIND['mail'] = mail",
+        "from shop import registry as r\nr.BY_KIND.update({'mail': mail})",
+    ],
+)
+def test_a_registry_is_filled_from_wherever_it_is_imported(look, more: str):
     """By a function of its own module, and by others."""
     files = {
-        "registry.py": "BY_KIND = {}\ndef register(kind, contract): BY_KIND[kind] = contract",
-        "more.py": "from registry import BY_KIND\nfrom contracts import mail\nBY_KIND['mail'] = mail",
+        "shop/registry.py": "BY_KIND = {}\ndef register(kind, contract): BY_KIND[kind] = contract",
+        "shop/more.py": f"from contracts import mail\n{more}",
         "app.py": HEAD + "from registry import BY_KIND, register\nregister('charge', charge)\n"
         "def go(kind): client.call(BY_KIND[kind], 1)",
     }

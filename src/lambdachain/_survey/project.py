@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 
 from .found import Place, Undecided, Unit
-from .scopes import Assigned, Imported, Scope, last_name, read_scopes
+from .scopes import Assigned, Binding, Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 
 
@@ -90,27 +90,34 @@ class Project:
         change = (Assigned(added), scope)
         match target:
             case ast.Name(id=name):
-                for home in self._homes(name, scope):
-                    home.bindings[name].append(change)
-            case ast.Attribute(value=ast.Name(), attr=name) if scope.owner is not None:
-                if name in scope.owner.attributes:
+                for bindings in self._bound(name, scope):
+                    bindings.append(change)
+            case ast.Attribute(value=ast.Name(id=of), attr=name):
+                if scope.owner is not None and name in scope.owner.attributes:
                     scope.owner.attributes[name].append(change)
+                for module in self._modules(of, scope):
+                    module.bindings.get(name, []).append(change)
             case _:
                 return
 
-    def _homes(self, name: str, scope: Scope) -> list[Scope]:
-        """Give the scope that a name is bound in and, where that imports it, the module that it comes from."""
-        at: Scope | None = scope
-        while at is not None and (name not in at.bindings or (at.kind == "class" and at is not scope)):
-            at = at.parent
-        if at is None:
-            return []
-        modules = (
-            self.module(binding.module, at.source)
-            for binding, _ in at.bindings[name]
-            if isinstance(binding, Imported) and binding.name == name
-        )
-        return [at, *(module for module in modules if module is not None and name in module.bindings)]
+    def _bound(self, name: str, scope: Scope) -> list[list[tuple[Binding, Scope]]]:
+        """Give what a name is bound to and, where that is imported, what it is in the module that it comes from."""
+        found = scope.lookup(name)
+        imported = [
+            module.bindings[binding.name]
+            for binding, home in found
+            if isinstance(binding, Imported) and binding.name is not None
+            for module in (self.module(binding.module, home.source),)
+            if module is not None and binding.name in module.bindings
+        ]
+        return [found, *imported] if found else []
+
+    def _modules(self, name: str, scope: Scope) -> Iterator[Scope]:
+        for binding, home in scope.lookup(name):
+            if isinstance(binding, Imported):
+                whole = binding.module if binding.name is None else f"{binding.module}.{binding.name}"
+                module = self.module(whole, home.source)
+                yield from () if module is None else (module,)
 
     def _note(self, scope: Scope) -> None:
         for target, value in scope.settings:
