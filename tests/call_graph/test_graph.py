@@ -87,6 +87,32 @@ def test_a_handler_without_a_decorator_is_known_by_a_template():
     assert {edge.caller for edge in found.of_functions().edges} == {"charge", "legacy", "place"}
 
 
+def test_a_name_that_lambda_refuses_is_told_and_does_not_end_the_graph():
+    """However it is given: with a client, by boto3, in a function object."""
+    calls = [
+        "client.call('no name', 1)",
+        "client.bind(charge, 'no name').call(1)",
+        "boto.invoke(FunctionName='no name')",
+    ]
+    found = survey([Source("shop", "app.py", ("app",), SHOP + "\n".join(calls))])
+
+    assert [one.why.partition(":")[0] for one in found.undecided[1:]] == ["invalid function name 'no name'"] * 3
+    assert "no name" not in {node.name for node in graph_of(found).nodes}
+
+
+def test_files_of_one_name_are_not_taken_for_each_other():
+    """Each service has its app.py: where no decorator and no template names a function, the file's way does."""
+    text = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
+    sources = [Source("code", f"{one}/app.py", (one, "app"), text.format(f"to-{one}")) for one in ("a", "b")]
+    found = graph_of(survey([*sources, Source("code", "c/job.py", ("c", "job"), text.format("to-c"))]))
+
+    assert [(edge.caller, edge.callee) for edge in found.edges] == [
+        ("a/app.py", "to-a"),
+        ("b/app.py", "to-b"),
+        ("job.py", "to-c"),
+    ]
+
+
 def test_mermaid_dot_and_text_have_every_node_and_every_edge():
     """Dashed where nobody waits."""
     found = graph()

@@ -120,6 +120,17 @@ def test_a_healthy_machine_is_status_0_and_plain_text(run: Run, no_configuration
     assert "https://lambda.eu-west-1.amazonaws.com" in ran.stdout
 
 
+def test_attempts_that_are_no_number_are_a_fault(run: Run, no_configuration):
+    """No client can be made with them, and botocore says so by a ValueError."""
+    ran = run("doctor", "--offline", AWS_MAX_ATTEMPTS="many", **KEYS, **no_configuration)
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    faults = [line for line in ran.stdout.splitlines() if line.startswith("fault")]
+    assert faults[-1].startswith(
+        "fault  botocore's retries: AWS_MAX_ATTEMPTS or max_attempts is no number: invalid literal"
+    )
+
+
 def test_an_endpoint_that_is_not_there_is_a_fault(run: Run, no_configuration):
     """Said once; nothing is asked of it."""
     ran = run("doctor", "--function", "x", "--endpoint-url", "http://127.0.0.1:9", "--json", **KEYS, **no_configuration)

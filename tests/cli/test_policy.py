@@ -204,6 +204,68 @@ def test_a_serverless_service_is_compared_too(run: Run, write: Write):
     ]
 
 
+SHARED = """
+service: shop
+provider:
+  name: aws
+  iam:
+    role:
+      statements:
+        - Effect: Allow
+          Action: lambda:InvokeFunction
+          Resource:
+            - arn:aws:lambda:us-east-1:123456789012:function:stock:live
+            - arn:aws:lambda:us-east-1:123456789012:function:mail
+            - arn:aws:lambda:us-east-1:123456789012:function:nobodys
+functions:
+  stock: {handler: a.stock}
+  mail: {handler: a.mail}
+"""
+
+
+def test_what_a_shared_role_grants_is_used_if_one_of_its_functions_does(run: Run, write: Write):
+    """A serverless service has one role: what one function calls is granted to all of them."""
+    code = "def {}(event, context): LambdaClient().call('{}', event)\n"
+    text = "from lambdachain import LambdaClient\n" + code.format("stock", "stock:live") + code.format("mail", "mail")
+    write({"a.py": text, "serverless.yml": SHARED})
+    both, one = (
+        [line.split(": ")[:3] for line in lines(run("policy", "--check", "serverless.yml", *caller))]
+        for caller in ((), ("--caller", "shop-dev-mail"))
+    )
+
+    assert both == [["serverless.yml:13", "unused", f"shop-dev-{name}"] for name in ("stock", "mail")]
+    assert one == both[1:]
+
+
+def test_a_check_is_narrowed_to_a_caller_by_each_of_its_names(run: Run, write: Write):
+    """The template's, the contract's, the handler setting; one that it has not is refused."""
+    write({**CODE, "template.yaml": sam(EXACT)})
+    ran = {
+        name: run("policy", "--check", "template.yaml", "--caller", name).stderr
+        for name in ("Orders", "orders-place", "app.handler", "Ordres")
+    }
+
+    assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; there are Orders, billing-charge, Mail\n"
+    assert [told.splitlines()[-1].split(": ")[1] for told in ran.values()][:3] == [
+        "1 function checked",
+        "1 function checked",
+        "2 functions checked",
+    ]
+
+
+def test_a_handler_setting_that_several_files_have_is_refused(run: Run, write: Write):
+    """Each service has its app.handler: the policy of one would have the calls of all."""
+    code = "from lambdachain import LambdaClient\ndef handler(event, context): LambdaClient().call('to-{}', event)\n"
+    write({"a/app.py": code.format("a"), "b/app.py": code.format("b")})
+    ran = run("policy", "--caller", "app.handler", "--as", "sam")
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "error: 'app.handler' is in several files: write a.app.handler or b.app.handler\n"
+    for name in ("b.app.handler", "b/app.handler"):
+        told = run("policy", "--caller", name, "--as", "sam").stdout
+        assert ("function:to-a" in told, "function:to-b" in told) == (False, True)
+
+
 def test_a_caller_is_named_by_its_function_or_its_handler_setting(run: Run, write: Write):
     """Decorated or not; another's calls are not in its policy."""
     write(CODE)

@@ -71,6 +71,7 @@ class Everything(Base):
     inner: Inner
     several: list[Inner] = Field(min_length=1)
     both: Union[int, str]
+    signs: Literal[-1, 1, "none"]
     pair: tuple[int, str]
     row: tuple[int, ...]
     unique: set[int]
@@ -167,13 +168,20 @@ def test_the_examples_contracts_are_read_right(file: str):
         ("class M(BaseModel):\n  model_config = ConfigDict(strict=True)\n  x: int", "sets strict"),
         ("class M(BaseModel):\n  x: int = Field(alias=compute())", "an alias of M.x is worked out at run time"),
         ("class M(Enum):\n  X = compute()", "a value of M is worked out at run time"),
+        ("class M(BaseModel, extra='forbid'):\n  x: int", "M is built with extra='forbid'"),
+        ("from typing import TypedDict\nclass M(TypedDict, total=False):\n  x: int", "M is built with total=False"),
+        ("class E(Enum):\n  X = 1\nclass M(BaseModel):\n  x: Literal[E.X]", "the type Literal[E.X] is not known"),
+        ("class M(BaseModel):\n  x: int = Field(exclude=True)", "M.x is declared with exclude=True"),
+        ("@dataclass\nclass M:\n  x: int = field(init=False)", "M.x is declared with init=False"),
+        ("class M(BaseModel):\n  x: Annotated[int, Field(alias='y')]", "alias='y' in Annotated"),
+        ("class M(BaseModel):\n  x: Annotated[int, Field(default=3)]", "default=3 in Annotated"),
     ],
 )
 def test_what_the_text_does_not_tell_makes_the_form_unknown(look, code: str, why: str):
     """With a reason; a schema that may be wrong is none."""
     head = (
-        "from enum import Enum\nfrom pydantic import BaseModel, ConfigDict, Field, field_validator\n"
-        "from lambdachain import Contract\n"
+        "from dataclasses import dataclass, field\nfrom enum import Enum\nfrom typing import Annotated, Literal\n"
+        "from pydantic import BaseModel, ConfigDict, Field, field_validator\nfrom lambdachain import Contract\n"
     )
     found = look(f"{head}{code}\nc = Contract('c', request=M, response=None)\n")
     form = next(one for one in found.contracts if one.function == "c").forms["request"]()

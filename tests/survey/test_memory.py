@@ -46,6 +46,11 @@ def test_two_circles_that_share_a_node(order: tuple[int, ...]):
     assert set(solved({0: [1, 2], 1: [0], 2: [0]}, list(order)).values()) == {frozenset({0, 1, 2})}
 
 
+def test_a_circle_within_a_circle_that_is_asked_again():
+    """4 is worked out while 1 is, within the circle of 3; then 2, in the same circle, asks for 4."""
+    assert solved({1: [3, 4], 2: [4], 3: [1, 2], 4: [1]}, [3, 2])[2] == frozenset({1, 2, 3, 4})
+
+
 def test_what_lies_too_deep_is_unknown_and_not_kept():
     """A later question from nearer by gets the answer."""
     memory = Memory[int](0, -1)

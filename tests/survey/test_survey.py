@@ -85,6 +85,9 @@ CHARGE = "billing-charge"
          ("call", CHARGE, "live")),
         ("import boto3\nboto3.client('lambda').invoke(FunctionName='raw', InvocationType='Event')",
          ("invoke", "raw", None)),
+        ("boto.invoke(**{'FunctionName': 'raw', 'Qualifier': 'v'})", ("invoke", "raw", "v")),
+        ("boto.invoke(**dict(FunctionName='raw', Payload=b''))", ("invoke", "raw", None)),
+        ("asked = {'FunctionName': 'raw'}\nboto.invoke(Payload=b'', **asked)", ("invoke", "raw", None)),
         (("class Gateway:\n  def __init__(self): self.client = LambdaClient()\n"
          "  def go(self): self.client.call(charge, 1)"), ("call", CHARGE, "live")),
         (("class Gateway:\n  def __init__(self, client): self.inner = client\n"
@@ -110,6 +113,27 @@ def test_each_way_to_call_is_found(look, code: str, expected: tuple[str, str, st
         "[client.call(contract, 1) for contract in {charge, mail}]",
         "BY_KIND = {'a': charge, 'b': mail}\nclient.call(BY_KIND[kind], 1)",
         "BY_KIND = {'a': charge, 'b': mail}\nfor contract in BY_KIND.values(): client.call(contract, 1)",
+        "BY_KIND = {'a': charge}\nclient.call(BY_KIND.get(kind, mail), 1)",
+        "done = {}\nfor one in (charge, mail): done[one] = client.call(one, 1)",
+        "def f(): client.marks['a'] = 1; client.call('billing-charge:live', 1); client.call('mail-send', 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND['b'] = mail\nclient.call(BY_KIND[kind], 1)",
+        "T = {'a': charge}\nT['b'] = mail\nclient.call(T['a'], 1)\nclient.call(T.get('b'), 1)",
+        "BY_KIND = {'a': charge}\ndef late(): BY_KIND['b'] = mail\nclient.call(BY_KIND[kind], 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND.update({'b': mail})\nclient.call(BY_KIND[kind], 1)",
+        "BY_KIND = {'a': charge}\nBY_KIND.setdefault('b', mail)\nfor one in BY_KIND.values(): client.call(one, 1)",
+        "each = [charge]\nif late: each.append(mail)\nfor one in each: client.call(one, 1)",
+        "each = []\neach.extend([charge, mail])\nfor one in each: client.call(one, 1)",
+        "each = {charge}\ndef late(): each.add(mail)\nfor one in each: client.call(one, 1)",
+        "each = []\neach += [charge, mail]\nfor one in each: client.call(one, 1)",
+        (
+            "class S:\n  def __init__(self): self.each = [charge]\n  def late(self): self.each.append(mail)\n"
+            "  def go(self):\n    for one in self.each: client.call(one, 1)"
+        ),
+        "def f():\n  one = charge\n  def late():\n    nonlocal one\n    one = mail\n  client.call(one, 1)",
+        (
+            "class S:\n  def __init__(self): self.one = charge\n  def go(self): client.call(self.one, 1)\n"
+            "s = S()\ns.one = mail"
+        ),
         "if late: chosen = charge\nelse: chosen = mail\nclient.call(chosen, 1)",
         "def f(contract): client.call(contract, 1)\nf(charge)\nf(contract=mail)",
         "def f():\n  if late: return charge\n  return mail\nclient.call(f(), 1)",
@@ -141,11 +165,19 @@ def test_all_that_may_be_called_is(look, code: str):
          "the environment variable LAMBDACHAIN_BILLING_CHARGE names billing-charge"),
         ("LambdaClient(resolve=resolvers.mapping(compute())).call(charge, 1)", "is worked out at run time"),
         ("LambdaClient(resolve=lambda name: name + suffix()).call(charge, 1)", "the resolver at app.py:6"),
+        ("LambdaClient(resolve=lambda name: {'mail-send': 'm'}[name]).call(charge, 1)", "at 'billing-charge'"),
         ("client.call('no name', 1)", "invalid function name"),
         ("client.call(['a', 'b'], 1)", "which function call is for is not told"),
         ("boto.invoke(FunctionName=settings.name)", "which function invoke is for is not told"),
         ("boto.invoke(FunctionName='f', Qualifier=settings.version)", "its qualifier is worked out at run time"),
+        ("boto.invoke(FunctionName='f', **more)", "a qualifier may be in **more"),
+        ("import boto3\nboto3.client('lambda').invoke(**more)", "which function invoke is for is not told"),
+        ("def f(to=charge): client.call(to, 1)\nf(**more)", "it is worked out at run time"),
+        ("def f(n, to=charge): client.call(to, n)\nf(*more)", "it is worked out at run time"),
         ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
+        ("client.call(f'shard-{1:02d}', 1)", "it is worked out at run time"),
+        ("client.call(f'shard-{CHARGE!r}', 1)\nCHARGE = 'a'", "it is worked out at run time"),
+        ("client.call(charge, 1, qualifier=f'{1 + 2}')", "it is worked out at run time"),
     ],
 )  # fmt: skip
 def test_what_the_text_does_not_tell_is_said_and_not_guessed(look, code: str, why: str):
@@ -174,6 +206,8 @@ def test_a_function_that_escapes_may_be_called_with_anything(look):
         ("resolvers.from_env('FN_{NAME}')", "by-another-variable"),
         ("lambda name: f'stage-{name}'", "stage-billing-charge"),
         ("own", "billing-charge-own"),
+        ("lambda name: {'mail-send': 'prod-mail'}.get(name, name)", "billing-charge"),
+        ("lambda name: {'mail-send': 'prod-mail', 'billing-charge': 'bill'}.get(name, name)", "bill"),
         ("None", "billing-charge"),
     ],
 )
@@ -236,6 +270,45 @@ def test_a_handler_calls_what_its_helpers_call_and_no_more(look):
     assert ("call", "from-the-shell", None) in called(found)
 
 
+@pytest.mark.parametrize(
+    ("code", "use"),
+    [
+        ("class Base:\n  def __init__(self): client.call(charge, 1)\nclass Helper(Base): pass", "Helper()"),
+        ("class Base:\n  def __enter__(self): client.call(charge, 1)\nclass Helper(Base): pass", "with Helper(): ..."),
+        ("from threading import Thread\nclass Helper(Thread):\n  def run(self): client.call(charge, 1)",
+         "Helper().start()"),
+        (("import threading\nclass Base(threading.Thread): pass\n"
+         "class Helper(Base):\n  def run(self): client.call(charge, 1)"), "Helper().start()"),
+        (("from somewhere import Job\nclass Helper(Job):\n  def execute(self): client.call(charge, 1)\n"
+         "helper = Helper()"), "helper.start()"),
+    ],
+)  # fmt: skip
+def test_what_a_class_inherits_and_what_its_base_calls_may_run(look, code: str, use: str):
+    """A base's own special methods; and, where a base is not in the code, each method: it may call any."""
+    found = look(f'{HEAD}{code}\n@remote("place")\ndef handler(n: int) -> int:\n  {use}\n')
+    [handler] = found.handlers
+
+    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+
+
+@pytest.mark.parametrize("name", ["'do_charge'", "f'do_{n}'", "n"])
+def test_what_getattr_may_give_may_run(look, name: str):
+    """One method where its name is told, and each where it is not."""
+    code = f"""
+class Steps:
+    def do_charge(self): client.call(charge, 1)
+    def other(self): client.fire(mail, "x")
+    def run(self, n): getattr(self, {name})()
+@remote("place")
+def handler(n: str) -> int: return Steps().run(n)
+"""
+    found = look(HEAD + code)
+    [handler] = found.handlers
+    expected = [("call", CHARGE, "live"), *([] if name.startswith("'") else [("fire", "mail-send", None)])]
+
+    assert called(found.within([handler.unit])) == expected
+
+
 def test_a_function_that_is_registered_runs_with_its_module(look):
     """A router's decorator hands it to something that the handler then calls."""
     code = """
@@ -266,12 +339,14 @@ def test_contracts_and_handlers_are_told_with_their_particulars(look):
 
 
 def test_code_that_cannot_be_imported_is_no_obstacle(look):
-    """It raises, imports what is not there and would delete the disk; one file is not even Python."""
+    """It raises, imports what is not there and would delete the disk; one file is not even Python, one is too deep."""
+    deep = "text = " + " + ".join(["'line'"] * 1500)
     broken = "import not_installed\nraise SystemExit('imported!')\nopen('/', 'w')\n" + HEAD + "client.call(charge, 1)"
-    found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0"})
+    found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0", "deep.py": deep})
 
     assert called(found) == [("call", CHARGE, "live")]
     assert [str(one) for one in found.undecided if not one.unit.file] == [
+        "deep.py:1: not read: it is nested too deeply",
         "null.py:1: not read: source code string cannot contain null bytes",
         "old.py:1: not read: Missing parentheses in call to 'print'. Did you mean print(...)?",
     ]
@@ -287,6 +362,16 @@ def test_files_are_decoded_as_python_does(tmp_path: Path):
 
     assert [one[1] for one in called(found)] == ["latin", "marked"]
     assert [one.place.file.rsplit("/", 1)[-1] for one in found.undecided] == ["binary.py"]
+
+
+def test_an_editors_lock_is_no_code(tmp_path: Path):
+    """Emacs leaves a link to nowhere beside a file that is being edited; macOS, its own."""
+    (tmp_path / "app.py").write_text("from lambdachain import LambdaClient\nLambdaClient().call('mine', 1)\n")
+    (tmp_path / ".#app.py").symlink_to("somebody@somewhere.1234")
+    (tmp_path / "._app.py").write_bytes(b"\0")
+    found = survey(read_sources([tmp_path]))
+
+    assert ([one[1] for one in called(found)], untold(found)) == (["mine"], [])
 
 
 @pytest.mark.parametrize("package", ["json", "asyncio", "wsgiref"])
@@ -318,6 +403,243 @@ def test_relative_imports_and_re_exports_are_followed(look):
     }
 
     assert called(look(files)) == [("call", CHARGE, "live")]
+
+
+RECORD = """
+from dataclasses import dataclass, field
+@dataclass
+class Settings:
+    client: LambdaClient
+    target: str = "usual"
+    kept: object = field(default_factory=LambdaClient)
+"""
+BY_ENVIRONMENT = """
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+    target: str = "usual"
+client.call(Settings().target, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("s = Settings(client, 'other')\ns.client.call(s.target, 1)", ["other"]),
+        ("s = Settings(client=client, target='other')\ns.client.call(s.target, 1)", ["other"]),
+        ("s = Settings(client)\ns.client.call(s.target, 1)", ["usual"]),
+        ("for s in Settings(client), Settings(client, 'other'): client.call(s.target, 1)", ["other", "usual"]),
+        ("Settings(client).kept.call('kept', 1)", ["kept"]),
+        ("def f(s: Settings): s.client.call('passed', 1)", ["passed"]),
+        ("class Below(Settings): more: str = ''\ns = Below(client, 'other')\nclient.call(s.target, 1)", ["other"]),
+    ],
+)
+def test_a_field_holds_what_its_object_is_made_with(look, code: str, expected: list[str]):
+    """By position, by name, or its default; of one that nobody is seen to make, what its annotation says."""
+    found = look(HEAD + RECORD + code)
+
+    assert (sorted(name for _, name, _ in called(found)), untold(found)) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("def f(s: Settings): client.call(s.target, 1)", "the field 'target' of Settings, which is not made in this"),
+        ("import os\nclient.call(Settings(client, os.environ['TARGET']).target, 1)", "TARGET decides it"),
+        ("client.call(Settings(**more).target, 1)", "target may be in **more"),
+        ("client.call(Settings(*more).target, 1)", "it is worked out at run time"),
+    ],
+)
+def test_a_default_is_not_taken_for_what_an_object_may_be_made_with(look, code: str, why: str):
+    """The default alone would be a guess."""
+    assert [why in told for told in untold(look(HEAD + RECORD + code))] == [True]
+
+
+def test_settings_are_the_environments_to_decide(look):
+    """As with os.environ, and its prefix counts."""
+    assert called(look(HEAD + BY_ENVIRONMENT, SHOP_TARGET="said")) == [("call", "said", None)]
+    [told] = untold(look(HEAD + BY_ENVIRONMENT))
+    assert told.endswith("the environment variable SHOP_TARGET decides it: give --env SHOP_TARGET=VALUE")
+
+
+BASE = """
+class Base:
+    def __init__(self, contract): self.contract = contract
+    def go(self): client.call(self.contract, 1)
+Base(charge).go()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Sub(Base): pass\nSub(mail).go()",
+        "class Sub(Base):\n  def __init__(self): super().__init__(mail)\nSub().go()",
+        "class Sub(Base):\n  def __init__(self): Base.__init__(self, mail)\nSub().go()",
+        "class Sub(Base[int]):\n  def __init__(self): super().__init__(contract=mail)\nSub().go()",
+        "class Sub(Base):\n  @classmethod\n  def made(cls): return cls(mail)\nSub.made().go()",
+    ],
+)
+def test_what_a_constructor_is_given_is_found(look, code: str):
+    """Through the class, one below it, ``super()`` and ``cls``."""
+    found = look(HEAD + BASE + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live"), ("call", "mail-send", None)], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class S:\n  @staticmethod\n  def go(contract, n): client.call(contract, n)\nS.go(charge, 1)",
+        "class S:\n  @staticmethod\n  def go(n, contract): client.call(contract, n)\nS().go(mail, charge)",
+        "class S:\n  @classmethod\n  def go(cls, contract): client.call(contract, 1)\nS.go(charge)",
+        "class S:\n  def go(self, contract): client.call(contract, 1)\nS.go(S(), charge)",
+        "class S:\n  @property\n  def contract(self): return charge\n  def go(self): client.call(self.contract, 1)",
+    ],
+)
+def test_methods_of_every_kind_are_followed(look, code: str):
+    """Static ones have no ``self``; one that is called through its class is given it; a property is only read."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Own(LambdaClient): pass\nOwn().call('f', 1)",
+        "class Own(LambdaClient):\n  def go(self): self.call('f', 1)",
+        "class S:\n  @property\n  def client(self): return LambdaClient()\n  def go(self): self.client.call('f', 1)",
+        "def made() -> LambdaClient: return registry['client']\nmade().call('f', 1)",
+        "with contextlib.closing(LambdaClient()) as c: c.call('f', 1)\nimport contextlib",
+        "with ExitStack() as stack: stack.enter_context(LambdaClient()).call('f', 1)\nfrom contextlib import ExitStack",
+        "import typing\ndef f(c: typing.Optional[LambdaClient]): c.call('f', 1)",
+        "def f(c: None | LambdaClient): c.call('f', 1)",
+    ],
+)
+def test_a_client_is_known_wherever_it_comes_from(look, code: str):
+    """A call that names a function by text is found by its client alone."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", "f", None)], [])
+
+
+def test_a_client_of_the_codes_own_may_resolve_as_it_likes(look):
+    """What its ``__init__`` does is not followed, and said."""
+    code = "class Own(LambdaClient):\n  def __init__(self): super().__init__(resolve=late)\nOwn().call(charge, 1)"
+    [told] = untold(look(HEAD + code))
+
+    assert told == "a resolver may be made in the __init__ at app.py:7"
+
+
+def test_a_property_runs_where_it_is_read(look):
+    """What it calls, the handler calls."""
+    code = """
+class S:
+    @property
+    def rate(self): return client.call(charge, 1)
+@remote("place")
+def handler(n: int) -> int: return S().rate
+"""
+    found = look(HEAD + code)
+    [handler] = found.handlers
+
+    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+
+
+@pytest.mark.parametrize("init", ["shop/__init__.py", "elsewhere.py"])
+def test_modules_of_a_package_are_found_by_its_name(look, init: str):
+    """``import shop.names``: with the package's ``__init__`` or without one."""
+    files = {init: "", "shop/names.py": "from contracts import charge"}
+    found = look({**files, "app.py": HEAD + "import shop.names\nclient.call(shop.names.charge, 1)"})
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+def test_a_relative_import_means_no_module_of_pythons_own(tmp_path: Path):
+    """Where the code base is the package itself, ``.types`` is the file beside, and ``.`` its ``__init__``."""
+    (tmp_path / "__init__.py").write_text("mail = 'mail-send'")
+    (tmp_path / "types.py").write_text("from lambdachain import LambdaClient\nname, client = 'typed', LambdaClient()")
+    (tmp_path / "app.py").write_text(
+        "from . import mail, types\nfrom .types import client, name\n"
+        "client.call(name, 1)\nclient.fire(mail, 1)\ntypes.client.fire(types.name, 1)\n"
+    )
+    found = survey(read_sources([tmp_path]))
+
+    assert called(found) == [("fire", "mail-send", None), ("call", "typed", None), ("fire", "typed", None)]
+    assert untold(found) == []
+
+
+def test_a_function_that_is_imported_under_another_name_is_called_by_it(look):
+    """What is passed to it there counts, beside what is passed under its own name."""
+    files = {
+        "sending.py": "def send(client, contract): client.call(contract, 1)",
+        "app.py": HEAD + "import sending\nfrom sending import send as dispatch\n"
+        "sending.send(client, charge)\ndispatch(client, mail)",
+    }
+    found = look(files)
+
+    assert called(found) == [("call", CHARGE, "live"), ("call", "mail-send", None)]
+    assert untold(found) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "call = client.bind(charge).call\ncall(1)",
+        "class S:\n  def __init__(self): self.send = client.bind(charge).call\n  def go(self): self.send(1)",
+        "import threading\nthreading.Thread(target=client.bind(charge).call, args=(1,)).start()",
+    ],
+)
+def test_a_method_that_is_kept_is_a_call_of_its_function(look, code: str):
+    """Under another name, in an attribute, passed by name: a function object's is for one function only."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == ([("call", CHARGE, "live")], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "call = client.call\ncall(charge, 1)",
+        "self.send = client.call",
+        "import threading\nthreading.Thread(target=client.call, args=(charge, 1)).start()",
+        "def f(): return client.call",
+        "BY_KIND = {'a': client.call}",
+        "getattr(client, 'call')(charge, 1)",
+    ],
+)
+def test_a_clients_method_that_is_kept_may_be_called_with_anything(look, code: str):
+    """That is said, where it is kept."""
+    found = look(HEAD + code)
+
+    assert (called(found), untold(found)) == (
+        [],
+        ["which function call is for is not told: the method is kept as a value"],
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "from registry import BY_KIND\nBY_KIND['mail'] = mail",
+        "from registry import BY_KIND as KINDS\nKINDS['mail'] = mail",
+        "import registry\nregistry.BY_KIND['mail'] = mail",
+        "from shop import registry as r\nr.BY_KIND.update({'mail': mail})",
+    ],
+)
+def test_a_registry_is_filled_from_wherever_it_is_imported(look, more: str):
+    """By a function of its own module, and by others."""
+    files = {
+        "shop/registry.py": "BY_KIND = {}\ndef register(kind, contract): BY_KIND[kind] = contract",
+        "shop/more.py": f"from contracts import mail\n{more}",
+        "app.py": HEAD + "from registry import BY_KIND, register\nregister('charge', charge)\n"
+        "def go(kind): client.call(BY_KIND[kind], 1)",
+    }
+    found = look(files)
+
+    assert called(found) == [("call", CHARGE, "live"), ("call", "mail-send", None)]
+    assert untold(found) == []
 
 
 def test_methods_of_the_same_names_are_not_taken_for_calls(look):

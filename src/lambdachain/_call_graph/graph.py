@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,19 @@ def _edges(survey: Survey, starts: Mapping[str, Iterable[Unit]]) -> Iterator[Edg
         for call in survey.calls:
             if call.unit in reached and call.mode is not Mode.ASKED:
                 found.setdefault((name, function_name(call.function), call.mode), []).append(call)
-    for call in survey.calls:
-        if call.unit not in inside and call.mode is not Mode.ASKED:
-            outside = Path(call.place.file).name
-            found.setdefault((outside, function_name(call.function), call.mode), []).append(call)
+    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not Mode.ASKED]
+    names = _shortest(call.place.file for call in outside)
+    for call in outside:
+        found.setdefault((names[call.place.file], function_name(call.function), call.mode), []).append(call)
     for (caller, callee, mode), calls in found.items():
         yield Edge(caller, callee, mode, tuple(calls))
+
+
+def _shortest(files: Iterable[str]) -> dict[str, str]:
+    """Call each file by its name alone, where no other is called so."""
+    each = set(files)
+    times = Counter(Path(file).name for file in each)
+    return {file: Path(file).name if times[Path(file).name] == 1 else file for file in each}
 
 
 def _nodes(survey: Survey, starts: Mapping[str, list[Unit]], edges: Iterable[Edge]) -> Iterator[Node]:

@@ -225,7 +225,11 @@ def retries(session: Any, botocore: str) -> Finding:
     """
     configured = os.environ.get("AWS_RETRY_MODE") or session.get_scoped_config().get("retry_mode")
     mode = configured or ("standard" if numbers(botocore) >= _STANDARD_SINCE else "legacy")
-    most = session.get_config_variable("max_attempts")
+    try:
+        most = session.get_config_variable("max_attempts")
+    except ValueError as exc:
+        text = f"AWS_MAX_ATTEMPTS or max_attempts is no number: {exc}"
+        return Finding("botocore's retries", Level.FAULT, text, "correct it: boto3 makes no client with it")
     attempts = int(most) if most else _ATTEMPTS.get(mode, 3)
     named = f"{mode} ({'configured' if configured else f'the default of {botocore}'})"
     told = (

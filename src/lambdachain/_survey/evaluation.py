@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from . import library
+from . import classes, library
 from .found import DeclaredContract
 from .memory import Memory
 from .project import Project
@@ -34,11 +34,13 @@ from .values import (
     Library,
     Many,
     Module,
+    Super,
     Table,
     Unknown,
     Value,
     Values,
     held,
+    merged,
     union,
     unknowns,
 )
@@ -152,18 +154,20 @@ class Evaluation:
 
     def _parameter(self, parameter: Parameter, scope: Scope) -> Values:
         """A parameter is what its callers give; where none is seen, what its annotation says of it."""
-        if scope.owner is not None and parameter.position == 0:
-            return (Instance(scope.owner),)
-        annotated = self._annotated(parameter.annotation, scope)
+        receiver = classes.receiver_of(scope)
+        if receiver is not None and scope.owner is not None and parameter.position == 0:
+            return (receiver(scope.owner),)
+        annotated = self.annotated(parameter.annotation, scope.parent)
         given = union(self._arguments(parameter, scope))
         if not given or (annotated and unknowns(given)):
             return annotated or (Unknown(f"it is the parameter {parameter.name!r} of {scope.name}"),)
         return given
 
-    def _annotated(self, annotation: ast.expr | None, scope: Scope) -> Values:
-        if annotation is None or scope.parent is None:
+    def annotated(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
+        """Give what an annotation says of a value: a client, or an object of a class in the code."""
+        if annotation is None or scope is None:
             return ()
-        for value in self.values(library.annotation(annotation), scope.parent):
+        for value in self.values(library.annotation(annotation), scope):
             if isinstance(value, Library) and value.name in library.CLIENTS:
                 return (Client(None),)
             if isinstance(value, Class):
@@ -172,20 +176,27 @@ class Evaluation:
 
     def _arguments(self, parameter: Parameter, scope: Scope) -> Iterator[Values]:
         """Give what each call that is seen passes for a parameter; one that escapes may be called with anything."""
-        name = scope.owner.name if scope.owner is not None and last(scope) == "__init__" else last(scope)
-        shift = 0 if scope.owner is None else 1
-        position = None if parameter.position is None else parameter.position - shift
-        for call, caller in self.project.calls_of(name.rsplit(".", 1)[-1]):
-            if any(isinstance(value, Function | Class) for value in self._reaching(call, caller, scope)):
-                yield self._argument(call, caller, parameter, position, scope)
+        for name in classes.called_by(self, scope):
+            for call, caller in self.project.calls_of(name):
+                shift = self._shift(call, caller, scope)
+                if shift is not None:
+                    position = None if parameter.position is None else parameter.position - shift
+                    yield self._argument(call, caller, parameter, position, scope)
         if self.project.escapes(last(scope)):
             yield (Unknown(f"it is the parameter {parameter.name!r} of {scope.name}, which is passed on as a value"),)
 
-    def _reaching(self, call: ast.Call, caller: Scope, scope: Scope) -> Iterator[Value]:
+    def _shift(self, call: ast.Call, caller: Scope, scope: Scope) -> int | None:
+        """Count the parameters that come before a call's arguments; ``None`` if the call is of something else."""
+        receiver = classes.receiver_of(scope)
         for value in self.values(call.func, caller):
-            reached = scope if isinstance(value, Function) else scope.owner
-            if isinstance(value, Function | Class) and value.scope is reached:
-                yield value
+            if isinstance(value, Function) and value.scope is scope:
+                is_through_class = isinstance(call.func, ast.Attribute) and any(
+                    isinstance(one, Class) for one in self.values(call.func.value, caller)
+                )
+                return 0 if receiver is None or (receiver is Instance and is_through_class) else 1
+            if isinstance(value, Class) and classes.constructor_of(self, value.scope) is scope:
+                return 1
+        return None
 
     def _argument(
         self, call: ast.Call, caller: Scope, parameter: Parameter, position: int | None, scope: Scope
@@ -193,9 +204,12 @@ class Evaluation:
         for one in call.keywords:
             if one.arg == parameter.name:
                 return self.values(one.value, caller)
+        if position is not None and any(isinstance(one, ast.Starred) for one in call.args[: position + 1]):
+            return NOT_FOLLOWED
         if position is not None and position < len(call.args):
-            argument = call.args[position]
-            return NOT_FOLLOWED if isinstance(argument, ast.Starred) else self.values(argument, caller)
+            return self.values(call.args[position], caller)
+        if any(one.arg is None for one in call.keywords):
+            return NOT_FOLLOWED
         default = _default(scope, parameter.name)
         return NOT_FOLLOWED if default is None else self.values(default, scope.parent or scope)
 
@@ -229,10 +243,14 @@ class Evaluation:
 
     def _joined(self, node: ast.JoinedStr, scope: Scope) -> Values:
         parts = [
-            self.values(part.value, scope) if isinstance(part, ast.FormattedValue) else self.values(part, scope)
+            self._formatted(part, scope) if isinstance(part, ast.FormattedValue) else self.values(part, scope)
             for part in node.values
         ]
         return _concatenated(parts)
+
+    def _formatted(self, part: ast.FormattedValue, scope: Scope) -> Values:
+        is_plain = part.format_spec is None and part.conversion in (-1, ord("s"))
+        return self.values(part.value, scope) if is_plain else NOT_FOLLOWED
 
     def _operation(self, node: ast.BinOp, scope: Scope) -> Values:
         if not isinstance(node.op, ast.Add):
@@ -240,16 +258,34 @@ class Evaluation:
         sides = [self.values(node.left, scope), self.values(node.right, scope)]
         if all(isinstance(value, Many) for values in sides for value in values):
             return (Many(union(held(values) for values in sides)),)
+        if any(
+            isinstance(value, Constant) and not isinstance(value.value, str) for values in sides for value in values
+        ):
+            return NOT_FOLLOWED  # a sum of numbers is no text
         return _concatenated(sides)
 
     def _lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         return tuple(Function(child) for child in scope.children if child.node is node)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Values:
-        return union(library.item(self, value, node.slice, scope) for value in self.values(node.value, scope))
+        return union(library.item(self, value, node.slice, scope) for value in merged(self.values(node.value, scope)))
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Values:
-        return union(self.attribute(value, node.attr) for value in self.values(node.value, scope))
+        return union(
+            self._submodule(value, node.attr, scope) or self.attribute(value, node.attr)
+            for value in self.values(node.value, scope)
+        )
+
+    def _submodule(self, value: Value, name: str, scope: Scope) -> Values:
+        """Give a module of a package: ``shop.names``, which ``import shop.names`` binds no name of its own to."""
+        match value:
+            case Library(package):
+                found = self.project.module(f"{package}.{name}", scope.source)
+            case Module(package) if name not in package.bindings and package.source.is_package:
+                found = self.project.module("." + ".".join([*package.source.parts, name]), package.source)
+            case _:
+                found = None
+        return () if found is None else (Module(found),)
 
     def attribute(self, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
         """Give what ``value.name`` may be."""
@@ -257,9 +293,14 @@ class Evaluation:
             case Library(whole):
                 return (Library(f"{whole}.{name}"),)
             case Module(scope):
-                return self.named(name, scope) if name in scope.bindings else NOT_FOLLOWED
-            case Class(scope) | Instance(scope):
+                found = self.named(name, scope) if name in scope.bindings else ()
+                return union([found, self._set([scope], name)]) or NOT_FOLLOWED
+            case Class(scope):
                 return self._member(scope, name)
+            case Instance(scope):
+                return self._of_object(scope, name)
+            case Super(scope):
+                return self._inherited(scope, name)
             case Function(contract=DeclaredContract() as contract) if name == "contract":
                 return (Contracted(contract),)
             case Contracted(contract) if name == "contract":
@@ -272,18 +313,66 @@ class Evaluation:
                 return NOT_FOLLOWED
 
     def _member(self, scope: Scope, name: str) -> Values:
-        found: list[Values] = []
-        for home in self.project.family(scope, self._bases):
-            found += [self._bound(*one) for one in home.bindings.get(name, [])]
-            found += [self._bound(*one) for one in home.attributes.get(name, [])]
-        return union(found) or NOT_FOLLOWED
+        """What a class has by a name, itself or its bases or those below it."""
+        homes = self.project.family(scope, self.bases)
+        return union([*(self._had(home, name) for home in homes), self._set(homes, name)]) or NOT_FOLLOWED
 
-    def _bases(self, scope: Scope) -> list[Scope]:
+    def _of_object(self, scope: Scope, name: str) -> Values:
+        """What an object of a class has: a property is read, and a field holds what it was made with."""
+        homes = self.project.family(scope, self.bases)
+        field = classes.field_of(self, scope, name)
+        had = union(self.declared(home, name) if not field or name not in home.fields else () for home in homes)
+        kept = union(self._bound(*one) for home in homes for one in home.attributes.get(name, ()))
+        read = union(self._read(value) for value in had)
+        return union([field, read, kept, self._set(homes, name)]) or NOT_FOLLOWED
+
+    def _set(self, homes: list[Scope], name: str) -> Values:
+        """Give what an attribute is set to from outside: of an object, a class or a module."""
+        return union(
+            self.values(expr, scope)
+            for of, expr, scope in self.project.settings(name)
+            if any(isinstance(one, Instance | Class | Module) and one.scope in homes for one in self.values(of, scope))
+        )
+
+    def _read(self, value: Value) -> Values:
+        is_read = isinstance(value, Function) and classes.is_property(value.scope)
+        return self.returned(value.scope) if is_read and isinstance(value, Function) else (value,)
+
+    def getters(self, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
+        """Give the properties that are called where an attribute is read."""
+        for value in self.values(node.value, scope):
+            if isinstance(value, Instance | Super):
+                for home in self.project.family(value.scope, self.bases):
+                    found = self.declared(home, node.attr)
+                    yield from (
+                        one.scope for one in found if isinstance(one, Function) and classes.is_property(one.scope)
+                    )
+
+    def _inherited(self, scope: Scope, name: str) -> Values:
+        for home in classes.lineage(self, scope)[1:]:
+            if found := self._had(home, name):
+                return found
+        return NOT_FOLLOWED
+
+    def _had(self, home: Scope, name: str) -> Values:
+        return union([self.declared(home, name), *(self._bound(*one) for one in home.attributes.get(name, ()))])
+
+    def declared(self, scope: Scope, name: str) -> Values:
+        """Give what the body of a class binds a name to."""
+        return union(self._bound(*one) for one in scope.bindings.get(name, ()))
+
+    def returned(self, scope: Scope) -> Values:
+        """Give what a function returns; where that is not followed, what its annotation says of it."""
+        found = union(self.values(expr, scope) for expr in scope.returns)
+        if not found or unknowns(found):
+            return self.annotated(getattr(scope.node, "returns", None), scope.parent) or found or NOT_FOLLOWED
+        return found
+
+    def bases(self, scope: Scope) -> list[Scope]:
+        """Give what a class is built of, as far as it is in the code."""
         if scope not in self._bases_of:
             self._bases_of[scope] = []  # while it is worked out
-            exprs = scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
-            values = union(self.values(expr, scope.parent or scope) for expr in exprs)
-            self._bases_of[scope] = [value.scope for value in values if isinstance(value, Class)]
+            self._bases_of[scope] = [value.scope for value in classes.bases(self, scope) if isinstance(value, Class)]
         return self._bases_of[scope]
 
 

@@ -21,8 +21,15 @@ _HOOKS_TOO: Final = ("pydantic.model_serializer", "pydantic.computed_field", "py
 _IGNORED_SETTINGS: Final = frozenset(
     {"frozen", "populate_by_name", "validate_by_name", "title", "str_strip_whitespace"}
 )
-_LIMITS: Final = frozenset(
+LIMITS: Final = frozenset(
     {"gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "max_digits", "decimal_places"}
+)
+
+
+# What says nothing of the values, or is taken account of.
+_TOLD: Final = LIMITS | frozenset(
+    {"alias", "validation_alias", "serialization_alias", "default", "default_factory", "title", "description"}
+    | {"examples", "json_schema_extra", "deprecated", "repr", "kw_only", "frozen", "compare", "hash", "metadata"}
 )
 
 
@@ -119,6 +126,9 @@ def _bases(evaluation: Evaluation, scope: Scope) -> Iterator[Class | Library]:
 
 def _lineage(evaluation: Evaluation, scope: Scope) -> Iterator[Scope]:
     """Give a class and its bases; they must end where fields mean what they say."""
+    keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
+    for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
+        raise Untold(f"{scope.name} is built with {ast.unparse(one)}")
     yield scope
     bases = list(_bases(evaluation, scope))
     if not bases and not _is_dataclass(evaluation, scope):
@@ -164,6 +174,9 @@ def _field(evaluation: Evaluation, scope: Scope, name: str, statement: ast.AnnAs
     alias = settings.rename(name) if settings.rename else name
     if not (isinstance(value, ast.Call) and ast.unparse(value.func).rsplit(".", 1)[-1] in ("Field", "field")):
         return Field(alias, alias, statement.annotation, scope, value is None)
+    for one in value.keywords:
+        if one.arg not in _TOLD:
+            raise Untold(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
     given = {one.arg: one.value for one in value.keywords if one.arg is not None}
     told = {each: _constant(evaluation, expr, scope) for each, expr in given.items()}
     both = told.get("alias") or alias
@@ -176,7 +189,7 @@ def _field(evaluation: Evaluation, scope: Scope, name: str, statement: ast.AnnAs
         annotation=statement.annotation,
         scope=scope,
         required=not (has_default or given.keys() & {"default", "default_factory"}),
-        limits={each: told[each] for each in _LIMITS & told.keys()},
+        limits={each: told[each] for each in LIMITS & told.keys()},
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from lambdachain._json.json_schema import MARKS
 
 from .evaluation import Evaluation
-from .fields import Field, Untold, fields_of, is_enum, members_of
+from .fields import LIMITS, Field, Untold, fields_of, is_enum, members_of
 from .found import Form
 from .library import annotation as unquoted
 from .scopes import Scope
@@ -57,6 +57,8 @@ _DECIMAL_MARKS: Final = {
     "decimal_places": "places",
 }
 
+_DESCRIPTIONS: Final = ("title", "description", "examples")
+
 _Schema = dict[str, Any]
 
 
@@ -69,6 +71,14 @@ def form_of(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Form:
         )
     except Untold as exc:
         return Form(None, None, f"{scope.place(expr)}: {exc}")
+
+
+def _literal_of(part: ast.expr) -> Any:
+    """Give a value that ``Literal`` names: of a text or a number, minus or not, itself."""
+    try:
+        return ast.literal_eval(part)
+    except ValueError:
+        raise Untold(f"the type Literal[{ast.unparse(part)}] is not known here") from None
 
 
 class _Writer:
@@ -125,7 +135,7 @@ class _Writer:
         if name == "Union":
             return self._union(parts, scope)
         if name == "Literal":
-            return {"enum": [part.value for part in parts if isinstance(part, ast.Constant)]}
+            return {"enum": [_literal_of(part) for part in parts]}
         if name == "Annotated":
             return self._limited(self._of(parts[0], scope), self._metadata(parts[1:], scope))
         if name in _LISTS:
@@ -143,6 +153,9 @@ class _Writer:
         for part in parts:
             if not (isinstance(part, ast.Call) and ast.unparse(part.func).rsplit(".", 1)[-1] == "Field"):
                 raise Untold(f"{ast.unparse(part)} in Annotated is not known here")
+            for one in part.keywords:
+                if one.arg not in (*LIMITS, *_DESCRIPTIONS):
+                    raise Untold(f"{ast.unparse(one)} in Annotated is not known here")
             found |= {one.arg: self._literal(one.value, scope) for one in part.keywords if one.arg is not None}
         return found
 

@@ -8,13 +8,14 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain import resolvers
 from lambdachain._arn import FunctionArn, Qualifier, parse_target
 from lambdachain._contract import split_qualifier
 from lambdachain._errors import ContractError, InvalidArnError
 
-from .found import AS_IT_IS, DeclaredContract, Form, Resolution, UndecidedError
-from .scopes import Scope, keyword, parameters_of
+from . import classes
+from .found import AS_IT_IS, DeclaredContract, Form, UndecidedError
+from .resolving import from_env, mapping, prefix, resolution_of, undecided
+from .scopes import Scope, keyword, last_name, parameters_of
 from .values import (
     NOT_FOLLOWED,
     Bound,
@@ -27,12 +28,13 @@ from .values import (
     Instance,
     Library,
     Many,
-    Resolver,
+    Super,
     Table,
     Unknown,
     Value,
     Values,
     held,
+    merged,
     texts,
     union,
     unknowns,
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
+# What boto3.client("lambda") gives, whatever session makes it.
+BOTO: Final = Library("boto3.client.lambda")
+_QUALIFIER: Final = {"qualifier": "a qualifier"}
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 _Work = Callable[["Evaluation", ast.Call, Scope], Values]
@@ -50,9 +55,8 @@ _Work = Callable[["Evaluation", ast.Call, Scope], Values]
 def called(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     """Give what a call may give."""
     if isinstance(node.func, ast.Attribute):
-        found = union(
-            _method(evaluation, receiver, node, scope) for receiver in evaluation.values(node.func.value, scope)
-        )
+        receivers = merged(evaluation.values(node.func.value, scope))
+        found = union(_method(evaluation, receiver, node, scope) for receiver in receivers)
         if found:
             return found
     return union(_result(evaluation, function, node, scope) for function in evaluation.values(node.func, scope))
@@ -64,9 +68,9 @@ def _result(evaluation: Evaluation, function: Value, node: ast.Call, scope: Scop
             work = _FUNCTIONS.get(name)
             return work(evaluation, node, scope) if work else NOT_FOLLOWED
         case Class(inner):
-            return (Instance(inner),)
-        case Function(inner, contract=None) if inner.returns:
-            return union(evaluation.values(expr, inner) for expr in inner.returns)
+            return (Instance(inner), *_own_client(evaluation, inner, node, scope))
+        case Function(inner, contract=None):
+            return evaluation.returned(inner)
         case Decorator(make):
             given = evaluation.values(node.args[0], scope) if node.args else ()
             return tuple(Function(one.scope, make(one)) for one in given if isinstance(one, Function))
@@ -92,10 +96,22 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             return tuple(_checked(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
         case Table(entries), "values":
             return (Many(union(values for _, values in entries)),)
-        case ((Table() | Library("os.environ")), "get") if node.args:
-            return _environment(evaluation, node, scope) if isinstance(receiver, Library) else _any_of(receiver)
+        case Library("os.environ"), "get" if node.args:
+            return _environment(evaluation, node, scope)
+        case ((Library() | Unknown()), ("client" | "create_client")) if node.args and _is_lambda(
+            evaluation, node, scope
+        ):
+            return (BOTO,)
+        case _, ("enter_context" | "enter_async_context") if node.args:
+            return evaluation.values(node.args[0], scope)
+        case Table(), "get" if node.args:
+            return _got(evaluation, receiver, node, scope)
         case _:
             return ()
+
+
+def _is_lambda(evaluation: Evaluation, node: ast.Call, scope: Scope) -> bool:
+    return evaluation.text(node.args[0], scope) == "lambda"
 
 
 def _bound(evaluation: Evaluation, receiver: Client | Function, node: ast.Call, scope: Scope) -> Iterator[Value]:
@@ -123,16 +139,17 @@ def contract_in(value: Value) -> DeclaredContract | None:
             return None
 
 
-def options_of(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Table:
-    """Give the options of a call; behind ``**`` there may be any."""
+def options_of(evaluation: Evaluation, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
+    """Give the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
     entries: dict[str, Values] = {}
     for one in node.keywords:
         if one.arg is not None:
             entries[one.arg] = evaluation.values(one.value, scope)
             continue
         for value in evaluation.values(one.value, scope):
-            hidden = f"a qualifier may be in **{ast.unparse(one.value)}"
-            entries |= dict(value.entries) if isinstance(value, Table) else {"qualifier": (Unknown(hidden),)}
+            hidden = f"may be in **{ast.unparse(one.value)}"
+            untold = {name: (Unknown(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
+            entries |= dict(value.entries) if isinstance(value, Table) else untold
     return Table(tuple(entries.items()))
 
 
@@ -145,8 +162,7 @@ def item(evaluation: Evaluation, value: Value, key: ast.expr, scope: Scope) -> V
             return (value,) if name.startswith("lambdachain.") else NOT_FOLLOWED
         case Table():
             text = evaluation.text(key, scope)
-            found = None if text is None else value.get(text)
-            return _any_of(value) if found is None else found
+            return _any_of(value) if text is None else value.get(text) or (Unknown(f"nothing is seen at {text!r}"),)
         case Many(items):
             return items
         case _:
@@ -161,16 +177,25 @@ def annotation(expr: ast.expr) -> ast.expr:
                 return annotation(ast.parse(text, mode="eval").body)
             except SyntaxError:
                 return expr
-        case ast.BinOp(left=left, right=ast.Constant(value=None)):
-            return annotation(left)
-        case ast.Subscript(value=ast.Name(id="Annotated" | "Optional"), slice=inner):
+        case ast.BinOp(left=one, right=ast.Constant(value=None)) | ast.BinOp(left=ast.Constant(value=None), right=one):
+            return annotation(one)
+        case ast.Subscript(value=outer, slice=inner) if last_name(outer) in ("Annotated", "Optional"):
             return annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
         case _:
             return expr
 
 
-def _any_of(table: Value) -> Values:
-    return union(values for _, values in table.entries) if isinstance(table, Table) else NOT_FOLLOWED
+def _any_of(table: Table) -> Values:
+    return union(values for _, values in table.entries)
+
+
+def _got(evaluation: Evaluation, table: Table, node: ast.Call, scope: Scope) -> Values:
+    """What ``table.get(key, default)`` gives; of an unknown key, any entry or the default."""
+    text = evaluation.text(node.args[0], scope)
+    default = evaluation.values(node.args[1], scope) if len(node.args) > 1 else ()
+    if text is None:
+        return union([_any_of(table), default])
+    return table.get(text) or default or (Constant(None),)
 
 
 def _contract(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
@@ -275,68 +300,8 @@ def _client(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     expr = keyword(node, "resolve")
     if expr is None:
         hidden = any(one.arg is None for one in node.keywords)
-        return (Client(_undecided("a resolver may be in the ** of the client's arguments") if hidden else AS_IT_IS),)
-    return tuple(Client(_resolution(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
-
-
-def _resolution(evaluation: Evaluation, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
-    match value:
-        case Constant(None):
-            return AS_IT_IS
-        case Resolver(resolution):
-            return resolution
-        case Function(inner):
-            return Resolution(partial(_applied, evaluation, inner), str(inner.place(inner.node)))
-        case _:
-            why = unknowns([value]) or (f"resolve={ast.unparse(expr)} is worked out at run time",)
-            return _undecided(f"{why[0]} (the resolver at {scope.place(expr)})")
-
-
-def _applied(evaluation: Evaluation, function: Scope, name: str) -> str:
-    match evaluation.applied(function, name):
-        case (Constant(str(text)),):
-            return text
-        case values:
-            why = next(iter(unknowns(values)), "more than one name is possible")
-            raise UndecidedError(f"the resolver at {function.place(function.node)}: {why}")
-
-
-def _undecided(why: str) -> Resolution:
-    def resolve(_name: str) -> str:
-        raise UndecidedError(why)
-
-    return Resolution(resolve, why)
-
-
-def _prefix(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    given = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
-    found = [Resolver(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in texts(given)]
-    return (*found, *(Resolver(_undecided(why)) for why in unknowns(given)))
-
-
-def _mapping(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    match evaluation.values(node.args[0], scope) if node.args else ():
-        case (Table(entries),) if all(len(texts(values)) == len(values) == 1 for _, values in entries):
-            names = {name: texts(values)[0] for name, values in entries}
-            return (Resolver(Resolution(resolvers.mapping(names), f"mapping({names!r})")),)
-        case _:
-            why = f"the mapping at {scope.place(node)} is worked out at run time"
-            return (Resolver(_undecided(why)),)
-
-
-def _from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
-    patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
-    found = [
-        Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)
-    ]
-    return (*found, *(Resolver(_undecided(why)) for why in unknowns(patterns)))
-
-
-def _by_variable(evaluation: Evaluation, pattern: str, name: str) -> str:
-    key = resolvers.variable_of(name, pattern)
-    if key not in evaluation.environment:
-        raise UndecidedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
-    return evaluation.environment[key]
+        return (Client(undecided("a resolver may be in the ** of the client's arguments") if hidden else AS_IT_IS),)
+    return tuple(Client(resolution_of(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
 
 
 def _environment(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
@@ -388,6 +353,41 @@ def _built(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return tuple(found)
 
 
+def _table(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+    """``dict(name=value)``; what it is given else is not followed."""
+    if node.args or any(one.arg is None for one in node.keywords):
+        return NOT_FOLLOWED
+    return (options_of(evaluation, node, scope),)
+
+
+def _own_client(evaluation: Evaluation, inner: Scope, node: ast.Call, scope: Scope) -> Values:
+    """What the code has built on lambdachain's client is a client; its own ``__init__`` may do anything."""
+    if not classes.is_client(evaluation, inner):
+        return ()
+    made = classes.constructor_of(evaluation, inner)
+    if made is None:
+        return _client(evaluation, node, scope)
+    return (Client(undecided(f"a resolver may be made in the __init__ at {made.place(made.node)}")),)
+
+
+def _super(evaluation: Evaluation, _node: ast.Call, scope: Scope) -> Values:
+    at: Scope | None = scope
+    while at is not None and at.owner is None:
+        at = at.parent
+    owner = None if at is None else at.owner
+    return (Super(owner),) if owner is not None and evaluation.bases(owner) else NOT_FOLLOWED
+
+
+def _default(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+    """The default that ``field(...)`` or ``Field(...)`` gives."""
+    stated = node.args[0] if node.args else keyword(node, "default")
+    if stated is not None:
+        return evaluation.values(stated, scope)
+    factory = keyword(node, "default_factory")
+    made = evaluation.values(factory, scope) if factory is not None else ()
+    return union(_result(evaluation, function, node, scope) for function in made)
+
+
 def _same_values(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
 
@@ -396,9 +396,9 @@ _FUNCTIONS: Final[Mapping[str, _Work]] = {
     "lambdachain.Contract": _contract,
     "lambdachain.remote": _remote,
     **dict.fromkeys(CLIENTS, _client),
-    "lambdachain.resolvers.prefix": _prefix,
-    "lambdachain.resolvers.mapping": _mapping,
-    "lambdachain.resolvers.from_env": _from_env,
+    "lambdachain.resolvers.prefix": prefix,
+    "lambdachain.resolvers.mapping": mapping,
+    "lambdachain.resolvers.from_env": from_env,
     "lambdachain.FunctionArn.build": _built,
     "lambdachain.FunctionArn.parse": _through(lambda text: str(FunctionArn.parse(text))),
     "lambdachain.parse_target": _through(lambda text: str(parse_target(text))),
@@ -407,7 +407,12 @@ _FUNCTIONS: Final[Mapping[str, _Work]] = {
     "lambdachain.Qualifier.parse": _through(Qualifier.parse),
     "lambdachain.Qualifier.version": _through(Qualifier.version),
     "lambdachain.Qualifier.latest": _through(lambda _: Qualifier.latest()),
+    "builtins.dict": _table,
+    "builtins.super": _super,
+    **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _default),
     "os.getenv": _environment,
     "os.environ.get": _environment,
-    **dict.fromkeys(("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted"), _same_values),
+    **dict.fromkeys(
+        ("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"), _same_values
+    ),
 }

@@ -59,6 +59,10 @@ class Memory(Generic[T]):
             self._known[key] = found
             self._circling = {one: kept for one, kept in self._circling.items() if kept[1] < depth}
         else:
+            # What lacks this one, which is told only in part, lacks what this one lacks.
+            self._circling = {
+                one: (kept, inner if lowest >= depth else lowest) for one, (kept, lowest) in self._circling.items()
+            }
             self._circling[key] = (found, inner)
             self._lowest = min(outer, inner)
         return found

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 
 from .found import Place, Undecided, Unit
-from .scopes import Scope, last_name, read_scopes
+from .scopes import Assigned, Binding, Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 
 
@@ -24,14 +24,22 @@ class Project:
             except (SyntaxError, ValueError) as exc:
                 place = Place(source.file, getattr(exc, "lineno", None) or 1)
                 self.unread.append(Undecided(place, Unit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
+            except (RecursionError, MemoryError):  # what Python's parser raises, too
+                place = Place(source.file, 1)
+                self.unread.append(Undecided(place, Unit("", ""), "not read: it is nested too deeply"))
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
+        self._imported_as: dict[str, set[str]] = {}
+        self._settings: dict[str, list[tuple[ast.expr, ast.expr, Scope]]] = {}
         self._escaping: set[str] = set()
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
             self._note(scope)
+        for scope in self.scopes():
+            for target, added in scope.changes:
+                self._change(target, added, scope)
 
     def scopes(self) -> Iterator[Scope]:
         """Give every scope of every file."""
@@ -47,8 +55,11 @@ class Project:
         return self._found[key]
 
     def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
-        """Give the calls of anything with this last name."""
-        return self._calls.get(name, [])
+        """Give the calls of anything with this last name, or with one that it is imported under."""
+        names = [name]
+        for one in names:
+            names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
+        return [call for one in names for call in self._calls.get(one, ())]
 
     def escapes(self, name: str) -> bool:
         """Tell whether something of this name is used other than by calling it."""
@@ -57,6 +68,10 @@ class Project:
     def methods(self, name: str) -> list[Scope]:
         """Give every method of this name."""
         return self._methods.get(name, [])
+
+    def settings(self, name: str) -> list[tuple[ast.expr, ast.expr, Scope]]:
+        """Give where an attribute of this name is set, of something that is not ``self``: of what, and to what."""
+        return self._settings.get(name, [])
 
     def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
         """Give a class with its bases and the classes below it."""
@@ -70,11 +85,51 @@ class Project:
             self._families[scope] = [*up, *down[1:]]
         return self._families[scope]
 
+    def _change(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
+        """Have a name that is changed where it stands be what is put into it, too, wherever it is bound."""
+        change = (Assigned(added), scope)
+        match target:
+            case ast.Name(id=name):
+                for bindings in self._bound(name, scope):
+                    bindings.append(change)
+            case ast.Attribute(value=ast.Name(id=of), attr=name):
+                if scope.owner is not None and name in scope.owner.attributes:
+                    scope.owner.attributes[name].append(change)
+                for module in self._modules(of, scope):
+                    module.bindings.get(name, []).append(change)
+            case _:
+                return
+
+    def _bound(self, name: str, scope: Scope) -> list[list[tuple[Binding, Scope]]]:
+        """Give what a name is bound to and, where that is imported, what it is in the module that it comes from."""
+        found = scope.lookup(name)
+        imported = [
+            module.bindings[binding.name]
+            for binding, home in found
+            if isinstance(binding, Imported) and binding.name is not None
+            for module in (self.module(binding.module, home.source),)
+            if module is not None and binding.name in module.bindings
+        ]
+        return [found, *imported] if found else []
+
+    def _modules(self, name: str, scope: Scope) -> Iterator[Scope]:
+        for binding, home in scope.lookup(name):
+            if isinstance(binding, Imported):
+                whole = binding.module if binding.name is None else f"{binding.module}.{binding.name}"
+                module = self.module(whole, home.source)
+                yield from () if module is None else (module,)
+
     def _note(self, scope: Scope) -> None:
+        for target, value in scope.settings:
+            self._settings.setdefault(target.attr, []).append((target.value, value, scope))
         called = {id(call.func) for call in scope.calls}
         for call in scope.calls:
             self._calls.setdefault(last_name(call.func), []).append((call, scope))
         self._escaping |= {last_name(load) for load in scope.loads if id(load) not in called}
+        for name, bindings in scope.bindings.items():
+            for binding, _ in bindings:
+                if isinstance(binding, Imported) and binding.name not in (None, name):
+                    self._imported_as.setdefault(str(binding.name), set()).add(name)
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None:

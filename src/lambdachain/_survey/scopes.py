@@ -74,10 +74,13 @@ class Scope:
         self.children: list[Scope] = []
         self.bindings: dict[str, list[tuple[Binding, Scope]]] = {}
         self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
+        self.fields: dict[str, ast.expr] = {}
+        self.changes: list[tuple[ast.expr, ast.expr]] = []
+        self.settings: list[tuple[ast.Attribute, ast.expr]] = []
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
-        self.elsewhere: set[str] = set()
+        self.elsewhere: dict[str, Scope] = {}
         if parent is not None:
             parent.children.append(self)
 
@@ -174,13 +177,22 @@ class _Reader(ast.NodeVisitor):
             self._target(target, node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if (
+            self.scope.kind == "class"
+            and isinstance(node.target, ast.Name)
+            and "ClassVar" not in ast.unparse(node.annotation)
+        ):
+            self.scope.fields[node.target.id] = node.annotation
         if node.value is not None:
             self.visit(node.value)
             self._target(node.target, node.value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
-        self._opaque(node.target, "it is changed where it stands")
+        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.List | ast.Tuple | ast.Set):
+            self._bind(node.target.id, Assigned(node.value))
+        else:
+            self._opaque(node.target, "it is changed where it stands")
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
@@ -214,7 +226,15 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> None:
-        self.scope.elsewhere.update(node.names)
+        self.scope.elsewhere.update(dict.fromkeys(node.names, self.scope.module))
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        for name in node.names:
+            scope = self.scope.parent
+            while scope is not None and not (scope.kind == "function" and name in scope.bindings):
+                scope = scope.parent
+            if scope is not None:
+                self.scope.elsewhere[name] = scope
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -238,6 +258,8 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         self.scope.calls.append(node)
+        if isinstance(node.func, ast.Attribute) and (added := _added(node.func.attr, node)) is not None:
+            self.scope.changes.append((node.func.value, ast.copy_location(added, node)))
         self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -278,26 +300,47 @@ class _Reader(ast.NodeVisitor):
         if isinstance(target, ast.Name):
             self._bind(target.id, Assigned(value))
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-            self._attribute(target.value.id, target.attr, value)
+            self._attribute(target, target.value.id, value)
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
             for one, its in zip(target.elts, value.elts, strict=True):
                 self._target(one, its)
+        elif isinstance(target, ast.Subscript):
+            self.visit(target.slice)
+            entry = ast.Dict([target.slice], [value])
+            self.scope.changes.append((target.value, ast.copy_location(entry, target)))
         else:
             self._opaque(target, "it is taken out of a value")
 
-    def _attribute(self, of: str, name: str, value: ast.expr) -> None:
+    def _attribute(self, target: ast.Attribute, of: str, value: ast.expr) -> None:
         first = self.scope.bindings.get(of, [(Opaque(""), self.scope)])[0][0]
         if self.scope.owner is not None and isinstance(first, Parameter) and first.position == 0:
-            self.scope.owner.attributes.setdefault(name, []).append((Assigned(value), self.scope))
+            self.scope.owner.attributes.setdefault(target.attr, []).append((Assigned(value), self.scope))
+        else:
+            self.scope.settings.append((target, value))
 
     def _opaque(self, target: ast.expr, why: str) -> None:
         for node in ast.walk(target):
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self._bind(node.id, Opaque(why))
 
     def _bind(self, name: str, binding: Binding) -> None:
-        scope = self.scope.module if name in self.scope.elsewhere else self.scope
+        scope = self.scope.elsewhere.get(name, self.scope)
         scope.bindings.setdefault(name, []).append((binding, self.scope))
+
+
+def _added(method: str, call: ast.Call) -> ast.expr | None:
+    """Give what a method adds to a list, a set or a mapping, as one of its kind."""
+    match method, call.args:
+        case (("append" | "appendleft" | "add"), [one]):
+            return ast.List([one], ast.Load())
+        case "insert", [_, one]:
+            return ast.List([one], ast.Load())
+        case (("extend" | "update"), [several]):
+            return several
+        case "setdefault", [key, one]:
+            return ast.Dict([key], [one])
+        case _:
+            return None
 
 
 def _qualified(scope: Scope, name: str) -> str:

@@ -12,6 +12,8 @@ from typing import Final
 
 _LEFT_OUT: Final = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist", "venv", "tests", "test"})
 _OF_TESTS: Final = ("test_", "conftest.")
+# Directories of tools, and what editors and systems leave beside a file: ``.#app.py`` is a link to nowhere.
+_HIDDEN: Final = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Source:
     file: str
     parts: tuple[str, ...]
     text: str | bytes
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it is what a package itself holds."""
+        return Path(self.file).name == "__init__.py"
 
 
 def read_sources(bases: Iterable[Path], *, tests: bool = False) -> Iterator[Source]:
@@ -55,12 +62,12 @@ def _files(base: Path, *, tests: bool) -> Iterator[Path]:
     for directory, names, files in os.walk(base):
         names[:] = sorted(name for name in names if _is_code(name, tests=tests))
         for name in sorted(files):
-            if name.endswith(".py") and (tests or not name.startswith(_OF_TESTS)):
+            if name.endswith(".py") and not name.startswith(_HIDDEN) and (tests or not name.startswith(_OF_TESTS)):
                 yield Path(directory, name)
 
 
 def _is_code(directory: str, *, tests: bool) -> bool:
-    if directory.startswith("."):
+    if directory.startswith(_HIDDEN):
         return False
     return directory not in _LEFT_OUT or (tests and directory in ("tests", "test"))
 
@@ -75,13 +82,13 @@ class Imports:
     def __init__(self, sources: Iterable[Source]) -> None:
         self._by_end: dict[tuple[str, ...], list[Source]] = {}
         for source in sources:
-            for start in range(len(source.parts)):
+            for start in range(len(source.parts) or 1):
                 self._by_end.setdefault(source.parts[start:], []).append(source)
 
     def find(self, name: str, importer: Source) -> Source | None:
         """Give the source of module *name*; ``None`` for one that is not among them, or cannot be told from another."""
-        parts = tuple(name.split("."))
-        if parts[0] in sys.stdlib_module_names or parts[0] == "lambdachain":
+        parts = tuple(part for part in name.split(".") if part)
+        if not name.startswith(".") and (parts[0] in sys.stdlib_module_names or parts[0] == "lambdachain"):
             return None
         ranked = sorted((-_shared(source, importer), len(source.parts), source.file) for source in self._named(parts))
         if not ranked or (len(ranked) > 1 and ranked[0][:2] == ranked[1][:2]):
@@ -99,10 +106,9 @@ def _shared(one: Source, other: Source) -> int:
 
 
 def absolute(module: str | None, level: int, importer: Source) -> str:
-    """Write a relative import out: *level* dots before *module*."""
+    """Write a relative import out: *level* dots before *module*. One dot stays: it means no module of Python's own."""
     if level == 0:
         return module or ""
-    is_package = Path(importer.file).name == "__init__.py"
-    up = level - 1 if is_package else level
-    package = importer.parts[: len(importer.parts) - up]
-    return ".".join([*package, *([module] if module else [])])
+    up = level - 1 if importer.is_package else level
+    package = importer.parts[: max(0, len(importer.parts) - up)]
+    return "." + ".".join([*package, *([module] if module else [])])

@@ -8,14 +8,31 @@ from itertools import product
 from types import MappingProxyType
 from typing import Final
 
+from lambdachain._arn import parse_target
+from lambdachain._errors import InvalidArnError
+
 from . import library
+from .classes import is_client
 from .evaluation import Evaluation
 from .found import AS_IT_IS, MODES, CallSite, DeclaredContract, DeclaredHandler, Mode, Resolution, Survey, Undecided
 from .project import Project
 from .scopes import Scope, keyword
 from .sources import Source
 from .uses import uses_of
-from .values import Bound, Client, Constant, Contracted, Function, Library, Unknown, Value, Values, texts, unknowns
+from .values import (
+    Bound,
+    Client,
+    Constant,
+    Contracted,
+    Function,
+    Instance,
+    Library,
+    Unknown,
+    Value,
+    Values,
+    texts,
+    unknowns,
+)
 
 _BOTO_MODES: Final = {"RequestResponse": Mode.SYNC, "Event": Mode.FIRED, "DryRun": Mode.ASKED}
 
@@ -56,7 +73,8 @@ class _Surveyor:
     def look(self) -> list[CallSite | Undecided]:
         """Find the calls, and what cannot be decided about them."""
         found = [one for scope in self._scopes for call in scope.calls for one in self._of_call(call, scope)]
-        return list(dict.fromkeys([*found, *self._undecided_handlers()]))
+        kept = [one for scope in self._scopes for one in self._of_kept(scope)]
+        return list(dict.fromkeys([*found, *kept, *self._undecided_handlers()]))
 
     def contracts(self) -> Iterator[DeclaredContract]:
         """Give every contract, each once."""
@@ -108,7 +126,9 @@ class _Surveyor:
 
     def _of_call(self, call: ast.Call, scope: Scope) -> Iterator[CallSite | Undecided]:
         match call.func:
-            case ast.Attribute(attr="invoke" | "invoke_with_response_stream" as verb) if keyword(call, "FunctionName"):
+            case ast.Attribute(value=receiver, attr="invoke" | "invoke_with_response_stream" as verb) if (
+                self._is_of_boto(call, receiver, scope)
+            ):
                 yield from self._of_boto(call, scope, verb)
             case ast.Attribute(attr=verb) if verb in MODES:
                 yield from self._of_method(call, call.func, call.args, scope)
@@ -117,6 +137,24 @@ class _Surveyor:
         for position, argument in enumerate(call.args):
             if isinstance(argument, ast.Attribute) and argument.attr in MODES:
                 yield from self._of_method(call, argument, call.args[position + 1 :], scope)
+
+    def _of_kept(self, scope: Scope) -> Iterator[CallSite | Undecided]:
+        """Methods that are kept as values: in a name, an attribute, a list, an argument that has a name."""
+        given = {id(one) for call in scope.calls for one in (call.func, *call.args)}
+        for load in scope.loads:
+            if isinstance(load, ast.Attribute) and load.attr in MODES and id(load) not in given:
+                yield from self._of_value(load, load.attr, load.value, scope)
+        for call in scope.calls:
+            if len(call.args) > 1 and Library("builtins.getattr") in self._callees(call, scope):
+                verb = self._evaluation.text(call.args[1], scope) or "call"
+                yield from self._of_value(call, verb, call.args[0], scope) if verb in MODES else ()
+
+    def _of_value(self, node: ast.expr, verb: str, receiver: ast.expr, scope: Scope) -> Iterator[CallSite | Undecided]:
+        site = _Site(node, verb, MODES[verb], scope)
+        kept = (Unknown("the method is kept as a value"),)
+        for one in self._values(receiver, scope):
+            if isinstance(one, Client | Bound | Function):
+                yield from self._of_receiver(site, one, kept, {})
 
     def _of_method(
         self, call: ast.Call, method: ast.Attribute, arguments: list[ast.expr], scope: Scope
@@ -132,7 +170,8 @@ class _Surveyor:
         found = self._values(method.value, scope)
         ours = [one for one in found if isinstance(one, Client | Bound) or library.contract_in(one) is not None]
         yield from (one for one in ours if not isinstance(one, Contracted))
-        if not ours and any(isinstance(target, Contracted) for target in targets):
+        own = any(isinstance(one, Instance) and is_client(self._evaluation, one.scope) for one in found)
+        if not ours and (own or any(isinstance(target, Contracted) for target in targets)):
             yield Client(None)
 
     def _of_receiver(
@@ -169,7 +208,9 @@ class _Surveyor:
     ) -> Iterator[CallSite | Undecided]:
         resolution = self._common if resolution is None else resolution
         for (contract, address), qualifier in product(targets, options.get("qualifier") or (Constant(None),)):
-            if not isinstance(qualifier, Constant):
+            if refused := _refused(address):
+                yield site.undecided(refused)
+            elif not isinstance(qualifier, Constant):
                 yield site.undecided(*unknowns([qualifier]) or ("its qualifier is worked out at run time",))
             elif resolution is None:
                 yield site.undecided("this client is passed in, and those made here resolve names differently")
@@ -177,9 +218,22 @@ class _Surveyor:
                 stated = str(qualifier.value) if qualifier.value is not None else None
                 yield site.decided(contract, address, stated, resolution, _seconds(options.get("timeout") or ()))
 
+    def _is_of_boto(self, call: ast.Call, receiver: ast.expr, scope: Scope) -> bool:
+        """Tell by the argument's name; where that may be behind ``**``, by the client."""
+        found = self._boto_options(call, scope).get("FunctionName", ())
+        return bool(found) and (
+            keyword(call, "FunctionName") is not None
+            or not unknowns(found)
+            or library.BOTO in self._values(receiver, scope)
+        )
+
+    def _boto_options(self, call: ast.Call, scope: Scope) -> dict[str, Values]:
+        hiding = {"FunctionName": "it", "Qualifier": "a qualifier"}
+        return dict(library.options_of(self._evaluation, call, scope, hiding).entries)
+
     def _of_boto(self, call: ast.Call, scope: Scope, verb: str) -> Iterator[CallSite | Undecided]:
         """A call of boto3's own client."""
-        options = dict(library.options_of(self._evaluation, call, scope).entries)
+        options = self._boto_options(call, scope)
         kinds = texts(options.get("InvocationType") or (Constant("RequestResponse"),))
         mode = Mode.STREAMED if verb != "invoke" else _BOTO_MODES.get(kinds[0] if kinds else "", Mode.SYNC)
         site = _Site(call, verb, mode, scope)
@@ -194,7 +248,7 @@ class _Surveyor:
 class _Site:
     """A call, while it is looked at."""
 
-    def __init__(self, call: ast.Call, verb: str, mode: Mode, scope: Scope) -> None:
+    def __init__(self, call: ast.expr, verb: str, mode: Mode, scope: Scope) -> None:
         self.verb = verb
         self._mode = mode
         self._place = scope.place(call)
@@ -229,6 +283,16 @@ class _Site:
             contract,
             timeout,
         )
+
+
+def _refused(address: str | None) -> str:
+    """Say why an address is none that Lambda takes."""
+    try:
+        if address is not None:
+            parse_target(address)
+    except InvalidArnError as exc:
+        return str(exc)
+    return ""
 
 
 def _seconds(values: Values) -> float | None:

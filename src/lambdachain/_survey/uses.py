@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from . import classes
 from .evaluation import Evaluation
 from .found import MODES, Unit
 from .scopes import Imported, Scope
@@ -39,12 +40,30 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
             node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluation, call, scope)
         ]
         yield from (unit for unit in _imported(evaluation, scope))
+    yield from _by_getattr(evaluation, scope)
     targets = {id(node) for call in scope.calls for node in _targets(call)}
     for load in loads:
+        if isinstance(load, ast.Attribute):
+            yield from (getter.unit for getter in evaluation.getters(load, scope))
         if isinstance(load, ast.Name | ast.Attribute):
             for value in evaluation.values(load, scope):
                 if not (id(load) in targets and isinstance(value, Function) and value.contract is not None):
                     yield from _units(evaluation, value, load)
+
+
+def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+    """Give what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
+    for call in scope.calls:
+        if len(call.args) > 1 and Library("builtins.getattr") in evaluation.values(call.func, scope):
+            name = evaluation.text(call.args[1], scope)
+            for value in evaluation.values(call.args[0], scope):
+                if name is not None:
+                    yield from (
+                        unit for one in evaluation.attribute(value, name) for unit in _units(evaluation, one, call)
+                    )
+                elif isinstance(value, Class | Instance | Module):
+                    homes = [value.scope] if isinstance(value, Module) else classes.lineage(evaluation, value.scope)
+                    yield from (one.unit for home in homes for one in home.children if one.kind == "function")
 
 
 def _targets(call: ast.Call) -> Iterator[ast.expr]:
@@ -76,7 +95,9 @@ def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[Uni
         case Function(scope) | Module(scope):
             yield scope.unit
         case Class(scope) | Instance(scope):
-            yield from (child.unit for child in scope.children if child.kind == "function" and _is_special(child))
+            is_any = classes.may_call_any_method(evaluation, scope)
+            methods = (child for home in classes.lineage(evaluation, scope) for child in home.children)
+            yield from (one.unit for one in methods if one.kind == "function" and (is_any or _is_special(one)))
         case Many() | Table():
             for item in _all_in(value):
                 yield from _units(evaluation, item, load)

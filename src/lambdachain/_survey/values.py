@@ -72,6 +72,13 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Super:
+    """An object of a class among the files, as its bases see it: ``super()``."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
 class Contracted:
     """A contract."""
 
@@ -132,6 +139,7 @@ Value: TypeAlias = (
     | Function
     | Class
     | Instance
+    | Super
     | Contracted
     | Decorator
     | Client
@@ -147,6 +155,17 @@ NOT_FOLLOWED: Final[Values] = (Unknown("it is worked out at run time"),)
 def union(several: Iterable[Iterable[Value]]) -> Values:
     """Give what any of *several* may be, each once."""
     return tuple(dict.fromkeys(value for values in several for value in values))
+
+
+def merged(values: Iterable[Value]) -> Values:
+    """Take several mappings for one that has the entries of each."""
+    listed = tuple(values)
+    tables = [value for value in listed if isinstance(value, Table)]
+    if len(tables) < 2 and not (tables and any(isinstance(value, Many) for value in listed)):
+        return listed
+    keys = dict.fromkeys(key for table in tables for key, _ in table.entries)
+    table = Table(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
+    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, Table)))
 
 
 def texts(values: Iterable[Value]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from lambdachain._callee import Resolver
     from lambdachain._grants.check import Finding
     from lambdachain._grants.needs import Need, Needs, Stack, Target
-    from lambdachain._survey.found import Survey
+    from lambdachain._survey.found import Survey, Unit
     from lambdachain._survey.project import Project
-    from lambdachain.local._definitions._deployed import Deployed
+    from lambdachain.local._definitions._deployed import Deployed, Deployment
 
 _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
@@ -236,25 +237,31 @@ def _check(
 
     account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
-    found: list[Finding] = []
-    undecided: list[Any] = list(deployment.problems)
     there = Stack(asked.stack.partition, region, account_id)
     known = survey_of(asked.project, asked.environment)
-    checked = 0
-    for function in deployment.functions:
-        if callers and function.name not in callers:
-            continue
-        is_here, needs = _needs_of(asked, function, known)
-        if not is_here:
-            echo(
-                f"note: {function.spot}: the code of {function.name} is not among what is read: not checked",
-                file=sys.stderr,
-            )
-            continue
-        checked += 1
-        found += _compared(function, needs, there)
-        undecided += needs.undecided
+    starts = {function.name: _starts(function, known) for function in deployment.functions}
+    chosen = [one for one in deployment.functions if not callers or _is_asked(one, starts[one.name], known, callers)]
+    if callers and not chosen:
+        names = ", ".join(function.name for function in deployment.functions) or "none"
+        raise Refusal(f"{deployment.source} has no function {', '.join(map(repr, callers))}; there are {names}")
+    needs = {
+        one.name: _needs_of(asked, one, starts[one.name], known) for one in deployment.functions if starts[one.name]
+    }
+    found = [
+        finding
+        for function, findings in _compared(deployment, needs, there)
+        if function in chosen
+        for finding in findings
+    ]
+    undecided: list[Any] = list(deployment.problems)
+    for function in chosen:
+        if function.name in needs:
+            undecided += needs[function.name].undecided
+        else:
+            told = f"the code of {function.name} is not among what is read: not checked"
+            echo(f"note: {function.spot}: {told}", file=sys.stderr)
     undecided = list(dict.fromkeys(undecided))
+    checked = sum(function.name in needs for function in chosen)
     _report(
         found,
         undecided,
@@ -264,25 +271,44 @@ def _check(
     return Status.NO if found or undecided or not checked else Status.DONE
 
 
-def _needs_of(asked: _Asked, function: Deployed, known: Survey) -> tuple[bool, Needs]:
+def _starts(function: Deployed, known: Survey) -> list[Unit]:
+    """Find the code of a deployed function: by its handler's file, or else by its name."""
+    name = function.handler.rpartition(".")[2]
+    units = [unit for unit in known.units if unit == (function.file, name)]
+    return units or [handler.unit for handler in known.of_function(function.name)]
+
+
+def _is_asked(function: Deployed, units: Sequence[Unit], known: Survey, callers: Sequence[str]) -> bool:
+    """Tell whether a function is asked about: by its name, its handler setting, or its contract's name."""
+    contracts = (handler.contract.function for handler in known.handlers if handler.unit in units)
+    return not {function.name, function.handler, *contracts}.isdisjoint(callers)
+
+
+def _needs_of(asked: _Asked, function: Deployed, units: Sequence[Unit], known: Survey) -> Needs:
     """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
     from lambdachain._grants.needs import needs_of
     from lambdachain._survey.survey import survey_of
 
-    name = function.handler.rpartition(".")[2]
-    starts = [unit for unit in known.units if unit == (function.file, name)]
-    starts = starts or [handler.unit for handler in known.of_function(function.name)]
-    needs = needs_of(known.within(starts), asked.resolve)
+    needs = needs_of(known.within(units), asked.resolve)
     if needs.undecided and function.environment:
         survey = survey_of(asked.project, {**function.environment, **asked.environment})
-        needs = needs_of(survey.within(starts), asked.resolve)
-    return bool(starts), needs
+        needs = needs_of(survey.within(units), asked.resolve)
+    return needs
 
 
-def _compared(function: Deployed, needs: Needs, stack: Stack) -> list[Finding]:
-    from lambdachain._grants.check import findings
+def _compared(deployment: Deployment, needs: Mapping[str, Needs], stack: Stack) -> list[tuple[Deployed, list[Finding]]]:
+    """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
+    from lambdachain._grants.check import Fault, findings
 
-    return findings(function.name, function.spot.place, needs.each, function.grants, stack)
+    functions = [function for function in deployment.functions if function.name in needs]
+    found = [(one, findings(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions]
+    unused = Counter((one.spot, one.text) for _, each in found for one in each if one.fault is Fault.UNUSED)
+    holders = Counter(spot for one in functions for spot in {grant.spot for grant in one.grants})
+
+    def counts(one: Finding) -> bool:
+        return one.fault is not Fault.UNUSED or unused[one.spot, one.text] == holders[one.spot]
+
+    return [(function, list(filter(counts, each))) for function, each in found]
 
 
 def _report(found: Sequence[Finding], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
@@ -293,5 +319,6 @@ def _report(found: Sequence[Finding], undecided: Sequence[Any], title: str, *, a
     for one in found:
         echo(f"{one.spot}: {click.style(str(one.fault), fg='red', bold=True)}: {one.caller}: {one.text}")
     tell_undecided(undecided)
-    words = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else "grants are what the code calls"
+    words = "no finding, but not all can be told" if undecided else "grants are what the code calls"
+    words = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else words
     echo(f"{title}: {words}", file=sys.stderr)

@@ -16,7 +16,7 @@ from ._extra import missing_packages
 
 if TYPE_CHECKING:
     from lambdachain._callee import Resolver
-    from lambdachain._survey.found import DeclaredHandler, Survey, Undecided, Unit
+    from lambdachain._survey.found import Survey, Undecided, Unit
     from lambdachain._survey.project import Project
     from lambdachain.local._definitions._deployed import Deployment
     from lambdachain.local._definitions._problem import Problem
@@ -84,26 +84,32 @@ def starts_of(survey: Survey, callers: Iterable[str]) -> list[Unit]:
     Raises:
         Refusal: There is no such function in the code.
     """
-    found: list[Unit] = []
-    for caller in callers:
-        units = [handler.unit for handler in survey.handlers if caller in _names(handler)]
-        if not units:
-            units = [unit for unit in survey.units if unit.name and caller == _setting(unit)]
-        if not units:
-            known = sorted({name for handler in survey.handlers for name in _names(handler)})
-            close = get_close_matches(caller, known, 1)
-            advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
-            raise Refusal(f"no handler of {caller!r} in this code; {advice}")
-        found += units
-    return found
+    return [unit for caller in callers for unit in _starts_of(survey, caller)]
 
 
-def _names(handler: DeclaredHandler) -> tuple[str, str]:
-    return handler.contract.function, handler.setting
+def _starts_of(survey: Survey, caller: str) -> list[Unit]:
+    if named := [handler.unit for handler in survey.of_function(caller)]:
+        return named
+    exported = {handler.unit: handler.setting for handler in survey.handlers}
+    settings = {unit: _setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
+    asked = caller.replace("/", ".")
+    units = [unit for unit, setting in settings.items() if "." in asked and f".{setting}".endswith(f".{asked}")]
+    units = [unit for unit in units if unit in exported] or units
+    if len({unit.file for unit in units}) > 1:
+        raise Refusal(f"{caller!r} is in several files: write {' or '.join(sorted(settings[unit] for unit in units))}")
+    if not units:
+        known = sorted({name for one in survey.handlers for name in (one.contract.function, one.setting)})
+        close = get_close_matches(caller, known, 1)
+        advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
+        raise Refusal(f"no handler of {caller!r} in this code; {advice}")
+    return units
 
 
-def _setting(unit: Unit) -> str:
-    return f"{Path(unit.file).stem}.{unit.name}"
+def _setting(unit: Unit, exported: str | None) -> str:
+    """Write a handler setting with every directory, as ``orders.app.handler``."""
+    path = Path(unit.file).with_suffix("")
+    name = unit.name if exported is None else exported.rpartition(".")[2]
+    return ".".join([*path.parts, name])
 
 
 def resolver_of(given: Iterable[str]) -> Resolver | None:
