@@ -246,6 +246,8 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
             "error: the payload is not JSON: key must be a string at column 2; in a shell",
         ),
         (["call", "echo", "NaN"], 2, "error: the payload is not JSON"),
+        (["call", "echo", '{"n": 1e400}'], 2, "error: the payload has a number that is too large: n: JSON has no NaN"),
+        (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number that is too large: (whole): "),
         (["call", "echo"], 2, "error: standard input is empty: it has to be JSON, which may be null"),
         (["call", "echo", "@nowhere.json"], 2, "error: nowhere.json: No such file or directory"),
         (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; contracts there are charge, idempotent, other"),

@@ -187,6 +187,15 @@ BAD: dict[str, tuple[str, str]] = {
 }
 
 
+def test_a_number_that_cannot_be_sent_is_told_before_anything_is(lambdachain: Run, lines: Any, near: Any):
+    """JSON lets one be written that is infinite once it is read."""
+    lines([{"n": 1}, '{"n": 1e400}', {"n": 3}])
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+
+    assert (ran.returncode, near.received()) == (2, [])
+    assert "in.jsonl:2 has a number that is too large: n" in ran.stderr
+
+
 @pytest.mark.parametrize("target", BAD)
 def test_a_bad_line_is_told_by_its_number(lambdachain: Run, lines: Any, near: Any, target: str):
     """Before anything is sent, where the input is a file; else what was sent before it is kept."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _TOKEN: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>true|false|null)|-?\d\S*?(?=[,\s]|$)'
 )
+# Only such numbers can exceed what 64 bits hold, 1.8e308.
+_MAY_BE_INFINITE: Final = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
 _COLOURS: Final = {"key": "blue", "text": "green", "word": "magenta", None: "cyan"}
 
 
@@ -51,11 +53,25 @@ def parsed(name: str, text: bytes) -> Any:
     if not text.strip():
         raise Refusal(f"{name} is empty: it has to be JSON, which may be null")
     try:
-        return from_json(text, allow_inf_nan=False)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as exc:
         quotes = "; in a shell, put it between single quotes" if name == "the payload" else ""
         words = str(exc) if b"\n" in text.strip() else str(exc).replace(" at line 1 column ", " at column ")
         raise Refusal(f"{name} is not JSON: {words}{quotes}") from None
+    if _MAY_BE_INFINITE.search(text):
+        _check_finite(name, value)
+    return value
+
+
+def _check_finite(name: str, value: object) -> None:
+    """Refuse a number that is read as infinite: it would not be sent as it was written."""
+    from lambdachain._json.codec import codec_of
+    from lambdachain._json.misfit import MisfitError
+
+    try:
+        codec_of(Any).encode(value)
+    except MisfitError as exc:
+        raise Refusal(f"{name} has a number that is too large: {exc}") from None
 
 
 def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) -> Any:
