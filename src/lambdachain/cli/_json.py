@@ -70,8 +70,8 @@ def _check_finite(name: str, value: object) -> None:
 
     try:
         codec_of(Any).encode(value)
-    except MisfitError as exc:
-        raise Refusal(f"{name} has a number that is too large: {exc}") from None
+    except MisfitError:
+        raise Refusal(f"{name} has a number that is too large: over 1.8e308 it is infinite once it is read") from None
 
 
 def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) -> Any:
