@@ -82,7 +82,8 @@ def examine(
 def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa: ARG001 - Lambda's signature
     """Examine the function that this runs in; Lambda's handler setting: ``lambdachain.doctor.handler``.
 
-    The event may have ``code`` (directories; the function's own without it) and ``functions`` (names or ARNs).
+    The event may have ``code`` (directories; the function's own without it) and ``functions`` (names or ARNs), each of
+    them a list or a single text.
 
     >>> handler({"code": [], "reach": False}, None)["healthy"]
     True
@@ -90,8 +91,12 @@ def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa
     import os
 
     told = event or {}
-    code = told.get("code", [os.environ.get("LAMBDA_TASK_ROOT", ".")])
-    return report_of(examine(code, told.get("functions", ()), reach=told.get("reach", True)))
+    code = told.get("code", os.environ.get("LAMBDA_TASK_ROOT", "."))
+    return report_of(examine(_listed(code), _listed(told.get("functions", ())), reach=told.get("reach", True)))
+
+
+def _listed(told: str | Iterable[str]) -> Iterable[str]:
+    return [told] if isinstance(told, str) else told
 
 
 def _session(profile: str | None) -> Any:

@@ -166,7 +166,8 @@ def test_bad_input_is_one_line(run: Run, no_configuration, arguments: list[str],
     assert ran.stderr.count("\n") == 1
 
 
-def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint):
+@pytest.mark.parametrize("functions", [["ThereToo"], "ThereToo"])
+def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint, functions: Any):
     """It looks at the function's own code, configuration and role, and answers JSON."""
     url, seen = endpoint
     (tmp_path / "app.py").write_text(CODE)
@@ -176,7 +177,7 @@ def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-    report = json.loads(json.dumps(doctor.handler({"functions": ["ThereToo"]}, None)))
+    report = json.loads(json.dumps(doctor.handler({"functions": functions}, None)))
     told = {one["subject"]: one["text"] for one in report["findings"]}
 
     assert report["healthy"] is False

@@ -352,6 +352,18 @@ def test_code_that_cannot_be_imported_is_no_obstacle(look):
     ]
 
 
+def test_more_names_than_anybody_grants_are_not_told_one_by_one(look):
+    """Four parts of a dozen values each are 20,736 names."""
+    values = {one: [f"{one}{number}" for number in range(12)] for one in "abcd"}
+    parts = "".join(f"for {one} in {values[one]}:\n{' ' * deep}" for deep, one in enumerate(values, 1))
+    found = look(f"{HEAD}{parts}client.call(f'{{a}}-{{b}}-{{c}}-{{d}}', 1)\n")
+
+    assert called(found) == []
+    assert [one.why for one in found.undecided] == [
+        "which function call is for is not told: it may be any of 20,736 texts"
+    ]
+
+
 def test_files_are_decoded_as_python_does(tmp_path: Path):
     """With a byte-order mark, with another encoding that they state; one that is not text is said to be unread."""
     call = "from lambdachain import LambdaClient\nLambdaClient().call('{}', 'é')\n"

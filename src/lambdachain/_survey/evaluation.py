@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any
+from math import prod
+from typing import Any, Final
 
 from . import classes, library
 from .found import DeclaredContract
@@ -44,6 +45,8 @@ from .values import (
     union,
     unknowns,
 )
+
+_MOST_TEXTS: Final = 10_000
 
 
 class Evaluation:
@@ -396,4 +399,7 @@ def _concatenated(parts: Iterable[Values]) -> Values:
     known = [[str(value.value) for value in part if isinstance(value, Constant)] for part in listed]
     if missing or any(len(texts) != len(part) for texts, part in zip(known, listed, strict=True)):
         return missing or NOT_FOLLOWED
+    combinations = prod(map(len, known))
+    if combinations > _MOST_TEXTS:
+        return (Unknown(f"it may be any of {combinations:,} texts"),)
     return tuple(Constant("".join(chosen)) for chosen in product(*known))
