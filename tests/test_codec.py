@@ -752,6 +752,90 @@ def test_any_json_passes_unchanged(value: object) -> None:
         assert value == codec_of(form).dump(value)
 
 
+class Priced(BaseModel):
+    """Floats in fields of their own only, under every kind of name: whether one is NaN is seen by its key."""
+
+    price: float
+    rebate: Annotated[float, Field(ge=-1e9)] | None = None
+    weight: float = Field(default=1.0, serialization_alias="Gewicht, kg")
+    note: str | None = None
+
+
+class PricedConstants(Priced):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Extent(TypedDict):
+    height: float
+    label: str | None
+
+
+@dataclasses.dataclass
+class Parcel:
+    volume: float
+    extent: Extent
+    contents: list[Priced | None]
+    by_shelf: dict[str, Priced | None]
+
+
+_numbers = st.none() | st.floats()
+_priced = [
+    st.builds(
+        form.model_construct,
+        price=st.floats(),
+        rebate=_numbers,
+        weight=st.floats(),
+        note=st.sampled_from([None, '"price":null', "NaN", "null"]),
+    )
+    for form in (Priced, PricedConstants)
+]
+_parcels = st.builds(
+    Parcel,
+    st.floats(),
+    st.fixed_dictionaries({"height": st.floats(), "label": st.none() | st.just("height")}),
+    st.lists(st.none() | _priced[0], max_size=3),
+    st.dictionaries(st.sampled_from(["price", "volume"]), st.none() | _priced[0], max_size=2),
+)
+
+
+@often
+@given(st.tuples(st.just(Parcel), _parcels) | st.tuples(st.just(PricedConstants), _priced[1]))
+def test_a_nan_among_fields_is_found_by_its_key(given: tuple[Any, Any]) -> None:
+    """Wherever it is, and whatever texts, keys and Nones look like one: what is sent says what was meant."""
+    form, value = given
+    meant = TypeAdapter(form).dump_python(value, by_alias=True)
+    if _is_finite(meant):
+        assert meant == json.loads(codec_of(form).encode(value))
+    else:
+        assert "finite_number" == _refused(codec_of(form).encode, value).details[0]["type"]
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
+    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have."""
+
+    class Base(BaseModel):
+        model_config = ConfigDict(polymorphic_serialization=True)  # type: ignore[typeddict-unknown-key, unused-ignore]
+        number: int = 1
+
+    class Sub(Base):
+        ratio: float
+
+    written = json.loads(TypeAdapter(Base).dump_json(Sub(ratio=0.5)))
+
+    assert written == json.loads(codec_of(Base).encode(Sub(ratio=0.5)))
+    if "ratio" in written:
+        assert "finite_number" == _refused(codec_of(Base).encode, Sub(ratio=NAN)).details[0]["type"]
+        assert "finite_number" == _refused(codec_of(Base).dump, Sub(ratio=NAN)).details[0]["type"]
+
+
 @pytest.mark.parametrize("number", [None, 1.5, NAN])
 @pytest.mark.parametrize(
     ("form", "wrap"),

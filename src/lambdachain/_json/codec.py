@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from lambdachain._errors import ContractError, ErrorDetail
 
 from .collector import uncollected
-from .core_schema import declares_floats, may_hold_float, not_json, reads_like_json
+from .core_schema import (
+    declares_floats,
+    float_keys,
+    may_hold_float,
+    not_json,
+    reads_like_json,
+    writes_nan_as_such,
+)
 from .misfit import MisfitError, details_of, not_finite
 
 if TYPE_CHECKING:
@@ -102,6 +109,14 @@ class Codec:
     @cached_property
     def _may_hold_nan(self) -> bool:
         return may_hold_float(self.schema)
+
+    @cached_property
+    def _signs_of_nan(self) -> tuple[bytes, ...]:
+        """One of these is in the JSON of a value that has a NaN, if perhaps not in that only."""
+        keys = float_keys(self.schema)
+        nulls = [b"null"] if keys is None else [f'"{key}":null'.encode() for key in sorted(keys)]
+        as_such = [b"NaN", b"Infinity"] if keys is None or writes_nan_as_such(self.schema) else []
+        return (*nulls, *as_such)
 
     @cached_property
     def _declares_floats(self) -> bool:
@@ -239,13 +254,16 @@ class Codec:
         return details_of(exc, value, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
-        if not self._may_hold_nan or not _may_tell_of_nan(data):
+        if not self._may_hold_nan or not self._may_tell_of_nan(data):
             return []
         without_none = self._built.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
-        if not _may_tell_of_nan(without_none):
+        if not self._may_tell_of_nan(without_none):
             return []  # each null stood for the None of a field
         dumped = uncollected(len(data), self._dumped, value)
         return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
+
+    def _may_tell_of_nan(self, data: bytes) -> bool:
+        return any(sign in data for sign in self._signs_of_nan)
 
     def _dumped(self, value: object) -> object:
         return self._built.serializer.to_python(value, by_alias=True, warnings=False)
@@ -311,10 +329,6 @@ def _refuse_nan(data: bytes) -> None:
     from pydantic_core import from_json
 
     from_json(data, allow_inf_nan=False)
-
-
-def _may_tell_of_nan(data: bytes) -> bool:
-    return b"null" in data or b"NaN" in data or b"Infinity" in data
 
 
 def _may_have_nan(dumped: object) -> bool:

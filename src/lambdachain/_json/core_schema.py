@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 Schema = Mapping[str, Any]
@@ -46,6 +46,7 @@ _HOLDS_NO_FLOAT: Final = frozenset(
     )
 )
 _ITEMS_OF: Final = {"list": "items_schema", "set": "items_schema", "frozenset": "items_schema", "tuple": "items_schema"}
+_FIELDS: Final = frozenset({"model-field", "dataclass-field", "typed-dict-field"})
 _NOT_JSON: Final = frozenset({"callable", "is-subclass"})
 _READS_DIFFERENTLY_AS_JSON: Final = frozenset(
     {"union", "tagged-union", "bytes", "json", "custom-error", "json-or-python"}
@@ -64,17 +65,21 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, list | tuple)
 
 
-def nodes(schema: object, left_out: frozenset[str] = _NO_TYPES) -> Iterator[Schema]:
-    """Walk every schema inside *schema*, itself first, but for what stands under the keys *left_out*."""
+def nodes(
+    schema: object, left_out: frozenset[str] = _NO_TYPES, without: Callable[[Schema], bool] = lambda _node: False
+) -> Iterator[Schema]:
+    """Walk every schema inside *schema*, itself first, but for what is under the keys *left_out*, or in *without*."""
     if is_mapping(schema):
         if isinstance(schema.get("type"), str):
+            if without(schema):
+                return
             yield schema
         for key, inner in schema.items():
             if key not in left_out:
-                yield from nodes(inner, left_out)
+                yield from nodes(inner, left_out, without)
     elif is_sequence(schema):
         for inner in schema:
-            yield from nodes(inner, left_out)
+            yield from nodes(inner, left_out, without)
 
 
 def may_hold_float(schema: object) -> bool:
@@ -95,7 +100,45 @@ def _may_be_float(node: Schema) -> bool:
         return not ("values_schema" in node and "keys_schema" in node)
     if kind in _ITEMS_OF:
         return _ITEMS_OF[kind] not in node
-    return node.get("extra_behavior") == "allow" or _config(node).get("extra_fields_behavior") == "allow"
+    config = _config(node)
+    is_open = node.get("extra_behavior") == "allow" or config.get("extra_fields_behavior") == "allow"
+    return is_open or bool(config.get("polymorphic_serialization"))  # what a subclass adds is written, too
+
+
+def float_keys(schema: object) -> frozenset[str] | None:
+    """Give the keys that floats are written under; ``None`` if one may stand elsewhere than in a field of its own."""
+    if any(_may_be_float(node) for node in nodes(schema, without=_is_float_field)):
+        return None
+    fields = (named for node in nodes(schema) for named in _fields(node))
+    keys = frozenset(key for name, field in fields if _is_float_field(field) for key in _keys(name, field))
+    return keys if all(key.isprintable() and not {'"', "\\"} & set(key) for key in keys) else None
+
+
+def writes_nan_as_such(schema: object) -> bool:
+    """Tell whether a NaN of a declared float is written as ``NaN``, and not as pydantic's usual ``null``."""
+    return any(_config(node).get("ser_json_inf_nan") == "constants" for node in nodes(schema))
+
+
+def _is_float_field(node: Schema) -> bool:
+    inner: Any = node["schema"] if node["type"] in _FIELDS else {}
+    while inner.get("type") in ("default", "nullable") and "serialization" not in inner:
+        inner = inner["schema"]
+    return inner.get("type") == "float" and "serialization" not in inner
+
+
+def _fields(node: Schema) -> Iterator[tuple[str, Schema]]:
+    """Give a node's fields by their names."""
+    fields = node.get("fields")
+    if is_mapping(fields):
+        yield from fields.items()
+    elif is_sequence(fields):
+        # A dataclass's node lists bare names beside its fields' own nodes.
+        yield from ((field["name"], field) for field in fields if is_mapping(field))
+
+
+def _keys(name: str, field: Schema) -> Iterator[str]:
+    yield name
+    yield from _texts(field.get("serialization_alias"))
 
 
 def reads_like_json(schema: object) -> bool:
@@ -126,14 +169,8 @@ def declared_names(schema: object) -> frozenset[str]:
     """Collect the names that the schema itself has for fields: names and aliases, never a mapping's keys."""
     names: set[str] = set()
     for node in nodes(schema):
-        fields = node.get("fields")
-        if is_mapping(fields):
-            names.update(fields)
-            for field in fields.values():
-                names.update(_aliases(field))
-        elif is_sequence(fields):
-            for field in filter(is_mapping, fields):  # a dataclass's node lists bare names beside its fields' own nodes
-                names.update({field["name"], *_aliases(field)})
+        for name, field in _fields(node):
+            names.update({name, *_aliases(field)})
     return frozenset(names)
 
 
