@@ -52,8 +52,8 @@ class Effort(NamedTuple):
 SMALL = 3  # items, 300 bytes
 FULL = Effort(
     sizes={
-        "300 B": Size(SMALL, 150, 9),
-        "10 KB": Size(106, 60, 9),
+        "300 B": Size(SMALL, 150, 25),
+        "10 KB": Size(106, 60, 25),
         "1 MB": Size(10_500, 2, 7),
         "6 MB": Size(60_000, 1, 3),
     },

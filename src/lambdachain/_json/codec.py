@@ -171,7 +171,7 @@ class Codec:
             MisfitError: *data* is not JSON (NaN is not), or not of the type.
         """
         try:
-            if b"NaN" in data or b"Infinity" in data:
+            if _says_nan(data):
                 _refuse_nan(data)
             return uncollected(len(data), self._built.validator.validate_json, data)
         except _VALIDATION_ERROR() as exc:
@@ -221,7 +221,7 @@ class Codec:
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        if b"NaN" in written or b"Infinity" in written or _REPLACED in written:
+        if _says_nan(written) or _REPLACED in written:
             return None
         said: JsonValue = dumped
         return said
@@ -325,6 +325,11 @@ def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looke
     return ValidationError
 
 
+def _says_nan(data: bytes) -> bool:
+    # One byte is found thirty times as fast as three.
+    return (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data)
+
+
 def _refuse_nan(data: bytes) -> None:
     from pydantic_core import from_json
 
@@ -339,7 +344,7 @@ def _may_have_nan(dumped: object) -> bool:
         written = to_json(dumped, inf_nan_mode="constants", bytes_mode="base64", serialize_unknown=True)
     except ValueError:
         return True
-    return b"NaN" in written or b"Infinity" in written
+    return _says_nan(written)
 
 
 def _as_text(event: object) -> str | None:
