@@ -194,7 +194,14 @@ def test_a_forked_process_maps_with_a_loop_of_its_own():
 
 
 def test_a_connection_that_is_free_again_is_taken_before_another_is_opened(monkeypatch: pytest.MonkeyPatch):
-    """Where others are being opened: a hundred calls at once make do with a few."""
+    """Where others are being opened, which takes its time: a hundred calls at once make do with a few."""
+    connect = pool.connect
+
+    async def slowly(*arguments: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return await connect(*arguments)
+
+    monkeypatch.setattr(pool, "connect", slowly)
     monkeypatch.setattr(pool, "OPENING_AT_ONCE", 1)
     monkeypatch.setattr(pool, "OPENINGS_A_SECOND", 0.0)
 
