@@ -240,7 +240,7 @@ def test_what_is_no_failure_of_a_call_ends_a_map_in_any_case():
 @pytest.mark.parametrize("capacity", [1, 5, 40])
 def test_a_function_that_throttles_beyond_a_number_loses_no_payload(capacity: int):
     """The limit comes down to it, retries are not used up, and everything is through in the end."""
-    crowd = Crowd(capacity=capacity, delay=0.01 if capacity > 5 else 0.001)
+    crowd = Crowd(capacity=capacity, delay=0.05 if capacity > 5 else 0.001)
     client = LambdaClient(crowd, retry=RetryPolicy.never())
     results = list(client.map(double, range(600), max_concurrency=200))
 
