@@ -82,12 +82,10 @@ class SandboxPool:
         return sandbox
 
     async def _put_back(self, sandbox: Sandbox) -> None:
-        if not sandbox.alive:
-            self._all.discard(sandbox)
-        elif self._retired:
-            await self._discard(sandbox)
-        else:
+        if sandbox.alive and not self._retired:
             self._idle.append(sandbox)
+        else:
+            await self._discard(sandbox)
 
     async def _discard(self, sandbox: Sandbox) -> None:
         self._all.discard(sandbox)

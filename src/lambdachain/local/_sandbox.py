@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -74,7 +75,8 @@ class Sandbox:
     @property
     def alive(self) -> bool:
         """Whether it may take another invocation."""
-        return not self._stopped and self._process is not None and self._process.returncode is None
+        process = self._process
+        return not self._stopped and process is not None and process.returncode is None and not _has_ended(process.pid)
 
     async def start(self) -> None:
         """Start the process; it loads the handler while the first invocation waits.
@@ -220,3 +222,13 @@ def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> Verdic
             now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
             log = f"{now} {request_id} {answers.timeout_text(timeout)}\n\n"
             return Verdict(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
+
+
+def _has_ended(pid: int) -> bool:
+    """Ask the system whether a child has ended: the loop is told of it a while later."""
+    if not hasattr(os, "waitid"):  # as on macOS before Python 3.13
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # it has been collected
+        return True
