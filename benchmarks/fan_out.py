@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any, Final
 
 from cost.place import Place, served
+from marked import replace
 
 HERE: Final = Path(__file__).parent
 ALL, GOALS = "measured", "fan-out"
@@ -54,19 +55,13 @@ def main(given: Sequence[str] | None = None) -> None:
     with place(arguments.python) as where:
         measured = measure(where, QUICK if arguments.quick else FULL, repetitions)
         held = memory(where, PAYLOADS // 200 if arguments.quick else PAYLOADS)
-    print(written(measured, held))
+    section = written(measured, held)
+    print(section)
     if arguments.goals is not None:
         replace(arguments.goals, GOALS, "\n".join(summary(measured, held)))
     if arguments.write is not None:
-        replace(arguments.write, ALL, written(measured, held))
+        replace(arguments.write, ALL, section)
         draw(measured, arguments.write.parent / "performance" / "fan-out.svg")
-
-
-def replace(page: Path, mark: str, section: str) -> None:
-    """Put *section* between the marks of that name in a page."""
-    text, begin = page.read_text(), f"<!-- {mark}:begin -->\n"
-    start = text.index(begin) + len(begin)
-    page.write_text(f"{text[:start]}{section}\n{text[text.index(f'<!-- {mark}:end -->', start) :]}")
 
 
 def place(python: str) -> AbstractContextManager[Place]:

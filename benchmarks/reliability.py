@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from lab_faults import bare_status, function_error, service_error
 from laboratory import Fault, Laboratory
+from marked import replace
 from urllib3.exceptions import HTTPError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
@@ -32,7 +32,6 @@ from lambdachain import BotoTransport, CallError, Contract, LambdaClient
 PATIENCE, AMPLE = 2.0, 30.0
 Call = Callable[[], str]
 Maker = Callable[[str, float], Call]
-BEGIN, END = "<!-- reliability:begin -->", "<!-- reliability:end -->"
 
 _KNOWN = {
     fault.name: fault
@@ -172,9 +171,7 @@ def main() -> None:
 
     print(written)
     if options.write is not None:
-        page = options.write.read_text()
-        marked = f"{BEGIN}\n{written}\n{END}"
-        options.write.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: marked, page, flags=re.DOTALL))
+        replace(options.write, "reliability", written)
 
 
 if __name__ == "__main__":

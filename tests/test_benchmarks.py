@@ -24,6 +24,7 @@ from local_endpoint import __main__ as local_bench
 from local_endpoint import measure as local
 from local_endpoint.page import goals as local_goals
 from local_endpoint.page import page as local_page
+from marked import replace
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_figures_replace_those_between_their_own_marks(tmp_path: Path) -> None:
     """Whatever else a page says stays as it is."""
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- one:begin -->\nold\n<!-- one:end -->\nb\n<!-- two:begin -->\n<!-- two:end -->\n")
-    fan_out.replace(page, "two", "new")
+    replace(page, "two", "new")
 
     assert page.read_text().splitlines()[-4:] == ["b", "<!-- two:begin -->", "new", "<!-- two:end -->"]
     assert page.read_text().startswith("a\n<!-- one:begin -->\nold\n")

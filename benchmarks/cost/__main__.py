@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from marked import replace
+
 from .callees import CALLEES
 from .figures import Rounds, above
 from .measure import BARE, Size, cold, instructions, warm
@@ -25,7 +27,6 @@ from .place import Place, place
 from .plots import draw
 from .ways import TYPED, WAYS
 
-BEGIN, END = "<!-- measured:begin -->", "<!-- measured:end -->"
 _VERSIONS = (
     "boto3",
     "botocore",
@@ -141,9 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(written)
     if options.write is not None:
-        marked = f"{BEGIN}\n{written}\n{END}"
-        text = re.sub(f"{BEGIN}.*{END}", lambda _: marked, options.write.read_text(), flags=re.DOTALL)
-        options.write.write_text(text)
+        replace(options.write, "measured", written)
         draw(measured, options.write.parent / "performance")
 
 

@@ -9,16 +9,16 @@ import argparse
 import datetime as dt
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from marked import replace
+
 from .measure import Effort, measure
 from .page import page
 
-BEGIN, END = "<!-- measured:begin -->", "<!-- measured:end -->"
 FULL = Effort(cold=40, warm=2_000, together=100)
 QUICK = Effort(cold=2, warm=10, together=4)
 _VERSIONS = ("aiohttp", "awslambdaric", "boto3", "lambdachain")
@@ -55,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(written)
     if options.write is not None:
-        marked = f"{BEGIN}\n{written}\n{END}"
-        text = re.sub(f"{BEGIN}.*{END}", lambda _: marked, options.write.read_text(), flags=re.DOTALL)
-        options.write.write_text(text)
+        replace(options.write, "measured", written)
 
 
 if __name__ == "__main__":
