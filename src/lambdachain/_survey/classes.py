@@ -82,13 +82,13 @@ def constructor_of(evaluation: Evaluation, scope: Scope) -> Scope | None:
 def called_by(evaluation: Evaluation, scope: Scope) -> list[str]:
     """Give the names that a function may be called by; ``__init__`` by those of its class and of the classes below."""
     if scope.owner is None or not scope.name.endswith(".__init__"):
-        return [scope.name.rsplit(".", 1)[-1]]
+        return [scope.last]
     return ["__init__", *_names_below(evaluation, scope.owner)]
 
 
 def _names_below(evaluation: Evaluation, scope: Scope) -> list[str]:
     family = evaluation.project.family(scope, evaluation.bases)
-    return list(dict.fromkeys(["cls", *(one.name.rsplit(".", 1)[-1] for one in family)]))
+    return list(dict.fromkeys(["cls", *(one.last for one in family)]))
 
 
 def field_of(evaluation: Evaluation, scope: Scope, name: str) -> Values:

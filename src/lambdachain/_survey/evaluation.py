@@ -185,7 +185,7 @@ class Evaluation:
                 if shift is not None:
                     position = None if parameter.position is None else parameter.position - shift
                     yield self._argument(call, caller, parameter, position, scope)
-        if self.project.escapes(last(scope)):
+        if self.project.escapes(scope.last):
             yield (Unknown(f"it is the parameter {parameter.name!r} of {scope.name}, which is passed on as a value"),)
 
     def _shift(self, call: ast.Call, caller: Scope, scope: Scope) -> int | None:
@@ -341,6 +341,12 @@ class Evaluation:
         is_read = isinstance(value, Function) and classes.is_property(value.scope)
         return self.returned(value.scope) if is_read and isinstance(value, Function) else (value,)
 
+    def asked_by_name(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
+        """Give the calls ``getattr(something, name)``, with the name where it is told."""
+        for call in scope.calls:
+            if len(call.args) > 1 and Library("builtins.getattr") in self.values(call.func, scope):
+                yield call, self.text(call.args[1], scope)
+
     def getters(self, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
         """Give the properties that are called where an attribute is read."""
         for value in self.values(node.value, scope):
@@ -377,11 +383,6 @@ class Evaluation:
             self._bases_of[scope] = []  # while it is worked out
             self._bases_of[scope] = [value.scope for value in classes.bases(self, scope) if isinstance(value, Class)]
         return self._bases_of[scope]
-
-
-def last(scope: Scope) -> str:
-    """Give the name of a function without what it stands in."""
-    return scope.name.rsplit(".", 1)[-1]
 
 
 def _default(scope: Scope, name: str) -> ast.expr | None:

@@ -255,7 +255,7 @@ def _text(value: Value) -> str:
 
 def _errors(options: Table) -> tuple[str, ...]:
     found = held(options.get("errors") or ())
-    return tuple(sorted(value.scope.name.rsplit(".", 1)[-1] for value in found if isinstance(value, Class)))
+    return tuple(sorted(value.scope.last for value in found if isinstance(value, Class)))
 
 
 def _remote(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:

@@ -133,4 +133,4 @@ class Project:
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None:
-            self._methods.setdefault(scope.name.rsplit(".", 1)[-1], []).append(scope)
+            self._methods.setdefault(scope.last, []).append(scope)

@@ -85,6 +85,11 @@ class Scope:
             parent.children.append(self)
 
     @property
+    def last(self) -> str:
+        """Its name without what it stands in."""
+        return self.name.rsplit(".", 1)[-1]
+
+    @property
     def module(self) -> Scope:
         """The module's scope."""
         return self if self.parent is None else self.parent.module

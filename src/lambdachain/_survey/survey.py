@@ -144,10 +144,9 @@ class _Surveyor:
         for load in scope.loads:
             if isinstance(load, ast.Attribute) and load.attr in MODES and id(load) not in given:
                 yield from self._of_value(load, load.attr, load.value, scope)
-        for call in scope.calls:
-            if len(call.args) > 1 and Library("builtins.getattr") in self._callees(call, scope):
-                verb = self._evaluation.text(call.args[1], scope) or "call"
-                yield from self._of_value(call, verb, call.args[0], scope) if verb in MODES else ()
+        for call, name in self._evaluation.asked_by_name(scope):
+            verb = name or "call"
+            yield from self._of_value(call, verb, call.args[0], scope) if verb in MODES else ()
 
     def _of_value(self, node: ast.expr, verb: str, receiver: ast.expr, scope: Scope) -> Iterator[CallSite | Undecided]:
         site = _Site(node, verb, MODES[verb], scope)

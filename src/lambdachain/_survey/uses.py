@@ -53,17 +53,13 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
 
 def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
     """Give what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
-    for call in scope.calls:
-        if len(call.args) > 1 and Library("builtins.getattr") in evaluation.values(call.func, scope):
-            name = evaluation.text(call.args[1], scope)
-            for value in evaluation.values(call.args[0], scope):
-                if name is not None:
-                    yield from (
-                        unit for one in evaluation.attribute(value, name) for unit in _units(evaluation, one, call)
-                    )
-                elif isinstance(value, Class | Instance | Module):
-                    homes = [value.scope] if isinstance(value, Module) else classes.lineage(evaluation, value.scope)
-                    yield from (one.unit for home in homes for one in home.children if one.kind == "function")
+    for call, name in evaluation.asked_by_name(scope):
+        for value in evaluation.values(call.args[0], scope):
+            if name is not None:
+                yield from (unit for one in evaluation.attribute(value, name) for unit in _units(evaluation, one, call))
+            elif isinstance(value, Class | Instance | Module):
+                homes = [value.scope] if isinstance(value, Module) else classes.lineage(evaluation, value.scope)
+                yield from (one.unit for home in homes for one in home.children if one.kind == "function")
 
 
 def _targets(call: ast.Call) -> Iterator[ast.expr]:
