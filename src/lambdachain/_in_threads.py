@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import TypeVar, cast
 
 from ._invocation import AsyncTransport, Invocation, Outcome, Transport
-from ._stand_in import SendsToAws
+from ._stand_in import SendsToAws, answers_at_once
 from ._streaming import ResponseStream, StreamEnd, open_stream
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def awaitable(transport: Transport | AsyncTransport) -> AsyncTransport:
     if iscoroutinefunction(transport.send):
         return cast("AsyncTransport", transport)
     blocking = cast("Transport", transport)
-    if getattr(blocking, "answers_at_once", False):
+    if answers_at_once(blocking):
         return AtOnce(blocking)
     return AwsInThreads(blocking) if isinstance(blocking, SendsToAws) else InThreads(blocking)
 
@@ -62,7 +62,7 @@ class StreamInThreads:
 
 
 class AtOnce(Wrapped):
-    """Sends over a transport that keeps nobody waiting: a test's, whose answers then have one order."""
+    """Sends over a transport that keeps nobody waiting; see ``answers_at_once``."""
 
     answers_at_once = True
 

@@ -23,6 +23,7 @@ from ._options import CallOptions, seconds
 from ._plan import Plan
 from ._receipts import Receipt
 from ._scope import current_invocation, earlier
+from ._stand_in import answers_at_once
 
 # What has no connections to keep has no limit of its own.
 _NO_LIMIT: Final = 1_000_000
@@ -163,11 +164,6 @@ def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Cr
         return InLoop(cast("Caller", caller).loop_side(transport))
     except NoAnswerError:  # it is closed, which each call will say
         return Threads(transport, caller.hooks)
-
-
-def answers_at_once(transport: object) -> bool:
-    """Tell whether it keeps nobody waiting, as a test's does."""
-    return getattr(transport, "answers_at_once", False)
 
 
 def connections_of(transport: object) -> int:

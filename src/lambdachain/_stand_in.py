@@ -64,6 +64,11 @@ def standing_in_here(transport: Transport) -> Generator[None]:
         _here.reset(token)
 
 
+def answers_at_once(transport: object) -> bool:
+    """Tell whether a transport keeps nobody waiting, as a test's does: its answers then have one order."""
+    return getattr(transport, "answers_at_once", False)
+
+
 class Guard:
     """Whether calls to AWS itself are let through; the pytest plugin closes it."""
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from lambdachain._answer import Answer
 from lambdachain._async_attempts import AsyncHook, perform, perform_hedged
-from lambdachain._in_threads import AtOnce, in_thread
+from lambdachain._in_threads import in_thread
 from lambdachain._invocation import AsyncTransport, Invocation, Outcome
+from lambdachain._stand_in import answers_at_once
 
 from .batch import Done, FirstRefusal, Job, Result
 
@@ -61,7 +62,7 @@ class Tasks:
 
     async def _perform_slowly(self, job: Job) -> Answer | Result:
         """Do so, with what may wait for S3 in threads; over a test's transport, one job after the other."""
-        if isinstance(self._transport, AtOnce):
+        if answers_at_once(self._transport):
             return job.read(await self._perform(job))
         await in_thread(lambda: job.plan)
         answer = await self._perform(job)

@@ -17,7 +17,6 @@ from .collector import uncollected
 from .core_schema import (
     declares_floats,
     float_keys,
-    may_hold_float,
     not_json,
     reads_like_json,
     writes_nan_as_such,
@@ -107,16 +106,13 @@ class Codec:
         return self._built.schema
 
     @cached_property
-    def _may_hold_nan(self) -> bool:
-        return may_hold_float(self.schema)
-
-    @cached_property
     def _signs_of_nan(self) -> tuple[bytes, ...]:
-        """One of these is in the JSON of a value that has a NaN, if perhaps not in that only."""
+        """One of these is in the JSON of a value that has a NaN; none where none can be."""
         keys = float_keys(self.schema)
-        nulls = [b"null"] if keys is None else [f'"{key}":null'.encode() for key in sorted(keys)]
-        as_such = [b"NaN", b"Infinity"] if keys is None or writes_nan_as_such(self.schema) else []
-        return (*nulls, *as_such)
+        if keys is None:
+            return (b"null", b"NaN", b"Infinity")
+        as_such = (b"NaN", b"Infinity") if keys and writes_nan_as_such(self.schema) else ()
+        return (*(f'"{key}":null'.encode() for key in sorted(keys)), *as_such)
 
     @cached_property
     def _declares_floats(self) -> bool:
@@ -254,7 +250,7 @@ class Codec:
         return details_of(exc, value, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
-        if not self._may_hold_nan or not self._may_tell_of_nan(data):
+        if not self._may_tell_of_nan(data):
             return []
         without_none = self._built.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
         if not self._may_tell_of_nan(without_none):

@@ -82,11 +82,6 @@ def nodes(
             yield from nodes(inner, left_out, without)
 
 
-def may_hold_float(schema: object) -> bool:
-    """Tell whether a value of this schema can have a float in it, and so a NaN, which pydantic writes as ``null``."""
-    return any(_may_be_float(node) for node in nodes(schema))
-
-
 def declares_floats(schema: object) -> bool:
     """Tell whether floats stand only where the schema says so: there, pydantic keeps a NaN when it dumps objects."""
     return all(node["type"] == "float" and "serialization" not in node for node in nodes(schema) if _may_be_float(node))
@@ -106,11 +101,14 @@ def _may_be_float(node: Schema) -> bool:
 
 
 def float_keys(schema: object) -> frozenset[str] | None:
-    """Give the keys that floats are written under; ``None`` if one may stand elsewhere than in a field of its own."""
+    """Give the keys that floats are written under; ``None`` if one may stand elsewhere than in a field of its own.
+
+    A float may be a NaN, which pydantic writes as ``null``.
+    """
     if any(_may_be_float(node) for node in nodes(schema, without=_is_float_field)):
         return None
     fields = (named for node in nodes(schema) for named in _fields(node))
-    keys = frozenset(key for name, field in fields if _is_float_field(field) for key in _keys(name, field))
+    keys = frozenset(key for name, field in fields if _is_float_field(field) for key in (name, *_aliases(field)))
     return keys if all(key.isprintable() and not {'"', "\\"} & set(key) for key in keys) else None
 
 
@@ -134,11 +132,6 @@ def _fields(node: Schema) -> Iterator[tuple[str, Schema]]:
     elif is_sequence(fields):
         # A dataclass's node lists bare names beside its fields' own nodes.
         yield from ((field["name"], field) for field in fields if is_mapping(field))
-
-
-def _keys(name: str, field: Schema) -> Iterator[str]:
-    yield name
-    yield from _texts(field.get("serialization_alias"))
 
 
 def reads_like_json(schema: object) -> bool:
