@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from typing import Any
 import lab_faults as faults
 import pytest
 from laboratory import Connection, Fault, Laboratory
+from snapshots import FORGET, printed_around_snapshot
 
 from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble, _wire
 from lambdachain._http import connection as connections
@@ -315,18 +314,16 @@ def test_a_forked_process_shares_no_connection(kind: str, request: pytest.Fixtur
 
 def test_a_snapshot_holds_no_connection(laboratory: Laboratory) -> None:
     """SnapStart restores many sandboxes from one: they would share a connection, and the keys of its TLS."""
-    script = (
-        "import snapshot_restore_py\nfrom lambdachain import HttpTransport, Invocation\n"
+    program = (
+        "from lambdachain import HttpTransport, Invocation\n"
         f"transport = HttpTransport(endpoint_url={laboratory.url!r})\n"
         "def kept(): return [len(way._pool._idle) for way in transport._ways.values()]\n"
         "transport.send(Invocation('orders'), timeout=10)\nbefore = kept()\n"
-        "for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)\n"
+        f"{FORGET}"
         "print(before, kept(), transport.send(Invocation('orders'), timeout=10).status)\ntransport.close()"
     )
-    environment = {**os.environ, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
 
-    assert "[1] [0] 200" == ran.stdout.strip()
+    assert "[1] [0] 200" == printed_around_snapshot(program)
     assert (2, 2) == (laboratory.connections, laboratory.received)
 
 
