@@ -10,6 +10,9 @@ NAME_PATTERN = (
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 CONSTRAINT = "failed to satisfy constraint: Member must satisfy"
+TOO_LONG = "failed to satisfy constraint: Member must have length less than or equal to"
+TENANT_PATTERN = r"[a-zA-Z0-9\._:\/=+\-@ ]+"
+LONG_ARN = f"arn:aws:lambda:invalid-region:123456789012:function:my-function-{'a' * 170}"
 
 REFUSED = [
     pytest.param(
@@ -84,6 +87,114 @@ REFUSED = [
             rf"at 'qualifier' {CONSTRAINT} regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
         },
         id="bad qualifier",
+    ),
+    pytest.param(
+        {"FunctionName": "a" * 65},
+        404,
+        "ResourceNotFoundException",
+        {"Type": "User", "Message": f"Function not found: {ARN}:{'a' * 65}:$LATEST"},
+        id="name of 65 characters",
+    ),
+    pytest.param(
+        {"FunctionName": ARN},
+        404,
+        "ResourceNotFoundException",
+        {"Type": "User", "Message": f"Function not found: {ARN}:function:$LATEST"},
+        id="ARN that ends too early",
+    ),
+    pytest.param(
+        {"FunctionName": f"{ARN}:echo", "Qualifier": "$latest"},
+        404,
+        "ResourceNotFoundException",
+        {"Type": "User", "Message": f"Function not found: {ARN}:echo:$latest"},
+        id="$latest",
+    ),
+    pytest.param(
+        {"FunctionName": "echo", "Qualifier": "$"},
+        404,
+        "ResourceNotFoundException",
+        {"Type": "User", "Message": f"Function not found: {ARN}:echo:$"},
+        id="a dollar sign as qualifier",
+    ),
+    pytest.param(
+        {"FunctionName": "echo", "Qualifier": "a" * 128},
+        404,
+        "ResourceNotFoundException",
+        {"Type": "User", "Message": f"Function not found: {ARN}:echo:{'a' * 128}"},
+        id="longest qualifier",
+    ),
+    *(
+        pytest.param(
+            {"FunctionName": name},
+            400,
+            "ValidationException",
+            {
+                "message": f"1 validation error detected: Value '{name}' "
+                f"at 'functionName' {CONSTRAINT} regular expression pattern: {NAME_PATTERN}"
+            },
+            id=f"bad name {name}",
+        )
+        for name in (
+            "*",
+            "$latest",
+            "echo:$latest",
+            "invalid-account:function:echo",
+            "arn:aws:lambda:invalid-region:123456789012:function:echo",
+            "arn:aws:ec2:us-east-1:123456789012:instance:i-1234567890abcdef0",
+            f"{ARN}:echo:1:2",
+            "function:echo:$LATEST:extra",
+            "arn:aws:lambda::123456789012:function:echo",
+            "arn:aws:lambda:us-east-1::function:echo",
+            f"{ARN}:echo:$LATES",
+        )
+    ),
+    pytest.param(
+        {"FunctionName": "echo", "Qualifier": "a" * 129},
+        400,
+        "ValidationException",
+        {"message": f"1 validation error detected: Value '{'a' * 129}' at 'qualifier' {TOO_LONG} 128"},
+        id="qualifier of 129 characters",
+    ),
+    pytest.param(
+        {"FunctionName": LONG_ARN, "Qualifier": "a" * 129},
+        400,
+        "ValidationException",
+        {
+            "message": f"2 validation errors detected: Value '{'a' * 129}' at 'qualifier' {TOO_LONG} 128; "
+            f"Value '{LONG_ARN}' at 'functionName' {CONSTRAINT} regular expression pattern: {NAME_PATTERN}"
+        },
+        id="bad name and bad qualifier",
+    ),
+    pytest.param(
+        {"FunctionName": "a" * 257},
+        400,
+        "ValidationException",
+        {"message": f"1 validation error detected: Value '{'a' * 257}' at 'functionName' {TOO_LONG} 256"},
+        id="name of 257 characters",
+    ),
+    pytest.param(
+        {"FunctionName": "e!", "InvocationType": "Later", "LogType": "Head", "TenantId": "a" * 256 + ";"},
+        400,
+        "ValidationException",
+        {
+            "message": "5 validation errors detected: "
+            f"Value 'e!' at 'functionName' {CONSTRAINT} regular expression pattern: {NAME_PATTERN}; "
+            f"Value 'Later' at 'invocationType' {CONSTRAINT} enum value set: [RequestResponse, Event, DryRun]; "
+            f"Value 'Head' at 'logType' {CONSTRAINT} enum value set: [None, Tail]; "
+            f"Value '{'a' * 256};' at 'tenantId' {CONSTRAINT} regular expression pattern: {TENANT_PATTERN}; "
+            f"Value '{'a' * 256};' at 'tenantId' {TOO_LONG} 256"
+        },
+        id="everything bad",
+    ),
+    pytest.param(
+        {"FunctionName": "echo:$LATEST", "Qualifier": "1"},
+        400,
+        "InvalidParameterValueException",
+        {
+            "Type": "User",
+            "message": "The derived qualifier from the function name does not match the specified qualifier.",
+        },
+        id="$LATEST and another qualifier",
     ),
     pytest.param(
         {"FunctionName": "echo:live", "Qualifier": "test"},

@@ -91,14 +91,27 @@ def test_list_functions(described):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"FunctionName": "nope"}, "Function not found: .*:function:nope:", id="function"),
+        pytest.param({"FunctionName": "nope"}, "Function not found: .*:function:nope$", id="function"),
+        pytest.param(
+            {"FunctionName": "nope", "Qualifier": "$LATEST"},
+            r"Function not found: .*:function:nope:\$LATEST$",
+            id="function and its qualifier",
+        ),
+        pytest.param({"FunctionName": "a" * 65}, f"Function not found: .*:function:{'a' * 65}$", id="long name"),
+        pytest.param(
+            {"FunctionName": ARN.rpartition(":")[0]}, "Function not found: .*:function:function$", id="no name in ARN"
+        ),
+        pytest.param(
+            {"FunctionName": "orders", "Qualifier": "$latest"}, rf"Function not found: {ARN}:\$latest$", id="$latest"
+        ),
         pytest.param({"FunctionName": "orders", "Qualifier": "9"}, f"Function not found: {ARN}:9", id="version"),
     ],
 )
 def test_unknown(described, options, message):
-    """What is not there is not found."""
-    with pytest.raises(ClientError, match=message):
-        described.get_function(**options)
+    """What is not there is not found; without a qualifier, none is in the answer (recorded)."""
+    for operation in (described.get_function, described.get_function_configuration):
+        with pytest.raises(ClientError, match=message):
+            operation(**options)
 
 
 def test_waiter(described):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
 
@@ -40,7 +40,11 @@ def refusal(status: int, error_type: str, **members: str) -> RefusedError:
 
 
 def function_not_found(arn: str) -> RefusedError:
-    """No such function, version or alias: *arn* ends in the qualifier (recorded 2025)."""
+    """No such function, version or alias (recorded 2025).
+
+    Args:
+        arn: It ends in the qualifier that was named; without one, Invoke adds ``:$LATEST``, and GetFunction does not.
+    """
     return refusal(404, "ResourceNotFoundException", Type="User", Message=f"Function not found: {arn}")
 
 
@@ -59,10 +63,21 @@ def account_not_allowed(account_id: str, arn: str) -> RefusedError:
     return refusal(403, "AccessDeniedException", Message=message)
 
 
-def constraint_violated(value: str, member: str, constraint: str) -> RefusedError:
-    """A parameter has a form that the service model forbids (recorded for ``functionName``)."""
-    message = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-    return refusal(400, "ValidationException", message=message)
+class Violation(NamedTuple):
+    """A parameter that has a form which the service model forbids: *constraint* is the sentence that says which."""
+
+    value: str
+    member: str
+    constraint: str
+
+
+def constraints_violated(violations: Sequence[Violation]) -> RefusedError:
+    """Parameters have forms that the service model forbids: all of them in one message (recorded; not their order)."""
+    errors = "1 validation error" if len(violations) == 1 else f"{len(violations)} validation errors"
+    found = "; ".join(
+        f"Value '{v.value}' at '{v.member}' failed to satisfy constraint: {v.constraint}" for v in violations
+    )
+    return refusal(400, "ValidationException", message=f"{errors} detected: {found}")
 
 
 def parameter_invalid(message: str) -> RefusedError:

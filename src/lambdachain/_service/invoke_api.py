@@ -10,30 +10,22 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
-from typing import Final, Never, TypeVar
+from typing import Final, Never
 from urllib.parse import unquote
 
-from lambdachain._arn import FunctionArn, FunctionName, parse_target
-from lambdachain._errors import InvalidArnError
 from lambdachain._invocation import InvocationType
 
 from . import answers
-from .answers import Answer
+from .addressing import Shape, address_violations, resolve
+from .answers import Answer, Violation
 from .delivery import Body, Delivery, Ending, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
 from .place import LATEST, Place
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-_TENANT_ID: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
-
-_NAME_PATTERN: Final = (
-    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
-    r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
-)
-_QUALIFIER_PATTERN: Final = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
+_CONSTRAINED: Final = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Tenant-Id")
+_TENANT_ID: Final = Shape("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
 
 
 class LogType(StrEnum):
@@ -74,9 +66,17 @@ def read_invoke(
     Raises:
         RefusedError: AWS would refuse it; the answer is inside.
     """
-    invocation_type = _choice(InvocationType, headers.get("X-Amz-Invocation-Type"), "invocationType")
-    log_type = _choice(LogType, headers.get("X-Amz-Log-Type"), "logType")
-    arn = resolve(target, qualifier, place, functions)
+    text, kind, log, tenant_id = (unquote(target), *(headers.get(name) for name in _CONSTRAINED))
+    violations = [
+        *address_violations(text, qualifier),
+        *_choice_violations(InvocationType, kind, "invocationType"),
+        *_choice_violations(LogType, log, "logType"),
+        *(_TENANT_ID.violations(tenant_id) if tenant_id is not None else ()),
+    ]
+    if violations:
+        raise answers.constraints_violated(violations)
+    invocation_type, log_type = InvocationType(kind or "RequestResponse"), LogType(log or "None")
+    arn = resolve(text, qualifier, place, functions)
     _check_size(invocation_type, body.size)
     _refuse_durable(headers)
     client_context = _client_context(headers.get("X-Amz-Client-Context"))
@@ -87,7 +87,7 @@ def read_invoke(
         trace_id=_trace_id(headers),
         payload=_json_payload(body.content),
         client_context=client_context if synchronous else None,
-        tenant_id=_tenant_id(headers),
+        tenant_id=tenant_id,
     )
     return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
 
@@ -98,7 +98,8 @@ def read_stream_type(headers: Mapping[str, str]) -> None:
     Raises:
         RefusedError: It is an event.
     """
-    _choice(StreamType, headers.get("X-Amz-Invocation-Type"), "invocationType")
+    if violations := list(_choice_violations(StreamType, headers.get("X-Amz-Invocation-Type"), "invocationType")):
+        raise answers.constraints_violated(violations)
 
 
 def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
@@ -134,15 +135,10 @@ def answer_permitted() -> Answer:
     return Answer(204)
 
 
-def _choice(kind: type[Choice], text: str | None, member: str) -> Choice:
-    """Read an enumerated parameter; its first value is the default."""
-    choices = list(kind)
-    if text is None:
-        return choices[0]
-    if text not in choices:
-        allowed = ", ".join(choices)
-        raise answers.constraint_violated(text, member, f"Member must satisfy enum value set: [{allowed}]")
-    return kind(text)
+def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> Iterator[Violation]:
+    """Check an enumerated parameter; one that is not sent has its default."""
+    if text is not None and text not in (choices := list(kind)):
+        yield Violation(text, member, f"Member must satisfy enum value set: [{', '.join(choices)}]")
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:
@@ -152,45 +148,6 @@ def _trace_id(headers: Mapping[str, str]) -> str:
         return given
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
-
-
-def resolve(target: str, qualifier: str | None, place: Place, functions: Mapping[str, Container[str]]) -> FunctionArn:
-    """Find the function that the path and the query name; see `read_invoke` for both.
-
-    Raises:
-        RefusedError: There is none.
-    """
-    text = unquote(target)
-    called = _with_qualifier(_parse_name(text), qualifier)
-    if called.region not in {None, place.region}:
-        raise answers.region_not_reachable(str(called.region), place.region)
-    if called.account_id not in {None, place.account_id}:
-        raise answers.account_not_allowed(place.account_id, text)
-    if (called.qualifier or LATEST) not in functions.get(called.name, ()):
-        raise answers.function_not_found(str(place.arn(called.name, called.qualifier or LATEST)))
-    return place.arn(called.name, called.qualifier)
-
-
-def _parse_name(text: str) -> FunctionArn | FunctionName:
-    try:
-        return parse_target(text)
-    except InvalidArnError:
-        constraint = f"Member must satisfy regular expression pattern: {_NAME_PATTERN}"
-        raise answers.constraint_violated(text, "functionName", constraint) from None
-
-
-def _with_qualifier(target: FunctionArn | FunctionName, qualifier: str | None) -> FunctionArn | FunctionName:
-    if qualifier is None:
-        return target
-    try:
-        qualified = target.with_qualifier(qualifier)
-    except InvalidArnError:
-        constraint = f"Member must satisfy regular expression pattern: {_QUALIFIER_PATTERN}"
-        raise answers.constraint_violated(qualifier, "qualifier", constraint) from None
-    if target.qualifier not in {None, qualifier}:
-        message = "The derived qualifier from the function name does not match the specified qualifier."
-        raise answers.parameter_invalid(message)
-    return qualified
 
 
 def _check_size(invocation_type: InvocationType, size: int) -> None:
@@ -219,14 +176,6 @@ def _header_safe(text: str) -> str:
         return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
         return re.sub(r"[^\x20-\x7e]", " ", text).strip()
-
-
-def _tenant_id(headers: Mapping[str, str]) -> str | None:
-    tenant_id = headers.get("X-Amz-Tenant-Id")
-    if tenant_id is not None and not _TENANT_ID.fullmatch(tenant_id):
-        constraint = r"Member must satisfy regular expression pattern: [a-zA-Z0-9\._:\/=+\-@ ]+"
-        raise answers.constraint_violated(tenant_id, "tenantId", constraint)
-    return tenant_id
 
 
 def _refuse_durable(headers: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambdachain._arn import FunctionArn
+from lambdachain._arn import FunctionArn, partition_of
 
 LATEST = "$LATEST"
 
@@ -26,3 +26,8 @@ class Place:
     def arn(self, name: str, qualifier: str | None = None) -> FunctionArn:
         """Address a function here."""
         return FunctionArn.build(name, region=self.region, account_id=self.account_id, qualifier=qualifier)
+
+    def text(self, name: str, qualifier: str | None = None) -> str:
+        """Format an ARN as Lambda's messages show it, also for a name or qualifier that no function can have."""
+        arn = f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account_id}:function:{name}"
+        return arn if qualifier is None else f"{arn}:{qualifier}"

@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from lambdachain._invocation import InvocationType
 from lambdachain._service import answers
+from lambdachain._service.addressing import resolve
 from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.configuration import answer_configuration, answer_function, answer_list
 from lambdachain._service.delivery import Ending, InvokeRequest
@@ -22,7 +24,6 @@ from lambdachain._service.invoke_api import (
     answer_queued,
     read_invoke,
     read_stream_type,
-    resolve,
 )
 from lambdachain._service.limits import MAX_REQUEST
 from lambdachain._service.operations import Operation, operation_of
@@ -82,7 +83,8 @@ class InvokeService:
     def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
         if operation is Operation.LIST_FUNCTIONS:
             return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
-        arn = resolve(target, request.query.get("Qualifier"), self._place, self._fleet.qualifiers)
+        qualifier = request.query.get("Qualifier")
+        arn = resolve(unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None)
         described = self._fleet.describe(arn.name, arn.qualifier)
         return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
 
