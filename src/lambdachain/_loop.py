@@ -31,6 +31,11 @@ def run(start: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
     return _runner().run(start(*arguments), context=contextvars.copy_context())
 
 
+def open() -> None:  # noqa: A001 - the opposite of close
+    """Open this thread's loop before anything runs in it, so that ``asyncio.get_event_loop()`` finds it."""
+    _runner().get_loop()
+
+
 def _runner() -> asyncio.Runner:
     runner: asyncio.Runner | None = getattr(_kept, "runner", None)
     if runner is None:

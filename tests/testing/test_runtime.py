@@ -8,10 +8,12 @@ import contextvars
 import gc
 import json
 import os
+import runpy
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -140,11 +142,23 @@ def test_a_failure_is_reported_as_the_runtime_reports_it(handler: Handler):
     assert (ending.failed, json.loads(ending.body)) == (True, oracle(handler)[1])
 
 
-def test_a_handler_that_cannot_be_called_has_no_stack():
-    """The runtime shows a frame of its own."""
-    ours, theirs = json.loads(ran(lambda: None).body), oracle(lambda: None)[1]
+@pytest.mark.parametrize("handler", [lambda: None, lambda *_, key: key, 5], ids=["arity", "keyword", "no function"])
+def test_a_handler_that_cannot_be_called_has_the_runtimes_own_frame(handler: Any):
+    """The runtime has no other to show."""
+    assert json.loads(ran(handler).body) == oracle(handler)[1]
 
-    assert ours == {**theirs, "stackTrace": []}
+
+def test_a_handler_in_a_module_called_bootstrap(tmp_path: Path):
+    """The runtime takes the frames of any file of that name for its own, as long as others follow."""
+    path = tmp_path / "bootstrap.py"
+    path.write_text(
+        "def direct(event, context):\n    raise LookupError(1)\ndef outward(event, context):\n    int('x', 99)\n"
+    )
+    module = runpy.run_path(str(path))
+
+    for name in ("direct", "outward"):
+        ours, theirs = json.loads(ran(module[name]).body), oracle(module[name])[1]
+        assert ours["stackTrace"][-1] == theirs["stackTrace"][-1]
 
 
 @pytest.mark.parametrize("handler", [deep, deeply_nested])
@@ -190,7 +204,21 @@ def test_a_client_context_that_is_none_fails_before_the_handler(client_context: 
     assert {**ours, "stackTrace": 0} == {**theirs, "stackTrace": 0}
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), UnreadableError(), asyncio.CancelledError()])
+class Outside(BaseException):
+    """Not an ``Exception``."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        UnreadableError(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        Outside("mine"),
+        BaseExceptionGroup("two", [Outside(), ValueError()]),
+    ],
+)
 def test_what_the_runtime_does_not_catch_ends_its_process(error: BaseException):
     """The real client lets it out."""
     with pytest.raises(BaseException):  # noqa: B017 - whatever it is
@@ -212,6 +240,7 @@ def test_what_the_runtime_does_not_catch_ends_its_process(error: BaseException):
         ("a reason", "Runtime exited with error: exit status 1"),
         (-1, "Runtime exited with error: exit status 255"),
         (256, "Runtime exited without providing a reason"),
+        (2**70, "Runtime exited with error: exit status 255"),
     ],
 )
 def test_an_exit_has_the_status_that_the_system_sees(code: Any, words: str):
@@ -232,7 +261,14 @@ def test_half_a_character_ends_the_process_where_nothing_escapes_it(monkeypatch:
 
 @pytest.mark.parametrize(
     "error",
-    [KeyboardInterrupt(), StubError("not allowed"), pytest.fail.Exception("no"), pytest.skip.Exception("not here")],
+    [
+        KeyboardInterrupt(),
+        StubError("not allowed"),
+        pytest.fail.Exception("no"),
+        pytest.skip.Exception("not here"),
+        BaseExceptionGroup("in a task group", [ValueError(), pytest.fail.Exception("no")]),
+        BaseExceptionGroup("stopped", [BaseExceptionGroup("in it", [KeyboardInterrupt()])]),
+    ],
 )
 def test_what_is_the_tests_to_know_reaches_it(error: BaseException):
     """The very exception, whatever a runtime would make of it."""

@@ -17,6 +17,10 @@ from ._runtimes import runtime_of
 # Without the search paths some interpreters do not start.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
+# Where an X-Ray daemon of this machine listens; without one, what an SDK sends there by UDP is lost and does no harm.
+_XRAY_HOST: Final = "127.0.0.1"
+_XRAY_PORT: Final = "2000"
+
 
 def sandbox_environment(
     function: LocalFunction,
@@ -58,9 +62,14 @@ def sandbox_environment(
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_SESSION_TOKEN": SESSION_TOKEN,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": f"{_XRAY_HOST}:{_XRAY_PORT}",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "LAMBDA_TASK_ROOT": str(function.directory),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
+        "_AWS_XRAY_DAEMON_ADDRESS": _XRAY_HOST,
+        "_AWS_XRAY_DAEMON_PORT": _XRAY_PORT,
         "_HANDLER": function.handler,
         **variables,
         **runtime_of(function).environment(function),

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from ._function import LocalFunction, RuntimeKind
 from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
+from ._wrapper import wrapped
 
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
 
@@ -75,6 +76,15 @@ def runtime_of(function: LocalFunction) -> Runtime:
     except ValueError as exc:
         raise ValueError(f"function {function.name!r}: {exc}") from None
     return runtime
+
+
+def start_command(function: LocalFunction) -> Sequence[str]:
+    """Return the program and its arguments that start a sandbox of a function, in the function's directory.
+
+    Raises:
+        ValueError: The runtime cannot run it; the message names the function.
+    """
+    return wrapped(function, runtime_of(function).command(function))
 
 
 @cache

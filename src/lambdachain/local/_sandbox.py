@@ -24,7 +24,7 @@ from ._memory import MemoryWatch, peak_memory
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent, Streamed, Streaming
-from ._runtimes import runtime_of
+from ._runtimes import start_command
 
 # A killed process is gone at once, unless the kernel holds it.
 _KILL_TIMEOUT: Final = 5.0
@@ -94,7 +94,7 @@ class Sandbox:
                 runtime_api=await self._api.open(),
             )
             self._process = await asyncio.create_subprocess_exec(
-                *runtime_of(self._function).command(self._function),
+                *start_command(self._function),
                 cwd=self._function.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,

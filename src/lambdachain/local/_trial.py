@@ -18,7 +18,7 @@ from ._environment import sandbox_environment
 from ._function import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group
 from ._runtime_api import Exited, InitFailed, Ready, RuntimeApi
-from ._runtimes import runtime_of
+from ._runtimes import start_command
 
 _AT_A_TIME: Final = 2
 _IMPORT_OF: Final = re.compile(r"^Unable to import module '[^']*': ")
@@ -58,7 +58,7 @@ async def _failure(function: LocalFunction, place: Place, url: str, guard: Orpha
     address = await api.open()
     try:
         process = await asyncio.create_subprocess_exec(
-            *runtime_of(function).command(function),
+            *start_command(function),
             cwd=function.directory,
             env=sandbox_environment(
                 function, LATEST, place=place, variables={"AWS_ENDPOINT_URL_LAMBDA": url}, runtime_api=address

@@ -7,12 +7,14 @@ takes too long can be given up. A thread cannot be stopped, so what was given up
 from __future__ import annotations
 
 import json
+import sys
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import Context
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from itertools import dropwhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -33,6 +35,12 @@ from ._sandboxes import sandbox_for
 
 Handler = Callable[[Any, Any], Any]
 _HERE: Final = str(Path(__file__).parent)
+# Test frameworks that end a test with exceptions which are not an ``Exception``.
+_FRAMEWORKS: Final = frozenset({"_pytest", "hypothesis", "pytest"})
+# The call of a handler in the runtime client, as a stack shows it, and where AWS's images keep the client.
+_CALL: Final = "response = request_handler(event, lambda_context)"
+_CLIENT: Final = "/var/runtime/awslambdaric/bootstrap.py"
+_CALL_LINE: Final = 178
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +134,24 @@ def _survived(handler: Handler, delivery: Delivery, settings: Settings) -> _Resu
     except SystemExit as exc:
         status = _status(exc.code)
     except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
-        if not _ends_the_process(exc):
+        if _is_the_tests(exc):
             return exc
         status = 1
     return _Result(answers.exited(delivery.request_id, status), failed=True)
 
 
-def _ends_the_process(error: BaseException) -> bool:
-    """Tell what the runtime client does not catch: its own failure to report an error, and a stray cancellation.
+def _is_the_tests(error: BaseException) -> bool:
+    """Check whether an exception is for whoever runs the tests: an interrupt, or a test framework's own outcome.
 
-    A cancellation that gets out of a handler would otherwise cancel the test, which has no part in it.
+    Every other that the runtime client does not catch ends a process on Lambda, and nobody else's work: a cancellation
+    that leaves a handler would otherwise cancel the test.
     """
-    from asyncio import CancelledError
-
-    return isinstance(error, Exception | CancelledError)
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_the_tests, error.exceptions))
+    if isinstance(error, KeyboardInterrupt | StubError):
+        return True
+    origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return not isinstance(error, Exception) and not _FRAMEWORKS.isdisjoint(origins)
 
 
 def _handled(handler: Handler, delivery: Delivery, settings: Settings) -> _Result:
@@ -190,15 +202,38 @@ def _marshalled(answer: object) -> str:
 
 def report_of(error: BaseException, request_id: str) -> bytes:
     """Write an exception as the runtime reports it to Lambda: its class, its text, its stack from the handler on."""
-    return _raised(error, request_id).encode()
+    try:
+        return _raised(error, request_id).encode()
+    except UnicodeEncodeError:
+        return answers.exited(request_id, 1)
 
 
 def _raised(error: BaseException, request_id: str) -> str:
+    return _report(type(error).__name__, str(error), _stack(error), request_id)
+
+
+def _stack(error: BaseException) -> list[str]:
+    """Format a stack as the runtime client does: without its own frames, unless there are no others."""
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
         for frame in dropwhile(_is_ours, traceback.extract_tb(error.__traceback__))
     ]
-    return _report(type(error).__name__, str(error), traceback.format_list(frames), request_id)
+    if not frames and error.__traceback__ is not None:
+        frames = [(*_call_in_client(), "handle_event_request", _CALL)]
+    own = list(dropwhile(lambda frame: "/bootstrap.py" in frame[0], frames))
+    return traceback.format_list(own or frames)
+
+
+@cache
+def _call_in_client() -> tuple[str, int]:
+    """Find where the runtime client calls a handler: in the one that is installed, else as AWS has it."""
+    spec = find_spec("awslambdaric")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        with suppress(OSError):
+            lines = Path(folder, "bootstrap.py").read_text(encoding="utf-8").splitlines()
+            if found := [number for number, line in enumerate(lines, 1) if line.strip() == _CALL]:
+                return str(Path(folder, "bootstrap.py")), found[0]
+    return _CLIENT, _CALL_LINE
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
@@ -206,6 +241,12 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
 
 
 def _report(error_type: str, message: str, stack: list[str], request_id: str) -> str:
+    """Write a report, after it was logged.
+
+    Raises:
+        UnicodeEncodeError: A text has half a character: the runtime client cannot log it, and its process ends.
+    """
+    "".join((error_type, message, *stack)).encode()
     return to_json({"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": stack})
 
 
@@ -213,7 +254,9 @@ def _status(code: object) -> int:
     """Give the exit status of a process that ends with ``sys.exit(code)``."""
     if code is None:
         return 0
-    return code & 0xFF if isinstance(code, int) else 1
+    if not isinstance(code, int):
+        return 1
+    return code & 0xFF if -sys.maxsize - 1 <= code <= sys.maxsize else 0xFF
 
 
 def platform_log(delivery: Delivery, settings: Settings, elapsed: float) -> bytes:

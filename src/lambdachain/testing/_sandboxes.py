@@ -5,6 +5,7 @@ A coroutine handler finds at its next invocation what it opened in its event loo
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -44,15 +45,17 @@ class Sandbox:
         self._jobs.put(None)
 
     def _live(self) -> None:
+        from lambdachain import _loop
+
+        if sys.version_info < (3, 14):  # the main thread, in which Lambda runs handlers, has a loop for who asks
+            _loop.open()
         while (job := self._jobs.get()) is not None:
             tell = job()
             del job  # what an invocation refers to shall not live on until the next one
             self._release()
             tell()
             del tell
-        from lambdachain._loop import close
-
-        close()
+        _loop.close()
 
     def _release(self) -> None:
         with _lock:

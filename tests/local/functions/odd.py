@@ -1,0 +1,105 @@
+"""Handlers that do what a handler seldom does, to be run by the real runtime and in a test's process."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class OutsideError(BaseException):
+    """Not an ``Exception``."""
+
+
+def half_a_character(event, context):
+    """Raise an error whose text no encoding has."""
+    raise ValueError("half \ud800")
+
+
+def half_in_a_group(event, context):
+    """Raise a group of errors whose text no encoding has."""
+    raise ExceptionGroup("half \udfff", [ValueError()])
+
+
+def half_in_an_answer(event, context):
+    """Return text that no encoding has."""
+    return "half \ud800"
+
+
+def half_in_a_key(event, context):
+    """Return a key that JSON has no form for, with text that no encoding has."""
+    return {"\ud800": {1}}
+
+
+def outside(event, context):
+    """Raise what is not an ``Exception``."""
+    raise OutsideError("mine")
+
+
+def generator_exit(event, context):
+    """Raise what ends generators."""
+    raise GeneratorExit
+
+
+def cancelled(event, context):
+    """Raise what ends tasks."""
+    raise asyncio.CancelledError
+
+
+def base_group(event, context):
+    """Raise a group that is not an ``Exception``."""
+    raise BaseExceptionGroup("group", [OutsideError(), ValueError()])
+
+
+def exits(event, context):
+    """End the process."""
+    raise SystemExit(event)
+
+
+def no_text(event, context):
+    """Raise what has no text."""
+
+    class Mute(Exception):
+        def __str__(self):
+            return 5  # noqa: PLE0307 - what the test is about
+
+    raise Mute
+
+
+def takes_none():
+    """Take nothing."""
+
+
+def takes_three(event, context, more):
+    """Take one too many."""
+
+
+def takes_a_keyword(event, context, *, key):
+    """Take one that nobody gives."""
+
+
+class Callable:
+    """Can be called, with nothing."""
+
+    def __call__(self):
+        """Take nothing."""
+
+
+instance = Callable()
+
+
+def loop(event, context):
+    """Use the thread's event loop, as code of before ``asyncio.run`` does."""
+    found = asyncio.get_event_loop()
+    return [found.is_running(), found.is_closed(), found.run_until_complete(asyncio.sleep(0, event))]
+
+
+def same_loop(event, context):
+    """Tell whether the thread's event loop is the one of last time."""
+    found = asyncio.get_event_loop()
+    seen = getattr(same_loop, "seen", None)
+    same_loop.seen = found
+    return seen is found
+
+
+def loop_of_a_library(event, context):
+    """Make a future outside any loop, as libraries do that keep one for later."""
+    return asyncio.gather().get_loop() is asyncio.get_event_loop()
