@@ -47,6 +47,7 @@ class Options:
     reload: bool
     quiet: bool
     as_json: bool
+    concurrency: int | None = None
 
     @property
     def exposed(self) -> bool:
@@ -90,6 +91,7 @@ def serve(wanted: Wanted, options: Options) -> int:
             queue=options.queue,
             services=found.services,
             observer=inbox.put,
+            concurrency=options.concurrency,
         ).start()
     except (OSError, ValueError) as exc:
         tell(Problem(Spot("lambdachain serve"), _why_not_started(exc, options)))

@@ -65,6 +65,11 @@ _SERVICES: Final = ("sqs", "sns", "events")
     multiple=True,
     help="Where destinations and dead letters go: sqs=URL, sns=URL, events=URL.",
 )
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="Run at most so many invocations at a time; one more is throttled. Default: what the machine can take.",
+)
 @click.option("--reload", is_flag=True, help="Reload a function when its files change.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell problems only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
@@ -80,6 +85,7 @@ def command(
     env_file: Path | None,
     queue: Path | None,
     services: dict[str, str],
+    concurrency: int | None,
     reload: bool,
     quiet: bool,
     as_json: bool,
@@ -93,7 +99,7 @@ def command(
     from ._serving import Options, scratch_directory, serve
     from ._system import Wanted
 
-    options = Options(host, port, queue, reload, quiet, as_json)
+    options = Options(host, port, queue, reload, quiet, as_json, concurrency)
     around = _surroundings(account_id, region, stage, parameters)
     with scratch_directory() as scratch:
         wanted = Wanted(what, Path(), around, env_file, _services(services), scratch)

@@ -53,12 +53,15 @@ class EventDelivery:
         clock: QueueClock,
         targets: Targets,
         tell: Callable[[LocalInvocation], None],
+        *,
+        concurrency: int,
     ) -> None:
         self._queue = queue
         self._fleet = fleet
         self._clock = clock
         self._targets = targets
         self._tell = tell
+        self._at_most = concurrency
         self._running: dict[asyncio.Task[None], str] = {}
         self._changed = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -114,7 +117,7 @@ class EventDelivery:
             self._start_due()
 
     def _start_due(self) -> None:
-        while event := self._queue.take(self._open(), self._clock.now()):
+        while len(self._running) < self._at_most and (event := self._queue.take(self._open(), self._clock.now())):
             task = asyncio.create_task(self._deliver(event))
             self._running[task] = event.function
             task.add_done_callback(self._ended)

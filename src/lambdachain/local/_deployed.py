@@ -38,6 +38,11 @@ class Deployed:
         return isinstance(self._reserved, asyncio.Semaphore) and self._reserved.locked()
 
     @property
+    def queues(self) -> bool:
+        """Whether its calls wait for a process of their turn, instead of being throttled."""
+        return self.function.max_sandboxes is not None
+
+    @property
     def empty(self) -> bool:
         """Whether no sandbox of it is left."""
         return all(pool.empty for pool in self._pools.values())

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from lambdachain._service.place import LATEST, Place
 
+from ._capacity import default_concurrency
 from ._clock import QueueClock
 from ._delivery import EventDelivery
 from ._fleet import Fleet
@@ -59,6 +60,9 @@ class LocalEndpoint:
             ``events``. Functions are told of them too, so that their SDKs call the same.
         observer: Called with each invocation that has ended, in the endpoint's own thread.
         random: What chooses the version that an alias with routing leads to.
+        concurrency: How many invocations run at a time, of all functions together; one more is throttled (429,
+            ``ConcurrentInvocationLimitExceeded``), and an event waits for its next delivery. By default what the
+            machine can take: 8 for each CPU, no more than one for each 128 MB of memory, and 10 at least.
 
     Raises:
         ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
@@ -77,6 +81,7 @@ class LocalEndpoint:
         services: Mapping[str, str] | None = None,
         observer: Observer | None = None,
         random: Random | None = None,
+        concurrency: int | None = None,
     ) -> None:
         self._functions = index_by_name(functions)
         self._settings = Settings(
@@ -84,6 +89,7 @@ class LocalEndpoint:
             clock=clock,
             services=dict(services or {}),
             observer=observer,
+            concurrency=default_concurrency() if concurrency is None else concurrency,
             random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
         )
         self._host = host
@@ -243,10 +249,12 @@ class LocalEndpoint:
         self._closing = asyncio.Event()
         settings, place = self._settings, self._place
         with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as guard:
-            around = Surroundings(place, guard, {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables})
+            variables = {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables}
+            around = Surroundings(place, guard, variables, asyncio.Semaphore(settings.concurrency))
             fleet = Fleet(self._functions, around, settings.random)
             clock = QueueClock(is_virtual=settings.clock == "virtual")
-            events = EventDelivery(queue, fleet, clock, Targets(settings.services, place), self._tell)
+            targets = Targets(settings.services, place)
+            events = EventDelivery(queue, fleet, clock, targets, self._tell, concurrency=settings.concurrency)
             async with fleet, events, InvokeService(fleet, events, listener, place, self._tell):
                 self._fleet, self._events = fleet, events
                 started.set_result(None)

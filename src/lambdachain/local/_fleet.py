@@ -72,6 +72,8 @@ class Fleet:
             raise answers.looped(delivery.invoked_arn)
         if deployed.throttles:
             raise answers.throttled()
+        if self._around.executions.locked() and not deployed.queues:
+            raise answers.throttled("ConcurrentInvocationLimitExceeded")
         version = deployed.version_of(target.qualifier)
         delivery = replace(delivery, trace_id=lineage.passed(delivery.trace_id, arn))
         return Admitted(deployed, version, delivery)

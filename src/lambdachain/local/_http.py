@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
 from lambdachain._service.delivery import Body
 from lambdachain._service.limits import MAX_HEADERS
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # aiohttp reads 0 as "for ever".
 SHUTDOWN_TIMEOUT: Final = 0.05
@@ -40,10 +43,45 @@ async def serve(runner: web.BaseRunner, listener: socket.socket) -> None:
     await web.SockSite(runner, listener, backlog=1024).start()
 
 
-async def stop(runner: web.BaseRunner, listener: socket.socket) -> None:
-    """Stop serving: whoever is connected loses the connection."""
+class InFlight:
+    """The requests that a handler works on."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Handle a request."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is handled in a task")
+        self._tasks.add(task)
+        try:
+            return await self._handler(request)
+        finally:
+            self._tasks.discard(task)
+
+    async def end(self, seconds: float) -> None:
+        """Let the requests end for some *seconds*, and cancel those that are left."""
+        if tasks := set(self._tasks):
+            _, left = await asyncio.wait(tasks, timeout=seconds)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+async def stop(runner: web.AppRunner, listener: socket.socket, in_flight: InFlight) -> None:
+    """Stop serving: whoever is connected loses the connection.
+
+    aiohttp is left no request to wait for: where one ends as that wait does, it raises ``InvalidStateError``.
+    """
     # A connection that is accepted while asyncio closes the server is never closed: accept no more, then close.
     asyncio.get_running_loop().remove_reader(listener.fileno())
     for _ in range(3):
         await asyncio.sleep(0)
+    await in_flight.end(SHUTDOWN_TIMEOUT)
+    for connection in runner.server.connections if runner.server else ():
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.sleep(0)
     await runner.cleanup()

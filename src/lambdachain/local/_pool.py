@@ -37,7 +37,7 @@ class SandboxPool:
         Raises:
             OSError: A new sandbox was needed and could not be started.
         """
-        async with self._places:
+        async with self._places, self._around.executions:
             while True:
                 sandbox = await self._take_idle(delivery.tenant_id) or await self._launch(delivery.tenant_id)
                 try:

@@ -35,11 +35,16 @@ Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every sandbox of an endpoint shares; *variables* tell of the endpoint and its services."""
+    """What every sandbox of an endpoint shares; *variables* tell of the endpoint and its services.
+
+    Attributes:
+        executions: Held while an invocation runs: so many may at a time, of all functions together.
+    """
 
     place: Place
     guard: OrphanGuard
     variables: Mapping[str, str]
+    executions: asyncio.Semaphore
 
 
 class SandboxGoneError(Exception):

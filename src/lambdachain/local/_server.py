@@ -33,7 +33,7 @@ from ._credentials import caller_of
 from ._delivery import EventDelivery
 from ._deployed import Admitted
 from ._fleet import Fleet
-from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, read_body, serve, stop
+from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
 
@@ -55,7 +55,8 @@ class InvokeService:
         self._place = place
         self._tell = tell
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._handle)
+        self._in_flight = InFlight(self._handle)
+        application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
 
     async def __aenter__(self) -> Self:
@@ -63,7 +64,7 @@ class InvokeService:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await stop(self._runner, self._listener)
+        await stop(self._runner, self._listener, self._in_flight)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}

@@ -28,6 +28,7 @@ class Settings:
     clock: ClockKind
     services: Mapping[str, str]
     observer: Observer | None
+    concurrency: int
     random: Random = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +38,8 @@ class Settings:
     def _problems(self) -> Iterable[str]:
         if self.clock not in get_args(ClockKind):
             yield f"clock must be 'real' or 'virtual', not {self.clock!r}"
+        if self.concurrency < 1:
+            yield f"concurrency must be 1 or more, not {self.concurrency!r}"
         for name, url in self.services.items():
             if name not in SERVICE_IDS:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
