@@ -76,7 +76,7 @@ class SandboxPool:
         self._all.add(sandbox)
         try:
             await sandbox.start()
-        except OSError:
+        except BaseException:  # a cancellation too leaves a port behind
             await self._discard(sandbox)
             raise
         return sandbox

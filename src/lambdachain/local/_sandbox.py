@@ -75,13 +75,15 @@ class Sandbox:
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[None] | None = None
         self._served = False
-        self._stopped = False
+        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
         """Whether it may take another invocation."""
         process = self._process
-        return not self._stopped and process is not None and process.returncode is None and not _has_ended(process.pid)
+        if self._stopping is not None or process is None or process.returncode is not None:
+            return False
+        return not _has_ended(process.pid)
 
     async def start(self) -> None:
         """Start the process; it loads the handler while the first invocation waits.
@@ -144,10 +146,11 @@ class Sandbox:
         return Ending(verdict.body, verdict.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
-        """Kill the process and all that it started, and read the last that it printed."""
-        if self._stopped:
-            return
-        self._stopped = True
+        """Kill the process and all that it started, and read the last that it printed: to the end, even if cancelled."""
+        self._stopping = self._stopping or asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         if self._process is not None and self._exit is not None:
             kill_group(self._process.pid)
             await asyncio.wait({self._exit}, timeout=_KILL_TIMEOUT)
