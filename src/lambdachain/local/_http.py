@@ -77,11 +77,20 @@ async def stop(runner: web.AppRunner, listener: socket.socket, in_flight: InFlig
     """
     # A connection that is accepted while asyncio closes the server is never closed: accept no more, then close.
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    for _ in range(3):
-        await asyncio.sleep(0)
+    await _turns()
+    server = runner.server
+    if server is not None:
+        server.pre_shutdown()  # nothing is read any more
+        await _turns()
     await in_flight.end(SHUTDOWN_TIMEOUT)
-    for connection in runner.server.connections if runner.server else ():
+    for connection in server.connections if server else ():
         if connection.transport is not None:
             connection.transport.abort()
     await asyncio.sleep(0)
     await runner.cleanup()
+
+
+async def _turns() -> None:
+    """Let what is ready in the loop run, and what follows from it."""
+    for _ in range(3):
+        await asyncio.sleep(0)

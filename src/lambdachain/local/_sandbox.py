@@ -146,7 +146,7 @@ class Sandbox:
         return Ending(verdict.body, verdict.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
-        """Kill the process and all that it started, and read the last that it printed: to the end, even if cancelled."""
+        """Kill the process and all that it started, and read its last output: to the end, even if cancelled."""
         self._stopping = self._stopping or asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
 
