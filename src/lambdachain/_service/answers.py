@@ -178,6 +178,12 @@ def sandbox_not_started(reason: str) -> RefusedError:
     return refusal(500, "ServiceException", Type="Service", Message=message)
 
 
+def event_not_queued() -> RefusedError:
+    """Lambda could not queue an event: the function will not run (documented; words assumed)."""
+    message = "Lambda was unable to queue the event: an internal error occurred. The function was not invoked."
+    return refusal(500, "ServiceException", Type="Service", Message=message)
+
+
 def timed_out(request_id: str, timeout: float) -> bytes:
     """Word the function error of an invocation over its time (recorded 2025)."""
     return _platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {timeout_text(timeout)}")

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from lambdachain._arn import parse_target
 from lambdachain._invocation import InvocationType
+from lambdachain._service import answers
 from lambdachain._service.answers import RefusedError
 from lambdachain._service.delivery import Delivery, Ending
 from lambdachain._service.events import (
@@ -34,11 +35,13 @@ from ._event_config import service_of
 from ._fleet import Fleet
 from ._function import LocalFunction
 from ._invocations import LocalInvocation, error_of
-from ._queue import EventQueue, QueuedEvent
+from ._queue import EventQueue, QueuedEvent, QueueError
 from ._targets import Targets
 
 # Lambda would run as many as it has room for; a machine should not be flooded with processes.
 MOST_AT_A_TIME: Final = 10
+# Seconds until a queue that could not be written is tried again.
+_PAUSE: Final = 0.5
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
@@ -62,6 +65,7 @@ class EventDelivery:
         self._targets = targets
         self._tell = tell
         self._at_most = concurrency
+        self._outage = _Outage()
         self._running: dict[asyncio.Task[None], str] = {}
         self._changed = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -80,8 +84,17 @@ class EventDelivery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def fire(self, delivery: Delivery, caller: str | None) -> None:
-        """Queue an event; once this has returned, it will be delivered."""
-        self._put(delivery, caller)
+        """Queue an event; once this has returned, it will be delivered.
+
+        Raises:
+            RefusedError: It cannot be kept, as on a full disk.
+        """
+        try:
+            self._put(delivery, caller)
+        except QueueError as exc:
+            self._outage.begins(exc)
+            raise answers.event_not_queued() from None
+        self._outage.ends()
         self._changed.set()
 
     async def advance(self, seconds: float | None) -> int:
@@ -103,9 +116,13 @@ class EventDelivery:
     async def _dispatch(self) -> None:
         while True:
             self._changed.clear()
-            self._start_due()
-            due = None if self._clock.is_virtual else self._queue.next_due(self._open())
-            pause = None if due is None else max(0.0, due - self._clock.now())
+            try:
+                self._start_due()
+                due = None if self._clock.is_virtual else self._queue.next_due(self._open())
+                pause = None if due is None else max(0.0, due - self._clock.now())
+            except QueueError as exc:
+                self._outage.begins(exc)
+                pause = _PAUSE
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause)
 
@@ -118,6 +135,7 @@ class EventDelivery:
 
     def _start_due(self) -> None:
         while len(self._running) < self._at_most and (event := self._queue.take(self._open(), self._clock.now())):
+            self._outage.ends()
             task = asyncio.create_task(self._deliver(event))
             self._running[task] = event.function
             task.add_done_callback(self._ended)
@@ -166,7 +184,7 @@ class EventDelivery:
 
     async def _follow(self, event: QueuedEvent, after: Course | Condition, answer: LastAnswer | None) -> None:
         if isinstance(after, Course):
-            self._queue.put_back(event, after)
+            await self._written(lambda: self._queue.put_back(event, after))
         else:
             await self._end(event, after, answer)
 
@@ -184,9 +202,47 @@ class EventDelivery:
                 await self._targets.send_dead_letter(config.dead_letter, record)
         if destination is not None and service_of(destination) != "lambda":
             await self._targets.send_record(destination, record)
-        with self._queue.ending(event):
-            if destination is not None and service_of(destination) == "lambda":
-                self._put(_follower(destination, record), event.function)
+        followers = (
+            [_follower(destination, record)] if destination is not None and service_of(destination) == "lambda" else []
+        )
+
+        def end() -> None:
+            with self._queue.ending(event):
+                for follower in followers:
+                    self._put(follower, event.function)
+
+        await self._written(end)
+
+    async def _written(self, write: Callable[[], None]) -> None:
+        """Write what became of an event as soon as there is room for it; the event is not delivered again meanwhile."""
+        while True:
+            try:
+                write()
+            except QueueError as exc:
+                self._outage.begins(exc)
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._outage.ends()
+                return
+
+
+class _Outage:
+    """The time in which the queue cannot be written, told once."""
+
+    def __init__(self) -> None:
+        self._on = False
+
+    def begins(self, error: QueueError) -> None:
+        """Log the error, if it is the first."""
+        if not self._on:
+            _LOGGER.error("%s; new events are refused, and those that wait stay in the queue meanwhile", error)
+        self._on = True
+
+    def ends(self) -> None:
+        """Log that the queue can be written again, if it could not."""
+        if self._on:
+            _LOGGER.warning("events can be kept again: those that waited are delivered")
+        self._on = False
 
 
 def _most_at_a_time(function: LocalFunction) -> int:

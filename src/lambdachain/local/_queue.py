@@ -36,6 +36,11 @@ _SCHEMA: Final = """
     CREATE INDEX IF NOT EXISTS waiting ON events (taken, due);
     UPDATE events SET taken = 0 WHERE taken = 1;
 """
+_PUT: Final = """
+    INSERT INTO events (
+        function, caller, fired_at, due, runs, throttles, request_id, invoked_arn, trace_id, tenant_id, payload
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _FIRST_DUE: Final = """
     SELECT id, function, caller, fired_at, due, runs, throttles, request_id, invoked_arn, trace_id, payload, tenant_id
     FROM events WHERE taken = 0 AND function IN (SELECT value FROM json_each(?)) AND due <= ? ORDER BY due, id LIMIT 1
@@ -43,6 +48,10 @@ _FIRST_DUE: Final = """
 _NEXT_DUE: Final = """
     SELECT min(due) FROM events WHERE taken = 0 AND function IN (SELECT value FROM json_each(?))
 """
+
+
+class QueueError(OSError):
+    """The queue could not be read or written: the disk is full, or the file is gone; nothing has changed in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,11 @@ class EventQueue:
 
     Raises:
         OSError: The file cannot be used; the message names it.
+        QueueError: Out of every method: it cannot be used any more, or for now.
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._db = _connect(path)
         try:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -74,56 +85,72 @@ class EventQueue:
             self._db.close()
             reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
             raise OSError(f"cannot keep events in {path}: {reason}") from None
+        self._file = _identity(path)
+
+    @contextmanager
+    def _using(self) -> Generator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.DatabaseError as exc:
+            if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+                raise
+            raise QueueError(f"cannot keep events in {self._path or 'memory'}: {exc}") from None
 
     def put(self, function: str, delivery: Delivery, course: Course, caller: str | None) -> None:
         """Add an event; once this has returned, it is kept."""
-        self._db.execute(
-            "INSERT INTO events (function, caller, fired_at, due, runs, throttles, request_id, invoked_arn, trace_id, "
-            "tenant_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(function, caller, course.fired_at, course.due, course.runs, course.throttles),
-                *(delivery.request_id, delivery.invoked_arn, delivery.trace_id, delivery.tenant_id, delivery.payload),
-            ),
+        if _identity(self._path) != self._file:
+            raise QueueError(f"cannot keep events in {self._path}: the file was deleted or replaced; start again")
+        row = (
+            *(function, caller, course.fired_at, course.due, course.runs, course.throttles),
+            *(delivery.request_id, delivery.invoked_arn, delivery.trace_id, delivery.tenant_id, delivery.payload),
         )
+        with self._using() as db:
+            db.execute(_PUT, row)
 
     def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
         """Take the event of one of *functions* that is due first, if one is due by *now*."""
-        row = self._db.execute(_FIRST_DUE, (_list(functions), now)).fetchone()
-        if row is None:
-            return None
-        self._db.execute("UPDATE events SET taken = 1 WHERE id = ?", (row[0],))
+        with self._using() as db:
+            row = db.execute(_FIRST_DUE, (_list(functions), now)).fetchone()
+            if row is None:
+                return None
+            db.execute("UPDATE events SET taken = 1 WHERE id = ?", (row[0],))
         request_id, invoked_arn, trace_id, payload, tenant_id = row[7:]
         delivery = Delivery(request_id, invoked_arn, trace_id, payload, tenant_id=tenant_id)
         return QueuedEvent(row[0], row[1], row[2], Course(*row[3:7]), delivery)
 
     def next_due(self, functions: Iterable[str]) -> float | None:
         """Tell when the first event that waits for one of *functions* is due."""
-        due: float | None = self._db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
+        with self._using() as db:
+            due: float | None = db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
         return due
 
     def put_back(self, event: QueuedEvent, course: Course) -> None:
         """Let an event wait for its next delivery."""
-        self._db.execute(
-            "UPDATE events SET taken = 0, due = ?, runs = ?, throttles = ? WHERE id = ?",
-            (course.due, course.runs, course.throttles, event.id),
-        )
+        with self._using() as db:
+            db.execute(
+                "UPDATE events SET taken = 0, due = ?, runs = ?, throttles = ? WHERE id = ?",
+                (course.due, course.runs, course.throttles, event.id),
+            )
 
     @contextmanager
     def ending(self, event: QueuedEvent) -> Generator[None]:
         """Take an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-            self._db.execute("DELETE FROM events WHERE id = ?", (event.id,))
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._using() as db:
+            db.execute("BEGIN")
+            try:
+                yield
+                db.execute("DELETE FROM events WHERE id = ?", (event.id,))
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:  # a full disk may have ended it
+                    db.execute("ROLLBACK")
+                raise
 
     def foreign(self, functions: Iterable[str]) -> list[str]:
         """Name the functions that events wait for, but that are none of *functions*."""
         query = "SELECT DISTINCT function FROM events WHERE function NOT IN (SELECT value FROM json_each(?))"
-        rows: list[tuple[Any]] = self._db.execute(query, (_list(functions),)).fetchall()
+        with self._using() as db:
+            rows: list[tuple[Any]] = db.execute(query, (_list(functions),)).fetchall()
         return sorted(str(name) for (name,) in rows)
 
     def __len__(self) -> int:
@@ -139,6 +166,15 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         return sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
     except sqlite3.Error as exc:
         raise OSError(f"cannot keep events in {path}: {exc}") from None
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Tell which file is at a path: SQLite goes on with one that was deleted, and what it keeps there is lost."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def _list(functions: Iterable[str]) -> str:
