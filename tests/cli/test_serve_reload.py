@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 APP = """
     import pathlib, time, words
@@ -100,3 +105,143 @@ def test_the_file_that_describes_the_system_is_read_again(serve: Any, write: Any
     assert problem["text"].startswith("not TOML: ")
     assert served.wait_for("notice")["text"] == "still served as before: a, b"
     assert served.call("a") == "two"
+
+
+def versioned(word: str) -> str:
+    """Write a handler that answers with a word."""
+    return f"def handler(event, context):\n    return {word!r}\n"
+
+
+def fill(directory: Path, word: str) -> None:
+    """Write the handler into a directory that is made for it."""
+    directory.mkdir(parents=True)
+    (directory / "app.py").write_text(versioned(word))
+
+
+def removed_and_made(directory: Path, word: str) -> None:
+    """As a build script does it."""
+    shutil.rmtree(directory / "dist")
+    fill(directory / "dist", word)
+
+
+def renamed(directory: Path, word: str) -> None:
+    """As a build tool does it that never leaves a half of it."""
+    fill(directory / "new", word)
+    (directory / "dist").rename(directory / f"old-{word}")
+    (directory / "new").rename(directory / "dist")
+
+
+def parent_made(directory: Path, word: str) -> None:
+    """With everything above it."""
+    shutil.rmtree(directory)
+    fill(directory / "dist", word)
+
+
+def linked(directory: Path, word: str) -> None:
+    """As a deployment does it that can go back."""
+    fill(directory / f"release-{word}", word)
+    if not (directory / "dist").is_symlink():
+        shutil.rmtree(directory / "dist")
+    (directory / "link").symlink_to(directory / f"release-{word}")
+    (directory / "link").replace(directory / "dist")
+
+
+@pytest.mark.parametrize("build", [removed_and_made, renamed, parent_made, linked])
+def test_a_directory_that_is_made_anew(
+    serve: Any, write: Any, eventually: Any, build: Callable[[Path, str], None]
+) -> None:
+    """However often, and whatever is written into it later."""
+    directory = write({"build/dist/app.py": versioned("first")})
+    served = serve("a=build/dist/app.handler", "--reload")
+    answers = [served.call("a")]
+    for word in ("second", "third"):
+        build(directory / "build", word)
+        assert eventually(lambda word=word: served.call("a") == word)
+    (directory / "build" / "dist" / "app.py").write_text(versioned("changed in place"))
+
+    assert answers == ["first"]
+    assert eventually(lambda: served.call("a") == "changed in place")
+
+
+def test_a_directory_that_is_gone_for_a_while(serve: Any, write: Any, eventually: Any) -> None:
+    """The function is served as it was, other functions go on, and it is reloaded when the directory is back."""
+    directory = write({"a/app.py": versioned("first"), "b/app.py": versioned("b")})
+    served = serve("a=a/app.handler", "b=b/app.handler", "--reload")
+    served.call("a")
+    shutil.rmtree(directory / "a")
+    (directory / "b" / "app.py").write_text(versioned("b, changed"))
+    assert eventually(lambda: served.call("b") == "b, changed")
+    fill(directory / "a", "second")
+
+    assert eventually(lambda: served.call("a") == "second")
+    (directory / "a" / "app.py").write_text(versioned("third, in place"))
+    assert eventually(lambda: served.call("a") == "third, in place")
+
+
+def test_a_search_path_that_comes_later(serve: Any, write: Any, eventually: Any) -> None:
+    """As a layer does that is built after the endpoint was started; and one that is made anew."""
+    directory = write({"app/app.py": APP, "app/words.py": "WORD = 'own'\n"})
+    (directory / "local.env").write_text("PYTHONPATH=../layer/python\n")
+    (directory / "app" / "words.py").rename(directory / "words.py")
+    served = serve("a=app/app.handler", "--reload", "--env-file", "local.env")
+    missing = served.call("a")
+    for word in ("first", "second"):
+        if (directory / "layer").exists():
+            shutil.rmtree(directory / "layer")
+        (directory / "layer" / "python").mkdir(parents=True)
+        (directory / "layer" / "python" / "words.py").write_text(f"WORD = {word!r}\n")
+        assert eventually(lambda word=word: served.call("a") == word)
+
+    assert missing["errorType"] == "Runtime.ImportModuleError"
+
+
+def replaced_by_rename(path: Path, text: str) -> None:
+    """As many editors save."""
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").rename(path)
+
+
+def folder_replaced(path: Path, text: str) -> None:
+    """As a checkout of another branch may do it."""
+    shutil.rmtree(path.parent)
+    path.parent.mkdir()
+    path.write_text(text)
+
+
+def link_switched(path: Path, text: str) -> None:
+    """To another file, in another directory."""
+    other = path.parent.parent / f"other-{len(text)}"
+    other.mkdir()
+    (other / path.name).write_text(text)
+    (path.parent / "link").symlink_to(other / path.name)
+    (path.parent / "link").replace(path)
+
+
+@pytest.mark.parametrize("save", [replaced_by_rename, folder_replaced, link_switched])
+def test_a_file_of_variables_that_is_replaced(
+    serve: Any, write: Any, eventually: Any, save: Callable[[Path, str], None]
+) -> None:
+    """More than once."""
+    directory = write({"app/app.py": APP, "app/words.py": WORDS, "env/local.env": "WORD=one\n"})
+    served = serve("a=app/app.handler", "--reload", "--env-file", "env/local.env")
+    answers = [served.call("a")]
+    for word in ("second", "the third"):
+        save(directory / "env" / "local.env", f"WORD={word}\n")
+        assert eventually(lambda word=word: served.call("a") == word)
+
+    assert answers == ["one"]
+
+
+def test_a_template_whose_directory_is_made_anew(serve: Any, write: Any, eventually: Any) -> None:
+    """Its functions are found again."""
+    directory = write({"app/app.py": APP, "app/words.py": WORDS, "conf/system.toml": ""})
+    described = directory / "conf" / "lambdachain.toml"
+    text = TOML.replace('"app"', '"../app"')
+    described.write_text(text.format(name="a", word="one"))
+    served = serve("conf/lambdachain.toml", "--reload")
+    first = served.call("a")
+    for word in ("two", "three"):
+        folder_replaced(described, text.format(name="a", word=word))
+        assert eventually(lambda word=word: served.call("a") == word)
+
+    assert first == "one"

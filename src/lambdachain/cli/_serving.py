@@ -199,12 +199,20 @@ class _Run:
             for function in found.functions
             if function.name in changed.functions or function != before.get(function.name)
         ]
-        for function in touched:
-            (self._endpoint.replace if function.name in before else self._endpoint.add)(function)
+        touched = [function for function in touched if self._serves(function, is_new=function.name not in before)]
         if touched:
             self._tell(Reloaded([function.name for function in touched], changed.path))
         self._take(found)
         self._trials.start(touched)
+
+    def _serves(self, function: LocalFunction, *, is_new: bool) -> bool:
+        """Serve a function as it is now, unless it is being built: then as it was, until its directory is there."""
+        try:
+            (self._endpoint.add if is_new else self._endpoint.replace)(function)
+        except ValueError as exc:
+            self._tell(Notice(f"not reloaded: {exc}"))
+            return False
+        return True
 
     def _kept(self, before: Mapping[str, LocalFunction], found: Found) -> Found:
         """Keep on serving what is not there any more, or wrong: it is perhaps being written."""

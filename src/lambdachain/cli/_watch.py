@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,8 +38,58 @@ class Changed:
     described: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory to be watched, as it is now.
+
+    Attributes:
+        path: It, behind all symbolic links.
+        identity: Device and inode; ``None`` while there is no such directory.
+    """
+
+    path: Path
+    identity: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that one watcher follows, as it is now.
+
+    Attributes:
+        roots: The directories of each function's code, its own first.
+        described: The files that describe the system, behind all symbolic links.
+        around: The directories that those are in.
+    """
+
+    roots: Mapping[str, tuple[Place, ...]]
+    described: frozenset[Path] = frozenset()
+    around: frozenset[Place] = frozenset()
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The directories that are there."""
+        places = (*self.around, *(place for each in self.roots.values() for place in each))
+        return frozenset(place.path for place in places if place.identity is not None)
+
+    def since(self, before: View) -> Changed | None:
+        """Say what it means that directories are others than *before*: made anew, replaced, or reached by another link.
+
+        A function whose own directory is gone is left as it is: there is nothing to load.
+        """
+        functions = [
+            name for name, places in self.roots.items() if places != before.roots.get(name) and places[0].identity
+        ]
+        described = (self.described, self.around) != (before.described, before.around)
+        if not functions and not described:
+            return None
+        first = self.roots[functions[0]][0].path if functions else next(iter(sorted(self.described)))
+        return Changed(os.path.relpath(first), frozenset(functions), described=True)
+
+
 class Watch:
     """Follows files, in threads, and tells of changes.
+
+    The system watches a directory and not its name, so each look also compares which directories the names stand for.
 
     Args:
         tell: Called with each change, or why there will be none, in a thread of its own.
@@ -52,16 +104,14 @@ class Watch:
 
     def follow(self, functions: Sequence[LocalFunction], files: Sequence[Path]) -> None:
         """Follow these from now on, and nothing else."""
-        roots = {function.name: code_roots(function) for function in functions}
-        described = frozenset(path.resolve() for path in files)
+        roots = {function.name: code_directories(function) for function in functions}
+        described = frozenset(files)
         if self._followed == (roots, described):
             return
         self.stop()
         self._followed = (roots, described)
-        code = {root for each in roots.values() for root in each}
-        around = {path.parent for path in described}
-        followed = [self._start(code, roots, frozenset(), recursive=True)] if code else []
-        followed += [self._start(around, {}, described, recursive=False)] if around else []
+        followed = [self._start(lambda: _view_of_code(roots), recursive=True)] if roots else []
+        followed += [self._start(lambda: _view_of_files(described), recursive=False)] if described else []
         for each in followed:
             each.wait(_PATIENCE)
 
@@ -72,36 +122,64 @@ class Watch:
             thread.join()
         self._ends.clear()
 
-    def _start(
-        self,
-        paths: Iterable[Path],
-        roots: Mapping[str, Sequence[Path]],
-        described: frozenset[Path],
-        *,
-        recursive: bool,
-    ) -> threading.Event:
-        """Begin to follow *paths*; give what is set as soon as no change of theirs can be missed."""
+    def _start(self, look: Callable[[], View], *, recursive: bool) -> threading.Event:
+        """Begin to follow what *look* sees; give what is set as soon as no change of it can be missed."""
         begun, end = threading.Event(), threading.Event()
 
         def run() -> None:
-            try:
-                for changes in self._changes(paths, end, recursive=recursive):
+            seen: View | None = None
+            held = ExitStack()
+            while not end.is_set():
+                now = look()
+                moved = now.since(seen) if seen is not None else None
+                seen = now
+                with held:  # until those of now are held
+                    held = _held(now.paths)
+                try:
+                    self._follow(now, look, moved, begun, end, recursive=recursive)
+                except FileNotFoundError:  # it vanished before it could be watched
+                    end.wait(_LOOK_EVERY / 1000)
+                except (OSError, RuntimeError) as exc:
+                    self._tell(Notice(f"files cannot be watched, nothing is reloaded: {exc}", loud=True))
                     begun.set()
-                    change = what_changed((Path(path) for _, path in changes), roots, described)
-                    if change is not None:
-                        self._tell(change)
-            except (OSError, RuntimeError) as exc:
-                self._tell(Notice(f"files cannot be watched, nothing is reloaded: {exc}", loud=True))
-                begun.set()
+                    break
+            held.close()
 
         thread = threading.Thread(target=run, name="lambdachain.watch", daemon=True)
         self._ends.append((end, thread))
         thread.start()
         return begun
 
+    def _follow(
+        self,
+        view: View,
+        look: Callable[[], View],
+        moved: Changed | None,
+        begun: threading.Event,
+        end: threading.Event,
+        *,
+        recursive: bool,
+    ) -> None:
+        """Tell of changes until the directories are no longer those of *view*.
+
+        What has *moved* before is told as soon as nothing that follows can be missed.
+        """
+        roots = {name: [place.path for place in places] for name, places in view.roots.items()}
+        for changes in self._changes(view.paths, end, recursive=recursive):
+            begun.set()
+            change = what_changed((Path(path) for _, path in changes), roots, view.described)
+            for each in (moved, change):
+                if each is not None:
+                    self._tell(each)
+            moved = None
+            if look() != view:
+                return
+
     def _changes(
-        self, paths: Iterable[Path], end: threading.Event, *, recursive: bool
+        self, paths: Collection[Path], end: threading.Event, *, recursive: bool
     ) -> Iterable[set[tuple[watchfiles.Change, str]]]:
+        if not paths:  # none is there yet
+            return iter(lambda: set() if not end.wait(_LOOK_EVERY / 1000) else None, None)
         default = watchfiles.DefaultFilter()
         return watchfiles.watch(
             *paths,
@@ -116,16 +194,47 @@ class Watch:
         return self._ignored is not None and path.startswith(self._ignored)
 
 
-def code_roots(function: LocalFunction) -> tuple[Path, ...]:
+def code_directories(function: LocalFunction) -> tuple[Path, ...]:
     """Give the directories that a function's code comes from: its own, and what it adds to the search paths."""
-    own = Path(function.directory).resolve()
+    own = Path(function.directory).absolute()
+    versions = [Path(each.directory).absolute() for each in function.versions.values() if each.directory]
     added = [
         own / entry
         for variable in ("PYTHONPATH", "NODE_PATH")
         for entry in function.environment.get(variable, "").split(os.pathsep)
         if entry
     ]
-    return tuple(dict.fromkeys(path.resolve() for path in (own, *added) if path.is_dir()))
+    return tuple(dict.fromkeys((own, *versions, *added)))
+
+
+def _view_of_code(directories: Mapping[str, Sequence[Path]]) -> View:
+    return View({name: tuple(map(_place, paths)) for name, paths in directories.items()})
+
+
+def _view_of_files(files: frozenset[Path]) -> View:
+    described = frozenset(path.resolve() for path in files)
+    # a link is switched where it is, and not where it leads
+    folders = {path.parent for path in described} | {path.parent.resolve() for path in files}
+    return View({}, described, frozenset(map(_place, folders)))
+
+
+def _held(paths: Iterable[Path]) -> ExitStack:
+    """Keep directories open: as long as one is, no other gets its inode, and `Place` tells the two apart."""
+    held = ExitStack()
+    for path in paths:
+        with suppress(OSError):
+            held.callback(os.close, os.open(path, os.O_RDONLY))
+    return held
+
+
+def _place(path: Path) -> Place:
+    """Look where a path leads now."""
+    try:
+        real = path.resolve()
+        found = real.stat()
+    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
+        return Place(path, None)
+    return Place(real, (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None)
 
 
 def what_changed(
