@@ -9,10 +9,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 CHILD = """
     import os
@@ -403,3 +405,34 @@ def test_events_go_where_they_can(serve: Any, write: Any, eventually: Callable[.
     assert problem["text"] == "on_failure goes to sqs, which has no address here: give --service sqs=URL; left out"
     assert problem["line"] == 8
     assert served.wait_for("invocation", function="Sink")["status"] == 200
+
+
+def test_the_concurrency_is_bounded(serve: Any, write: Any, eventually: Any) -> None:
+    """One call more than that is throttled, with Lambda's reason."""
+    app = """
+        import pathlib, time
+        def handler(event, context):
+            pathlib.Path("../waiting").write_text("")
+            while not pathlib.Path("../go").exists():
+                time.sleep(0.01)
+            return event
+        """
+    directory = write({"app/app.py": app})
+    served = serve("a=app/app.handler", "b=app/app.handler", "--concurrency", "1")
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(served.call, "a", 1)
+        eventually((directory / "waiting").exists)
+        with pytest.raises(ClientError) as refused:
+            served.call("b", 2)
+        (directory / "go").write_text("")
+
+        assert refused.value.response["Reason"] == "ConcurrentInvocationLimitExceeded"
+        assert (running.result(), served.call("b", 3)) == (1, 3)
+
+
+def test_a_concurrency_of_none(run: Any) -> None:
+    """Nothing could run."""
+    ended = run("serve", "a=app.handler", "--concurrency", "0")
+
+    assert ended.returncode == 2
+    assert "'--concurrency'" in ended.stderr

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from itertools import dropwhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from lambdachain import _clock
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
@@ -147,7 +147,8 @@ def _is_the_tests(error: BaseException) -> bool:
     that leaves a handler would otherwise cancel the test.
     """
     if isinstance(error, BaseExceptionGroup):
-        return any(map(_is_the_tests, error.exceptions))
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return any(map(_is_the_tests, group.exceptions))
     if isinstance(error, KeyboardInterrupt | StubError):
         return True
     origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
