@@ -163,6 +163,21 @@ def test_a_directory_that_is_made_anew(
     assert eventually(lambda: served.call("a") == "changed in place")
 
 
+def test_a_directory_that_is_a_link_from_the_beginning(serve: Any, write: Any, eventually: Any) -> None:
+    """It is followed to wherever it leads."""
+    directory = write({"release-first/app.py": versioned("first")})
+    (directory / "dist").symlink_to(directory / "release-first")
+    served = serve("a=dist/app.handler", "--reload")
+    answers = [served.call("a")]
+    for word in ("second", "third"):
+        linked(directory, word)
+        assert eventually(lambda word=word: served.call("a") == word)
+    (directory / "dist" / "app.py").write_text(versioned("changed in place"))
+
+    assert answers == ["first"]
+    assert eventually(lambda: served.call("a") == "changed in place")
+
+
 def test_a_directory_that_is_gone_for_a_while(serve: Any, write: Any, eventually: Any) -> None:
     """The function is served as it was, other functions go on, and it is reloaded when the directory is back."""
     directory = write({"a/app.py": versioned("first"), "b/app.py": versioned("b")})

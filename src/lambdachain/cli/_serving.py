@@ -184,7 +184,7 @@ class _Run:
     def _take(self, found: Found) -> None:
         self._found = found
         if self._watch is not None:
-            self._watch.follow(found.functions, found.files)
+            self._watch.follow([_as_declared(function, found) for function in found.functions], found.files)
 
     def _reload(self, changed: Changed) -> None:
         before = {function.name: function for function in self._found.functions}
@@ -234,6 +234,14 @@ class _Run:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} does not import: {why}"
             self._inbox.put(Problem(declared.spot("handler"), text, fatal=False))
+
+
+def _as_declared(function: LocalFunction, found: Found) -> LocalFunction:
+    """Give a function with the directories that were written for it: a symbolic link may lead elsewhere later."""
+    declared = found.declared.get(function.name)
+    if declared is None or declared.inline is not None:
+        return function
+    return replace(function, directory=declared.function.directory, versions=declared.function.versions)
 
 
 class _Relay(logging.Handler):

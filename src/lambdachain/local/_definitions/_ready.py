@@ -37,7 +37,10 @@ def make_ready(
     function = replace(declared.function, environment={**declared.function.environment, **environment})
     problems: list[Problem] = []
     if declared.inline is not None:
-        function = _written(function, declared.inline, scratch())
+        try:
+            function = _written(function, declared.inline, scratch())
+        except OSError as exc:
+            return None, [Problem(declared.spot("directory"), f"its code cannot be written to a file: {exc}")]
     try:
         function = located(_with_interpreter(function, declared, problems))
         runtime_of(function)
