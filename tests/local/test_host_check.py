@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -109,6 +108,7 @@ WELCOME = [
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a function that leaves a trace."""
     path = tmp_path_factory.mktemp("note")
     (path / "app.py").write_text(NOTE)
     return path
@@ -116,16 +116,19 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def note(directory: Path) -> LocalFunction:
+    """Declare it."""
     return LocalFunction("note", "app.handler", directory=directory, timeout=60)
 
 
 @pytest.fixture(scope="module")
 def served(note: LocalFunction) -> Iterator[LocalEndpoint]:
+    """Serve it."""
     with LocalEndpoint([note]) as endpoint:
         yield endpoint
 
 
 def port_of(endpoint: LocalEndpoint) -> int:
+    """Return the port that it listens on."""
     port = urlsplit(endpoint.url).port
     assert port is not None
     return port
@@ -139,7 +142,7 @@ class Raw:
         self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         self._answers = self._socket.makefile("rb")
 
-    def __enter__(self) -> Raw:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -341,7 +344,7 @@ def test_what_is_no_host_cannot_be_allowed(note, allowed):
 )
 def test_listening_everywhere_any_address_is_a_host(note, host, status):
     """No name of somebody else's stands behind an address, so that it cannot be rebound."""
-    with LocalEndpoint([note], host="0.0.0.0") as endpoint:
+    with LocalEndpoint([note], host="0.0.0.0") as endpoint:  # noqa: S104 - what this is about
         assert ask(endpoint, "GET", "/2015-03-31/functions/note", {"Host": host})[0] == status
         evil = {"Host": host, "Origin": "https://evil.example"}
         assert ask(endpoint, "POST", INVOKE, evil)[0] == 403

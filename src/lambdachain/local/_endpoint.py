@@ -254,7 +254,7 @@ class LocalEndpoint:
             clock = QueueClock(is_virtual=settings.clock == "virtual")
             events = EventDelivery(queue, fleet, clock, Targets(settings.services, place), self._tell)
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
-            async with fleet, events, InvokeService(fleet, events, listener, hosts, place, self._tell):
+            async with fleet, events, InvokeService(fleet, events, listener, hosts=hosts, place=place, tell=self._tell):
                 self._fleet, self._events = fleet, events
                 started.set_result(None)
                 await self._closing.wait()

@@ -92,8 +92,8 @@ def is_loopback(host: str) -> bool:
 def host_of(text: str) -> str | None:
     """Return the host that a user has named, in the form that requests are compared in; ``None`` if it is not one.
 
-    >>> host_of("Host.Docker.Internal."), host_of("[::1]"), host_of("FE80::1"), host_of("http://name"), host_of("name:80")
-    ('host.docker.internal', '::1', 'fe80::1', None, None)
+    >>> host_of("Host.Docker.Internal."), host_of("[::1]"), host_of("http://name"), host_of("name:80")
+    ('host.docker.internal', '::1', None, None)
     """
     name = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
     ip = _ip(name)

@@ -64,7 +64,7 @@ class Sandbox:
         self._function = function
         self._version = version
         self._around = around
-        self._api = RuntimeApi()
+        self._api = RuntimeApi(function.name)
         self._output = SandboxOutput(function.name)
         self._launched = _clock.System.monotonic()
         self._process: asyncio.subprocess.Process | None = None
@@ -84,17 +84,17 @@ class Sandbox:
         Raises:
             OSError: The machine has no process, port or memory left for it.
         """
-        around = self._around
+        around, runtime = self._around, runtime_of(self._function)
         try:
             environment = sandbox_environment(
                 self._function,
                 self._version,
                 place=around.place,
                 variables=around.variables,
-                runtime_api=await self._api.open(),
+                runtime_api=await self._api.open(with_path=runtime.takes_path(self._function)),
             )
             self._process = await asyncio.create_subprocess_exec(
-                *runtime_of(self._function).command(self._function),
+                *runtime.command(self._function),
                 cwd=self._function.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -104,6 +104,7 @@ class Sandbox:
             )
         finally:
             self._output.close_write_end()
+        self._api.serve_process(self._process.pid)
         around.guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 

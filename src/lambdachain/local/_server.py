@@ -49,6 +49,7 @@ class InvokeService:
         fleet: Fleet,
         events: EventDelivery,
         listener: socket.socket,
+        *,
         hosts: HostCheck,
         place: Place,
         tell: Callable[[LocalInvocation], None],

@@ -54,11 +54,11 @@ async def try_handlers(
 
 
 async def _failure(function: LocalFunction, place: Place, url: str, guard: OrphanGuard) -> str | None:
-    api = RuntimeApi()
-    address = await api.open()
+    api, runtime = RuntimeApi(function.name), runtime_of(function)
+    address = await api.open(with_path=runtime.takes_path(function))
     try:
         process = await asyncio.create_subprocess_exec(
-            *runtime_of(function).command(function),
+            *runtime.command(function),
             cwd=function.directory,
             env=sandbox_environment(
                 function, LATEST, place=place, variables={"AWS_ENDPOINT_URL_LAMBDA": url}, runtime_api=address
@@ -71,6 +71,7 @@ async def _failure(function: LocalFunction, place: Place, url: str, guard: Orpha
     except OSError as exc:
         await api.close()
         return f"its process does not start: {exc}"
+    api.serve_process(process.pid)
     guard.watch(process.pid)
     exit_told = asyncio.create_task(_tell_exit(api, process))
     try:
