@@ -407,6 +407,42 @@ def test_an_invocation_waits_for_who_asks_next():
     with_api(test)
 
 
+def test_who_leaves_while_an_answer_is_read_asks_no_more():
+    """So that it is in nobody's way."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        first, second = await Talk.to(address), await Talk.to(address)
+        first.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        api.deliver(delivery("one"), 0)
+        await first.hear()
+        first.say("POST", "/2018-06-01/runtime/invocation/one/response", b"1", size=2)
+        await until(api._report_lock.locked)
+        second.say("GET", NEXT)
+        await second.close()
+        await until(lambda: len(api._connections) == 2 and any(client.has_left for client in clients))
+        first.write(b"1")
+        assert (await first.hear())[0] == 202
+        assert await api.events.get() == Returned(Body(b"11", 2))
+        await until(lambda: len(api._connections) == 1)
+        first.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        api.deliver(delivery("two"), 0)
+        assert (await first.hear())[1]["lambda-runtime-aws-request-id"] == "two"
+        await first.close()
+
+    clients: list[Any] = []
+    accept = RuntimeApi._accept
+
+    def accepted(api: RuntimeApi, client: Any) -> None:
+        clients.append(client)
+        accept(api, client)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RuntimeApi, "_accept", accepted)
+        with_api(test)
+
+
 @pytest.mark.parametrize("leaves", [True, False])
 def test_an_invocation_is_answered_once(leaves):
     """Of two that answer at a time the first counts, unless it breaks off; then the next may."""
@@ -479,6 +515,30 @@ def test_a_start_fails_before_it_has_served_only():
         assert api.events.empty()
         await asking.close()
         await failing.close()
+
+    with_api(test)
+
+
+@needs_linux
+def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
+    """Such as a program with capabilities of its own: the system keeps its descriptors to itself."""
+    listdir = os.listdir
+
+    def refuse(path: Any = ".") -> list[str]:
+        if str(path).endswith("/fd"):
+            raise PermissionError(path)
+        return listdir(path)
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        assert _peers.can_tell()
+        monkeypatch.setattr(os, "listdir", refuse)
+        without, having = await Talk.to(bare(address)), await Talk.to(address)
+        without.say("GET", NEXT)
+        assert (await without.hear())[0] == 403
+        having.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        await without.close()
+        await having.close()
 
     with_api(test)
 

@@ -142,6 +142,7 @@ def _authority_in(target: str) -> list[str]:
     return [] if match is None else [match["authority"]]
 
 
+@lru_cache(maxsize=256)
 def _ip(host: str) -> _Address | None:
     try:
         return ip_address(host)

@@ -35,13 +35,20 @@ def is_made_by(root: int, client: Address, server: Address) -> bool | None:
     """Check whether a connection was made by process *root*, or by one that it has started.
 
     Returns:
-        ``None`` if no process holds it any more. Once *root* has ended too it counts as that one's, which may end right
-        after it has answered.
+        ``None`` if no process holds it any more, or if the sandbox has processes that cannot be looked into, such as
+        programs with capabilities of their own. Once *root* has ended too, what nobody holds counts as that one's,
+        which may end right after it has answered.
     """
     inode = socket_inode(client, server)
     if inode is None:
         return True if _has_ended(root) else None
-    return any(_holds(pid, inode) for pid in _members(root))
+    is_complete = True
+    for pid in _members(root):
+        held = _holds(pid, inode)
+        if held:
+            return True
+        is_complete = is_complete and held is not None
+    return False if is_complete else None
 
 
 @cache
@@ -51,7 +58,7 @@ def can_tell() -> bool:
         server = listener.getsockname()
         with socket.create_connection(server) as client:
             inode = socket_inode(client.getsockname(), server)
-            return inode == os.fstat(client.fileno()).st_ino and _holds(os.getpid(), inode)
+            return inode == os.fstat(client.fileno()).st_ino and _holds(os.getpid(), inode) is True
     return False
 
 
@@ -84,13 +91,18 @@ def _members(root: int) -> Iterator[int]:
             yield int(name)
 
 
-def _holds(pid: int, inode: int) -> bool:
+def _holds(pid: int, inode: int) -> bool | None:
+    """Check whether a process has a socket; ``None`` where nobody may know."""
     wanted = f"socket:[{inode}]"
-    with suppress(OSError):
+    try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - as above
-            with suppress(OSError):
+            with suppress(FileNotFoundError):
                 if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:  # noqa: PTH115 - as above
                     return True
+    except PermissionError:
+        return False if _has_ended(pid) else None
+    except OSError:
+        pass
     return False
 
 

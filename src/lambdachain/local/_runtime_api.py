@@ -122,11 +122,13 @@ class _Client:
     def __init__(self, http: HttpConnection, addresses: tuple[Address, Address]) -> None:
         self.http = http
         self.awaited: asyncio.Future[None] | None = None
+        self.has_left = False
         self._addresses = addresses
         self._is_member: bool | None = None
 
     def leave(self) -> None:
         """Wake whoever waits on this client's behalf."""
+        self.has_left = True
         if self.awaited is not None and not self.awaited.done():
             self.awaited.set_exception(ConnectionResetError("the client has left"))
 
@@ -263,6 +265,8 @@ class RuntimeApi:
             pass
         if self._working_on is not None:
             await self._refuse(client.http, _OUT_OF_TURN, "it asks for work before the last has been answered")
+        elif client.has_left:
+            raise ConnectionResetError("the client has left")
         elif self._asking is not None:
             await self._refuse(client.http, _OUT_OF_TURN, "it asks for work while the runtime does already")
         else:
@@ -285,6 +289,8 @@ class RuntimeApi:
         finally:
             self._waiting_for_work.discard(this)
             self._asking = client.awaited = None
+        if client.has_left:
+            raise ConnectionResetError("the client has left")
         return waiting
 
     def _announce(self) -> None:
