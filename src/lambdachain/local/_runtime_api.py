@@ -1,10 +1,10 @@
 """The Runtime API of one sandbox: what the runtime client asks and tells, as events.
 
 Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were seen to need. Both want a host and
-port: a path behind them breaks the first one's report of failed imports (`_python_client` mends that), and is left out
-of the second one's streams. The first crashes when an invocation comes without a request id or a content type, and it
-sends headers of up to 1 MB with an error. The second streams its response in chunks, and tells an error amid them in
-trailers.
+port: a path behind them breaks the first one's report of failed imports, which `python/bootstrap.py` mends, and the
+second one leaves it out of its streams. The first crashes when an invocation comes without a request id or a content
+type, and it sends headers of up to 1 MB with an error. The second streams its response in chunks, and tells an error
+amid them in trailers.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ._function import LocalFunction, RuntimeKind
 from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
 
-_PYTHON_CLIENT: Final = Path(__file__).parent / "_python_client.py"
+_PYTHON_CLIENT: Final = Path(__file__).parent / "python" / "bootstrap.py"
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
 
 
@@ -62,7 +62,7 @@ class PythonRuntime:
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}", "PYTHONUNBUFFERED": "1"}
 
     def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
-        """Take one, by the script beside this file."""
+        """Take one, by that script."""
         return True
 
 

@@ -1,10 +1,11 @@
-"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python _python_client.py app.handler``.
+"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py app.handler``.
 
 The client's native part takes such an address as it is. Its report of a handler that does not load is made by
 ``http.client``, which takes the path for a port; here it does not. All else is as with ``python -m awslambdaric``.
 
-This runs in the function's interpreter, in which lambdachain need not be installed: it imports nothing of it.
-"""
+This runs in the function's interpreter, in which lambdachain need not be installed: it imports nothing of it. It stands
+alone in its directory, for that is where Python looks for modules first, until `main` has put another in its place.
+"""  # noqa: INP001 - as that says
 
 from __future__ import annotations
 
