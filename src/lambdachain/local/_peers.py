@@ -58,7 +58,7 @@ def can_tell() -> bool:
         server = listener.getsockname()
         with socket.create_connection(server) as client:
             inode = socket_inode(client.getsockname(), server)
-            return inode == os.fstat(client.fileno()).st_ino and _holds(os.getpid(), inode) is True
+            return inode is not None and _holds(os.getpid(), inode) is True
     return False
 
 
