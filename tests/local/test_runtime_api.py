@@ -23,6 +23,7 @@ from lambdachain.local._runtime_api import InitFailed, Ready, Returned, RuntimeA
 
 NEXT = "/2018-06-01/runtime/invocation/next"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
+ANSWER = "/2018-06-01/runtime/invocation/one/response"
 
 PYTHON = """
 import json, os, pathlib, subprocess, sys, time
@@ -289,6 +290,25 @@ def test_what_a_function_starts_is_of_its_sandbox(serve, source, options):
     assert json.loads(serve("child", {"code": source, "options": options}))["errorType"] == OUT_OF_TURN
 
 
+@needs_linux
+def test_another_sandbox_is_outside(serve):
+    """Even if it was told the address."""
+    warm = serve("python")
+    url = f"http://{warm['address']}{NEXT}"
+    source = f"import os\nos.environ['AWS_LAMBDA_RUNTIME_API'] = {bare(warm['address'])!r}\n{ASK_WITHOUT_PATH}"
+    told = f"""
+import urllib.request
+try:
+    urllib.request.urlopen({url!r})
+except OSError as exc:
+    print(exc.read().decode())
+"""
+
+    for each in (source, told):
+        assert json.loads(serve("child", {"code": each, "options": {}}))["errorType"] == "Forbidden"
+    assert serve("python")["pid"] == warm["pid"]
+
+
 @pytest.mark.parametrize("runtime", [each for each in RUNTIMES if each.values != ("provided",)])
 def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch, runtime):
     """As on macOS."""
@@ -343,6 +363,16 @@ class Talk:
         await self._writer.wait_closed()
 
 
+async def working(api: RuntimeApi, address: str) -> Talk:
+    """Connect as the runtime does, and take the invocation "one"."""
+    talk = await Talk.to(address)
+    talk.say("GET", NEXT)
+    assert await api.events.get() == Ready()
+    api.deliver(delivery("one"), 0)
+    assert (await talk.hear())[1]["lambda-runtime-aws-request-id"] == "one"
+    return talk
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until something holds."""
     while not condition():  # noqa: ASYNC110 - nothing tells of it
@@ -379,7 +409,7 @@ def test_who_asks_and_leaves_takes_no_invocation():
         await until(lambda: api._asking is not None)
         api.deliver(delivery("one"), 0)
         status, headers, _ = await second.hear()
-        second.say("POST", "/2018-06-01/runtime/invocation/one/response", b"1")
+        second.say("POST", ANSWER, b"1")
         assert (status, headers["lambda-runtime-aws-request-id"]) == (200, "one")
         assert await api.events.get() == Returned(Body(b"1", 1))
         assert api.events.empty()
@@ -411,12 +441,8 @@ def test_who_leaves_while_an_answer_is_read_asks_no_more():
     """So that it is in nobody's way."""
 
     async def test(api: RuntimeApi, address: str) -> None:
-        first, second = await Talk.to(address), await Talk.to(address)
-        first.say("GET", NEXT)
-        assert await api.events.get() == Ready()
-        api.deliver(delivery("one"), 0)
-        await first.hear()
-        first.say("POST", "/2018-06-01/runtime/invocation/one/response", b"1", size=2)
+        first, second = await working(api, address), await Talk.to(address)
+        first.say("POST", ANSWER, b"1", size=2)
         await until(api._report_lock.locked)
         second.say("GET", NEXT)
         await second.close()
@@ -446,22 +472,17 @@ def test_who_leaves_while_an_answer_is_read_asks_no_more():
 @pytest.mark.parametrize("leaves", [True, False])
 def test_an_invocation_is_answered_once(leaves):
     """Of two that answer at a time the first counts, unless it breaks off; then the next may."""
-    answer = "/2018-06-01/runtime/invocation/one/response"
 
     async def test(api: RuntimeApi, address: str) -> None:
-        first, second = await Talk.to(address), await Talk.to(address)
-        first.say("GET", NEXT)
-        await api.events.get()
-        api.deliver(delivery("one"), 0)
-        await first.hear()
-        first.say("POST", answer, b"1", size=2)
+        first, second = await working(api, address), await Talk.to(address)
+        first.say("POST", ANSWER, b"1", size=2)
         await until(api._report_lock.locked)
-        second.say("POST", answer, b"2")
+        second.say("POST", ANSWER, b"2")
         assert (await second.hear())[0] == 403
         if leaves:
             await first.close()
             await until(lambda: not api._report_lock.locked())
-            second.say("POST", answer, b"3")
+            second.say("POST", ANSWER, b"3")
             assert (await second.hear())[0] == 202
         else:
             first.write(b"1")
@@ -478,13 +499,9 @@ def test_work_may_be_asked_for_before_the_end_of_a_stream_is_read():
     """The two may come over different connections, as those of aws-lambda-ric do."""
 
     async def test(api: RuntimeApi, address: str) -> None:
-        asking, streaming = await Talk.to(address), await Talk.to(address)
-        asking.say("GET", NEXT)
-        await api.events.get()
-        api.deliver(delivery("one"), 0)
-        await asking.hear()
+        asking, streaming = await working(api, address), await Talk.to(address)
         mode = "Lambda-Runtime-Function-Response-Mode: streaming"
-        streaming.say("POST", "/2018-06-01/runtime/invocation/one/response", b"a", mode, size=2)
+        streaming.say("POST", ANSWER, b"a", mode, size=2)
         assert await api.events.get() == Streaming(b"a")
         asking.say("GET", NEXT)
         streaming.write(b"b")
