@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -321,6 +322,29 @@ def test_quiet_tells_problems_only(serve: Any, write: Any, eventually: Any):
     assert directory.exists()
     assert "no_such_module" in problem["text"]
     assert [message["type"] for message in served.messages] == ["problem"]
+
+
+def test_a_web_page_is_refused_and_a_line_tells_of_it(serve: Any, write: Any):
+    """As is a name that was not allowed; one that was is not."""
+    write(SYSTEM)
+    served = serve("child=child/app.handler", "--allow-host", "box.example", "--allow-host", "other.example")
+    port = int(served.wait_for("serving")["url"].rpartition(":")[2])
+
+    def status(**fields: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/2015-03-31/functions/child/invocations", b"{}", fields)
+        with connection.getresponse() as response:
+            response.read()
+        connection.close()
+        return response.status
+
+    assert [status(Host=f"{name}:{port}") for name in ("box.example", "other.example", "third.example")] == [
+        200,
+        200,
+        403,
+    ]
+    assert served.wait_for("notice")["text"].startswith("refused a request: its Host 'third.example:")
+    assert status(Origin="https://evil.example") == 403
 
 
 def test_nobody_reading_does_not_end_the_service(

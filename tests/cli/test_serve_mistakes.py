@@ -200,6 +200,11 @@ NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orde
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),
         (["a=app.handler", "--queue", "no/such/directory/q.db"], 1, "error: lambdachain serve: "),
+        (
+            ["a=app.handler", "--allow-host", "http://x"],
+            1,
+            "error: lambdachain serve: allowed_hosts: 'http://x' is not ",
+        ),
         (["--port", "70000"], 2, "Error: Invalid value for '--port'"),
         (["--parameter", "x"], 2, "Error: Invalid value for '--parameter'"),
         (["--service", "s3=http://x"], 2, "Error: --service s3=http://x: one of sqs, sns, events, and an http URL"),

@@ -52,7 +52,7 @@ def test_client_that_waits_before_it_sends_the_payload(endpoint):
     """``Expect: 100-continue``, as curl has it for large payloads, is answered before the payload comes."""
     address = urlsplit(endpoint.url)
     head = (
-        "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: x\r\n"
+        "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
         "Expect: 100-continue\r\nContent-Length: 2\r\n"
     )
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:

@@ -163,6 +163,15 @@ def denied(arn: str, account_id: str) -> RefusedError:
     return refusal(403, "AccessDeniedException", Message=message)
 
 
+def request_refused(reason: str) -> RefusedError:
+    """The request comes from a web page, or for another host; no answer of Lambda's, which has nothing like it."""
+    message = (
+        f"The request was refused: {reason}. The endpoint answers programs, and pages that are served from this "
+        "machine. Allow the name of a host with 'lambdachain serve --allow-host NAME' or LocalEndpoint(allowed_hosts=)."
+    )
+    return refusal(403, "AccessDeniedException", Message=message)
+
+
 def unknown_operation(method: str, path: str) -> RefusedError:
     """The endpoint does not serve this operation (AWS words it otherwise: this says what to do)."""
     message = (

@@ -43,6 +43,7 @@ class Options:
 
     host: str
     port: int
+    allowed_hosts: tuple[str, ...]
     queue: Path | None
     reload: bool
     quiet: bool
@@ -90,6 +91,7 @@ def serve(wanted: Wanted, options: Options) -> int:
             region=wanted.around.place.region,
             queue=options.queue,
             services=found.services,
+            allowed_hosts=options.allowed_hosts,
             observer=inbox.put,
             concurrency=options.concurrency,
         ).start()

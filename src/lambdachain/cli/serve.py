@@ -29,6 +29,13 @@ _SERVICES: Final = ("sqs", "sns", "events")
 @click.argument("what", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
 @click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A further name by which clients address the endpoint, such as host.docker.internal; any other is refused.",
+)
 @click.option("--account-id", default="123456789012", show_default=True, help="The account in the functions' ARNs.")
 @click.option(
     "--region",
@@ -78,6 +85,7 @@ def command(
     what: tuple[str, ...],
     port: int,
     host: str,
+    allowed_hosts: tuple[str, ...],
     account_id: str,
     region: str,
     stage: str | None,
@@ -99,7 +107,7 @@ def command(
     from ._serving import Options, scratch_directory, serve
     from ._system import Wanted
 
-    options = Options(host, port, queue, reload, quiet, as_json, concurrency)
+    options = Options(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
     around = _surroundings(account_id, region, stage, parameters)
     with scratch_directory() as scratch:
         wanted = Wanted(what, Path(), around, env_file, _services(services), scratch)

@@ -20,6 +20,7 @@ from ._clock import QueueClock
 from ._delivery import EventDelivery
 from ._fleet import Fleet
 from ._function import LocalFunction, index_by_name, located
+from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
 from ._orphan_guard import OrphanGuard
 from ._queue import EventQueue
@@ -48,7 +49,8 @@ class LocalEndpoint:
 
     Args:
         functions: What to serve.
-        host: The address to listen on. Whoever reaches it can run the functions: there is no authentication.
+        host: The address to listen on. Every program that reaches it can run the functions: there is no authentication.
+            A web page cannot, unless this machine serves it.
         port: The port, or 0 for a free one.
         account_id: The account that the functions' ARNs name.
         region: The region that the functions' ARNs name.
@@ -58,6 +60,8 @@ class LocalEndpoint:
             remain real.
         services: The addresses of the services that events' targets are in, by boto3's name: ``sqs``, ``sns``,
             ``events``. Functions are told of them too, so that their SDKs call the same.
+        allowed_hosts: Names by which clients may address the endpoint (``Host``) besides loopback and *host*, such as
+            ``host.docker.internal``. A request for any other, as a web page sends it, is refused.
         observer: Called with each invocation that has ended, in the endpoint's own thread.
         random: What chooses the version that an alias with routing leads to.
         concurrency: How many invocations run at a time, of all functions together; one more is throttled (429,
@@ -79,6 +83,7 @@ class LocalEndpoint:
         queue: str | Path | None = None,
         clock: ClockKind = "real",
         services: Mapping[str, str] | None = None,
+        allowed_hosts: Iterable[str] = (),
         observer: Observer | None = None,
         random: Random | None = None,
         concurrency: int | None = None,
@@ -90,6 +95,7 @@ class LocalEndpoint:
             services=dict(services or {}),
             observer=observer,
             concurrency=default_concurrency() if concurrency is None else concurrency,
+            allowed_hosts=_hosts(allowed_hosts),
             random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
         )
         self._host = host
@@ -255,7 +261,8 @@ class LocalEndpoint:
             clock = QueueClock(is_virtual=settings.clock == "virtual")
             targets = Targets(settings.services, place)
             events = EventDelivery(queue, fleet, clock, targets, self._tell, concurrency=settings.concurrency)
-            async with fleet, events, InvokeService(fleet, events, listener, place, self._tell):
+            hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
+            async with fleet, events, InvokeService(fleet, events, listener, hosts=hosts, place=place, tell=self._tell):
                 self._fleet, self._events = fleet, events
                 started.set_result(None)
                 await self._closing.wait()
@@ -264,6 +271,10 @@ class LocalEndpoint:
     def _tell(self, invocation: LocalInvocation) -> None:
         if self._settings.observer is not None:
             asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
+
+
+def _hosts(allowed: Iterable[str]) -> tuple[str, ...]:
+    return (allowed,) if isinstance(allowed, str) else tuple(allowed)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -52,7 +52,9 @@ class MemoryWatch:
 def resident_memory(pid: int) -> int | None:
     """Give the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
     try:
-        return sum(int(_read(f"/proc/{each}/statm").split()[1]) for each in _tree(pid)) * os.sysconf("SC_PAGE_SIZE")
+        return sum(int(_read(f"/proc/{each}/statm").split()[1]) for each in process_tree(pid)) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
     except (OSError, IndexError):
         return None
 
@@ -67,11 +69,16 @@ def peak_memory(pid: int) -> int | None:
     return math.ceil(int(peak[1]) / 1024) if peak else None
 
 
-def _tree(pid: int) -> Iterator[int]:
+def process_tree(pid: int) -> Iterator[int]:
+    """Yield a process and all that it has started, as long as each one's parent lives.
+
+    Raises:
+        OSError: A process has ended meanwhile, or the system does not tell.
+    """
     yield pid
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as below
         for child in _read(f"/proc/{pid}/task/{task}/children").split():
-            yield from _tree(int(child))
+            yield from process_tree(int(child))
 
 
 def _read(path: str) -> bytes:

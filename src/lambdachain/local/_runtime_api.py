@@ -1,9 +1,10 @@
 """The Runtime API of one sandbox: what the runtime client asks and tells, as events.
 
-Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were seen to need. The first wants a
-host and port of its own: a path in front of the API breaks its report of failed imports. It crashes when an invocation
-comes without a request id or a content type, and it sends headers of up to 1 MB with an error. The second streams its
-response in chunks, and tells an error amid them in trailers.
+Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were seen to need. Both want a host and
+port: a path behind them breaks the first one's report of failed imports, which `python/bootstrap.py` mends, and the
+second one leaves it out of its streams. The first crashes when an invocation comes without a request id or a content
+type, and it sends headers of up to 1 MB with an error. The second streams its response in chunks, and tells an error
+amid them in trailers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hmac
+import json
+import logging
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -21,12 +26,19 @@ from lambdachain._service.delivery import Body, Delivery
 from lambdachain._service.limits import MAX_HEADERS, MAX_RESPONSE
 
 from ._http1 import HttpConnection, ProtocolError, Request
+from ._peers import Address, can_tell, is_made_by
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
+
+_SECRET_BYTES: Final = 24
 
 # A dead process's connections end at once, unless a child of it holds them.
 _DRAIN_TIMEOUT: Final = 0.5
 
 _NEXT: Final = "/2018-06-01/runtime/invocation/next"
 _INIT_ERROR: Final = "/2018-06-01/runtime/init/error"
+# What Lambda calls a request that does not fit the state of the runtime.
+_OUT_OF_TURN: Final = "InvalidStateTransition"
 _REPORT: Final = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
 
 
@@ -80,25 +92,95 @@ class Exited:
 RuntimeEvent: TypeAlias = Ready | Returned | Streaming | Streamed | Raised | InitFailed | Exited
 
 
-class RuntimeApi:
-    """A Runtime API on a port of its own."""
+class _Protocol(asyncio.StreamReaderProtocol):
+    """The streams' protocol, which tells at once that a client has left: nobody reads while it waits for work."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepted: Callable[[_Client], None]) -> None:
+        self.client: _Client | None = None
+        self._accepted = accepted
+        super().__init__(asyncio.StreamReader(limit=MAX_HEADERS), self._connected)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        addresses: tuple[Address, Address] = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        self.client = _Client(HttpConnection(reader, writer), addresses)
+        self._accepted(self.client)
+
+    def eof_received(self) -> bool | None:
+        if self.client is not None:
+            self.client.leave()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client is not None:
+            self.client.leave()
+        super().connection_lost(exc)
+
+
+class _Client:
+    """Who is at the other end of a connection."""
+
+    def __init__(self, http: HttpConnection, addresses: tuple[Address, Address]) -> None:
+        self.http = http
+        self.awaited: asyncio.Future[None] | None = None
+        self.has_left = False
+        self._addresses = addresses
+        self._is_member: bool | None = None
+
+    def leave(self) -> None:
+        """Wake whoever waits on this client's behalf."""
+        self.has_left = True
+        if self.awaited is not None and not self.awaited.done():
+            self.awaited.set_exception(ConnectionResetError("the client has left"))
+
+    def is_of(self, root: int) -> bool | None:
+        """Check whether a process of the sandbox has made the connection; ``None`` where the system does not say."""
+        if self._is_member is None and can_tell():
+            self._is_member = is_made_by(root, *self._addresses)
+        return self._is_member
+
+
+class RuntimeApi:
+    """A Runtime API on a port of its own, for the processes of one sandbox of the function *name*.
+
+    Everybody on the machine reaches the port. So a request is refused if the system says that another process has made
+    its connection. Where it does not say, the request's path has to begin with a secret, which the address has.
+    """
+
+    def __init__(self, name: str) -> None:
         self.events: asyncio.Queue[RuntimeEvent] = asyncio.Queue()
-        self._mailbox: asyncio.Queue[tuple[Delivery, int]] = asyncio.Queue()
+        self._name = name
+        self._prefix = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
+        self._needs_secret = True
+        self._root = 0
+        self._has_root = asyncio.Event()
+        self._next_delivery: tuple[Delivery, int] | None = None
+        self._asking: _Client | None = None
+        self._is_ready = False
         self._working_on: str | None = None
+        self._served = False
+        self._report_lock = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._waiting_for_work: set[asyncio.Task[None] | None] = set()
 
-    async def open(self) -> str:
-        """Begin to serve and give the address, ``host:port``."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=16, limit=MAX_HEADERS)
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    async def open(self, *, with_path: bool) -> str:
+        """Begin to serve and return the address: ``host:port/secret``, or ``host:port`` for who takes no path."""
+        self._needs_secret = with_path or can_tell()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Protocol(self._accept), "127.0.0.1", 0, backlog=16)
+        address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return address + self._prefix if with_path else address
+
+    def serve_process(self, root: int) -> None:
+        """Serve process *root*, and those that it starts; until this is called, nobody."""
+        self._root = root
+        self._has_root.set()
 
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
         """Hand the next invocation to the runtime, *deadline_ms* being milliseconds of the epoch."""
-        self._mailbox.put_nowait((delivery, deadline_ms))
+        self._next_delivery = delivery, deadline_ms
+        if self._asking is not None and self._asking.awaited is not None and not self._asking.awaited.done():
+            self._asking.awaited.set_result(None)
 
     async def drain(self) -> None:
         """Read what a process that has ended has still said, for it may have been faster than its reader."""
@@ -114,50 +196,118 @@ class RuntimeApi:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(HttpConnection(reader, writer)))
+    def _accept(self, client: _Client) -> None:
+        task = asyncio.create_task(self._serve(client))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, http: HttpConnection) -> None:
+    async def _serve(self, client: _Client) -> None:
         try:
             # A process that is killed breaks off in the middle of whatever it says.
             with suppress(ProtocolError, ConnectionError):
-                while (request := await http.next_request()) is not None:
-                    await self._handle(http, request)
+                while (request := await client.http.next_request()) is not None:
+                    path = await self._path_of(client, request.path)
+                    if path is None:
+                        await self._refuse(client.http, "Forbidden", "it comes from outside the sandbox")
+                        break
+                    await self._handle(client, request._replace(path=path))
         finally:
-            http.close()
+            client.http.close()
 
-    async def _handle(self, http: HttpConnection, request: Request) -> None:
+    async def _path_of(self, client: _Client, path: str) -> str | None:
+        """Return the path that a request of the sandbox's is for; ``None`` for anybody else's."""
+        await self._has_root.wait()
+        given, prefix = path[: len(self._prefix)].encode("latin-1"), self._prefix.encode()
+        has_secret = hmac.compare_digest(given, prefix)
+        is_welcome = client.is_of(self._root)
+        if is_welcome is None:
+            is_welcome = has_secret or not self._needs_secret
+        if not is_welcome:
+            return None
+        return path[len(prefix) :] if has_secret else path
+
+    async def _handle(self, client: _Client, request: Request) -> None:
         method, path, headers = request
+        http = client.http
         report = _REPORT.fullmatch(path) if method == "POST" else None
         if (method, path) == ("GET", _NEXT):
             await _read(http)
-            await self._next(http)
+            await self._next(client)
         elif (method, path) == ("POST", _INIT_ERROR):
-            self.events.put_nowait(InitFailed(await _read(http)))
-            await http.respond(202, b'{"status":"OK"}')
+            await self._init_failed(http)
         elif report is None:
             await _read(http)
             await http.respond(404, b'{"errorType":"NotFound"}')
         elif report[1] != self._working_on:
             await _read(http)
             await http.respond(400, b'{"errorType":"InvalidRequestID"}')
-        elif headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming":
-            await self._stream(http)
+        elif self._report_lock.locked():
+            await self._refuse(http, _OUT_OF_TURN, "the invocation is being answered already")
         else:
-            await self._reported(http, report[2])
+            async with self._report_lock:
+                is_stream = headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
+                await (self._stream(http) if is_stream else self._reported(http, report[2]))
 
-    async def _next(self, http: HttpConnection) -> None:
-        self.events.put_nowait(Ready())
+    async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
+        _LOGGER.warning("refused a request to the Runtime API of %s, and nothing came of it: %s", self._name, reason)
+        await _read(http)
+        await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Refused: {reason}"}).encode())
+
+    async def _init_failed(self, http: HttpConnection) -> None:
+        if self._served:
+            await self._refuse(http, _OUT_OF_TURN, "a handler that has served cannot fail to load")
+        else:
+            self.events.put_nowait(InitFailed(await _read(http)))
+            await http.respond(202, b'{"status":"OK"}')
+
+    async def _next(self, client: _Client) -> None:
+        async with self._report_lock:  # an answer may come over another connection, and be read still
+            pass
+        if self._working_on is not None:
+            await self._refuse(client.http, _OUT_OF_TURN, "it asks for work before the last has been answered")
+        elif client.has_left:
+            raise ConnectionResetError("the client has left")
+        elif self._asking is not None:
+            await self._refuse(client.http, _OUT_OF_TURN, "it asks for work while the runtime does already")
+        else:
+            await self._hand_over(client, *await self._work_for(client))
+
+    async def _work_for(self, client: _Client) -> tuple[Delivery, int]:
+        """Wait for the next invocation.
+
+        Raises:
+            ConnectionError: The client has left; the invocation waits for who asks next.
+        """
         this = asyncio.current_task()
+        self._asking = client
         self._waiting_for_work.add(this)
         try:
-            delivery, deadline_ms = await self._mailbox.get()
+            while (waiting := self._next_delivery) is None:
+                self._announce()
+                client.awaited = asyncio.get_running_loop().create_future()
+                await client.awaited
         finally:
             self._waiting_for_work.discard(this)
-        self._working_on = delivery.request_id
-        await http.respond(200, delivery.payload, next_headers(delivery, deadline_ms))
+            self._asking = client.awaited = None
+        if client.has_left:
+            raise ConnectionResetError("the client has left")
+        return waiting
+
+    def _announce(self) -> None:
+        """Tell once for each invocation that the runtime is ready, however often it asks."""
+        if not self._is_ready:
+            self._is_ready = True
+            self.events.put_nowait(Ready())
+
+    async def _hand_over(self, client: _Client, delivery: Delivery, deadline_ms: int) -> None:
+        self._next_delivery, self._is_ready = None, False
+        self._working_on, self._served = delivery.request_id, True
+        try:
+            await client.http.respond(200, delivery.payload, next_headers(delivery, deadline_ms))
+        except ConnectionError:
+            # It has left before it could read this: nobody works on it.
+            self._next_delivery, self._working_on = (delivery, deadline_ms), None
+            raise
 
     async def _reported(self, http: HttpConnection, kind: str) -> None:
         body = await _read(http)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Final, Protocol
 
 from ._function import LocalFunction, RuntimeKind
@@ -17,6 +18,7 @@ from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
 from ._wrapper import wrapped
 
+_PYTHON_CLIENT: Final = Path(__file__).parent / "python" / "bootstrap.py"
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
 
 
@@ -40,6 +42,10 @@ class Runtime(Protocol):
         """Give the variables that this runtime's own images set."""
         ...
 
+    def takes_path(self, function: LocalFunction) -> bool:
+        """Check whether the process takes a Runtime API's address with a path, ``host:port/path``."""
+        ...
+
 
 class PythonRuntime:
     """AWS's ``awslambdaric``, in the function's interpreter."""
@@ -49,12 +55,16 @@ class PythonRuntime:
         return _python_identifier(function.python)
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Run the runtime client as a module."""
-        return (function.python, "-m", "awslambdaric", function.handler)
+        """Run the runtime client as a module, by a script that lets it take a path in the Runtime API's address."""
+        return (function.python, str(_PYTHON_CLIENT), function.handler)
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
         """Say which runtime it is: the client encodes results by it."""
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}", "PYTHONUNBUFFERED": "1"}
+
+    def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
+        """Take one, by that script."""
+        return True
 
 
 RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {

@@ -35,6 +35,10 @@ class NodeRuntime:
         """Say which runtime it is."""
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}"}
 
+    def takes_path(self, function: LocalFunction) -> bool:
+        """Take one in the client beside this file; ``aws-lambda-ric`` leaves it out of streams and failed starts."""
+        return client_of(function) == _OUR_CLIENT
+
 
 def client_of(function: LocalFunction, host: Mapping[str, str] = os.environ) -> Path:
     """Find the script that runs a function.

@@ -31,3 +31,7 @@ class ProvidedRuntime:
     def environment(self, function: LocalFunction) -> Mapping[str, str]:  # noqa: ARG002 - as of every runtime
         """Give nothing: what else there is comes with the program."""
         return {}
+
+    def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
+        """Take none: clients in Rust, Swift and many scripts want a host and a port."""
+        return False

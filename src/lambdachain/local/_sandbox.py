@@ -24,7 +24,7 @@ from ._memory import MemoryWatch, peak_memory
 from ._orphan_guard import OrphanGuard, kill_group
 from ._output import SandboxOutput
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent, Streamed, Streaming
-from ._runtimes import start_command
+from ._runtimes import runtime_of, start_command
 
 # A killed process is gone at once, unless the kernel holds it.
 _KILL_TIMEOUT: Final = 5.0
@@ -69,7 +69,7 @@ class Sandbox:
         self._function = function
         self._version = version
         self._around = around
-        self._api = RuntimeApi()
+        self._api = RuntimeApi(function.name)
         self._output = SandboxOutput(function.name)
         self._launched = _clock.System.monotonic()
         self._process: asyncio.subprocess.Process | None = None
@@ -91,14 +91,14 @@ class Sandbox:
         Raises:
             OSError: The machine has no process, port or memory left for it.
         """
-        around = self._around
+        around, runtime = self._around, runtime_of(self._function)
         try:
             environment = sandbox_environment(
                 self._function,
                 self._version,
                 place=around.place,
                 variables=around.variables,
-                runtime_api=await self._api.open(),
+                runtime_api=await self._api.open(with_path=runtime.takes_path(self._function)),
             )
             self._process = await asyncio.create_subprocess_exec(
                 *start_command(self._function),
@@ -111,6 +111,7 @@ class Sandbox:
             )
         finally:
             self._output.close_write_end()
+        self._api.serve_process(self._process.pid)
         around.guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Final, Self
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -33,9 +34,12 @@ from ._credentials import caller_of
 from ._delivery import EventDelivery
 from ._deployed import Admitted
 from ._fleet import Fleet
+from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
 class InvokeService:
@@ -46,12 +50,15 @@ class InvokeService:
         fleet: Fleet,
         events: EventDelivery,
         listener: socket.socket,
+        *,
+        hosts: HostCheck,
         place: Place,
         tell: Callable[[LocalInvocation], None],
     ) -> None:
         self._fleet = fleet
         self._events = events
         self._listener = listener
+        self._hosts = hosts
         self._place = place
         self._tell = tell
         application = web.Application()
@@ -69,6 +76,7 @@ class InvokeService:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
         try:
+            self._refuse_web_pages(request)
             operation, target = operation_of(request.method, request.rel_url.raw_path)
             if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
                 answer = await self._invoke(request, operation, target, headers)
@@ -80,6 +88,13 @@ class InvokeService:
         if isinstance(answer, web.StreamResponse):
             return answer
         return web.Response(status=answer.status, body=answer.body, headers={**headers, **answer.headers})
+
+    def _refuse_web_pages(self, request: web.Request) -> None:
+        fields = {name: values for name in CHECKED_HEADERS if (values := request.headers.getall(name, ()))}
+        reason = self._hosts.refusal(request.raw_path, fields)
+        if reason is not None:
+            _LOGGER.warning("refused a request: %s", reason)
+            raise answers.request_refused(reason)
 
     def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
         if operation is Operation.LIST_FUNCTIONS:

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal, TypeAlias, get_args
 
+from ._host_check import host_of
 from ._invocations import Observer
 
 ClockKind: TypeAlias = Literal["real", "virtual"]
@@ -29,6 +30,7 @@ class Settings:
     services: Mapping[str, str]
     observer: Observer | None
     concurrency: int
+    allowed_hosts: tuple[str, ...]
     random: Random = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +47,9 @@ class Settings:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
                 yield f"services: the address of {name!r} must begin with http:// or https://, not {url!r}"
+        for host in self.allowed_hosts:
+            if host_of(host) is None:
+                yield f"allowed_hosts: {host!r} is not a host name or an IP address; a scheme or port is not part of it"
 
     @property
     def variables(self) -> dict[str, str]:

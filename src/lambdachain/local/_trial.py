@@ -18,7 +18,7 @@ from ._environment import sandbox_environment
 from ._function import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group
 from ._runtime_api import Exited, InitFailed, Ready, RuntimeApi
-from ._runtimes import start_command
+from ._runtimes import runtime_of, start_command
 
 _AT_A_TIME: Final = 2
 _IMPORT_OF: Final = re.compile(r"^Unable to import module '[^']*': ")
@@ -54,8 +54,8 @@ async def try_handlers(
 
 
 async def _failure(function: LocalFunction, place: Place, url: str, guard: OrphanGuard) -> str | None:
-    api = RuntimeApi()
-    address = await api.open()
+    api, runtime = RuntimeApi(function.name), runtime_of(function)
+    address = await api.open(with_path=runtime.takes_path(function))
     try:
         process = await asyncio.create_subprocess_exec(
             *start_command(function),
@@ -71,6 +71,7 @@ async def _failure(function: LocalFunction, place: Place, url: str, guard: Orpha
     except OSError as exc:
         await api.close()
         return f"its process does not start: {exc}"
+    api.serve_process(process.pid)
     guard.watch(process.pid)
     exit_told = asyncio.create_task(_tell_exit(api, process))
     try:

@@ -11,15 +11,17 @@ const WITH_PRELUDE = "application/vnd.awslambda.http-integration-response";
 // An idle connection of an agent does not keep the process alive, so that it can tell when the handler is done.
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 
-/** The Runtime API at `host:port`. */
+/** The Runtime API at `host:port`, or below a path at `host:port/path`. */
 export class RuntimeApi {
   constructor(address) {
-    [this.hostname, this.port] = address.split(":");
+    const { hostname, port, pathname } = new URL(`http://${address}`);
+    [this.hostname, this.port, this.path] = [hostname, port, pathname.replace(/\/$/, "")];
   }
 
   /** Wait for the next invocation: its headers, in lower case, and its event, as JSON. */
   async next() {
-    const { headers, body } = await received(this.#request("GET", "invocation/next").end());
+    const { status, headers, body } = await received(this.#request("GET", "invocation/next").end());
+    if (status !== 200) throw new Error(`Failed to get the next invocation: status ${status}`);
     return { headers, event: body };
   }
 
@@ -47,7 +49,7 @@ export class RuntimeApi {
   }
 
   #request(method, path, headers = {}, options = {}) {
-    const target = { hostname: this.hostname, port: this.port, path: `/2018-06-01/runtime/${path}` };
+    const target = { hostname: this.hostname, port: this.port, path: `${this.path}/2018-06-01/runtime/${path}` };
     return http.request({ ...target, ...options, method, headers, agent });
   }
 
@@ -99,7 +101,7 @@ function received(request) {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk) => (body += chunk));
-      response.on("end", () => resolve({ headers: response.headers, body }));
+      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }));
       response.on("error", reject);
     });
   });

@@ -1,0 +1,155 @@
+"""Whether a request comes from a web page that has no business here: its ``Host``, ``Origin`` and ``Referer``.
+
+A browser lets any page on the Internet send requests to this machine, and says in headers that no page can change on
+whose behalf it does so. A page whose own name is made to resolve to this machine (DNS rebinding) can read the answers
+too; it is known by its name in ``Host``. Programs send no ``Origin`` and the address that they were configured with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, NamedTuple, TypeAlias
+
+_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
+_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#]*)(?:[/?#].*)?", re.ASCII | re.DOTALL)
+_PORTS: Final = {"http": 80, "https": 443}
+_SHOWN: Final = 80
+
+_Address: TypeAlias = IPv4Address | IPv6Address
+Fields: TypeAlias = Mapping[str, Sequence[str]]
+"""The values of each header that a request has, by its name in lower case: a header may come more than once."""
+
+CHECKED_HEADERS: Final = ("host", "origin", "referer", "sec-fetch-site")
+
+
+class Authority(NamedTuple):
+    """A host, in lower case and without a dot at its end, and a port where one is named."""
+
+    host: str
+    port: int | None
+
+
+class HostCheck:
+    """The hosts that an endpoint answers to: loopback, the one it listens on, and those that were allowed.
+
+    Args:
+        host: What the endpoint was told to listen on. If that is every address of the machine (``0.0.0.0``, ``::``), an
+            IP address is allowed as a ``Host``: no name that somebody else controls stands behind it.
+        address: The address that the listening socket has.
+        allowed: Further names and addresses.
+    """
+
+    def __init__(self, host: str, address: str, allowed: Iterable[str]) -> None:
+        self._hosts = {each for each in (host_of(host), host_of(address), *map(host_of, allowed)) if each}
+        self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
+
+    def refusal(self, target: str, fields: Fields) -> str | None:
+        """Return why a request is refused, or ``None`` if it is welcome.
+
+        Args:
+            target: The target in the request's first line, which may be a whole URL.
+            fields: The headers in `CHECKED_HEADERS` that it has.
+        """
+        hosts = [*fields.get("host", ()), *_authority_in(target)]
+        for host in hosts:
+            if not self._allows(parse_authority(host)):
+                return f"its Host {_shown(host)} is neither loopback nor allowed"
+        own = {parse_authority(host) for host in hosts}
+        for name in ("origin", "referer"):
+            for value in fields.get(name, ()):
+                if not _is_ours(value, own):
+                    return f"it comes from a web page: its {name.capitalize()} is {_shown(value)}"
+        if any("cross-site" in value.lower() for value in fields.get("sec-fetch-site", ())):
+            return "it comes from a web page: its Sec-Fetch-Site is 'cross-site'"
+        return None
+
+    def _allows(self, authority: Authority | None) -> bool:
+        if authority is None:
+            return False
+        host = authority.host
+        return is_loopback(host) or host in self._hosts or (self._everywhere and _ip(host) is not None)
+
+
+def is_loopback(host: str) -> bool:
+    """Check whether a host, in lower case, is this machine: ``localhost``, a name below it, or a loopback address.
+
+    >>> [is_loopback(host) for host in ("localhost", "app.localhost", "127.8.8.8", "::1")]
+    [True, True, True, True]
+    >>> [is_loopback(host) for host in ("localhost.evil.example", "127.evil.example", "127.1", "0.0.0.0", "")]
+    [False, False, False, False, False]
+    """
+    ip = _ip(host)
+    if ip is None:
+        return host == "localhost" or host.endswith(".localhost")
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+def host_of(text: str) -> str | None:
+    """Return the host that a user has named, in the form that requests are compared in; ``None`` if it is not one.
+
+    >>> host_of("Host.Docker.Internal."), host_of("[::1]"), host_of("http://name"), host_of("name:80")
+    ('host.docker.internal', '::1', None, None)
+    """
+    name = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
+    ip = _ip(name)
+    if ip is not None:
+        return str(ip)
+    return name if _NAME.fullmatch(name) else None
+
+
+@lru_cache(maxsize=256)
+def parse_authority(text: str) -> Authority | None:
+    """Parse what a ``Host`` header has, or return ``None`` if it is not ``host`` or ``host:port``.
+
+    >>> parse_authority("LocalHost.:9001"), parse_authority("[::1]"), parse_authority("user@localhost")
+    (Authority(host='localhost', port=9001), Authority(host='::1', port=None), None)
+    """
+    match = _AUTHORITY.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    host, port = match["host"], int(match["port"]) if match["port"] else None
+    if host.startswith("["):
+        ip = _ip(host[1:-1])
+        return None if ip is None else Authority(str(ip), port)
+    name = host.removesuffix(".")
+    return Authority(name, port) if _NAME.fullmatch(name) else None
+
+
+def _is_ours(origin: str, own: Iterable[Authority | None]) -> bool:
+    """Check whether a page's origin, or its URL, is on loopback or the endpoint itself."""
+    match = _URL.fullmatch(origin.strip().lower())
+    if match is None or match["scheme"] not in _PORTS:
+        return False
+    authority = parse_authority(match["authority"])
+    if authority is None:
+        return False
+    default = _PORTS[match["scheme"]]
+    return is_loopback(authority.host) or any(_same(authority, each, default) for each in own)
+
+
+def _same(one: Authority, other: Authority | None, default: int) -> bool:
+    return other is not None and one.host == other.host and (one.port or default) == (other.port or default)
+
+
+def _authority_in(target: str) -> list[str]:
+    """Return the authority of a target that is a whole URL, which counts more than ``Host``."""
+    match = _URL.fullmatch(target.lower())
+    return [] if match is None else [match["authority"]]
+
+
+@lru_cache(maxsize=256)
+def _ip(host: str) -> _Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _shown(value: str) -> str:
+    """Quote what a stranger has sent: bounded, and without characters that do something in a terminal."""
+    return ascii(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")

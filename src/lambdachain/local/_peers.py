@@ -1,0 +1,119 @@
+"""Which process is at the other end of a connection on loopback, where the system tells: on Linux.
+
+A secret can be seen, and a runtime client that takes nothing but a host and a port cannot show one. So it is asked
+whether the process that made a connection belongs to the sandbox: it, what it has started, and what is left of that in
+its session.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from typing import Final, TypeAlias
+
+from ._memory import process_tree
+
+Address: TypeAlias = tuple[str, int]
+
+# linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h: ask for one socket by its two addresses.
+_NETLINK_SOCK_DIAG: Final = 4
+_SOCK_DIAG_BY_FAMILY: Final = 20
+_NLM_F_REQUEST: Final = 1
+_HEADER: Final = struct.Struct("=IHHII")
+_REQUEST: Final = struct.Struct("=BBBBI")
+_ADDRESSES: Final = struct.Struct(">HH16s16s")
+_ANY_INTERFACE_NO_COOKIE: Final = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
+_ALL_STATES: Final = 0xFFFFFFFF
+_INODE_AT: Final = _HEADER.size + 4 + _ADDRESSES.size + len(_ANY_INTERFACE_NO_COOKIE) + 16
+
+
+def is_made_by(root: int, client: Address, server: Address) -> bool | None:
+    """Check whether a connection was made by process *root*, or by one that it has started.
+
+    Returns:
+        ``None`` if no process holds it any more, or if the sandbox has processes that cannot be looked into, such as
+        programs with capabilities of their own. Once *root* has ended too, what nobody holds counts as that one's,
+        which may end right after it has answered.
+    """
+    inode = socket_inode(client, server)
+    if inode is None:
+        return True if _has_ended(root) else None
+    is_complete = True
+    for pid in _members(root):
+        held = _holds(pid, inode)
+        if held:
+            return True
+        is_complete = is_complete and held is not None
+    return False if is_complete else None
+
+
+@cache
+def can_tell() -> bool:
+    """Check, on a connection to itself, whether this system tells who has made a connection."""
+    with suppress(OSError), socket.create_server(("127.0.0.1", 0)) as listener:
+        server = listener.getsockname()
+        with socket.create_connection(server) as client:
+            inode = socket_inode(client.getsockname(), server)
+            return inode is not None and _holds(os.getpid(), inode) is True
+    return False
+
+
+def socket_inode(client: Address, server: Address) -> int | None:
+    """Return the inode of the socket *client* that is connected to *server*; ``None`` if no process holds it."""
+    with (
+        suppress(OSError, AttributeError),
+        socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as asked,
+    ):
+        addresses = (socket.inet_aton(client[0]), socket.inet_aton(server[0]))
+        question = (
+            _REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ALL_STATES)
+            + _ADDRESSES.pack(client[1], server[1], *addresses)
+            + _ANY_INTERFACE_NO_COOKIE
+        )
+        size = _HEADER.size + len(question)
+        asked.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + question)
+        answer = asked.recv(4_096)
+        if _HEADER.unpack_from(answer)[1] == _SOCK_DIAG_BY_FAMILY:
+            return struct.unpack_from("=I", answer, _INODE_AT)[0] or None
+    return None
+
+
+def _members(root: int) -> Iterator[int]:
+    """Yield the processes of a sandbox: its tree first, in which it nearly always is, then its whole session."""
+    with suppress(OSError):
+        yield from process_tree(root)
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
+        if name.isdigit() and _stat(int(name))[3:4] == [str(root)]:
+            yield int(name)
+
+
+def _holds(pid: int, inode: int) -> bool | None:
+    """Check whether a process has a socket; ``None`` where nobody may know."""
+    wanted = f"socket:[{inode}]"
+    try:
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - as above
+            with suppress(FileNotFoundError):
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:  # noqa: PTH115 - as above
+                    return True
+    except PermissionError:
+        return False if _has_ended(pid) else None
+    except OSError:
+        pass
+    return False
+
+
+def _has_ended(pid: int) -> bool:
+    return _stat(pid)[:1] in ([], ["Z"], ["X"])
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process from its state on; none if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - as above
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []

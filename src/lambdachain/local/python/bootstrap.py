@@ -1,0 +1,51 @@
+"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py app.handler``.
+
+The client's native part takes such an address as it is. Its report of a handler that does not load is made by
+``http.client``, which takes the path for a port; here it does not. All else is as with ``python -m awslambdaric``.
+
+This runs in the function's interpreter, in which lambdachain need not be installed: it imports nothing of it. It stands
+alone in its directory, for that is where Python looks for modules first, until `main` has put another in its place.
+"""  # noqa: INP001 - as that says
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Run the runtime client as a module."""
+    if not getattr(sys.flags, "safe_path", False):  # Python 3.11 and later
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as python -m has it
+    client = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
+    post_init_error = client.post_init_error
+
+    def post(*args: Any, **kwargs: Any) -> Any:
+        _take_paths()
+        return post_init_error(*args, **kwargs)
+
+    client.post_init_error = post
+    runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
+
+
+def _take_paths() -> None:
+    """Let ``HTTPConnection("host:port/path")`` ask below that path. It is slow to import, and the process ends now."""
+    import http.client
+
+    class Connection(http.client.HTTPConnection):
+        def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
+            address, slash, path = host.partition("/")
+            super().__init__(address, *args, **kwargs)
+            self._below = slash + path
+
+        def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+            super().putrequest(method, self._below + url, *args, **kwargs)
+
+    http.client.HTTPConnection = Connection  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

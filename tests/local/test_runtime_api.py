@@ -1,0 +1,583 @@
+"""The Runtime API of a sandbox serves that sandbox and nobody else, and nothing that comes out of turn does harm."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdachain._service.delivery import Body, Delivery
+from lambdachain.local import LocalEndpoint, LocalFunction, _peers, _runtime_api
+from lambdachain.local._runtime_api import InitFailed, Ready, Returned, RuntimeApi, Streamed, Streaming
+
+NEXT = "/2018-06-01/runtime/invocation/next"
+INIT_ERROR = "/2018-06-01/runtime/init/error"
+ANSWER = "/2018-06-01/runtime/invocation/one/response"
+
+PYTHON = """
+import json, os, pathlib, subprocess, sys, time
+
+def handler(event, context):
+    told = {"address": os.environ["AWS_LAMBDA_RUNTIME_API"], "id": context.aws_request_id, "pid": os.getpid()}
+    if "told" in event:
+        pathlib.Path(event["told"] + ".new").write_text(json.dumps(told))
+        os.rename(event["told"] + ".new", event["told"])
+        while not os.path.exists(event["go"]):
+            time.sleep(0.005)
+    return told
+
+def main(event, context):
+    main = sys.modules["__main__"]
+    return {"path": sys.path[0], "argv": sys.argv[1:], "name": main.__name__, "spec": main.__spec__.name}
+
+def child(event, context):
+    ran = subprocess.run([sys.executable, "-c", event["code"]], stdout=subprocess.PIPE, text=True, **event["options"])
+    return ran.stdout.strip()
+"""
+NODE = """
+import fs from "node:fs";
+
+export const handler = async (event, context) => {
+  const told = { address: process.env.AWS_LAMBDA_RUNTIME_API, id: context.awsRequestId, pid: process.pid };
+  if (event.told) {
+    fs.writeFileSync(event.told + ".new", JSON.stringify(told));
+    fs.renameSync(event.told + ".new", event.told);
+    while (!fs.existsSync(event.go)) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return told;
+};
+"""
+BOOTSTRAP = f"""#!{sys.executable}
+import http.client, importlib, json, os, types
+import app
+
+def ask(method, path, body=None):
+    connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    connection.request(method, "/2018-06-01/runtime/invocation/" + path, body)
+    response = connection.getresponse()
+    return response.headers["Lambda-Runtime-Aws-Request-Id"], response.read()
+
+while True:
+    request_id, event = ask("GET", "next")
+    context = types.SimpleNamespace(aws_request_id=request_id)
+    ask("POST", request_id + "/response", json.dumps(app.handler(json.loads(event), context)))
+"""
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+needs_linux = pytest.mark.skipif(not _peers.can_tell(), reason="this system does not tell who made a connection")
+
+RUNTIMES = [
+    pytest.param("python"),
+    pytest.param("node", marks=needs_node),
+    pytest.param("provided", marks=needs_linux),
+]
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write one handler in every runtime's language."""
+    directory = tmp_path_factory.mktemp("code")
+    (directory / "app.py").write_text(PYTHON)
+    (directory / "appjs.mjs").write_text(NODE)
+    (directory / "broken.py").write_text("import no_such_module_anywhere\n")
+    (directory / "brokenjs.mjs").write_text("import 'no-such-module-anywhere';\n")
+    (directory / "bootstrap").write_text(BOOTSTRAP)
+    (directory / "bootstrap").chmod(0o755)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def functions(code: Path) -> list[LocalFunction]:
+    """Declare it for every runtime that is here."""
+    options: dict[str, Any] = {"directory": code, "timeout": 60, "max_sandboxes": 1}
+    python = [
+        LocalFunction("python", "app.handler", **options),
+        LocalFunction("main", "app.main", **options),
+        LocalFunction("child", "app.child", **options),
+        LocalFunction("broken-python", "broken.handler", **options),
+        LocalFunction("provided", "app.handler", runtime="provided", **options),
+    ]
+    node = [
+        LocalFunction("node", "appjs.handler", runtime="nodejs", **options),
+        LocalFunction("broken-node", "brokenjs.handler", runtime="nodejs", **options),
+    ]
+    return python + node if shutil.which("node") else python
+
+
+@pytest.fixture
+def serve(functions, client_of) -> Iterator[Callable[..., Any]]:
+    """Serve them; call by name."""
+    with LocalEndpoint(functions) as endpoint:
+        client = client_of(endpoint)
+
+        def call(function: str, event: Any = None) -> Any:
+            response = client.invoke(FunctionName=function, Payload=json.dumps({} if event is None else event))
+            return json.load(response["Payload"])
+
+        yield call
+
+
+def bare(address: str) -> str:
+    """Return an address without what nobody can guess."""
+    return address.partition("/")[0]
+
+
+def ask(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+    """Send a request as some process of this machine, and read the answer."""
+    host, slash, prefix = address.partition("/")
+    connection = http.client.HTTPConnection(host, timeout=30)
+    try:
+        connection.request(method, slash + prefix + path, body)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"{}")
+    finally:
+        connection.close()
+
+
+def outsiders(address: str) -> list[str]:
+    """Return the addresses that somebody might try, with the right one where the system tells whose process it is."""
+    host, _, secret = address.partition("/")
+    known = [address] if _runtime_api.can_tell() else []
+    guesses = ["", "/", "/x", "/" + "A" * 32, f"/x/{secret}" if secret else "/x/y"]
+    if secret:
+        guesses += [
+            f"/{secret[:-1]}",
+            f"/{secret.swapcase()}",
+            f"//{secret}",
+            f"/{secret[:-1]}~",
+            f"/x/../{secret[:-2]}",
+        ]
+    return [*known, *(host + guess for guess in guesses)]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_stray_request_for_work_takes_none(serve, caplog, runtime):
+    """Not on a warm sandbox, which the next call still finds as it was; a line tells of each."""
+    warm = serve(runtime)
+    with caplog.at_level(logging.WARNING, "lambdachain.local"):
+        tried = [ask(guess, "GET", NEXT) for guess in outsiders(warm["address"])]
+        after = [serve(runtime) for _ in range(3)]
+
+    assert {(status, said["errorType"]) for status, said in tried} == {(403, "Forbidden")}
+    assert {told["pid"] for told in after} == {warm["pid"]}
+    lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
+    assert lines == [
+        f"refused a request to the Runtime API of {runtime}, and nothing came of it: it comes from outside the sandbox"
+    ] * len(tried)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("kind", ["response", "error"])
+def test_a_forged_answer_reaches_nobody(serve, eventually, tmp_path, runtime, kind):
+    """Not even with the right id, while the invocation runs."""
+    told, go = tmp_path / "told", tmp_path / "go"
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(serve, runtime, {"told": str(told), "go": str(go)})
+        eventually(told.exists)
+        running = json.loads(told.read_text())
+        forged = f"/2018-06-01/runtime/invocation/{running['id']}/{kind}"
+        statuses = {ask(guess, "POST", forged, b'"forged"')[0] for guess in outsiders(running["address"])}
+        statuses |= {ask(guess, "GET", NEXT)[0] for guess in outsiders(running["address"])}
+        statuses |= {ask(guess, "POST", INIT_ERROR, b'"forged"')[0] for guess in outsiders(running["address"])}
+        go.touch()
+
+        assert call.result() == running
+    assert statuses == {403}
+    assert serve(runtime)["pid"] == running["pid"]
+
+
+OUT_OF_TURN = "InvalidStateTransition"
+
+
+def test_work_that_is_asked_for_out_of_turn_is_refused():
+    """Twice at a time, or before the last has been answered; what runs goes on."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        runtime, surplus = await Talk.to(address), await Talk.to(address)
+        runtime.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        surplus.say("GET", NEXT)
+        status, _, body = await surplus.hear()
+        assert (status, json.loads(body)["errorType"]) == (403, OUT_OF_TURN)
+        api.deliver(delivery("one"), 0)
+        assert (await runtime.hear())[1]["lambda-runtime-aws-request-id"] == "one"
+        for path, expected in [(NEXT, 403), ("/2018-06-01/runtime/something/else", 404)]:
+            surplus.say("GET", path)
+            assert (await surplus.hear())[0] == expected
+        for request_id, expected in [("two", 400), ("one", 202), ("one", 400)]:
+            surplus.say("POST", f"/2018-06-01/runtime/invocation/{request_id}/response", b"1")
+            assert (await surplus.hear())[0] == expected
+        assert await api.events.get() == Returned(Body(b"1", 1))
+        assert api.events.empty()
+        await runtime.close()
+        await surplus.close()
+
+    with_api(test)
+
+
+def test_each_sandbox_has_a_secret_of_its_own(serve, functions, client_of, caplog):
+    """Of 24 bytes, told to its own processes and in nothing that the endpoint says."""
+    with caplog.at_level(logging.DEBUG):
+        addresses = [serve("python")["address"] for _ in range(2)]
+        with LocalEndpoint(functions) as other:
+            client = client_of(other)
+            addresses += [json.load(client.invoke(FunctionName="python", Payload=b"{}")["Payload"])["address"]]
+            described = client.get_function(FunctionName="python")
+            text = repr(other)
+    first, again, another = (address.partition("/")[2] for address in addresses)
+
+    assert first == again
+    assert first != another
+    assert len(first) == 32
+    assert not any(secret in f"{described}{text}" for secret in (first, another))
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("lambdachain")]
+    assert not any(secret in line for secret in (first, another) for line in ours)
+
+
+@pytest.mark.parametrize("function", ["broken-python", pytest.param("broken-node", marks=needs_node)])
+def test_a_failed_start_is_told_below_the_path(serve, function):
+    """In the runtime clients' own words."""
+    error = serve(function)
+
+    assert re.search("no.such.module.anywhere", error["errorMessage"])
+    assert error["errorType"] in ("Runtime.ImportModuleError", "Error")
+
+
+def test_python_runs_as_by_dash_m(serve, code):
+    """What a program sees of how it was started."""
+    assert serve("main") == {
+        "path": str(code),
+        "argv": ["app.main"],
+        "name": "__main__",
+        "spec": "awslambdaric.__main__",
+    }
+
+
+ASK_WITHOUT_PATH = """
+import http.client, os
+connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")[0])
+connection.request("GET", "/2018-06-01/runtime/invocation/next")
+print(connection.getresponse().read().decode())
+"""
+
+
+@needs_linux
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        pytest.param(ASK_WITHOUT_PATH, {}, id="a child"),
+        pytest.param(ASK_WITHOUT_PATH, {"start_new_session": True}, id="in a session of its own"),
+        pytest.param(
+            f"import os\nparent = os.getpid()\nif os.fork() == 0:\n    while os.getppid() == parent: pass\n"
+            f"    exec({ASK_WITHOUT_PATH!r})",
+            {},
+            id="left behind",
+        ),
+    ],
+)
+def test_what_a_function_starts_is_of_its_sandbox(serve, source, options):
+    """So it needs no secret; here it asks out of turn."""
+    assert json.loads(serve("child", {"code": source, "options": options}))["errorType"] == OUT_OF_TURN
+
+
+@needs_linux
+def test_another_sandbox_is_outside(serve):
+    """Even if it was told the address."""
+    warm = serve("python")
+    url = f"http://{warm['address']}{NEXT}"
+    source = f"import os\nos.environ['AWS_LAMBDA_RUNTIME_API'] = {bare(warm['address'])!r}\n{ASK_WITHOUT_PATH}"
+    told = f"""
+import urllib.request
+try:
+    urllib.request.urlopen({url!r})
+except OSError as exc:
+    print(exc.read().decode())
+"""
+
+    for each in (source, told):
+        assert json.loads(serve("child", {"code": each, "options": {}}))["errorType"] == "Forbidden"
+    assert serve("python")["pid"] == warm["pid"]
+
+
+@pytest.mark.parametrize("runtime", [each for each in RUNTIMES if each.values != ("provided",)])
+def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch, runtime):
+    """As on macOS."""
+    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+    warm = serve(runtime)
+
+    assert {ask(guess, "GET", NEXT)[0] for guess in outsiders(warm["address"])} == {403}
+    assert serve(runtime)["pid"] == warm["pid"]
+    assert serve(f"broken-{runtime}")["errorType"] in ("Runtime.ImportModuleError", "Error")
+
+
+def test_where_the_system_tells_nothing_a_bootstrap_runs_all_the_same(serve, monkeypatch):
+    """Its port is all that keeps others out; the page on the threat model says so."""
+    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+
+    assert serve("provided")["address"] == bare(serve("provided")["address"])
+
+
+def delivery(request_id: str, payload: bytes = b"{}") -> Delivery:
+    """Make an invocation."""
+    return Delivery(request_id=request_id, invoked_arn="arn", payload=payload, trace_id="Root=1")
+
+
+class Talk:
+    """A connection to a Runtime API, spoken over by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, prefix: str) -> None:
+        self._reader, self._writer, self._prefix = reader, writer, prefix
+
+    @classmethod
+    async def to(cls, address: str) -> Talk:
+        host, slash, secret = address.partition("/")
+        name, _, port = host.partition(":")
+        return cls(*await asyncio.open_connection(name, int(port)), slash + secret)
+
+    def say(self, method: str, path: str, body: bytes = b"", *headers: str, size: int | None = None) -> None:
+        """Send a request, or its beginning."""
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1", f"Content-Length: {len(body) if size is None else size}"]
+        self._writer.write("\r\n".join([*lines, *headers, "", ""]).encode() + body)
+
+    def write(self, content: bytes) -> None:
+        self._writer.write(content)
+
+    async def hear(self) -> tuple[int, dict[str, str], bytes]:
+        """Read an answer."""
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        return int(head[0].split()[1]), headers, await self._reader.readexactly(int(headers["content-length"]))
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+async def working(api: RuntimeApi, address: str) -> Talk:
+    """Connect as the runtime does, and take the invocation "one"."""
+    talk = await Talk.to(address)
+    talk.say("GET", NEXT)
+    assert await api.events.get() == Ready()
+    api.deliver(delivery("one"), 0)
+    assert (await talk.hear())[1]["lambda-runtime-aws-request-id"] == "one"
+    return talk
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds."""
+    while not condition():  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
+
+
+def with_api(test: Callable[[RuntimeApi, str], Any]) -> None:
+    """Run a coroutine on an API that belongs to this process."""
+
+    async def run() -> None:
+        api = RuntimeApi("function")
+        address = await api.open(with_path=True)
+        api.serve_process(os.getpid())
+        try:
+            async with asyncio.timeout(60):
+                await test(api, address)
+        finally:
+            await api.close()
+
+    asyncio.run(run())
+
+
+def test_who_asks_and_leaves_takes_no_invocation():
+    """A client whose connection broke asks again; the runtime is ready once."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        first = await Talk.to(address)
+        first.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        await first.close()
+        await until(lambda: not api._connections)
+        second = await Talk.to(address)
+        second.say("GET", NEXT)
+        await until(lambda: api._asking is not None)
+        api.deliver(delivery("one"), 0)
+        status, headers, _ = await second.hear()
+        second.say("POST", ANSWER, b"1")
+        assert (status, headers["lambda-runtime-aws-request-id"]) == (200, "one")
+        assert await api.events.get() == Returned(Body(b"1", 1))
+        assert api.events.empty()
+        await second.close()
+
+    with_api(test)
+
+
+def test_an_invocation_waits_for_who_asks_next():
+    """When its client left before it could be handed over."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        first = await Talk.to(address)
+        first.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        await first.close()
+        await until(lambda: not api._connections)
+        api.deliver(delivery("one"), 0)
+        second = await Talk.to(address)
+        second.say("GET", NEXT)
+        assert (await second.hear())[0] == 200
+        assert api.events.empty()
+        await second.close()
+
+    with_api(test)
+
+
+def test_who_leaves_while_an_answer_is_read_asks_no_more():
+    """So that it is in nobody's way."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        first, second = await working(api, address), await Talk.to(address)
+        first.say("POST", ANSWER, b"1", size=2)
+        await until(api._report_lock.locked)
+        second.say("GET", NEXT)
+        await second.close()
+        await until(lambda: len(api._connections) == 2 and any(client.has_left for client in clients))
+        first.write(b"1")
+        assert (await first.hear())[0] == 202
+        assert await api.events.get() == Returned(Body(b"11", 2))
+        await until(lambda: len(api._connections) == 1)
+        first.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        api.deliver(delivery("two"), 0)
+        assert (await first.hear())[1]["lambda-runtime-aws-request-id"] == "two"
+        await first.close()
+
+    clients: list[Any] = []
+    accept = RuntimeApi._accept
+
+    def accepted(api: RuntimeApi, client: Any) -> None:
+        clients.append(client)
+        accept(api, client)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RuntimeApi, "_accept", accepted)
+        with_api(test)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_an_invocation_is_answered_once(leaves):
+    """Of two that answer at a time the first counts, unless it breaks off; then the next may."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        first, second = await working(api, address), await Talk.to(address)
+        first.say("POST", ANSWER, b"1", size=2)
+        await until(api._report_lock.locked)
+        second.say("POST", ANSWER, b"2")
+        assert (await second.hear())[0] == 403
+        if leaves:
+            await first.close()
+            await until(lambda: not api._report_lock.locked())
+            second.say("POST", ANSWER, b"3")
+            assert (await second.hear())[0] == 202
+        else:
+            first.write(b"1")
+            assert (await first.hear())[0] == 202
+            await first.close()
+        assert await api.events.get() == Returned(Body(b"3", 1) if leaves else Body(b"11", 2))
+        assert api.events.empty()
+        await second.close()
+
+    with_api(test)
+
+
+def test_work_may_be_asked_for_before_the_end_of_a_stream_is_read():
+    """The two may come over different connections, as those of aws-lambda-ric do."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        asking, streaming = await working(api, address), await Talk.to(address)
+        mode = "Lambda-Runtime-Function-Response-Mode: streaming"
+        streaming.say("POST", ANSWER, b"a", mode, size=2)
+        assert await api.events.get() == Streaming(b"a")
+        asking.say("GET", NEXT)
+        streaming.write(b"b")
+        assert (await streaming.hear())[0] == 202
+        assert [await api.events.get() for _ in range(3)] == [Streaming(b"b"), Streamed(None), Ready()]
+        api.deliver(delivery("two"), 0)
+        assert (await asking.hear())[1]["lambda-runtime-aws-request-id"] == "two"
+        await asking.close()
+        await streaming.close()
+
+    with_api(test)
+
+
+def test_a_start_fails_before_it_has_served_only():
+    """Until then it may, even while work is asked for."""
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        asking, failing = await Talk.to(address), await Talk.to(address)
+        asking.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        failing.say("POST", INIT_ERROR, b"{}")
+        assert (await failing.hear())[0] == 202
+        assert await api.events.get() == InitFailed(Body(b"{}", 2))
+        api.deliver(delivery("one"), 0)
+        await asking.hear()
+        failing.say("POST", INIT_ERROR, b"{}")
+        assert (await failing.hear())[0] == 403
+        assert api.events.empty()
+        await asking.close()
+        await failing.close()
+
+    with_api(test)
+
+
+@needs_linux
+def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
+    """Such as a program with capabilities of its own: the system keeps its descriptors to itself."""
+    listdir = os.listdir
+
+    def refuse(path: Any = ".") -> list[str]:
+        if str(path).endswith("/fd"):
+            raise PermissionError(path)
+        return listdir(path)
+
+    async def test(api: RuntimeApi, address: str) -> None:
+        assert _peers.can_tell()
+        monkeypatch.setattr(os, "listdir", refuse)
+        without, having = await Talk.to(bare(address)), await Talk.to(address)
+        without.say("GET", NEXT)
+        assert (await without.hear())[0] == 403
+        having.say("GET", NEXT)
+        assert await api.events.get() == Ready()
+        await without.close()
+        await having.close()
+
+    with_api(test)
+
+
+@needs_linux
+def test_what_a_process_said_before_it_ended_is_its_own():
+    """Nobody holds its end of the connection any more, and it has not waited for the answer."""
+    code = (
+        "import socket, sys\n"
+        "host, port = sys.argv[1].split(':')\n"
+        "talk = socket.create_connection((host, int(port)))\n"
+        f"talk.sendall(b'POST {INIT_ERROR} HTTP/1.1\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}')\n"
+    )
+
+    async def run() -> None:
+        api = RuntimeApi("function")
+        address = await api.open(with_path=False)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, address)
+        await process.wait()
+        api.serve_process(process.pid)
+        async with asyncio.timeout(60):
+            assert await api.events.get() == InitFailed(Body(b"{}", 2))
+        await api.close()
+
+    asyncio.run(run())
