@@ -21,7 +21,7 @@ from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, O
 from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._wire import EXPIRED
 
-from .exchange import AsyncExchange, attach
+from .exchange import AsyncExchange, attach, drained
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -200,7 +200,7 @@ async def _invoked(client: Any, invocation: Invocation, exchange: AsyncExchange)
         return answered(answer, b"")
     try:
         with exchange.reading():
-            return answered(answer, bytes(await body.read()))
+            return answered(answer, await drained(body, answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})))
     finally:
         body.close()
 
