@@ -219,6 +219,7 @@ def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
 
 
 def test_an_answer_in_a_million_chunks_takes_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch):
+    """The bound is on what is kept, not only on what is read."""
     monkeypatch.setattr(response, "MAX_ANSWER_BYTES", 200_000)
     reader = ResponseReader()
     tracemalloc.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +62,7 @@ ENDLESS: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_an_answer_beyond_lambdas_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
+    """Whether it says so or not."""
     headers, block = ENDLESS[kind]
     server.play(_answering("200 OK", _VERSION + headers, _ever(block)))
     with pytest.raises(lc.ResponseError, match="too long") as caught:
@@ -70,6 +73,7 @@ def test_an_answer_beyond_lambdas_limit_is_not_read(server: Any, client: lc.Lamb
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_an_error_beyond_it_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
+    """Nobody knows then whether the function ran."""
     headers, block = ENDLESS[kind]
     server.play(_answering("500 Internal Server Error", headers, _ever(block)))
     with pytest.raises(lc.OutcomeUnknownError, match="too long"):
@@ -78,6 +82,7 @@ def test_an_error_beyond_it_is_not_read_either(server: Any, client: lc.LambdaCli
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_an_error_in_place_of_a_stream_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
+    """It is read whole, and bounded as such."""
     headers, block = ENDLESS[kind]
     server.play(_answering("500 Internal Server Error", headers, _ever(block)))
     with pytest.raises(lc.OutcomeUnknownError, match="too long"):
@@ -86,6 +91,7 @@ def test_an_error_in_place_of_a_stream_is_not_read_either(server: Any, client: l
 
 @pytest.mark.parametrize("headers", ["Content-Length: {}\r\n", "Transfer-Encoding: chunked\r\n"])
 def test_the_longest_answer_of_lambdas_is_read(server: Any, client: lc.LambdaClient, headers: str):
+    """Lambda was seen to carry that much."""
     body = b'"' + b"a" * (6_291_556 - 2) + b'"'
     sent = chunk(body) + b"0\r\n\r\n" if "chunked" in headers else body
 
@@ -98,6 +104,7 @@ def test_the_longest_answer_of_lambdas_is_read(server: Any, client: lc.LambdaCli
 
 
 def test_a_stream_ends_at_lambdas_quota(server: Any, client: lc.LambdaClient, monkeypatch: pytest.MonkeyPatch):
+    """What came before it is there."""
     monkeypatch.setattr(_streams, "MAX_STREAM_BYTES", 100_000)
     headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
     server.play(_answering("200 OK", _VERSION + headers, _ever(chunk(piece(b"a" * 30_000)))))
@@ -121,9 +128,7 @@ def test_a_chunk_of_gigabytes_is_handed_on_as_it_comes(server: Any, client: lc.L
 
 
 def test_an_event_of_gigabytes_is_refused(server: Any, client: lc.LambdaClient):
-    import struct
-    import zlib
-
+    """Before its bytes are gathered."""
     lengths = struct.pack("!II", 0xFFFFFFF0, 0)
     prelude = lengths + struct.pack("!I", zlib.crc32(lengths))
     headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
@@ -133,6 +138,7 @@ def test_an_event_of_gigabytes_is_refused(server: Any, client: lc.LambdaClient):
 
 
 def test_a_stream_within_them_is_read_to_its_end(server: Any, client: lc.LambdaClient):
+    """As ever."""
     body = piece(b"one") + piece(b"two") + complete()
     headers = f"Content-Type: application/vnd.amazon.eventstream\r\nContent-Length: {len(body)}\r\n"
     server.play(_answering("200 OK", _VERSION + headers, iter([body])))
