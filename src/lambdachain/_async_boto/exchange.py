@@ -155,12 +155,20 @@ class _Once:
     async def request(self, *arguments: Any, **options: Any) -> Any:
         response = await self._session.request(*arguments, allow_redirects=False, **options)
         if response.status >= 300:  # whose body aiobotocore reads itself
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            response.read = partial(drained, response.content, headers)
+            response.read = partial(_error_body, response)
         return response
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
+
+
+async def _error_body(response: Any) -> bytes:
+    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    try:
+        return await drained(response.content, {name.lower(): value for name, value in response.headers.items()})
+    except BaseException:
+        response.close()
+        raise
 
 
 async def drained(body: Any, headers: Mapping[str, str]) -> bytes:
