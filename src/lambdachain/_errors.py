@@ -315,7 +315,7 @@ class RequestRejectedError(FunctionError):
                 ErrorDetail(loc=tuple(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
                 for error in json.loads(text)["errors"]
             ]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
 
