@@ -39,7 +39,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, TypedDict, Unpack, cast
+from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack, cast
+
+_MAX_MESSAGE: Final = 4000
+_MAX_NAME: Final = 300
 
 
 class Execution(StrEnum):
@@ -119,6 +122,9 @@ class FunctionErrorFacts(CallFacts, total=False):
 class CallError(LambdaChainError):
     """A call, a fire or a permission check did not succeed.
 
+    Its text is one line without control characters and of bounded length, whatever a callee says; its attributes have
+    what the callee said as it was.
+
     Attributes:
         function: The function as it was addressed; empty in an error that was raised by hand.
         request_id: Lambda's id of the (last) request, to search the logs for; ``None`` where no answer came.
@@ -142,13 +148,16 @@ class CallError(LambdaChainError):
         self.elapsed = 0.0
 
     def __str__(self) -> str:
-        message = str(self.args[0]) if self.args else ""
+        from ._text import printable
+
+        # Parts of it are the callee's: whatever they are, they end no line and command no terminal.
+        message = printable(str(self.args[0]), _MAX_MESSAGE) if self.args else ""
         facts = [str(self.execution)]
         if self.retryable:
             facts.append("safe to retry")
         if self.request_id:
-            facts.append(f"request {self.request_id}")
-        return f"{self.function}: {message} [{', '.join(facts)}]" if self.function else message
+            facts.append(f"request {printable(self.request_id, _MAX_NAME)}")
+        return f"{printable(self.function, _MAX_NAME)}: {message} [{', '.join(facts)}]" if self.function else message
 
 
 class NotInvokedError(CallError):

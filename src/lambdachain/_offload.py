@@ -27,7 +27,7 @@ class OffloadError(LambdaChainError):
     """A payload could not be put into S3 or got from there, or is not what was put."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class S3Offload:
     """Where a contract's large payloads go: requests and answers beyond *threshold* travel through an S3 bucket.
 
@@ -62,6 +62,12 @@ class S3Offload:
             raise ContractError("offload: S3Offload needs the name of a bucket")
         if not 0 <= self.threshold <= _MAX_THRESHOLD:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
+
+    def __repr__(self) -> str:
+        from ._text import public_url
+
+        where = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
+        return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {where})"
 
     def takes(self, size: int, *, event: bool = False) -> bool:
         """Tell whether a payload of *size* bytes goes into S3."""

@@ -116,7 +116,9 @@ class AsyncBotoTransport(SendsToAws):
                 asyncio.run_coroutine_threadsafe(clients.close(), loop)
 
     def __repr__(self) -> str:
-        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+        from lambdachain._text import public_url
+
+        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
     async def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:

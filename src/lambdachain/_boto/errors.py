@@ -199,7 +199,9 @@ def _message(exc: Exception, trouble: Trouble) -> str:
         return str(exc)
     kind = type(exc).__name__
     if trouble is Trouble.SETUP:
-        return f"{kind}: {exc}"
+        from lambdachain._text import without_passwords
+
+        return without_passwords(f"{kind}: {exc}")
     return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
 
 

@@ -129,7 +129,9 @@ class BotoTransport(SendsToAws):
             client.close()
 
     def __repr__(self) -> str:
-        return f"BotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+        from lambdachain._text import public_url
+
+        return f"BotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
     def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:

@@ -39,6 +39,9 @@ class Response(NamedTuple):
     body: bytes
     reusable: bool
 
+    def __repr__(self) -> str:
+        return f"Response(status={self.status}, {len(self.body)} bytes)"
+
 
 class ResponseReader:
     r"""Reads one answer.

@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal, TypeAlias, get_args
 
+from lambdachain._text import public_url
+
 from ._invocations import Observer
 
 ClockKind: TypeAlias = Literal["real", "virtual"]
@@ -26,7 +28,7 @@ class Settings:
 
     queue: Path | None
     clock: ClockKind
-    services: Mapping[str, str]
+    services: Mapping[str, str] = field(repr=False)
     observer: Observer | None
     random: Random = field(repr=False)
 
@@ -41,7 +43,7 @@ class Settings:
             if name not in SERVICE_IDS:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
-                yield f"services: the address of {name!r} must begin with http:// or https://, not {url!r}"
+                yield f"services: the address of {name!r} must begin with http:// or https://, not {public_url(url)!r}"
 
     @property
     def variables(self) -> dict[str, str]:

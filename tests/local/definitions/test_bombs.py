@@ -34,6 +34,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("frame", ["Resources: {}\n", "service: shop\nfunctions: {}\n"])
 def test_a_bomb_is_one_problem(bomb: str, frame: str):
+    """In a template and in a serverless.yml."""
     text, complaint = BOMBS[bomb]
     (problem,) = problems(read(frame + text))
     assert complaint in problem
@@ -41,6 +42,7 @@ def test_a_bomb_is_one_problem(bomb: str, frame: str):
 
 
 def test_aliases_within_reason_are_written_out():
+    """A block that many functions share."""
     text = "service: shop\nx: &x {timeout: 7}\ny: &y {<<: *x, handler: app.f}\nfunctions:\n"
     text += "".join(f"  f{n}: *y\n" for n in range(50))
     reading = read(text, "serverless.yml")
@@ -49,11 +51,13 @@ def test_aliases_within_reason_are_written_out():
 
 
 def test_a_json_template_is_bounded_too():
+    """JSON is read as YAML."""
     (problem,) = problems(read('{"Resources": ' + '{"a": ' * 5_000 + "1" + "}" * 5_001, "template.json"))
     assert "nested too deeply" in problem
 
 
 def test_a_toml_file_is_bounded_too():
+    """By its nesting, for it has no references."""
     (problem,) = problems(read("a = " + "[" * 50_000 + "]" * 50_000, "lambdachain.toml"))
     assert "nested too deeply" in problem
 
@@ -82,6 +86,7 @@ def _chain(link: str, length: int) -> str:
     ],
 )
 def test_references_that_multiply_are_a_problem(link: str, length: int, complaint: str):
+    """Each refers to the next, and twice at that."""
     found = problems(read(_template("!GetAtt P0.Value", _chain(link, length))))
     assert len(found) == 1
     assert complaint in found[0]
@@ -89,6 +94,7 @@ def test_references_that_multiply_are_a_problem(link: str, length: int, complain
 
 
 def test_conditions_that_multiply_are_a_problem():
+    """They have no text, and take time."""
     conditions = "".join(f"  C{n}: !And [!Condition C{n + 1}, !Condition C{n + 1}]\n" for n in range(40))
     text = _template("!If [C0, a, b]") + f'Conditions:\n{conditions}  C40: !Equals ["a", "a"]\n'
     (problem,) = problems(read(text))
@@ -104,6 +110,7 @@ def test_conditions_that_multiply_are_a_problem():
     ],
 )
 def test_variables_that_multiply_are_a_problem(link: str, length: int, complaint: str):
+    """The same of the Serverless Framework."""
     custom = "".join(f"  v{n}: {link.format(n=n + 1)}\n" for n in range(length)) + f"  v{length}: end\n"
     function = "functions:\n  f: {handler: app.f, runtime: python3.13, environment: {X: '${self:custom.v0}'}}\n"
     found = problems(read(f"service: shop\n{function}custom:\n{custom}", "serverless.yml"))
@@ -115,6 +122,7 @@ def test_variables_that_multiply_are_a_problem(link: str, length: int, complaint
     "value", ["${self:custom.x}", "a${self:custom.y}", "${self:custom}", "${self:}", "${env:NONE, ${self:custom.x}}"]
 )
 def test_a_variable_that_refers_to_itself_is_a_problem(value: str):
+    """By whatever way."""
     function = "functions:\n  f: {handler: app.f, runtime: python3.13, environment: {X: '${self:custom.x}'}}\n"
     text = f"service: shop\n{function}custom:\n  x: '{value}'\n  y: '${{self:custom.x}}'\n"
     found = problems(read(text, "serverless.yml"))
@@ -122,6 +130,7 @@ def test_a_variable_that_refers_to_itself_is_a_problem(value: str):
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path):
+    """Neither the file itself nor what it includes."""
     (tmp_path / "serverless.yml").write_text(
         "service: shop\nfunctions:\n  f: {handler: app.f, environment: {X: '${file(/dev/zero)}'}}\n"
     )
