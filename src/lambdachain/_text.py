@@ -8,7 +8,7 @@ from typing import Final
 # Control characters, C1 and line separators included; what overrides the direction of writing or is not seen at all,
 # but for the joiners that scripts and emojis need; halves of characters, which cannot be encoded.
 _UNSAFE: Final = (
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SECRET_VALUE: Final = re.compile(r"(?<==)[^&#]+")
