@@ -148,16 +148,22 @@ class CallError(LambdaChainError):
         self.elapsed = 0.0
 
     def __str__(self) -> str:
-        from ._text import printable
+        return described(self, str(self.args[0]) if self.args else "")
 
-        # Parts of it are the callee's: whatever they are, they end no line and command no terminal.
-        message = printable(str(self.args[0]), _MAX_MESSAGE) if self.args else ""
-        facts = [str(self.execution)]
-        if self.retryable:
-            facts.append("safe to retry")
-        if self.request_id:
-            facts.append(f"request {printable(self.request_id, _MAX_NAME)}")
-        return f"{printable(self.function, _MAX_NAME)}: {message} [{', '.join(facts)}]" if self.function else message
+
+def described(error: CallError, message: str) -> str:
+    """Write an error in one line: parts of it are the callee's, and end no line and command no terminal."""
+    from ._text import printable
+
+    message = printable(message, _MAX_MESSAGE)
+    if not error.function:
+        return message
+    facts = [str(error.execution)]
+    if error.retryable:
+        facts.append("safe to retry")
+    if error.request_id:
+        facts.append(f"request {printable(error.request_id, _MAX_NAME)}")
+    return f"{printable(error.function, _MAX_NAME)}: {message} [{', '.join(facts)}]"
 
 
 class NotInvokedError(CallError):

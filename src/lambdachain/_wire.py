@@ -20,6 +20,9 @@ MAX_ANSWER_BYTES: Final = 6 * 1024 * 1024 + 64 * 1024
 # Lambda's quota of a streamed answer.
 MAX_STREAM_BYTES: Final = 200 * 1024 * 1024
 
+# A runtime client ends its process over headers of more than 100 KiB; a trace is a few hundred bytes.
+MAX_TRACE: Final = 4096
+
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 

@@ -63,9 +63,9 @@ def as_dot(graph: Graph) -> str:
     """Write a graph for Graphviz."""
     lines = ["digraph calls {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for node in graph.nodes:
-        label = "\\n".join(_in_quotes(line) for line in (node.name, *notes(node)))
+        label = '"{}"'.format("\\n".join(_in_quotes(line) for line in (node.name, *notes(node))))
         shape = "" if node.is_function else ', shape=ellipse, style=""'
-        lines.append(f"  {_quoted(node.name)} [label="{label}"{shape}];")
+        lines.append(f"  {_quoted(node.name)} [label={label}{shape}];")
     for edge in graph.edges:
         style = ' style="dashed",' if edge.mode is Mode.FIRED else ""
         lines.append(f"  {_quoted(edge.caller)} -> {_quoted(edge.callee)} [{style.strip()}label={_quoted(edge.mode)}];")

@@ -108,7 +108,8 @@ def _node(node: Node, corner: tuple[float, float], size: Box) -> Iterator[str]:
 
 def _text(text: str, x: float, y: float, size: int, kind: str = "", *, anchor: str = "middle") -> str:
     named = f' class="{kind}"' if kind else ""
-    return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(printable(text))}</text>'
+    told = escape(printable(text))
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{told}</text>'
 
 
 def _edge(edge: Edge, drawing: Drawing, sizes: dict[str, Box], *, is_marked: bool, has_company: bool) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from lambdachain._arn import FunctionArn, FunctionName, parse_target
 from lambdachain._errors import InvalidArnError
 from lambdachain._invocation import InvocationType
+from lambdachain._wire import MAX_TRACE
 
 from . import answers
 from .answers import Answer
@@ -146,9 +147,12 @@ def _choice(kind: type[Choice], text: str | None, member: str) -> Choice:
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:
-    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none."""
+    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
+
+    One that no runtime could take counts as none.
+    """
     given = headers.get("X-Amzn-Trace-Id")
-    if given and given.isascii() and given.isprintable():
+    if given and len(given) <= MAX_TRACE and given.isascii() and given.isprintable():
         return given
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -85,9 +85,12 @@ def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
 def in_a_line(error: CallError) -> str:
     """Say what kind of failure it is, what happened, and how often that was tried."""
     tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
+    from lambdachain._errors import CallError, described
     from lambdachain._text import printable
 
-    return printable(one_line(f"{type(error).__name__}: {error}{tried}"), _MAX_LINE)
+    is_plain = type(error).__str__ is CallError.__str__
+    words = described(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
+    return printable(one_line(f"{type(error).__name__}: {words}{tried}"), _MAX_LINE)
 
 
 def one_line(text: str) -> str:
