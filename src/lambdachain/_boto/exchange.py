@@ -237,7 +237,7 @@ class _Watched:
 
     def getresponse(self) -> Any:
         """Wait for the answer; botocore reads an error's whole body itself, and so that is bounded here."""
-        response: Any = super().getresponse()  # type: ignore[misc]
+        response = cast("Any", super()).getresponse()
         if response.status >= 300 and hasattr(response, "stream"):
             response.stream = partial(_bounded, response, response.stream)
         return response

@@ -146,11 +146,11 @@ def substituted(text: str) -> str:
 
 
 def in_docstring(text: str) -> str:
-    r"""Write a text into a docstring, which it cannot end.
+    r'''Write a text into a docstring, which it cannot end.
 
     >>> in_docstring('a\"""b')
     'a\\"\\"\\"b'
-    """
+    '''
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 

@@ -173,7 +173,8 @@ class _Writer:
             return pairs
         if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.MappingNode) for item in node.value):
             return [pair for item in reversed(node.value) for pair in self._merged(item, path)]
-        raise self._misread(node, f"not YAML: expected a mapping or list of mappings for merging, but found {node.id}")
+        found = "sequence" if isinstance(node, yaml.SequenceNode) else "scalar"
+        raise self._misread(node, f"not YAML: expected a mapping or list of mappings for merging, but found {found}")
 
     def _count(self, node: yaml.Node, values: int = 1) -> None:
         """Count what is written out: aliases of aliases soon stand for more than a machine can hold."""
