@@ -117,3 +117,4 @@ def test_failures_beside_standard_output_follow_no_such_link_either(mapped: Any,
     (tmp_path / "failures").unlink()
     mapped(output=None, failures=tmp_path / "failures")
     assert len((tmp_path / "failures").read_text().splitlines()) == 1
+    mapped(output=None, failures=Path("/dev/null"), overwrites=True)

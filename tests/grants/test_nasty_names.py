@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
 
-import hcl2
 import pytest
 import yaml
 
@@ -24,6 +23,8 @@ from lambdachain._grants.needs import Need, Stack, Target, needs_of
 from lambdachain._survey.found import Mode
 from lambdachain._survey.sources import Source
 from lambdachain._survey.survey import survey
+
+hcl2: Any = pytest.importorskip("hcl2")
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
 NASTY = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _CHUNK: Final = 65536
-_MODE: Final = os.O_RDWR | os.O_APPEND
+_MODE: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Appender:

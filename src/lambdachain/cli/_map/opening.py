@@ -134,5 +134,6 @@ def _opened_failures(manner: Manner) -> IO[bytes] | None:
     if manner.failures.exists() and not manner.overwrites:
         raise Refusal(f"{manner.failures} exists: name another file, or --overwrite")
     file = os.fdopen(open_shared(manner.failures), "wb")
-    file.truncate(0)
+    if manner.failures.is_file():  # and no terminal or pipe
+        file.truncate(0)
     return file
