@@ -15,6 +15,7 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
+    ["_text"],
     ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_wire"],
     ["_json"],
     ["_annotations", "_arn"],

@@ -257,6 +257,48 @@ def test_no_reference_leads_elsewhere(where: Any, complaint: str):
         echo_handler({"__lambdachain_s3__": where})
 
 
+@pytest.mark.parametrize("size", [True, -1, 16.0, "16", None, [16], 10**12, 10**40, _offload.MAX_SIZE + 1])
+def test_a_claimed_size_is_checked_before_anything_is_loaded(s3: Any, monkeypatch: pytest.MonkeyPatch, size: Any):
+    """Whoever wrote the reference may claim anything."""
+    reference = SMALL.put(b'"what was put"')
+    reference["__lambdachain_s3__"]["size"] = size
+    monkeypatch.setattr(S3Offload, "_client", lambda _: pytest.fail("S3 was asked"))
+    complaint = "not a number of bytes|more than 268,435,456 bytes"
+    with pytest.raises(OffloadError, match=complaint):
+        SMALL.get(reference)
+    with pytest.raises(OffloadError, match=complaint):
+        echo_handler(reference)
+    answering = InProcessTransport({"echo": lambda _event, _context: reference})
+    with answering, pytest.raises(ResponseError, match=complaint):
+        LambdaClient().call(echo, "small")
+
+
+@pytest.mark.parametrize("size", [0, 13, 15, 1_000_000])
+def test_an_object_of_another_size_is_not_read(s3: Any, size: int):
+    """What S3 says of its length counts, before its body does."""
+    reference = SMALL.put(b'"what was put"')
+    reference["__lambdachain_s3__"]["size"] = size
+    with pytest.raises(OffloadError, match="its size or its SHA-256 differs"):
+        SMALL.get(reference)
+
+
+def test_a_reference_without_a_size_is_bounded_by_what_s3_has(s3: Any, monkeypatch: pytest.MonkeyPatch):
+    """It may be another program's."""
+    reference = SMALL.put(b'"what was put"')
+    del reference["__lambdachain_s3__"]["size"]
+    assert SMALL.get(reference) == b'"what was put"'
+    monkeypatch.setattr(_offload, "MAX_SIZE", 10)
+    with pytest.raises(OffloadError, match="more than 10 bytes"):
+        SMALL.get(reference)
+
+
+def test_what_could_not_be_read_back_is_not_put(monkeypatch: pytest.MonkeyPatch):
+    """The limit is the same both ways."""
+    monkeypatch.setattr(_offload, "MAX_SIZE", 10)
+    with pytest.raises(OffloadError, match="too large"):
+        SMALL.put(b'"what was put"')
+
+
 def test_a_bucket_that_takes_nothing_keeps_the_call_from_being_sent():
     """Nothing ran."""
     contract = Contract("echo", request=str, response=str, offload=S3Offload("no-such-bucket", threshold=10))

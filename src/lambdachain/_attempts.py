@@ -241,14 +241,16 @@ def _log(plan: Plan, number: int, attempt: Attempt) -> None:
     logger = _logger()
     level = DEBUG if attempt.error is None else INFO
     if logger.isEnabledFor(level):
+        from ._text import printable
+
         logger.log(
             level,
             "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
             plan.kind,
-            plan.callee.address,
+            printable(plan.callee.address),
             number,
             attempt.error or "ok",
             attempt.status,
-            attempt.request_id,
+            attempt.request_id and printable(attempt.request_id),
             attempt.elapsed,
         )

@@ -9,12 +9,13 @@ from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 from ._arn import parse_target
 from ._errors import ContractError, InvalidArnError
 from ._json.codec import codec_of
-from ._json.core_schema import Schema, is_mapping
+from ._json.core_schema import Schema, is_mapping, is_sequence
 from ._json.json_schema import DIALECT, JsonSchema, json_schema_of
 from ._json.marks import Mode
 from ._remote_error import RemoteError, carrier_of
 
 FORMAT: Final = 1
+_MAX_DEPTH: Final = 100
 
 _REQUIRED: Final = frozenset(
     {"lambdachain", "function", "qualifier", "idempotent", "envelope", "request", "response", "errors"}
@@ -117,7 +118,18 @@ def checked_schema(value: object) -> ContractSchema:
     for place, form in _forms(value):
         if not is_mapping(form):
             raise ContractError(f"{place} in the schema is no JSON Schema, but {type(form).__name__}")
+        if _is_deeper(form, _MAX_DEPTH):
+            raise ContractError(f"{place} in the schema is nested too deeply: at most {_MAX_DEPTH} levels are read")
     return cast("ContractSchema", value)
+
+
+def _is_deeper(tree: object, depth: int) -> bool:
+    """Check whether JSON is nested more deeply than *depth*, level by level."""
+    level: list[object] = [tree]
+    for _ in range(depth):
+        inner = [one.values() if is_mapping(one) else one for one in level if is_mapping(one) or is_sequence(one)]
+        level = [value for values in inner for value in values]
+    return bool(level)
 
 
 def _forms(schema: Schema) -> Iterator[tuple[str, object]]:

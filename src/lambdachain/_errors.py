@@ -39,7 +39,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, TypedDict, Unpack, cast
+from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack, cast
+
+_MAX_MESSAGE: Final = 4000
+_MAX_NAME: Final = 300
 
 
 class Execution(StrEnum):
@@ -119,6 +122,9 @@ class FunctionErrorFacts(CallFacts, total=False):
 class CallError(LambdaChainError):
     """A call, a fire or a permission check did not succeed.
 
+    Its text is one line without control characters and of bounded length, whatever a callee says; its attributes have
+    what the callee said as it was.
+
     Attributes:
         function: The function as it was addressed; empty in an error that was raised by hand.
         request_id: Lambda's id of the (last) request, to search the logs for; ``None`` where no answer came.
@@ -142,13 +148,22 @@ class CallError(LambdaChainError):
         self.elapsed = 0.0
 
     def __str__(self) -> str:
-        message = str(self.args[0]) if self.args else ""
-        facts = [str(self.execution)]
-        if self.retryable:
-            facts.append("safe to retry")
-        if self.request_id:
-            facts.append(f"request {self.request_id}")
-        return f"{self.function}: {message} [{', '.join(facts)}]" if self.function else message
+        return described(self, str(self.args[0]) if self.args else "")
+
+
+def described(error: CallError, message: str) -> str:
+    """Write an error in one line: parts of it are the callee's, and end no line and command no terminal."""
+    from ._text import printable
+
+    message = printable(message, _MAX_MESSAGE)
+    if not error.function:
+        return message
+    facts = [str(error.execution)]
+    if error.retryable:
+        facts.append("safe to retry")
+    if error.request_id:
+        facts.append(f"request {printable(error.request_id, _MAX_NAME)}")
+    return f"{printable(error.function, _MAX_NAME)}: {message} [{', '.join(facts)}]"
 
 
 class NotInvokedError(CallError):
@@ -315,7 +330,7 @@ class RequestRejectedError(FunctionError):
                 ErrorDetail(loc=tuple(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
                 for error in json.loads(text)["errors"]
             ]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
 

@@ -18,6 +18,8 @@ TAG: Final = ("lambdachain", "offload")
 DEFAULT_THRESHOLD: Final = 5 * 1024 * 1024
 _EVENT_THRESHOLD: Final = 1024 * 1024 - 16 * 1024
 _MAX_THRESHOLD: Final = 6 * 1024 * 1024
+MAX_SIZE: Final = 256 * 1024 * 1024
+_DIFFERENT: Final = "the payload in S3 is not the one that was put there: its size or its SHA-256 differs"
 _MARK: Final = b'{"%b"' % REFERENCE.encode()
 
 
@@ -25,13 +27,14 @@ class OffloadError(LambdaChainError):
     """A payload could not be put into S3 or got from there, or is not what was put."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class S3Offload:
     """Where a contract's large payloads go: requests and answers beyond *threshold* travel through an S3 bucket.
 
     Both sides have it in their contract, and permission for the bucket: ``s3:PutObject``, ``s3:PutObjectTagging`` and
     ``s3:GetObject``. Each object is tagged ``lambdachain=offload``, for a lifecycle rule that deletes it: nothing here
-    does. A payload is checked against its SHA-256 where it is taken out.
+    does. A payload is checked against its size and its SHA-256 where it is taken out. The longest is of 256 MiB: a
+    reference that claims more is refused before anything is loaded.
 
     >>> S3Offload("orders-payloads", threshold=1_000_000)
     S3Offload(bucket='orders-payloads', threshold=1000000, prefix='lambdachain/', region=None, endpoint_url=None)
@@ -60,6 +63,12 @@ class S3Offload:
         if not 0 <= self.threshold <= _MAX_THRESHOLD:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
 
+    def __repr__(self) -> str:
+        from ._text import public_url
+
+        where = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
+        return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {where})"
+
     def takes(self, size: int, *, event: bool = False) -> bool:
         """Tell whether a payload of *size* bytes goes into S3."""
         return size > (min(self.threshold, _EVENT_THRESHOLD) if event else self.threshold)
@@ -68,8 +77,10 @@ class S3Offload:
         """Put a payload into the bucket, and give what travels in its place.
 
         Raises:
-            OffloadError: S3 does not take it.
+            OffloadError: S3 does not take it, or it is longer than what is read back.
         """
+        if len(data) > MAX_SIZE:
+            raise OffloadError(f"the payload of {len(data):,} bytes is too large: at most {MAX_SIZE:,} go through S3")
         digest = hashlib.sha256(data).hexdigest()
         key = f"{self.prefix}{_new_name()}.json"
         with _in_words(f"the payload of {len(data):,} bytes could not be put into the bucket {self.bucket}"):
@@ -90,14 +101,51 @@ class S3Offload:
             raise OffloadError(f"the payload is not in the bucket {self.bucket}, which the contract names")
         if not key.startswith(self.prefix):
             raise OffloadError(f"the payload's key does not begin with {self.prefix}, as the contract says")
+        size = _claimed_size(where)
         with _in_words(f"the payload could not be got from the bucket {self.bucket}"):
-            data = bytes(self._client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            data = _read(self._client().get_object(Bucket=self.bucket, Key=key), size)
         if hashlib.sha256(data).hexdigest() != where.get("sha256"):
-            raise OffloadError("the payload in S3 is not the one that was put there: its SHA-256 differs")
+            raise OffloadError(_DIFFERENT)
         return data
 
     def _client(self) -> Any:
         return _client(self.region, self.endpoint_url)
+
+
+def _claimed_size(where: Mapping[str, Any]) -> int | None:
+    """Return how long a reference says that its payload is; ``None`` if it does not say so.
+
+    Raises:
+        OffloadError: That is no size, or the payload would be too large to be loaded.
+    """
+    size = where.get("size")
+    if size is None and "size" not in where:
+        return None
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise OffloadError("the reference to a payload in S3 claims a size that is not a number of bytes")
+    _check_loadable(size)
+    return size
+
+
+def _check_loadable(size: int) -> None:
+    if size > MAX_SIZE:
+        raise OffloadError(f"the payload in S3 has more than {MAX_SIZE:,} bytes: it is not loaded")
+
+
+def _read(found: Mapping[str, Any], claimed: int | None) -> bytes:
+    """Read an object that has the size which a reference claimed, and no more than that.
+
+    Raises:
+        OffloadError: It has another size, or one that is too large.
+    """
+    body, size = found["Body"], int(found["ContentLength"])
+    try:
+        if claimed is not None and size != claimed:
+            raise OffloadError(_DIFFERENT)
+        _check_loadable(size)
+        return bytes(body.read(size + 1))
+    finally:
+        body.close()
 
 
 def is_reference(value: object) -> bool:
@@ -109,7 +157,10 @@ def reference_in(data: bytes) -> Mapping[str, Any] | None:
     """Read a payload that stands for one in S3; ``None`` if it is one itself."""
     if not data.startswith(_MARK):
         return None
-    value: Any = json.loads(data)
+    try:
+        value: Any = json.loads(data)
+    except RecursionError:
+        return None
     return value if is_reference(value) else None
 
 

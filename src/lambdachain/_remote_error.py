@@ -64,7 +64,9 @@ class RemoteError(FunctionError):
     def __str__(self) -> str:
         carrier = carrier_of(type(self))
         try:
-            return codec_of(carrier).encode(carrier(**self._fields())).decode()
+            from ._text import json_printable
+
+            return json_printable(codec_of(carrier).encode(carrier(**self._fields())).decode())
         except MisfitError as exc:
             # A runtime asks for this text while it reports the error: raising here would end the process.
             return f"{carrier.__name__} was given a field that does not fit: {exc}"

@@ -14,10 +14,11 @@ from ._callee import Callee
 from ._caller import Caller
 from ._classify import failed_answer, no_answer
 from ._errors import CallError, InvalidRequestError, ResponseError
-from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Transport
+from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
 from ._options import CallOptions
 from ._plan import Plan
 from ._streaming import ResponseStream, StreamEnd, open_stream
+from ._wire import MAX_STREAM_BYTES, too_long
 
 # Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
 _TO_COME: Final = b"..."
@@ -134,7 +135,15 @@ class Story:
         self._received = 0
 
     def note(self, piece: bytes) -> None:
-        """Take note of a piece."""
+        """Take note of a piece.
+
+        Raises:
+            ResponseError: There are more of them than Lambda streams.
+        """
+        if self._received + len(piece) > MAX_STREAM_BYTES:
+            failure = NoAnswerError(too_long(MAX_STREAM_BYTES), progress=Progress.ANSWER_BEGUN)
+            failure.request_id = self._answer.outcome.request_id
+            raise self.broken(failure)
         self._received += len(piece)
 
     def broken(self, exc: NoAnswerError) -> CallError:

@@ -15,6 +15,14 @@ KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTV
 # Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
 MAX_IDLE = 240.0
 
+# Lambda was seen to carry answers of up to 6,291,556 bytes; what is far beyond does not come from it.
+MAX_ANSWER_BYTES: Final = 6 * 1024 * 1024 + 64 * 1024
+# Lambda's quota of a streamed answer.
+MAX_STREAM_BYTES: Final = 200 * 1024 * 1024
+
+# A runtime client ends its process over headers of more than 100 KiB; a trace is a few hundred bytes.
+MAX_TRACE: Final = 4096
+
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
@@ -25,3 +33,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if text.isascii() and text.isdigit():
             return float(text) * unit
     return None
+
+
+def too_long(limit: int, length: int | None = None) -> str:
+    """Describe an answer beyond *limit* bytes, which claims to have *length* or goes on without one."""
+    claimed = "more" if length is None else f"{length:,} bytes"
+    return f"the answer is too long: {claimed}, where Lambda sends at most {limit:,} bytes; the rest was not read"

@@ -9,10 +9,13 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lambdachain.cli._ending import echo
 
 pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
 
@@ -162,3 +165,29 @@ def test_the_printed_script_completes_in_bash(command: list[str], environment: d
     ran = subprocess.run(["bash", "-c", script], env=around, capture_output=True, text=True, check=True)
 
     assert ran.stdout == "can-invoke\n"
+
+
+def test_a_files_name_commands_no_terminal(terminal: Any, tmp_path: Path):
+    """Whoever commits a file has no say over the window of those who look at it."""
+    code = "import boto3\nboto3.client('lambda').invoke(FunctionName='charge')\n"
+    (tmp_path / "a\x1b]0;owned\x07b\x1b[2Jc.py").write_text(code)
+    drawn = terminal("graph", ".")
+
+    assert drawn.end() == 0
+    assert "a\\x1b]0;owned\\x07b\\x1b[2Jc.py" in drawn.shown
+    assert not {"\x1b]", "\x07", "\x1b[2J"} & {sign for sign in ("\x1b]", "\x07", "\x1b[2J") if sign in drawn.shown}
+
+
+class _Tty(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", [_Tty, StringIO])
+def test_a_functions_log_commands_no_terminal(kind: type[StringIO]):
+    """Its colours stay; in a file stands what the function wrote, but for colours."""
+    log = "START\n\x1b[31mred\x1b[0m\tx\n\x1b]52;c;b3duZWQ=\x07\x9b2J\u202e\nEND"
+    file = kind()
+    echo(log, file=file)
+    escaped = "START\n\x1b[31mred\x1b[0m\tx\n\\x1b]52;c;b3duZWQ=\\x07\\x9b2J\\u202e\nEND\n"
+    assert file.getvalue() == (escaped if kind is _Tty else f"{log}\n".replace("\x1b[31m", "").replace("\x1b[0m", ""))

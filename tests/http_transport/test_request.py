@@ -235,3 +235,23 @@ def test_a_writer_forgets_functions_in_time() -> None:
 
     assert len(writer._addresses) <= 1024
     assert "AWS_LAMBDA_FUNCTION_NAME" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("trace", "sent"),
+    [
+        ("Root=1-2-3;Sampled=1", "Root=1-2-3;Sampled=1"),
+        ("x" * 4096, "x" * 4096),
+        ("x" * 4097, None),
+        ("Root=1;" + "x" * 140_000, None),
+        ("Root=1\r\nx-injected: 1", "Root%3D1%0D%0Ax-injected%3A%201"),
+        ("", None),
+    ],
+)
+def test_a_trace_of_any_form_is_one_header_or_none(monkeypatch: pytest.MonkeyPatch, trace: str, sent: str | None):
+    """Whatever the environment has: a request is not longer, and has no other header, because of it."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    written = write(Invocation("orders"))
+    assert written.headers.get("x-amzn-trace-id") == sent
+    assert "x-injected" not in written.headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import io
+import tracemalloc
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._http.response import MAX_FIELDS, MAX_HEAD, BadAnswerError, Response, ResponseReader
+from lambdachain._http import response
+from lambdachain._http.response import (
+    MAX_FIELDS,
+    MAX_HEAD,
+    BadAnswerError,
+    Response,
+    ResponseReader,
+    TooLongAnswerError,
+)
 
 HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 25 Nov 2025 12:00:00 GMT\r\nX-Amz-Executed-Version: $LATEST\r\n"
 COUNTED = HEAD + b"Content-Length: 20\r\n\r\n" + b'{"charge_id": "c-1"}'
@@ -207,3 +216,19 @@ def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
         gc.enable()
 
     assert gone == [1]
+
+
+def test_an_answer_in_a_million_chunks_takes_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch):
+    """The bound is on what is kept, not only on what is read."""
+    monkeypatch.setattr(response, "MAX_ANSWER_BYTES", 200_000)
+    reader = ResponseReader()
+    tracemalloc.start()
+    try:
+        reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            reader.feed(b"1\r\na\r\n" * 10_000)
+        with pytest.raises(TooLongAnswerError, match="at most 200,000 bytes"):
+            reader.feed(b"1\r\na\r\n")
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -164,3 +166,38 @@ def test_ending_is_whole():
         queue.put("other", delivery(2), begun(0), "orders")
     assert (["other"], 1) == (queue.foreign([]), len(queue))
     queue.close()
+
+
+def test_only_its_owner_reads_a_queue(tmp_path):
+    """Nor what SQLite keeps beside it."""
+    before = os.umask(0)
+    try:
+        queue = EventQueue(tmp_path / "events.db")
+        queue.put("orders", delivery(), begun(0.0), None)
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+        queue.close()
+        (tmp_path / "events.db").chmod(0o644)
+        queue = EventQueue(tmp_path / "events.db")
+        queue.put("orders", delivery(), begun(0.0), None)
+        assert len(queue) == 2
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+        queue.close()
+    finally:
+        os.umask(before)
+
+
+def test_a_queue_follows_no_link_that_leads_nowhere(tmp_path):
+    """It would make the file that somebody else chose."""
+    (tmp_path / "events.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: it is a symbolic link that leads nowhere"):
+        EventQueue(tmp_path / "events.db")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_is_no_queue_is_left_as_it_is(tmp_path):
+    """Somebody named the wrong one."""
+    (tmp_path / "notes.txt").write_text("these are notes " * 100)
+    (tmp_path / "notes.txt").chmod(0o644)
+    with pytest.raises(OSError, match="file is not a database"):
+        EventQueue(tmp_path / "notes.txt")
+    assert stat.S_IMODE((tmp_path / "notes.txt").stat().st_mode) == 0o644

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from lambdachain import Contract, ContractError, RemoteError, remote
+from lambdachain._contract_schema import checked_schema
 
 
 class Charge(BaseModel):
@@ -172,3 +173,14 @@ def test_a_type_that_is_not_there_yet_has_none():
 
     with pytest.raises(ContractError, match="NotYet"):
         late.schema()
+
+
+@pytest.mark.parametrize("depth", [101, 400, 100_000])
+def test_a_schema_that_is_nested_too_deeply_is_none(depth: int):
+    """It comes out of a file, and is compared level by level."""
+    form: dict[str, Any] = {}
+    for _ in range(depth):
+        form = {"items": form}
+    schema = {**Contract("f", request=int, response=int).schema(), "request": form}
+    with pytest.raises(ContractError, match="request in the schema is nested too deeply: at most 100 levels"):
+        checked_schema(schema)

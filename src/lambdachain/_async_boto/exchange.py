@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, translated
+from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, TooLongAnswerError, check_length, translated
 from lambdachain._boto.exchange import refusal_in
-from lambdachain._boto.transport import keep_legible
+from lambdachain._boto.transport import PIECE, keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
-from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
 
 
 class AsyncExchange:
@@ -152,11 +152,41 @@ class _Once:
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        return self._session.request(*arguments, allow_redirects=False, **options)
+    async def request(self, *arguments: Any, **options: Any) -> Any:
+        response = await self._session.request(*arguments, allow_redirects=False, **options)
+        if response.status >= 300:  # whose body aiobotocore reads itself
+            response.read = partial(_error_body, response)
+        return response
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
+
+
+async def _error_body(response: Any) -> bytes:
+    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    try:
+        return await drained(response.content, {name.lower(): value for name, value in response.headers.items()})
+    except BaseException:
+        response.close()
+        raise
+
+
+async def drained(body: Any, headers: Mapping[str, str]) -> bytes:
+    """Read a body to its end, or not at all if it is longer than any answer.
+
+    Raises:
+        TooLongAnswerError: It is.
+    """
+    if check_length(headers):
+        return bytes(await body.read())
+    pieces: list[bytes] = []
+    room = MAX_ANSWER_BYTES
+    while piece := await body.read(PIECE):
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+    return b"".join(pieces)
 
 
 class _Connect:

@@ -21,7 +21,7 @@ from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, O
 from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._wire import EXPIRED
 
-from .exchange import AsyncExchange, attach
+from .exchange import AsyncExchange, attach, drained
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -116,7 +116,9 @@ class AsyncBotoTransport(SendsToAws):
                 asyncio.run_coroutine_threadsafe(clients.close(), loop)
 
     def __repr__(self) -> str:
-        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+        from lambdachain._text import public_url
+
+        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
     async def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
@@ -200,7 +202,7 @@ async def _invoked(client: Any, invocation: Invocation, exchange: AsyncExchange)
         return answered(answer, b"")
     try:
         with exchange.reading():
-            return answered(answer, bytes(await body.read()))
+            return answered(answer, await drained(body, answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})))
     finally:
         body.close()
 

@@ -104,7 +104,8 @@ class AsyncConnection(Link):
             return await self._coming(reader)
         except (OSError, BadAnswerError) as exc:
             self.close()
-            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
+            progress = Progress.ANSWER_BEGUN if reader.has_begun else Progress.PERHAPS_SENT
+            raise no_answer(exc, progress, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise

@@ -67,7 +67,7 @@ class AsyncSender:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
             connection = pool.usable(now) or await pool.take(now, deadline)
-            reader = ResponseReader()
+            reader = ResponseReader(in_pieces=True)
             whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:
                 whole = await connection.read_on(reader, deadline)

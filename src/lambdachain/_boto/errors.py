@@ -7,12 +7,14 @@ sent; a "connection closed" may come before, during or after the request.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.core_schema import is_mapping
+from lambdachain._wire import MAX_ANSWER_BYTES, too_long
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -38,6 +40,38 @@ def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
     if trouble is not Trouble.REQUEST:  # botocore's text of that one quotes the parameters
         failure.__cause__ = exc
     return failure
+
+
+class TooLongAnswerError(Exception):
+    """A body is longer than any answer that is read whole."""
+
+
+def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass on a body's *pieces*, up to the longest answer.
+
+    Raises:
+        TooLongAnswerError: It goes on beyond that.
+    """
+    room = MAX_ANSWER_BYTES
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+        yield piece
+
+
+def check_length(headers: Mapping[str, str]) -> bool:
+    """Check the length that an answer claims, before any of it is read; return whether it claims one.
+
+    Raises:
+        TooLongAnswerError: It is longer than any answer.
+    """
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
+        return False
+    if len(length) > 15 or int(length) > MAX_ANSWER_BYTES:
+        raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, int(length[:15])))
+    return True
 
 
 def refusal(exc: ClientError) -> NoAnswerError:
@@ -68,7 +102,7 @@ def SEND_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, bu
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    return (BotoCoreError, ResponseParserError, HTTPError, HTTPException)
+    return (BotoCoreError, ResponseParserError, HTTPError, HTTPException, TooLongAnswerError)
 
 
 @cache
@@ -79,7 +113,7 @@ def READ_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, bu
     from botocore.exceptions import BotoCoreError
     from urllib3.exceptions import HTTPError
 
-    return (BotoCoreError, HTTPError, HTTPException, OSError, ValueError)
+    return (BotoCoreError, HTTPError, HTTPException, OSError, ValueError, TooLongAnswerError)
 
 
 def _legible(body: bytes) -> bytes:
@@ -161,9 +195,13 @@ def _message(exc: Exception, trouble: Trouble) -> str:
 
     if isinstance(exc, b.NoRegionError):
         return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+    if isinstance(exc, TooLongAnswerError):
+        return str(exc)
     kind = type(exc).__name__
     if trouble is Trouble.SETUP:
-        return f"{kind}: {exc}"
+        from lambdachain._text import without_passwords
+
+        return without_passwords(f"{kind}: {exc}")
     return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain import _wire
@@ -19,11 +19,11 @@ from lambdachain._alarm import alarm
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
 
-from .errors import SEND_ERRORS, refusal, translated
+from .errors import SEND_ERRORS, bounded, check_length, refusal, translated
 from .shapes import parameters, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from botocore.exceptions import ClientError
 
@@ -177,6 +177,16 @@ def _pools() -> dict[str, type[Any]]:
     }
 
 
+def _bounded(response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, **kwargs: Any) -> Iterator[bytes]:
+    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    try:
+        check_length({name.lower(): value for name, value in response.headers.items()})
+        yield from bounded(stream(*args, **kwargs))
+    except BaseException:
+        response.close()
+        raise
+
+
 class _InTime:
     """Socket options, taken anew for each address of a host: once time is up, no further address is tried."""
 
@@ -224,6 +234,13 @@ class _Watched:
             watched.uses(None, sending=False)
             guard.check(watched.function, self._tunnel_host or self.host)
         super().connect()  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        """Wait for the answer; botocore reads an error's whole body itself, and so that is bounded here."""
+        response = cast("Any", super()).getresponse()
+        if response.status >= 300 and hasattr(response, "stream"):
+            response.stream = partial(_bounded, response, response.stream)
+        return response
 
     def close(self) -> None:
         """Close; the second handle on the socket lives on while an answer may be on it."""

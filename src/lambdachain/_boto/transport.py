@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,7 +19,7 @@ from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
-from .errors import READ_ERRORS, make_legible, translated
+from .errors import READ_ERRORS, bounded, check_length, make_legible, translated
 from .exchange import OPERATIONS, exchange, response_of, watch
 from .shapes import answered
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from lambdachain._streaming import ResponseStream
+
+PIECE: Final = 256 * 1024
 
 _POOL: Final = 256
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
@@ -126,7 +129,9 @@ class BotoTransport(SendsToAws):
             client.close()
 
     def __repr__(self) -> str:
-        return f"BotoTransport(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+        from lambdachain._text import public_url
+
+        return f"BotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
     def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
@@ -196,7 +201,9 @@ def _drained(response: Mapping[str, Any]) -> bytes:
     if body is None:
         return b""
     try:
-        return bytes(body.read())
+        if check_length(response.get("ResponseMetadata", {}).get("HTTPHeaders", {})):
+            return bytes(body.read())
+        return b"".join(bounded(iter(partial(body.read, PIECE), b"")))
     except READ_ERRORS() as exc:
         failure = translated(exc, progress=Progress.ANSWER_BEGUN)
         failure.request_id = response.get("ResponseMetadata", {}).get("RequestId")

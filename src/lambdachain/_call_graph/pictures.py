@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lambdachain._survey.found import Mode
+from lambdachain._text import printable
 
 from .graph import Edge, Graph, Node
 from .warnings import Warned
 
 WORDS: Final = {Mode.SYNC: "calls", Mode.STREAMED: "streams from", Mode.FIRED: "fires"}
 _ARROWS: Final = {Mode.SYNC: "-->", Mode.STREAMED: "==>", Mode.FIRED: "-.->"}
+
+# What Mermaid would take for its own in a text between quotes, Markdown, HTML and directives included.
+_MERMAID: Final = str.maketrans({'"': "#quot;", **{sign: f"#{ord(sign)};" for sign in "#&<>`%\\"}})
 
 
 def as_text(graph: Graph) -> str:
@@ -20,17 +24,17 @@ def as_text(graph: Graph) -> str:
 
 
 def _listed(node: Node, graph: Graph) -> Iterator[str]:
-    yield f"{node.name}{_told(node)}"
+    yield f"{printable(node.name)}{_told(node)}"
     for edge in graph.edges:
         if edge.caller == node.name:
-            yield f"  {WORDS[edge.mode]} {edge.callee}  {edge.place}"
+            yield f"  {WORDS[edge.mode]} {printable(edge.callee)}  {edge.place}"
 
 
 def _told(node: Node) -> str:
     parts = [
         *(["outside Lambda"] if not node.is_function else []),
         *(["idempotent"] if node.idempotent else []),
-        *([f"raises {', '.join(node.errors)}"] if node.errors else []),
+        *([f"raises {printable(', '.join(node.errors))}"] if node.errors else []),
         *(["its handler is not in this code"] if node.is_function and not node.is_here else []),
     ]
     return f"  ({'; '.join(parts)})" if parts else ""
@@ -45,7 +49,7 @@ def as_mermaid(graph: Graph) -> str:
 
 
 def _mermaid_node(node: Node) -> str:
-    label = "<br>".join([node.name, *notes(node)]).replace('"', "#quot;")
+    label = "<br>".join(printable(line).translate(_MERMAID) for line in (node.name, *notes(node)))
     return f'["{label}"]' if node.is_function else f'(["{label}"])'
 
 
@@ -59,9 +63,9 @@ def as_dot(graph: Graph) -> str:
     """Write a graph for Graphviz."""
     lines = ["digraph calls {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for node in graph.nodes:
-        label = "\\n".join([node.name, *notes(node)])
+        label = '"{}"'.format("\\n".join(_in_quotes(line) for line in (node.name, *notes(node))))
         shape = "" if node.is_function else ', shape=ellipse, style=""'
-        lines.append(f"  {_quoted(node.name)} [label={_quoted(label)}{shape}];")
+        lines.append(f"  {_quoted(node.name)} [label={label}{shape}];")
     for edge in graph.edges:
         style = ' style="dashed",' if edge.mode is Mode.FIRED else ""
         lines.append(f"  {_quoted(edge.caller)} -> {_quoted(edge.callee)} [{style.strip()}label={_quoted(edge.mode)}];")
@@ -69,7 +73,11 @@ def as_dot(graph: Graph) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '\\"') + '"'
+    return f'"{_in_quotes(text)}"'
+
+
+def _in_quotes(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def as_object(graph: Graph, warned: Sequence[Warned]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from lambdachain._survey.found import Mode
+from lambdachain._text import printable
 
 from .graph import Edge, Graph, Node
 from .layout import Box, Drawing, draw
@@ -107,7 +108,8 @@ def _node(node: Node, corner: tuple[float, float], size: Box) -> Iterator[str]:
 
 def _text(text: str, x: float, y: float, size: int, kind: str = "", *, anchor: str = "middle") -> str:
     named = f' class="{kind}"' if kind else ""
-    return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(text)}</text>'
+    told = escape(printable(text))
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{told}</text>'
 
 
 def _edge(edge: Edge, drawing: Drawing, sizes: dict[str, Box], *, is_marked: bool, has_company: bool) -> str:
@@ -118,7 +120,7 @@ def _edge(edge: Edge, drawing: Drawing, sizes: dict[str, Box], *, is_marked: boo
     else:
         points = drawing.ways[_link(edge)]
         path = _curve(_beside(points, edge) if has_company else points)
-    told = escape(f"{edge.caller} {WORDS[edge.mode]} {edge.callee}")
+    told = escape(printable(f"{edge.caller} {WORDS[edge.mode]} {edge.callee}"))
     return f'<path class="{kind}{mark}" d="{path}" marker-end="url(#{head})"><title>{told}</title></path>'
 
 

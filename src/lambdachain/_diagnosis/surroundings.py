@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from lambdachain._text import public_url, without_passwords
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
 
@@ -126,11 +127,11 @@ def _endpoint(session: Any, region: str | None, endpoint_url: str | None, *, rea
     try:
         client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url)
     except (BotoCoreError, ValueError) as exc:
-        yield Finding("endpoint", Level.FAULT, str(exc), "correct the region or the endpoint's URL")
+        yield Finding("endpoint", Level.FAULT, without_passwords(str(exc)), "correct the region or the endpoint's URL")
         return
     url = str(client.meta.endpoint_url)
     who = endpoint_source(os.environ, endpoint_url)
-    told = f"{url}{f' ({who})' if who else ''}{_proxies()}"
+    told = f"{public_url(url)}{f' ({who})' if who else ''}{_proxies()}"
     client.close()
     yield Finding("endpoint", Level.OK, told) if not reach or _proxies() else reached(url, told)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lambdachain._arn import partition_of
 from lambdachain._survey.found import CallSite
+from lambdachain._text import printable
 
 from .needs import ACTION, Need, Stack
 
@@ -45,7 +46,7 @@ def policy_for(arns: Sequence[str]) -> dict[str, Any]:
 def as_sam(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     """Write the ``Policies`` of a SAM function."""
     return "\n".join([
-        f"# Properties of {caller}:",
+        f"# Properties of {printable(caller)}:",
         "Policies:",
         '  - Version: "2012-10-17"',
         "    Statement:",
@@ -57,7 +58,7 @@ def as_sam(needs: Sequence[Need], stack: Stack, caller: str) -> str:
 def as_serverless(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     """Write the statements of a Serverless Framework service's role."""
     return "\n".join([
-        f"# what {caller} calls; the role is that of every function of the service",
+        f"# what {printable(caller)} calls; the role is that of every function of the service",
         "provider:",
         "  iam:",
         "    role:",
@@ -79,7 +80,7 @@ def as_cdk(needs: Sequence[Need], stack: Stack, caller: str) -> str:
         "",
         "",
         "def allow_calls(caller: iam.IGrantable, stack: Stack) -> None:",
-        f'    """Let {caller} call what its code calls, and nothing else."""',
+        f'    """Let {in_docstring(caller)} call what its code calls, and nothing else."""',
         "    caller.grant_principal.add_to_principal_policy(",
         "        iam.PolicyStatement(",
         f'            actions=["{ACTION}"],',
@@ -99,7 +100,7 @@ def as_terraform(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     return "\n".join([
         *data,
         *([""] if data else []),
-        f"# what {caller} calls",
+        f"# what {printable(caller)} calls",
         f'data "aws_iam_policy_document" "{_identifier(caller)}_calls" {{',
         "  statement {",
         f'    sid     = "{_SID}"',
@@ -144,6 +145,15 @@ def substituted(text: str) -> str:
     return f"!Sub {text}" if "${" in text else text
 
 
+def in_docstring(text: str) -> str:
+    r"""Write a text into a docstring, which it cannot end.
+
+    >>> in_docstring('a\"""b')
+    'a\\"\\"\\"b'
+    """
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _where(calls: Sequence[CallSite]) -> str:
     """Say how and where a function is called: every way, the first place of each."""
     first: dict[str, CallSite] = {}
@@ -154,6 +164,8 @@ def _where(calls: Sequence[CallSite]) -> str:
 
 def _identifier(name: str) -> str:
     """Write a name as Terraform's identifiers are: ``ParentFunction`` is ``parent_function``."""
-    words = "".join(f"_{char.lower()}" if char.isupper() else char if char.isalnum() else "_" for char in name)
+    words = "".join(
+        f"_{char.lower()}" if char.isupper() else char if char.isascii() and char.isalnum() else "_" for char in name
+    )
     plain = "_".join(part for part in words.split("_") if part)
     return plain if plain[:1].isalpha() else f"caller_{plain}"

@@ -10,13 +10,14 @@ from typing import Final
 
 from lambdachain._errors import ContractError
 
+from .identity import in_docstring
 from .needs import ACTION, Stack, Target
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
 _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
-_SOURCE_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[^\s\"'\\]+")
-_PRINCIPAL_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(root|(user|role)/\S+)")
+_SOURCE_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[^\s\"'\\\x00-\x20\x7f-\U0010ffff]+")
+_PRINCIPAL_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(root|(user|role)/[!-~]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,14 @@ def as_cdk(target: Target, caller: Caller, stack: Stack) -> str:
     """Write a function for a CDK app in Python."""
     request = _of_template(target, caller, stack)
     names = {"PrincipalOrgID": "principal_org_id"}
-    lines = [f'        {names.get(name) or _snake(name)}="{value}",' for name, value in request.items()]
+    lines = [f"        {names.get(name) or _snake(name)}={json.dumps(value)}," for name, value in request.items()]
     return "\n".join([
         "from aws_cdk import aws_lambda",
         "from constructs import Construct",
         "",
         "",
         "def let_call(scope: Construct) -> None:",
-        f'    """Let {caller.principal} call {target.address}."""',
+        f'    """Let {in_docstring(caller.principal)} call {target.address}."""',
         "    aws_lambda.CfnPermission(",
         "        scope,",
         f'        "{_logical_id(target, caller)}",',
@@ -155,7 +156,7 @@ def as_terraform(target: Target, caller: Caller, stack: Stack) -> str:
     width = max(map(len, told))
     return "\n".join([
         f'resource "aws_lambda_permission" "{_snake(_logical_id(target, caller))}" {{',
-        *(f'  {name.ljust(width)} = "{value}"' for name, value in told.items()),
+        *(f"  {name.ljust(width)} = {_in_terraform(value)}" for name, value in told.items()),
         "}",
     ])  # fmt: skip
 
@@ -182,8 +183,13 @@ def _of_template(target: Target, caller: Caller, stack: Stack) -> dict[str, str]
 
 def _resource(target: Target, caller: Caller, stack: Stack, indent: str) -> list[str]:
     lines = [f"{_logical_id(target, caller)}:", "  Type: AWS::Lambda::Permission", "  Properties:"]
-    lines += [f'    {name}: "{value}"' for name, value in _of_template(target, caller, stack).items()]
+    lines += [f"    {name}: {json.dumps(value)}" for name, value in _of_template(target, caller, stack).items()]
     return [indent + line for line in lines]
+
+
+def _in_terraform(text: str) -> str:
+    """Write a text for Terraform, which works out what stands in ``${}`` and ``%{}``."""
+    return json.dumps(text).replace("${", "$${").replace("%{", "%%{")
 
 
 def _logical_id(target: Target, caller: Caller) -> str:

@@ -19,7 +19,7 @@ from lambdachain import _wire
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 
 from .endpoint import Endpoint
-from .response import BadAnswerError, Response, ResponseReader
+from .response import BadAnswerError, Response, ResponseReader, TooLongAnswerError
 from .tls import Session, Trust
 
 RECORD: Final = 16 * 1024
@@ -121,7 +121,8 @@ class Connection(Link):
             whole = self._receive(reader, deadline)
         except (OSError, BadAnswerError) as exc:
             self.close()
-            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
+            progress = Progress.ANSWER_BEGUN if reader.has_begun else Progress.PERHAPS_SENT
+            raise no_answer(exc, progress, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
@@ -182,8 +183,9 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
     """Say what it means that an answer did not come."""
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
     detail = str(exc) if isinstance(exc, BadAnswerError) else type(exc).__name__
+    words = detail if isinstance(exc, TooLongAnswerError) else f"the connection failed ({detail})"
     return NoAnswerError(
-        "no answer in time" if late else f"the connection failed ({detail})",
+        "no answer in time" if late else words,
         progress=progress,
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,

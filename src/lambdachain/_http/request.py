@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from lambdachain._invocation import Invocation, NoAnswerError, Progress, Trouble
 from lambdachain._version import __version__
+from lambdachain._wire import MAX_TRACE
 
 from .endpoint import Endpoint
 from .signing import Keys, Signer
@@ -79,10 +80,11 @@ class RequestWriter:
 def trace_header() -> str:
     """Give the line that carries on the trace that Lambda gave this invocation, unchanged; "" outside Lambda.
 
-    Lambda's own detection of loops rides on it. As with botocore, only where ``AWS_LAMBDA_FUNCTION_NAME`` is set.
+    One that is far longer than any of Lambda's is left out. As with botocore, it is sent only where
+    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own detection of loops rides on it.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    if not trace or len(trace) > MAX_TRACE or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 

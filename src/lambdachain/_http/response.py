@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from lambdachain._wire import MAX_ANSWER_BYTES, too_long
+
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
 MAX_INTERIMS: Final = 10
@@ -25,6 +27,10 @@ class BadAnswerError(Exception):
     """What came is not an answer, or not the whole of one."""
 
 
+class TooLongAnswerError(BadAnswerError):
+    """The body is longer than any answer that is read whole."""
+
+
 class Response(NamedTuple):
     """An answer: header names in lower case, the first of each; and whether its connection is good for another."""
 
@@ -33,9 +39,16 @@ class Response(NamedTuple):
     body: bytes
     reusable: bool
 
+    def __repr__(self) -> str:
+        return f"Response(status={self.status}, {len(self.body)} bytes)"
+
 
 class ResponseReader:
     r"""Reads one answer.
+
+    Args:
+        in_pieces: The body of a success is taken away as it comes, whatever its length; any other body is kept here,
+            and bounded.
 
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
@@ -48,17 +61,21 @@ class ResponseReader:
         "_at",
         "_headers",
         "_held",
+        "_in_pieces",
         "_interims",
         "_missing",
         "_pieces",
         "_reusable",
+        "_room",
         "_status",
         "_stock",
         "_take",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_pieces: bool = False) -> None:
         self._status = 0
+        self._in_pieces = in_pieces
+        self._room = MAX_ANSWER_BYTES
         self._headers: dict[str, str] = {}
         self._reusable = False
         self._held = b""
@@ -89,8 +106,6 @@ class ResponseReader:
     def taken(self) -> bytes:
         """Give what has come of the body since this was last asked, and hold it no longer."""
         pieces, self._pieces = self._pieces, []
-        del self._stock[: self._at]
-        self._at = 0
         return b"".join(pieces)
 
     @property
@@ -170,12 +185,13 @@ class ResponseReader:
             return self._take_chunks(rest)
         if length is None:
             self._reusable = False
-            self._pieces.append(rest)
             self._take = ResponseReader._take_until_end
-            return False
+            return self._take_until_end(rest)
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             raise BadAnswerError("the content length is no number")
         self._missing = int(length)
+        if self._is_kept and self._missing > MAX_ANSWER_BYTES:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, self._missing))
         self._take = ResponseReader._take_counted
         return self._take_counted(rest)
 
@@ -187,39 +203,77 @@ class ResponseReader:
         self._pieces.append(data)
         return missing <= 0
 
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the whole body is held here, and not taken away in pieces."""
+        return not self._in_pieces or self._status >= 300
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a part of a body whose length is not known yet."""
+        self._room -= len(piece)
+        if self._room < 0 and self._is_kept:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+        self._pieces.append(piece)
+
     def _take_until_end(self, data: bytes) -> bool:
-        self._pieces.append(data)
+        self._keep(data)
         return False
 
     def _take_chunks(self, data: bytes) -> bool:
-        stock = self._stock
-        stock += data
-        while (end := stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)) >= 0:
-            size = _chunk_size(stock[self._at : end])
-            begin, behind = end + 2, end + 2 + size
-            if size == 0:
-                self._at = begin
-                self._take = ResponseReader._take_trailers
-                return self._take_trailers(b"")
-            if len(stock) < behind + 2:
-                return False
-            if not stock.startswith(b"\r\n", behind):
+        """Keep what there is of each chunk, however long it claims to be."""
+        self._stock += data
+        come: list[bytes] = []
+        last = False
+        while not last:
+            self._take_of_chunk(come)
+            size = None if self._missing else self._next_chunk()
+            if size is None:
+                break
+            last = size == 0
+            self._missing = size + 2 if size else 0
+        del self._stock[: self._at]
+        self._at = 0
+        self._keep(b"".join(come))
+        if not last:
+            return False
+        self._take = ResponseReader._take_trailers
+        return self._take_trailers(b"")
+
+    def _take_of_chunk(self, come: list[bytes]) -> None:
+        """Take what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
+        stock, at = self._stock, self._at
+        piece = bytes(stock[at : at + max(self._missing - 2, 0)])
+        come.append(piece)
+        at, missing = at + len(piece), self._missing - len(piece)
+        if 0 < missing <= 2:
+            end = stock[at : at + missing]
+            if not b"\r\n"[2 - missing :].startswith(end):
                 raise BadAnswerError("a chunk is longer than it says")
-            self._pieces.append(bytes(stock[begin:behind]))
-            self._at = behind + 2
-        if len(stock) - self._at > _MAX_CHUNK_LINE:
-            raise BadAnswerError("the length of a chunk goes on and on")
-        return False
+            at, missing = at + len(end), missing - len(end)
+        self._at, self._missing = at, missing
+
+    def _next_chunk(self) -> int | None:
+        """Read the length of the next chunk, if the whole of its line has come in."""
+        end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
+        if end < 0:
+            if len(self._stock) - self._at > _MAX_CHUNK_LINE:
+                raise BadAnswerError("the length of a chunk goes on and on")
+            return None
+        size = _chunk_size(self._stock[self._at : end])
+        if self._is_kept and size > MAX_ANSWER_BYTES:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, size))
+        self._at = end + 2
+        return size
 
     def _take_trailers(self, data: bytes) -> bool:
-        self._stock += data
-        none = self._stock.startswith(b"\r\n", self._at)
-        end = self._at + 2 if none else self._stock.find(b"\r\n\r\n", self._at) + 4
-        if end < 4:
-            if len(self._stock) - self._at > MAX_HEAD:
+        stock = self._stock
+        stock += data
+        end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
+        if end == 3:
+            if len(stock) > MAX_HEAD:
                 raise BadAnswerError(f"the trailers go on beyond {MAX_HEAD} bytes")
             return False
-        self._reusable = self._reusable and end == len(self._stock)
+        self._reusable = self._reusable and end == len(stock)
         return True
 
 

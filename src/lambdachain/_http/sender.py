@@ -44,7 +44,7 @@ class Sender:
         from .stream import HttpStream
 
         head, connection = self._ready(invocation, deadline, streamed=True)
-        reader = ResponseReader()
+        reader = ResponseReader(in_pieces=True)
         whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
         while reader.status >= 300 and not whole:
             whole = connection.read_on(reader, deadline)

@@ -41,6 +41,11 @@ class Settings(NamedTuple):
     ca_bundle: str | None = None
     profile_endpoint: bool = False
 
+    def __repr__(self) -> str:
+        from lambdachain._text import public_url
+
+        return f"Settings(region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r})"
+
 
 def session_of(given: Any) -> Any:
     """Find the botocore session that has a say: the one given, boto3's default one, or one for a configuration file."""

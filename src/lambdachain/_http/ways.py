@@ -106,7 +106,9 @@ class Ways(SendsToAws, Generic[W]):
         return self._straight(Destination(endpoint, region, set_up.credentials, _trust(endpoint, settings)))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={self._endpoint_url!r})"
+        from lambdachain._text import public_url
+
+        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
 
 class _SetUp(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Final, Never
 from urllib.parse import unquote
 
 from lambdachain._invocation import InvocationType
+from lambdachain._wire import MAX_TRACE
 
 from . import answers
 from .addressing import Shape, address_violations, resolve
@@ -142,9 +143,12 @@ def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> It
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:
-    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none."""
+    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
+
+    One that no runtime could take counts as none.
+    """
     given = headers.get("X-Amzn-Trace-Id")
-    if given and given.isascii() and given.isprintable():
+    if given and len(given) <= MAX_TRACE and given.isascii() and given.isprintable():
         return given
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -102,8 +102,8 @@ def _schema_in(text: str | bytes, name: str) -> ContractSchema:
 
     try:
         return checked_schema(json.loads(text))
-    except (ValueError, ContractError) as exc:
-        words = "it is not JSON" if isinstance(exc, ValueError) else str(exc)
+    except (ValueError, RecursionError, ContractError) as exc:
+        words = "it is not JSON" if isinstance(exc, ValueError | RecursionError) else str(exc)
         raise Refusal(f"{name}: {words}") from None
 
 

@@ -80,8 +80,10 @@ def command(
 
 
 def _lines(finding: Finding) -> Iterator[str]:
+    from lambdachain._text import printable
+
     level = click.style(f"{finding.level:<5}", fg=_COLOURS[finding.level], bold=True)
-    yield f"{level}  {click.style(finding.subject, bold=True)}: {finding.text}"
+    yield f"{level}  {click.style(printable(finding.subject), bold=True)}: {printable(finding.text)}"
     if finding.remedy:
         yield f"       to mend it: {finding.remedy}"
     if finding.policy is not None:

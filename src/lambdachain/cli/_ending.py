@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from lambdachain._errors import CallError
 
 
+_MAX_LINE: Final = 4000
+
+
 class Status(IntEnum):
     """What a command exits with."""
 
@@ -82,7 +85,12 @@ def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
 def in_a_line(error: CallError) -> str:
     """Say what kind of failure it is, what happened, and how often that was tried."""
     tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
-    return one_line(f"{type(error).__name__}: {error}{tried}")
+    from lambdachain._errors import CallError, described
+    from lambdachain._text import printable
+
+    is_plain = type(error).__str__ is CallError.__str__
+    words = described(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
+    return printable(one_line(f"{type(error).__name__}: {words}{tried}"), _MAX_LINE)
 
 
 def one_line(text: str) -> str:
@@ -100,7 +108,14 @@ def tell_error(message: str, file: IO[Any] | None = None) -> None:
 
 
 def echo(text: str, *, file: IO[Any] | None = None) -> None:
-    """Print a line, with its colours where that is a terminal and nobody has asked for none."""
+    """Print a line, with its colours where that is a terminal and nobody has asked for none.
+
+    A function's log, a file's name, a callee's words: no terminal takes any of it for a command.
+    """
+    if (sys.stdout if file is None else file).isatty():
+        from lambdachain._text import for_terminal
+
+        text = for_terminal(text)
     click.echo(text, file=file, color=False if os.environ.get("NO_COLOR") else None)
 
 

@@ -147,7 +147,7 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
                 continue
             try:
                 yield SchemaFile(os.path.relpath(path), checked_schema(json.loads(path.read_text(encoding="utf-8"))))
-            except (ContractError, ValueError, OSError):
+            except (ContractError, ValueError, RecursionError, OSError):
                 continue  # some other JSON
 
 

@@ -11,11 +11,13 @@ from typing import Any, Final, TypeAlias
 
 from click import style
 
+from lambdachain._text import for_terminal, printable
 from lambdachain.local import LocalFunction, LocalInvocation
 from lambdachain.local._definitions._problem import Problem
 from lambdachain.local._runtimes import runtime_of
 
 _COLOURS: Final = ("cyan", "magenta", "blue", "yellow", "green")
+_LONGEST: Final = 300
 _CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
@@ -69,19 +71,20 @@ def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for eac
         case Serving():
             return _welcome(message)
         case Printed(function, line):
-            return "\n".join(f"{style(f'{function} |', fg=_colour(function))} {part}" for part in line.split("\n"))
+            name = style(f"{printable(function)} |", fg=_colour(function))
+            return "\n".join(f"{name} {for_terminal(part)}" for part in line.split("\n"))
         case LocalInvocation():
             return _invocation(message, clock)
         case Problem(fatal=True):
-            return f"{style('error:', fg='red', bold=True)} {message}"
+            return f"{style('error:', fg='red', bold=True)} {printable(str(message))}"
         case Problem():
-            return f"{style('warning:', fg='yellow', bold=True)} {message}"
+            return f"{style('warning:', fg='yellow', bold=True)} {printable(str(message))}"
         case Notice(text, loud=True):
-            return style(f"WARNING: {text}", fg="red", bold=True)
+            return style(f"WARNING: {printable(text)}", fg="red", bold=True)
         case Notice(text):
-            return text
+            return printable(text)
         case Reloaded(functions, changed):
-            return f"{style(clock, dim=True)} {changed} changed: {', '.join(functions)} reloaded"
+            return f"{style(clock, dim=True)} {printable(changed)} changed: {', '.join(functions)} reloaded"
         case Stopped(reason):
             return f"stopped ({reason})"
 
@@ -162,9 +165,9 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str
 
 
 def _invocation(done: LocalInvocation, clock: str) -> str:
-    caller = f"{done.caller} > " if done.caller else ""
+    caller = f"{printable(done.caller, _LONGEST)} > " if done.caller else ""
     version = f":{done.version}" if done.version not in (None, "$LATEST") else ""
-    name = style(done.function, fg=_colour(done.function))
+    name = style(printable(done.function, _LONGEST), fg=_colour(done.function))
     failed = done.error is not None or done.status >= 400
     parts = [
         style(clock, dim=True),
@@ -175,11 +178,11 @@ def _invocation(done: LocalInvocation, clock: str) -> str:
         f"cold +{done.init * 1000:.0f} ms" if done.init is not None else "warm" if done.version else "",
         style(done.request_id, dim=True),
         f"delivery {done.attempt}" if done.attempt > 1 else "",
-        style(done.error, fg="red", bold=True) if done.error else "",
+        style(printable(done.error, _LONGEST), fg="red", bold=True) if done.error else "",
     ]
     return "  ".join(part for part in parts if part)
 
 
 def _colour(function: str) -> str:
     """Give a function its colour, the same in every run."""
-    return _COLOURS[zlib.crc32(function.encode()) % len(_COLOURS)]
+    return _COLOURS[zlib.crc32(function.encode(errors="replace")) % len(_COLOURS)]

@@ -7,9 +7,10 @@ that was being delivered when the process ended is delivered again. So each is d
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 from lambdachain._service.delivery import Delivery
 from lambdachain._service.events import Course
 
+_BESIDE: Final = ("-wal", "-shm", "-journal")
 _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS events (
         id INTEGER PRIMARY KEY,
@@ -85,6 +87,8 @@ class EventQueue:
             self._db.close()
             reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
             raise OSError(f"cannot keep events in {path}: {reason}") from None
+        if path is not None:
+            _close_to_others(path)
         self._file = _identity(path)
 
     @contextmanager
@@ -161,7 +165,29 @@ class EventQueue:
         self._db.close()
 
 
+def _make(path: Path) -> None:
+    """Make the file of a new queue, which nobody but its owner can read.
+
+    Raises:
+        OSError: A symbolic link leads nowhere.
+    """
+    with suppress(FileExistsError):
+        if path.is_symlink() and not path.exists():
+            raise OSError(f"cannot keep events in {path}: it is a symbolic link that leads nowhere")
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _close_to_others(path: Path) -> None:
+    """Have nobody but its owner read a queue that is there, or what SQLite keeps beside it."""
+    path = path.resolve()
+    for file in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+        if file.is_file() and file.stat().st_mode & 0o077:
+            file.chmod(0o600)
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        _make(path)
     try:
         return sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
     except sqlite3.Error as exc:

@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal, TypeAlias, get_args
 
+from lambdachain._text import public_url
+
 from ._host_check import host_of
 from ._invocations import Observer
 
@@ -27,7 +29,7 @@ class Settings:
 
     queue: Path | None
     clock: ClockKind
-    services: Mapping[str, str]
+    services: Mapping[str, str] = field(repr=False)
     observer: Observer | None
     concurrency: int
     allowed_hosts: tuple[str, ...]
@@ -46,7 +48,7 @@ class Settings:
             if name not in SERVICE_IDS:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
-                yield f"services: the address of {name!r} must begin with http:// or https://, not {url!r}"
+                yield f"services: the address of {name!r} must begin with http:// or https://, not {public_url(url)!r}"
         for host in self.allowed_hosts:
             if host_of(host) is None:
                 yield f"allowed_hosts: {host!r} is not a host name or an IP address; a scheme or port is not part of it"

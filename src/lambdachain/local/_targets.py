@@ -13,11 +13,13 @@ from lambdachain._arn import parse_target
 from lambdachain._errors import InvalidArnError
 from lambdachain._service.place import Place
 from lambdachain._service.records import Record
+from lambdachain._text import printable
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._event_config import service_of
 from ._function import LocalFunction
 
+_MOST_SAID: Final = 1000
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
@@ -47,7 +49,9 @@ class Targets:
         except (BotoCoreError, ClientError) as exc:
             # As on AWS, where it is no more than a number in DestinationDeliveryFailures or DeadLetterErrors.
             request_id = record.delivery.request_id
-            _LOGGER.warning("event %s: %s did not take what came of it: %s", request_id, arn, _reason(exc))
+            _LOGGER.warning(
+                "event %s: %s did not take what came of it: %s", request_id, arn, printable(_reason(exc), _MOST_SAID)
+            )
 
     def _send_now(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
         body, attributes = message["body"], message["attributes"]

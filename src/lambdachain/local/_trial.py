@@ -116,7 +116,7 @@ def describe(report: bytes, directory: Path) -> str:
     """
     try:
         told: Any = json.loads(report)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not is_mapping(told):
         return "its module does not load"

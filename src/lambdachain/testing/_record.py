@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lambdachain._invocation import Invocation, InvocationType, Outcome
 from lambdachain._json.core_schema import is_mapping
+from lambdachain._text import printable
 
 VERBS = {
     InvocationType.REQUEST_RESPONSE: "call",
@@ -16,6 +17,7 @@ VERBS = {
     InvocationType.DRY_RUN: "can_invoke",
 }
 _MOST_SHOWN: Final = 200
+_MOST_SAID: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,7 +56,8 @@ class InProcessCall:
         who = f"{self.caller}: " if self.caller else ""
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         when = f" (delivery {self.attempt}, {self.at:g} s)" if self.attempt > 1 else ""
-        came_of_it = f"{self.error_type}: {self.error_message}" if self.error_type else _shown(self.response)
+        failure = printable(f"{self.error_type}: {self.error_message}", _MOST_SAID)
+        came_of_it = failure if self.error_type else _shown(self.response)
         return f"{who}{VERBS[self.invocation_type]} {name} <- {_shown(self.request)}{when}: {came_of_it}"
 
 

@@ -188,7 +188,7 @@ def _context(delivery: Delivery, settings: Settings) -> LambdaContext:
 def _told(client_context: str | None) -> Any:
     try:
         return json.loads(client_context) if client_context else None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         message = f"Unable to parse Client Context JSON: {exc}"
     raise _FaultError("Runtime.LambdaContextUnmarshalError", message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _CHUNK: Final = 65536
+_MODE: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Appender:
@@ -16,11 +18,12 @@ class Appender:
 
     Args:
         path: The file; made if it is not there.
+        private: Whether it is for nobody else to read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, private: bool = False) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._file = open_private(path) if private else open_shared(path)
         self.size = os.fstat(self._file).st_size
 
     def append(self, data: bytes) -> int:
@@ -79,6 +82,50 @@ class Appender:
         except OSError as exc:
             exc.filename = str(self.path)
             raise
+
+
+def open_shared(path: Path) -> int:
+    """Open a file for its owner to share, or make one as the umask says.
+
+    Raises:
+        OSError: It cannot be opened, or is a symbolic link that leads nowhere.
+    """
+    try:
+        return os.open(path, _MODE | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        check_not_dangling(path)
+    return os.open(path, _MODE)
+
+
+def open_private(path: Path) -> int:
+    """Open a file that only its owner can read, or make one; one that others could read is closed to them.
+
+    Raises:
+        OSError: It cannot be opened, or is a symbolic link.
+    """
+    try:
+        return os.open(path, _MODE | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed: move it away", str(path)) from None
+    file = os.open(path, _MODE | os.O_NOFOLLOW)
+    try:
+        if os.fstat(file).st_mode & 0o077:
+            os.fchmod(file, 0o600)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def check_not_dangling(path: Path) -> None:
+    """Refuse to make a file wherever somebody's link leads.
+
+    Raises:
+        OSError: There is a symbolic link that leads nowhere.
+    """
+    if path.is_symlink() and not path.exists():
+        raise OSError(errno.ELOOP, "is a symbolic link that leads nowhere: move it away", str(path))
 
 
 def sync_directory(path: Path) -> None:

@@ -57,7 +57,7 @@ class Journal:
     def __init__(self, path: Path, subject: Mapping[str, str], ledger: Ledger, *, anew: bool = False) -> None:
         self.path = path
         self.ledger = ledger
-        self._file = Appender(path)
+        self._file = Appender(path, private=True)
         _lock(self._file, path)
         self._file.cut(0 if anew else _whole_size(path))
         if self._file.size:

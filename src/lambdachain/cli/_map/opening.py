@@ -9,6 +9,7 @@ from typing import IO, NamedTuple
 
 from lambdachain.cli._ending import Refusal
 
+from .appender import open_shared
 from .book import Book, Files, Stream, lost_line
 from .journal import Journal
 from .ledger import Ledger, State
@@ -132,4 +133,7 @@ def _opened_failures(manner: Manner) -> IO[bytes] | None:
         return None
     if manner.failures.exists() and not manner.overwrites:
         raise Refusal(f"{manner.failures} exists: name another file, or --overwrite")
-    return manner.failures.open("wb")
+    file = os.fdopen(open_shared(manner.failures), "wb")
+    if manner.failures.is_file():  # and no terminal or pipe
+        file.truncate(0)
+    return file

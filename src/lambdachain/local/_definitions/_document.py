@@ -14,9 +14,15 @@ from ._problem import MisreadError, Problem, Spot
 from ._tree import is_list, is_mapping
 
 Path: TypeAlias = tuple[str | int, ...]
+_Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
+
+# CloudFormation takes templates of 1 MB, without aliases; no value of a deployment is nested that deeply.
+MAX_VALUES: Final = 200_000
+MAX_DEPTH: Final = 100
 
 # CloudFormation and the Serverless Framework know no dates: they are text.
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_MERGE: Final = "tag:yaml.org,2002:merge"
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 _NO_PREFIX: Final = frozenset({"Ref", "Condition"})
 
@@ -91,9 +97,15 @@ def read_yaml(text: str, source: str) -> Document:
         raise MisreadError(
             Spot(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
         ) from None
+    except RecursionError:
+        raise MisreadError(Spot(source), f"nested too deeply: at most {MAX_DEPTH} levels are read") from None
     except ValueError as exc:
         raise MisreadError(Spot(source), f"not YAML: {exc}") from None
     return Document(source, tree, writer.lines, tuple(writer.problems))
+
+
+def _is_merge(key: yaml.Node) -> bool:
+    return key.tag == _MERGE
 
 
 class _Writer:
@@ -105,10 +117,15 @@ class _Writer:
         self._loader = loader
         self._source = source
         self._open: list[yaml.Node] = []
+        self._merging: list[yaml.Node] = []
+        self._values = 0
 
     def plain(self, node: yaml.Node, path: Path) -> Any:
         if node in self._open:
-            raise MisreadError(Spot(self._source, line=node.start_mark.line + 1), "an alias contains itself")
+            raise self._misread(node, "an alias contains itself")
+        if len(self._open) >= MAX_DEPTH:
+            raise self._misread(node, f"nested too deeply: at most {MAX_DEPTH} levels are read")
+        self._count(node)
         self._open.append(node)
         try:
             if node.tag.startswith("!"):
@@ -130,18 +147,47 @@ class _Writer:
         return self.plain(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        node.value = self._first_of_each(node, path)
-        self._loader.flatten_mapping(node)
         written: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
+        for key, (key_node, value_node) in self._pairs(node, path).items():
             self.lines[*path, key] = key_node.start_mark.line + 1
             written[key] = self.plain(value_node, (*path, key))
         return written
 
-    def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
-        first: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        merged: list[tuple[yaml.Node, yaml.Node]] = []
+    def _pairs(self, node: yaml.MappingNode, path: Path) -> dict[str, _Pair]:
+        """Return what a mapping contains, with what it merges by ``<<``, over which its own keys win."""
+        if node in self._merging:
+            raise self._misread(node, "an alias contains itself")
+        self._merging.append(node)
+        try:
+            own = self._first_of_each(node, path)
+            merged = [pair for key, value in own if _is_merge(key) for pair in self._merged(value, path)]
+            return {str(key.value): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
+        finally:
+            self._merging.pop()
+
+    def _merged(self, node: yaml.Node, path: Path) -> list[_Pair]:
+        """Return what is merged from a mapping, or from several, of which the first wins."""
+        if isinstance(node, yaml.MappingNode):
+            pairs = list(self._pairs(node, path).values())
+            self._count(node, len(pairs))
+            return pairs
+        if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.MappingNode) for item in node.value):
+            return [pair for item in reversed(node.value) for pair in self._merged(item, path)]
+        found = "sequence" if isinstance(node, yaml.SequenceNode) else "scalar"
+        raise self._misread(node, f"not YAML: expected a mapping or list of mappings for merging, but found {found}")
+
+    def _count(self, node: yaml.Node, values: int = 1) -> None:
+        """Count what is written out: aliases of aliases soon stand for more than a machine can hold."""
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise self._misread(node, f"too large: more than {MAX_VALUES:,} values once its aliases are written out")
+
+    def _misread(self, node: yaml.Node, text: str) -> MisreadError:
+        return MisreadError(Spot(self._source, line=node.start_mark.line + 1), text)
+
+    def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
+        first: dict[str, _Pair] = {}
+        merged: list[_Pair] = []
         for pair in node.value:
             key = str(pair[0].value)
             if key == "<<":

@@ -13,6 +13,7 @@ from lambdachain._arn import parse_target, partition_of
 from lambdachain._service.place import Place
 
 from ._document import Document, Path
+from ._effort import Effort, TooMuchError
 from ._problem import MisreadError
 from ._resources import KINDS, attribute, reference
 from ._tree import is_list, is_mapping
@@ -47,6 +48,7 @@ class Resolver:
         self._given = given
         self._stack = stack
         self._open: list[str] = []
+        self._effort = Effort()
         self._functions: Mapping[str, Callable[[Any, Path], Any]] = {
             "Condition": self.holds,
             "Fn::And": lambda tests, path: all(self.value(tests, path)),
@@ -82,6 +84,12 @@ class Resolver:
         Raises:
             MisreadError: It cannot be known here.
         """
+        try:
+            return self._effort.of(lambda: self._value(tree, path))
+        except TooMuchError as exc:
+            raise self._misread(path, str(exc)) from None
+
+    def _value(self, tree: Any, path: Path) -> Any:
         if is_list(tree):
             items = (self.value(item, (*path, index)) for index, item in enumerate(tree))
             return [item for item in items if item is not NO_VALUE]
@@ -124,9 +132,11 @@ class Resolver:
         if work is None:
             raise self._misread(path, f"{name} is not known here; state the value instead, or give it by --env-file")
         try:
-            return work(argument, path)
+            found = work(argument, path)
+            self._effort.add(len(found) if isinstance(found, str) else 0)
         except (TypeError, ValueError, IndexError, KeyError, AttributeError):
             raise self._misread(path, f"{name} is not of the form that CloudFormation reads") from None
+        return found
 
     def _ref(self, name: str, path: Path) -> Any:
         if name in self._given:

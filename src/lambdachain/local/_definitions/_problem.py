@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lambdachain._text import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -25,10 +27,11 @@ class Spot:
     @property
     def place(self) -> str:
         """The file and the line, as far as it is known."""
-        return self.source if self.line is None else f"{self.source}:{self.line}"
+        source = printable(self.source)
+        return source if self.line is None else f"{source}:{self.line}"
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.key}" if self.key else self.place
+        return f"{self.place}: {printable(self.key)}" if self.key else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Problem:
     fatal: bool = True
 
     def __str__(self) -> str:
-        return f"{self.spot}: {self.text}"
+        return f"{self.spot}: {printable(self.text)}"
 
 
 class MisreadError(Exception):

@@ -19,6 +19,8 @@ from ._serverless import read_serverless
 from ._toml import System, read_toml
 from ._variables import Variables
 
+MAX_FILE: Final = 16 * 1024 * 1024
+
 # The first that is there describes the system.
 FILES: Final = (
     "lambdachain.toml",
@@ -56,10 +58,10 @@ def read_file(path: Path, around: Surroundings) -> System:
     """Read the system that a file describes; what cannot be read is among the problems."""
     source = os.path.relpath(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
     except FileNotFoundError:
         return _unread(source, "no such file")
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         return _unread(source, f"cannot be read: {exc}")
     return read_text(text, source, path.parent, around)
 
@@ -73,6 +75,13 @@ def read_text(text: str, source: str, directory: Path, around: Surroundings) -> 
         directory: Where it lies.
         around: What it may refer to.
     """
+    try:
+        return _read_text(text, source, directory, around)
+    except RecursionError:
+        return _unread(source, "nested too deeply")
+
+
+def _read_text(text: str, source: str, directory: Path, around: Surroundings) -> System:
     if source.endswith(".toml"):
         return read_toml(text, source, directory)
     try:
@@ -88,6 +97,20 @@ def read_text(text: str, source: str, directory: Path, around: Surroundings) -> 
     return _unread(source, "neither a template (no Resources) nor a serverless.yml (no service)")
 
 
+def _text_of(path: Path) -> str:
+    """Read a text file, and no endless one such as a device.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not text, or larger than any file of this kind.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise ValueError(f"it has more than {MAX_FILE:,} bytes")
+    return data.decode("utf-8-sig")
+
+
 def _read_serverless(document: Document, directory: Path, around: Surroundings) -> Reading:
     return read_serverless(variables_of(document, directory, around), around.parameters, around.place, directory)
 
@@ -96,7 +119,7 @@ def variables_of(document: Document, directory: Path, around: Surroundings) -> V
     """Prepare to work out the variables of a ``serverless.yml`` that lies in *directory*."""
 
     def read(name: str) -> str:
-        return (directory / name).read_text(encoding="utf-8-sig")
+        return _text_of(directory / name)
 
     return Variables(
         document,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from lambdachain._service.place import Place
 
 from ._document import Document, Path, read_yaml
+from ._effort import Effort, TooMuchError
 from ._problem import MisreadError
 from ._tree import is_list, is_mapping
 
@@ -50,6 +51,7 @@ class Variables:
         self._place = place
         self._read = read
         self._open: list[str] = []
+        self._effort = Effort()
 
     @property
     def stage(self) -> str:
@@ -66,7 +68,10 @@ class Variables:
         Raises:
             MisreadError: A variable cannot be known here and has no default.
         """
-        return self._walk(self.document.tree, path, ())
+        try:
+            return self._effort.of(lambda: self._walk(self.document.tree, path, ()))
+        except TooMuchError as exc:
+            raise self._misread(path, str(exc)) from None
 
     def value(self, tree: Any, path: Path) -> Any:
         """Replace the variables in *tree*, which stands at *path*.
@@ -74,6 +79,12 @@ class Variables:
         Raises:
             MisreadError: One cannot be known here and has no default.
         """
+        try:
+            return self._effort.of(lambda: self._value(tree, path))
+        except TooMuchError as exc:
+            raise self._misread(path, str(exc)) from None
+
+    def _value(self, tree: Any, path: Path) -> Any:
         if isinstance(tree, str):
             return self._text(tree, path)
         if is_list(tree):
@@ -105,7 +116,9 @@ class Variables:
         for piece in pieces:
             if isinstance(piece, Mapping | list):
                 raise self._misread(path, f"{text!r} puts a list or a mapping into text")
-        return "".join(_written(piece) for piece in pieces)
+        written = [_written(piece) for piece in pieces]
+        self._effort.add(sum(map(len, written)))
+        return "".join(written)
 
     def _variable(self, inside: str, path: Path) -> Any:
         alternatives = _alternatives(inside)
@@ -170,6 +183,7 @@ class Variables:
             text = self._read(name)
         except (OSError, ValueError):
             return _MISSING
+        self._effort.add(len(text))
         if kind not in (".yml", ".yaml", ".json"):
             return text
         tree = read_yaml(text, name).tree

@@ -1,0 +1,200 @@
+"""Files and functions of any name: what is written for people and tools is read by real parsers as it was without."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import tokenize
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from lambdachain._call_graph.graph import Edge, Graph, Node
+from lambdachain._call_graph.pictures import as_dot, as_mermaid, as_object, as_text
+from lambdachain._call_graph.svg import as_svg
+from lambdachain._errors import ContractError
+from lambdachain._grants import identity, resource
+from lambdachain._grants.needs import Need, Stack, Target, needs_of
+from lambdachain._survey.found import Mode
+from lambdachain._survey.sources import Source
+from lambdachain._survey.survey import survey
+
+hcl2: Any = pytest.importorskip("hcl2")
+
+HERE = Stack("aws", "eu-west-1", "123456789012")
+NASTY = [
+    "a\nResource: '*'\n#",
+    "a\r\n- injected: true",
+    "a\rb",
+    "a\x85b: c",
+    "a\u2028b\u2029c",
+    'a"""\nimport os  # """',
+    'a\\"""',
+    "a\\",
+    'a"b',
+    "a'b",
+    "a*/ /*b",
+    "a${file(x)}%{ if true }",
+    "a]]>--><script>alert(1)</script>&amp;<!--",
+    "a`b`**c**",
+    "a%%{init: {}}%%",
+    "a#quot;b;c",
+    "a\x01b\x1b[2Jc\x7f",
+    "a\u202eb\ufeffc\ufffed\udcffe",
+    "a|b}]) --> c",
+]
+CODE = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
+
+
+def needs(name: str) -> list[Need]:
+    """Find what is called from a file of this name."""
+    source = Source("code", f"{name}.py", ("app",), CODE.format("charge"))
+    (need,) = needs_of(survey([source])).each
+    return [need]
+
+
+def python(text: str) -> str:
+    """Write a program's tree, without what its docstrings say."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = node.body[1:]
+    assert list(tokenize.generate_tokens(io.StringIO(text).readline))
+    return ast.dump(tree)
+
+
+def terraform(text: str) -> Any:
+    """Read a file of Terraform's, without its comments, whatever its resources are called."""
+    *data, policy = hcl2.loads(text)["data"]
+    (statements,) = policy['"aws_iam_policy_document"'].values()
+    return data, without_comments(statements)
+
+
+def without_comments(tree: Any) -> Any:
+    """Leave out what the parser keeps of comments."""
+    if isinstance(tree, dict):
+        return {key: without_comments(value) for key, value in tree.items() if "comments" not in key}
+    return [without_comments(item) for item in tree] if isinstance(tree, list) else tree
+
+
+READERS: dict[str, Any] = {
+    "iam": json.loads,
+    "sam": yaml.safe_load,
+    "serverless": yaml.safe_load,
+    "cdk": python,
+    "terraform": terraform,
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms."""
+
+
+_Loader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("written_as", READERS)
+@pytest.mark.parametrize("where", [HERE, Stack()])
+def test_a_policy_says_the_same_whatever_files_and_callers_are_called(name: str, written_as: str, where: Stack):
+    """Names stand in comments and docstrings, and stay there."""
+    if written_as == "iam" and where == Stack():
+        pytest.skip("it has no words for that")
+    read, write = READERS[written_as], identity.WRITERS[written_as]
+    if read is yaml.safe_load:
+        read = lambda text: yaml.load(text, _Loader)  # noqa: E731, S506 - a SafeLoader
+    text = write(needs(name), where, name)
+    assert read(text) == read(write(needs("app"), where, "app"))
+    assert not set("\r\x01\x1b\x85\u2028\u2029\u202e") & set(text)
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    "part",
+    ['"}', "${file(x)}", "%{ if x }", "\\", "'", "\x1b[2J", "\n", '"""', "\u2028", "é"],
+)
+@pytest.mark.parametrize("written_as", READERS)
+def test_a_principal_is_text_or_refused(part: str, written_as: str):
+    """IAM's paths may have quotes in them."""
+    arn = f"arn:aws:iam::123456789012:role/path/{part}x"
+    try:
+        caller = resource.Caller(arn)
+    except ContractError:
+        assert not (part.isascii() and part.isprintable()) or " " in part
+        return
+    text = resource.WRITERS[written_as](Target("charge", "live"), caller, HERE)
+    if written_as == "iam":
+        assert json.loads(text)["Principal"] == arn
+    elif written_as == "cdk":
+        assert arn in {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    elif written_as == "terraform":
+        assert hcl2.loads(text)
+        escaped = json.dumps(arn).replace("${", "$${").replace("%{", "%%{")
+        assert f"principal     = {escaped}" in text or f"= {escaped}\n" in text
+    else:
+        assert f"Principal: {json.dumps(arn)}" in text
+        assert yaml.safe_load(text)
+
+
+def test_a_source_arn_has_no_control_characters():
+    """Nor what ends a text."""
+    for part in ("\x1b[2J", "\n", "\u2028", '"', "\\"):
+        with pytest.raises(ContractError, match="source ARN"):
+            resource.Caller("s3.amazonaws.com", source_arn=f"arn:aws:s3:::bucket{part}x")
+
+
+def graph(name: str) -> Graph:
+    """Draw a file of this name that calls a function which raises an error of this name."""
+    (call,) = needs(name)[0].calls
+    nodes = (Node(name, is_function=False), Node("charge", errors=(name,)), Node(f"{name}2"))
+    return Graph(nodes, (Edge(name, "charge", Mode.SYNC, (call,)), Edge(f"{name}2", "charge", Mode.FIRED, (call,))))
+
+
+_DOT = re.compile(r'\s*(?:(digraph|node)\b|("(?:[^"\\]|\\.)*")|([a-zA-Z]+|->|[{}\[\];=,]))', re.DOTALL)
+
+
+def dot_tokens(text: str) -> list[str]:
+    """Take DOT apart as Graphviz does; what stands between quotes is one token."""
+    tokens, at = [], 0
+    while at < len(text.rstrip()):
+        match = _DOT.match(text, at)
+        assert match is not None, text[at : at + 40]
+        tokens.append("TEXT" if match[2] else match[0].strip())
+        at = match.end()
+    return tokens
+
+
+_MERMAID_LINE = re.compile(r"""  n\d(?:\["[^"<>&`%\\#]*"\]|\(\["[^"<>&`%\\#]*"\]\)|\ (?:-->|-\.->)\|\w+\|\ n\d)""")
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_picture_has_the_same_parts_whatever_is_drawn(name: str):
+    """DOT, Mermaid, SVG, text and JSON."""
+    found, plain = graph(name), graph("app.py")
+    assert dot_tokens(as_dot(found)) == dot_tokens(as_dot(plain))
+    first, *lines = as_mermaid(found).split("\n")
+    assert (first, len(lines)) == ("flowchart LR", len(as_mermaid(plain).split("\n")) - 1)
+    for line in lines:
+        bare = re.sub(r"#(?:quot|\d+);", "", line).replace("<br>", "")
+        assert _MERMAID_LINE.fullmatch(bare), line
+    assert [node.tag for node in ET.fromstring(as_svg(found)).iter()] == [  # noqa: S314 - our own
+        node.tag
+        for node in ET.fromstring(as_svg(plain)).iter()  # noqa: S314 - our own
+    ]
+    assert len(as_text(found).split("\n")) == len(as_text(plain).split("\n"))
+    for text in (as_svg(found), as_dot(found), as_mermaid(found), as_text(found)):
+        assert not set("\r\x01\x1b\x85\u2028\u2029\u202e\ufffe") & set(text)
+        text.encode()
+    assert json.loads(json.dumps(as_object(found, [])))["functions"][0]["name"] == name
+
+
+def test_a_place_is_one_line():
+    """It stands in comments, messages and lists."""
+    (call,) = needs("a\nb")[0].calls
+    assert str(call.place) == "a\\nb.py:2"
+    assert str(replace(call).place) == str(call.place)

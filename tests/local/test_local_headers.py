@@ -1,0 +1,63 @@
+"""Headers that no runtime client could take: they end at the endpoint, and the sandbox lives on."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Amzn-Trace-Id": "Root=1-2-3;" + "x" * 140_000},
+        {"X-Amzn-Trace-Id": "Root=1-2-3;Lineage=" + "|".join(f"{n:08x}:1" for n in range(14_000))},
+        {"X-Amzn-Trace-Id": "x" * 4097},
+        {"X-Amzn-Trace-Id": "Root=1-2-3;" + "é" * 10},
+        {"Signature": "x" * 140_000},
+        {"Authorization": "AWS4-HMAC-SHA256 Credential=LOCAL" + "A" * 140_000 + "/x, Signature=" + "f" * 140_000},
+        {"X-Amz-Security-Token": "x" * 500_000},
+    ],
+    ids=["trace", "lineage", "trace, just too long", "trace of no ASCII", "signature", "credential", "token"],
+)
+def test_a_header_of_any_length_leaves_the_sandbox_alive(post, headers):
+    """The runtime client's process would end over it, or anything that the function starts."""
+    before = post("describe")
+    reply = post("describe", headers=headers)
+    after = post("describe")
+    assert [each.status for each in (before, reply, after)] == [200, 200, 200]
+    assert not any("x-amz-function-error" in each.headers for each in (before, reply, after))
+    assert len(reply.headers["x-amzn-trace-id"]) < 5000
+
+
+def test_a_trace_of_usual_length_is_handed_on(post):
+    """It is what loop detection counts in."""
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    assert post("describe", headers={"X-Amzn-Trace-Id": trace}).headers["x-amzn-trace-id"].startswith(trace)
+
+
+@pytest.mark.parametrize("length", [3_584, 100_000])
+def test_a_long_client_context_is_refused(post, length):
+    """As Lambda does."""
+    reply = post("describe", headers={"X-Amz-Client-Context": "A" * length})
+    assert (reply.status, post("describe").status) == (400, 200)
+    assert len(reply.body) < 1000
+
+
+def test_a_client_context_that_grows_on_its_way_is_taken(post):
+    """As a header it is ASCII, so that each of its characters takes six bytes."""
+    context = json.dumps({"custom": {"a": "\u20ac" * 800}}, ensure_ascii=False).encode()
+    reply = post("describe", headers={"X-Amz-Client-Context": base64.b64encode(context).decode()})
+    assert reply.status == 200
+    assert "x-amz-function-error" not in reply.headers
+
+
+@pytest.mark.parametrize("nesting", [300, 1_300])
+def test_a_deeply_nested_client_context_ends_no_sandbox(post, nesting):
+    """Whatever the function makes of it."""
+    context = b'{"custom": ' + b"[" * nesting + b"]" * nesting + b"}"
+    assert post("describe", headers={"X-Amz-Client-Context": base64.b64encode(context).decode()}).status == 200
+    reply = post("describe")
+    assert reply.status == 200
+    assert "x-amz-function-error" not in reply.headers

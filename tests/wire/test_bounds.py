@@ -1,0 +1,145 @@
+"""Answers that are longer than any of Lambda's: not read, whether they say so or just go on."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import lambdachain as lc
+from lambdachain import _streams
+from lambdachain._event_stream import encode
+from lambdachain._wire import MAX_ANSWER_BYTES
+
+_VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
+_BLOCK = b"a" * 65_536
+
+
+def chunk(data: bytes) -> bytes:
+    """Write a chunk of HTTP's."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def piece(data: bytes) -> bytes:
+    """Write an event with a part of the answer."""
+    return encode({":message-type": "event", ":event-type": "PayloadChunk"}, data)
+
+
+def complete() -> bytes:
+    """Write the last event."""
+    return encode({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
+
+
+def _ever(block: bytes) -> Iterator[bytes]:
+    while True:
+        yield block
+
+
+def _answering(status: str, headers: str, blocks: Iterator[bytes]) -> Any:
+    """Answer with blocks for as long as the client takes any."""
+
+    def script(connection: Any) -> None:
+        connection.read_request()
+        connection.send(f"HTTP/1.1 {status}\r\n{headers}\r\n".encode())
+        for block in blocks:
+            connection.send(block)
+        connection.hang()
+
+    return script
+
+
+ENDLESS: dict[str, tuple[str, bytes]] = {
+    "a length beyond": (f"Content-Length: {MAX_ANSWER_BYTES + 1}\r\n", _BLOCK),
+    "a length of terabytes": ("Content-Length: 9999999999999\r\n", _BLOCK),
+    "chunks for ever": ("Transfer-Encoding: chunked\r\n", b"10000\r\n" + _BLOCK + b"\r\n"),
+    "one chunk of gigabytes": ("Transfer-Encoding: chunked\r\n", b"ffffffff\r\n" + _BLOCK),
+    "no length": ("Connection: close\r\n", _BLOCK),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_beyond_lambdas_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
+    """Whether it says so or not."""
+    headers, block = ENDLESS[kind]
+    server.play(_answering("200 OK", _VERSION + headers, _ever(block)))
+    with pytest.raises(lc.ResponseError, match="too long") as caught:
+        client.call("f", None)
+    assert caught.value.execution is lc.Execution.EXECUTED
+    assert caught.value.request_id == "id-1"
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_error_beyond_it_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
+    """Nobody knows then whether the function ran."""
+    headers, block = ENDLESS[kind]
+    server.play(_answering("500 Internal Server Error", headers, _ever(block)))
+    with pytest.raises(lc.OutcomeUnknownError, match="too long"):
+        client.call("f", None)
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_error_in_place_of_a_stream_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
+    """It is read whole, and bounded as such."""
+    headers, block = ENDLESS[kind]
+    server.play(_answering("500 Internal Server Error", headers, _ever(block)))
+    with pytest.raises(lc.OutcomeUnknownError, match="too long"):
+        list(client.stream("f", None))
+
+
+@pytest.mark.parametrize("headers", ["Content-Length: {}\r\n", "Transfer-Encoding: chunked\r\n"])
+def test_the_longest_answer_of_lambdas_is_read(server: Any, client: lc.LambdaClient, headers: str):
+    """Lambda was seen to carry that much."""
+    body = b'"' + b"a" * (6_291_556 - 2) + b'"'
+    sent = chunk(body) + b"0\r\n\r\n" if "chunked" in headers else body
+
+    def script(connection: Any) -> None:
+        connection.read_request()
+        connection.send(f"HTTP/1.1 200 OK\r\n{_VERSION}{headers.format(len(body))}\r\n".encode() + sent)
+
+    server.play(script)
+    assert client.call("f", None) == "a" * (6_291_556 - 2)
+
+
+def test_a_stream_ends_at_lambdas_quota(server: Any, client: lc.LambdaClient, monkeypatch: pytest.MonkeyPatch):
+    """What came before it is there."""
+    monkeypatch.setattr(_streams, "MAX_STREAM_BYTES", 100_000)
+    headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
+    server.play(_answering("200 OK", _VERSION + headers, _ever(chunk(piece(b"a" * 30_000)))))
+    stream = client.stream("f", None)
+    with pytest.raises(lc.ResponseError, match=r"too long: more, where Lambda sends at most 100,000 bytes") as caught:
+        list(stream)
+    assert caught.value.received_bytes == 90_000
+    assert caught.value.request_id == "id-1"
+
+
+def test_a_chunk_of_gigabytes_is_handed_on_as_it_comes(server: Any, client: lc.LambdaClient, over: str):
+    """A server may put many events into one chunk: what has come of it is read."""
+    if "boto3" in over:
+        pytest.skip("it reads 64 KiB at a time, and waits for them")
+    headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
+    blocks = iter([b"ffffffff\r\n", piece(b"one"), piece(b"two")])
+    server.play(_answering("200 OK", _VERSION + headers, blocks))
+    stream = client.stream("f", None)
+    assert [next(stream), next(stream)] == [b"one", b"two"]
+    stream.close()
+
+
+def test_an_event_of_gigabytes_is_refused(server: Any, client: lc.LambdaClient):
+    """Before its bytes are gathered."""
+    lengths = struct.pack("!II", 0xFFFFFFF0, 0)
+    prelude = lengths + struct.pack("!I", zlib.crc32(lengths))
+    headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
+    server.play(_answering("200 OK", _VERSION + headers, iter([chunk(prelude), *[chunk(_BLOCK)] * 3])))
+    with pytest.raises(lc.ResponseError):
+        list(client.stream("f", None))
+
+
+def test_a_stream_within_them_is_read_to_its_end(server: Any, client: lc.LambdaClient):
+    """As ever."""
+    body = piece(b"one") + piece(b"two") + complete()
+    headers = f"Content-Type: application/vnd.amazon.eventstream\r\nContent-Length: {len(body)}\r\n"
+    server.play(_answering("200 OK", _VERSION + headers, iter([body])))
+    assert list(client.stream("f", None)) == [b"one", b"two"]
