@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from lambdachain import _clock
+from lambdachain._errors import ContractError
 from lambdachain._plan import Plan
 
 from .batch import Batch, Job, Slow
@@ -32,8 +34,11 @@ def fan_out(
     Raises:
         BaseException: The failure that the batch ends with.
     """
+    process = os.getpid()
     try:
         while True:
+            if process != os.getpid():
+                raise _left_behind()
             _settle(batch, crew, timeout=0)
             may_go_on = feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
@@ -49,11 +54,16 @@ def fan_out(
         _let_go(batch, crew)
         raise
     except BaseException:
-        _finish(batch, crew)
+        if process == os.getpid():  # in a fork, nobody carries out what is under way
+            _finish(batch, crew)
         raise
     _finish(batch, crew)
     if batch.ending is not None:
         raise batch.ending
+
+
+def _left_behind() -> ContractError:
+    return ContractError("a map was begun before this process was forked, and goes on in the parent: begin another one")
 
 
 class NotYetError(Exception):
