@@ -18,6 +18,7 @@ from lambdachain import _wire
 from lambdachain._alarm import alarm
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
+from lambdachain._tls_socket import close_failed_sockets
 
 from .errors import SEND_ERRORS, refusal, translated
 from .shapes import parameters, refused
@@ -206,6 +207,7 @@ class _Watched:
     timeout: float | None
     socket_options: Iterable[Any] | None
     host: str
+    ssl_context: object = None
     _tunnel_host: str | None
     _tap: socket.socket | None = None
     _used = 0.0
@@ -232,6 +234,7 @@ class _Watched:
         if watched is not None:
             watched.uses(None, sending=False)
             guard.check(watched.function, self._tunnel_host or self.host)
+        close_failed_sockets(self.ssl_context)
         super().connect()  # type: ignore[misc]
 
     def close(self) -> None:

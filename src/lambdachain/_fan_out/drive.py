@@ -37,8 +37,7 @@ def fan_out(
     process = os.getpid()
     try:
         while True:
-            if process != os.getpid():
-                raise _left_behind()
+            _check_process(process)
             _settle(batch, crew, timeout=0)
             may_go_on = feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
@@ -54,16 +53,23 @@ def fan_out(
         _let_go(batch, crew)
         raise
     except BaseException:
-        if process == os.getpid():  # in a fork, nobody carries out what is under way
-            _finish(batch, crew)
+        _finish(batch, crew, process)
         raise
-    _finish(batch, crew)
+    _finish(batch, crew, process)
     if batch.ending is not None:
         raise batch.ending
 
 
-def _left_behind() -> ContractError:
-    return ContractError("a map was begun before this process was forked, and goes on in the parent: begin another one")
+def _check_process(process: int) -> None:
+    """Refuse to go on in a fork of the process that began a map: nobody carries out there what is under way.
+
+    Raises:
+        ContractError: It is one.
+    """
+    if process != os.getpid():
+        raise ContractError(
+            "the map was begun before this process was forked: it goes on in the parent; begin a new one"
+        )
 
 
 class NotYetError(Exception):
@@ -128,8 +134,10 @@ def _settle(batch: Batch, crew: Crew, *, timeout: float | None) -> None:
         batch.finished(done, now())
 
 
-def _finish(batch: Batch, crew: Crew) -> None:
+def _finish(batch: Batch, crew: Crew, process: int) -> None:
     """Wait for what is under way; whoever interrupts that, lets go of it."""
+    if process != os.getpid():
+        return
     if crew.works_here:  # the collector may drop a map in any thread, and none can wait for itself
         _let_go(batch, crew)
         return
