@@ -47,7 +47,7 @@ class BotoTransport(SendsToAws):
     """Send invocations through boto3, each of them once.
 
     Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
-    region's endpoint. Thread-safe.
+    region's endpoint. Thread-safe, and safe to fork.
 
     >>> transport = BotoTransport(region="eu-west-1")
     >>> transport.close()
@@ -175,12 +175,16 @@ class BotoTransport(SendsToAws):
             if self._closed:
                 raise _closed()
             client = self._connected(region, function)
-            with self._lock:
-                if not self._closed:
-                    self._clients[region] = client
-                    return client
-        client.close()
-        raise _closed()
+            if not self._keep(region, client):
+                client.close()
+                raise _closed()
+            return client
+
+    def _keep(self, region: str | None, client: Any) -> bool:
+        with self._lock:
+            if not self._closed:
+                self._clients[region] = client
+            return not self._closed
 
     def _connected(self, region: str | None, function: str) -> Any:
         from botocore.exceptions import BotoCoreError
