@@ -16,7 +16,8 @@ SOURCE = Path(lambdachain.__file__).parent
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
     ["_text"],
-    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_wire"],
+    ["_version", "_errors", "_clock", "_copies", "_event_stream", "_tls_socket", "_wire"],
+    ["_alarm", "_budget", "_renewal", "_single_flight"],
     ["_json"],
     ["_annotations", "_arn"],
     ["_metadata", "_offload"],

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from ._copies import heed_copies
+
 _WORTH_CLEARING: Final = 64
 
 
@@ -53,6 +55,13 @@ class Alarm:
                 heapq.heapify(self._bells)
                 self._cancelled = 0
 
+    def forget(self) -> None:
+        """Begin anew in a forked process: the bells, their thread and whoever held the lock are the parent's."""
+        self._bells = []
+        self._changed = threading.Condition()
+        self._cancelled = 0
+        self._thread = None
+
     def _run(self) -> None:
         while True:
             self._next().ring()
@@ -74,3 +83,4 @@ class Alarm:
 
 
 alarm: Final = Alarm()
+heed_copies(in_fork=alarm.forget)

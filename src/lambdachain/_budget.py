@@ -7,9 +7,10 @@ retried takes a token, every success puts a part of one back, and retries are al
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
 from typing import Final
+
+from ._copies import lock_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Bucket:
     def __init__(self, budget: RetryBudget) -> None:
         self._budget = budget
         self._tokens = float(budget.max_tokens)
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     @property
     def tokens(self) -> float:

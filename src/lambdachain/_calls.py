@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,6 +11,7 @@ from . import _clock
 from ._answer import Answer, value_of
 from ._arn import Address
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
+from ._copies import lock_for
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
 from ._invocation import InvocationType, Transport
 from ._options import CallOptions, check_names
@@ -46,7 +46,7 @@ class Calls(Generic[T, H]):
         self._resolve = resolve
         self.hooks = tuple(hooks)
         self.paces: dict[str, Pace] = {}
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self._closed = False
 
     @abstractmethod

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from ._copies import heed_copies
 from ._errors import ContractError, LambdaChainError
 from ._json.core_schema import is_mapping
 
@@ -198,4 +200,21 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
     from importlib import import_module
 
     boto3: Any = import_module("boto3")  # its own annotation names every service
-    return boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    _clients.add(client)
+    return client
+
+
+_clients: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    """Keep no connection of the process that this one is a copy of."""
+    from ._renewal import renewed
+
+    are_renewed = [renewed(client) for client in _clients]
+    if not all(are_renewed):
+        _client.cache_clear()
+
+
+heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)

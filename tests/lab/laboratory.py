@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lambdachain._tls_socket import close_failed_sockets
+
 PATIENCE = 20.0  # guards a hang of the laboratory itself; nothing waits for it
 EPSILON = 5.0  # seconds that a busy machine may be late for a deadline; whoever misses it waits for ever
 _ALERT_RECORD = b"\x15"
@@ -368,4 +370,5 @@ def write_certificate(path: Path) -> Path:
 def _server_context(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    close_failed_sockets(context)
     return context

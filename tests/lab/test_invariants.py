@@ -192,8 +192,6 @@ def test_any_script(laboratory: Laboratory, client: LambdaClient, script: Script
     _check(laboratory, client, script)
 
 
-# CPython's wrap_socket leaves the socket to the garbage collector where its peer has gone just before.
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @_bounded(FEW // 4)
 @given(script=scripts())
 def test_any_script_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, script: Script) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, Final, cast
@@ -22,6 +22,7 @@ from lambdachain._boto.exchange import refusal_in
 from lambdachain._boto.transport import PIECE, keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._renewal import renew_credentials
 from lambdachain._stand_in import guard
 from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
 
@@ -130,6 +131,29 @@ def attach(client: Any) -> bool:
     if not isinstance(sessions, _Sessions):
         cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
     return True
+
+
+def leave_behind(client: Any) -> bool:
+    """Have a client begin without connections in a forked process; the old ones stay as they are, for the parent.
+
+    To close one would tell the parent's loop, which shares what it watches sockets with, to watch it no more.
+
+    Returns:
+        Whether this aiobotocore lets its connections be replaced.
+    """
+    renew_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
+    http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    sessions: Any = getattr(http, "_sessions", None)
+    if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
+        return False
+    _kept_for_ever.append((sessions, http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
+    for session in sessions.values():
+        session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
+    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - as above
+    return True
+
+
+_kept_for_ever: Final[list[object]] = []
 
 
 class _Sessions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import weakref
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from functools import cache
@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._boto.errors import translated
 from lambdachain._boto.shapes import answered, parameters
-from lambdachain._boto.transport import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint
+from lambdachain._boto.transport import (
+    BotoTransport,
+    check_client,
+    check_config,
+    config_over,
+    fitting,
+    has_endpoint,
+    left_behind,
+)
+from lambdachain._copies import heed_copies, lock_for
 from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._wire import EXPIRED
 
-from .exchange import AsyncExchange, attach, drained
+from .exchange import AsyncExchange, attach, drained, leave_behind
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -74,8 +83,10 @@ class AsyncBotoTransport(SendsToAws):
         self._endpoint_url = endpoint_url
         self._config = config
         self._clients: dict[asyncio.AbstractEventLoop, _Clients] = {}
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
+        self._left_behind = False
         self._closed = False
+        _transports.add(self)
 
     @property
     def max_connections(self) -> int:
@@ -122,6 +133,8 @@ class AsyncBotoTransport(SendsToAws):
 
     async def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
+            if self._left_behind:
+                raise left_behind()
             return fitting(self._given, region)
         from botocore.exceptions import BotoCoreError
 
@@ -158,6 +171,24 @@ class AsyncBotoTransport(SendsToAws):
         elif self._session is None and client is not self._given:
             self._clients_here().forget()
 
+    def begin_anew(self) -> None:
+        """Keep no connection of the parent's in a forked process, and leave those alone that its loops watch."""
+        for clients in self._clients.values():
+            clients.leave_behind()
+        self._clients = {}
+        self._left_behind = self._given is not None and not leave_behind(self._given)
+
+
+_transports: Final[weakref.WeakSet[AsyncBotoTransport]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for transport in list(_transports):
+        transport.begin_anew()
+
+
+heed_copies(in_fork=_begin_anew)
+
 
 class _Clients:
     """The clients of one loop, by region; a generator keeps each, for a loop that shuts down closes its generators."""
@@ -182,10 +213,18 @@ class _Clients:
         """Make new ones for the next requests; the old ones are closed with all others."""
         self._kept.clear()
 
+    def leave_behind(self) -> None:
+        for client in self._kept.values():
+            leave_behind(client)
+        _kept_for_ever.append(self)  # what the collector would close is in the parent's loop
+
     async def close(self) -> None:
         self._kept.clear()
         while self._keepers:
             await self._keepers.pop().aclose()
+
+
+_kept_for_ever: Final[list[object]] = []
 
 
 async def _kept_open(opening: Any) -> AsyncGenerator[Any, None]:

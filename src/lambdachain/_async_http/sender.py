@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from typing import TYPE_CHECKING
 
+from lambdachain._copies import lock_for
 from lambdachain._http.outcome import outcome_of
 from lambdachain._http.request import RequestWriter
 from lambdachain._http.response import ResponseReader
@@ -31,7 +31,7 @@ class AsyncSender:
         self._credentials = destination.credentials
         self._writer = RequestWriter(destination.endpoint, destination.region)
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self._closed = False
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
@@ -85,7 +85,7 @@ class AsyncSender:
         return self._credentials.at_hand()
 
     async def _fetched(self, deadline: float) -> Keys:
-        return await in_time(deadline, lambda: asyncio.to_thread(self._credentials.current))
+        return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
 
     def _noted(self, outcome: Outcome) -> Outcome:
         if outcome.error_code in EXPIRED:

@@ -18,6 +18,7 @@ from lambdachain import _wire
 from lambdachain._alarm import alarm
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
+from lambdachain._tls_socket import close_failed_sockets
 
 from .errors import SEND_ERRORS, bounded, check_length, refusal, translated
 from .shapes import parameters, refused
@@ -31,11 +32,18 @@ OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 class Exchange:
-    """What becomes of one request."""
+    """What becomes of one request.
 
-    def __init__(self, function: str, timeout: float | None) -> None:
+    Args:
+        function: The function, as errors name it.
+        timeout: Seconds until it has to be over.
+        keys: botocore's credentials to sign it with, where the client's own might take longer than that.
+    """
+
+    def __init__(self, function: str, timeout: float | None, keys: Any = None) -> None:
         self.function = function
         self.timeout = timeout
+        self.keys = keys
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.expired = False
         self._tap: socket.socket | None = None
@@ -103,9 +111,9 @@ _current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", defau
 
 
 @contextmanager
-def exchange(function: str, timeout: float | None) -> Generator[Exchange]:
+def exchange(function: str, timeout: float | None, keys: Any = None) -> Generator[Exchange]:
     """Watch the one request to *function* that is sent inside, and end it after *timeout* seconds."""
-    watched = Exchange(function, timeout)
+    watched = Exchange(function, timeout, keys)
     try:
         with watched.sending():
             yield watched
@@ -146,7 +154,7 @@ def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
-        client.meta.events.register(event, _bound_reads, unique_id=f"lambdachain-read-timeout-{operation}")
+        client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     manager = getattr(session, "_manager", None)
     if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):
@@ -154,10 +162,12 @@ def watch(client: Any) -> None:
             setattr(holder, name, _pools())
 
 
-def _bound_reads(context: dict[str, Any], **_: Any) -> None:
+def _prepare_request(context: dict[str, Any], **_: Any) -> None:
     watched = _current.get()
     if watched is not None and watched.timeout is not None:
         context["read_timeout"] = watched.timeout
+    if watched is not None and watched.keys is not None:
+        context["signing"] = {**context.get("signing", {}), "request_credentials": watched.keys}
 
 
 @cache
@@ -207,6 +217,7 @@ class _Watched:
     timeout: float | None
     socket_options: Iterable[Any] | None
     host: str
+    ssl_context: object = None
     _tunnel_host: str | None
     _tap: socket.socket | None = None
     _used = 0.0
@@ -233,6 +244,7 @@ class _Watched:
         if watched is not None:
             watched.uses(None, sending=False)
             guard.check(watched.function, self._tunnel_host or self.host)
+        close_failed_sockets(self.ssl_context)
         super().connect()  # type: ignore[misc]
 
     def getresponse(self) -> Any:

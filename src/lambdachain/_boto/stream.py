@@ -16,9 +16,9 @@ from .exchange import Exchange, response_of
 from .shapes import answered
 
 
-def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> BotoStream | WholeAnswer:
+def open_stream(client: Any, invocation: Invocation, timeout: float | None, keys: Any) -> BotoStream | WholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-    watched = Exchange(invocation.function, timeout)
+    watched = Exchange(invocation.function, timeout, keys)
     try:
         with watched.sending():
             response = response_of(client, "invoke_with_response_stream", invocation)

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -13,14 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from lambdachain._copies import heed_copies, lock_for
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._renewal import has_connections, renew_connections, renewed
+from lambdachain._single_flight import SingleFlight
 from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 from .errors import READ_ERRORS, bounded, check_length, make_legible, translated
 from .exchange import OPERATIONS, exchange, response_of, watch
+from .keys import credentials_of, keys_from, may_wait
 from .shapes import answered
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ class BotoTransport(SendsToAws):
     """Send invocations through boto3, each of them once.
 
     Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
-    region's endpoint. Thread-safe.
+    region's endpoint. Thread-safe, and safe to fork.
 
     >>> transport = BotoTransport(region="eu-west-1")
     >>> transport.close()
@@ -82,14 +87,18 @@ class BotoTransport(SendsToAws):
         self._endpoint_url = endpoint_url
         self._config = config
         self._clients: dict[str | None, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
+        self._making = threading.Lock()
+        self._flights = SingleFlight()
+        self._left_behind = False
         self._closed = False
+        _transports.add(self)
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
-        began = time.monotonic()
-        client = self._client_for(invocation.region, invocation.function)
-        with exchange(invocation.function, _left(timeout, began)) as watched:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        client, keys = self._ready(invocation, deadline)
+        with exchange(invocation.function, _left(deadline), keys) as watched:
             try:
                 outcome = _invoke(client, invocation)
             except NoAnswerError as exc:
@@ -107,9 +116,9 @@ class BotoTransport(SendsToAws):
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
         from .stream import open_stream
 
-        began = time.monotonic()
-        client = self._client_for(invocation.region, invocation.function)
-        stream = open_stream(client, invocation, _left(timeout, began))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        client, keys = self._ready(invocation, deadline)
+        stream = open_stream(client, invocation, _left(deadline), keys)
         if stream.outcome.error_code in EXPIRED:
             self._renew(client)
         return stream
@@ -133,32 +142,66 @@ class BotoTransport(SendsToAws):
 
         return f"BotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
 
-    def _client_for(self, region: str | None, function: str) -> Any:
+    def _ready(self, invocation: Invocation, deadline: float | None) -> tuple[Any, Any]:
+        """Return the client, and the keys to sign with where those had to be found or renewed first.
+
+        Raises:
+            NoAnswerError: They were not there by *deadline*, or could not be had.
+        """
+        try:
+            client = self._client_for(invocation.region, invocation.function, deadline)
+            return client, self._keys_for(client, invocation.function, deadline)
+        except TimeoutError as exc:
+            raise _late() from exc
+
+    def _client_for(self, region: str | None, function: str, deadline: float | None = None) -> Any:
         if self._given is not None:
+            if self._left_behind:
+                raise left_behind()
             return fitting(self._given, region)
         region = region or self._region
-        return self._clients.get(region) or self._make_client(region, function)
+        make = partial(self._make_client, region, function)
+        return self._clients.get(region) or self._flights.run(region, make, deadline)
+
+    def _keys_for(self, client: Any, function: str, deadline: float | None) -> Any:
+        credentials = None if deadline is None else credentials_of(client)
+        if credentials is None or not may_wait(credentials):
+            return None
+        guard.check(function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+        return self._flights.run(credentials, partial(keys_from, credentials), deadline)
 
     def _make_client(self, region: str | None, function: str) -> Any:
+        """Make a region's client; who closes the transport need not wait for that."""
+        with self._making:
+            client = self._clients.get(region)
+            if client is not None:
+                return client
+            if self._closed:
+                raise _closed()
+            client = self._connected(region, function)
+            if not self._keep(region, client):
+                client.close()
+                raise _closed()
+            return client
+
+    def _keep(self, region: str | None, client: Any) -> bool:
+        with self._lock:
+            if not self._closed:
+                self._clients[region] = client
+            return not self._closed
+
+    def _connected(self, region: str | None, function: str) -> Any:
         from botocore.exceptions import BotoCoreError
 
-        with self._lock:
-            if self._closed:
-                raise NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
-            if region not in self._clients:
-                try:
-                    self._clients[region] = self._connected(region)
-                except (BotoCoreError, ValueError) as exc:
-                    if not self._endpoint_url and not has_endpoint():
-                        guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-                    failure = translated(exc, progress=Progress.NOTHING_SENT)
-                    raise failure from None
-            return self._clients[region]
-
-    def _connected(self, region: str | None) -> Any:
-        client = _client_maker(self._session)(
-            "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
-        )
+        try:
+            client = _client_maker(self._session)(
+                "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
+            )
+        except (BotoCoreError, ValueError) as exc:
+            if not self._endpoint_url and not has_endpoint():
+                guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+            failure = translated(exc, progress=Progress.NOTHING_SENT)
+            raise failure from None
         _keep_alive(client)
         _keep_user_agent(client)
         _attach(client)
@@ -174,6 +217,23 @@ class BotoTransport(SendsToAws):
                 self._clients.clear()
                 self._session = cast("Any", import_module("boto3")).Session()
 
+    def begin_anew(self) -> None:
+        """Keep no connection and no lock of the process that this one is a copy of."""
+        self._making = threading.Lock()
+        self._clients = {region: client for region, client in self._clients.items() if renewed(client)}
+        self._left_behind = self._given is not None and not renewed(self._given)
+
+
+_transports: Final[weakref.WeakSet[BotoTransport]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for transport in list(_transports):
+        transport.begin_anew()
+
+
+heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
+
 
 _ONE_LAYER: Final = (
     "lambdachain decides itself what may be sent again; botocore would run a function again whose answer was lost. "
@@ -181,14 +241,34 @@ _ONE_LAYER: Final = (
 )
 
 
-def _left(timeout: float | None, began: float) -> float | None:
+def _left(deadline: float | None) -> float | None:
     """Take off what it took to make a client: on a small function's cold start that is seconds."""
-    left = None if timeout is None else timeout - (time.monotonic() - began)
+    left = None if deadline is None else deadline - time.monotonic()
     if left is not None and left <= 0:
-        raise NoAnswerError(
-            "no time was left when the client was made", progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT
-        )
+        raise _late()
     return left
+
+
+def _late() -> NoAnswerError:
+    return NoAnswerError(
+        "no time was left when the client was made and its AWS credentials were found",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.TIMEOUT,
+    )
+
+
+def _closed() -> NoAnswerError:
+    return NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
+
+
+def left_behind() -> NoAnswerError:
+    """Say that a client's connections are those of another process."""
+    return NoAnswerError(
+        "the client given to the transport was made before this process was forked, and its HTTP session cannot be "
+        "given connections of its own: make the client after the fork",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.SETUP,
+    )
 
 
 def _invoke(client: Any, invocation: Invocation) -> Outcome:
@@ -261,6 +341,8 @@ def _keep_user_agent(client: Any) -> None:
 def _attach(client: BaseClient) -> None:
     keep_legible(client)
     watch(client)
+    if has_connections(client):  # made before anybody watched them, or by another process
+        renew_connections(client)
 
 
 def keep_legible(client: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from lambdachain import _clock
+from lambdachain._errors import ContractError
 from lambdachain._plan import Plan
 
 from .batch import Batch, Job, Slow
@@ -32,8 +34,10 @@ def fan_out(
     Raises:
         BaseException: The failure that the batch ends with.
     """
+    process = os.getpid()
     try:
         while True:
+            _check_process(process)
             _settle(batch, crew, timeout=0)
             may_go_on = feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
@@ -49,11 +53,23 @@ def fan_out(
         _let_go(batch, crew)
         raise
     except BaseException:
-        _finish(batch, crew)
+        _finish(batch, crew, process)
         raise
-    _finish(batch, crew)
+    _finish(batch, crew, process)
     if batch.ending is not None:
         raise batch.ending
+
+
+def _check_process(process: int) -> None:
+    """Refuse to go on in a fork of the process that began a map: nobody carries out there what is under way.
+
+    Raises:
+        ContractError: It is one.
+    """
+    if process != os.getpid():
+        raise ContractError(
+            "the map was begun before this process was forked: it goes on in the parent; begin a new one"
+        )
 
 
 class NotYetError(Exception):
@@ -118,8 +134,10 @@ def _settle(batch: Batch, crew: Crew, *, timeout: float | None) -> None:
         batch.finished(done, now())
 
 
-def _finish(batch: Batch, crew: Crew) -> None:
+def _finish(batch: Batch, crew: Crew, process: int) -> None:
     """Wait for what is under way; whoever interrupts that, lets go of it."""
+    if process != os.getpid():
+        return
     if crew.works_here:  # the collector may drop a map in any thread, and none can wait for itself
         _let_go(batch, crew)
         return

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from typing import Final, NamedTuple
 
+from lambdachain._copies import heed_copies
+
 INITIAL: Final = 10
 # So many rounds bring it from half of what was too much back to that.
 _ROUNDS_BACK: Final = 8
@@ -124,6 +126,9 @@ def forget() -> None:
     """Let every client find out anew: what was throttled in one test is nothing to the next one."""
     global _era  # noqa: PLW0603 - a process runs one test at a time
     _era += 1
+
+
+heed_copies(in_fork=forget)  # what is in flight is the parent's, and would hold places here for ever
 
 
 def pace_of(paces: dict[str, Pace], function: str) -> Pace:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from lambdachain._copies import heed_copies, lock_for
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._single_flight import SingleFlight
 
 from .settings import new_session
 from .signing import Keys
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Credentials:
@@ -27,7 +32,10 @@ class Credentials:
         self._given = given
         self._credentials: Any = None
         self._read: Callable[[], Keys] | None = None
-        self._lock = threading.Lock()
+        self._may_wait: Callable[[], bool] | None = None
+        self._lock = lock_for(self)
+        self._flights = SingleFlight()
+        _all.add(self)
 
     def current(self) -> Keys:
         """Give what signs the next request.
@@ -46,7 +54,30 @@ class Credentials:
         if self._read is None:
             in_environment = self._session is None and keys_in(os.environ) is not None
             return self.current() if in_environment else None
-        return None if self._credentials is not None and _may_wait(self._credentials) else self._read()
+        return None if self._may_wait is not None and self._may_wait() else self._read()
+
+    def by(self, deadline: float) -> Keys:
+        """Return what signs the next request, found or renewed by *deadline* on the monotonic clock.
+
+        Raises:
+            NoAnswerError: As ``current``; or they were not there in time.
+        """
+        try:
+            return self.at_hand() or self._flights.run(self, self.current, deadline)
+        except TimeoutError as exc:
+            late = "no AWS credentials in time"
+            raise NoAnswerError(late, progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT) from exc
+
+    def fetched(self) -> Future[Keys]:
+        """Have a thread find or renew what signs the next request: one for all who wait for it."""
+        return self._flights.begin(self, self.current)
+
+    def begin_anew(self) -> None:
+        """Keep no connection and no lock of the process that this one is a copy of."""
+        if self._credentials is not None:
+            from lambdachain._renewal import renew_credentials
+
+            renew_credentials(self._credentials)
 
     def renew(self) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
@@ -56,7 +87,7 @@ class Credentials:
             if hasattr(self._credentials, "_expiry_time"):
                 self._credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
             elif not self._given:
-                self._session = self._credentials = self._read = None
+                self._session = self._credentials = self._read = self._may_wait = None
 
     def _find(self) -> Callable[[], Keys]:
         with self._lock:
@@ -74,7 +105,21 @@ class Credentials:
             from botocore.exceptions import NoCredentialsError
 
             _refuse(NoCredentialsError())
+        from lambdachain._boto.keys import may_wait
+
+        self._may_wait = partial(may_wait, self._credentials)
         return partial(_frozen, self._credentials)
+
+
+_all: Final[weakref.WeakSet[Credentials]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for credentials in list(_all):
+        credentials.begin_anew()
+
+
+heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
 def keys_in(environment: Mapping[str, str]) -> Keys | None:
@@ -84,15 +129,6 @@ def keys_in(environment: Mapping[str, str]) -> Keys | None:
         return None
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
     return _checked(Keys(access_key, secret_key, token or None))
-
-
-def _may_wait(credentials: object) -> bool:
-    """Tell whether reading credentials may take a request; of a class that is not botocore's nobody knows."""
-    needs_renewal: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
-    if needs_renewal is not None:
-        return needs_renewal()
-    kind = type(credentials)
-    return (kind.__module__, kind.__name__) != ("botocore.credentials", "Credentials")
 
 
 def _frozen(credentials: Any) -> Keys:

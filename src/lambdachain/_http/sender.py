@@ -55,7 +55,7 @@ class Sender:
     def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[bytes, Connection]:
         if guard.closed:
             guard.check(invocation.function, self._host)
-        keys = self._credentials.current()
+        keys = self._credentials.by(deadline)
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
         return head, self._pool.take(now, deadline)

@@ -14,6 +14,8 @@ from functools import cache
 from importlib.machinery import PathFinder
 from typing import Final, NamedTuple
 
+from lambdachain._tls_socket import close_failed_sockets
+
 _AMAZON: Final = (
     rb'# Label: "(?:Amazon|Starfield) [^\n]*\n(?:#[^\n]*\n)*(-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----)'
 )
@@ -98,6 +100,7 @@ def _empty_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    close_failed_sockets(context)
     return context
 
 

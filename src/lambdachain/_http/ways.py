@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from lambdachain._copies import lock_for
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._stand_in import SendsToAws, guard
 
@@ -48,7 +48,7 @@ class Ways(SendsToAws, Generic[W]):
         self._session = session
         self._ways: dict[str | None, W] = {}
         self._set_up: _SetUp | None = None
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self._closed = False
 
     @property

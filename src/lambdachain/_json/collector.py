@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from lambdachain._copies import heed_copies
+
 Arg = TypeVar("Arg")
 Made = TypeVar("Made")
 
 WORTH_PAUSING: Final = 64 * 1024
 
-_pause: Final = threading.Lock()
+_pause = threading.Lock()
 
 
 def uncollected(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
@@ -24,11 +26,23 @@ def uncollected(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
     A collector that is off stays so. One pause at a time: what another thread makes meanwhile does not prolong it, so
     collection never waits for longer than one payload takes.
     """
-    if size < WORTH_PAUSING or not gc.isenabled() or not _pause.acquire(blocking=False):
+    pause = _pause  # a fork amid the pause has another one
+    if size < WORTH_PAUSING or not gc.isenabled() or not pause.acquire(blocking=False):
         return make(source)
     gc.disable()
     try:
         return make(source)
     finally:
         gc.enable()
-        _pause.release()
+        pause.release()
+
+
+def _resume() -> None:
+    """End in a forked process a pause that another thread of its parent has begun."""
+    global _pause  # noqa: PLW0603 - a process has one collector
+    if _pause.locked():
+        _pause = threading.Lock()
+        gc.enable()
+
+
+heed_copies(in_fork=_resume)

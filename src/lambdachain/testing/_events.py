@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 
+from lambdachain._copies import lock_for
 from lambdachain._invocation import Invocation
 from lambdachain._service.events import Course, Rules, after_failure, begun
 
@@ -37,7 +37,7 @@ class EventQueue:
     def __init__(self) -> None:
         self.now = 0.0
         self._waiting: list[Event] = []
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     def fire(self, invocation: Invocation, request_id: str, chain: Chain) -> None:
         """Add a new event, due at once."""

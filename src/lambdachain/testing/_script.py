@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 
 from lambdachain._contract import Contract
+from lambdachain._copies import lock_for
 from lambdachain._errors import ContractError
 from lambdachain._invocation import InvocationType
 from lambdachain._json.codec import type_name
@@ -98,7 +98,7 @@ class Stub(Generic[Req, Resp]):
         self._steps: list[Step] = []
         self._calls: list[StubCall[Req]] = []
         self._dry_runs: list[StubCall[None]] = []
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     def returns(self, *values: Resp) -> Self:
         """Answer calls: one value is the answer to each that comes, several are the answers to one each.

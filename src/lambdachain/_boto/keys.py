@@ -1,0 +1,48 @@
+"""The keys that sign a request over botocore, found or renewed before it is sent: signing itself waits for nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lambdachain._invocation import Progress
+
+from .errors import SEND_ERRORS, refusal, translated
+
+
+def may_wait(credentials: object) -> bool:
+    """Check whether reading credentials may take a request; of a class that is not botocore's nobody knows."""
+    needs_renewal: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
+    if needs_renewal is not None:
+        return needs_renewal()
+    kind = type(credentials)
+    return (kind.__module__, kind.__name__) != ("botocore.credentials", "Credentials")
+
+
+def credentials_of(client: Any) -> Any:
+    """Return what a client signs with; ``None`` if nothing, or where this botocore does not show it."""
+    from botocore import UNSIGNED
+
+    signer: Any = getattr(client, "_request_signer", None)
+    credentials: Any = getattr(signer, "_credentials", None)
+    is_unsigned = getattr(signer, "_signature_version", None) is UNSIGNED
+    return None if is_unsigned or not hasattr(credentials, "get_frozen_credentials") else credentials
+
+
+def keys_from(credentials: Any) -> Any:
+    """Read credentials, found or renewed as they are, into ones that stay as they are.
+
+    Raises:
+        NoAnswerError: There are none, or they could not be renewed.
+    """
+    from botocore.credentials import Credentials
+    from botocore.exceptions import ClientError
+
+    try:
+        frozen = credentials.get_frozen_credentials()
+    except ClientError as exc:
+        raise refusal(exc) from None
+    except SEND_ERRORS() as exc:
+        failure = translated(exc, progress=Progress.NOTHING_SENT)
+        raise failure from failure.__cause__
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
