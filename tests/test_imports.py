@@ -15,12 +15,12 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_wire"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_foreign", "_wire"],
     ["_json"],
     ["_annotations", "_arn"],
     ["_metadata", "_offload"],
     ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],
-    ["_streaming", "_success"],
+    ["_destination", "_streaming", "_success"],
     ["_contract_schema"],
     ["_compatibility"],
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],

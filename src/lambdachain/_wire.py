@@ -15,6 +15,15 @@ KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 45), ("TCP_KEEPALIVE", 45), ("TCP_KEEPINTV
 # Lambda freezes a sandbox between invocations, and what the network forgot meanwhile nobody tells it on waking.
 MAX_IDLE = 240.0
 
+# Any of these is on each answer of Lambda's, and on nobody else's.
+_OF_LAMBDA: Final = (
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-amz-executed-version",
+    "x-amz-function-error",
+    "x-amzn-errortype",
+)
+
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
@@ -25,3 +34,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if text.isascii() and text.isdigit():
             return float(text) * unit
     return None
+
+
+def is_from_lambda(headers: Mapping[str, str]) -> bool:
+    """Check whether an answer comes from Lambda, and not from a proxy or a captive portal on the way.
+
+    Args:
+        headers: Its headers, with names in lower case.
+    """
+    return any(name in headers for name in _OF_LAMBDA)
+
+
+def has_end(headers: Mapping[str, str]) -> bool:
+    """Check whether an answer says where its body ends; else only the end of the connection does, whoever caused it."""
+    return "content-length" in headers or headers.get("transfer-encoding", "").lower() == "chunked"

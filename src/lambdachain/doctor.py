@@ -57,13 +57,19 @@ def examine(
     """
     import os
 
+    from botocore.exceptions import ConfigParseError
+
     from ._diagnosis.permissions import permissions
     from ._diagnosis.surroundings import configured_region, surroundings
     from ._grants.needs import addresses, needs_of
     from ._survey.sources import read_sources
     from ._survey.survey import survey
 
-    session = _session(profile)
+    try:
+        session = _session(profile)
+    except ConfigParseError as exc:
+        yield Finding("configuration", Level.FAULT, str(exc), "correct the file")
+        return
     asked = addresses(functions)
     found = list(surroundings(session, region, endpoint_url, reach=reach))
     yield from found

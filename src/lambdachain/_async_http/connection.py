@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from lambdachain import _wire
+from lambdachain._errors import LambdaChainError
 from lambdachain._http.connection import (
     PIECE,
     RECORD,
@@ -26,7 +27,7 @@ from lambdachain._http.connection import (
     wrapped,
 )
 from lambdachain._http.endpoint import Endpoint
-from lambdachain._http.response import BadAnswerError, ResponseReader
+from lambdachain._http.response import ResponseReader
 from lambdachain._http.tls import Trust
 from lambdachain._invocation import Progress
 
@@ -82,7 +83,7 @@ class AsyncConnection(Link):
             if sent < len(request):
                 await self._send(request[sent:])
             return await self._coming(reader)
-        except (OSError, BadAnswerError) as exc:
+        except Exception as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer(exc, progress, deadline, reader.request_id) from exc
@@ -102,9 +103,9 @@ class AsyncConnection(Link):
         try:
             seconds_left(deadline)
             return await self._coming(reader)
-        except (OSError, BadAnswerError) as exc:
+        except Exception as exc:
             self.close()
-            raise no_answer(exc, Progress.ANSWER_BEGUN, deadline, reader.request_id) from exc
+            raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
@@ -216,7 +217,7 @@ async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address]
                 raise
         sock = await _reach(addresses, deadline)
         return await _secured(sock, endpoint, trust, trust.context, deadline)
-    except OSError as exc:
+    except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
 
@@ -229,7 +230,9 @@ async def in_time(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
     try:
         async with asyncio.timeout(seconds_left(deadline)):
             return await wait()
-    except OSError as exc:
+    except LambdaChainError:
+        raise
+    except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
 

@@ -12,15 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
-from .errors import READ_ERRORS, make_legible, translated
-from .exchange import OPERATIONS, exchange, response_of, watch
-from .shapes import answered
+from .errors import check_headers, make_legible, set_up_failure, translated
+from .exchange import OPERATIONS, Exchange, exchange, is_watched, response_of, watch
+from .shapes import answered, begun, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ class BotoTransport(SendsToAws):
         client = self._client_for(invocation.region, invocation.function)
         with exchange(invocation.function, _left(timeout, began)) as watched:
             try:
-                outcome = _invoke(client, invocation)
+                outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
                 if exc.trouble is Trouble.CREDENTIALS:
                     guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
@@ -135,25 +136,24 @@ class BotoTransport(SendsToAws):
         return self._clients.get(region) or self._make_client(region, function)
 
     def _make_client(self, region: str | None, function: str) -> Any:
-        from botocore.exceptions import BotoCoreError
-
         with self._lock:
             if self._closed:
                 raise NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
             if region not in self._clients:
+                check_destination(region, self._endpoint_url)
                 try:
                     self._clients[region] = self._connected(region)
-                except (BotoCoreError, ValueError) as exc:
+                except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
                     if not self._endpoint_url and not has_endpoint():
                         guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-                    failure = translated(exc, progress=Progress.NOTHING_SENT)
-                    raise failure from None
+                    raise set_up_failure(exc) from None
             return self._clients[region]
 
     def _connected(self, region: str | None) -> Any:
         client = _client_maker(self._session)(
             "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
         )
+        check_destination(client.meta.region_name, client.meta.endpoint_url)
         _keep_alive(client)
         _keep_user_agent(client)
         _attach(client)
@@ -186,9 +186,11 @@ def _left(timeout: float | None, began: float) -> float | None:
     return left
 
 
-def _invoke(client: Any, invocation: Invocation) -> Outcome:
+def _invoke(client: Any, invocation: Invocation, watched: Exchange) -> Outcome:
     response = response_of(client, "invoke", invocation)
-    return response if isinstance(response, Outcome) else answered(response, _drained(response))
+    if isinstance(response, Outcome):
+        return response
+    return answered(response, _drained(response), carried=watched.has_sent or not is_watched(client))
 
 
 def _drained(response: Mapping[str, Any]) -> bytes:
@@ -197,10 +199,10 @@ def _drained(response: Mapping[str, Any]) -> bytes:
         return b""
     try:
         return bytes(body.read())
-    except READ_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.ANSWER_BEGUN)
-        failure.request_id = response.get("ResponseMetadata", {}).get("RequestId")
-        raise failure from exc
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        failure = translated(exc, progress=begun(response))
+        failure.request_id = request_id(response)
+        raise failure from failure.__cause__
     finally:
         body.close()
 
@@ -257,8 +259,10 @@ def _attach(client: BaseClient) -> None:
 
 
 def keep_legible(client: Any) -> None:
-    """Have a client's parser read whatever an error's answer says."""
+    """Have a client's parser read whatever an error's answer says, and send no header that another could hide in."""
     for operation in OPERATIONS:
+        check = f"before-send.lambda.{operation}"
+        client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")
         event = f"before-parse.lambda.{operation}"
         client.meta.events.register(event, make_legible, unique_id=f"lambdachain-legible-{operation}")
 

@@ -19,7 +19,7 @@ class Pieces:
 
     def __init__(self, reader: ResponseReader) -> None:
         outcome = outcome_of(reader.response)
-        self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"")
+        self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"", complete=True)
         self._reader = reader
         self._pieces = PieceReader()
 
@@ -39,7 +39,8 @@ class Pieces:
         return piece
 
     def _broken(self, message: str) -> NoAnswerError:
-        return NoAnswerError(message, progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id)
+        progress = Progress.ANSWER_BEGUN if self.outcome.from_lambda else Progress.PERHAPS_SENT
+        return NoAnswerError(message, progress=progress, request_id=self.outcome.request_id)
 
 
 class HttpStream:
