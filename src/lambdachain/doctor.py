@@ -57,18 +57,15 @@ def examine(
     """
     import os
 
-    from botocore.exceptions import ConfigParseError
-
     from ._diagnosis.permissions import permissions
     from ._diagnosis.surroundings import configured_region, surroundings
     from ._grants.needs import addresses, needs_of
     from ._survey.sources import read_sources
     from ._survey.survey import survey
 
-    try:
-        session = _session(profile)
-    except ConfigParseError as exc:
-        yield Finding("configuration", Level.FAULT, str(exc), "correct the file")
+    session = _session(profile)
+    if isinstance(session, Finding):
+        yield session
         return
     asked = addresses(functions)
     found = list(surroundings(session, region, endpoint_url, reach=reach))
@@ -106,10 +103,15 @@ def _listed(told: str | Iterable[str]) -> Iterable[str]:
 
 
 def _session(profile: str | None) -> Any:
+    """Return the session that calls would be made with, or what is wrong with the files that it reads."""
     import botocore.session
+    from botocore.exceptions import ConfigParseError
 
     session = botocore.session.Session(profile=profile)
-    session.get_scoped_config()  # which says whether there is such a profile
+    try:
+        session.get_scoped_config()  # which says whether there is such a profile
+    except ConfigParseError as exc:
+        return Finding("configuration", Level.FAULT, str(exc), "correct the file")
     return session
 
 

@@ -27,7 +27,7 @@ from lambdachain._http.connection import (
     wrapped,
 )
 from lambdachain._http.endpoint import Endpoint
-from lambdachain._http.response import ResponseReader
+from lambdachain._http.response import BadAnswerError, ResponseReader
 from lambdachain._http.tls import Trust
 from lambdachain._invocation import Progress
 
@@ -83,7 +83,7 @@ class AsyncConnection(Link):
             if sent < len(request):
                 await self._send(request[sent:])
             return await self._coming(reader)
-        except Exception as exc:
+        except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer(exc, progress, deadline, reader.request_id) from exc
@@ -103,7 +103,7 @@ class AsyncConnection(Link):
         try:
             seconds_left(deadline)
             return await self._coming(reader)
-        except Exception as exc:
+        except (OSError, BadAnswerError) as exc:
             self.close()
             raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:

@@ -139,8 +139,9 @@ def check_headers(request: Any, **_: Any) -> None:
         NoAnswerError: There is one; its value, which may be a secret, is not quoted.
     """
     for name, value in request.headers.items():
-        if _UNFIT.search(value.decode("latin-1") if isinstance(value, bytes) else str(value)):
-            signs = name.lower() in _SIGNING_HEADERS
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        signs = name.lower() in _SIGNING_HEADERS
+        if _UNFIT.search(text) or (signs and not text.isascii()):
             raise NoAnswerError(
                 f"the header {name} has a character that no header can carry, such as a line's end",
                 progress=Progress.NOTHING_SENT,

@@ -101,7 +101,7 @@ class Connection(Link):
             whole = self._receive(reader, deadline)
             while not (whole or (only_head and reader.has_head)):
                 whole = self._receive(reader, deadline)
-        except Exception as exc:
+        except (OSError, BadAnswerError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer(exc, progress, deadline, reader.request_id) from exc
@@ -119,7 +119,7 @@ class Connection(Link):
         """
         try:
             whole = self._receive(reader, deadline)
-        except Exception as exc:
+        except (OSError, BadAnswerError) as exc:
             self.close()
             raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:
@@ -203,6 +203,19 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,
     )
+
+
+class translating:  # noqa: N801 - used as a statement
+    """Says of what is neither the network's nor HTTP's, and comes out of a request, that the function may have run."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
+        if isinstance(exc, Exception) and not isinstance(exc, NoAnswerError):
+            raise no_answer(exc, Progress.PERHAPS_SENT, self._deadline) from exc
 
 
 def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:

@@ -9,7 +9,7 @@ from lambdachain._event_stream import BadEventError
 from lambdachain._invocation import NoAnswerError, Outcome, Progress
 from lambdachain._streaming import PieceReader, StreamEnd
 
-from .connection import Connection
+from .connection import Connection, translating
 from .outcome import outcome_of
 from .response import ResponseReader
 
@@ -96,4 +96,5 @@ class HttpStream:
     def _read_on(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        self._whole = self._connection.read_on(self._reader, self._deadline)
+        with translating(self._deadline):
+            self._whole = self._connection.read_on(self._reader, self._deadline)
