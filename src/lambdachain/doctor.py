@@ -13,7 +13,7 @@ from typing import Any, Final
 from ._diagnosis.report import Finding, FindingObject, Level, Report, report_of
 
 # Without these Lambda cannot be asked.
-_NEEDED: Final = ("region", "endpoint", "credentials")
+_NEEDED: Final = ("configuration", "region", "endpoint", "credentials")
 
 __all__ = ["Finding", "FindingObject", "Level", "Report", "examine", "handler"]
 
@@ -64,11 +64,8 @@ def examine(
     from ._survey.survey import survey
 
     session = _session(profile)
-    if isinstance(session, Finding):
-        yield session
-        return
     asked = addresses(functions)
-    found = list(surroundings(session, region, endpoint_url, reach=reach))
+    found = [session] if isinstance(session, Finding) else [*surroundings(session, region, endpoint_url, reach=reach)]
     yield from found
     needs = needs_of(survey(read_sources(map(Path, code)), os.environ))
     for undecided in needs.undecided:

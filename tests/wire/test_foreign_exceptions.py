@@ -162,7 +162,7 @@ def test_botocore_may_raise_anything_before_it_sends(
     def broken(*_: object, **__: object) -> None:
         raise kind("create_request_object() is broken")
 
-    monkeypatch.setattr("botocore.awsrequest.create_request_object", broken)
+    monkeypatch.setattr("botocore.endpoint.create_request_object", broken)
 
     error = refused(_over(given))
 
