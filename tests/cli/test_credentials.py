@@ -13,10 +13,9 @@ import pytest
 CANARY = "secret-canary"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_SESSION_TOKEN": CANARY}
 NOT_INVOKED = 3
-FAULT = 1
 
 
-def run(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command where nobody else provides credentials."""
     others: Mapping[str, str] = {n: v for n, v in os.environ.items() if not n.startswith("AWS_")}
     own = {
@@ -25,14 +24,18 @@ def run(directory: Path, *arguments: str, **environment: str) -> subprocess.Comp
         "AWS_CONFIG_FILE": str(directory / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(directory / "credentials"),
     }
-    command = [sys.executable, "-m", "lambdachain.cli", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, env={**others, **own, **environment}, cwd=directory, check=False
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        env={**others, **own, **environment},
+        cwd=directory,
+        check=False,
     )
 
 
 @pytest.fixture(params=["expired", "garbage"])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Credentials that have expired, and a process that prints none."""
     if request.param == "expired":
         return {**KEYS, "AWS_CREDENTIAL_EXPIRATION": "2001-01-01T00:00:00Z"}
@@ -41,9 +44,9 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
     return {}
 
 
-def test_a_call_ends_with_a_line(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_call_ends_with_a_line(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
     """And with the status of what did not run."""
-    ran = run(tmp_path, "call", "billing", "1", "--endpoint-url", "http://127.0.0.1:9", **environment)
+    ran = run(command, tmp_path, "call", "billing", "1", "--endpoint-url", "http://127.0.0.1:9", **unusable)
 
     assert NOT_INVOKED == ran.returncode
     assert "CredentialsError" in ran.stderr
@@ -51,9 +54,9 @@ def test_a_call_ends_with_a_line(environment: dict[str, str], tmp_path: Path) ->
     assert CANARY not in ran.stdout + ran.stderr
 
 
-def test_the_doctor_says_so(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_doctor_says_so(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
     """As a finding."""
-    ran = run(tmp_path, "doctor", "--offline", **environment)
+    ran = run(command, tmp_path, "doctor", "--offline", **unusable)
 
     assert ran.returncode != 0
     assert "credentials" in ran.stdout

@@ -23,7 +23,6 @@ from lambdachain._boto.shapes import begun, request_id
 from lambdachain._boto.transport import keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._json.core_schema import is_mapping
 from lambdachain._stand_in import guard
 from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
@@ -67,7 +66,7 @@ class AsyncExchange:
             guard.check(self.function, host)
         token = _current.set(self)
         try:
-            answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+            answer: object = await getattr(client, operation)(**parameters)
         except ClientError as exc:
             return refusal_in(exc)
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
@@ -78,10 +77,10 @@ class AsyncExchange:
         finally:
             _current.reset(token)
             self._note_use()
-        if not is_mapping(answer):
+        if not isinstance(answer, dict):
             raise NoAnswerError("aiobotocore's client gives no response")
-        self._answer = answer
-        return answer
+        self._answer = cast("dict[str, Any]", answer)
+        return self._answer
 
     @contextmanager
     def reading(self) -> Generator[None]:

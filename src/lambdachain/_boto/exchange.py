@@ -18,7 +18,6 @@ from lambdachain import _wire
 from lambdachain._alarm import alarm
 from lambdachain._foreign import frames_of
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._json.core_schema import is_mapping
 from lambdachain._stand_in import guard
 
 from .errors import refusal, translated
@@ -142,15 +141,15 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
     from botocore.exceptions import ClientError
 
     try:
-        response: dict[str, Any] = getattr(client, operation)(**parameters(invocation))
+        response: object = getattr(client, operation)(**parameters(invocation))
     except ClientError as exc:
         return refusal_in(exc)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
         failure = translated(exc, progress=_reached(client, exc))
         raise failure from failure.__cause__
-    if not is_mapping(response):
+    if not isinstance(response, dict):
         raise NoAnswerError("botocore's client gives no response")
-    return response
+    return cast("dict[str, Any]", response)
 
 
 def _reached(client: Any, exc: Exception) -> Progress:

@@ -104,6 +104,11 @@ def _frozen(credentials: Any) -> Keys:
     return _checked(keys)
 
 
+def _fits_header(value: object) -> bool:
+    """Check whether a part of credentials can be sent; nothing but its provider sees to it that it is a text."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
 def _checked(keys: Keys) -> Keys:
     if not (keys.access_key and keys.secret_key):
         raise NoAnswerError(
@@ -111,7 +116,7 @@ def _checked(keys: Keys) -> Keys:
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.CREDENTIALS,
         )
-    if not all(isinstance(part, str) and part.isascii() and part.isprintable() for part in keys if part):
+    if not all(_fits_header(part) for part in keys if part):
         raise NoAnswerError(
             "the AWS credentials have a character that no header can carry, such as a line's end",
             progress=Progress.NOTHING_SENT,
