@@ -16,13 +16,13 @@ SOURCE = Path(lambdachain.__file__).parent
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
     ["_text"],
-    ["_version", "_errors", "_clock", "_copies", "_event_stream", "_tls_socket", "_wire"],
+    ["_version", "_errors", "_clock", "_copies", "_event_stream", "_foreign", "_tls_socket", "_wire"],
     ["_alarm", "_budget", "_renewal", "_single_flight"],
     ["_json"],
     ["_annotations", "_arn"],
     ["_metadata", "_offload"],
     ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],
-    ["_streaming", "_success"],
+    ["_destination", "_streaming", "_success"],
     ["_contract_schema"],
     ["_compatibility"],
     ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],

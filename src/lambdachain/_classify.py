@@ -23,7 +23,7 @@ from ._errors import (
     ThrottledError,
     describe_details,
 )
-from ._failures import FUNCTION_ERRORS, PLAIN_FUNCTION_ERROR, Failure, Retry, service_failure
+from ._failures import FUNCTION_ERRORS, PLAIN_FUNCTION_ERROR, Failure, Retry, service_failure, strange_failure
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
 from ._json.core_schema import is_mapping, is_sequence
 from ._success import flaw_of, log_tail
@@ -65,7 +65,8 @@ def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectatio
     flaw = flaw_of(invocation.invocation_type, outcome)
     if flaw is None:
         return None
-    failure = Failure(ResponseError, Execution.EXECUTED, Retry.IDEMPOTENT)
+    execution = Execution.EXECUTED if outcome.from_lambda else Execution.UNKNOWN
+    failure = Failure(ResponseError, execution, Retry.IDEMPOTENT)
     return ResponseError(flaw, **_facts(invocation, failure, outcome.request_id, expected))
 
 
@@ -86,7 +87,8 @@ def _without_answer(progress: Progress, trouble: Trouble) -> Failure:
 
 
 def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError:
-    failure = service_failure(outcome.error_code, outcome.status)
+    known = service_failure if outcome.from_lambda else strange_failure
+    failure = known(outcome.error_code, outcome.status)
     facts = _facts(invocation, failure, outcome.request_id, expected)
     message = _service_message(outcome)
     if issubclass(failure.error, ThrottledError):

@@ -337,6 +337,8 @@ class RequestRejectedError(FunctionError):
 class ResponseError(CallError):
     """The function ran, and its answer does not fit the contract or was cut short.
 
+    Where the answer does not come from Lambda, ``execution`` is ``UNKNOWN``.
+
     Attributes:
         errors: What did not fit, if the answer could be read at all.
     """

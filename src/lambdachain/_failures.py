@@ -155,6 +155,15 @@ def service_failure(code: str | None, status: int) -> Failure:
     return known or (_MAY_HAVE_RUN if status >= 500 else _REFUSED)
 
 
+# What a server or a proxy refuses so, it has not handed on.
+_REFUSED_ON_THE_WAY: Final = (407, 413, 429)
+
+
+def strange_failure(code: str | None, status: int) -> Failure:
+    """Judge an error that something other than Lambda answers: it says nothing of the function, or of permissions."""
+    return service_failure(code, status) if status in _REFUSED_ON_THE_WAY else _MAY_HAVE_RUN
+
+
 _INIT_ERRORS: Final = frozenset(
     {
         "Runtime.ImportModuleError",

@@ -74,6 +74,8 @@ class Outcome:
         error_message: The service's words for it.
         error_reason: The service's ``Reason`` of a throttle.
         retry_after: Seconds that the service asks to wait.
+        complete: Whether the payload is known to be whole: by its length, its chunks, or the end of an event stream.
+        from_lambda: Whether the answer has a header that Lambda sends and nothing on the way to it does.
     """
 
     status: int
@@ -87,6 +89,8 @@ class Outcome:
     error_message: str | None = field(default=None, repr=False)
     error_reason: str | None = None
     retry_after: float | None = None
+    complete: bool = True
+    from_lambda: bool = True
 
 
 class Progress(StrEnum):

@@ -182,11 +182,25 @@ class _in_words:  # noqa: N801 - used as a statement
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
         if exc is None:
             return
-        from botocore.exceptions import BotoCoreError, ClientError
+        if isinstance(exc, Exception):
+            raise OffloadError(f"{self._words}: {_reason(exc)}") from None
 
-        if isinstance(exc, BotoCoreError | ClientError):
-            code = exc.response.get("Error", {}).get("Code") if isinstance(exc, ClientError) else type(exc).__name__
-            raise OffloadError(f"{self._words}: {code}") from exc
+
+def _reason(exc: Exception) -> str:
+    """Say why S3 could not be used: by code or class, for a text may quote a secret.
+
+    Raises:
+        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+    """
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    from ._foreign import passes
+
+    inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
+    cause = inner if isinstance(inner, Exception) else exc
+    if passes(cause):
+        raise cause
+    return str(exc.response.get("Error", {}).get("Code")) if isinstance(exc, ClientError) else type(cause).__name__
 
 
 def _new_name() -> str:

@@ -114,8 +114,11 @@ class Opening:
 
 
 def is_refused(outcome: Outcome) -> bool:
-    """Tell whether there is nothing to read: the service, or the function in an answer of one piece, has failed."""
-    return outcome.status >= 300 or outcome.function_error is not None
+    """Tell whether there is nothing to read: the service, or the function in an answer of one piece, has failed.
+
+    Nor is there in an answer that is not Lambda's.
+    """
+    return outcome.status >= 300 or outcome.function_error is not None or not outcome.from_lambda
 
 
 def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:

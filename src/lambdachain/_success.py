@@ -13,6 +13,15 @@ _STATUS: Final = {
     InvocationType.DRY_RUN: 204,
 }
 
+_STRANGE: Final = (
+    "the answer has no header of Lambda's: it comes from something on the way, such as a proxy or a captive portal; "
+    "check the endpoint and the network"
+)
+_ENDLESS: Final = (
+    "the answer has neither Content-Length nor chunks, so that nobody can tell whether it is whole: something between "
+    "here and Lambda takes them away"
+)
+
 
 def is_success(kind: InvocationType, outcome: Outcome) -> bool:
     """Tell whether an answer is a success; its payload may still not fit the contract."""
@@ -24,13 +33,15 @@ def flaw_of(kind: InvocationType, outcome: Outcome) -> str | None:
     expected = _STATUS[kind]
     if outcome.status != expected:
         return f"status {outcome.status} where Lambda answers {kind} with {expected}"
+    if not outcome.from_lambda:
+        return _STRANGE
     if kind is not InvocationType.REQUEST_RESPONSE:
         return None
     if outcome.executed_version is None:
         return "the answer has no X-Amz-Executed-Version: it was cut short, or does not come from Lambda"
     if not outcome.payload:
         return "the answer is empty, where Lambda sends at least null: it was cut short"
-    return None
+    return None if outcome.complete else _ENDLESS
 
 
 def log_tail(outcome: Outcome) -> str | None:

@@ -23,6 +23,15 @@ MAX_STREAM_BYTES: Final = 200 * 1024 * 1024
 # A runtime client ends its process over headers of more than 100 KiB; a trace is a few hundred bytes.
 MAX_TRACE: Final = 4096
 
+# Any of these is on each answer of Lambda's, and on nobody else's.
+_OF_LAMBDA: Final = (
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-amz-executed-version",
+    "x-amz-function-error",
+    "x-amzn-errortype",
+)
+
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
@@ -39,3 +48,17 @@ def too_long(limit: int, length: int | None = None) -> str:
     """Describe an answer beyond *limit* bytes, which claims to have *length* or goes on without one."""
     claimed = "more" if length is None else f"{length:,} bytes"
     return f"the answer is too long: {claimed}, where Lambda sends at most {limit:,} bytes; the rest was not read"
+
+
+def is_from_lambda(headers: Mapping[str, str]) -> bool:
+    """Check whether an answer comes from Lambda, and not from a proxy or a captive portal on the way.
+
+    Args:
+        headers: Its headers, with names in lower case.
+    """
+    return any(name in headers for name in _OF_LAMBDA)
+
+
+def has_end(headers: Mapping[str, str]) -> bool:
+    """Check whether an answer says where its body ends; else only the end of the connection does, whoever caused it."""
+    return "content-length" in headers or headers.get("transfer-encoding", "").lower() == "chunked"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ._diagnosis.report import Finding, FindingObject, Level, Report, report_of
 
 # Without these Lambda cannot be asked.
-_NEEDED: Final = ("region", "endpoint", "credentials")
+_NEEDED: Final = ("configuration", "region", "endpoint", "credentials")
 
 __all__ = ["Finding", "FindingObject", "Level", "Report", "examine", "handler"]
 
@@ -65,7 +65,7 @@ def examine(
 
     session = _session(profile)
     asked = addresses(functions)
-    found = list(surroundings(session, region, endpoint_url, reach=reach))
+    found = [session] if isinstance(session, Finding) else [*surroundings(session, region, endpoint_url, reach=reach)]
     yield from found
     needs = needs_of(survey(read_sources(map(Path, code)), os.environ))
     for undecided in needs.undecided:
@@ -100,10 +100,15 @@ def _listed(told: str | Iterable[str]) -> Iterable[str]:
 
 
 def _session(profile: str | None) -> Any:
+    """Return the session that calls would be made with, or what is wrong with the files that it reads."""
     import botocore.session
+    from botocore.exceptions import ConfigParseError
 
     session = botocore.session.Session(profile=profile)
-    session.get_scoped_config()  # which says whether there is such a profile
+    try:
+        session.get_scoped_config()  # which says whether there is such a profile
+    except ConfigParseError as exc:
+        return Finding("configuration", Level.FAULT, str(exc), "correct the file")
     return session
 
 

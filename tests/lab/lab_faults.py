@@ -150,12 +150,13 @@ CONNECTION_FAULTS: Final = (
 HEADER_FAULTS: Final = (
     _cut("headers cut before the version", b"HTTP/1.1 200 OK\r\nX-Amz-Exec"),
     _cut("headers cut after the version", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Len"),
-    _cut("200 with nothing in it", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
     Fault("no executed version", send(answer("200 OK", RESULT)), runs=True),
     Fault("empty payload", send(answer("200 OK", b"", _VERSION)), runs=True),
 )
 
 BODY_FAULTS: Final = (
+    _cut("no length, and cut", answer("200 OK", RESULT[:7], {**_VERSION, "Content-Length": None})),
+    _cut("no length, and whole", answer("200 OK", RESULT, {**_VERSION, "Content-Length": None})),
     _cut("body cut", answer("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"})),
     _cut(
         "chunked body cut",
@@ -171,10 +172,17 @@ BODY_FAULTS: Final = (
 # A reset may overtake what was sent before it, so that the client sees an answer begun, or none.
 BODY_RESET: Final = _cut("body reset", answer("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"}), reset)
 
+# Nothing says that these come from Lambda: whether the function ran, nobody can tell.
+_PORTAL: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+STRANGE_ANSWERS: Final = (
+    _cut("200 with nothing in it", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    _cut("a portal's page", _PORTAL + b"Content-Length: 18\r\nConnection: close\r\n\r\n<html>hello</html>"),
+    _cut("a portal's page without a length", _PORTAL + b"Connection: close\r\n\r\n<html>hello</html>"),
+)
+
 UNUSABLE_ANSWERS: Final = (
     _cut("gzip garbage", answer("200 OK", b"\x1f\x8b garbage", {**_VERSION, "Content-Encoding": "gzip"})),
     _cut("length too short", answer("200 OK", RESULT, {**_VERSION, "Content-Length": "7"})),
-    _cut("no length, and cut", answer("200 OK", RESULT[:7], {**_VERSION, "Content-Length": None})),
     Fault("no JSON", send(answer("200 OK", b"<html>hello</html>", _VERSION)), runs=True),
     Fault("no UTF-8", send(answer("200 OK", b'"\xff\xfe"', _VERSION)), runs=True),
     Fault("another schema", send(answer("200 OK", b'{"charge":1}', _VERSION)), runs=True),

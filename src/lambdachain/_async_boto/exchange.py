@@ -17,8 +17,9 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, TooLongAnswerError, check_length, translated
+from lambdachain._boto.errors import TooLongAnswerError, broken, check_length
 from lambdachain._boto.exchange import refusal_in
+from lambdachain._boto.shapes import begun, request_id
 from lambdachain._boto.transport import PIECE, keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
@@ -66,34 +67,44 @@ class AsyncExchange:
             guard.check(self.function, host)
         token = _current.set(self)
         try:
-            answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+            answer: object = await getattr(client, operation)(**parameters)
         except ClientError as exc:
             return refusal_in(exc)
-        except (*SEND_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = _read(exc, Progress.PERHAPS_SENT)
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+            failure = _read(exc, self._reached_so_far)
             if failure.trouble is Trouble.CREDENTIALS:
                 guard.check(self.function, host)
             raise failure from failure.__cause__
         finally:
             _current.reset(token)
             self._note_use()
-        self._answer = answer
-        return answer
+        if not isinstance(answer, dict):
+            raise NoAnswerError("aiobotocore's client gives no response")
+        self._answer = cast("dict[str, Any]", answer)
+        return self._answer
 
     @contextmanager
     def reading(self) -> Generator[None]:
         """Say of what goes wrong while the body is read inside what it means."""
         try:
             yield
-        except (*READ_ERRORS(), *_aiohttp_errors()) as exc:
-            failure = _read(exc, Progress.ANSWER_BEGUN)
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+            failure = _read(exc, begun(self._answer or {}))
             failure.request_id = self._request_id
-            raise failure from exc
+            raise failure from failure.__cause__
+
+    @property
+    def carried(self) -> bool:
+        """Whether the answer may have come in on a connection: nobody can have cut one that has not."""
+        return self.protocol is not None or not self._can_tell
 
     @property
     def _request_id(self) -> str | None:
-        found: str | None = (self._answer or {}).get("ResponseMetadata", {}).get("RequestId")
-        return found
+        return request_id(self._answer or {})
+
+    @property
+    def _reached_so_far(self) -> Progress:
+        return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
 
     def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
         """Say what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
@@ -103,7 +114,7 @@ class AsyncExchange:
 
     def _late(self) -> NoAnswerError:
         """Say that time was up."""
-        progress = Progress.ANSWER_BEGUN if self._answer is not None else self._reached(None)
+        progress = begun(self._answer) if self._answer is not None else self._reached(None)
         return NoAnswerError(
             "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
         )
@@ -256,7 +267,7 @@ def _read(exc: Exception, progress: Progress) -> NoAnswerError:
     inner: Any = getattr(exc, "kwargs", {}).get("error")
     cause = inner if isinstance(inner, _aiohttp_errors()) else exc
     if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
-        return translated(exc, progress=progress)
+        return broken(exc, progress=progress)
     failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
     failure.__cause__ = cause
     return failure

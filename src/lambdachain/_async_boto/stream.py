@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from lambdachain._boto.shapes import answered, parameters
-from lambdachain._boto.stream import STREAM_ERRORS, broken, piece_in
-from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress
+from lambdachain._boto.shapes import answered, begun, parameters
+from lambdachain._boto.stream import piece_in
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome
 from lambdachain._streaming import AsyncWholeAnswer, StreamEnd
 
 from .exchange import AsyncExchange
@@ -18,14 +18,19 @@ async def open_stream(
 ) -> AsyncBotoStream | AsyncWholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
     answer = await exchange.answered(client, "invoke_with_response_stream", parameters(invocation))
-    return AsyncWholeAnswer(answer) if isinstance(answer, Outcome) else AsyncBotoStream(answer, exchange)
+    if isinstance(answer, Outcome):
+        return AsyncWholeAnswer(answer)
+    if answer.get("EventStream") is None:
+        return AsyncWholeAnswer(answered(answer, b"", carried=exchange.carried))
+    return AsyncBotoStream(answer, exchange)
 
 
 class AsyncBotoStream:
     """An answer that aiobotocore is reading; see ``AsyncResponseStream``."""
 
     def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
-        self.outcome = answered(answer, b"")
+        self._progress = begun(answer)
+        self.outcome = answered(answer, None, carried=exchange.carried)
         self._body: Any = answer["EventStream"]
         self._events: AsyncIterator[Any] = aiter(self._body)
         self._exchange = exchange
@@ -48,16 +53,11 @@ class AsyncBotoStream:
 
     async def _next(self) -> bytes | StreamEnd:
         found: bytes | StreamEnd | None = None
-        try:
-            with self._exchange.reading():
-                async for event in self._events:
-                    found = found or piece_in(event)
-                    if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
-                        return found
-        except STREAM_ERRORS() as exc:
-            raise broken(exc, self.outcome) from exc
+        with self._exchange.reading():
+            async for event in self._events:
+                found = found or piece_in(event)
+                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                    return found
         if found is None:
-            raise NoAnswerError(
-                "the stream broke off", progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id
-            )
+            raise NoAnswerError("the stream broke off", progress=self._progress, request_id=self.outcome.request_id)
         return found

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain._boto.errors import translated
+from lambdachain._boto.errors import set_up_failure
 from lambdachain._boto.shapes import answered, parameters
 from lambdachain._boto.transport import (
     BotoTransport,
@@ -24,6 +24,7 @@ from lambdachain._boto.transport import (
     left_behind,
 )
 from lambdachain._copies import heed_copies, lock_for
+from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
@@ -136,15 +137,13 @@ class AsyncBotoTransport(SendsToAws):
             if self._left_behind:
                 raise left_behind()
             return fitting(self._given, region)
-        from botocore.exceptions import BotoCoreError
-
+        check_destination(region or self._region, self._endpoint_url)
         try:
             return await self._clients_here().get(self, region or self._region)
-        except (BotoCoreError, ValueError) as exc:
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-            failure = translated(exc, progress=Progress.NOTHING_SENT)
-            raise failure from None
+            raise set_up_failure(exc) from None
 
     def _clients_here(self) -> _Clients:
         loop = asyncio.get_running_loop()
@@ -236,12 +235,16 @@ async def _invoked(client: Any, invocation: Invocation, exchange: AsyncExchange)
     answer = await exchange.answered(client, "invoke", _lent(parameters(invocation)))
     if isinstance(answer, Outcome):
         return answer
+    return answered(answer, await _drained(answer, exchange), carried=exchange.carried)
+
+
+async def _drained(answer: dict[str, Any], exchange: AsyncExchange) -> bytes:
     body = answer.get("Payload")
-    if body is None:
-        return answered(answer, b"")
+    if body is None or isinstance(body, bytes):  # as stubs have it
+        return body or b""
     try:
         with exchange.reading():
-            return answered(answer, await drained(body, answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})))
+            return await drained(body, answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
     finally:
         body.close()
 

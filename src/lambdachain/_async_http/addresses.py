@@ -37,7 +37,7 @@ class Addresses:
         if not asked.done():
             await in_time(deadline, lambda: asyncio.wait([asked]))
         failure = asked.exception()
-        if isinstance(failure, OSError):
+        if isinstance(failure, Exception):
             raise no_connection(failure, deadline) from failure
         found: Sequence[Address] = asked.result()
         return found

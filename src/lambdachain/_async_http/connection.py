@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from lambdachain import _wire
+from lambdachain._errors import LambdaChainError
 from lambdachain._http.connection import (
     PIECE,
     RECORD,
@@ -104,8 +105,7 @@ class AsyncConnection(Link):
             return await self._coming(reader)
         except (OSError, BadAnswerError) as exc:
             self.close()
-            progress = Progress.ANSWER_BEGUN if reader.has_begun else Progress.PERHAPS_SENT
-            raise no_answer(exc, progress, deadline, reader.request_id) from exc
+            raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
@@ -217,7 +217,7 @@ async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address]
                 raise
         sock = await _reach(addresses, deadline)
         return await _secured(sock, endpoint, trust, trust.context, deadline)
-    except OSError as exc:
+    except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
 
@@ -230,7 +230,9 @@ async def in_time(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
     try:
         async with asyncio.timeout(seconds_left(deadline)):
             return await wait()
-    except OSError as exc:
+    except LambdaChainError:
+        raise
+    except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
 

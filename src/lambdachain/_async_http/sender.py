@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lambdachain._copies import lock_for
+from lambdachain._http.connection import translating
 from lambdachain._http.outcome import outcome_of
 from lambdachain._http.request import RequestWriter
 from lambdachain._http.response import ResponseReader
@@ -45,7 +46,8 @@ class AsyncSender:
             head = self._writer.head(invocation, keys, now)
             connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader()
-            await connection.ask(reader, head, invocation.payload, deadline)
+            with translating(deadline):
+                await connection.ask(reader, head, invocation.payload, deadline)
             response = reader.response
             if response.reusable:
                 pool.give_back(connection)
@@ -68,9 +70,10 @@ class AsyncSender:
             head = self._writer.head(invocation, keys, now, streamed=True)
             connection = pool.usable(now) or await pool.take(now, deadline)
             reader = ResponseReader(in_pieces=True)
-            whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
-            while reader.status >= 300 and not whole:
-                whole = await connection.read_on(reader, deadline)
+            with translating(deadline):
+                whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+                while reader.status >= 300 and not whole:
+                    whole = await connection.read_on(reader, deadline)
         except BaseException:
             pool.leave()
             raise

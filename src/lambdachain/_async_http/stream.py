@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lambdachain._http.connection import translating
 from lambdachain._http.response import ResponseReader
 from lambdachain._http.stream import Pieces
 from lambdachain._invocation import NoAnswerError, Progress
@@ -59,4 +60,5 @@ class AsyncHttpStream:
     async def _read_on(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        self._whole = await self._connection.read_on(self._reader, self._deadline)
+        with translating(self._deadline):
+            self._whole = await self._connection.read_on(self._reader, self._deadline)

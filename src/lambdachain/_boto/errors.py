@@ -7,16 +7,23 @@ sent; a "connection closed" may come before, during or after the request.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
+from lambdachain._errors import LambdaChainError
+from lambdachain._foreign import frames_of, is_sdk, passes, raised_by_signal_handler
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.core_schema import is_mapping
 from lambdachain._wire import MAX_ANSWER_BYTES, too_long
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from botocore.exceptions import ClientError
 
 _HINTS = {
@@ -24,20 +31,87 @@ _HINTS = {
     Trouble.REQUEST: "botocore refuses the request's parameters",
     Trouble.TIMEOUT: "no answer in time",
 }
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_SIGNING_HEADERS = ("x-amz-security-token", "authorization")
+_EXPIRED = "the AWS credentials have expired, and their provider has no newer ones: renew them"
+_REFRESH = "_protected_refresh"
+_CREDENTIALS_CODE = (
+    *("botocore.auth", "botocore.credentials", "botocore.tokens"),
+    *("aiobotocore.credentials", "aiobotocore.tokens"),
+)
+_EVENT_CODE = ("botocore.hooks", "aiobotocore.hooks")
+_READS_CREDENTIALS = ("get_frozen_credentials", "get_credentials")
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
 def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
-    """Say what *exc* means; *progress* is how far the request may have got where the exception does not tell.
+    """Return what *exc* means; *progress* is how far the request may have got where the exception does not tell.
 
-    An exception that botocore only wrapped (a framework's own, raised by a signal while it waited) is raised as it is.
+    An exception that is not botocore's own doing (a framework's, a stub's, that of an event handler of the user's) is
+    raised as it is, even where botocore has wrapped it.
     """
-    foreign = _foreign(exc)
-    if foreign is not None:
-        raise foreign
-    trouble, reached = _reading(exc, progress)
-    failure = NoAnswerError(_message(exc, trouble), progress=reached, trouble=trouble)
-    if trouble is not Trouble.REQUEST:  # botocore's text of that one quotes the parameters
+    cause = _unwrapped(exc)
+    if isinstance(cause, TooLongAnswerError):
+        return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
+    if _is_about_credentials(exc, cause):
+        return _unusable_credentials(exc, cause)
+    if passes(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
+        raise cause
+    trouble, reached = _reading(cause, progress)
+    failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)
+    if trouble is not Trouble.REQUEST and not _may_quote(cause):  # that one quotes the parameters
+        failure.__cause__ = exc
+    return failure
+
+
+def set_up_failure(exc: Exception) -> NoAnswerError:
+    """Return what it means that no client can be made: the settings are wrong, in botocore's words."""
+    failure = translated(exc, progress=Progress.NOTHING_SENT)
+    if failure.trouble is Trouble.SETUP and isinstance(exc, ValueError):
+        from lambdachain._text import without_passwords
+
+        failure.args = (without_passwords(f"{type(exc).__name__}: {exc}"),)
+    return failure
+
+
+def credentials_failure(exc: Exception) -> NoAnswerError:
+    """Return what it means that credentials cannot be found, renewed or read; see ``translated`` for what is raised."""
+    from botocore.exceptions import ProfileNotFound
+
+    if isinstance(exc, ProfileNotFound):
+        return translated(exc, progress=Progress.NOTHING_SENT)
+    if isinstance(exc, LambdaChainError) or raised_by_signal_handler(exc):
+        raise exc
+    return _unusable_credentials(exc, _unwrapped(exc))
+
+
+def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
+    """Check whether *exc* was raised where credentials are found, renewed or read; their provider may be the user's."""
+    from botocore.exceptions import ProfileNotFound
+
+    if isinstance(cause, LambdaChainError | ProfileNotFound) or raised_by_signal_handler(cause):
+        return False
+    return _is_credentials_file(exc) or any(map(_is_of_credentials, frames_of(exc)))
+
+
+def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
+    """Return the failure of who provides credentials: by the class of *cause*, whose text may quote a secret."""
+    from botocore import exceptions as b
+
+    if isinstance(exc, b.ClientError):
+        return refusal(exc)
+    if isinstance(exc, b.ConnectionError | b.HTTPClientError) and not isinstance(cause, ValueError):
+        words = f"the provider of the AWS credentials cannot be reached ({type(cause).__name__})"
+        return NoAnswerError(words, progress=Progress.NOTHING_SENT, trouble=Trouble.CONNECTION)
+    provider = _provider(exc)
+    detail = f"{provider}: {type(cause).__name__}" if provider else type(cause).__name__
+    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in frames_of(exc))
+    failure = NoAnswerError(
+        f"{_EXPIRED if expired else _HINTS[Trouble.CREDENTIALS]} ({detail})",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.CREDENTIALS,
+    )
+    if isinstance(cause, b.BotoCoreError) and not _may_quote(cause):
         failure.__cause__ = exc
     return failure
 
@@ -84,6 +158,35 @@ def refusal(exc: ClientError) -> NoAnswerError:
     )
 
 
+def broken(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Return what it means that the rest of an answer does not come, be it that the service says so in a stream."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(exc, ClientError):
+        return translated(exc, progress=progress)
+    code = exc.response.get("Error", {}).get("Code", "an error")
+    failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=progress)
+    failure.__cause__ = exc
+    return failure
+
+
+def check_headers(request: Any, **_: Any) -> None:
+    """Refuse a request with a header that would end before its value does, and let the rest of it be another one.
+
+    Raises:
+        NoAnswerError: There is one; its value, which may be a secret, is not quoted.
+    """
+    for name, value in request.headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        signs = name.lower() in _SIGNING_HEADERS
+        if _UNFIT.search(text) or (signs and not text.isascii()):
+            raise NoAnswerError(
+                f"the header {name} has a character that no header can carry, such as a line's end",
+                progress=Progress.NOTHING_SENT,
+                trouble=Trouble.CREDENTIALS if signs else Trouble.REQUEST,
+            )
+
+
 def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
     """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8.
 
@@ -91,29 +194,6 @@ def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
     """
     if response_dict["status_code"] >= 300:
         response_dict["body"] = _legible(response_dict["body"])
-
-
-@cache
-def SEND_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
-    """List what ``invoke`` may raise; urllib3's own come out of an error answer whose body breaks off."""
-    from http.client import HTTPException
-
-    from botocore.exceptions import BotoCoreError
-    from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
-
-    return (BotoCoreError, ResponseParserError, HTTPError, HTTPException, TooLongAnswerError)
-
-
-@cache
-def READ_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
-    """List what reading a body may raise, a bare ``ValueError`` for a garbled length among it."""
-    from http.client import HTTPException
-
-    from botocore.exceptions import BotoCoreError
-    from urllib3.exceptions import HTTPError
-
-    return (BotoCoreError, HTTPError, HTTPException, OSError, ValueError, TooLongAnswerError)
 
 
 def _legible(body: bytes) -> bytes:
@@ -133,7 +213,8 @@ def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
     for kinds, trouble, known in _readings():
         if isinstance(exc, kinds):
             return trouble, known or progress
-    return (Trouble.SETUP if progress is Progress.NOTHING_SENT else Trouble.CONNECTION), progress
+    lasts = progress is Progress.NOTHING_SENT and not isinstance(exc, _network_errors())
+    return (Trouble.SETUP if lasts else Trouble.CONNECTION), progress
 
 
 def _in_handshake(exc: BaseException) -> bool:
@@ -184,6 +265,15 @@ def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | 
     )
 
 
+@cache
+def _network_errors() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    return (OSError, HTTPError, HTTPException)
+
+
 def _ssl_error() -> type[Exception]:
     from botocore.exceptions import SSLError
 
@@ -195,22 +285,68 @@ def _message(exc: Exception, trouble: Trouble) -> str:
 
     if isinstance(exc, b.NoRegionError):
         return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
-    if isinstance(exc, TooLongAnswerError):
-        return str(exc)
     kind = type(exc).__name__
-    if trouble is Trouble.SETUP:
+    if trouble is Trouble.SETUP and isinstance(exc, b.BotoCoreError):
         from lambdachain._text import without_passwords
 
         return without_passwords(f"{kind}: {exc}")
+    if trouble is Trouble.SETUP:
+        return f"the request cannot be made ({kind}): check the region, the endpoint and the options"
     return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
 
 
-def _foreign(exc: Exception) -> BaseException | None:
-    from botocore.exceptions import HTTPClientError, StubResponseError
+def _unwrapped(exc: Exception) -> Exception:
+    """Return what botocore has wrapped: whatever its HTTP client raises that is not of a class of its own."""
+    from botocore.exceptions import HTTPClientError
 
-    if isinstance(exc, StubResponseError):
-        return exc
-    if type(exc) is not HTTPClientError:
-        return None
-    inner: Any = exc.kwargs.get("error")
-    return inner if isinstance(inner, BaseException) and not isinstance(inner, READ_ERRORS()) else None
+    inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
+    return inner if isinstance(inner, Exception) else exc
+
+
+def _is_stub_error(exc: Exception) -> bool:
+    from botocore.exceptions import StubResponseError
+
+    return isinstance(exc, StubResponseError)
+
+
+def _raised_by_event_handler(exc: Exception) -> bool:
+    """Check whether *exc* comes out of an event handler that is neither botocore's nor ours."""
+    called = False
+    for frame in frames_of(exc):
+        module = str(frame.f_globals.get("__name__"))
+        if called and not is_sdk(module):
+            return module.partition(".")[0] != "lambdachain"
+        called = module in _EVENT_CODE or (called and module == "aiobotocore._helpers")
+    return False
+
+
+def _is_of_credentials(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
+
+
+def _is_credentials_file(exc: Exception) -> bool:
+    """Check whether *exc* says that the file of credentials cannot be parsed; botocore reads it with the settings."""
+    from botocore.exceptions import ConfigParseError
+
+    if not isinstance(exc, ConfigParseError):
+        return False
+    file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    return Path(str(exc.kwargs.get("path"))) == Path(os.path.expandvars(file)).expanduser()
+
+
+def _provider(exc: Exception) -> str | None:
+    """Return botocore's name for who provides the credentials that *exc* is about, such as ``custom-process``."""
+    names = [
+        getattr(frame.f_locals.get("self"), name, None)
+        for frame in frames_of(exc)
+        if frame.f_globals.get("__name__") in _CREDENTIALS_CODE
+        for name in ("METHOD", "method")
+    ]
+    return next((name for name in reversed(names) if isinstance(name, str)), None)
+
+
+def _may_quote(exc: Exception) -> bool:
+    """Check whether a text or a traceback of *exc* may show what a process printed, or a header's value."""
+    from botocore.exceptions import CredentialRetrievalError
+
+    return isinstance(exc, CredentialRetrievalError | ValueError)

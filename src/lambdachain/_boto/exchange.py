@@ -16,18 +16,32 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain import _wire
 from lambdachain._alarm import alarm
+from lambdachain._foreign import frames_of
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
 from lambdachain._tls_socket import close_failed_sockets
 
-from .errors import SEND_ERRORS, bounded, check_length, refusal, translated
+from .errors import bounded, check_length, refusal, translated
 from .shapes import parameters, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from types import FrameType
 
     from botocore.exceptions import ClientError
 
+_HTTP_SESSION: Final = "botocore.httpsession"
+# What botocore does with a request before it looks for a connection.
+_BEFORE_SENDING: Final = frozenset(
+    {
+        "_convert_to_request_dict",
+        "_emit_api_params",
+        "_resolve_endpoint_ruleset",
+        "add_recursion_detection_header",
+        "create_request",
+        "serialize_to_request",
+    }
+)
 OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
@@ -60,6 +74,11 @@ class Exchange:
             yield
         finally:
             _current.reset(token)
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether a byte of the request went out on a connection that is watched."""
+        return self._sent
 
     def uses(self, tap: socket.socket | None, *, sending: bool) -> None:
         """Note the socket that the request goes through, and whether its first byte goes out now."""
@@ -130,13 +149,26 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
     from botocore.exceptions import ClientError
 
     try:
-        response: dict[str, Any] = getattr(client, operation)(**parameters(invocation))
+        response: object = getattr(client, operation)(**parameters(invocation))
     except ClientError as exc:
         return refusal_in(exc)
-    except SEND_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.PERHAPS_SENT)
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        failure = translated(exc, progress=_reached(client, exc))
         raise failure from failure.__cause__
-    return response
+    if not isinstance(response, dict):
+        raise NoAnswerError("botocore's client gives no response")
+    return cast("dict[str, Any]", response)
+
+
+def _reached(client: Any, exc: Exception) -> Progress:
+    """Return how far a request can have got when *exc* was raised: into no connection, if none says that it sent."""
+    watched = _current.get()
+    unsent = watched is not None and not watched.has_sent and is_watched(client)
+    return Progress.NOTHING_SENT if unsent and any(map(_is_before_sending, frames_of(exc))) else Progress.PERHAPS_SENT
+
+
+def _is_before_sending(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") == _HTTP_SESSION or frame.f_code.co_name in _BEFORE_SENDING
 
 
 def refusal_in(error: ClientError) -> Outcome:
@@ -155,11 +187,20 @@ def watch(client: Any) -> None:
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")
-    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    session = _http_session(client)
     manager = getattr(session, "_manager", None)
     if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):
         for holder, name in ((session, "_pool_classes_by_scheme"), (manager, "pool_classes_by_scheme")):
             setattr(holder, name, _pools())
+
+
+def is_watched(client: Any) -> bool:
+    """Check whether a client's connections tell their exchange."""
+    return getattr(_http_session(client), "_pool_classes_by_scheme", None) is _pools()
+
+
+def _http_session(client: Any) -> Any:
+    return getattr(getattr(client, "_endpoint", None), "http_session", None)
 
 
 def _prepare_request(context: dict[str, Any], **_: Any) -> None:

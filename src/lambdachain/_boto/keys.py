@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lambdachain._invocation import Progress
-
-from .errors import SEND_ERRORS, refusal, translated
+from .errors import credentials_failure
 
 
 def may_wait(credentials: object) -> bool:
@@ -36,13 +34,10 @@ def keys_from(credentials: Any) -> Any:
         NoAnswerError: There are none, or they could not be renewed.
     """
     from botocore.credentials import Credentials
-    from botocore.exceptions import ClientError
 
     try:
         frozen = credentials.get_frozen_credentials()
-    except ClientError as exc:
-        raise refusal(exc) from None
-    except SEND_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.NOTHING_SENT)
+    except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
+        failure = credentials_failure(exc)
         raise failure from failure.__cause__
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Trouble
 from lambdachain._stand_in import guard
 from lambdachain._streaming import StreamEnd, WholeAnswer, end_of
 
-from .errors import READ_ERRORS, translated
-from .exchange import Exchange, response_of
-from .shapes import answered
+from .errors import broken
+from .exchange import Exchange, is_watched, response_of
+from .shapes import answered, begun
 
 
 def open_stream(client: Any, invocation: Invocation, timeout: float | None, keys: Any) -> BotoStream | WholeAnswer:
@@ -33,14 +32,19 @@ def open_stream(client: Any, invocation: Invocation, timeout: float | None, keys
     if isinstance(response, Outcome):
         watched.finish()
         return WholeAnswer(response)
-    return BotoStream(response, watched)
+    carried = watched.has_sent or not is_watched(client)
+    if response.get("EventStream") is None:
+        watched.finish()
+        return WholeAnswer(answered(response, b"", carried=carried))
+    return BotoStream(response, watched, carried=carried)
 
 
 class BotoStream:
     """An answer that botocore is reading; see ``ResponseStream``."""
 
-    def __init__(self, response: dict[str, Any], watched: Exchange) -> None:
-        self.outcome = answered(response, b"")
+    def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
+        self._response = response
+        self.outcome = answered(response, None, carried=carried)
         self._body: Any = response["EventStream"]
         self._events: Iterator[Any] = iter(self._body)
         self._watched = watched
@@ -50,8 +54,6 @@ class BotoStream:
         try:
             piece = self._next()
             if isinstance(piece, StreamEnd):
-                for _ in self._events:  # to the end of the body, so that the connection is free again
-                    pass
                 self.close()
         except NoAnswerError as exc:
             self.close()
@@ -67,14 +69,20 @@ class BotoStream:
         self._watched.finish()
 
     def _next(self) -> bytes | StreamEnd:
+        found: bytes | StreamEnd | None = None
+        progress = begun(self._response)
         try:
             for event in self._events:
-                piece = piece_in(event)
-                if piece is not None:
-                    return piece
-        except (*READ_ERRORS(), *STREAM_ERRORS()) as exc:
-            raise broken(exc, self.outcome) from exc
-        raise NoAnswerError("the stream broke off", progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id)
+                found = found or piece_in(event)
+                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                    return found
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+            failure = broken(exc, progress=progress)
+            failure.request_id = self.outcome.request_id
+            raise failure from failure.__cause__
+        if found is None:
+            raise NoAnswerError("the stream broke off", progress=progress, request_id=self.outcome.request_id)
+        return found
 
 
 def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
@@ -82,26 +90,3 @@ def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
     if "PayloadChunk" in event:
         return bytes(event["PayloadChunk"].get("Payload", b""))
     return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None
-
-
-@cache
-def STREAM_ERRORS() -> tuple[type[Exception], ...]:  # noqa: N802 - a constant, but for the import it needs
-    """List what botocore raises of an event stream that is none, or tells of an error of the service."""
-    from botocore.eventstream import ParserError
-    from botocore.exceptions import EventStreamError
-    from botocore.parsers import ResponseParserError
-
-    return (ParserError, EventStreamError, ResponseParserError)
-
-
-def broken(exc: Exception, outcome: Outcome) -> NoAnswerError:
-    """Say what it means that the rest of a stream does not come."""
-    from botocore.exceptions import ClientError
-
-    if isinstance(exc, ClientError):
-        code = exc.response.get("Error", {}).get("Code", "an error")
-        failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=Progress.ANSWER_BEGUN)
-    else:
-        failure = translated(exc, progress=Progress.ANSWER_BEGUN)
-    failure.request_id = outcome.request_id
-    return failure

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from lambdachain._copies import heed_copies, lock_for
+from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._renewal import has_connections, renew_connections, renewed
@@ -23,10 +25,10 @@ from lambdachain._stand_in import SendsToAws, guard
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
-from .errors import READ_ERRORS, bounded, check_length, make_legible, translated
-from .exchange import OPERATIONS, exchange, response_of, watch
+from .errors import bounded, check_headers, check_length, make_legible, set_up_failure, translated
+from .exchange import OPERATIONS, Exchange, exchange, is_watched, response_of, watch
 from .keys import credentials_of, keys_from, may_wait
-from .shapes import answered
+from .shapes import answered, begun, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +102,7 @@ class BotoTransport(SendsToAws):
         client, keys = self._ready(invocation, deadline)
         with exchange(invocation.function, _left(deadline), keys) as watched:
             try:
-                outcome = _invoke(client, invocation)
+                outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
                 if exc.trouble is Trouble.CREDENTIALS:
                     guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
@@ -191,17 +193,16 @@ class BotoTransport(SendsToAws):
             return not self._closed
 
     def _connected(self, region: str | None, function: str) -> Any:
-        from botocore.exceptions import BotoCoreError
-
+        check_destination(region, self._endpoint_url)
         try:
             client = _client_maker(self._session)(
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
-        except (BotoCoreError, ValueError) as exc:
+            check_destination(client.meta.region_name, client.meta.endpoint_url)
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-            failure = translated(exc, progress=Progress.NOTHING_SENT)
-            raise failure from None
+            raise set_up_failure(exc) from None
         _keep_alive(client)
         _keep_user_agent(client)
         _attach(client)
@@ -271,25 +272,28 @@ def left_behind() -> NoAnswerError:
     )
 
 
-def _invoke(client: Any, invocation: Invocation) -> Outcome:
+def _invoke(client: Any, invocation: Invocation, watched: Exchange) -> Outcome:
     response = response_of(client, "invoke", invocation)
-    return response if isinstance(response, Outcome) else answered(response, _drained(response))
+    if isinstance(response, Outcome):
+        return response
+    return answered(response, _drained(response), carried=watched.has_sent or not is_watched(client))
 
 
 def _drained(response: Mapping[str, Any]) -> bytes:
     body = response.get("Payload")
-    if body is None:
-        return b""
+    if body is None or isinstance(body, bytes):  # as stubs have it
+        return body or b""
     try:
         if check_length(response.get("ResponseMetadata", {}).get("HTTPHeaders", {})):
             return bytes(body.read())
         return b"".join(bounded(iter(partial(body.read, PIECE), b"")))
-    except READ_ERRORS() as exc:
-        failure = translated(exc, progress=Progress.ANSWER_BEGUN)
-        failure.request_id = response.get("ResponseMetadata", {}).get("RequestId")
-        raise failure from exc
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        failure = translated(exc, progress=begun(response))
+        failure.request_id = request_id(response)
+        raise failure from failure.__cause__
     finally:
-        body.close()
+        with suppress(OSError, AttributeError):  # it has been read, or cannot be
+            body.close()
 
 
 def _client_maker(session: Any) -> Callable[..., Any]:
@@ -346,8 +350,10 @@ def _attach(client: BaseClient) -> None:
 
 
 def keep_legible(client: Any) -> None:
-    """Have a client's parser read whatever an error's answer says."""
+    """Have a client's parser read whatever an error's answer says, and send no header that another could hide in."""
     for operation in OPERATIONS:
+        check = f"before-send.lambda.{operation}"
+        client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")
         event = f"before-parse.lambda.{operation}"
         client.meta.events.register(event, make_legible, unique_id=f"lambdachain-legible-{operation}")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lambdachain._text import public_url, without_passwords
+from lambdachain._destination import check_destination
+from lambdachain._invocation import NoAnswerError
+from lambdachain._text import public_url
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
 
@@ -121,19 +123,35 @@ def configured_region(session: Any) -> str | None:
 
 
 def _endpoint(session: Any, region: str | None, endpoint_url: str | None, *, reach: bool) -> Iterator[Finding]:
-    from botocore.exceptions import BotoCoreError
-
     region = region or configured_region(session)
     try:
-        client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url)
-    except (BotoCoreError, ValueError) as exc:
-        yield Finding("endpoint", Level.FAULT, without_passwords(str(exc)), "correct the region or the endpoint's URL")
+        client = _client(session, region, endpoint_url)
+    except NoAnswerError as exc:
+        yield Finding("endpoint", Level.FAULT, str(exc), "correct the region or the endpoint's URL")
         return
     url = str(client.meta.endpoint_url)
     who = endpoint_source(os.environ, endpoint_url)
     told = f"{public_url(url)}{f' ({who})' if who else ''}{_proxies()}"
     client.close()
     yield Finding("endpoint", Level.OK, told) if not reach or _proxies() else reached(url, told)
+
+
+def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
+    """Make a client that says where the endpoint is; credentials of its own keep it from looking for others.
+
+    Raises:
+        NoAnswerError: The settings are wrong.
+    """
+    from lambdachain._boto.errors import set_up_failure
+
+    check_destination(region, endpoint_url)
+    keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+    try:
+        client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url, **keys)
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        raise set_up_failure(exc) from None
+    check_destination(client.meta.region_name, client.meta.endpoint_url)
+    return client
 
 
 def endpoint_source(environment: Mapping[str, str], given: str | None) -> str:
@@ -171,13 +189,14 @@ def reached(url: str, told: str) -> Finding:
 
 def credentials(session: Any) -> Iterator[Finding]:
     """Say where the credentials come from and when they end; never what they are."""
-    from botocore.exceptions import BotoCoreError
+    from lambdachain._boto.errors import credentials_failure
 
     try:
         found = session.get_credentials()
         frozen = None if found is None else found.get_frozen_credentials()
-    except BotoCoreError as exc:
-        yield Finding("credentials", Level.FAULT, f"cannot be read: {exc}", "correct the profile, or sign in again")
+    except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
+        told = f"cannot be used: {credentials_failure(exc)}"
+        yield Finding("credentials", Level.FAULT, told, "correct the profile, or sign in again")
         return
     if found is None or frozen is None or not frozen.access_key:
         remedy = "sign in (aws sso login), name a profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -148,8 +148,8 @@ def substituted(text: str) -> str:
 def in_docstring(text: str) -> str:
     r"""Write a text into a docstring, which it cannot end.
 
-    >>> in_docstring('a\"""b')
-    'a\\"\\"\\"b'
+    >>> in_docstring('a"b')
+    'a\\"b'
     """
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 

@@ -121,8 +121,7 @@ class Connection(Link):
             whole = self._receive(reader, deadline)
         except (OSError, BadAnswerError) as exc:
             self.close()
-            progress = Progress.ANSWER_BEGUN if reader.has_begun else Progress.PERHAPS_SENT
-            raise no_answer(exc, progress, deadline, reader.request_id) from exc
+            raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
@@ -166,13 +165,19 @@ def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
             if not trust.widen(context, exc):
                 raise
         return Connection(_secured(_reach(endpoint, deadline), endpoint, trust, trust.context, deadline))
-    except OSError as exc:
+    except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
 
-def no_connection(exc: OSError, deadline: float) -> NoAnswerError:
-    """Say what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck."""
+def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
+    """Say what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck.
+
+    Raises:
+        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+    """
     failure = no_answer(exc, Progress.NOTHING_SENT, deadline)
+    if not isinstance(exc, OSError):
+        failure.trouble = Trouble.SETUP
     if isinstance(exc, ssl.SSLCertVerificationError) or (isinstance(exc, ssl.SSLError) and exc.reason == _NO_TLS):
         failure.trouble = Trouble.SETUP
         failure.args = (f"{type(exc).__name__}: {exc}",)
@@ -180,7 +185,16 @@ def no_connection(exc: OSError, deadline: float) -> NoAnswerError:
 
 
 def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: str | None = None) -> NoAnswerError:
-    """Say what it means that an answer did not come."""
+    """Say what it means that an answer did not come.
+
+    Raises:
+        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+    """
+    if not isinstance(exc, BadAnswerError):
+        from lambdachain._foreign import passes
+
+        if passes(exc):
+            raise exc
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
     detail = str(exc) if isinstance(exc, BadAnswerError) else type(exc).__name__
     words = detail if isinstance(exc, TooLongAnswerError) else f"the connection failed ({detail})"
@@ -190,6 +204,19 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,
     )
+
+
+class translating:  # noqa: N801 - used as a statement
+    """Says of what is neither the network's nor HTTP's, and comes out of a request, that the function may have run."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
+        if isinstance(exc, Exception) and not isinstance(exc, NoAnswerError):
+            raise no_answer(exc, Progress.PERHAPS_SENT, self._deadline) from exc
 
 
 def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
@@ -241,11 +268,23 @@ def wrapped(
     # An end without goodbye is then an error: an answer that says no length would pass for whole.
     return context.wrap_socket(
         sock,
-        server_hostname=endpoint.host.encode(),
+        server_hostname=_AsciiName(endpoint.host),
         do_handshake_on_connect=handshake,
         suppress_ragged_eofs=False,
         session=trust.session_of(context),
     )
+
+
+class _AsciiName(str):
+    """A host's name that needs no codec for international ones: importing that takes long.
+
+    ``ssl`` would do as well with bytes, and gevent's sockets with a plain text only.
+    """
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "ascii", errors: str = "strict") -> bytes:
+        return super().encode("ascii" if encoding == "idna" else encoding, errors)
 
 
 def seconds_left(deadline: float) -> float:

@@ -99,7 +99,7 @@ class Credentials:
     def _resolve(self) -> Callable[[], Keys]:
         try:
             self._credentials = (self._session or new_session()).get_credentials()
-        except _failures() as exc:
+        except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
             _refuse(exc)
         if self._credentials is None:
             from botocore.exceptions import NoCredentialsError
@@ -134,13 +134,25 @@ def keys_in(environment: Mapping[str, str]) -> Keys | None:
 def _frozen(credentials: Any) -> Keys:
     try:
         frozen = credentials.get_frozen_credentials()
-    except _failures() as exc:
+        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
+    except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
         _refuse(exc)
-    return _checked(Keys(frozen.access_key, frozen.secret_key, frozen.token))
+    return _checked(keys)
+
+
+def _fits_header(value: object) -> bool:
+    """Check whether a part of credentials can be sent; nothing but its provider sees to it that it is a text."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _checked(keys: Keys) -> Keys:
-    if not all(part.isascii() and part.isprintable() for part in keys if part):
+    if not (keys.access_key and keys.secret_key):
+        raise NoAnswerError(
+            "the AWS credentials have no access key, or no secret key: correct what provides them",
+            progress=Progress.NOTHING_SENT,
+            trouble=Trouble.CREDENTIALS,
+        )
+    if not all(_fits_header(part) for part in keys if part):
         raise NoAnswerError(
             "the AWS credentials have a character that no header can carry, such as a line's end",
             progress=Progress.NOTHING_SENT,
@@ -149,21 +161,9 @@ def _checked(keys: Keys) -> Keys:
     return keys
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import ClientError
-
-    from lambdachain._boto.errors import SEND_ERRORS
-
-    return (ClientError, *SEND_ERRORS())
-
-
 def _refuse(exc: Exception) -> NoReturn:
     """Say that there are no credentials, and why."""
-    from botocore.exceptions import ClientError
+    from lambdachain._boto.errors import credentials_failure
 
-    from lambdachain._boto.errors import refusal, translated
-
-    if isinstance(exc, ClientError):
-        raise refusal(exc) from None
-    failure = translated(exc, progress=Progress.NOTHING_SENT)
+    failure = credentials_failure(exc)
     raise failure from failure.__cause__

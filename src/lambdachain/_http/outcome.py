@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lambdachain._invocation import Outcome
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._wire import retry_after
+from lambdachain._wire import is_from_lambda, retry_after
 
 from .response import Response
 
@@ -22,18 +22,22 @@ def outcome_of(response: Response) -> Outcome:
         log_result=get("x-amz-log-result"),
         durable_execution_arn=get("x-amz-durable-execution-arn"),
         request_id=_request_id(response.headers),
+        complete=response.complete,
+        from_lambda=is_from_lambda(response.headers),
     )
 
 
 def _refused(response: Response) -> Outcome:
     said = _texts(response.body)
+    code = _error_code(response, said)
     return Outcome(
         status=response.status,
         request_id=_request_id(response.headers),
-        error_code=_error_code(response, said),
+        error_code=code,
         error_message=said.get("message", said.get("Message", "")),
         error_reason=said.get("Reason"),
         retry_after=retry_after(response.headers),
+        from_lambda=is_from_lambda(response.headers) or not code.isdigit(),
     )
 
 

@@ -96,7 +96,8 @@ def _stamp(second: int) -> str:
 
 def percent_encoded(text: str) -> str:
     """Encode *text* as a segment of a path, or as a value in a query."""
-    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode()])
+    data = text.encode(errors="surrogateescape")  # as the environment has what is not UTF-8
+    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data])
 
 
 def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:

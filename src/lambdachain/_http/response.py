@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from lambdachain._wire import MAX_ANSWER_BYTES, too_long
+from lambdachain._invocation import Progress
+from lambdachain._wire import MAX_ANSWER_BYTES, is_from_lambda, too_long
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
@@ -32,12 +33,16 @@ class TooLongAnswerError(BadAnswerError):
 
 
 class Response(NamedTuple):
-    """An answer: header names in lower case, the first of each; and whether its connection is good for another."""
+    """An answer: header names in lower case, the first of each; and whether its connection is good for another.
+
+    It is *complete* where it says itself where its body ends, and not by the end of the connection alone.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     reusable: bool
+    complete: bool = True
 
     def __repr__(self) -> str:
         return f"Response(status={self.status}, {len(self.body)} bytes)"
@@ -91,7 +96,8 @@ class ResponseReader:
     def response(self) -> Response:
         """The answer, once it is whole."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        return Response(self._status, self._headers, body, self._reusable)
+        complete = self._take is not ResponseReader._take_until_end
+        return Response(self._status, self._headers, body, self._reusable, complete)
 
     @property
     def status(self) -> int:
@@ -110,8 +116,15 @@ class ResponseReader:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a success has begun to come in: a function ran, even if the rest of its answer never comes."""
-        return 200 <= (self._status or self._status_so_far()) < 300
+        """Whether a success of Lambda's has begun to come in: a function ran, even if the rest never comes."""
+        if self._status:
+            return self._status < 300 and is_from_lambda(self._headers)
+        return 200 <= self._status_so_far() < 300
+
+    @property
+    def reached(self) -> Progress:
+        """How far a request got whose answer breaks off after its head."""
+        return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
 
     @property
     def request_id(self) -> str | None:

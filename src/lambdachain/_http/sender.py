@@ -9,7 +9,7 @@ from lambdachain._invocation import Invocation, Outcome
 from lambdachain._stand_in import guard
 from lambdachain._wire import EXPIRED
 
-from .connection import Connection
+from .connection import Connection, translating
 from .outcome import outcome_of
 from .pool import Pool
 from .request import RequestWriter
@@ -32,7 +32,8 @@ class Sender:
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
         head, connection = self._ready(invocation, deadline, streamed=False)
-        response = connection.exchange(head, invocation.payload, deadline)
+        with translating(deadline):
+            response = connection.exchange(head, invocation.payload, deadline)
         if response.reusable:
             self._pool.give_back(connection)
         else:
@@ -45,9 +46,10 @@ class Sender:
 
         head, connection = self._ready(invocation, deadline, streamed=True)
         reader = ResponseReader(in_pieces=True)
-        whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
-        while reader.status >= 300 and not whole:
-            whole = connection.read_on(reader, deadline)
+        with translating(deadline):
+            whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+            while reader.status >= 300 and not whole:
+                whole = connection.read_on(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
         self._noted(stream.outcome)
         return stream

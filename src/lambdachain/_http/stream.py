@@ -9,7 +9,7 @@ from lambdachain._event_stream import BadEventError
 from lambdachain._invocation import NoAnswerError, Outcome, Progress
 from lambdachain._streaming import PieceReader, StreamEnd
 
-from .connection import Connection
+from .connection import Connection, translating
 from .outcome import outcome_of
 from .response import ResponseReader
 
@@ -19,7 +19,7 @@ class Pieces:
 
     def __init__(self, reader: ResponseReader) -> None:
         outcome = outcome_of(reader.response)
-        self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"")
+        self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"", complete=True)
         self._reader = reader
         self._pieces = PieceReader()
 
@@ -39,7 +39,8 @@ class Pieces:
         return piece
 
     def _broken(self, message: str) -> NoAnswerError:
-        return NoAnswerError(message, progress=Progress.ANSWER_BEGUN, request_id=self.outcome.request_id)
+        progress = Progress.ANSWER_BEGUN if self.outcome.from_lambda else Progress.PERHAPS_SENT
+        return NoAnswerError(message, progress=progress, request_id=self.outcome.request_id)
 
 
 class HttpStream:
@@ -95,4 +96,5 @@ class HttpStream:
     def _read_on(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        self._whole = self._connection.read_on(self._reader, self._deadline)
+        with translating(self._deadline):
+            self._whole = self._connection.read_on(self._reader, self._deadline)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from lambdachain._copies import lock_for
+from lambdachain._destination import check_destination
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._stand_in import SendsToAws, guard
 
@@ -100,6 +101,7 @@ class Ways(SendsToAws, Generic[W]):
             raise _setup_failure(
                 "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
             )
+        check_destination(region, url)
         endpoint = _endpoint(region, url, settings)
         if endpoint is None or uses_proxy(endpoint.url):
             return self._over_boto()
@@ -122,17 +124,10 @@ def _read_set_up(given: object) -> _SetUp:
     try:
         session = session_of(given)
         return _SetUp(settings_of(session), Credentials(session, given=given is not None))
-    except _set_up_errors() as exc:
-        from lambdachain._boto.errors import translated
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        from lambdachain._boto.errors import set_up_failure
 
-        failure = translated(exc, progress=Progress.NOTHING_SENT)
-        raise failure from None
-
-
-def _set_up_errors() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import BotoCoreError
-
-    return (BotoCoreError, ValueError)
+        raise set_up_failure(exc) from None
 
 
 def _endpoint(region: str, url: str | None, settings: Settings) -> Endpoint | None:
@@ -148,7 +143,7 @@ def _trust(endpoint: Endpoint, settings: Settings) -> Trust:
     try:
         if endpoint.tls:
             _ = trust.context
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         raise _setup_failure(f"the certificates in {settings.ca_bundle} cannot be read: {exc}") from None
     return trust
 

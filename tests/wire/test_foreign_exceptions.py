@@ -1,0 +1,289 @@
+"""What an SDK or a setting breaks is an error of ours; what is somebody else's passes unchanged."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from botocore.config import Config
+from botocore.stub import Stubber
+
+import lambdachain as lc
+from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
+
+VERSION = {"X-Amz-Executed-Version": "1"}
+ONCE = Config(retries={"total_max_attempts": 1})
+ANSWER = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n\r\n7"
+
+# What botocore was kept from reading stays open until it is collected.
+UNREAD = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+REGIONS = ["\u6771\u4eac", "eu-w\u00e4st-1", "eu-west-1\r\nX-Evil: 1", "eu-west-1\n", " eu-west-1", "eu west", "-eu", 7]
+URLS = {
+    "a port beyond all": "http://127.0.0.1:99999",
+    "a port that is none": "http://127.0.0.1:x",
+    "a blank at its end": "{url} ",
+    "a line's end": "{url}\n",
+    "a header": "{url}\r\nX-Evil: 1",
+    "a NUL": "{url}/\0",
+    "a blank in the host": "http://127.0.0. 1:9",
+    "half an address": "http://[::1",
+    "no host": "http://",
+    "another scheme": "ftp://127.0.0.1:9",
+    "no URL": "localhost",
+    "another script": "http://\u6771\u4eac.example",
+}
+
+
+def refused(client: LambdaClient) -> lc.CallError:
+    """Call, and return the error."""
+    with pytest.raises(lc.CallError) as caught:
+        client.call("billing", 1)
+    return caught.value
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=ascii)
+def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, connect: Any) -> None:
+    """It goes into a header, and would begin another one there."""
+    server.answer(server.raw("200 OK", b"7", VERSION))
+
+    error = refused(connect(region=region))
+
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
+    assert "region" in str(error)
+    assert "\n" not in str(error)
+    assert server.requests == []
+
+
+def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the argument."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1\r\nX-Evil: 1")
+    server.answer(server.raw("200 OK", b"7", VERSION))
+
+    assert lc.ConnectError is type(refused(connect()))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "local", "elasticmq", "EU", "x1"])
+def test_a_region_may_be_of_a_kind_that_nobody_knows(*, region: str, server: Any, connect: Any) -> None:
+    """Local endpoints take any."""
+    server.answer(server.raw("200 OK", b"7", VERSION))
+
+    assert connect(region=region).call("billing", 1) == 7
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+@pytest.mark.parametrize("named", ["endpoint_url", "AWS_ENDPOINT_URL"])
+def test_a_url_that_cannot_be_one_is_refused(
+    *, url: str, named: str, server: Any, over: str, make_transport: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names it; and it is not quoted, for it may have a password in it."""
+    if "\0" in url and named != "endpoint_url":
+        pytest.skip("no variable has a NUL")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    url = url.format(url=server.url)
+    if named == "endpoint_url":
+        transport = make_transport(region="eu-west-1", endpoint_url=url)
+    else:
+        monkeypatch.setenv(named, url)
+        transport = make_transport(region="eu-west-1")
+
+    with client_over(transport, retry=RetryPolicy.never()) as client:
+        error = refused(client)
+
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
+    assert server.requests == []
+
+
+@pytest.fixture(params=[TypeError, KeyError, RuntimeError, AttributeError, RecursionError, UnicodeError, MemoryError])
+def kind(request: pytest.FixtureRequest) -> type[Exception]:
+    """Classes of exceptions that anything may raise."""
+    made: type[Exception] = request.param
+    return made
+
+
+@pytest.mark.parametrize("over", ["http", "async http"])
+def test_tls_may_raise_anything(
+    *, kind: type[Exception], server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gevent's does of a host's name in bytes."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise kind("wrap_socket() is broken")
+
+    server.play(lambda connection: connection.hang())
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", broken)
+
+    error = refused(connect(endpoint_url=server.url.replace("http:", "https:")))
+
+    assert (lc.ConnectError, Execution.NOT_EXECUTED) == (type(error), error.execution)
+    assert kind.__name__ in str(error)
+
+
+@pytest.mark.parametrize("over", ["http", "async http"])
+def test_the_host_s_name_is_a_text_without_a_codec(
+    *, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever patches ``ssl`` expects one; the codec for international names takes long to import."""
+    seen: list[object] = []
+
+    def wrap_socket(_: object, sock: object, *, server_hostname: str, **__: object) -> None:
+        seen.extend([isinstance(server_hostname, str), server_hostname.encode("idna"), server_hostname])
+        raise OSError("enough")
+
+    server.play(lambda connection: connection.hang())
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+    refused(connect(endpoint_url=server.url.replace("http:", "https:")))
+
+    assert [True, b"127.0.0.1", "127.0.0.1"] == seen
+
+
+@pytest.fixture(name="given")
+def _given(server: Any) -> Iterator[Any]:
+    made = boto3.client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=ONCE)
+    yield made
+    made.close()
+
+
+def _over(given: Any) -> LambdaClient:
+    return LambdaClient(BotoTransport(given), retry=RetryPolicy.never())
+
+
+def test_botocore_may_raise_anything_before_it_sends(
+    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing ran, and no second attempt mends it."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise kind("create_request_object() is broken")
+
+    monkeypatch.setattr("botocore.endpoint.create_request_object", broken)
+
+    error = refused(_over(given))
+
+    assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
+    assert server.requests == []
+
+
+@UNREAD
+def test_botocore_may_raise_anything_after_it_has_sent(
+    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function may have run."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise kind("parse() is broken")
+
+    server.answer(server.raw("200 OK", b"7", VERSION))
+    monkeypatch.setattr("botocore.parsers.ResponseParser.parse", broken)
+
+    error = refused(_over(given))
+
+    assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
+    assert len(server.requests) == 1
+
+
+@UNREAD
+def test_reading_a_body_may_raise_anything(
+    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran, and its answer cannot be used."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise kind("read() is broken")
+
+    server.answer(server.raw("200 OK", b"7", VERSION))
+    monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
+
+    error = refused(_over(given))
+
+    assert (lc.ResponseError, Execution.EXECUTED) == (type(error), error.execution)
+
+
+def test_an_event_handler_s_exception_passes(*, kind: type[Exception], given: Any, server: Any) -> None:
+    """It is the program's own, whatever its class."""
+
+    def handler(**_: object) -> None:
+        raise kind("the program's own")
+
+    for event in ("provide-client-params.lambda.Invoke", "before-sign.lambda.Invoke", "before-send.lambda.Invoke"):
+        given.meta.events.register(event, handler)
+        with pytest.raises(kind, match="the program's own"):
+            _over(given).call("billing", 1)
+        given.meta.events.unregister(event, handler)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("over", [name for name in ASYNC_TRANSPORTS if "boto3" in name])
+def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: str, server: Any) -> None:
+    """It may be a coroutine function there."""
+    from awaited import session_for
+
+    async def handler(**_: object) -> None:
+        raise kind("the program's own")
+
+    session = session_for(over)
+    session.set_credentials("AKIA", "s")
+    session.register("before-sign.lambda.Invoke", handler)
+    transport = AwaitedTransport(ASYNC_TRANSPORTS[over](session=session, region="eu-west-1", endpoint_url=server.url))
+
+    with client_over(transport) as client, pytest.raises(kind, match="the program's own"):
+        client.call("billing", 1)
+
+
+@pytest.mark.parametrize("response", [{}, {"Payload": b"7"}, {"ExecutedVersion": "1"}])
+@pytest.mark.parametrize("send", ["call", "fire", "can_invoke"])
+def test_an_answer_without_a_status_is_an_answer_in_doubt(*, response: Any, send: str, given: Any) -> None:
+    """A stub may leave it out, and so may a wrapper around a client."""
+    with Stubber(given) as stubber:
+        stubber.add_response("invoke", response)
+        with pytest.raises(lc.ResponseError, match="status") as caught:
+            getattr(_over(given), send)("billing", *([] if send == "can_invoke" else [1]))
+
+    assert Execution.UNKNOWN is caught.value.execution
+
+
+def test_a_client_that_gives_nothing_is_a_lost_connection(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows what became of it."""
+    monkeypatch.setattr(given, "_make_api_call", lambda *_: None)
+
+    error = refused(_over(given))
+
+    assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
+
+
+def test_a_header_that_a_handler_spoils_is_refused_and_not_quoted(given: Any, server: Any) -> None:
+    """Nothing goes out that could be two headers."""
+
+    def spoil(request: Any, **_: object) -> None:
+        request.headers["X-Spoiled"] = "secret-canary\r\nX-Evil: 1"
+
+    given.meta.events.register("before-sign.lambda.Invoke", spoil)
+
+    error = refused(_over(given))
+
+    assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
+    assert "canary" not in f"{error} {error!r} {error.__cause__!r}"
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "trace", ["Root=1\r\nX-Evil: 1", "Root=1\tb", "Root=\u00e4", b"Root=\xff".decode(errors="surrogateescape")]
+)
+@pytest.mark.parametrize("over", ["http", "async http"])
+def test_a_trace_header_of_the_environment_stays_one_header(
+    *, trace: str, server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written so that no line ends in it."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    server.answer(server.raw("200 OK", b"7", VERSION))
+
+    assert client.call("billing", 1) == 7
+    assert "x-evil" not in server.requests[0].headers

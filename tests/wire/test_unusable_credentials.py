@@ -1,0 +1,231 @@
+"""Credentials that are expired, or whose provider fails: ``CredentialsError``, by every way in, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+import lambdachain as lc
+from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
+from lambdachain.doctor import Level, examine
+
+CANARY = "secret-canary"
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_SESSION_TOKEN": CANARY}
+PAST = "2001-01-01T00:00:00Z"
+PROVIDED = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": CANARY, "SessionToken": CANARY}
+EXPIRED = {**KEYS, "AWS_CREDENTIAL_EXPIRATION": PAST}
+
+
+@pytest.fixture(autouse=True)
+def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let nobody provide credentials, as on a fresh machine."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_FILE": str(tmp_path / "credentials"),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def printing(printed: str, status: int = 0) -> Callable[[Path], str]:
+    """Configure a credential process that prints this."""
+
+    def configured(directory: Path) -> str:
+        script = directory / "process.py"
+        script.write_text(f"import sys\nprint({printed!r})\nprint({CANARY!r}, file=sys.stderr)\nsys.exit({status})\n")
+        return f"[default]\ncredential_process = {sys.executable} {script}\n"
+
+    return configured
+
+
+def saying(text: str) -> Callable[[Path], str]:
+    """Configure this."""
+    return lambda _: text
+
+
+def _process(**members: object) -> Callable[[Path], str]:
+    return printing(json.dumps({**PROVIDED, **members}))
+
+
+def _spoil(directory: Path) -> str:
+    (directory / "credentials").write_text(f"{CANARY}\n")
+    return ""
+
+
+CONTAINER = "AWS_CONTAINER_FULL_URI"
+UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
+    "expired": (EXPIRED, saying("")),
+    "a date that is none": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
+    "a process prints garbage": ({}, printing(f"{CANARY} is no JSON")),
+    "a process prints a list": ({}, printing(f'["{CANARY}"]')),
+    "a process leaves out a key": ({}, printing(json.dumps({"Version": 1, "AccessKeyId": CANARY}))),
+    "a process has another version": ({}, _process(Version=2)),
+    "a process gives a number": ({}, _process(AccessKeyId=7)),
+    "a process gives a bad date": ({}, _process(Expiration=f"{CANARY} day")),
+    "a process gives a number for a date": ({}, _process(Expiration=12)),
+    "a process gives what has expired": ({}, _process(Expiration=PAST)),
+    "a process gives a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
+    "a process gives what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
+    "a process fails": ({}, printing("", status=3)),
+    "a process that is not there": ({}, saying("[default]\ncredential_process = /no/such/program\n")),
+    "a process without its quote": ({}, saying('[default]\ncredential_process = "/no/such/program\n')),
+    "a container on a host that is refused": ({CONTAINER: "http://evil.example/"}, saying("")),
+    "a container with a bad port": ({CONTAINER: "http://127.0.0.1:99999/"}, saying("")),
+    "a container with a bad token": (
+        {CONTAINER: "http://127.0.0.1:9/", "AWS_CONTAINER_AUTHORIZATION_TOKEN": f"a\r\nX: {CANARY}"},
+        saying(""),
+    ),
+    "a container with a token file that is not there": (
+        {CONTAINER: "http://127.0.0.1:9/", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/no/such/file"},
+        saying(""),
+    ),
+    "a web identity that is not there": (
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/such/file", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"},
+        saying(""),
+    ),
+    "nobody signed in": (
+        {},
+        saying(
+            "[default]\nsso_start_url=https://sso.invalid\nsso_region=eu-west-1\nsso_account_id=1\nsso_role_name=r\n"
+        ),
+    ),
+    "a role of itself": (
+        {},
+        saying("[default]\nrole_arn = arn:aws:iam::123456789012:role/r\ncredential_source = Nothing\n"),
+    ),
+    "a file that cannot be parsed": ({}, _spoil),
+}
+
+
+@pytest.fixture(params=UNUSABLE)
+def unusable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Set up each kind of credentials that cannot be used."""
+    environment, config = UNUSABLE[request.param]
+    (tmp_path / "config").write_text(config(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have credentials in the environment that say themselves that they have expired."""
+    for name, value in EXPIRED.items():
+        monkeypatch.setenv(name, value)
+
+
+def assert_is_said(error: BaseException) -> None:
+    """Check that an error is of the right class, says that nothing ran, and quotes nothing."""
+    assert isinstance(error, lc.CredentialsError)
+    assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
+    assert CANARY not in f"{error} {error!r} {''.join(traceback.format_exception(error))}"
+
+
+@pytest.mark.usefixtures("unusable")
+def test_credentials_that_cannot_be_used_are_a_credentials_error(server: Any, connect: Any) -> None:
+    """Whoever provides them, and whatever that raises."""
+    with pytest.raises(lc.CallError) as caught:
+        connect().call("billing", 1)
+
+    assert_is_said(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("expired")
+def test_they_are_one_by_every_way_in(server: Any, connect: Any) -> None:
+    """``fire``, ``can_invoke``, ``stream`` and each item of a map, as ``call``."""
+    client = connect()
+    for send in (
+        lambda: client.call("billing", 1),
+        lambda: client.fire("billing", 1),
+        lambda: client.can_invoke("billing"),
+        lambda: list(client.stream("billing", 1)),
+        lambda: list(client.map("billing", [1])),
+    ):
+        with pytest.raises(lc.CredentialsError, match="expired") as caught:
+            send()
+        assert_is_said(caught.value)
+
+    results = list(client.map("billing", [1, 2], return_exceptions=True))
+
+    assert [lc.CredentialsError] * 2 == [type(result) for result in results]
+    assert server.requests == []
+
+
+class VaultError(Exception):
+    """What a provider of a program's own raises."""
+
+
+class Vault(Credentials):
+    """Credentials of a program's own, which cannot be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(CANARY, CANARY, CANARY, method="vault")
+        self.error = error
+
+    def get_frozen_credentials(self) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [VaultError(CANARY), KeyError(CANARY), RuntimeError(CANARY), OSError(CANARY)])
+@pytest.mark.parametrize("over", ["boto3", "http", "async http"])
+def test_a_session_s_own_credentials_may_raise_anything(
+    *, error: Exception, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their class is said, and not what they say."""
+    session: Any = botocore.session.Session()
+    monkeypatch.setattr(session, "_credentials", Vault(error))
+
+    with pytest.raises(lc.CallError, match=type(error).__name__) as caught:
+        connect(session=session, region="eu-west-1").call("billing", 1)
+
+    assert_is_said(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("unusable")
+def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:
+    """As a fault of the credentials, and of nothing else; a date that is none, too."""
+    if "not Latin" in request.node.name or "line's end" in request.node.name or "a number]" in request.node.name:
+        pytest.skip("they can be read; it is the request that cannot be signed with them")
+
+    findings = [finding for finding in examine(reach=False) if finding.level is Level.FAULT]
+
+    assert [finding.subject for finding in findings] in (["credentials"], ["configuration"])
+    assert CANARY not in str(findings)
+
+
+@pytest.fixture(name="given")
+def _given(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a program's own, with retries off."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    config = Config(retries={"total_max_attempts": 1})
+    made = boto3.client("lambda", endpoint_url=server.url, config=config)
+    yield made
+    made.close()
+
+
+def test_a_given_client_s_credentials_count_too(given: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read inside botocore's own call."""
+    monkeypatch.setattr(given._request_signer, "_credentials", Vault(VaultError(CANARY)))
+
+    with pytest.raises(lc.CallError, match="VaultError") as caught:
+        LambdaClient(BotoTransport(given), retry=RetryPolicy.never()).call("billing", 1)
+
+    assert_is_said(caught.value)
+    assert server.requests == []
