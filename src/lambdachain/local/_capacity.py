@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 # Most of what handlers do is waiting, but each process needs a second or so of a CPU to load its modules.
-PER_CPU: Final = 8
-# The least that a new account of AWS has.
-LEAST: Final = 10
+PER_CPU: Final = 25
+# Room for a chain of functions that call each other, to where its loop is found, and for others beside it.
+LEAST: Final = 50
 # What a process of a runtime client takes that has loaded an SDK.
 _PROCESS_MEMORY: Final = 128 << 20
 _CONTAINER_MEMORY: Final = Path("/sys/fs/cgroup/memory.max")
@@ -25,7 +25,7 @@ def concurrency_of(cpus: int, memory: int | None) -> int:
     """Return how many invocations a machine can run at a time.
 
     >>> concurrency_of(4, memory=16 << 30), concurrency_of(64, memory=8 << 30), concurrency_of(1, memory=None)
-    (32, 64, 10)
+    (100, 64, 50)
 
     Args:
         cpus: How many CPUs this process may use.

@@ -66,7 +66,7 @@ class LocalEndpoint:
         random: What chooses the version that an alias with routing leads to.
         concurrency: How many invocations run at a time, of all functions together; one more is throttled (429,
             ``ConcurrentInvocationLimitExceeded``), and an event waits for its next delivery. By default what the
-            machine can take: 8 for each CPU, no more than one for each 128 MB of memory, and 10 at least.
+            machine can take: 25 for each CPU, no more than one for each 128 MB of memory, and 50 at least.
 
     Raises:
         ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
