@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 
 def renew_connections(client: Any) -> bool:
@@ -31,7 +31,7 @@ def renew_session(session: Any) -> bool:
     fresh = type(manager)(**make())
     fresh.pool_classes_by_scheme = manager.pool_classes_by_scheme
     session._manager, session._proxy_managers = fresh, {}  # noqa: SLF001 - botocore has no public word for it
-    for old in (manager, *proxies.values()):
+    for old in (manager, *cast("dict[str, Any]", proxies).values()):
         _abandon(old)
     return True
 
@@ -52,8 +52,10 @@ def renew_credentials(credentials: Any) -> None:
     if not hasattr(credentials, "_refresh_lock"):
         return
     asyncio: Any = sys.modules.get("asyncio")  # which a program without event loops need not load
-    is_awaited = asyncio is not None and isinstance(credentials._refresh_lock, asyncio.Lock)  # noqa: SLF001 - as above
-    credentials._refresh_lock = asyncio.Lock() if is_awaited else threading.Lock()  # noqa: SLF001 - as above
+    kind: Any = threading.Lock
+    if asyncio is not None and isinstance(credentials._refresh_lock, asyncio.Lock):  # noqa: SLF001 - as above
+        kind = asyncio.Lock
+    credentials._refresh_lock = kind()  # noqa: SLF001 - as above
     for holder in _holders(getattr(credentials, "_refresh_using", None)):
         renew_session(getattr(holder, "_session", None))
         renew_credentials(getattr(holder, "_source_credentials", None))
@@ -82,6 +84,6 @@ def _abandon(manager: Any) -> None:
         if not hasattr(queue, "queue"):
             continue
         waiting = [connection for connection in queue.queue if connection is not None]
-        type(queue).__init__(queue, queue.maxsize)
+        queue.__init__(queue.maxsize)
         for connection in waiting:
             connection.close()

@@ -157,8 +157,9 @@ def leave_behind(client: Any) -> bool:
     sessions: Any = getattr(http, "_sessions", None)
     if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
         return False
-    _kept_for_ever.append((sessions, http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
-    for session in sessions.values():
+    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
+    each: list[Any] = [*http._sessions.values()]  # noqa: SLF001 - as below
+    for session in each:
         session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
     http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - as above
     return True
