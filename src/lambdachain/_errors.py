@@ -312,11 +312,15 @@ class RequestRejectedError(FunctionError):
         """Read the details from an ``errorMessage``; ``None`` if another kind of text is called the same."""
         try:
             return [
-                ErrorDetail(loc=tuple(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
+                ErrorDetail(loc=_steps(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
                 for error in json.loads(text)["errors"]
             ]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
+
+
+def _steps(loc: Sequence[object]) -> tuple[str | int, ...]:
+    return tuple(step if isinstance(step, str | int) else str(step) for step in loc)
 
 
 class ResponseError(CallError):

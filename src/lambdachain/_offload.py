@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from ._errors import ContractError, LambdaChainError
@@ -106,10 +106,13 @@ def is_reference(value: object) -> bool:
 
 
 def reference_in(data: bytes) -> Mapping[str, Any] | None:
-    """Read a payload that stands for one in S3; ``None`` if it is one itself."""
+    """Read a payload that stands for one in S3; ``None`` for any other, whether or not it is JSON."""
     if not data.startswith(_MARK):
         return None
-    value: Any = json.loads(data)
+    try:
+        value: Any = json.loads(data)
+    except (ValueError, RecursionError):  # not JSON, or nothing that a reference of ours looks like
+        return None
     return value if is_reference(value) else None
 
 
@@ -127,13 +130,41 @@ class _in_words:  # noqa: N801 - used as a statement
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
-        if exc is None:
-            return
-        from botocore.exceptions import BotoCoreError, ClientError
+        if isinstance(exc, _failures()):
+            _raise_wrapped(exc)
+            raise OffloadError(f"{self._words}: {_code_of(exc)}") from exc
 
-        if isinstance(exc, BotoCoreError | ClientError):
-            code = exc.response.get("Error", {}).get("Code") if isinstance(exc, ClientError) else type(exc).__name__
-            raise OffloadError(f"{self._words}: {code}") from exc
+
+@cache
+def _failures() -> tuple[type[Exception], ...]:
+    """List what a client of botocore's raises of its own: a signal's exception that comes meanwhile is none of them.
+
+    A ``ValueError`` is a key or an endpoint that no request can carry, a ``RuntimeError`` credentials that cannot be
+    renewed.
+    """
+    from http.client import HTTPException
+
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    own = (BotoCoreError, ClientError, ResponseParserError, HTTPError, HTTPException)
+    return (*own, OSError, ValueError, RuntimeError)
+
+
+def _raise_wrapped(exc: Exception) -> None:
+    """Raise what botocore only wrapped as it is: an exception that a signal raised while it waited."""
+    from botocore.exceptions import HTTPClientError
+
+    inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
+    if isinstance(inner, BaseException) and not isinstance(inner, _failures()):
+        raise inner
+
+
+def _code_of(exc: Exception) -> str:
+    response: Any = getattr(exc, "response", None)
+    error = response.get("Error") if is_mapping(response) else None
+    return str(error.get("Code")) if is_mapping(error) else type(exc).__name__
 
 
 def _new_name() -> str:
