@@ -236,7 +236,8 @@ def test_whatever_a_failed_function_reports_is_one_function_error(report: str, k
     came = _mapped(Answers(_REPORTS[report], "Unhandled"), contract, kind)
 
     assert isinstance(came[1], FunctionError)
-    assert str(came[1]) and repr(came[1])
+    assert str(came[1])
+    assert repr(came[1])
     assert came[::2] == [0, 2, 4]
 
 

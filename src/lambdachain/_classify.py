@@ -89,6 +89,7 @@ def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectati
     failure = service_failure(outcome.error_code, outcome.status)
     facts = _facts(invocation, failure, outcome.request_id, expected)
     message = _service_message(outcome)
+    facts["asked_wait"] = outcome.retry_after
     if issubclass(failure.error, ThrottledError):
         return failure.error(message, reason=outcome.error_reason, retry_after=outcome.retry_after, **facts)
     return failure.error(message, **facts)

@@ -105,6 +105,7 @@ class CallFacts(TypedDict, total=False):
     request_id: str | None
     execution: Execution
     retryable: bool
+    asked_wait: float | None
 
 
 class FunctionErrorFacts(CallFacts, total=False):
@@ -140,6 +141,7 @@ class CallError(LambdaChainError):
         self.execution = facts.get("execution") or self._execution
         self.retryable = facts.get("retryable", False)
         self.elapsed = 0.0
+        self._asked_wait = facts.get("asked_wait")
 
     def __str__(self) -> str:
         message = str(self.args[0]) if self.args else ""
@@ -149,6 +151,11 @@ class CallError(LambdaChainError):
         if self.request_id:
             facts.append(f"request {self.request_id}")
         return f"{self.function}: {message} [{', '.join(facts)}]" if self.function else message
+
+
+def wait_asked_for(error: CallError) -> float | None:
+    """Return how many seconds the service asks to wait before the call is sent again; ``None`` if it did not say."""
+    return error.retry_after if isinstance(error, ThrottledError) else error._asked_wait  # noqa: SLF001 - of this module
 
 
 class NotInvokedError(CallError):

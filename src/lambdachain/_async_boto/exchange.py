@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, translated
 from lambdachain._boto.exchange import refusal_in
+from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.transport import keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
@@ -32,6 +33,7 @@ class AsyncExchange:
     def __init__(self, function: str, timeout: float | None) -> None:
         self.function = function
         self.protocol: Any = None
+        self.headers: Any = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
         self._can_tell = False
         self._answer: dict[str, Any] | None = None
@@ -123,6 +125,7 @@ _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchang
 def attach(client: Any) -> bool:
     """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
     keep_legible(client)
+    note_signature(client, _current)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:

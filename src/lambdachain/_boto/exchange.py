@@ -20,6 +20,7 @@ from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress
 from lambdachain._stand_in import guard
 
 from .errors import SEND_ERRORS, refusal, translated
+from .renewal import note_signature
 from .shapes import parameters, refused
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Exchange:
         self.timeout = timeout
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.expired = False
+        self.headers: Any = None
         self._tap: socket.socket | None = None
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
@@ -144,6 +146,7 @@ def refusal_in(error: ClientError) -> Outcome:
 
 def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
+    note_signature(client, _current)
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _bound_reads, unique_id=f"lambdachain-read-timeout-{operation}")

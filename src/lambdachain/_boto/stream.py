@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,9 @@ from .exchange import Exchange, response_of
 from .shapes import answered
 
 
-def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> BotoStream | WholeAnswer:
+def open_stream(
+    client: Any, invocation: Invocation, timeout: float | None, note: Callable[[Outcome, Exchange], None]
+) -> BotoStream | WholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
     watched = Exchange(invocation.function, timeout)
     try:
@@ -32,6 +34,7 @@ def open_stream(client: Any, invocation: Invocation, timeout: float | None) -> B
         raise
     if isinstance(response, Outcome):
         watched.finish()
+        note(response, watched)
         return WholeAnswer(response)
     return BotoStream(response, watched)
 

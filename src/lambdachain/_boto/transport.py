@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -19,7 +19,8 @@ from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 from .errors import READ_ERRORS, make_legible, translated
-from .exchange import OPERATIONS, exchange, response_of, watch
+from .exchange import OPERATIONS, Exchange, exchange, response_of, watch
+from .renewal import expire, renews_itself, signed_with
 from .shapes import answered
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class BotoTransport(SendsToAws):
         check_config(config)
         self._given = client
         self._session = session
+        self._renewed: Any = None
         self._region = region
         self._endpoint_url = endpoint_url
         self._config = config
@@ -96,8 +98,7 @@ class BotoTransport(SendsToAws):
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
             raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
-        if outcome.error_code in EXPIRED:
-            self._renew(client)
+        self._note(client, outcome, watched)
         return outcome
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
@@ -106,10 +107,7 @@ class BotoTransport(SendsToAws):
 
         began = time.monotonic()
         client = self._client_for(invocation.region, invocation.function)
-        stream = open_stream(client, invocation, _left(timeout, began))
-        if stream.outcome.error_code in EXPIRED:
-            self._renew(client)
-        return stream
+        return open_stream(client, invocation, _left(timeout, began), partial(self._note, client))
 
     @property
     def max_connections(self) -> int:
@@ -151,7 +149,7 @@ class BotoTransport(SendsToAws):
             return self._clients[region]
 
     def _connected(self, region: str | None) -> Any:
-        client = _client_maker(self._session)(
+        client = _client_maker(self._session or self._renewed)(
             "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
         )
         _keep_alive(client)
@@ -159,15 +157,18 @@ class BotoTransport(SendsToAws):
         _attach(client)
         return client
 
-    def _renew(self, client: Any) -> None:
+    def _note(self, client: Any, outcome: Outcome, watched: Exchange) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        if outcome.error_code not in EXPIRED:
+            return
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        if hasattr(credentials, "_expiry_time"):
-            credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
+        if renews_itself(credentials):
+            expire(credentials, signed_with(watched.headers))
         elif self._session is None and client is not self._given:
             with self._lock:
-                self._clients.clear()
-                self._session = cast("Any", import_module("boto3")).Session()
+                if client in self._clients.values():  # else another call that was refused has been here
+                    self._clients.clear()
+                    self._renewed = cast("Any", import_module("boto3")).Session()
 
 
 _ONE_LAYER: Final = (

@@ -170,8 +170,7 @@ class Codec:
         """Read JSON; unknown fields are ignored unless the type forbids them.
 
         Raises:
-            MisfitError: *data* is not JSON (NaN is not), or not of the type, or has a number that only an infinity could
-                stand for.
+            MisfitError: *data* is not JSON (NaN is not), or not of the type, or has a number beyond a float's range.
         """
         try:
             if _says_nan(data):

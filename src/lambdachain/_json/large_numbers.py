@@ -10,7 +10,7 @@ _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)\+?[0-9]{3,}(?:[\s,\]}]|\Z)")
 _CAPITAL_EXPONENT: Final = rb"E(?<=[0-9]E)\+?[0-9]{3,}(?:[\s,\]}]|\Z)"
 
 # With an exponent of two digits, it takes 210 digits and perhaps a point to overflow: every sample of them is a digit.
-# The wide stride is for text, which it tells apart at little cost; the narrow one meets every blank between two numbers.
+# The wide stride sorts out text at little cost; the narrow one meets every blank between two numbers.
 _LONG: Final = 210
 _STRIDES: Final = (11, 2)
 _IS_DIGIT: Final = bytes(byte in b"0123456789." for byte in range(256))
