@@ -47,10 +47,11 @@ def _until(text: str, sent: str) -> float | None:
 def _epoch(text: str) -> float | None:
     if ":" not in text:  # as in every one of the forms: the parser takes nearly anything for a date
         return None
-    from email.utils import mktime_tz, parsedate_tz
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
 
     try:
-        parts = parsedate_tz(text)
-        return None if parts is None else float(mktime_tz(parts))
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, IndexError, TypeError):
         return None
