@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, translated
 from lambdachain._boto.exchange import refusal_in
+from lambdachain._boto.instrumentation import called, keep_payload
 from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.transport import keep_legible
 from lambdachain._http.connection import Link
@@ -34,6 +35,7 @@ class AsyncExchange:
         self.function = function
         self.protocol: Any = None
         self.headers: Any = None
+        self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
         self._can_tell = False
         self._answer: dict[str, Any] | None = None
@@ -65,9 +67,10 @@ class AsyncExchange:
         host = urlsplit(str(client.meta.endpoint_url)).hostname or ""
         if not self._can_tell:
             guard.check(self.function, host)
+        self.parameters = parameters
         token = _current.set(self)
         try:
-            answer: dict[str, Any] = await getattr(client, operation)(**parameters)
+            answer: dict[str, Any] = await called(getattr(client, operation), parameters)
         except ClientError as exc:
             return refusal_in(exc)
         except (*SEND_ERRORS(), *_aiohttp_errors()) as exc:
@@ -126,6 +129,7 @@ def attach(client: Any) -> bool:
     """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
     keep_legible(client)
     note_signature(client, _current)
+    keep_payload(client, _current)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:

@@ -20,11 +20,12 @@ from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress
 from lambdachain._stand_in import guard
 
 from .errors import SEND_ERRORS, refusal, translated
+from .instrumentation import called, keep_payload
 from .renewal import note_signature
 from .shapes import parameters, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from botocore.exceptions import ClientError
 
@@ -40,6 +41,7 @@ class Exchange:
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.expired = False
         self.headers: Any = None
+        self.parameters: Mapping[str, Any] | None = None
         self._tap: socket.socket | None = None
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
@@ -123,8 +125,11 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
     """
     from botocore.exceptions import ClientError
 
+    watched, written = _current.get(), parameters(invocation)
+    if watched is not None:
+        watched.parameters = written
     try:
-        response: dict[str, Any] = getattr(client, operation)(**parameters(invocation))
+        response: dict[str, Any] = called(getattr(client, operation), written)
     except ClientError as exc:
         return refusal_in(exc)
     except SEND_ERRORS() as exc:
@@ -147,6 +152,7 @@ def refusal_in(error: ClientError) -> Outcome:
 def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
     note_signature(client, _current)
+    keep_payload(client, _current)
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _bound_reads, unique_id=f"lambdachain-read-timeout-{operation}")
