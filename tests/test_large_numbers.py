@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -182,6 +183,16 @@ def test_no_type_lets_an_infinite_event_in(form: Any, wrap: Callable[[Any], Any]
     """It is refused, or does not fit anyway."""
     with pytest.raises(MisfitError):
         codec_of(form).read(wrap(math.inf))
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 990, 2000, 20_000])
+def test_an_event_that_is_nested_deeply_is_read_or_refused(depth: int):
+    """And never a ``RecursionError``."""
+    event: Any = "NaN"
+    for _ in range(depth):
+        event = [event]
+    with suppress(MisfitError):
+        assert codec_of(Any).read(event) is event
 
 
 @given(st.integers(0, 80), st.integers(210, 400), st.integers(1, 99), st.sampled_from(["", " ", "\n", "x"]))

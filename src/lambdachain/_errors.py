@@ -155,7 +155,7 @@ class CallError(LambdaChainError):
 
 def wait_asked_for(error: CallError) -> float | None:
     """Return how many seconds the service asks to wait before the call is sent again; ``None`` if it did not say."""
-    return error.retry_after if isinstance(error, ThrottledError) else error._asked_wait  # noqa: SLF001 - of this module
+    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
 
 
 class NotInvokedError(CallError):

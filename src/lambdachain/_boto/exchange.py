@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lambdachain import _wire
 from lambdachain._alarm import alarm
@@ -22,14 +22,12 @@ from lambdachain._stand_in import guard
 from .errors import SEND_ERRORS, refusal, translated
 from .instrumentation import called, keep_payload
 from .renewal import note_signature
-from .shapes import parameters, refused
+from .shapes import OPERATIONS, parameters, refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from botocore.exceptions import ClientError
-
-OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 class Exchange:

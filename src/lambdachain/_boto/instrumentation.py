@@ -17,13 +17,14 @@ from lambdachain._client_context import with_trace
 from lambdachain._json.core_schema import is_mapping
 from lambdachain._scope import current_invocation
 
-_OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
+from .shapes import OPERATIONS
+
 _EMPTY: Final = b"{}"
 
 
 def keep_payload(client: Any, current: ContextVar[Any]) -> None:
     """Have a client send the payload of the exchange that is *current*, whatever becomes of it on the way."""
-    for operation in _OPERATIONS:
+    for operation in OPERATIONS:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
         client.meta.events.register_first(event, partial(_restore, current), unique_id=unique_id)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-_OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
+from .shapes import OPERATIONS
+
 _THREAD_LOCK: Final = type(threading.Lock())
 
 
@@ -22,7 +23,7 @@ class SignedWith(NamedTuple):
 
 def note_signature(client: Any, current: ContextVar[Any]) -> None:
     """Have a client's requests keep their headers in the exchange that is *current*, for ``signed_with`` to read."""
-    for operation in _OPERATIONS:
+    for operation in OPERATIONS:
         event = f"before-send.lambda.{operation}"
         client.meta.events.register(event, partial(_note, current), unique_id=f"lambdachain-keys-{operation}")
 
@@ -37,12 +38,6 @@ def signed_with(headers: Any) -> SignedWith | None:
     """Read which keys have signed a request; ``None`` where nobody has seen it."""
     named = re.search(r"Credential=([^/\s]+)/", _text(headers.get("Authorization"))) if headers else None
     return SignedWith(named[1], _text(headers.get("X-Amz-Security-Token")) or None) if named else None
-
-
-def is_current(credentials: Any, refused: SignedWith | None) -> bool:
-    """Check whether keys that were refused are still those of *credentials*, as far as anybody can tell."""
-    frozen: Any = getattr(credentials, "_frozen_credentials", None) or credentials
-    return refused is None or refused == (frozen.access_key, frozen.token)
 
 
 def renews_itself(credentials: Any) -> bool:
@@ -67,7 +62,8 @@ def expire(credentials: Any, refused: SignedWith | None) -> None:
 
 
 def _expire(credentials: Any, refused: SignedWith | None) -> None:
-    if is_current(credentials, refused):
+    fetched: Any = getattr(credentials, "_frozen_credentials", None)  # asked by their names, they would be renewed
+    if fetched is None or refused is None or refused == (fetched.access_key, fetched.token):
         credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._invocation import Invocation, Outcome
 from lambdachain._wire import retry_after
+
+OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 def parameters(invocation: Invocation) -> dict[str, Any]:

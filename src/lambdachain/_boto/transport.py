@@ -19,9 +19,9 @@ from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 from .errors import READ_ERRORS, make_legible, translated
-from .exchange import OPERATIONS, Exchange, exchange, response_of, watch
+from .exchange import Exchange, exchange, response_of, watch
 from .renewal import expire, renews_itself, signed_with
-from .shapes import answered
+from .shapes import OPERATIONS, answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -194,9 +194,7 @@ class Codec:
                 ``1e400``.
         """
         if self._may_hold_floats and _may_have_nan(event):
-            details = not_finite(event, event, self.schema)
-            if details:
-                raise MisfitError(details)
+            self._check_finite(event)
         text = None if self._reads_like_json else _as_text(event)
         if text is None:
             return self.check(event)
@@ -263,6 +261,14 @@ class Codec:
 
     def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
         return details_of(exc, value, self.schema)
+
+    def _check_finite(self, event: object) -> None:
+        try:
+            details = not_finite(event, event, self.schema)
+        except RecursionError:
+            details = [_TOO_DEEP]
+        if details:
+            raise MisfitError(details)
 
     def _overflowing(self, value: object, data: bytes) -> list[ErrorDetail]:
         # Small ones are looked at sooner than the schema of a type.
