@@ -125,6 +125,7 @@ _CORE = {
     "_json.codec",
     "_json.collector",
     "_json.core_schema",
+    "_json.large_numbers",
     "_json.misfit",
     "_metadata",
     "_options",

@@ -18,20 +18,29 @@ from hypothesis import strategies as st
 
 import lambdachain
 from lambdachain import (
+    AccessDeniedError,
     CallError,
     CallTimeoutError,
     ConnectError,
     ConnectionLostError,
+    CredentialsError,
+    DeadlineExceededError,
     Execution,
     FunctionError,
+    FunctionNotFoundError,
     FunctionNotReadyError,
+    InvalidRequestError,
+    RecursiveInvocationError,
+    RequestTooLargeError,
+    ResponseError,
     RetryBudget,
     RetryPolicy,
     ServiceError,
     ThrottledError,
+    _wire,
     safe_to_retry,
 )
-from lambdachain._retry import pause_before_next
+from lambdachain._retry import pause_before_next, tells_of_trouble
 
 EXACT = RetryPolicy(jitter="none", max_attempts=100)
 
@@ -42,6 +51,74 @@ def _lost(**facts: Any) -> ConnectError:
 
 def _throttled(retry_after: float | None = None) -> ThrottledError:
     return ThrottledError("slow down", retryable=True, retry_after=retry_after)
+
+
+@pytest.mark.parametrize("kind", [ServiceError, FunctionNotReadyError, ConnectError, CallTimeoutError])
+def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallError]):
+    """Up to ``max_delay``; a tenacity object may wait longer."""
+    error = kind("later", retryable=True, asked_wait=7.0)
+
+    assert pause_before_next(EXACT, error, 1, 0.0) == 7.0
+    assert pause_before_next(RetryPolicy(max_delay=6.0), error, 1, 0.0) is None
+    assert pause_before_next(RetryPolicy(initial_delay=tenacity.wait_fixed(9)), error, 1, 0.0) == 9.0
+    assert pickle.loads(pickle.dumps(error)).__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"x-amz-retry-after": "1500"}, 1.5),
+        ({"x-amz-retry-after": "1500", "retry-after": "9"}, 1.5),
+        ({"x-amz-retry-after": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:47 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 10.0),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:47 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 10.0),
+        ({"retry-after": "Sun Nov  6 08:49:47 1994", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 10.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:47 GMT", "date": "Sunday, 06-Nov-94 08:49:37 GMT"}, 10.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:27 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:27 GMT"}, 0.0),
+        ({"retry-after": "9" * 400}, 366 * 86400.0),
+        ({"x-amz-retry-after": "9" * 5000}, 366 * 86400.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 366 * 86400.0),
+        *(
+            ({"retry-after": text}, None)
+            for text in ("", "-1", "1.5", "NaN", "inf", "1e308", "\u0663", "12:00", "a:b", ":")
+        ),
+        ({"retry-after": "Tue, 99 Foo 2025 99:99:99 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | None):
+    """Seconds, milliseconds, and HTTP's three forms of a date, by the clock of whoever sent it; never an error."""
+    assert _wire.retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (ThrottledError(retryable=True), True),
+        (FunctionNotReadyError(retryable=True), True),
+        (ServiceError(retryable=True), True),
+        (CallTimeoutError(retryable=True), True),
+        (ConnectionLostError(retryable=True), True),
+        (ConnectError(retryable=True), True),
+        (FunctionError(), True),
+        (ResponseError(), True),
+        (ConnectError(), False),
+        (CredentialsError(retryable=True), False),
+        (AccessDeniedError(), False),
+        (InvalidRequestError(), False),
+        (RequestTooLargeError(), False),
+        (DeadlineExceededError(), False),
+        (RecursiveInvocationError(), False),
+        (FunctionNotFoundError(), False),
+    ],
+    ids=repr,
+)
+def test_only_trouble_of_the_callee_counts(error: CallError, counts: bool):
+    """What is wrong on this side says nothing of the function."""
+    assert tells_of_trouble(error) is counts
 
 
 def test_the_defaults_are_those_of_the_documentation():

@@ -14,7 +14,7 @@ from ._budget import bucket_of
 from ._errors import Attempt, CallError, ContractError, CredentialsError, DeadlineExceededError, Execution
 from ._invocation import Invocation, NoAnswerError, Outcome, Transport
 from ._plan import Plan
-from ._retry import pause_before_next
+from ._retry import pause_before_next, tells_of_trouble
 from ._success import is_success
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Course:
         """Take the failure of an attempt while others are under way: they decide."""
         self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
-        if self._bucket and error.retryable:
+        if self._bucket and error.retryable and tells_of_trouble(error):
             self._bucket.failed()
 
     def failed(self, error: CallError, going: UnderWay, now: float) -> float:
@@ -187,7 +187,7 @@ class Course:
         self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
         pause = pause_before_next(self._plan.policy, error, self._launched, now - self._began)
-        counts = error.retryable or pause is not None
+        counts = (error.retryable or pause is not None) and tells_of_trouble(error)
         allowed = self._bucket is None or not counts or self._bucket.failed()
         if pause is None or not allowed or self._refused_again(error):
             self._fail(error, now)

@@ -91,6 +91,7 @@ def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectati
     failure = known(outcome.error_code, outcome.status)
     facts = _facts(invocation, failure, outcome.request_id, expected)
     message = _service_message(outcome)
+    facts["asked_wait"] = outcome.retry_after
     if issubclass(failure.error, ThrottledError):
         return failure.error(message, reason=outcome.error_reason, retry_after=outcome.retry_after, **facts)
     return failure.error(message, **facts)
@@ -161,7 +162,7 @@ class _Report(NamedTuple):
         except (ValueError, RecursionError):
             body = payload.decode(errors="replace")
         if not is_mapping(body):
-            return cls(None, body if isinstance(body, str) else json.dumps(body))
+            return cls(None, _as_text(body))
         return cls(
             _text(body.get("errorType")),
             _text(body.get("errorMessage")),
@@ -187,7 +188,14 @@ def _text(value: Any) -> str | None:
 def _stack(frames: Any) -> tuple[str, ...]:
     if not is_sequence(frames):
         return ()
-    return tuple(frame if isinstance(frame, str) else json.dumps(frame) for frame in frames)
+    return tuple(_as_text(frame) for frame in frames)
+
+
+def _as_text(part: Any) -> str:
+    try:
+        return part if isinstance(part, str) else json.dumps(part)
+    except RecursionError:  # it was read just below the limit, and is written just above it
+        return "(nested too deeply)"
 
 
 def _facts(invocation: Invocation, failure: Failure, request_id: str | None, expected: Expectation) -> CallFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from ._errors import RequestTooLargeError
 from ._invocation import MAX_CLIENT_CONTEXT_BYTES
 from ._json.core_schema import is_mapping
-from ._metadata import DROPPED_FIRST, Metadata, merged, read_metadata
+from ._metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
 
 ENVELOPE: Final = "__lambdachain__"
 _json: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -41,6 +41,35 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     )
 
 
+def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
+    """Add the trace that an instrumentation has *injected* to a ClientContext, in place of the one that is *passed_on*.
+
+    ``None`` where it is to stay as it is: the user's own trace, and what is no ClientContext of ours, are not touched;
+    nor is one without room for the trace.
+    """
+    try:
+        context: Any = {} if encoded is None else json.loads(a2b_base64(encoded))
+    except (ValueError, RecursionError):
+        return None
+    custom = context.get("custom", {}) if is_mapping(context) else None
+    if not is_mapping(custom):
+        return None
+    theirs = custom.get("traceparent")
+    is_users = theirs is not None and theirs != passed_on.get("traceparent")
+    added = {name: text for name, text in injected.items() if name in TRACE_NAMES or name not in custom}
+    if is_users:
+        added = {name: text for name, text in added.items() if name not in TRACE_NAMES}
+    elif "traceparent" in added:
+        custom = {name: text for name, text in custom.items() if name not in TRACE_NAMES}
+    for left_out in ([], [name for name in added if name not in TRACE_NAMES], ["baggage"], ["tracestate"]):
+        for name in left_out:
+            added.pop(name, None)
+        written = _written({**context, "custom": {**custom, **added}})
+        if added and len(written) <= MAX_CLIENT_CONTEXT_BYTES:
+            return written
+    return None
+
+
 def enveloped(data: bytes, metadata: Metadata) -> bytes:
     """Put an event's JSON into an envelope that carries metadata: for contracts that ask for it, Lambda gives an event
     no ClientContext.
@@ -54,6 +83,10 @@ def opened(event: Any) -> tuple[Any, Metadata | None]:
     if is_mapping(event) and ENVELOPE in event and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
         return event["data"], read_metadata(event[ENVELOPE])
     return event, None
+
+
+def _written(context: Mapping[str, Any]) -> str:
+    return b2a_base64(_json(context).encode(), newline=False).decode()
 
 
 def _encoded(custom: Mapping[str, str]) -> str:

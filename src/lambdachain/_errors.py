@@ -108,6 +108,7 @@ class CallFacts(TypedDict, total=False):
     request_id: str | None
     execution: Execution
     retryable: bool
+    asked_wait: float | None
 
 
 class FunctionErrorFacts(CallFacts, total=False):
@@ -146,6 +147,7 @@ class CallError(LambdaChainError):
         self.execution = facts.get("execution") or self._execution
         self.retryable = facts.get("retryable", False)
         self.elapsed = 0.0
+        self._asked_wait = facts.get("asked_wait")
 
     def __str__(self) -> str:
         return described(self, str(self.args[0]) if self.args else "")
@@ -164,6 +166,11 @@ def described(error: CallError, message: str) -> str:
     if error.request_id:
         facts.append(f"request {printable(error.request_id, _MAX_NAME)}")
     return f"{printable(error.function, _MAX_NAME)}: {message} [{', '.join(facts)}]"
+
+
+def wait_asked_for(error: CallError) -> float | None:
+    """Return how many seconds the service asks to wait before the call is sent again; ``None`` if it did not say."""
+    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
 
 
 class NotInvokedError(CallError):
@@ -327,11 +334,15 @@ class RequestRejectedError(FunctionError):
         """Read the details from an ``errorMessage``; ``None`` if another kind of text is called the same."""
         try:
             return [
-                ErrorDetail(loc=tuple(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
+                ErrorDetail(loc=_steps(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
                 for error in json.loads(text)["errors"]
             ]
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
+
+
+def _steps(loc: Sequence[object]) -> tuple[str | int, ...]:
+    return tuple(step if isinstance(step, str | int) else str(step) for step in loc)
 
 
 class ResponseError(CallError):

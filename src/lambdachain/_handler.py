@@ -185,7 +185,11 @@ class RemoteHandler(HasContract[Req, Resp]):
         if self.contract.offload is None:
             words = "The request is in S3, and this handler's contract does not say where: it needs offload"
             raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
-        return json.loads(self.contract.offload.get(event))
+        try:
+            return json.loads(self.contract.offload.get(event))
+        except (ValueError, RecursionError):
+            unreadable = ErrorDetail(loc=(), type="json_invalid", msg="What is in S3 is not JSON that can be read")
+        raise RequestRejectedError(errors=[unreadable])
 
     def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
         """Put an answer into S3 that is too large, for a caller who knows to look there."""

@@ -156,12 +156,12 @@ def is_reference(value: object) -> bool:
 
 
 def reference_in(data: bytes) -> Mapping[str, Any] | None:
-    """Read a payload that stands for one in S3; ``None`` if it is one itself."""
+    """Read a payload that stands for one in S3; ``None`` for any other, whether or not it is JSON."""
     if not data.startswith(_MARK):
         return None
     try:
         value: Any = json.loads(data)
-    except RecursionError:
+    except (ValueError, RecursionError):  # not JSON, or nothing that a reference of ours looks like
         return None
     return value if is_reference(value) else None
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from ._budget import RetryBudget
-from ._errors import CallError, Execution, FunctionNotReadyError, ThrottledError
+from ._errors import (
+    CallError,
+    ConnectError,
+    Execution,
+    FunctionError,
+    FunctionNotReadyError,
+    OutcomeUnknownError,
+    ResponseError,
+    ThrottledError,
+    wait_asked_for,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState, retry_base
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 _SLOWER: Final = 20.0
 _DEFAULT_BUDGET: Final = RetryBudget()
 _SLOW: Final = (ThrottledError, FunctionNotReadyError)
+_CALLEE_IN_TROUBLE: Final = (*_SLOW, OutcomeUnknownError, FunctionError, ResponseError)
 
 
 def safe_to_retry(error: CallError) -> bool:
@@ -110,8 +121,18 @@ def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elaps
         not isinstance(policy.max_attempts, int) and policy.max_attempts(state.tenacity)
     ):
         return None
-    asked_for = _asked_for(error)
+    asked_for = wait_asked_for(error) or 0.0
     return None if asked_for > policy.max_delay else max(_backoff(policy, state), asked_for)
+
+
+def tells_of_trouble(error: CallError) -> bool:
+    """Check whether a failure says that the callee, or Lambda on the way to it, is in trouble: only that costs budget.
+
+    What the caller's own side is to blame for says nothing of the callee: its credentials and permissions, its set-up,
+    its request, its deadline. A connection that does not come about does, unless it is a wrong setting, which no
+    retry is safe to mend.
+    """
+    return isinstance(error, _CALLEE_IN_TROUBLE) or (isinstance(error, ConnectError) and error.retryable)
 
 
 def _is_seconds(value: object) -> bool:
@@ -157,7 +178,3 @@ def _backoff(policy: RetryPolicy, state: _State) -> float:
     base = policy.initial_delay * (_SLOWER if isinstance(state.error, _SLOW) else 1.0)
     strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
     return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))
-
-
-def _asked_for(error: CallError) -> float:
-    return error.retry_after or 0.0 if isinstance(error, ThrottledError) else 0.0

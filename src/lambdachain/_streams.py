@@ -179,11 +179,11 @@ def _report(end: StreamEnd) -> bytes:
     details = end.error_details or ""
     try:
         said: Any = json.loads(details)
+        if isinstance(said, dict):
+            return json.dumps({"errorType": end.error_code, **said}).encode()
     except (ValueError, RecursionError):
-        said = details
-    if not isinstance(said, dict):
-        said = {"errorMessage": details}
-    return json.dumps({"errorType": end.error_code, **said}).encode()
+        pass
+    return json.dumps({"errorType": end.error_code, "errorMessage": details}).encode()
 
 
 def texts(pieces: Generator[bytes, None, None], function: str) -> Generator[str, None, None]:

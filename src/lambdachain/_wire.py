@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -35,13 +36,42 @@ _OF_LAMBDA: Final = (
 EXPIRED: Final = ("ExpiredTokenException", "ExpiredToken")
 
 
+# Beyond any wait that somebody asks for in earnest, and well within what a clock can add.
+_LONGEST_WAIT: Final = 366 * 86400.0
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds the service asks to wait, from the header in milliseconds or the one in seconds."""
+    """Read how many seconds the service asks to wait; ``None`` if it does not say, or not so that it can be read.
+
+    The header in milliseconds counts before the one in seconds, which may be a date, too.
+    """
     for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         if text.isascii() and text.isdigit():
-            return float(text) * unit
-    return None
+            return min(float(text) * unit, _LONGEST_WAIT)
+    return _until(headers.get("retry-after", ""), headers.get("date", ""))
+
+
+def _until(text: str, sent: str) -> float | None:
+    """Read a date, in any of HTTP's three forms, as seconds from when the answer was *sent*, by the same clock."""
+    end = _epoch(text)
+    if end is None:
+        return None
+    now = _epoch(sent)
+    return min(max(0.0, end - (time.time() if now is None else now)), _LONGEST_WAIT)
+
+
+def _epoch(text: str) -> float | None:
+    if ":" not in text:  # as in every one of the forms: the parser takes nearly anything for a date
+        return None
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
 
 
 def too_long(limit: int, length: int | None = None) -> str:

@@ -16,6 +16,7 @@ from laboratory import Fault, Laboratory, refusing
 
 from lambdachain import (
     BotoTransport,
+    CallError,
     CallTimeoutError,
     ConnectError,
     ConnectionLostError,
@@ -152,6 +153,63 @@ def test_hint_beyond_reason(laboratory: Laboratory, client: LambdaClient) -> Non
         client.call(PLAIN, 1)
 
     assert (1, 86400.0) == (len(caught.value.attempts), caught.value.retry_after)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ServiceException", 500),
+        ("ServiceUnavailableException", 503),
+        ("InternalFailure", 502),
+        ("ResourceConflictException", 409),
+        ("EC2ThrottledException", 502),
+        ("ThrottlingException", 400),
+    ],
+)
+@pytest.mark.parametrize(
+    "hint",
+    [
+        {"Retry_After": "86400"},
+        {"Retry_After": "9" * 400},
+        {"x_amz_retry_after": "86400000"},
+        {"Date": "Tue, 25 Nov 2025 12:00:00 GMT", "Retry_After": "Tue, 25 Nov 2025 12:01:00 GMT"},
+        {"Retry_After": "Fri, 31 Dec 9999 23:59:59 GMT"},
+    ],
+    ids=["seconds", "digits without end", "milliseconds", "a date", "a date far off"],
+)
+def test_a_hint_counts_whatever_the_status(
+    laboratory: Laboratory, client: LambdaClient, code: str, status: int, hint: dict[str, str]
+) -> None:
+    """On everything that is sent again; beyond ``max_delay``, nothing is."""
+    laboratory.play(service_error(code, status, **hint), faults.SUCCESS)
+
+    with pytest.raises(CallError) as caught:
+        client.call(IDEMPOTENT, 1)
+
+    assert (1, 1) == (laboratory.received, len(caught.value.attempts))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "-1",
+        "NaN",
+        "1e308",
+        "inf",
+        "",
+        "soon",
+        "12:00",
+        "Tue, 99 Nov 2025 99:00:00 GMT",
+        "0",
+        "Sun Nov  6 08:49:37 1994",
+    ],
+)
+def test_a_hint_that_is_absurd_or_over_is_none(laboratory: Laboratory, client: LambdaClient, hint: str) -> None:
+    """The call is sent again as if there were none."""
+    laboratory.play(service_error("ServiceUnavailableException", 503, Retry_After=hint), faults.SUCCESS)
+
+    assert client.invoke(IDEMPOTENT, 1).attempts[-1].error is None
+    assert laboratory.received == 2
 
 
 @pytest.mark.parametrize("later", [THROTTLE, DENIAL, faults.CONNECTION_FAULTS[0]], ids=lambda fault: fault.name)

@@ -118,7 +118,9 @@ REFUSALS = [
     pytest.param(throttled(b"", Retry_After="86400"), throttle(None, 86400.0), id="Retry-After: a day"),
     pytest.param(throttled(b"", Retry_After="soon"), throttle(None), id="Retry-After: garbage"),
     pytest.param(throttled(b"", Retry_After="-1"), throttle(None), id="Retry-After: negative"),
-    pytest.param(throttled(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"), throttle(None), id="Retry-After: a date"),
+    pytest.param(
+        throttled(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"), throttle(None, 5.0), id="Retry-After: a date"
+    ),
     pytest.param(throttled(b"", x_amz_retry_after="1500"), throttle(None, 1.5), id="x-amz-retry-after: 1500 ms"),
     pytest.param(
         throttled(b"", x_amz_retry_after="250", Retry_After="2"), throttle(None, 0.25), id="both: the finer one counts"

@@ -19,6 +19,8 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import TooLongAnswerError, broken, check_length
 from lambdachain._boto.exchange import refusal_in
+from lambdachain._boto.instrumentation import called, keep_payload
+from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.shapes import begun, request_id
 from lambdachain._boto.transport import PIECE, keep_legible
 from lambdachain._http.connection import Link
@@ -34,6 +36,8 @@ class AsyncExchange:
     def __init__(self, function: str, timeout: float | None) -> None:
         self.function = function
         self.protocol: Any = None
+        self.headers: Any = None
+        self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
         self._can_tell = False
         self._answer: dict[str, Any] | None = None
@@ -65,9 +69,10 @@ class AsyncExchange:
         host = urlsplit(str(client.meta.endpoint_url)).hostname or ""
         if not self._can_tell:
             guard.check(self.function, host)
+        self.parameters = parameters
         token = _current.set(self)
         try:
-            answer: object = await getattr(client, operation)(**parameters)
+            answer: object = await called(getattr(client, operation), parameters)
         except ClientError as exc:
             return refusal_in(exc)
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
@@ -135,6 +140,8 @@ _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchang
 def attach(client: Any) -> bool:
     """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
     keep_legible(client)
+    note_signature(client, _current)
+    keep_payload(client, _current)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._boto.errors import set_up_failure
+from lambdachain._boto.renewal import expire, renews_itself, signed_with
 from lambdachain._boto.shapes import answered, parameters
 from lambdachain._boto.transport import (
     BotoTransport,
@@ -101,7 +101,7 @@ class AsyncBotoTransport(SendsToAws):
         async with exchange.in_time():
             client = await self._client_for(invocation.region, invocation.function)
             outcome = await _invoked(client, invocation, exchange)
-        self._note(outcome, client)
+        self._note(outcome, client, exchange)
         return outcome
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
@@ -112,7 +112,7 @@ class AsyncBotoTransport(SendsToAws):
         async with exchange.in_time():
             client = await self._client_for(invocation.region, invocation.function)
             stream = await open_stream(client, invocation, exchange)
-        self._note(stream.outcome, client)
+        self._note(stream.outcome, client, exchange)
         return stream
 
     async def close(self) -> None:
@@ -160,15 +160,15 @@ class AsyncBotoTransport(SendsToAws):
         config = _aio("config").AioConfig().merge(config_over(self._config))
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
-    def _note(self, outcome: Outcome, client: Any) -> None:
+    def _note(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
         if outcome.error_code not in EXPIRED:
             return
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        if hasattr(credentials, "_expiry_time"):
-            credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
+        if renews_itself(credentials):
+            expire(credentials, signed_with(exchange.headers))
         elif self._session is None and client is not self._given:
-            self._clients_here().forget()
+            self._clients_here().forget(client)
 
     def begin_anew(self) -> None:
         """Keep no connection of the parent's in a forked process, and leave those alone that its loops watch."""
@@ -208,9 +208,10 @@ class _Clients:
                 self._keepers.append(keeper)
             return self._kept[region]
 
-    def forget(self) -> None:
-        """Make new ones for the next requests; the old ones are closed with all others."""
-        self._kept.clear()
+    def forget(self, client: Any) -> None:
+        """Make new ones for the next requests, unless *client* is gone already; all are closed with all others."""
+        if client in self._kept.values():
+            self._kept.clear()
 
     def leave_behind(self) -> None:
         for client in self._kept.values():

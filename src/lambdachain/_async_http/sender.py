@@ -55,7 +55,7 @@ class AsyncSender:
                 connection.close()
         finally:
             pool.leave()
-        return self._noted(outcome_of(response))
+        return self._noted(outcome_of(response), keys)
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
@@ -78,7 +78,7 @@ class AsyncSender:
             pool.leave()
             raise
         stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
-        self._noted(stream.outcome)
+        self._noted(stream.outcome, keys)
         return stream
 
     def _at_hand(self, invocation: Invocation) -> Keys | None:
@@ -90,9 +90,9 @@ class AsyncSender:
     async def _fetched(self, deadline: float) -> Keys:
         return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
 
-    def _noted(self, outcome: Outcome) -> Outcome:
+    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
         if outcome.error_code in EXPIRED:
-            self._credentials.renew()
+            self._credentials.renew(keys)
         return outcome
 
     async def close(self) -> None:

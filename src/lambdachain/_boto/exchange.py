@@ -22,10 +22,12 @@ from lambdachain._stand_in import guard
 from lambdachain._tls_socket import close_failed_sockets
 
 from .errors import bounded, check_length, refusal, translated
-from .shapes import parameters, refused
+from .instrumentation import called, keep_payload
+from .renewal import note_signature
+from .shapes import OPERATIONS, parameters, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from types import FrameType
 
     from botocore.exceptions import ClientError
@@ -42,7 +44,6 @@ _BEFORE_SENDING: Final = frozenset(
         "serialize_to_request",
     }
 )
-OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 class Exchange:
@@ -60,6 +61,8 @@ class Exchange:
         self.keys = keys
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.expired = False
+        self.headers: Any = None
+        self.parameters: Mapping[str, Any] | None = None
         self._tap: socket.socket | None = None
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
@@ -148,8 +151,11 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
     """
     from botocore.exceptions import ClientError
 
+    watched, written = _current.get(), parameters(invocation)
+    if watched is not None:
+        watched.parameters = written
     try:
-        response: object = getattr(client, operation)(**parameters(invocation))
+        response: object = called(getattr(client, operation), written)
     except ClientError as exc:
         return refusal_in(exc)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
@@ -184,6 +190,8 @@ def refusal_in(error: ClientError) -> Outcome:
 
 def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
+    note_signature(client, _current)
+    keep_payload(client, _current)
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")

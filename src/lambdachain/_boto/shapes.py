@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._invocation import Invocation, Outcome, Progress
 from lambdachain._wire import has_end, is_from_lambda, retry_after
+
+OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
 
 
 def parameters(invocation: Invocation) -> dict[str, Any]:

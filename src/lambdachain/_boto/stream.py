@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +15,9 @@ from .exchange import Exchange, is_watched, response_of
 from .shapes import answered, begun
 
 
-def open_stream(client: Any, invocation: Invocation, timeout: float | None, keys: Any) -> BotoStream | WholeAnswer:
+def open_stream(
+    client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], None]
+) -> BotoStream | WholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
     watched = Exchange(invocation.function, timeout, keys)
     try:
@@ -31,6 +33,7 @@ def open_stream(client: Any, invocation: Invocation, timeout: float | None, keys
         raise
     if isinstance(response, Outcome):
         watched.finish()
+        note(response, watched)
         return WholeAnswer(response)
     carried = watched.has_sent or not is_watched(client)
     if response.get("EventStream") is None:

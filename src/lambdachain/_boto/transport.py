@@ -8,7 +8,6 @@ import threading
 import time
 import weakref
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from importlib import import_module
@@ -26,9 +25,10 @@ from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
 from .errors import bounded, check_headers, check_length, make_legible, set_up_failure, translated
-from .exchange import OPERATIONS, Exchange, exchange, is_watched, response_of, watch
+from .exchange import Exchange, exchange, is_watched, response_of, watch
 from .keys import credentials_of, keys_from, may_wait
-from .shapes import answered, begun, request_id
+from .renewal import expire, renews_itself, signed_with
+from .shapes import OPERATIONS, answered, begun, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,6 +85,7 @@ class BotoTransport(SendsToAws):
         check_config(config)
         self._given = client
         self._session = session
+        self._renewed: Any = None
         self._region = region
         self._endpoint_url = endpoint_url
         self._config = config
@@ -110,8 +111,7 @@ class BotoTransport(SendsToAws):
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
             raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
-        if outcome.error_code in EXPIRED:
-            self._renew(client)
+        self._note(client, outcome, watched)
         return outcome
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
@@ -120,10 +120,7 @@ class BotoTransport(SendsToAws):
 
         deadline = None if timeout is None else time.monotonic() + timeout
         client, keys = self._ready(invocation, deadline)
-        stream = open_stream(client, invocation, _left(deadline), keys)
-        if stream.outcome.error_code in EXPIRED:
-            self._renew(client)
-        return stream
+        return open_stream(client, invocation, _left(deadline), keys, partial(self._note, client))
 
     @property
     def max_connections(self) -> int:
@@ -195,7 +192,7 @@ class BotoTransport(SendsToAws):
     def _connected(self, region: str | None, function: str) -> Any:
         check_destination(region, self._endpoint_url)
         try:
-            client = _client_maker(self._session)(
+            client = _client_maker(self._session or self._renewed)(
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
             check_destination(client.meta.region_name, client.meta.endpoint_url)
@@ -208,15 +205,18 @@ class BotoTransport(SendsToAws):
         _attach(client)
         return client
 
-    def _renew(self, client: Any) -> None:
+    def _note(self, client: Any, outcome: Outcome, watched: Exchange) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        if outcome.error_code not in EXPIRED:
+            return
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        if hasattr(credentials, "_expiry_time"):
-            credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
+        if renews_itself(credentials):
+            expire(credentials, signed_with(watched.headers))
         elif self._session is None and client is not self._given:
             with self._lock:
-                self._clients.clear()
-                self._session = cast("Any", import_module("boto3")).Session()
+                if client in self._clients.values():  # else another call that was refused has been here
+                    self._clients.clear()
+                    self._renewed = cast("Any", import_module("boto3")).Session()
 
     def begin_anew(self) -> None:
         """Keep no connection and no lock of the process that this one is a copy of."""

@@ -79,14 +79,17 @@ class Credentials:
 
             renew_credentials(self._credentials)
 
-    def renew(self) -> None:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
-        from datetime import UTC, datetime
+    def renew(self, refused: Keys | None = None) -> None:
+        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says.
+
+        Once for all requests that were *refused* with the same keys.
+        """
+        from lambdachain._boto.renewal import SignedWith, expire, renews_itself
 
         with self._lock:
-            if hasattr(self._credentials, "_expiry_time"):
-                self._credentials._expiry_time = datetime.now(UTC)  # noqa: SLF001 - botocore has no public word for it
-            elif not self._given:
+            if renews_itself(self._credentials):
+                expire(self._credentials, refused and SignedWith(refused.access_key, refused.token))
+            elif not self._given and self._read is not None and refused in (None, self._read()):
                 self._session = self._credentials = self._read = self._may_wait = None
 
     def _find(self) -> Callable[[], Keys]:

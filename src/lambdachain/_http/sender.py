@@ -14,6 +14,7 @@ from .outcome import outcome_of
 from .pool import Pool
 from .request import RequestWriter
 from .response import ResponseReader
+from .signing import Keys
 from .ways import Destination
 
 if TYPE_CHECKING:
@@ -31,40 +32,40 @@ class Sender:
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        head, connection = self._ready(invocation, deadline, streamed=False)
+        keys, head, connection = self._ready(invocation, deadline, streamed=False)
         with translating(deadline):
             response = connection.exchange(head, invocation.payload, deadline)
         if response.reusable:
             self._pool.give_back(connection)
         else:
             connection.close()
-        return self._noted(outcome_of(response))
+        return self._noted(outcome_of(response), keys)
 
     def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
         from .stream import HttpStream
 
-        head, connection = self._ready(invocation, deadline, streamed=True)
+        keys, head, connection = self._ready(invocation, deadline, streamed=True)
         reader = ResponseReader(in_pieces=True)
         with translating(deadline):
             whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:
                 whole = connection.read_on(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
-        self._noted(stream.outcome)
+        self._noted(stream.outcome, keys)
         return stream
 
-    def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[bytes, Connection]:
+    def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[Keys, bytes, Connection]:
         if guard.closed:
             guard.check(invocation.function, self._host)
         keys = self._credentials.by(deadline)
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
-        return head, self._pool.take(now, deadline)
+        return keys, head, self._pool.take(now, deadline)
 
-    def _noted(self, outcome: Outcome) -> Outcome:
+    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
         if outcome.error_code in EXPIRED:
-            self._credentials.renew()
+            self._credentials.renew(keys)
         return outcome
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from .core_schema import (
     reads_like_json,
     writes_nan_as_such,
 )
+from .large_numbers import may_overflow
 from .misfit import MisfitError, details_of, not_finite
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _SAID_BY_PYDANTIC: Final = (
     ("Maximum serialization depth", "It is nested too deeply"),
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
+_WORTH_ASKING: Final = 4096
 _REPLACED: Final = "\ufffd".encode()
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
@@ -119,6 +121,10 @@ class Codec:
         return declares_floats(self.schema)
 
     @cached_property
+    def _may_hold_floats(self) -> bool:
+        return float_keys(self.schema) != frozenset()
+
+    @cached_property
     def _reads_like_json(self) -> bool:
         return reads_like_json(self.schema)
 
@@ -164,24 +170,31 @@ class Codec:
         """Read JSON; unknown fields are ignored unless the type forbids them.
 
         Raises:
-            MisfitError: *data* is not JSON (NaN is not), or not of the type.
+            MisfitError: *data* is not JSON (NaN is not), or not of the type, or has a number beyond a float's range.
         """
         try:
             if _says_nan(data):
                 _refuse_nan(data)
-            return uncollected(len(data), self._built.validator.validate_json, data)
+            value = uncollected(len(data), self._built.validator.validate_json, data)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
         except ValueError as exc:
             details = [ErrorDetail(loc=(), type="json_invalid", msg=f"Invalid JSON: {exc}")]
+        else:
+            details = self._overflowing(value, data)
+            if not details:
+                return value
         raise MisfitError(details)
 
     def read(self, event: object) -> Any:
         """Validate an *event* that somebody else has decoded from JSON, or made a model of.
 
         Raises:
-            MisfitError: The event is not of the type.
+            MisfitError: The event is not of the type, or has a number that is not finite, as ``json.loads`` makes of
+                ``1e400``.
         """
+        if self._may_hold_floats and _may_have_nan(event):
+            self._check_finite(event)
         text = None if self._reads_like_json else _as_text(event)
         if text is None:
             return self.check(event)
@@ -248,6 +261,22 @@ class Codec:
 
     def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
         return details_of(exc, value, self.schema)
+
+    def _check_finite(self, event: object) -> None:
+        try:
+            details = not_finite(event, event, self.schema)
+        except RecursionError:
+            details = [_TOO_DEEP]
+        if details:
+            raise MisfitError(details)
+
+    def _overflowing(self, value: object, data: bytes) -> list[ErrorDetail]:
+        # Small ones are looked at sooner than the schema of a type.
+        if (len(data) > _WORTH_ASKING and not self._may_hold_floats) or not may_overflow(data):
+            return []
+        from .overflow import overflowing
+
+        return overflowing(value, data, self.schema)
 
     def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
         if not self._may_tell_of_nan(data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from lambdachain._invocation import Outcome
+from lambdachain._wire import retry_after
 
 from .answers import Answer
 
@@ -31,10 +32,6 @@ def _refused(answer: Answer, request_id: str) -> Outcome:
         error_code=answer.headers.get("x-amzn-ErrorType"),
         error_message=members.get("message") or members.get("Message"),
         error_reason=members.get("Reason"),
-        retry_after=_seconds(answer.headers.get("Retry-After")),
+        retry_after=retry_after({name.lower(): value for name, value in answer.headers.items()}),
         request_id=request_id,
     )
-
-
-def _seconds(text: str | None) -> float | None:
-    return None if text is None else float(text)

@@ -1,0 +1,38 @@
+"""Whether the bytes of some JSON may have a number beyond the range of a float: asked of every answer, so quickly."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# A float ends at 1.8e308. Begun with a letter, since re looks for a single one at the speed of memchr.
+_EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)\+?[0-9]{3,}(?:[\s,\]}]|\Z)")
+_CAPITAL_EXPONENT: Final = rb"E(?<=[0-9]E)\+?[0-9]{3,}(?:[\s,\]}]|\Z)"
+
+# With an exponent of two digits, it takes 210 digits and perhaps a point to overflow: every sample of them is a digit.
+# The wide stride sorts out text at little cost; the narrow one meets every blank between two numbers.
+_LONG: Final = 210
+_STRIDES: Final = (11, 2)
+_IS_DIGIT: Final = bytes(byte in b"0123456789." for byte in range(256))
+
+
+def may_overflow(data: bytes) -> bool:
+    """Look for a number with an exponent of three digits, or of hundreds of digits: no other can overflow.
+
+    >>> may_overflow(b'{"cents": 1e400}'), may_overflow(b'{"cents": 1e40, "id": "7e400"}')
+    (True, False)
+    """
+    if _EXPONENT.search(data) or (b"E" in data and re.search(_CAPITAL_EXPONENT, data)):
+        return True
+    return len(data) >= _LONG and all(_has_long_number(data, stride) for stride in _STRIDES)
+
+
+def _has_long_number(data: bytes, stride: int) -> bool:
+    """Look for digits in a row among every so many bytes: one byte of a large integer stands for each of them."""
+    row = int.from_bytes(data[::stride].translate(_IS_DIGIT), "little")
+    samples = 1
+    while samples < _LONG // stride and row:
+        shift = min(samples, _LONG // stride - samples)
+        row &= row >> 8 * shift
+        samples += shift
+    return row != 0

@@ -1,0 +1,71 @@
+"""Answers that are valid HTTP and no answer: the command line fails, and prints nothing that is not JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+VARIABLES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-west-1"}
+BAD = ["1e400", "-1e400", '{"a": [1e400]}', '{"__lambdachain_s3__"', '{"__lambdachain_s3__": <html>', "[" * 100_000]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers a payload that is a text with what it says, and any other with itself."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        payload: Any = json.loads(body)
+        answer = payload.encode() if isinstance(payload, str) else body
+        self.send_response(200)
+        self.send_header("X-Amz-Executed-Version", "1")
+        self.send_header("x-amzn-RequestId", "r-1")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Serve answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda text: text[:24])
+def test_call_fails_and_prints_no_answer(bad: str, run: Run, url: str):
+    """With a status that is not 0."""
+    ran = run("call", "f", json.dumps(bad), "--endpoint-url", url, **VARIABLES)
+
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert "does not fit JsonValue" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_map_goes_on_and_notes_each_failure(run: Run, url: str, tmp_path: Path):
+    """One failure for each such answer, and every other answer is there."""
+    lines = [json.dumps(line) for line in [1, BAD[0], 2, BAD[3], 3, BAD[5]]]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    ran = run("map", "f", "in.jsonl", "--endpoint-url", url, "--output", "out.jsonl", **VARIABLES)
+
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode != 0
+    values = [json.loads(line)["value"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    failures = (tmp_path / "out.failures.jsonl").read_text().splitlines()
+    assert (sorted(values), len(failures)) == ([1, 2, 3], 3)
+    assert "Infinity" not in (tmp_path / "out.jsonl").read_text() + ran.stdout

@@ -1,0 +1,130 @@
+"""Keys that rotate in the middle of a map: renewed once, and nothing of it is held against the callee."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import pytest
+from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from throttling_server import FanOutServer, running
+
+from lambdachain import BotoTransport, Contract, HttpTransport
+
+echo = Contract("echo", request=int, response=int)
+KINDS: Final = ("boto3", "http", *ASYNC_TRANSPORTS)
+_EXPIRED: Final = (
+    b"HTTP/1.1 403 Forbidden\r\nx-amzn-ErrorType: ExpiredTokenException\r\nx-amzn-RequestId: 7f3c1f6e\r\n"
+    b"Content-Length: 2\r\n\r\n{}"
+)
+
+
+class RotatingServer(FanOutServer):
+    """Takes requests that the newest keys have signed; makes new ones after so many answers."""
+
+    def __init__(self, *rotations: int) -> None:
+        super().__init__(delay=0.002)
+        self.keys = 0
+        self.fetched = 0
+        self.refused = 0
+        self.on_rotation: Callable[[str], None] = lambda _key: None
+        self._rotations = list(rotations)
+        self._to_come = set[bytes]()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                [length] = re.findall(r"(?i)content-length: (\d+)", head)
+                body = await reader.readexactly(int(length))
+                if self._rotations and len(self.seen) >= self._rotations[0] and not self._to_come:
+                    self._rotations.pop(0)
+                    self.keys += 1
+                    self.on_rotation(f"AKIA{self.keys}")
+                if f"Credential=AKIA{self.keys}/" in head:
+                    self._to_come.discard(body)
+                    writer.write(await self._answer(body))
+                else:
+                    self.refused += 1
+                    self._to_come.add(body)
+                    await asyncio.sleep(0.05)  # those in flight are refused together
+                    writer.write(_EXPIRED)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    def fetch(self) -> dict[str, str]:
+        """Fetch the newest keys, as a credential provider does."""
+        self.fetched += 1
+        key = f"AKIA{self.keys}"
+        return {"access_key": key, "secret_key": "s", "token": f"t{self.keys}", "expiry_time": "2999-01-01T00:00:00Z"}
+
+    async def fetch_async(self) -> dict[str, str]:
+        """Fetch them for aiobotocore."""
+        return self.fetch()
+
+
+def _session(over: str, server: RotatingServer) -> Any:
+    session = session_for(over)
+    if over == "async boto3":
+        from aiobotocore.credentials import AioRefreshableCredentials
+
+        kind, fetch = AioRefreshableCredentials, server.fetch_async
+    else:
+        from botocore.credentials import RefreshableCredentials
+
+        kind, fetch = RefreshableCredentials, server.fetch
+    session._credentials = kind.create_from_metadata(server.fetch(), fetch, "test")
+    return session
+
+
+def _transport(over: str, **options: Any) -> Any:
+    if over in ASYNC_TRANSPORTS:
+        return AwaitedTransport(ASYNC_TRANSPORTS[over](region="eu-west-1", **options))
+    return {"boto3": BotoTransport, "http": HttpTransport}[over](region="eu-west-1", **options)
+
+
+@pytest.mark.parametrize("over", KINDS)
+@pytest.mark.parametrize("rotations", [(60,), (40, 150)])
+def test_a_session_whose_keys_rotate_amid_a_map(over: str, rotations: tuple[int, ...]):
+    """Every call succeeds, with 50 in flight and every default; the keys are fetched once a rotation."""
+    with running(RotatingServer(*rotations)) as server:
+        transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
+        client = client_over(transport)
+        results = list(client.map(echo, range(200), max_concurrency=50))
+        client.close()
+
+    assert results == list(range(200))
+    assert server.refused > 5 * len(rotations)
+    assert server.fetched == 1 + len(rotations)
+
+
+@pytest.mark.parametrize("over", KINDS)
+def test_keys_of_the_environment_that_rotate_amid_a_map(
+    over: str, monkeypatch: pytest.MonkeyPatch, default_session: Callable[[], None]
+):
+    """Twice: whoever sets them anew is heard each time."""
+    default_session()
+    with running(RotatingServer(40, 150)) as server:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0")
+        monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+        with client_over(_transport(over, endpoint_url=server.url)) as client:
+            server.on_rotation = partial(monkeypatch.setenv, "AWS_ACCESS_KEY_ID")
+            results = list(client.map(echo, range(200), max_concurrency=20))
+
+    assert results == list(range(200))
+    assert server.keys == 2
+
+
+@pytest.fixture
+def default_session(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Have boto3's default session made anew."""
+    import boto3
+
+    return lambda: monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

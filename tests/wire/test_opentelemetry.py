@@ -1,0 +1,206 @@
+"""Under OpenTelemetry's real instrumentation of botocore: each payload is ours, and the trace travels beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from awaited import ASYNC_TRANSPORTS
+
+from lambdachain import BotoTransport, Contract, LambdaClient, RetryPolicy, invocation_scope
+from lambdachain.testing import LambdaContext
+
+pytest.importorskip("opentelemetry.instrumentation.botocore")
+pytest.importorskip("opentelemetry.sdk")
+
+from opentelemetry.instrumentation.botocore import AiobotocoreInstrumentor, BotocoreInstrumentor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+VERSION = {"X-Amz-Executed-Version": "1"}
+AT_ONCE = RetryPolicy(initial_delay=0, budget=None)
+PAYLOADS: list[Any] = [
+    {"cents": 5},
+    {"cents": 5, "headers": {"x-own": "1"}},
+    {"headers": {"traceparent": "own"}},
+    {"headers": "text"},
+    {"headers": None},
+    {"text": "\u00e9\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "float": 1e22},
+    {},
+    [1, 2],
+    [],
+    5,
+    "text",
+    None,
+    True,
+]
+
+
+@pytest.fixture(params=["boto3", *(name for name in ASYNC_TRANSPORTS if name == "async boto3")])
+def over(request: pytest.FixtureRequest) -> str:
+    """Each transport over botocore."""
+    return str(request.param)
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """Instrument botocore for one test."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentors: list[Any] = [BotocoreInstrumentor()]
+    if find_spec("aiobotocore"):
+        instrumentors.append(AiobotocoreInstrumentor())
+    for instrumentor in instrumentors:
+        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
+    yield exporter
+    for instrumentor in instrumentors:
+        instrumentor.uninstrument()
+    _unwrap_aiobotocore()
+
+
+def _unwrap_aiobotocore() -> None:
+    """Finish what the instrumentor's own uninstrument leaves behind."""
+    if find_spec("aiobotocore"):
+        from aiobotocore.client import AioBaseClient
+
+        wrapped = getattr(AioBaseClient.__dict__["_make_api_call"], "__wrapped__", None)
+        if wrapped is not None:
+            AioBaseClient._make_api_call = wrapped
+
+
+def _custom(request: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.b64decode(request.headers["x-amz-client-context"]))["custom"]
+    return found
+
+
+def _traceparent(span: ReadableSpan) -> str:
+    context: Any = span.context
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}"
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=repr)
+def test_every_attempt_sends_our_bytes_and_its_own_trace(
+    payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter, caplog: Any
+):
+    """An object, or anything else; the callee sees the span of the attempt as its parent."""
+    throttle = server.raw("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
+    server.answer(throttle, throttle, server.raw("200 OK", b"1", VERSION))
+    contract = Contract("f", request=Any, response=int)
+    assert connect().call(contract, payload, retry=AT_ONCE, idempotency_key="k") == 1
+
+    bodies = {request.body for request in server.requests}
+    told = [_custom(request) for request in server.requests]
+    assert len(server.requests) == 3
+    assert [json.loads(body) for body in bodies] == [payload]
+    assert [custom["traceparent"][:-3] for custom in told] == [
+        _traceparent(span) for span in spans.get_finished_spans()
+    ]
+    assert [custom["lc-attempt"] for custom in told] == ["1", "2", "3"]
+    assert {custom["lc-idem"] for custom in told} == {"k"}
+    assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
+
+
+def test_without_instrumentation_nothing_changes(server: Any, connect: Callable[..., LambdaClient]):
+    """No trace, the same bytes."""
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    assert connect().call(Contract("f", request=Any, response=int), {"headers": {"a": "b"}}) == 1
+
+    assert server.requests[0].body == b'{"headers":{"a":"b"}}'
+    assert "traceparent" not in _custom(server.requests[0])
+
+
+@pytest.mark.parametrize("payload", [{"cents": 5}, [1], 5])
+def test_an_event_is_sent_as_it_is(
+    payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
+):
+    """Lambda hands no ClientContext on with one."""
+    server.answer(server.raw("202 Accepted"))
+    connect().fire(Contract("f", request=Any, response=None), payload)
+
+    assert json.loads(server.requests[0].body) == payload
+    assert "x-amz-client-context" not in server.requests[0].headers
+    assert len(spans.get_finished_spans()) == 1
+
+
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
+    server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
+):
+    """It is the nearer parent; a trace that the caller gives in so many words stays."""
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    contract = Contract("f", request=Any, response=int)
+    client = connect()
+    custom = {"traceparent": TRACE, "tracestate": "a=1", "own": "1"}
+    with invocation_scope(LambdaContext("f", client_context={"custom": custom})):
+        client.call(contract, {})
+        client.call(contract, {}, client_context={"traceparent": TRACE[:-1] + "0"})
+    first, second = map(_custom, server.requests)
+
+    assert first["traceparent"][:-3] == _traceparent(spans.get_finished_spans()[0])
+    assert "tracestate" not in first
+    assert second["traceparent"] == TRACE[:-1] + "0"
+
+
+def test_a_context_without_room_for_a_trace_stays_as_it_is(
+    server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
+):
+    """Lambda takes 3,583 bytes: the user's own texts, and the key, come first."""
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    own = {"own": "x" * 2500}
+    connect().call(Contract("f", request=Any, response=int), {}, client_context=own, idempotency_key="k")
+    request = server.requests[0]
+
+    assert len(request.headers["x-amz-client-context"]) <= 3583
+    assert _custom(request)["own"] == own["own"]
+    assert _custom(request)["lc-idem"] == "k"
+    assert request.body == b"{}"
+
+
+def test_what_others_write_into_the_client_context_is_let_through(
+    server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch, over: str
+):
+    """As Datadog's patch of botocore does."""
+    if over == "boto3":
+        from botocore.client import BaseClient as Patched
+    else:
+        from aiobotocore.client import AioBaseClient as Patched
+    original = Patched._make_api_call
+
+    def patched(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        context = json.loads(base64.b64decode(parameters["ClientContext"]))
+        context["custom"]["_datadog"] = {"x-datadog-trace-id": "1"}
+        parameters["ClientContext"] = base64.b64encode(json.dumps(context).encode()).decode()
+        return original(self, operation, parameters)
+
+    monkeypatch.setattr(Patched, "_make_api_call", patched)
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    connect().call(Contract("f", request=Any, response=int), {"cents": 5})
+
+    assert _custom(server.requests[0])["_datadog"] == {"x-datadog-trace-id": "1"}
+    assert server.requests[0].body == b'{"cents":5}'
+
+
+def test_a_client_that_is_handed_in_sends_our_bytes_too(server: Any, spans: InMemorySpanExporter, over: str):
+    """And keeps its own calls as they are."""
+    if over != "boto3":
+        pytest.skip("a client of aiobotocore's belongs to its own loop")
+    import boto3
+    from botocore.config import Config
+
+    options: Any = {"region_name": "eu-west-1", "config": Config(retries={"total_max_attempts": 1})}
+    own: Any = boto3.client("lambda", endpoint_url=server.url, **options)
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    assert LambdaClient(BotoTransport(own)).call(Contract("f", request=Any, response=int), {"cents": 5}) == 1
+    own.invoke(FunctionName="f", Payload=b'{"cents": 5}')
+
+    assert server.requests[0].body == b'{"cents":5}'
+    assert "headers" in json.loads(server.requests[1].body)
+    own.close()
