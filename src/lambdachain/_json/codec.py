@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -15,19 +16,22 @@ from lambdachain._errors import ContractError, ErrorDetail
 
 from .collector import uncollected
 from .core_schema import (
+    Traits,
     declares_floats,
     float_keys,
-    not_json,
     reads_like_json,
+    traits_of,
     writes_nan_as_such,
 )
 from .misfit import MisfitError, details_of, not_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue, ValidationError
     from pydantic_core import SchemaSerializer, SchemaValidator
+
+    from .undeclared import Finder
+
+Doubt = Callable[[object, bytes], list[ErrorDetail]]
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _SAID_BY_PYDANTIC: Final = (
@@ -58,18 +62,18 @@ def type_name(form: object) -> str:
 
 
 def check_json_type(form: object, role: str) -> None:
-    """Refuse a type that JSON cannot carry.
+    """Refuse a type that JSON cannot carry, or that does not read what it writes.
 
     Models and dataclasses that pydantic has built already cost nothing here; those it has put off (``defer_build``, a
     name that is defined later) are let through, built and checked at the first call. Other types are built now.
 
     Raises:
-        ContractError: pydantic cannot handle *form*, or a part of it has no JSON form.
+        ContractError: pydantic cannot handle *form*, a part of it has no JSON form, or is not read as it is written.
     """
     try:
         codec = codec_of(form)
         if not codec.is_put_off:
-            _check_schema(codec.schema, f"{role} {type_name(form)}")
+            codec.check_form(f"{role} {type_name(form)}")
     except NotYetDefinedError:
         return
 
@@ -86,6 +90,35 @@ class Built(NamedTuple):
     serializer: SchemaSerializer
 
 
+class Undeclared:
+    """Refuses what only a subclass has; where no class has a subclass, it looks no closer.
+
+    Args:
+        schema: The core schema of the type.
+        records: The classes in it that are written by their own fields only; none to look at every value.
+    """
+
+    def __init__(self, schema: object, records: tuple[type, ...]) -> None:
+        self._schema = schema
+        self._records = records
+
+    @cached_property
+    def _find(self) -> Finder:
+        from .undeclared import finder_of
+
+        return finder_of(self._schema)
+
+    def __call__(self, value: object, _data: bytes) -> list[ErrorDetail]:
+        """List what would not be sent."""
+        for record in self._records:
+            if type.__subclasses__(record):
+                break
+        else:
+            if self._records:
+                return []
+        return list(self._find(value, ()))
+
+
 class Codec:
     """Encodes and decodes one type; its validator is built when first needed."""
 
@@ -97,13 +130,31 @@ class Codec:
     def _built(self) -> Built:
         built = _own(self._form) or _build(self._form)
         if self.is_put_off:
-            _check_schema(built.schema, type_name(self._form))
+            _check_form(traits_of(built.schema), built.schema, type_name(self._form))
         return built
 
     @property
     def schema(self) -> object:
         """The core schema of the type."""
         return self._built.schema
+
+    def check_form(self, what: str) -> None:
+        """Refuse the type; see ``check_json_type``."""
+        _check_form(self._traits, self.schema, what)
+
+    @cached_property
+    def _traits(self) -> Traits:
+        return traits_of(self.schema)
+
+    @cached_property
+    def _doubts(self) -> tuple[Doubt, ...]:
+        """What is asked of a value that has been written: nothing, of most types."""
+        _, may_differ, may_mask, records, has_typed_dicts, _ = self._traits
+        if may_differ or may_mask or has_typed_dicts:
+            from .doubts import doubts_of
+
+            return tuple(doubts_of(self._traits, self._built))
+        return (Undeclared(self.schema, records),) if records else ()
 
     @cached_property
     def _signs_of_nan(self) -> tuple[bytes, ...]:
@@ -135,7 +186,7 @@ class Codec:
         except ValueError as exc:
             details = self._why_not(exc, value)
         else:
-            details = self._not_finite(checked, data)
+            details = self._not_finite(checked, data) or self._doubted(value, data)
             if not details:
                 return data
         raise MisfitError(details)
@@ -217,10 +268,13 @@ class Codec:
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        if _says_nan(written) or _REPLACED in written:
+        if _says_nan(written) or _REPLACED in written or self._doubted(value, written):
             return None
         said: JsonValue = dumped
         return said
+
+    def _doubted(self, value: object, data: bytes) -> list[ErrorDetail]:
+        return next((details for doubt in self._doubts if (details := doubt(value, data))), [])
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
         if isinstance(exc, _VALIDATION_ERROR()):
@@ -309,10 +363,16 @@ def _completed(form: Any) -> object:
     return form
 
 
-def _check_schema(schema: object, what: str) -> None:
-    part = not_json(schema)
-    if part:
-        raise ContractError(f"{what} cannot be JSON: it contains {part}")
+def _check_form(traits: Traits, schema: object, what: str) -> None:
+    if traits.not_json:
+        raise ContractError(f"{what} cannot be JSON: it contains {traits.not_json}")
+    if traits.may_differ:
+        from .round_trip import reading_of
+
+        flaw = reading_of(schema).flaw
+        if flaw is not None:
+            place = f"at {flaw.path}, " if flaw.path else ""
+            raise ContractError(f"{what} cannot read what it writes: {place}{flaw.why}")
 
 
 def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looked up only where an error is at hand
