@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
 from ._client_context import encode_client_context, enveloped
+from ._contract import PlainContract
 from ._errors import InvalidRequestError, NotInvokedError, RecursiveInvocationError, RequestTooLargeError
 from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
-from ._json.codec import codec_of, type_name
+from ._json.codec import JsonText, codec_of, holds_json, type_name
 from ._json.misfit import MisfitError
 from ._metadata import Metadata, new_id
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
@@ -204,6 +205,11 @@ def _stowed(offload: S3Offload, data: bytes, function: str) -> bytes:
 
 
 def _encoded(callee: Callee, payload: object) -> bytes:
+    if isinstance(payload, str | bytes | bytearray | memoryview):
+        if isinstance(payload, JsonText):
+            return bytes(payload)
+        if isinstance(callee.contract, PlainContract):
+            _check_no_json_text(payload, callee.address)
     request = callee.contract.request
     try:
         return codec_of(request).encode(payload)
@@ -211,3 +217,14 @@ def _encoded(callee: Callee, payload: object) -> bytes:
         fit = "cannot be JSON" if request is Any else f"does not fit {type_name(request)}"
         error = InvalidRequestError(f"the payload {fit}: {exc}", function=callee.address, errors=exc.details)
     raise error
+
+
+def _check_no_json_text(payload: str | bytes | bytearray | memoryview, function: str) -> None:
+    """Refuse what boto3 takes for Payload: as a value it would reach the function as text."""
+    declared = "a Contract with request=str sends text as it is"
+    if not isinstance(payload, str):
+        remedy = f"pass the object itself, json.loads(payload); {declared}"
+        raise InvalidRequestError(f"the payload is {type(payload).__name__}, not a value: {remedy}", function=function)
+    if holds_json(payload):
+        remedy = f"pass the object itself, json.loads(payload), for it would arrive as text; {declared}"
+        raise InvalidRequestError(f"the payload is the text of a JSON object or array: {remedy}", function=function)

@@ -40,7 +40,18 @@ _SAID_BY_PYDANTIC: Final = (
     ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
 )
 _REPLACED: Final = "\ufffd".encode()
+# A float may not hold such a number.
+_MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
+
+
+class JsonText(bytes):
+    """A payload that is JSON already, checked and sent as it is."""
+
+
+def holds_json(text: str) -> bool:
+    """Check whether a text is a JSON object or array."""
+    return text.lstrip()[:1] in ("{", "[") and _json_or_none(text) is not None
 
 
 def codec_of(form: object) -> Codec:
@@ -220,7 +231,9 @@ class Codec:
         try:
             if _says_nan(data):
                 _refuse_nan(data)
-            return uncollected(len(data), self._built.validator.validate_json, data)
+            value = uncollected(len(data), self._built.validator.validate_json, data)
+            is_cut = self._traits.has_decimals and _MORE_DIGITS.search(data)
+            return self._with_digits(data, value) if is_cut else value
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
         except ValueError as exc:
@@ -254,6 +267,22 @@ class Codec:
             details = self._details(exc, value)
         raise MisfitError(details)
 
+    def check_written(self, value: object) -> Any:
+        """Validate a *value* that will be written later, and ask of it what is asked of a value that has been.
+
+        Raises:
+            MisfitError: The value is not of the type, or a part of it would be lost.
+        """
+        checked = self.check(value)
+        try:
+            data = self._built.serializer.to_json(checked, by_alias=True, warnings=False)
+        except ValueError:
+            return checked  # whoever writes it finds out why
+        details = self._doubted(checked, data)
+        if details:
+            raise MisfitError(details)
+        return checked
+
     def _said(self, value: object) -> JsonValue:
         """Dump *value* without writing and reading it; not for a type whose floats are not declared, whose NaN is lost.
 
@@ -272,6 +301,12 @@ class Codec:
             return None
         said: JsonValue = dumped
         return said
+
+    def _with_digits(self, data: bytes, value: Any) -> Any:
+        from .digits import with_digits
+
+        _, validator, serializer = self._built
+        return with_digits(data, value, validator, serializer)
 
     def _doubted(self, value: object, data: bytes) -> list[ErrorDetail]:
         return next((details for doubt in self._doubts if (details := doubt(value, data))), [])
@@ -413,7 +448,7 @@ def _as_text(event: object) -> str | None:
     raise MisfitError(details)
 
 
-def _json_or_none(data: bytes) -> object:
+def _json_or_none(data: str | bytes) -> object:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
