@@ -189,7 +189,7 @@ def traits_of(schema: Any) -> Traits:
     while rest:
         node, by_user = rest.pop()
         if not is_mapping(node):
-            rest.extend((inner, by_user) for inner in node)
+            rest.extend((inner, by_user) for inner in node if _is_schema(inner))
             continue
         kind = node.get("type")
         if isinstance(kind, str):
