@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -9,8 +10,8 @@ from ._callee import Callee
 from ._client_context import encode_client_context, enveloped
 from ._contract import PlainContract
 from ._errors import InvalidRequestError, NotInvokedError, RecursiveInvocationError, RequestTooLargeError
-from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
-from ._json.codec import JsonText, codec_of, holds_json, type_name
+from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
+from ._json.codec import codec_of, type_name
 from ._json.misfit import MisfitError
 from ._metadata import Metadata, new_id
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
@@ -225,6 +226,17 @@ def _check_no_json_text(payload: str | bytes | bytearray | memoryview, function:
     if not isinstance(payload, str):
         remedy = f"pass the object itself, json.loads(payload); {declared}"
         raise InvalidRequestError(f"the payload is {type(payload).__name__}, not a value: {remedy}", function=function)
-    if holds_json(payload):
+    if _holds_json(payload):
         remedy = f"pass the object itself, json.loads(payload), for it would arrive as text; {declared}"
         raise InvalidRequestError(f"the payload is the text of a JSON object or array: {remedy}", function=function)
+
+
+def _holds_json(text: str) -> bool:
+    """Check whether a text is a JSON object or array."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

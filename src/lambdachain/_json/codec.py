@@ -45,15 +45,6 @@ _MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
-class JsonText(bytes):
-    """A payload that is JSON already, checked and sent as it is."""
-
-
-def holds_json(text: str) -> bool:
-    """Check whether a text is a JSON object or array."""
-    return text.lstrip()[:1] in ("{", "[") and _json_or_none(text) is not None
-
-
 def codec_of(form: object) -> Codec:
     """Give the codec of a type; one a type for the life of the process."""
     try:
@@ -448,7 +439,7 @@ def _as_text(event: object) -> str | None:
     raise MisfitError(details)
 
 
-def _json_or_none(data: str | bytes) -> object:
+def _json_or_none(data: bytes) -> object:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

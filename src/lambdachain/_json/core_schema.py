@@ -57,6 +57,8 @@ _DIFFERENT_FIELDS: Final = frozenset(
     {"validation_alias", "serialization_alias", "serialization_exclude", "init_only", "init"}
 )
 _DIFFERENT_CONFIG: Final = frozenset({"ser_json_bytes", "val_json_bytes", "ser_json_timedelta", "ser_json_temporal"})
+# The functions are local to the classes up to pydantic 2.10, and stand in the module later.
+_MASKING: Final = ("_serialize_secret", "Secret.", "_SecretField.")
 _TEXT: Final = {"type": "str"}
 _NO_TYPES: Final = frozenset({"metadata", "serialization"})
 _NOT_FOR_JSON: Final = _NO_TYPES | {"python_schema", "strict_schema"}
@@ -236,9 +238,8 @@ def _not_json(node: Schema, kind: str, how: Any, *, by_user: bool) -> Iterator[s
 def _is_masking(how: Schema) -> bool:
     """Check whether a value is written as asterisks: by the function that pydantic's secrets have."""
     function: Any = how.get("function")
-    return str(getattr(function, "__name__", "")).startswith("_serialize_secret") and (
-        function.__module__ == "pydantic.types"
-    )
+    is_pydantic = getattr(function, "__module__", "") == "pydantic.types"
+    return is_pydantic and str(function.__qualname__).startswith(_MASKING)
 
 
 def _is_written_otherwise(how: Schema | None) -> bool:

@@ -7,7 +7,6 @@ a trial with the first value decides; see ``Codec``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from typing import Any, Final, NamedTuple, cast
 
 from .core_schema import Schema, config_of, definitions_of, fields_of, is_mapping, is_sequence
@@ -204,9 +203,8 @@ def _flaws_of_values(node: Schema) -> Iterator[str]:
 
 
 def _reads_as_literal(value: object) -> bool:
-    if isinstance(value, Enum) and isinstance(value, int):
-        return False
-    return _is_scalar(value.value if isinstance(value, Enum) else value)
+    """Check whether a literal is read from its JSON; a member of a plain ``Enum`` is not, though its value is."""
+    return _is_scalar(value)
 
 
 def _is_scalar(value: object) -> bool:
@@ -247,8 +245,9 @@ def _reads_as_key(node: Schema, config: Schema) -> bool:
     if kind == "enum" and not node.get("missing"):
         return bool(node.get("sub_type")) or all(isinstance(member.value, str | bool) for member in node["members"])
     if kind == "literal":
-        values = [value.value if isinstance(value, Enum) else value for value in node["expected"]]
-        return all(isinstance(value, str) or value is True or value is False for value in values)
+        return all(isinstance(value, str | bool) for value in node["expected"])
+    if kind == "bytes":
+        return config.get("ser_json_bytes", "utf8") == config.get("val_json_bytes", "utf8")
     if kind == "timedelta":
         return config.get("ser_json_timedelta") != "float" and config.get("ser_json_temporal", "iso8601") == "iso8601"
     return kind not in _NO_KEYS

@@ -15,7 +15,7 @@ from ._ending import Refusal
 
 if TYPE_CHECKING:
     from lambdachain._contract import Contract
-    from lambdachain._json.codec import JsonText
+    from lambdachain._invocation import JsonText
 
 _TOKEN: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>true|false|null)|-?\d\S*?(?=[,\s]|$)'
@@ -51,7 +51,7 @@ def parsed(name: str, text: bytes) -> JsonText:
     """
     from pydantic_core import from_json
 
-    from lambdachain._json.codec import JsonText
+    from lambdachain._invocation import JsonText
 
     if not text.strip():
         raise Refusal(f"{name} is empty: it has to be JSON, which may be null")
