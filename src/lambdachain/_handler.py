@@ -169,8 +169,8 @@ class RemoteHandler(HasContract[Req, Resp]):
         response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
-                return self._offloaded(offload, codec_of(response).encode(answer))
-            return codec_of(response).dump(answer)
+                return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
+            return codec_of(response).dump(answer, self._signature.response)
         except MisfitError as exc:
             unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
         raise unfit

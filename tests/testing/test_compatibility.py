@@ -311,7 +311,7 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     ),
     "a place to look": (
         model(a=list[int]),
-        model(b=(int, Field(validation_alias=AliasPath("a", 0)))),
+        model(b=(int, Field(validation_alias=AliasChoices(AliasPath("a", 0), "b")))),
         [
             "request.a: removed",
             "  new callers: new callers send none, the old callee requires it",

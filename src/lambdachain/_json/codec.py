@@ -23,13 +23,11 @@ from .core_schema import (
     traits_of,
     writes_nan_as_such,
 )
-from .misfit import MisfitError, details_of, not_finite
+from .misfit import MisfitError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
     from pydantic_core import SchemaSerializer, SchemaValidator
-
-    from .undeclared import Finder
 
 Doubt = Callable[[object, bytes], list[ErrorDetail]]
 
@@ -74,6 +72,7 @@ def check_json_type(form: object, role: str) -> None:
     """
     try:
         codec = codec_of(form)
+        codec.is_declared = True
         if not codec.is_put_off:
             codec.check_form(f"{role} {type_name(form)}")
     except NotYetDefinedError:
@@ -92,41 +91,13 @@ class Built(NamedTuple):
     serializer: SchemaSerializer
 
 
-class Undeclared:
-    """Refuses what only a subclass has; where no class has a subclass, it looks no closer.
-
-    Args:
-        schema: The core schema of the type.
-        records: The classes in it that are written by their own fields only; none to look at every value.
-    """
-
-    def __init__(self, schema: object, records: tuple[type, ...]) -> None:
-        self._schema = schema
-        self._records = records
-
-    @cached_property
-    def _find(self) -> Finder:
-        from .undeclared import finder_of
-
-        return finder_of(self._schema)
-
-    def __call__(self, value: object, _data: bytes) -> list[ErrorDetail]:
-        """List what would not be sent."""
-        for record in self._records:
-            if type.__subclasses__(record):
-                break
-        else:
-            if self._records:
-                return []
-        return list(self._find(value, ()))
-
-
 class Codec:
     """Encodes and decodes one type; its validator is built when first needed."""
 
     def __init__(self, form: object) -> None:
         self._form = form
         self.is_put_off = _is_put_off(form)
+        self.is_declared = False
 
     @cached_property
     def _built(self) -> Built:
@@ -151,11 +122,11 @@ class Codec:
     @cached_property
     def _doubts(self) -> tuple[Doubt, ...]:
         """What is asked of a value that has been written: nothing, of most types."""
-        _, may_differ, may_mask, records, has_typed_dicts, _ = self._traits
-        if may_differ or may_mask or has_typed_dicts:
+        _, may_differ, may_mask, records, _ = self._traits
+        if may_differ or may_mask:
             from .doubts import doubts_of
 
-            return tuple(doubts_of(self._traits, self._built))
+            return tuple(doubts_of(self._traits, self._built, is_declared=self.is_declared))
         return (Undeclared(self.schema, records),) if records else ()
 
     @cached_property
@@ -175,7 +146,7 @@ class Codec:
     def _reads_like_json(self) -> bool:
         return reads_like_json(self.schema)
 
-    def encode(self, value: object) -> bytes:
+    def encode(self, value: object, narrower: object = None) -> bytes:
         """Write *value* as JSON, by alias.
 
         Raises:
@@ -188,23 +159,23 @@ class Codec:
         except ValueError as exc:
             details = self._why_not(exc, value)
         else:
-            details = self._not_finite(checked, data) or self._doubted(value, data)
+            details = self._not_finite(checked, data) or self._doubted(value, data, narrower)
             if not details:
                 return data
         raise MisfitError(details)
 
-    def dump(self, value: object) -> JsonValue:
+    def dump(self, value: object, narrower: object = None) -> JsonValue:
         """Turn *value* into what its JSON says, for an encoder that is not ours.
 
         Raises:
             MisfitError: As ``encode``.
         """
-        said = self._said(value) if self._declares_floats else None
+        said = self._said(value, narrower) if self._declares_floats else None
         if said is not None:
             return said
         from pydantic_core import from_json
 
-        data = self.encode(value)
+        data = self.encode(value, narrower)
         try:
             read: JsonValue = uncollected(len(data), from_json, data)
         except ValueError:
@@ -274,7 +245,7 @@ class Codec:
             raise MisfitError(details)
         return checked
 
-    def _said(self, value: object) -> JsonValue:
+    def _said(self, value: object, narrower: object) -> JsonValue:
         """Dump *value* without writing and reading it; not for a type whose floats are not declared, whose NaN is lost.
 
         ``None`` where a trace of what no JSON can say is left (a NaN, a key's lone surrogate): the long way says why.
@@ -288,7 +259,7 @@ class Codec:
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        if _says_nan(written) or _REPLACED in written or self._doubted(value, written):
+        if _says_nan(written) or _REPLACED in written or self._doubted(value, written, narrower):
             return None
         said: JsonValue = dumped
         return said
@@ -299,8 +270,15 @@ class Codec:
         _, validator, serializer = self._built
         return with_digits(data, value, validator, serializer)
 
-    def _doubted(self, value: object, data: bytes) -> list[ErrorDetail]:
-        return next((details for doubt in self._doubts if (details := doubt(value, data))), [])
+    def _doubted(self, value: object, data: bytes, narrower: object = None) -> list[ErrorDetail]:
+        """Ask what there is to ask of a value; that it is of a class declared as *narrower* is known to its author."""
+        for doubt in self._doubts:
+            details = doubt(value, data)
+            if details and type(value) is narrower:
+                details = [detail for detail in details if detail["loc"] or detail["type"] != "undeclared_fields"]
+            if details:
+                return details
+        return []
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
         if isinstance(exc, _VALIDATION_ERROR()):

@@ -168,7 +168,6 @@ class Traits(NamedTuple):
         may_differ: Whether something in it may be written in another way than it is read.
         may_mask: Whether a secret may stand in it without being declared as one.
         records: The classes that are written by their own fields only, whatever a subclass of them adds.
-        has_typed_dicts: Whether a ``TypedDict`` is in it, whose values may have keys that it does not declare.
         has_decimals: Whether a number may be read as a ``Decimal``.
     """
 
@@ -176,7 +175,6 @@ class Traits(NamedTuple):
     may_differ: bool
     may_mask: bool
     records: tuple[type, ...]
-    has_typed_dicts: bool
     has_decimals: bool
 
 
@@ -212,7 +210,6 @@ def traits_of(schema: Any) -> Traits:
         may_differ,
         may_mask,
         tuple(records),
-        "typed-dict" in kinds,
         "decimal" in kinds,
     )
 

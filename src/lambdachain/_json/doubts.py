@@ -11,20 +11,20 @@ from typing import Any, Final, cast
 
 from lambdachain._errors import ErrorDetail
 
-from .codec import Built, Doubt, Undeclared
+from .codec import Built, Doubt
 from .core_schema import Traits, is_mapping
-from .misfit import details_of
+from .misfit import Undeclared, details_of
 
 _MASK: Final = b'"**********"'
 
 
-def doubts_of(traits: Traits, built: Built) -> Iterator[Doubt]:
+def doubts_of(traits: Traits, built: Built, *, is_declared: bool) -> Iterator[Doubt]:
     """List what a value of a type has to be asked, given the value and its JSON."""
     if traits.may_mask:
         yield _masked
-    if traits.has_typed_dicts or traits.records:
-        yield Undeclared(built.schema, () if traits.has_typed_dicts else traits.records)
-    if traits.may_differ:
+    if traits.records:
+        yield Undeclared(built.schema, traits.records)
+    if traits.may_differ and is_declared:
         from .round_trip import reading_of
 
         if reading_of(built.schema).needs_trial:

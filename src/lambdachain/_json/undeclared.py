@@ -1,6 +1,6 @@
 """Fields that a value has and its declared type has not: pydantic writes a subclass as its base, without a word.
 
-Made once a type, and only where a class in it has subclasses or a ``TypedDict`` is in it.
+Made once a type, and only where a class in it has subclasses.
 """
 
 from __future__ import annotations
@@ -60,11 +60,7 @@ class _Making:
         return partial(_in_record, declared, inside)
 
     def typed_dict(self, node: Any) -> Finder:
-        fields = dict(fields_of(node))
-        behaviour = node.get("extra_behavior", config_of(node).get("extra_fields_behavior"))
-        names = None if behaviour == "allow" else frozenset(fields)
-        name = getattr(node.get("cls"), "__name__", "the TypedDict")
-        return partial(_in_typed_dict, name, names, self._inside(fields))
+        return partial(_in_typed_dict, self._inside(dict(fields_of(node))))
 
     def series(self, node: Any) -> Finder | None:
         items = node.get("items_schema")
@@ -142,18 +138,11 @@ def _in_record(declared: type | None, inside: Mapping[str, Finder], value: Any, 
         yield from find(getattr(value, name, None), (*loc, name))
 
 
-def _in_typed_dict(
-    cls: str, names: frozenset[str] | None, inside: Mapping[str, Finder], value: Any, loc: Loc
-) -> Iterator[ErrorDetail]:
-    if not is_mapping(value):
-        return
-    more = [] if names is None else [str(key) for key in value if key not in names]
-    if more:
-        msg = f"It has {_listed(more)}, which {cls} does not declare and which would not be sent: declare or remove it"
-        yield ErrorDetail(loc=loc, type="undeclared_fields", msg=msg)
-    for name, find in inside.items():
-        if name in value:
-            yield from find(value[name], (*loc, name))
+def _in_typed_dict(inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+    if is_mapping(value):
+        for name, find in inside.items():
+            if name in value:
+                yield from find(value[name], (*loc, name))
 
 
 def _in_series(find: Finder, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
