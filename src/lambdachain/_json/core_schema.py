@@ -258,7 +258,7 @@ def _may_differ(node: Schema, kind: str, how: Any) -> bool:
     if kind in _FIELDS:
         return not _DIFFERENT_FIELDS.isdisjoint(node)
     if kind == "dict":
-        return node.get("keys_schema", _TEXT).get("type") != "str"
+        return bool(node.get("keys_schema", _TEXT).get("type") != "str")
     if kind in ("enum", "literal"):
         values = [getattr(value, "value", value) for value in node.get("members") or node.get("expected", ())]
         return not all(isinstance(value, str) for value in values)

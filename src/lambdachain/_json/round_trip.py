@@ -247,7 +247,7 @@ def _reads_as_key(node: Schema, config: Schema) -> bool:
     if kind == "literal":
         return all(isinstance(value, str | bool) for value in node["expected"])
     if kind == "bytes":
-        return config.get("ser_json_bytes", "utf8") == config.get("val_json_bytes", "utf8")
+        return bool(config.get("ser_json_bytes", "utf8") == config.get("val_json_bytes", "utf8"))
     if kind == "timedelta":
         return config.get("ser_json_timedelta") != "float" and config.get("ser_json_temporal", "iso8601") == "iso8601"
     return kind not in _NO_KEYS
@@ -315,11 +315,11 @@ def _is_required(field: Schema) -> bool:
     inner = field["schema"]
     while inner["type"] not in ("default", "nullable") and "schema" in inner and "function" in inner:
         inner = inner["schema"]
-    return inner["type"] != "default"
+    return bool(inner["type"] != "default")
 
 
 def _forbids(node: Schema, config: Schema) -> bool:
-    return node.get("extra_behavior", config.get("extra_fields_behavior")) == "forbid"
+    return bool(node.get("extra_behavior", config.get("extra_fields_behavior")) == "forbid")
 
 
 def _shown(path: Path) -> str:
