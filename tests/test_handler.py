@@ -595,11 +595,11 @@ def test_answers_are_written_as_the_runtime_can_send_them() -> None:
     from pydantic import Field
 
     class Answer(BaseModel):
-        the_day: date = Field(serialization_alias="theDay")
+        the_day: date = Field(alias="theDay")
         amounts: dict[int, Decimal]
 
     contract: Contract[Any, Any] = Contract("answers", request=None, response=Answer)
-    handler = remote(contract)(lambda _: Answer(the_day=date(2020, 1, 2), amounts={1: Decimal("1.10")}))
+    handler = remote(contract)(lambda _: Answer(theDay=date(2020, 1, 2), amounts={1: Decimal("1.10")}))
 
     answer = handler(None, CONTEXT)
     assert {"theDay": "2020-01-02", "amounts": {"1": "1.10"}} == answer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from ._arn import Address, FunctionName, parse_target
-from ._contract import Contract, split_qualifier
+from ._contract import Contract, PlainContract, split_qualifier
 from ._errors import ContractError, InvalidArnError
 
 Resolver = Callable[[str], str]
@@ -43,7 +43,7 @@ def contract_of(target: object, response: object = UNSET) -> Contract[Any, Any]:
         from pydantic import JsonValue
 
         answers: Any = JsonValue if response is UNSET else response
-        return Contract[Any, Any](target, request=Any, response=answers)
+        return PlainContract(target, request=Any, response=answers)
     contract = getattr(target, "contract", None)
     if not isinstance(contract, Contract):
         raise ContractError(

@@ -149,6 +149,10 @@ class Contract(HasContract[Req, Resp]):
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
 
 
+class PlainContract(Contract[Any, Any]):
+    """The contract of a plain name, which nobody declared: it takes any JSON."""
+
+
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
     """Take an address apart into the function and its qualifier, which may be given once."""
     if qualifier is None and isinstance(function, str):

@@ -144,7 +144,9 @@ def _forms(schema: Schema) -> Iterator[tuple[str, object]]:
 
 
 def _error(error: type[RemoteError], mode: Mode) -> JsonSchema:
-    described = _described(carrier_of(error), mode)
+    carrier = carrier_of(error)
+    codec_of(carrier).check_form(f"error {error.__name__}")
+    described = _described(carrier, mode)
     said = error.__dict__.get("__doc__")
     return {**described, "description": inspect.cleandoc(said)} if said else described
 

@@ -154,15 +154,14 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def _read(self, event: Any) -> Req:
         codec = codec_of(self._contract.request)
-        if is_mapping(event) and len(event) == 1:
-            event = self._taken_out(event)
+        stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
         try:
-            request: Req = codec.read(event)
+            request: Req = codec.read(event) if stored is None else codec.decode(stored)
         except MisfitError as exc:
             rejected = RequestRejectedError(errors=exc.details)
         else:
             return request
-        if _is_injected(rejected.errors):
+        if stored is None and _is_injected(rejected.errors):
             return self._read({name: value for name, value in event.items() if name != "headers"})
         raise rejected
 
@@ -170,26 +169,22 @@ class RemoteHandler(HasContract[Req, Resp]):
         response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
-                return self._offloaded(offload, codec_of(response).encode(answer))
-            return codec_of(response).dump(answer)
+                return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
+            return codec_of(response).dump(answer, self._signature.response)
         except MisfitError as exc:
             unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
         raise unfit
 
-    def _taken_out(self, event: Any) -> Any:
-        """Give the request that *event* stands for, if it is in S3."""
+    def _taken_out(self, event: Any) -> bytes | None:
+        """Return the JSON of the request that *event* refers to; ``None`` if the event is the request itself."""
         from ._offload import is_reference
 
         if not is_reference(event):
-            return event
+            return None
         if self.contract.offload is None:
             words = "The request is in S3, and this handler's contract does not say where: it needs offload"
             raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
-        try:
-            return json.loads(self.contract.offload.get(event))
-        except (ValueError, RecursionError):
-            unreadable = ErrorDetail(loc=(), type="json_invalid", msg="What is in S3 is not JSON that can be read")
-        raise RequestRejectedError(errors=[unreadable])
+        return self.contract.offload.get(event)
 
     def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
         """Put an answer into S3 that is too large, for a caller who knows to look there."""

@@ -171,3 +171,7 @@ class AsyncTransport(Protocol):
     async def close(self) -> None:
         """Close every connection, of all loops."""
         ...
+
+
+class JsonText(bytes):
+    """A payload that is JSON already, checked and sent as it is."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
 from ._client_context import encode_client_context, enveloped
+from ._contract import PlainContract
 from ._errors import InvalidRequestError, NotInvokedError, RecursiveInvocationError, RequestTooLargeError
-from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType
+from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
 from ._json.codec import codec_of, type_name
 from ._json.misfit import MisfitError
 from ._metadata import Metadata, new_id
@@ -204,6 +206,11 @@ def _stowed(offload: S3Offload, data: bytes, function: str) -> bytes:
 
 
 def _encoded(callee: Callee, payload: object) -> bytes:
+    if isinstance(payload, str | bytes | bytearray | memoryview):
+        if isinstance(payload, JsonText):
+            return bytes(payload)
+        if isinstance(callee.contract, PlainContract):
+            _check_no_json_text(payload, callee.address)
     request = callee.contract.request
     try:
         return codec_of(request).encode(payload)
@@ -211,3 +218,25 @@ def _encoded(callee: Callee, payload: object) -> bytes:
         fit = "cannot be JSON" if request is Any else f"does not fit {type_name(request)}"
         error = InvalidRequestError(f"the payload {fit}: {exc}", function=callee.address, errors=exc.details)
     raise error
+
+
+def _check_no_json_text(payload: str | bytes | bytearray | memoryview, function: str) -> None:
+    """Refuse what boto3 takes for Payload: as a value it would reach the function as text."""
+    declared = "a Contract with request=str sends text as it is"
+    if not isinstance(payload, str):
+        remedy = f"pass the object itself, json.loads(payload); {declared}"
+        raise InvalidRequestError(f"the payload is {type(payload).__name__}, not a value: {remedy}", function=function)
+    if _holds_json(payload):
+        remedy = f"pass the object itself, json.loads(payload), for it would arrive as text; {declared}"
+        raise InvalidRequestError(f"the payload is the text of a JSON object or array: {remedy}", function=function)
+
+
+def _holds_json(text: str) -> bool:
+    """Check whether a text is a JSON object or array."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -97,8 +97,10 @@ def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]
     if unknown:
         known = ", ".join(_names(cls)) or "none"
         raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}; it has {known}")
+    codec = codec_of(carrier_of(cls))
+    codec.check_form(cls.__name__)
     try:
-        return _values(codec_of(carrier_of(cls)).check(given))
+        return _values(codec.check_written(given))
     except MisfitError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 

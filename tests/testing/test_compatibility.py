@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Json, create_model
 
 from lambdachain import Contract, ContractError, RemoteError
 from lambdachain.testing import IncompatibleContractError, StubError, assert_compatible, compatibility
@@ -311,7 +311,7 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     ),
     "a place to look": (
         model(a=list[int]),
-        model(b=(int, Field(validation_alias=AliasPath("a", 0)))),
+        model(b=(int, Field(validation_alias=AliasChoices(AliasPath("a", 0), "b")))),
         [
             "request.a: removed",
             "  new callers: new callers send none, the old callee requires it",
@@ -766,12 +766,38 @@ def test_a_schema_from_a_file_is_as_good_as_a_contract():
     assert compatibility(old, old_file) == ()
 
 
-def test_what_never_fitted_is_no_change():
-    """A type that does not read what it writes is as it was."""
+def test_what_never_fitted_is_told_with_its_place():
+    """A type that does not read what it writes is no contract, old or new."""
     one_way = model(a=(int, Field(validation_alias="in", serialization_alias="out")))
 
-    assert compatibility(taking(one_way), taking(one_way)) == ()
-    assert [change.what for change in compatibility(taking(one_way), taking(model(a=one_way)))] != []
+    with pytest.raises(ContractError, match="cannot read what it writes: 'a' is written as 'out' and read as 'in'"):
+        taking(one_way)
+
+
+def test_a_model_that_is_built_late_is_told_when_two_versions_are_compared():
+    """What the contract's declaration could not show."""
+
+    class Late(BaseModel):
+        model_config = ConfigDict(defer_build=True)
+
+        a: int = Field(validation_alias="in", serialization_alias="out")
+
+    late = taking(Late)
+
+    with pytest.raises(ContractError, match="Late cannot read what it writes: 'a' is written as 'out'"):
+        assert_compatible(taking(int), late)
+
+
+def test_an_error_that_cannot_read_what_it_writes_is_told_when_two_versions_are_compared():
+    """Its fields are looked at as those of a request."""
+
+    class Odd(RemoteError):
+        numbers: Json[list[int]]
+
+    declared = Contract("orders", request=int, response=int, errors=[Odd])
+
+    with pytest.raises(ContractError, match="error Odd cannot read what it writes: at numbers"):
+        assert_compatible(declared, declared)
 
 
 BAD = [

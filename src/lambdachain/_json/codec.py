@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -15,20 +16,21 @@ from lambdachain._errors import ContractError, ErrorDetail
 
 from .collector import uncollected
 from .core_schema import (
+    Traits,
     declares_floats,
     float_keys,
-    not_json,
     reads_like_json,
+    traits_of,
     writes_nan_as_such,
 )
 from .large_numbers import may_overflow
-from .misfit import MisfitError, details_of, not_finite
+from .misfit import MisfitError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue, ValidationError
     from pydantic_core import SchemaSerializer, SchemaValidator
+
+Doubt = Callable[[object, bytes], list[ErrorDetail]]
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _SAID_BY_PYDANTIC: Final = (
@@ -38,6 +40,8 @@ _SAID_BY_PYDANTIC: Final = (
 )
 _WORTH_ASKING: Final = 4096
 _REPLACED: Final = "\ufffd".encode()
+# A float may not hold such a number.
+_MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
@@ -60,18 +64,19 @@ def type_name(form: object) -> str:
 
 
 def check_json_type(form: object, role: str) -> None:
-    """Refuse a type that JSON cannot carry.
+    """Refuse a type that JSON cannot carry, or that does not read what it writes.
 
     Models and dataclasses that pydantic has built already cost nothing here; those it has put off (``defer_build``, a
     name that is defined later) are let through, built and checked at the first call. Other types are built now.
 
     Raises:
-        ContractError: pydantic cannot handle *form*, or a part of it has no JSON form.
+        ContractError: pydantic cannot handle *form*, a part of it has no JSON form, or is not read as it is written.
     """
     try:
         codec = codec_of(form)
+        codec.is_declared = True
         if not codec.is_put_off:
-            _check_schema(codec.schema, f"{role} {type_name(form)}")
+            codec.check_form(f"{role} {type_name(form)}")
     except NotYetDefinedError:
         return
 
@@ -94,18 +99,37 @@ class Codec:
     def __init__(self, form: object) -> None:
         self._form = form
         self.is_put_off = _is_put_off(form)
+        self.is_declared = False
 
     @cached_property
     def _built(self) -> Built:
         built = _own(self._form) or _build(self._form)
         if self.is_put_off:
-            _check_schema(built.schema, type_name(self._form))
+            _check_form(traits_of(built.schema), built.schema, type_name(self._form))
         return built
 
     @property
     def schema(self) -> object:
         """The core schema of the type."""
         return self._built.schema
+
+    def check_form(self, what: str) -> None:
+        """Refuse the type; see ``check_json_type``."""
+        _check_form(self._traits, self.schema, what)
+
+    @cached_property
+    def _traits(self) -> Traits:
+        return traits_of(self.schema)
+
+    @cached_property
+    def _doubts(self) -> tuple[Doubt, ...]:
+        """What is asked of a value that has been written: nothing, of most types."""
+        _, may_differ, may_mask, records, _ = self._traits
+        if may_differ or may_mask:
+            from .doubts import doubts_of
+
+            return tuple(doubts_of(self._traits, self._built, is_declared=self.is_declared))
+        return (Undeclared(self.schema, records),) if records else ()
 
     @cached_property
     def _signs_of_nan(self) -> tuple[bytes, ...]:
@@ -128,7 +152,7 @@ class Codec:
     def _reads_like_json(self) -> bool:
         return reads_like_json(self.schema)
 
-    def encode(self, value: object) -> bytes:
+    def encode(self, value: object, narrower: object = None) -> bytes:
         """Write *value* as JSON, by alias.
 
         Raises:
@@ -141,23 +165,23 @@ class Codec:
         except ValueError as exc:
             details = self._why_not(exc, value)
         else:
-            details = self._not_finite(checked, data)
+            details = self._not_finite(checked, data) or self._doubted(value, data, narrower)
             if not details:
                 return data
         raise MisfitError(details)
 
-    def dump(self, value: object) -> JsonValue:
+    def dump(self, value: object, narrower: object = None) -> JsonValue:
         """Turn *value* into what its JSON says, for an encoder that is not ours.
 
         Raises:
             MisfitError: As ``encode``.
         """
-        said = self._said(value) if self._declares_floats else None
+        said = self._said(value, narrower) if self._declares_floats else None
         if said is not None:
             return said
         from pydantic_core import from_json
 
-        data = self.encode(value)
+        data = self.encode(value, narrower)
         try:
             read: JsonValue = uncollected(len(data), from_json, data)
         except ValueError:
@@ -176,6 +200,8 @@ class Codec:
             if _says_nan(data):
                 _refuse_nan(data)
             value = uncollected(len(data), self._built.validator.validate_json, data)
+            if self._traits.has_decimals and _MORE_DIGITS.search(data):
+                value = self._with_digits(data, value)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
         except ValueError as exc:
@@ -216,7 +242,23 @@ class Codec:
             details = self._details(exc, value)
         raise MisfitError(details)
 
-    def _said(self, value: object) -> JsonValue:
+    def check_written(self, value: object) -> Any:
+        """Validate a *value* that will be written later, and ask of it what is asked of a value that has been.
+
+        Raises:
+            MisfitError: The value is not of the type, or a part of it would be lost.
+        """
+        checked = self.check(value)
+        try:
+            data = self._built.serializer.to_json(checked, by_alias=True, warnings=False)
+        except ValueError:
+            return checked  # whoever writes it finds out why
+        details = self._doubted(checked, data)
+        if details:
+            raise MisfitError(details)
+        return checked
+
+    def _said(self, value: object, narrower: object) -> JsonValue:
         """Dump *value* without writing and reading it; not for a type whose floats are not declared, whose NaN is lost.
 
         ``None`` where a trace of what no JSON can say is left (a NaN, a key's lone surrogate): the long way says why.
@@ -230,10 +272,26 @@ class Codec:
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        if _says_nan(written) or _REPLACED in written:
+        if _says_nan(written) or _REPLACED in written or self._doubted(value, written, narrower):
             return None
         said: JsonValue = dumped
         return said
+
+    def _with_digits(self, data: bytes, value: Any) -> Any:
+        from .digits import with_digits
+
+        _, validator, serializer = self._built
+        return with_digits(data, value, validator, serializer)
+
+    def _doubted(self, value: object, data: bytes, narrower: object = None) -> list[ErrorDetail]:
+        """Ask what there is to ask of a value; that it is of a class declared as *narrower* is known to its author."""
+        for doubt in self._doubts:
+            details = doubt(value, data)
+            if details and type(value) is narrower:
+                details = [detail for detail in details if detail["loc"] or detail["type"] != "undeclared_fields"]
+            if details:
+                return details
+        return []
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
         if isinstance(exc, _VALIDATION_ERROR()):
@@ -338,10 +396,16 @@ def _completed(form: Any) -> object:
     return form
 
 
-def _check_schema(schema: object, what: str) -> None:
-    part = not_json(schema)
-    if part:
-        raise ContractError(f"{what} cannot be JSON: it contains {part}")
+def _check_form(traits: Traits, schema: object, what: str) -> None:
+    if traits.not_json:
+        raise ContractError(f"{what} cannot be JSON: it contains {traits.not_json}")
+    if traits.may_differ:
+        from .round_trip import reading_of
+
+        flaw = reading_of(schema).flaw
+        if flaw is not None:
+            place = f"at {flaw.path}, " if flaw.path else ""
+            raise ContractError(f"{what} cannot read what it writes: {place}{flaw.why}")
 
 
 def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looked up only where an error is at hand

@@ -77,6 +77,11 @@ def _names(node: Schema, config: Schema) -> Iterator[tuple[str, Any]]:
         yield "names", told
 
 
+def places_of(name: str, field: Schema, config: Schema) -> list[str | list[str | int]]:
+    """List under which keys, or paths, a field is looked for: the first that is there counts."""
+    return _places(name, field, config)[1]
+
+
 def _places(name: str, field: Schema, config: Schema) -> tuple[str, list[str | list[str | int]]]:
     alias = field.get("validation_alias")
     if alias is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
@@ -16,6 +17,8 @@ from .core_schema import declared_names, is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+    from .undeclared import Finder
 
 Loc = tuple[str | int, ...]
 
@@ -31,6 +34,35 @@ class MisfitError(Exception):
     def __init__(self, details: Sequence[ErrorDetail]) -> None:
         super().__init__(describe_details(details))
         self.details = tuple(details)
+
+
+class Undeclared:
+    """Refuses what only a subclass has; where no class has a subclass, it looks no closer.
+
+    Args:
+        schema: The core schema of the type.
+        records: The classes in it that are written by their own fields only; none to look at every value.
+    """
+
+    def __init__(self, schema: object, records: tuple[type, ...]) -> None:
+        self._schema = schema
+        self._records = records
+
+    @cached_property
+    def _find(self) -> Finder:
+        from .undeclared import finder_of
+
+        return finder_of(self._schema)
+
+    def __call__(self, value: object, _data: bytes) -> list[ErrorDetail]:
+        """List what would not be sent."""
+        for record in self._records:
+            if type.__subclasses__(record):
+                break
+        else:
+            if self._records:
+                return []
+        return list(self._find(value, ()))
 
 
 def details_of(exc: ValidationError, value: object, schema: object) -> list[ErrorDetail]:

@@ -15,6 +15,7 @@ from ._ending import Refusal
 
 if TYPE_CHECKING:
     from lambdachain._contract import Contract
+    from lambdachain._invocation import JsonText
 
 _TOKEN: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>true|false|null)|-?\d\S*?(?=[,\s]|$)'
@@ -42,13 +43,15 @@ def given_text(payload: str | None) -> tuple[str, bytes]:
         raise Refusal(f"{payload[1:]}: {exc.strerror}") from None
 
 
-def parsed(name: str, text: bytes) -> Any:
-    """Read JSON.
+def parsed(name: str, text: bytes) -> JsonText:
+    """Check that *text* is JSON, and keep it as it is written: a number may have more digits than a float.
 
     Raises:
         Refusal: It is none; the message says where.
     """
     from pydantic_core import from_json
+
+    from lambdachain._invocation import JsonText
 
     if not text.strip():
         raise Refusal(f"{name} is empty: it has to be JSON, which may be null")
@@ -60,7 +63,7 @@ def parsed(name: str, text: bytes) -> Any:
         raise Refusal(f"{name} is not JSON: {words}{quotes}") from None
     if _MAY_BE_INFINITE.search(text):
         _check_finite(name, value)
-    return value
+    return JsonText(text)
 
 
 def _check_finite(name: str, value: object) -> None:
