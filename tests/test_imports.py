@@ -15,15 +15,16 @@ SOURCE = Path(lambdachain.__file__).parent
 
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
-    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_wire"],
+    ["_version", "_errors", "_alarm", "_budget", "_clock", "_copies", "_event_stream", "_loopback", "_wire"],
     ["_json"],
     ["_annotations", "_arn"],
-    ["_metadata", "_offload"],
+    ["_metadata"],
     ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],
-    ["_streaming", "_success"],
+    ["_stand_in", "_streaming", "_success"],
+    ["_offload"],
     ["_contract_schema"],
     ["_compatibility"],
-    ["_contract", "_failures", "_options", "_client_context", "_stand_in", "resolvers"],
+    ["_contract", "_failures", "_options", "_client_context", "resolvers"],
     ["_boto"],
     ["_classify", "_callee"],
     ["_plan", "_signature", "_loop", "_service"],

@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
+from weakref import WeakSet
 
 from ._errors import ContractError, LambdaChainError
 from ._json.core_schema import is_mapping
+from ._loopback import host_of, is_loopback
+from ._stand_in import guard, guard_sends, is_mocked, without_credentials
 
 REFERENCE: Final = "__lambdachain_s3__"
 TAG: Final = ("lambdachain", "offload")
@@ -70,13 +73,18 @@ class S3Offload:
         Raises:
             OffloadError: S3 does not take it.
         """
-        digest = hashlib.sha256(data).hexdigest()
-        key = f"{self.prefix}{_new_name()}.json"
+        reference, key = self.reference_to(data)
         with _in_words(f"the payload of {len(data):,} bytes could not be put into the bucket {self.bucket}"):
             self._client().put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType="application/json", Tagging="=".join(TAG)
             )
-        return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}
+        return reference
+
+    def reference_to(self, data: bytes) -> tuple[dict[str, Any], str]:
+        """Return what travels in the place of a payload, and the new key that it names."""
+        digest = hashlib.sha256(data).hexdigest()
+        key = f"{self.prefix}{_new_name()}.json"
+        return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}, key
 
     def get(self, reference: Mapping[str, Any]) -> bytes:
         """Get the payload that *reference* stands for.
@@ -91,13 +99,78 @@ class S3Offload:
         if not key.startswith(self.prefix):
             raise OffloadError(f"the payload's key does not begin with {self.prefix}, as the contract says")
         with _in_words(f"the payload could not be got from the bucket {self.bucket}"):
-            data = bytes(self._client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            data = _remembered(key) or bytes(self._client().get_object(Bucket=self.bucket, Key=key)["Body"].read())
         if hashlib.sha256(data).hexdigest() != where.get("sha256"):
             raise OffloadError("the payload in S3 is not the one that was put there: its SHA-256 differs")
         return data
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether S3 is on this machine or in this process: a server on loopback, or moto's."""
+        return is_mocked() or is_loopback(self._host)
+
+    @property
+    def _host(self) -> str:
+        """Where S3 is; "" where a client would not know either."""
+        if self.endpoint_url:
+            return host_of(self.endpoint_url)
+        try:
+            from botocore.exceptions import BotoCoreError
+
+            return host_of(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
+        except (ImportError, BotoCoreError, ValueError):
+            return ""
+
     def _client(self) -> Any:
+        if guard.closed and not is_mocked():
+            guard.check_access(f"use the bucket {self.bucket} for an offloaded payload", self._host)
         return _client(self.region, self.endpoint_url)
+
+
+class OffloadMemory:
+    """Payloads that a test's transport keeps in S3's place.
+
+    Args:
+        yields_to_s3: Whether S3 is used all the same where it is simulated, by moto or on loopback.
+    """
+
+    def __init__(self, *, yields_to_s3: bool = False) -> None:
+        self._yields_to_s3 = yields_to_s3
+        self._payloads: dict[str, bytes] = {}
+        _memories.add(self)
+
+    def takes_from(self, offload: S3Offload) -> bool:
+        """Check whether the payloads of *offload* are kept here."""
+        return not (self._yields_to_s3 and offload.is_simulated)
+
+    def put(self, offload: S3Offload, data: bytes) -> dict[str, Any]:
+        """Keep a payload, and return what travels in its place."""
+        reference, key = offload.reference_to(data)
+        self._payloads[key] = data
+        return reference
+
+    def get(self, key: str) -> bytes | None:
+        """Return the payload at *key*, if it is here."""
+        return self._payloads.get(key)
+
+
+_memories: Final[WeakSet[OffloadMemory]] = WeakSet()
+
+
+def put_payload(offload: S3Offload, data: bytes, transport: object) -> dict[str, Any]:
+    """Put a payload into the bucket, or into the memory of a test's *transport*; return what travels in its place.
+
+    Raises:
+        OffloadError: S3 does not take it.
+    """
+    memory: OffloadMemory | None = getattr(transport, "offload_memory", None)
+    if memory is not None and memory.takes_from(offload):
+        return memory.put(offload, data)
+    return offload.put(data)
+
+
+def _remembered(key: str) -> bytes | None:
+    return next((data for memory in tuple(_memories) if (data := memory.get(key)) is not None), None)
 
 
 def is_reference(value: object) -> bool:
@@ -147,4 +220,6 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
     from importlib import import_module
 
     boto3: Any = import_module("boto3")  # its own annotation names every service
-    return boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    guard_sends(client, partial(guard.check_access, "use S3 for an offloaded payload"))
+    return client

@@ -11,12 +11,10 @@ from typing import Any, Final, TypedDict
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
 from ._json.core_schema import is_mapping
+from ._metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from ._retry import RetryPolicy
 
 _TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
-_MAX_KEY: Final = 255
-# More than any call can take, and still a number that every clock and socket takes.
-_LONGEST: Final = 1_000_000.0
 _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
@@ -59,7 +57,7 @@ def seconds(timeout: float | timedelta | None, function: str) -> float | None:
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
     if value <= 0:
         raise DeadlineExceededError(f"no time left to send it: the timeout is {value:g} s", function=function)
-    return min(float(value), _LONGEST)
+    return min(float(value), LONGEST_TIMEOUT)
 
 
 def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
@@ -79,9 +77,11 @@ def checked_key(key: str | None, kind: InvocationType, envelope: bool, function:
     """Refuse an idempotency key that is none, or cannot reach the callee: it would unlock retries for nothing."""
     if key is None or kind is InvocationType.DRY_RUN:
         return None
-    given: Any = key
-    if not isinstance(given, str) or not 1 <= len(given) <= _MAX_KEY:
-        raise InvalidRequestError(f"idempotency_key must be 1 to {_MAX_KEY} characters of text", function=function)
+    if not key or not is_plain_text(key):
+        raise InvalidRequestError(
+            f"idempotency_key must be 1 to {MAX_ID_CHARACTERS} characters of text, without control characters",
+            function=function,
+        )
     if kind is InvocationType.EVENT and not envelope:
         raise InvalidRequestError(
             "an event has no ClientContext to carry idempotency_key: declare Contract(..., envelope=True), "

@@ -14,12 +14,11 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import READ_ERRORS, SEND_ERRORS, translated
-from lambdachain._boto.exchange import refusal_in
-from lambdachain._boto.transport import keep_legible
+from lambdachain._boto.exchange import check_before_signing, refusal_in
+from lambdachain._boto.transport import host_sent_to, keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._stand_in import guard
@@ -60,7 +59,7 @@ class AsyncExchange:
         from botocore.exceptions import ClientError
 
         self._can_tell = attach(client)
-        host = urlsplit(str(client.meta.endpoint_url)).hostname or ""
+        host = host_sent_to(client)
         if not self._can_tell:
             guard.check(self.function, host)
         token = _current.set(self)
@@ -123,6 +122,7 @@ _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchang
 def attach(client: Any) -> bool:
     """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
     keep_legible(client)
+    check_before_signing(client, _function_under_way)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:
@@ -130,6 +130,11 @@ def attach(client: Any) -> bool:
     if not isinstance(sessions, _Sessions):
         cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
     return True
+
+
+def _function_under_way() -> str | None:
+    watched = _current.get()
+    return None if watched is None else watched.function
 
 
 class _Sessions:

@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._boto.errors import translated
 from lambdachain._boto.shapes import answered, parameters
-from lambdachain._boto.transport import BotoTransport, check_client, check_config, config_over, fitting, has_endpoint
+from lambdachain._boto.transport import (
+    BotoTransport,
+    check_before_credentials,
+    check_client,
+    check_config,
+    config_over,
+    fitting,
+    has_endpoint,
+    host_sent_to,
+)
 from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._stand_in import SendsToAws, guard, without_credentials
 from lambdachain._wire import EXPIRED
 
 from .exchange import AsyncExchange, attach
@@ -123,13 +132,24 @@ class AsyncBotoTransport(SendsToAws):
             return fitting(self._given, region)
         from botocore.exceptions import BotoCoreError
 
+        region = region or self._region
+        clients = self._clients_here()
         try:
-            return await self._clients_here().get(self, region or self._region)
+            if not clients.has(region):
+                check_before_credentials(_plain(self._session), region, self._endpoint_url, function)
+            return await clients.get(self, region)
         except (BotoCoreError, ValueError) as exc:
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
             failure = translated(exc, progress=Progress.NOTHING_SENT)
             raise failure from None
+
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        if self._given is not None:
+            return host_sent_to(self._given)
+        session = _plain(self._session)
+        return host_sent_to(without_credentials(session, "lambda", region or self._region, self._endpoint_url))
 
     def _clients_here(self) -> _Clients:
         loop = asyncio.get_running_loop()
@@ -164,6 +184,9 @@ class _Clients:
         self._kept: dict[str | None, Any] = {}
         self._keepers: list[AsyncGenerator[Any, None]] = []
         self._making = asyncio.Lock()
+
+    def has(self, region: str | None) -> bool:
+        return region in self._kept
 
     async def get(self, transport: AsyncBotoTransport, region: str | None) -> Any:
         client = self._kept.get(region)
@@ -217,6 +240,16 @@ def over_botocore(**arguments: Any) -> AsyncTransport:
     if is_installed() and (session is None or is_session(session)):
         return AsyncBotoTransport(**arguments)
     return AwsInThreads(BotoTransport(**arguments))
+
+
+def _plain(session: Any) -> Any:
+    """Make a session of botocore's with the settings of aiobotocore's, whose clients need no event loop."""
+    plain: Any = import_module("botocore.session").Session()
+    if session is not None:
+        for name, value in session.instance_variables().items():
+            plain.set_config_variable(name, value)
+        plain._credentials = getattr(session, "_credentials", None)  # noqa: SLF001 - only to see whether there are any
+    return plain
 
 
 def _aio(module: str) -> Any:

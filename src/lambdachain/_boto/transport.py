@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._loopback import host_of
+from lambdachain._stand_in import SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
@@ -91,7 +92,7 @@ class BotoTransport(SendsToAws):
                 outcome = _invoke(client, invocation)
             except NoAnswerError as exc:
                 if exc.trouble is Trouble.CREDENTIALS:
-                    guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+                    guard.check(invocation.function, host_sent_to(client))
                 raise watched.corrected(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
@@ -110,6 +111,12 @@ class BotoTransport(SendsToAws):
         if stream.outcome.error_code in EXPIRED:
             self._renew(client)
         return stream
+
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        region = region or self._region
+        client = self._given or self._clients.get(region)
+        return host_sent_to(client or without_credentials(self._session, "lambda", region, self._endpoint_url))
 
     @property
     def max_connections(self) -> int:
@@ -142,6 +149,7 @@ class BotoTransport(SendsToAws):
                 raise NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
             if region not in self._clients:
                 try:
+                    check_before_credentials(self._session, region, self._endpoint_url, function)
                     self._clients[region] = self._connected(region)
                 except (BotoCoreError, ValueError) as exc:
                     if not self._endpoint_url and not has_endpoint():
@@ -213,6 +221,34 @@ def _client_maker(session: Any) -> Callable[..., Any]:
     else:
         make = getattr(session, "client", None) or session.create_client
     return make
+
+
+def host_sent_to(client: Any) -> str:
+    """Return the host of a client's endpoint."""
+    return host_of(str(client.meta.endpoint_url))
+
+
+def check_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
+    """Have the guard of tests refuse a call before a client is made, which may look for credentials over a network.
+
+    Where credentials are at hand, nothing is looked for, and the guard has its say when the call is about to be sent.
+
+    Raises:
+        RealInvokeBlockedError: The guard is closed, and the endpoint is not this machine.
+    """
+    if guard.closed and not is_mocked() and not _has_keys(session):
+        guard.check(function, host_sent_to(without_credentials(session, "lambda", region, endpoint_url)))
+
+
+def _has_keys(session: Any) -> bool:
+    """Check whether a session has credentials without having to look for them."""
+    if session is None:
+        session = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    core: Any = getattr(session, "_session", session)
+    if getattr(core, "_credentials", None) is not None:
+        return True
+    has_profile = core is not None and "profile" in core.instance_variables()
+    return "AWS_ACCESS_KEY_ID" in os.environ and not has_profile
 
 
 def has_endpoint() -> bool:

@@ -21,6 +21,8 @@ ROUTE: Final = ("2015-03-31", "invocations")
 STREAM_ROUTE: Final = ("2021-11-15", "response-streaming-invocations")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _MOST_ADDRESSES: Final = 1024
+# Lambda's own have a few hundred characters; servers refuse a head of more than 8 to 64 KiB.
+_MAX_TRACE: Final = 8192
 
 
 class _Address(NamedTuple):
@@ -82,7 +84,7 @@ def trace_header() -> str:
     Lambda's own detection of loops rides on it. As with botocore, only where ``AWS_LAMBDA_FUNCTION_NAME`` is set.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    if not trace or len(trace) > _MAX_TRACE or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 
@@ -94,7 +96,8 @@ def _stamp(second: int) -> str:
 
 def percent_encoded(text: str) -> str:
     """Encode *text* as a segment of a path, or as a value in a query."""
-    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode()])
+    data = text.encode(errors="surrogatepass")
+    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data])
 
 
 def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
