@@ -34,8 +34,13 @@ class RetryBudget:
     token_ratio: float = 0.1
 
     def __post_init__(self) -> None:
-        if not all(number > 0 and math.isfinite(number) for number in (self.max_tokens, self.token_ratio)):
+        if not all(_is_positive(number) for number in (self.max_tokens, self.token_ratio)):
             raise ValueError(f"{self!r}: both numbers must be positive and finite")
+
+
+def _is_positive(number: object) -> bool:
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return is_number and number > 0 and math.isfinite(number)
 
 
 class Bucket:

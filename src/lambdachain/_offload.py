@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakSet
 
 from ._errors import ContractError, LambdaChainError
@@ -58,8 +58,13 @@ class S3Offload:
     endpoint_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.bucket:
+        bucket, threshold, prefix = (cast("Any", value) for value in (self.bucket, self.threshold, self.prefix))
+        if not isinstance(bucket, str) or not bucket:
             raise ContractError("offload: S3Offload needs the name of a bucket")
+        if not isinstance(prefix, str):
+            raise ContractError(f"offload: prefix must be text, not {type(prefix).__name__}")
+        if type(threshold) is not int:
+            raise ContractError(f"offload: threshold must be a number of bytes, not {type(threshold).__name__}")
         if not 0 <= self.threshold <= _MAX_THRESHOLD:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
 

@@ -315,7 +315,11 @@ def check_client(client: BaseClient) -> None:
     Raises:
         ContractError: It is one.
     """
-    service = client.meta.service_model.service_name
+    model = getattr(getattr(client, "meta", None), "service_model", None)
+    if model is None:
+        remedy = "BotoTransport(session=session)" if hasattr(client, "get_credentials") else "a client that boto3 made"
+        raise ContractError(f'{type(client).__name__} is not a Lambda client, boto3.client("lambda"): give {remedy}')
+    service = model.service_name
     if service != "lambda":
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
     if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
