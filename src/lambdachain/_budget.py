@@ -39,8 +39,9 @@ class RetryBudget:
 
 
 def _is_positive(number: object) -> bool:
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return is_number and number > 0 and math.isfinite(number)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return number > 0 and math.isfinite(number)
 
 
 class Bucket:

@@ -76,7 +76,7 @@ class Calls(Generic[T, H]):
         """Make a call ready, with this client's defaults; see ``plan``."""
         now = Moment(_clock.monotonic(), _clock.epoch())
         stow = None if callee.contract.offload is None else partial(self._stowed, callee)
-        merged = {**self._defaults, **options}
+        merged: CallOptions = {**self._defaults, **options}
         return plan(callee, payload, kind, merged, within=current_invocation(), now=now, stow=stow)
 
     def _stowed(self, callee: Callee, offload: S3Offload, data: bytes) -> dict[str, Any]:

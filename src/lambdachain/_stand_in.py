@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ._errors import LambdaChainError
 
@@ -154,9 +154,9 @@ class _GuardedSend:
 
 def guard_sends(client: Any, check: Callable[[str], None]) -> None:
     """Have *check* refuse the host of each request of a botocore client, also over connections that are open."""
-    http = getattr(getattr(client, "_endpoint", None), "http_session", None)
-    if hasattr(http, "send") and not isinstance(http.send, _GuardedSend):
-        cast("Any", http).send = _GuardedSend(http, check)
+    http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    if http is not None and hasattr(http, "send") and not isinstance(http.send, _GuardedSend):
+        http.send = _GuardedSend(http, check)
 
 
 _REMEDY: Final = "A test that shall call AWS says so: @pytest.mark.allow_real_invokes"

@@ -146,7 +146,7 @@ def receive(invocation: Invocation, timeout: float | None, request_id: str) -> R
     return Received(invocation, timeout, invoke.delivery, invoke.log_tail, place)
 
 
-def read_request(contract: Contract[Any, Any], payload: object) -> tuple[Any, Metadata | None]:
+def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metadata | None]:
     """Read a payload as the contract's callee does: out of its envelope and of S3, where the contract has them.
 
     Raises:
