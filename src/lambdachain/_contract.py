@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._errors import ContractError
@@ -187,6 +187,10 @@ def _check_type(role: str, form: Any) -> None:
         raise ContractError(f"{role} must be a type, not an instance of {name}: {role}={name}")
 
 
+def _class_name(value: object) -> str:
+    return type(value).__name__
+
+
 def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
     if isinstance(errors, type):
         raise ContractError(f"errors must be a list of classes: errors=[{errors.__name__}]")
@@ -196,12 +200,13 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
         return ()
     from ._remote_error import RemoteError
 
-    for error in errors:
+    classes = cast("Collection[type[RemoteError]]", errors)
+    for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
-            given = repr(error) if isinstance(error, type) else f"an instance of {type(error).__name__}"
+            given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
             raise ContractError(f"errors: {given} is no subclass of RemoteError")
-    names = [error.__name__ for error in errors]
+    names = [error.__name__ for error in classes]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
-    return tuple(errors)
+    return tuple(classes)

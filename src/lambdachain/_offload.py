@@ -121,9 +121,11 @@ class S3Offload:
             return host_of(self.endpoint_url)
         try:
             from botocore.exceptions import BotoCoreError
-
+        except ImportError:
+            return ""
+        try:
             return host_of(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
-        except (ImportError, BotoCoreError, ValueError):
+        except (BotoCoreError, ValueError):
             return ""
 
     def _client(self) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
@@ -132,7 +132,7 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
         raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
-    for hook in hooks:
+    for hook in cast("Sequence[Any]", hooks):
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
         if blocking and is_async(hook):

@@ -142,14 +142,15 @@ class _GuardedSend:
     def __init__(self, http: Any, check: Callable[[str], None]) -> None:
         self._http = http
         self._check = check
-        self._replaced = vars(http).get("send")
+        self._replaced: Callable[[Any], Any] | None = vars(http).get("send")
 
     def __call__(self, request: Any) -> Any:
         if guard.closed:
             from ._loopback import host_of
 
             self._check(host_of(request.url))
-        return self._replaced(request) if self._replaced is not None else type(self._http).send(self._http, request)
+        kind: Any = type(self._http)
+        return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
 
 
 def guard_sends(client: Any, check: Callable[[str], None]) -> None:
