@@ -179,7 +179,7 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
 
 def _check_type(role: str, form: Any) -> None:
     """Refuse an instance of a model or dataclass where its class has to be given."""
-    kind: Any = type(form)
+    kind = cast("Any", type(form))
     if hasattr(kind, "__pydantic_validator__") or (
         hasattr(kind, "__dataclass_fields__") and kind.__module__ != "typing"
     ):
@@ -200,7 +200,7 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
         return ()
     from ._remote_error import RemoteError
 
-    classes = cast("Collection[type[RemoteError]]", errors)
+    classes = cast("Collection[Any]", errors)
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
             given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, TypedDict
 
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
@@ -132,7 +132,8 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
         raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
-    for hook in cast("Sequence[Any]", hooks):
+    given: Sequence[Any] = hooks
+    for hook in given:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
         if blocking and is_async(hook):
@@ -148,7 +149,8 @@ def is_async(function: Any) -> bool:
         function = function.func
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
         function = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is what counts
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    method: Any = function
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
     return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._errors import LambdaChainError
 
@@ -142,14 +142,14 @@ class _GuardedSend:
     def __init__(self, http: Any, check: Callable[[str], None]) -> None:
         self._http = http
         self._check = check
-        self._replaced: Callable[[Any], Any] | None = vars(http).get("send")
+        self._replaced: Callable[[Any], Any] | None = http.__dict__.get("send")
 
     def __call__(self, request: Any) -> Any:
         if guard.closed:
             from ._loopback import host_of
 
             self._check(host_of(request.url))
-        kind: Any = type(self._http)
+        kind = cast("Any", type(self._http))
         return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
 
 
