@@ -200,7 +200,7 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
         return ()
     from ._remote_error import RemoteError
 
-    classes = cast("Collection[Any]", errors)
+    classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType]
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
             given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
@@ -209,4 +209,4 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
-    return tuple(classes)
+    return classes

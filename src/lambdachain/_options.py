@@ -132,7 +132,7 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
         raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
-    given: Sequence[Any] = hooks
+    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType]
     for hook in given:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
@@ -146,10 +146,10 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
 def is_async(function: Any) -> bool:
     """Check whether *function* is a coroutine function, or an object that is called like one."""
     while isinstance(function, partial):
-        function = function.func
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
         function = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is what counts
-    method: Any = function
+    method: Any = function  # pyright: ignore[reportUnknownVariableType]
     code = getattr(getattr(method, "__func__", method), "__code__", None)
     return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
 
