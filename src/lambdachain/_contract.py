@@ -200,7 +200,7 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
         return ()
     from ._remote_error import RemoteError
 
-    classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType]
+    classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
             given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"

@@ -132,7 +132,7 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
         raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
-    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType]
+    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for hook in given:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
@@ -150,7 +150,7 @@ def is_async(function: Any) -> bool:
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
         function = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is what counts
     method: Any = function  # pyright: ignore[reportUnknownVariableType]
-    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
     return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
 
 
