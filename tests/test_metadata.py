@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
@@ -16,6 +18,7 @@ from typing_extensions import TypedDict
 
 from lambdachain import (
     Contract,
+    InvalidRequestError,
     Invocation,
     InvocationType,
     LambdaClient,
@@ -24,6 +27,7 @@ from lambdachain import (
     RequestRejectedError,
     RequestTooLargeError,
     current_invocation,
+    invocation_scope,
     remote,
 )
 from lambdachain._client_context import ENVELOPE, encode_client_context, enveloped, opened
@@ -354,13 +358,166 @@ def test_an_enveloped_handler_takes_plain_events_too():
 def test_a_trace_travels_in_an_envelope():
     """W3C trace context goes on from event to event."""
 
-    @remote("trace-events")
+    @remote("trace-events", envelope=True)
     def handler(_: Any) -> dict[str, str]:
         now = current_invocation()
         assert now is not None
         return dict(now.trace)
 
     assert TRACE == handler(json.loads(enveloped(b"1", FULL)), None)
+
+
+def test_an_envelope_is_opened_only_where_the_contract_says():
+    """Elsewhere it is an event like any other: whoever may write an event cannot write metadata."""
+    forged = {ENVELOPE: {"lc-v": "1", "lc-id": "forged", "lc-idem": "forged", "lc-depth": "12"}, "data": {"id": "o-1"}}
+
+    @remote("plain-events")
+    def handler(event: Any) -> Any:
+        now = current_invocation()
+        assert now is not None
+        assert (now.depth, now.idempotency_key) == (0, None)
+        assert now.correlation_id != "forged"
+        return event
+
+    @remote("orders")
+    def order_handler(order: Order) -> str:
+        return order.id
+
+    assert forged == handler(forged, None)
+    with pytest.raises(RequestRejectedError):
+        order_handler(forged, None)
+
+
+CONTROL = ["\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "\x7f", "\x85", "\u2028", "\ud800"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *[("lc-id", f"c{control}d") for control in CONTROL],
+        *[("lc-idem", f"k{control}d") for control in CONTROL],
+        ("lc-id", "c" * 256),
+        ("lc-idem", "k" * 256),
+        ("lc-idem", ""),
+        ("lc-depth", "13"),
+        ("lc-depth", "999999999999999"),
+        ("lc-depth", "-1"),
+        ("lc-depth", "NaN"),
+        ("lc-depth", "\u0663"),
+        ("lc-attempt", "1000001"),
+        ("lc-attempt", "0"),
+        ("lc-budget-ms", "1000000001"),
+        ("lc-budget-ms", "-1"),
+        ("lc-budget-ms", "1e400"),
+        ("lc-deadline-ms", "1"),
+        ("lc-deadline-ms", "999999999999999"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"),
+        ("traceparent", f"00-{'0' * 32}-b7ad6b7169203331-01"),
+        ("traceparent", f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01"),
+        ("traceparent", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("traceparent", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"),
+        ("traceparent", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-" + "x" * 1000),
+        ("tracestate", "a=1\r\nX-Evil: 1"),
+        ("tracestate", "a=" + "1" * 513),
+        ("tracestate", ",".join(f"a{number}=1" for number in range(33))),
+        ("tracestate", "no member"),
+        ("baggage", "a=1\nb=2"),
+        ("baggage", "a=ü"),
+        ("baggage", "a=" + "1" * 8192),
+    ],
+)
+@pytest.mark.parametrize("way", ["context", "envelope", "scope"])
+def test_what_comes_from_outside_is_bounded(way: str, name: str, text: str):
+    """What no client of ours sends counts as absent, alone, wherever it came from: the call goes on."""
+    said = {**_sent(FULL._replace(deadline_ms=None)), name: text}
+    absent = {"lc-id": "r-1", "lc-depth": 0, "lc-attempt": 1}
+    seen = _seen_by(way, said)
+    expected = {
+        "lc-id": FULL.correlation_id,
+        "lc-depth": 3,
+        "lc-attempt": 2,
+        "lc-idem": "order-17",
+        **TRACE,
+    }
+    expected[name] = absent.get(name)
+    if name == "traceparent":
+        expected["tracestate"] = None  # which means nothing without it
+    left = seen.pop("left")
+
+    assert {key: value for key, value in expected.items() if key in seen} == seen
+    assert (left <= 2.5) if name != "lc-budget-ms" else (2.5 < left <= 60)
+
+
+def _seen_by(way: str, said: dict[str, str]) -> dict[str, Any]:
+    """Tell what a handler sees of metadata that came by one of the three ways."""
+    seen: dict[str, Any] = {}
+
+    def note() -> None:
+        now = current_invocation()
+        assert now is not None
+        seen.update({"lc-id": now.correlation_id, "lc-depth": now.depth, "lc-attempt": now.attempt})
+        seen.update({"lc-idem": now.idempotency_key, "left": now.remaining_time()})
+        seen.update({name: now.trace.get(name) for name in TRACE_NAMES})
+
+    @remote("see", envelope=True)
+    def handler(_: Any) -> None:
+        note()
+
+    context = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 60_000)
+    if way == "context":
+        context.client_context = SimpleNamespace(custom=said)
+        handler(None, context)
+    elif way == "envelope":
+        handler({ENVELOPE: said, "data": None}, context)
+    else:
+        with invocation_scope(context, metadata=read_metadata(said)):
+            note()
+    return seen
+
+
+@pytest.mark.parametrize("value", [[], {}, 7, None, True, [["x"] * 3] * 3, float("nan")])
+@pytest.mark.parametrize("name", sorted(FULL.texts()))
+def test_a_part_that_is_not_text_counts_as_absent(name: str, value: Any):
+    """Of an envelope, whose JSON may hold anything."""
+    assert _seen_by("envelope", {**_sent(FULL), name: value})
+
+
+def test_many_other_names_cost_nothing():
+    """They are not looked at."""
+    many: dict[str, Any] = {f"lc-{number}": "x" for number in range(100_000)}
+
+    assert _seen_by("envelope", {**many, **_sent(FULL)})["lc-idem"] == "order-17"
+
+
+def test_what_is_refused_is_logged_without_its_text(caplog: pytest.LogCaptureFixture):
+    """At the level DEBUG."""
+    with caplog.at_level("DEBUG", logger="lambdachain"):
+        _seen_by("context", {**_sent(FULL), "lc-idem": "secret\n", "traceparent": "secret"})
+
+    assert "idempotency_key" in caplog.text
+    assert "traceparent" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("control", CONTROL)
+def test_a_key_with_control_characters_is_refused_where_it_is_given(control: str):
+    """The callee would not take it."""
+    with pytest.raises(InvalidRequestError, match="without control characters") as refused:
+        LambdaClient(Queue()).call("f", 1, idempotency_key=f"k{control}")
+
+    assert control not in str(refused.value)
+
+
+@given(metadata.filter(lambda told: not told.trace))
+def test_what_we_send_a_handler_takes(told: Metadata):
+    """The bounds are the same on both sides."""
+    key = told.idempotency_key
+    with suppress(InvalidRequestError):
+        client = LambdaClient(Queue())
+        client.call("f", 1, idempotency_key=key)
+        sent = cast("Queue", client._caller._transport).sent[0].client_context or ""
+        assert _seen_by("context", json.loads(base64.b64decode(sent))["custom"])["lc-idem"] == key
 
 
 def test_a_call_is_never_enveloped():

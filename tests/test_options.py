@@ -286,5 +286,5 @@ def test_the_client_s_timeout_is_for_calls_that_name_none(recorder: Recorder) ->
     client.fire(double, 1)
 
     assert [7, 2, None, 7] == [timeout and math.ceil(timeout) for _, timeout in recorder.sent]
-    with pytest.raises(InvalidRequestError, match="timeout must be seconds"):
-        LambdaClient(recorder, timeout="3").call(double, 1)  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match="timeout must be seconds"):
+        LambdaClient(recorder, timeout="3")  # type: ignore[arg-type]

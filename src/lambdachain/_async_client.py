@@ -15,7 +15,7 @@ from ._contract import HasContract, Req, Resp
 from ._errors import CallError, ContractError
 from ._in_threads import awaitable
 from ._invocation import AsyncTransport, InvocationType, Transport
-from ._options import CallOptions, check_names
+from ._options import CallOptions, check_bound, check_client
 from ._results import InvokeResult
 from ._retry import RetryPolicy
 
@@ -60,6 +60,9 @@ class AsyncLambdaClient:
         retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
         resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
         hooks: What stands around every attempt, the first one outermost; see ``AsyncHook``.
+
+    Raises:
+        ContractError: An argument is not what it has to be, such as a boto3 client in the place of a transport.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class AsyncLambdaClient:
         resolve: Resolver | None = None,
         hooks: Sequence[AsyncHook] = (),
     ) -> None:
+        check_client(transport, timeout, retry, resolve, hooks, blocking=False)
         over = None if transport is None else awaitable(transport)
         self._caller = AsyncCaller(over, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
@@ -334,7 +338,7 @@ class AsyncLambdaClient:
         """Make a function object of a contract, with options for all of its calls; see ``LambdaClient.bind``."""
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
-        check_names(options)
+        check_bound(options)
         return AsyncRemoteFunction(self._caller, contract_of(contract), function, options)
 
     async def aclose(self) -> None:

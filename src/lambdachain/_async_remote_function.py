@@ -11,7 +11,7 @@ from ._callee import Callee
 from ._contract import Contract, Req, Resp
 from ._errors import CallError
 from ._invocation import InvocationType
-from ._options import CallOptions, check_names
+from ._options import CallOptions, check_bound
 from ._results import InvokeResult
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
         """Make the same function with *options* laid over those it has."""
-        check_names(options)
+        check_bound(options)
         return AsyncRemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
 
     def __repr__(self) -> str:

@@ -35,8 +35,14 @@ class RetryBudget:
     token_ratio: float = 0.1
 
     def __post_init__(self) -> None:
-        if not all(number > 0 and math.isfinite(number) for number in (self.max_tokens, self.token_ratio)):
+        if not all(_is_positive(number) for number in (self.max_tokens, self.token_ratio)):
             raise ValueError(f"{self!r}: both numbers must be positive and finite")
+
+
+def _is_positive(number: object) -> bool:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return number > 0 and math.isfinite(number)
 
 
 class Bucket:

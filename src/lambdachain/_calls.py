@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _clock
 from ._answer import Answer, value_of
-from ._arn import Address
+from ._arn import Address, FunctionArn, parse_target
 from ._callee import UNSET, Callee, Resolver, contract_of, locate
 from ._copies import lock_for
 from ._errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
@@ -18,11 +19,12 @@ from ._options import CallOptions, check_names
 from ._plan import Moment, Plan, plan
 from ._results import InvokeResult
 from ._scope import current_invocation
-from ._stand_in import SendsToAws, stand_in
+from ._stand_in import SendsToAws, guard, stand_in
 from ._success import log_tail
 
 if TYPE_CHECKING:
     from ._fan_out.pace import Pace
+    from ._offload import S3Offload
     from ._receipts import Permission, Receipt
 
 T = TypeVar("T")
@@ -73,7 +75,20 @@ class Calls(Generic[T, H]):
     def planned(self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions) -> Plan:
         """Make a call ready, with this client's defaults; see ``plan``."""
         now = Moment(_clock.monotonic(), _clock.epoch())
-        return plan(callee, payload, kind, {**self._defaults, **options}, within=current_invocation(), now=now)
+        stow = None if callee.contract.offload is None else partial(self._stowed, callee)
+        merged: CallOptions = {**self._defaults, **options}
+        return plan(callee, payload, kind, merged, within=current_invocation(), now=now, stow=stow)
+
+    def _stowed(self, callee: Callee, offload: S3Offload, data: bytes) -> dict[str, Any]:
+        """Put a large payload into S3, or into the memory of a test's transport; not for a call that is blocked."""
+        from ._offload import put_payload
+
+        transport = self.carrier(callee)
+        if guard.closed:
+            target = parse_target(callee.function)
+            region = target.region if isinstance(target, FunctionArn) else None
+            guard.check_transport(transport, callee.address, region)
+        return put_payload(offload, data, transport)
 
     def timeout_of(self, options: CallOptions) -> float | timedelta | None:
         """Tell the timeout of one call: its own, or this client's."""

@@ -13,7 +13,7 @@ from ._caller import Caller
 from ._contract import HasContract, Req, Resp
 from ._errors import CallError, ContractError
 from ._invocation import InvocationType, Transport
-from ._options import CallOptions, check_names
+from ._options import CallOptions, check_bound, check_client
 from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._retry import RetryPolicy
@@ -45,6 +45,9 @@ class LambdaClient:
         retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
         resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
         hooks: What stands around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
+
+    Raises:
+        ContractError: An argument is not what it has to be, such as a boto3 client in the place of a transport.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class LambdaClient:
         resolve: Resolver | None = None,
         hooks: Sequence[Hook] = (),
     ) -> None:
+        check_client(transport, timeout, retry, resolve, hooks, blocking=True)
         self._caller = Caller(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
@@ -373,7 +377,7 @@ class LambdaClient:
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
-        check_names(options)
+        check_bound(options)
         return RemoteFunction(self._caller, contract_of(contract), function, options)
 
     def close(self) -> None:

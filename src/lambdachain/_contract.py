@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._errors import ContractError
@@ -114,9 +114,11 @@ class Contract(HasContract[Req, Resp]):
         envelope: bool = False,
         offload: S3Offload | None = None,
     ) -> None:
+        _check_arguments(idempotent, envelope, offload)
         name, qualifier = split_qualifier(function, qualifier, ContractError)
-        check_json_type(request, "request")
-        check_json_type(response, "response")
+        for role, form in (("request", request), ("response", response)):
+            _check_type(role, form)
+            check_json_type(form, role)
         values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope, offload)
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
@@ -171,16 +173,44 @@ def _split(function: str) -> tuple[str, str | None]:
     return str(target.without_qualifier()), target.qualifier
 
 
-def _checked_errors(errors: Sequence[type[RemoteError]]) -> tuple[type[RemoteError], ...]:
+def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
+    for name, value in (("idempotent", idempotent), ("envelope", envelope)):
+        if not isinstance(value, bool):
+            raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
+    if offload is not None and not hasattr(offload, "reference_to"):
+        raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {type(offload).__name__}')
+
+
+def _check_type(role: str, form: Any) -> None:
+    """Refuse an instance of a model or dataclass where its class has to be given."""
+    kind = cast("Any", type(form))
+    if hasattr(kind, "__pydantic_validator__") or (
+        hasattr(kind, "__dataclass_fields__") and kind.__module__ != "typing"
+    ):
+        name = kind.__name__
+        raise ContractError(f"{role} must be a type, not an instance of {name}: {role}={name}")
+
+
+def _class_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
+    if isinstance(errors, type):
+        raise ContractError(f"errors must be a list of classes: errors=[{errors.__name__}]")
+    if not isinstance(errors, Collection) or isinstance(errors, str | bytes):
+        raise ContractError(f"errors must be a list of subclasses of RemoteError, not {type(errors).__name__}")
     if not errors:
         return ()
     from ._remote_error import RemoteError
 
-    for error in errors:
+    classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
-            raise ContractError(f"errors: {error!r} is no subclass of RemoteError")
-    names = [error.__name__ for error in errors]
+            given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
+            raise ContractError(f"errors: {given} is no subclass of RemoteError")
+    names = [error.__name__ for error in classes]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
-    return tuple(errors)
+    return classes

@@ -24,6 +24,7 @@ from ._remote_function import RemoteFunction
 from ._results import InvokeResult
 from ._scope import current_invocation, invocation_scope
 from ._signature import Signature, check_fulfils, contract_from, signature_of
+from ._stand_in import stand_in
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -85,7 +86,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             ResponseError: The function returned what does not fit the contract.
             Exception: What the function raises, unchanged, so that Lambda sees the failure.
         """
-        payload, metadata = opened(event)
+        payload, metadata = opened(event) if self._contract.envelope else (event, None)
         with invocation_scope(context, metadata=metadata):
             return self._written(self._run(self._read(payload), context))
 
@@ -192,7 +193,9 @@ class RemoteHandler(HasContract[Req, Resp]):
         if not offload.takes(len(data)):
             return cast("JsonValue", json.loads(data))
         if invocation is not None and invocation.offload:
-            return cast("JsonValue", offload.put(data))
+            from ._offload import put_payload
+
+            return cast("JsonValue", put_payload(offload, data, stand_in()))
         if len(data) <= MAX_REQUEST_BYTES:
             return cast("JsonValue", json.loads(data))
         told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"

@@ -33,6 +33,7 @@ class Wrapped:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.offload_memory: object = getattr(transport, "offload_memory", None)
         pause: Callable[[float], None] | None = getattr(transport, "pause", None)
         if pause is not None:
             self.pause = pause
@@ -93,6 +94,10 @@ class InThreads(Wrapped):
 
 class AwsInThreads(InThreads, SendsToAws):
     """The same, over a transport whose calls a stand-in takes."""
+
+    def host_for(self, region: str | None, function: str) -> str:
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        return cast("SendsToAws", self._transport).host_for(region, function)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, cast
+from weakref import WeakSet
 
 from ._copies import heed_copies
 from ._errors import ContractError, LambdaChainError
 from ._json.core_schema import is_mapping
+from ._loopback import host_of, is_loopback
+from ._stand_in import guard, guard_sends, is_mocked, without_credentials
 
 REFERENCE: Final = "__lambdachain_s3__"
 TAG: Final = ("lambdachain", "offload")
@@ -60,8 +62,13 @@ class S3Offload:
     endpoint_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.bucket:
+        bucket, threshold, prefix = (cast("Any", value) for value in (self.bucket, self.threshold, self.prefix))
+        if not isinstance(bucket, str) or not bucket:
             raise ContractError("offload: S3Offload needs the name of a bucket")
+        if not isinstance(prefix, str):
+            raise ContractError(f"offload: prefix must be text, not {type(prefix).__name__}")
+        if type(threshold) is not int:
+            raise ContractError(f"offload: threshold must be a number of bytes, not {type(threshold).__name__}")
         if not 0 <= self.threshold <= _MAX_THRESHOLD:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
 
@@ -81,15 +88,24 @@ class S3Offload:
         Raises:
             OffloadError: S3 does not take it, or it is longer than what is read back.
         """
-        if len(data) > MAX_SIZE:
-            raise OffloadError(f"the payload of {len(data):,} bytes is too large: at most {MAX_SIZE:,} go through S3")
-        digest = hashlib.sha256(data).hexdigest()
-        key = f"{self.prefix}{_new_name()}.json"
+        reference, key = self.reference_to(data)
         with _in_words(f"the payload of {len(data):,} bytes could not be put into the bucket {self.bucket}"):
             self._client().put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType="application/json", Tagging="=".join(TAG)
             )
-        return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}
+        return reference
+
+    def reference_to(self, data: bytes) -> tuple[dict[str, Any], str]:
+        """Return what travels in the place of a payload, and the new key that it names.
+
+        Raises:
+            OffloadError: The payload is longer than what is read back.
+        """
+        if len(data) > MAX_SIZE:
+            raise OffloadError(f"the payload of {len(data):,} bytes is too large: at most {MAX_SIZE:,} go through S3")
+        digest = hashlib.sha256(data).hexdigest()
+        key = f"{self.prefix}{_new_name()}.json"
+        return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}, key
 
     def get(self, reference: Mapping[str, Any]) -> bytes:
         """Get the payload that *reference* stands for.
@@ -105,12 +121,35 @@ class S3Offload:
             raise OffloadError(f"the payload's key does not begin with {self.prefix}, as the contract says")
         size = _claimed_size(where)
         with _in_words(f"the payload could not be got from the bucket {self.bucket}"):
-            data = _read(self._client().get_object(Bucket=self.bucket, Key=key), size)
+            data = _remembered(key)
+            if data is None:
+                data = _read(self._client().get_object(Bucket=self.bucket, Key=key), size)
         if hashlib.sha256(data).hexdigest() != where.get("sha256"):
             raise OffloadError(_DIFFERENT)
         return data
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether S3 is on this machine or in this process: a server on loopback, or moto's."""
+        return is_mocked() or is_loopback(self._host)
+
+    @property
+    def _host(self) -> str:
+        """Where S3 is; "" where a client would not know either."""
+        if self.endpoint_url:
+            return host_of(self.endpoint_url)
+        try:
+            from botocore.exceptions import BotoCoreError
+        except ImportError:
+            return ""
+        try:
+            return host_of(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
+        except (BotoCoreError, ValueError):
+            return ""
+
     def _client(self) -> Any:
+        if guard.closed and not is_mocked():
+            guard.check_access(f"use the bucket {self.bucket} for an offloaded payload", self._host)
         return _client(self.region, self.endpoint_url)
 
 
@@ -148,6 +187,52 @@ def _read(found: Mapping[str, Any], claimed: int | None) -> bytes:
         return bytes(body.read(size + 1))
     finally:
         body.close()
+
+
+class OffloadMemory:
+    """Payloads that a test's transport keeps in S3's place.
+
+    Args:
+        yields_to_s3: Whether S3 is used all the same where it is simulated, by moto or on loopback.
+    """
+
+    def __init__(self, *, yields_to_s3: bool = False) -> None:
+        self._yields_to_s3 = yields_to_s3
+        self._payloads: dict[str, bytes] = {}
+        _memories.add(self)
+
+    def takes_from(self, offload: S3Offload) -> bool:
+        """Check whether the payloads of *offload* are kept here."""
+        return not (self._yields_to_s3 and offload.is_simulated)
+
+    def put(self, offload: S3Offload, data: bytes) -> dict[str, Any]:
+        """Keep a payload, and return what travels in its place."""
+        reference, key = offload.reference_to(data)
+        self._payloads[key] = data
+        return reference
+
+    def get(self, key: str) -> bytes | None:
+        """Return the payload at *key*, if it is here."""
+        return self._payloads.get(key)
+
+
+_memories: Final[WeakSet[OffloadMemory]] = WeakSet()
+
+
+def put_payload(offload: S3Offload, data: bytes, transport: object) -> dict[str, Any]:
+    """Put a payload into the bucket, or into the memory of a test's *transport*; return what travels in its place.
+
+    Raises:
+        OffloadError: S3 does not take it.
+    """
+    memory: OffloadMemory | None = getattr(transport, "offload_memory", None)
+    if memory is not None and memory.takes_from(offload):
+        return memory.put(offload, data)
+    return offload.put(data)
+
+
+def _remembered(key: str) -> bytes | None:
+    return next((data for memory in tuple(_memories) if (data := memory.get(key)) is not None), None)
 
 
 def is_reference(value: object) -> bool:
@@ -215,11 +300,12 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
 
     boto3: Any = import_module("boto3")  # its own annotation names every service
     client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    guard_sends(client, partial(guard.check_access, "use S3 for an offloaded payload"))
     _clients.add(client)
     return client
 
 
-_clients: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+_clients: Final[WeakSet[Any]] = WeakSet()
 
 
 def _begin_anew() -> None:

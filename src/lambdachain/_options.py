@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypedDict
 
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
 from ._json.core_schema import is_mapping
+from ._metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from ._retry import RetryPolicy
 
 _TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
-_MAX_KEY: Final = 255
-# More than any call can take, and still a number that every clock and socket takes.
-_LONGEST: Final = 1_000_000.0
+# inspect.CO_COROUTINE: a cold start does not load inspect.
+_CO_COROUTINE: Final = 0x80
 _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
@@ -48,6 +49,113 @@ def check_names(options: Mapping[str, Any]) -> None:
     if not options.keys() <= CallOptions.__optional_keys__:
         unknown = min(options.keys() - CallOptions.__optional_keys__)
         raise ContractError(f"there is no option {unknown!r}; options are {', '.join(CallOptions.__annotations__)}")
+    check_retry(options.get("retry"))
+
+
+def check_bound(options: Mapping[str, Any]) -> None:
+    """Refuse options that cannot be, where they are laid down for later calls."""
+    check_names(options)
+    _check_seconds(options.get("timeout"))
+
+
+def check_retry(retry: Any) -> None:
+    """Refuse a policy that is not one."""
+    if retry is None or isinstance(retry, RetryPolicy):
+        return
+    remedy = "RetryPolicy.never()" if retry is False else "RetryPolicy()"
+    if isinstance(retry, int) and not isinstance(retry, bool):
+        remedy = f"RetryPolicy(max_attempts={retry})"
+    raise ContractError(f"retry must be a RetryPolicy, not {_kind(retry)}: retry={remedy}")
+
+
+def check_client(
+    transport: Any,
+    timeout: Any,
+    retry: Any,
+    resolve: Any,
+    hooks: Any,
+    *,
+    blocking: bool,
+) -> None:
+    """Refuse what a client cannot be made of.
+
+    Raises:
+        ContractError: An argument is not what it has to be; the message says what to give instead.
+    """
+    if transport is not None:
+        _check_transport(transport, blocking=blocking)
+    _check_seconds(timeout)
+    check_retry(retry)
+    if resolve is not None:
+        _check_resolver(resolve)
+    _check_hooks(hooks, blocking=blocking)
+
+
+def _check_transport(transport: Any, *, blocking: bool) -> None:
+    name, client = _kind(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    if isinstance(transport, type):
+        raise ContractError(f"transport is the class {transport.__name__}: give an instance, {transport.__name__}()")
+    send = getattr(transport, "send", None)
+    if callable(send):
+        if blocking and is_async(send):
+            raise ContractError(f"{name} is for event loops: AsyncLambdaClient({name}(...)), or a blocking transport")
+        return
+    if hasattr(getattr(transport, "meta", None), "service_model"):
+        remedy = f"it is a client of botocore: {client}(BotoTransport(client))"
+    elif hasattr(transport, "get_credentials"):
+        remedy = f"it is a session: {client}(BotoTransport(session=session))"
+    else:
+        remedy = "it needs send() and close(), as BotoTransport and HttpTransport have"
+    raise ContractError(f"{name} is not a transport; {remedy}")
+
+
+def _check_seconds(timeout: Any) -> None:
+    if timeout is None or isinstance(timeout, timedelta):
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout):
+        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {_kind(timeout)}")
+
+
+def _check_resolver(resolve: Any) -> None:
+    if callable(resolve) and not isinstance(resolve, type) and not is_async(resolve):
+        return
+    remedy = "a function from a contract's name to the deployed one"
+    if isinstance(resolve, str):
+        remedy = f"resolvers.prefix({resolve!r})"
+    elif is_mapping(resolve):
+        remedy = "resolvers.mapping({...})"
+    raise ContractError(f"resolve must be a function, not {_kind(resolve)}: give {remedy}")
+
+
+def _check_hooks(hooks: Any, *, blocking: bool) -> None:
+    if hooks == ():
+        return
+    if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
+        raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
+    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for hook in given:
+        if not callable(hook) or isinstance(hook, type):
+            raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
+        if blocking and is_async(hook):
+            raise ContractError(
+                f"hooks: {getattr(hook, '__qualname__', _kind(hook))} is async def, which is for AsyncLambdaClient: "
+                "LambdaClient needs a plain function"
+            )
+
+
+def is_async(function: Any) -> bool:
+    """Check whether *function* is a coroutine function, or an object that is called like one."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
+        function = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is what counts
+    method: Any = function  # pyright: ignore[reportUnknownVariableType]
+    code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
+    return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def seconds(timeout: float | timedelta | None, function: str) -> float | None:
@@ -59,7 +167,7 @@ def seconds(timeout: float | timedelta | None, function: str) -> float | None:
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
     if value <= 0:
         raise DeadlineExceededError(f"no time left to send it: the timeout is {value:g} s", function=function)
-    return min(float(value), _LONGEST)
+    return min(float(value), LONGEST_TIMEOUT)
 
 
 def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
@@ -79,9 +187,11 @@ def checked_key(key: str | None, kind: InvocationType, envelope: bool, function:
     """Refuse an idempotency key that is none, or cannot reach the callee: it would unlock retries for nothing."""
     if key is None or kind is InvocationType.DRY_RUN:
         return None
-    given: Any = key
-    if not isinstance(given, str) or not 1 <= len(given) <= _MAX_KEY:
-        raise InvalidRequestError(f"idempotency_key must be 1 to {_MAX_KEY} characters of text", function=function)
+    if not key or not is_plain_text(key):
+        raise InvalidRequestError(
+            f"idempotency_key must be 1 to {MAX_ID_CHARACTERS} characters of text, without control characters",
+            function=function,
+        )
     if kind is InvocationType.EVENT and not envelope:
         raise InvalidRequestError(
             "an event has no ClientContext to carry idempotency_key: declare Contract(..., envelope=True), "

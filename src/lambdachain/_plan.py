@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._callee import Callee
@@ -13,7 +13,7 @@ from ._errors import InvalidRequestError, NotInvokedError, RecursiveInvocationEr
 from ._invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
 from ._json.codec import codec_of, type_name
 from ._json.misfit import MisfitError
-from ._metadata import Metadata, new_id
+from ._metadata import MAX_DEPTH, Metadata, new_id
 from ._options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from ._retry import RetryPolicy
 from ._scope import CurrentInvocation, earlier
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from ._classify import Expectation
     from ._offload import S3Offload
 
-# Lambda's own loop detection stops a chain after about 16 invocations; here the caller learns who called whom.
-DEPTH_LIMIT: Final = 12
+DEPTH_LIMIT: Final = MAX_DEPTH
 _DEFAULT_POLICY: Final = RetryPolicy()
 
 _LIMITS: Final = {InvocationType.REQUEST_RESPONSE: MAX_REQUEST_BYTES, InvocationType.EVENT: MAX_EVENT_BYTES}
 _VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: "fire"}
+
+
+Stow = Callable[["S3Offload", bytes], dict[str, Any]]
+"""Puts a payload where it is kept, and returns the reference that travels in its place."""
 
 
 class Moment(NamedTuple):
@@ -113,6 +116,7 @@ def plan(
     *,
     within: CurrentInvocation | None,
     now: Moment,
+    stow: Stow | None = None,
 ) -> Plan:
     """Make a call ready, or refuse it.
 
@@ -123,6 +127,7 @@ def plan(
         options: What the call says about itself.
         within: The invocation that the call is made in.
         now: The time.
+        stow: Puts a payload into S3, or where a test keeps it; into S3 if not given.
 
     Raises:
         InvalidRequestError: The payload does not fit the contract, or an option is not what Lambda takes.
@@ -138,7 +143,7 @@ def plan(
     return Plan(
         callee=callee,
         kind=kind,
-        payload=_payload(callee, payload, kind, told),
+        payload=_payload(callee, payload, kind, told, stow),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
         told=told if kind is InvocationType.REQUEST_RESPONSE else None,
@@ -178,13 +183,13 @@ def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | Non
     )
 
 
-def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata) -> bytes:
+def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata, stow: Stow | None) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""
     data = _encoded(callee, payload)
     offload = callee.contract.offload
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
-        data = _stowed(offload, data, callee.address)
+        data = _stowed(offload, data, callee.address, stow)
     if kind is InvocationType.EVENT and callee.contract.envelope:
         data = enveloped(data, told._replace(deadline_ms=None))
     if len(data) > _LIMITS[kind]:
@@ -195,12 +200,12 @@ def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata)
     return data
 
 
-def _stowed(offload: S3Offload, data: bytes, function: str) -> bytes:
+def _stowed(offload: S3Offload, data: bytes, function: str, stow: Stow | None) -> bytes:
     """Put a payload into S3: the one thing in making a call ready that is no pure function."""
     from ._offload import OffloadError, as_bytes
 
     try:
-        return as_bytes(offload.put(data))
+        return as_bytes(stow(offload, data) if stow is not None else offload.put(data))
     except OffloadError as exc:
         raise NotInvokedError(str(exc), function=function) from exc
 

@@ -11,7 +11,7 @@ from ._caller import Caller
 from ._contract import Contract, Req, Resp
 from ._errors import CallError
 from ._invocation import InvocationType
-from ._options import CallOptions, check_names
+from ._options import CallOptions, check_bound
 from ._results import InvokeResult
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Make the same function with *options* laid over those it has."""
-        check_names(options)
+        check_bound(options)
         return RemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
 
     def __repr__(self) -> str:

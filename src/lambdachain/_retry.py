@@ -89,6 +89,8 @@ class RetryPolicy:
         # A class would be made, not asked, and so retry everything.
         if isinstance(self.retry_on, type) or not callable(self.retry_on):
             raise ValueError(f"retry_on must be a function of the error, not {self.retry_on!r}")  # noqa: TRY004
+        if self.budget is not None and not isinstance(self.budget, RetryBudget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"budget must be a RetryBudget or None, not {self.budget!r}")
         if self.jitter not in ("full", "none"):
             raise ValueError(f"jitter must be 'full' or 'none', not {self.jitter!r}")
 

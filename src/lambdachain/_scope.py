@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -9,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from . import _clock
 from ._json.core_schema import is_mapping
-from ._metadata import Metadata, new_id, read_metadata, read_trace
+from ._metadata import Metadata, bounded, bounded_trace, is_plain_text, new_id, read_metadata, read_trace
 
 # What a function keeps of its own time to answer, log and clean up after its last call.
 MARGIN: Final = 0.2
@@ -108,8 +109,9 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     """Read an invocation off Lambda's context, at a time given by both clocks, in seconds."""
     custom = _custom(context)
     told = metadata or read_metadata(custom)
+    told = bounded(told, epoch) if told else None
     given_id = getattr(context, "aws_request_id", None)
-    request_id = given_id if isinstance(given_id, str) else None
+    request_id = given_id if is_plain_text(given_id) else None
     left = [seconds for seconds in (_own_time(context), *_callers_patience(told, epoch)) if seconds is not None]
     return CurrentInvocation(
         request_id=request_id,
@@ -117,7 +119,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         depth=told.depth if told else 0,
         attempt=told.attempt if told else 1,
         idempotency_key=told.idempotency_key if told else None,
-        trace=_w3c(context) or (told.trace if told else read_trace(custom)),
+        trace=_w3c(context) or (told.trace if told else bounded_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=told.offload if told else False,
     )
@@ -134,7 +136,7 @@ def _own_time(context: Any) -> float | None:
     tell = cast("Callable[[], object] | None", getattr(context, "get_remaining_time_in_millis", None))
     remaining = tell() if callable(tell) else None
     # of a test's mock, it is another mock
-    return remaining / 1000 - MARGIN if isinstance(remaining, int | float) else None
+    return remaining / 1000 - MARGIN if isinstance(remaining, int | float) and math.isfinite(remaining) else None
 
 
 def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | None]:
@@ -150,9 +152,9 @@ def _custom(context: Any) -> Mapping[str, Any]:
     return custom if custom is not None and is_mapping(custom) else {}
 
 
-def _w3c(context: Any) -> dict[str, str]:
+def _w3c(context: Any) -> Mapping[str, str]:
     read = getattr(context, "w3c", None)
     if not callable(read):
         return {}
     found = read()
-    return read_trace(found) if is_mapping(found) else {}
+    return bounded_trace(read_trace(found)) if is_mapping(found) else {}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._errors import LambdaChainError
 
 if TYPE_CHECKING:
     from ._invocation import Transport
-
-_LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
 class StubError(LambdaChainError, AssertionError):
@@ -26,6 +26,10 @@ class RealInvokeBlockedError(StubError):
 
 class SendsToAws:
     """Base of the transports that send to AWS, and whose calls a stand-in takes while there is one."""
+
+    def host_for(self, region: str | None, function: str) -> str:
+        """Return the host that calls of *function*, in *region*, go to; nothing is sent to find out."""
+        raise NotImplementedError
 
 
 # Threads begin with an empty context: what a fixture puts in place must hold for them too.
@@ -84,18 +88,84 @@ class Guard:
         if self.blocks(host):
             raise RealInvokeBlockedError(_blocked(function, host))
 
+    def check_access(self, purpose: str, host: str) -> None:
+        """Let anything but a call through to *host*, or refuse.
+
+        Raises:
+            RealInvokeBlockedError: The guard is closed, and the host is not this machine.
+        """
+        if self.blocks(host):
+            raise RealInvokeBlockedError(
+                f"this test was about to {purpose} on {host or 'AWS'}, and nothing was sent. The fixtures lambda_stub "
+                "and lambda_inprocess keep it in this process; moto and servers on loopback may be used. "
+                f"{_REMEDY}"
+            )
+
+    def check_transport(self, transport: object, function: str, region: str | None) -> None:
+        """Let a call of *function* through *transport*, or refuse, before anything is done for it.
+
+        Raises:
+            RealInvokeBlockedError: The guard is closed, and the call would leave this machine.
+        """
+        if self.closed and isinstance(transport, SendsToAws) and not is_mocked():
+            self.check(function, transport.host_for(region, function))
+
     def blocks(self, host: str) -> bool:
         """Tell whether no call may go to *host*."""
-        return self.closed and not host.strip("[]").startswith(_LOOPBACK)
+        if not self.closed:
+            return False
+        from ._loopback import is_loopback
+
+        return not is_loopback(host)
 
 
 guard: Final = Guard()
+
+
+def is_mocked() -> bool:
+    """Check whether moto answers botocore's requests in this process: it does so before a socket is opened."""
+    stubber = getattr(sys.modules.get("moto.core.models"), "botocore_stubber", None)
+    return getattr(stubber, "enabled", False) is True
+
+
+def without_credentials(session: Any, service: str, region: str | None, endpoint_url: str | None = None) -> Any:
+    """Make a client that has no credentials, to see where it would send: looking for some may take a network."""
+    maker: Any = import_module("boto3") if session is None else session
+    make = getattr(maker, "client", None) or maker.create_client
+    keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+    return make(service, region_name=region, endpoint_url=endpoint_url, **keys)
+
+
+class _GuardedSend:
+    """What a botocore client's requests go out by, once nothing in this process has answered them."""
+
+    def __init__(self, http: Any, check: Callable[[str], None]) -> None:
+        self._http = http
+        self._check = check
+        self._replaced: Callable[[Any], Any] | None = http.__dict__.get("send")
+
+    def __call__(self, request: Any) -> Any:
+        if guard.closed:
+            from ._loopback import host_of
+
+            self._check(host_of(request.url))
+        kind = cast("Any", type(self._http))
+        return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
+
+
+def guard_sends(client: Any, check: Callable[[str], None]) -> None:
+    """Have *check* refuse the host of each request of a botocore client, also over connections that are open."""
+    http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    if http is not None and hasattr(http, "send") and not isinstance(http.send, _GuardedSend):
+        http.send = _GuardedSend(http, check)
+
+
+_REMEDY: Final = "A test that shall call AWS says so: @pytest.mark.allow_real_invokes"
 
 
 def _blocked(function: str, host: str) -> str:
     return (
         f"this test was about to call {function} on {host}, and nothing was sent. "
         "Take the fixture lambda_stub and say what the function answers: lambda_stub.on(contract).returns(...); "
-        "or run the real handlers with lambda_inprocess or lambda_endpoint. "
-        "A test that shall call AWS says so: @pytest.mark.allow_real_invokes"
+        f"or run the real handlers with lambda_inprocess or lambda_endpoint. {_REMEDY}"
     )

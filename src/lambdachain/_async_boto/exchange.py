@@ -14,15 +14,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import TooLongAnswerError, broken, check_length
-from lambdachain._boto.exchange import refusal_in
+from lambdachain._boto.exchange import check_before_signing, refusal_in
 from lambdachain._boto.instrumentation import called, keep_payload
 from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.shapes import begun, request_id
-from lambdachain._boto.transport import PIECE, keep_legible
+from lambdachain._boto.transport import PIECE, host_sent_to, keep_legible
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._renewal import renew_credentials
@@ -66,7 +65,7 @@ class AsyncExchange:
         from botocore.exceptions import ClientError
 
         self._can_tell = attach(client)
-        host = urlsplit(str(client.meta.endpoint_url)).hostname or ""
+        host = host_sent_to(client)
         if not self._can_tell:
             guard.check(self.function, host)
         self.parameters = parameters
@@ -142,6 +141,7 @@ def attach(client: Any) -> bool:
     keep_legible(client)
     note_signature(client, _current)
     keep_payload(client, _current)
+    check_before_signing(client, _function_under_way)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:
@@ -173,6 +173,11 @@ def leave_behind(client: Any) -> bool:
 
 
 _kept_for_ever: Final[list[object]] = []
+
+
+def _function_under_way() -> str | None:
+    watched = _current.get()
+    return None if watched is None else watched.function
 
 
 class _Sessions:

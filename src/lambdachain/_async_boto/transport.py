@@ -16,11 +16,13 @@ from lambdachain._boto.renewal import expire, renews_itself, signed_with
 from lambdachain._boto.shapes import answered, parameters
 from lambdachain._boto.transport import (
     BotoTransport,
+    check_before_credentials,
     check_client,
     check_config,
     config_over,
     fitting,
     has_endpoint,
+    host_sent_to,
     left_behind,
 )
 from lambdachain._copies import heed_copies, lock_for
@@ -28,7 +30,7 @@ from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._stand_in import SendsToAws, guard, without_credentials
 from lambdachain._wire import EXPIRED
 
 from .exchange import AsyncExchange, attach, drained, leave_behind
@@ -137,13 +139,24 @@ class AsyncBotoTransport(SendsToAws):
             if self._left_behind:
                 raise left_behind()
             return fitting(self._given, region)
-        check_destination(region or self._region, self._endpoint_url)
+        region = region or self._region
+        check_destination(region, self._endpoint_url)
+        clients = self._clients_here()
         try:
-            return await self._clients_here().get(self, region or self._region)
+            if not clients.has(region):
+                check_before_credentials(_plain(self._session), region, self._endpoint_url, function)
+            return await clients.get(self, region)
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
             raise set_up_failure(exc) from None
+
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        if self._given is not None:
+            return host_sent_to(self._given)
+        session = _plain(self._session)
+        return host_sent_to(without_credentials(session, "lambda", region or self._region, self._endpoint_url))
 
     def _clients_here(self) -> _Clients:
         loop = asyncio.get_running_loop()
@@ -196,6 +209,9 @@ class _Clients:
         self._kept: dict[str | None, Any] = {}
         self._keepers: list[AsyncGenerator[Any, None]] = []
         self._making = asyncio.Lock()
+
+    def has(self, region: str | None) -> bool:
+        return region in self._kept
 
     async def get(self, transport: AsyncBotoTransport, region: str | None) -> Any:
         client = self._kept.get(region)
@@ -262,6 +278,16 @@ def over_botocore(**arguments: Any) -> AsyncTransport:
     if is_installed() and (session is None or is_session(session)):
         return AsyncBotoTransport(**arguments)
     return AwsInThreads(BotoTransport(**arguments))
+
+
+def _plain(session: Any) -> Any:
+    """Make a session of botocore's with the settings of aiobotocore's, whose clients need no event loop."""
+    plain: Any = import_module("botocore.session").Session()
+    if session is not None:
+        for name, value in session.instance_variables().items():
+            plain.set_config_variable(name, value)
+        plain._credentials = getattr(session, "_credentials", None)  # noqa: SLF001 - only to see whether there are any
+    return plain
 
 
 def _aio(module: str) -> Any:

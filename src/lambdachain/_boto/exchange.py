@@ -18,7 +18,8 @@ from lambdachain import _wire
 from lambdachain._alarm import alarm
 from lambdachain._foreign import frames_of
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._stand_in import guard
+from lambdachain._loopback import host_of
+from lambdachain._stand_in import guard, guard_sends, is_mocked
 from lambdachain._tls_socket import close_failed_sockets
 
 from .errors import bounded, check_length, refusal, translated
@@ -195,6 +196,8 @@ def watch(client: Any) -> None:
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")
+    check_before_signing(client, _function_under_way)
+    guard_sends(client, _check_host)
     session = _http_session(client)
     manager = getattr(session, "_manager", None)
     if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):
@@ -209,6 +212,37 @@ def is_watched(client: Any) -> bool:
 
 def _http_session(client: Any) -> Any:
     return getattr(getattr(client, "_endpoint", None), "http_session", None)
+
+
+def check_before_signing(client: Any, function_under_way: Callable[[], str | None]) -> None:
+    """Have the guard of tests look at a request before it is signed, where that may renew credentials over a network.
+
+    Args:
+        client: A client of botocore or aiobotocore.
+        function_under_way: Returns the function that is being called.
+    """
+    credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+
+    def check(request: Any, **_: Any) -> None:
+        function = function_under_way()
+        if guard.closed and function is not None and not is_mocked():
+            guard.check(function, host_of(request.url))
+
+    if hasattr(credentials, "refresh_needed"):
+        for operation in OPERATIONS:
+            event = f"request-created.lambda.{operation}"
+            client.meta.events.register_first(event, check, unique_id=f"lambdachain-guard-{operation}")
+
+
+def _function_under_way() -> str | None:
+    watched = _current.get()
+    return None if watched is None else watched.function
+
+
+def _check_host(host: str) -> None:
+    function = _function_under_way()
+    if function is not None:
+        guard.check(function, host)
 
 
 def _prepare_request(context: dict[str, Any], **_: Any) -> None:

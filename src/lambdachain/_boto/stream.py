@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Trouble
+from lambdachain._loopback import host_of
 from lambdachain._stand_in import guard
 from lambdachain._streaming import StreamEnd, WholeAnswer, end_of
 
@@ -26,7 +26,7 @@ def open_stream(
     except NoAnswerError as exc:
         watched.finish()
         if exc.trouble is Trouble.CREDENTIALS:
-            guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+            guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
         raise watched.corrected(exc) from exc.__cause__
     except BaseException:
         watched.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -12,15 +13,15 @@ from functools import partial
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 from lambdachain._copies import heed_copies, lock_for
 from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._loopback import host_of
 from lambdachain._renewal import has_connections, renew_connections, renewed
 from lambdachain._single_flight import SingleFlight
-from lambdachain._stand_in import SendsToAws, guard
+from lambdachain._stand_in import SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
@@ -106,7 +107,7 @@ class BotoTransport(SendsToAws):
                 outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
                 if exc.trouble is Trouble.CREDENTIALS:
-                    guard.check(invocation.function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+                    guard.check(invocation.function, host_sent_to(client))
                 raise watched.corrected(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
@@ -121,6 +122,12 @@ class BotoTransport(SendsToAws):
         deadline = None if timeout is None else time.monotonic() + timeout
         client, keys = self._ready(invocation, deadline)
         return open_stream(client, invocation, _left(deadline), keys, partial(self._note, client))
+
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        region = region or self._region
+        client = self._given or self._clients.get(region)
+        return host_sent_to(client or without_credentials(self._session, "lambda", region, self._endpoint_url))
 
     @property
     def max_connections(self) -> int:
@@ -166,7 +173,8 @@ class BotoTransport(SendsToAws):
         credentials = None if deadline is None else credentials_of(client)
         if credentials is None or not may_wait(credentials):
             return None
-        guard.check(function, urlsplit(str(client.meta.endpoint_url)).hostname or "")
+        if guard.closed and not is_mocked():
+            guard.check(function, host_sent_to(client))
         return self._flights.run(credentials, partial(keys_from, credentials), deadline)
 
     def _make_client(self, region: str | None, function: str) -> Any:
@@ -192,6 +200,7 @@ class BotoTransport(SendsToAws):
     def _connected(self, region: str | None, function: str) -> Any:
         check_destination(region, self._endpoint_url)
         try:
+            check_before_credentials(self._session, region, self._endpoint_url, function)
             client = _client_maker(self._session or self._renewed)(
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
@@ -306,6 +315,34 @@ def _client_maker(session: Any) -> Callable[..., Any]:
     return make
 
 
+def host_sent_to(client: Any) -> str:
+    """Return the host of a client's endpoint."""
+    return host_of(str(client.meta.endpoint_url))
+
+
+def check_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
+    """Have the guard of tests refuse a call before a client is made, which may look for credentials over a network.
+
+    Where credentials are at hand, nothing is looked for, and the guard has its say when the call is about to be sent.
+
+    Raises:
+        RealInvokeBlockedError: The guard is closed, and the endpoint is not this machine.
+    """
+    if guard.closed and not is_mocked() and not _has_keys(session):
+        guard.check(function, host_sent_to(without_credentials(session, "lambda", region, endpoint_url)))
+
+
+def _has_keys(session: Any) -> bool:
+    """Check whether a session has credentials without having to look for them."""
+    if session is None:
+        session = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    core: Any = getattr(session, "_session", session)
+    if getattr(core, "_credentials", None) is not None:
+        return True
+    has_profile = core is not None and "profile" in core.instance_variables()
+    return "AWS_ACCESS_KEY_ID" in os.environ and not has_profile
+
+
 def has_endpoint() -> bool:
     """Tell whether the environment says where to send."""
     return any(name in os.environ for name in _ENDPOINTS)
@@ -374,7 +411,11 @@ def check_client(client: BaseClient) -> None:
     Raises:
         ContractError: It is one.
     """
-    service = client.meta.service_model.service_name
+    model = getattr(getattr(client, "meta", None), "service_model", None)
+    if model is None:
+        remedy = "BotoTransport(session=session)" if hasattr(client, "get_credentials") else "a client that boto3 made"
+        raise ContractError(f'{type(client).__name__} is not a Lambda client, boto3.client("lambda"): give {remedy}')
+    service = model.service_name
     if service != "lambda":
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
     if not _retries_off(getattr(client.meta.config, "retries", None) or {}):

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from lambdachain._destination import check_destination
 from lambdachain._invocation import NoAnswerError
+from lambdachain._loopback import host_of
+from lambdachain._stand_in import guard
 from lambdachain._text import public_url
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
@@ -40,6 +42,8 @@ def surroundings(session: Any, region: str | None, endpoint_url: str | None, *, 
         endpoint_url: Where calls are to go, in place of AWS.
         reach: Whether to connect to the endpoint.
     """
+    if guard.closed:
+        _leave_out_networks(session)
     yield place(os.environ)
     yield versions(version)
     found = region_of(session, region, os.environ)
@@ -50,6 +54,13 @@ def surroundings(session: Any, region: str | None, endpoint_url: str | None, *, 
     yield transport(os.environ)
     yield retries(session, version("botocore"))
     yield keep_alive()
+
+
+def _leave_out_networks(session: Any) -> None:
+    """Have a session not ask a container or an instance for credentials: a test reaches nothing but its machine."""
+    providers = session.get_component("credential_provider")
+    for name in ("container-role", "iam-role"):
+        providers.remove(name)
 
 
 def place(environment: Mapping[str, str]) -> Finding:
@@ -173,6 +184,7 @@ def reached(url: str, told: str) -> Finding:
     import ssl
     import time
 
+    guard.check_access("connect to the endpoint of Lambda", host_of(url))
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     began = time.monotonic()
@@ -193,6 +205,9 @@ def credentials(session: Any) -> Iterator[Finding]:
 
     try:
         found = session.get_credentials()
+        if guard.closed and hasattr(found, "refresh_needed"):
+            yield Finding("credentials", Level.NOTE, f"from {found.method}; a test does not ask for them")
+            return
         frozen = None if found is None else found.get_frozen_credentials()
     except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
         told = f"cannot be used: {credentials_failure(exc)}"

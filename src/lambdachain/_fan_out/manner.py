@@ -83,6 +83,9 @@ def manner_of(options: MapManner, timeout: float | None, *, return_exceptions: b
     number: Any = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     if type(number) is not int or number < 1:
         raise ContractError(f"max_concurrency must be 1 or more, not {number!r}")
+    on_progress: Any = options.get("on_progress")
+    if on_progress is not None and not callable(on_progress):
+        raise ContractError(f"on_progress must be a function of a MapProgress, not {type(on_progress).__name__}")
     return Manner(number, options.get("ordered", True), return_exceptions, options.get("on_progress"), timeout)
 
 

@@ -90,7 +90,18 @@ class Ways(SendsToAws, Generic[W]):
             ways, self._ways = self._ways, {}
         return list(ways.values())
 
-    def _make_way(self, region: str | None, function: str) -> W:
+    def host_for(self, region: str | None, function: str) -> str:
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        with self._lock:
+            _, endpoint = self._where(region, function)
+        if endpoint is not None:
+            return endpoint.host
+        from lambdachain._boto.transport import BotoTransport
+
+        return BotoTransport(**self._arguments).host_for(region, function)
+
+    def _where(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
+        """Find the region and its endpoint; ``None`` where only botocore knows, or has to say what is wrong."""
         set_up = self._set_up = self._set_up or _read_set_up(self._session)
         settings = set_up.settings
         region = region or self._region or settings.region
@@ -103,9 +114,14 @@ class Ways(SendsToAws, Generic[W]):
             )
         check_destination(region, url)
         endpoint = _endpoint(region, url, settings)
-        if endpoint is None or uses_proxy(endpoint.url):
+        return region, None if endpoint is None or uses_proxy(endpoint.url) else endpoint
+
+    def _make_way(self, region: str | None, function: str) -> W:
+        region_, endpoint = self._where(region, function)
+        set_up = self._set_up
+        if endpoint is None or set_up is None:
             return self._over_boto()
-        return self._straight(Destination(endpoint, region, set_up.credentials, _trust(endpoint, settings)))
+        return self._straight(Destination(endpoint, region_, set_up.credentials, _trust(endpoint, set_up.settings)))
 
     def __repr__(self) -> str:
         from lambdachain._text import public_url

@@ -25,6 +25,14 @@ Loc = tuple[str | int, ...]
 _MAX_DETAILS: Final = 50
 _WITHHELD: Final = "refused by a rule whose message repeats the input (withheld)"
 UNDECLARED: Final = ("extra_forbidden", "unexpected_keyword_argument")
+_OTHER_CLASS: Final = frozenset(
+    f"{what}_type"
+    for what in (
+        *("model", "model_attributes", "dataclass", "dataclass_exact", "dict", "mapping", "list", "tuple", "set"),
+        *("frozen_set", "iterable", "string", "bytes", "int", "float", "decimal", "bool", "date", "datetime", "time"),
+        *("time_delta", "uuid", "url"),
+    )
+) | {"is_instance_of", "dataclass_exact_type", "none_required"}
 _WORDED_BY_USERS: Final = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 
 
@@ -72,10 +80,17 @@ def details_of(exc: ValidationError, value: object, schema: object) -> list[Erro
         ErrorDetail(
             loc=_without_keys(error["loc"], value, declared, names_field=error["type"] in UNDECLARED),
             type=error["type"],
-            msg=_without_input(error["type"], error["msg"], error["input"]),
+            msg=_without_input(error["type"], error["msg"], error["input"]) + _given(error["type"], error["input"]),
         )
         for error in exc.errors(include_url=False, include_context=False)[:_MAX_DETAILS]
     ]
+
+
+def _given(rule: str, value: object) -> str:
+    """Name the class of a model or dataclass that was given in the place of something else."""
+    kind = type(value)
+    is_model = hasattr(kind, "__pydantic_validator__") or hasattr(kind, "__dataclass_fields__")
+    return f", not {kind.__module__}.{kind.__qualname__}" if is_model and rule in _OTHER_CLASS else ""
 
 
 def not_finite(dumped: object, written: object, schema: object) -> list[ErrorDetail]:

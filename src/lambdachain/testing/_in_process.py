@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from lambdachain import _clock
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
+from lambdachain._offload import OffloadMemory
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.delivery import Delivery, Ending, InvokeRequest
@@ -79,6 +80,7 @@ class InProcessTransport:
         memory: int = 128,
         hold_events: bool = False,
     ) -> None:
+        self.offload_memory = OffloadMemory(yields_to_s3=True)
         self._timeout = timeout
         self._memory = memory
         self._hold_events = hold_events

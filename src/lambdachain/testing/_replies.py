@@ -15,12 +15,13 @@ from lambdachain._contract import Contract, HasContract
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.misfit import MisfitError
+from lambdachain._offload import as_bytes, put_payload
 from lambdachain._service import answers
 from lambdachain._service.answers import Answer
 from lambdachain._service.delivery import Ending
 from lambdachain._service.invoke_api import answer_ending, answer_queued
 from lambdachain._service.limits import MAX_RESPONSE
-from lambdachain._stand_in import StubError
+from lambdachain._stand_in import StubError, stand_in
 
 from ._addresses import version_of
 from ._requests import Received
@@ -42,7 +43,7 @@ def returning(contract: Contract[Any, Any], value: object) -> Reply:
         StubError: It is not what the contract says that the function answers.
     """
     body = _encoded(contract, value)
-    return lambda received, _: _given(received, body)
+    return lambda received, _: _given(contract, received, body)
 
 
 def running(contract: Contract[Any, Any], function: Callable[..., Any]) -> Reply:
@@ -58,7 +59,7 @@ def running(contract: Contract[Any, Any], function: Callable[..., Any]) -> Reply
             raise
         except Exception as exc:  # noqa: BLE001 - as the runtime: whatever a function raises is its failure
             return failed(received, report_of(exc, received.delivery.request_id))
-        return _given(received, _encoded(contract, value))
+        return _given(contract, received, _encoded(contract, value))
 
     return reply
 
@@ -105,7 +106,10 @@ def ended(received: Received, body: bytes, *, has_failed: bool = False) -> Answe
     return answer_ending(ending, log_tail=received.log_tail, version=settings.version)
 
 
-def _given(received: Received, body: bytes) -> Answer:
+def _given(contract: Contract[Any, Any], received: Received, body: bytes) -> Answer:
+    offload, told = contract.offload, received.told()
+    if offload is not None and told is not None and told.offload and offload.takes(len(body)):
+        body = as_bytes(put_payload(offload, body, stand_in()))
     return ended(received, body) if len(body) <= MAX_RESPONSE else failed(received, answers.response_too_large())
 
 

@@ -17,6 +17,7 @@ from lambdachain._json.codec import codec_of
 from lambdachain._json.core_schema import is_mapping
 from lambdachain._json.misfit import MisfitError
 from lambdachain._metadata import TRACE_NAMES, Metadata, read_metadata
+from lambdachain._offload import is_reference
 from lambdachain._options import CallOptions
 from lambdachain._service.delivery import Body, Delivery, InvokeRequest
 from lambdachain._service.invoke_api import read_invoke
@@ -105,12 +106,13 @@ class Received:
         """The function's ARN, with the qualifier if one was named."""
         return self.delivery.invoked_arn
 
-    def payload(self) -> tuple[Any, Metadata | None]:
-        """Give the decoded payload, out of its envelope, and what the caller told beside it."""
-        if self.kind is InvocationType.DRY_RUN:
-            return None, None
-        data, told = opened(json.loads(self.delivery.payload))
-        return data, told or read_metadata(self.custom())
+    def payload(self) -> Any:
+        """Return the decoded payload, in its envelope if it has one."""
+        return None if self.kind is InvocationType.DRY_RUN else json.loads(self.delivery.payload)
+
+    def told(self) -> Metadata | None:
+        """Return the metadata of the ClientContext."""
+        return None if self.kind is InvocationType.DRY_RUN else read_metadata(self.custom())
 
     def custom(self) -> Mapping[str, Any]:
         """Give the texts of the ClientContext."""
@@ -144,14 +146,17 @@ def receive(invocation: Invocation, timeout: float | None, request_id: str) -> R
     return Received(invocation, timeout, invoke.delivery, invoke.log_tail, place)
 
 
-def read_request(contract: Contract[Any, Any], payload: object) -> Any:
-    """Read a payload as the contract's callee does.
+def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metadata | None]:
+    """Read a payload as the contract's callee does: out of its envelope and of S3, where the contract has them.
 
     Raises:
         RequestRejectedError: It does not fit, and the callee would say so.
     """
+    payload, metadata = opened(payload) if contract.envelope else (payload, None)
+    if contract.offload is not None and is_reference(payload):
+        payload = json.loads(contract.offload.get(payload))
     try:
-        return codec_of(contract.request).read(payload)
+        return codec_of(contract.request).read(payload), metadata
     except MisfitError as exc:
         rejected = RequestRejectedError(errors=exc.details)
     raise rejected

@@ -13,6 +13,8 @@ from lambdachain._callee import contract_of
 from lambdachain._contract import HasContract, Req, Resp
 from lambdachain._errors import RequestRejectedError
 from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome
+from lambdachain._metadata import Metadata
+from lambdachain._offload import OffloadMemory
 from lambdachain._service.answers import Answer, RefusedError
 from lambdachain._service.invoke_api import answer_permitted
 from lambdachain._service.outcomes import outcome_of
@@ -73,6 +75,7 @@ class StubTransport:
     answers_at_once = True  # so that the calls of a map or an event loop come in the order in which they are made
 
     def __init__(self) -> None:
+        self.offload_memory = OffloadMemory()
         self._stubs: list[Stub[Any, Any]] = []
         self._story: list[str] = []
         self._unstubbed: list[UnstubbedCallError] = []
@@ -202,10 +205,10 @@ class StubTransport:
         return answer, outcome
 
     def _answer(self, received: Received, place: int) -> Answer:
-        payload, metadata = received.payload()
+        payload = received.payload()
         self._story[place] += "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
         try:
-            stub, request = self._chosen(received, payload)
+            stub, request, metadata = self._chosen(received, payload)
         except RequestRejectedError as exc:
             return failed(received, report_of(exc, received.delivery.request_id))
         function, options = received.invocation.function, received.options(metadata)
@@ -218,16 +221,16 @@ class StubTransport:
             return answer_permitted()
         raise self._unheard(received, payload)
 
-    def _chosen(self, received: Received, payload: object) -> tuple[Stub[Any, Any], Any]:
+    def _chosen(self, received: Received, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:
         """Find the stub that a request is for, and read the request by its contract."""
         kind = received.kind
         stubs = [stub for stub in reversed(self._stubs) if _is_for(stub, received)]
         for stub in sorted(stubs, key=lambda stub: _rank(stub, kind), reverse=True):
             if kind is InvocationType.DRY_RUN:
-                return stub, None
-            request = read_request(stub.contract, payload)
+                return stub, None, None
+            request, metadata = read_request(stub.contract, payload)
             if stub.answers(kind) and (stub.when is None or stub.when(request)):
-                return stub, request
+                return stub, request, metadata or received.told()
         raise self._unheard(received, payload)
 
     def _unheard(self, received: Received, payload: object) -> UnstubbedCallError:

@@ -1,0 +1,40 @@
+"""Which hosts are this machine: one rule for the guard of tests and for whatever listens or connects."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Check whether *host* is this machine, whatever a name server says: an address of the loopback network, or a name
+    that is reserved for it (RFC 6761).
+
+    Forms of an address that only some resolvers understand, such as ``127.1`` or ``2130706433``, are not.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "[::1]", "localhost", "localhost.example.com")]
+    [True, True, True, False]
+    """
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host.lower().removesuffix(".")
+        return name.isascii() and (name == "localhost" or name.endswith(".localhost"))
+    return _without_mapping(address).is_loopback
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL; "" where programs disagree about it, for then it could be any."""
+    if "\\" in url or any(character.isspace() or not character.isprintable() for character in url):
+        return ""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _without_mapping(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
