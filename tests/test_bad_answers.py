@@ -187,6 +187,7 @@ def test_whatever_s3_answers_is_one_response_error(answer: bytes, kind: type[Any
     assert came[::2] == [0, 2, 4]
 
 
+@pytest.mark.allow_real_invokes
 def test_an_endpoint_that_is_no_url_is_an_error_of_the_offload():
     """Reading fails, and writing before anything is sent."""
     offload = _offloads("nonsense")

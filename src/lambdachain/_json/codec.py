@@ -33,16 +33,10 @@ if TYPE_CHECKING:
 Doubt = Callable[[object, bytes], list[ErrorDetail]]
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
-_SAID_BY_PYDANTIC: Final = (
-    ("Circular reference", "It contains itself, or is nested too deeply"),
-    ("Maximum serialization depth", "It is nested too deeply"),
-    ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
-)
 _WORTH_ASKING: Final = 4096
 _REPLACED: Final = "\ufffd".encode()
 # A float may not hold such a number.
 _MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
-_UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
 def codec_of(form: object) -> Codec:
@@ -294,28 +288,11 @@ class Codec:
         return []
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
-        if isinstance(exc, _VALIDATION_ERROR()):
-            return self._details(exc, value)
-        if unknown := re.search(_UNKNOWN_TYPE, str(exc)):
-            return [ErrorDetail(loc=(), type="not_json", msg=f"JSON has no form for {unknown[1]}")]
-        said = next((msg for sign, msg in _SAID_BY_PYDANTIC if sign in str(exc)), None)
-        if said is not None:
-            return [ErrorDetail(loc=(), type="not_json", msg=said)]
-        return self._misfits(value) or [
+        from .unencodable import why_not
+
+        return why_not(exc, value, self._built) or [
             ErrorDetail(loc=(), type="not_json", msg=f"It does not serialise as {type_name(self._form)}")
         ]
-
-    def _misfits(self, value: object) -> list[ErrorDetail]:
-        """Find what is wrong in an object that never was validated: pydantic's serialiser does not say where."""
-        _, validator, serializer = self._built
-        try:
-            validator.validate_python(serializer.to_python(value, by_alias=True, warnings=False))
-            validator.validate_json(serializer.to_json(value, by_alias=True, warnings=False), strict=True)
-        except _VALIDATION_ERROR() as exc:
-            return self._details(exc, value)
-        except (AttributeError, LookupError, TypeError, ValueError):
-            pass  # a user's validator met what it never should
-        return []
 
     def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
         return details_of(exc, value, self.schema)
