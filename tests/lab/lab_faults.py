@@ -9,11 +9,13 @@ from typing import Final
 from laboratory import Connection, Fault
 
 REQUEST_ID: Final = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
+DATE: Final = "Tue, 25 Nov 2025 12:00:00 GMT"
+"""When each answer says that it was sent."""
 RESULT: Final = b'{"charge_id":"c-1"}'
 _VERSION: Final = {"X-Amz-Executed-Version": "$LATEST"}
 _FAILED: Final = {**_VERSION, "X-Amz-Function-Error": "Unhandled"}
 _HEADERS: Final = {
-    "Date": "Tue, 25 Nov 2025 12:00:00 GMT",
+    "Date": DATE,
     "Content-Type": "application/json",
     "Connection": "keep-alive",
     "x-amzn-RequestId": REQUEST_ID,

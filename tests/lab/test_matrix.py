@@ -243,7 +243,7 @@ def _service_rows() -> Iterator[Row]:
         Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _named(SERVICE_FAILURES)
     )
     yield from (Row(service_error("TooManyRequestsException", 429, reason=r), THROTTLED) for r in THROTTLE_REASONS)
-    for value in ("0", "soon", "Fri, 20 Nov 2026 12:00:00 GMT", ""):
+    for value in ("0", "soon", faults.DATE, ""):
         yield Row(service_error("TooManyRequestsException", 429, Retry_After=value), THROTTLED)
     yield Row(service_error("TooManyRequestsException", 429, x_amz_retry_after="15"), THROTTLED)
     yield Row(bare_status(429, runs=False), THROTTLED)

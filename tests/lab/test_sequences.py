@@ -262,6 +262,7 @@ def _through(proxy: str) -> Iterator[LambdaClient]:
         yield client
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_proxy(laboratory: Laboratory) -> None:
     """A proxy that does its work is not noticed."""
     laboratory.play(faults.SUCCESS)
@@ -272,6 +273,7 @@ def test_proxy(laboratory: Laboratory) -> None:
     assert 1 == laboratory.executions
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_proxy_that_resets(laboratory: Laboratory) -> None:
     """A proxy that has taken the request may have passed it on; botocore calls that the same as a refusal."""
     laboratory.play(faults.CONNECTION_FAULTS[3])
@@ -282,6 +284,7 @@ def test_proxy_that_resets(laboratory: Laboratory) -> None:
     assert (1, 1) == (len(caught.value.attempts), laboratory.executions)
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_proxy_that_refuses() -> None:
     """A proxy that refuses the connection has passed nothing on."""
     with refusing() as url, _through(url) as client, pytest.raises(ConnectError) as caught:
