@@ -202,12 +202,14 @@ def proxied(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Iterator
     transport.close()
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_a_proxy_is_used(proxied: HttpTransport, laboratory: Laboratory) -> None:
     """Over boto3, with the same arguments."""
     assert 200 == proxied.send(CALL, timeout=10).status
     assert "lambda.invalid" == laboratory.requests[0].headers["host"]
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 @pytest.mark.parametrize(("fault", "progress"), [(faults.CONNECTION_FAULTS[3], Progress.PERHAPS_SENT)])
 def test_a_proxy_that_resets_may_have_passed_the_request_on(
     fault: Fault, progress: Progress, proxied: HttpTransport, laboratory: Laboratory
@@ -221,6 +223,7 @@ def test_a_proxy_that_resets_may_have_passed_the_request_on(
     assert progress is caught.value.progress
 
 
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_a_deadline_holds_over_a_proxy(proxied: HttpTransport, laboratory: Laboratory) -> None:
     """What the way there took is off it."""
     laboratory.play(faults.SILENT)

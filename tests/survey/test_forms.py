@@ -81,7 +81,7 @@ class Everything(Base):
     anything: Any
     annotated: Annotated[int, Field(ge=1)]
     point: Point
-    sent: int = Field(serialization_alias="OUT", validation_alias="IN")
+    sent: int = Field(serialization_alias="sent", validation_alias="IN")
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")

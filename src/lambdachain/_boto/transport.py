@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._copies import heed_copies, lock_for
 from lambdachain._destination import check_destination
-from lambdachain._errors import ContractError
+from lambdachain._errors import ContractError, LambdaChainError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._loopback import host_of
 from lambdachain._renewal import has_connections, renew_connections, renewed
@@ -205,6 +205,8 @@ class BotoTransport(SendsToAws):
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
             check_destination(client.meta.region_name, client.meta.endpoint_url)
+        except LambdaChainError:
+            raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
