@@ -819,7 +819,7 @@ def _is_finite(value: object) -> bool:
 
 
 def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
-    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have; before, it is refused."""
+    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have: refused before it."""
 
     class Base(BaseModel):
         model_config = ConfigDict(polymorphic_serialization=True)  # type: ignore[typeddict-unknown-key, unused-ignore]
