@@ -197,6 +197,13 @@ def test_a_session_s_own_credentials_may_raise_anything(
     assert server.requests == []
 
 
+@pytest.mark.usefixtures("expired")
+def test_the_doctor_finds_expired_ones_in_a_test() -> None:
+    """The guard keeps it from networks only, and these need none."""
+    assert ["credentials"] == [finding.subject for finding in examine(reach=False) if finding.level is Level.FAULT]
+
+
+@pytest.mark.allow_real_invokes
 @pytest.mark.usefixtures("unusable")
 def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:
     """As a fault of the credentials, and of nothing else; a date that is none, too."""
