@@ -37,8 +37,9 @@ unit-%: $(VENV)/.test
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
 OLDEST_core := $(filter-out tests/test_benchmarks.py tests/test_demo.py tests/test_examples.py,$(wildcard tests/test_*.py)) \
   tests/conformance tests/stream tests/testing $(addprefix tests/http_transport/test_,credentials.py request.py signing.py) \
-  tests/local/definitions $(addprefix tests/local/test_local_,invoke.py client_streams.py) \
-  $(addprefix tests/cli/test_,call.py serve_reload.py) examples src
+  tests/local/definitions $(addprefix tests/local/test_,host_check.py runtime_api.py) \
+  $(addprefix tests/local/test_local_,invoke.py client_streams.py headers.py) \
+  $(addprefix tests/cli/test_,bad_answers_cli.py call.py credentials.py serve_reload.py) examples src
 OLDEST_faults := $(PART_faults) -k "not http"
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest $(ON_OLDEST)

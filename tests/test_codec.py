@@ -819,7 +819,7 @@ def _is_finite(value: object) -> bool:
 
 
 def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
-    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have."""
+    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have: refused before it."""
 
     class Base(BaseModel):
         model_config = ConfigDict(polymorphic_serialization=True)  # type: ignore[typeddict-unknown-key, unused-ignore]
@@ -829,11 +829,13 @@ def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
         ratio: float
 
     written = json.loads(TypeAdapter(Base).dump_json(Sub(ratio=0.5)))
+    if "ratio" not in written:
+        assert "SerializeAsAny[Base]" in str(_refused(codec_of(Base).encode, Sub(ratio=0.5)))
+        return
 
     assert written == json.loads(codec_of(Base).encode(Sub(ratio=0.5)))
-    if "ratio" in written:
-        assert "finite_number" == _refused(codec_of(Base).encode, Sub(ratio=NAN)).details[0]["type"]
-        assert "finite_number" == _refused(codec_of(Base).dump, Sub(ratio=NAN)).details[0]["type"]
+    assert "finite_number" == _refused(codec_of(Base).encode, Sub(ratio=NAN)).details[0]["type"]
+    assert "finite_number" == _refused(codec_of(Base).dump, Sub(ratio=NAN)).details[0]["type"]
 
 
 @pytest.mark.parametrize("number", [None, 1.5, NAN])

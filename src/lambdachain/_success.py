@@ -18,8 +18,8 @@ _STRANGE: Final = (
     "check the endpoint and the network"
 )
 _ENDLESS: Final = (
-    "the answer has neither Content-Length nor chunks, so that nobody can tell whether it is whole: something between "
-    "here and Lambda takes them away"
+    "the answer has neither Content-Length nor chunked encoding, so it may be cut short: something between here and "
+    "Lambda removes them"
 )
 
 

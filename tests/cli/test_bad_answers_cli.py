@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     """Serve answers."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -66,7 +66,7 @@ def recorder():
     with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
         server.seen, server.objects = [], {}
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()

@@ -197,6 +197,12 @@ def test_a_session_s_own_credentials_may_raise_anything(
     assert server.requests == []
 
 
+@pytest.mark.usefixtures("expired")
+def test_the_doctor_finds_expired_ones_in_a_test() -> None:
+    """The guard keeps it from networks only, and these need none."""
+    assert ["credentials"] == [finding.subject for finding in examine(reach=False) if finding.level is Level.FAULT]
+
+
 @pytest.mark.allow_real_invokes  # else the doctor does not ask those who provide credentials
 @pytest.mark.usefixtures("unusable")
 def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:

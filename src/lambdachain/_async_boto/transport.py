@@ -27,10 +27,10 @@ from lambdachain._boto.transport import (
 )
 from lambdachain._copies import heed_copies, lock_for
 from lambdachain._destination import check_destination
-from lambdachain._errors import ContractError, LambdaChainError
+from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._stand_in import SendsToAws, guard, without_credentials
+from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, without_credentials
 from lambdachain._wire import EXPIRED
 
 from .exchange import AsyncExchange, attach, drained, leave_behind
@@ -146,7 +146,7 @@ class AsyncBotoTransport(SendsToAws):
             if not clients.has(region):
                 check_before_credentials(_plain(self._session), region, self._endpoint_url, function)
             return await clients.get(self, region)
-        except LambdaChainError:
+        except RealInvokeBlockedError:
             raise
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._copies import heed_copies, lock_for
 from lambdachain._destination import check_destination
-from lambdachain._errors import ContractError, LambdaChainError
+from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._loopback import host_of
 from lambdachain._renewal import has_connections, renew_connections, renewed
 from lambdachain._single_flight import SingleFlight
-from lambdachain._stand_in import SendsToAws, guard, is_mocked, without_credentials
+from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
@@ -205,7 +205,7 @@ class BotoTransport(SendsToAws):
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
             check_destination(client.meta.region_name, client.meta.endpoint_url)
-        except LambdaChainError:
+        except RealInvokeBlockedError:
             raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
