@@ -100,6 +100,13 @@ def same_loop(event, context):
     return seen is found
 
 
+def closed_loop(event, context):
+    """Close the thread's event loop, as scripts do at their end, and use a new one."""
+    asyncio.get_event_loop().close()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    return asyncio.get_event_loop().run_until_complete(asyncio.sleep(0, event))
+
+
 def loop_of_a_library(event, context):
     """Make a future outside any loop, as libraries do that keep one for later."""
     return asyncio.gather().get_loop() is asyncio.get_event_loop()

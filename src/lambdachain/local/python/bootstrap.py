@@ -1,7 +1,9 @@
-"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py app.handler``.
+"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py``.
 
 The client's native part takes such an address as it is. Its report of a handler that does not load is made by
-``http.client``, which takes the path for a port; here it does not. All else is as with ``python -m awslambdaric``.
+``http.client``, which takes the path for a port; here it does not. The handler is what ``_HANDLER`` names, as in
+Lambda's images: wrappers (``AWS_LAMBDA_EXEC_WRAPPER``) change it, or add options before the last argument. All else is
+as with ``python -m awslambdaric app.handler``.
 
 This runs in the function's interpreter, in which lambdachain need not be installed: it imports nothing of it. It stands
 alone in its directory, for that is where Python looks for modules first, until `main` has put another in its place.
@@ -20,6 +22,7 @@ def main() -> None:
     """Run the runtime client as a module."""
     if not getattr(sys.flags, "safe_path", False):  # Python 3.11 and later
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as python -m has it
+    sys.argv[1:] = [os.environ["_HANDLER"]]
     client = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
     post_init_error = client.post_init_error
 
