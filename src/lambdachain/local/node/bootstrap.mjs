@@ -25,7 +25,7 @@ async function main() {
     die("Unhandled Promise Rejection", Object.assign(new UnhandledPromiseRejection(reason), { reason, promise }), 128);
   });
   globalThis.awslambda = { streamifyResponse, HttpResponseStream };
-  const runtime = new Runtime(await loadHandler(process.cwd(), process.env._HANDLER));
+  const runtime = new Runtime(await loadHandler(process.cwd(), process.argv[2] ?? process.env._HANDLER));
   for (;;) {
     await runtime.serve(await api.next());
   }
