@@ -38,7 +38,8 @@ def open() -> None:  # noqa: A001 - the opposite of close
 
 def _runner() -> asyncio.Runner:
     runner: asyncio.Runner | None = getattr(_kept, "runner", None)
-    if runner is None:
+    if runner is None or runner.get_loop().is_closed():  # a handler may close the loop that it finds in its thread
+        close()
         runner = _kept.runner = asyncio.Runner()
         _kept.at_exit = atexit.register(partial(_close_if_idle, runner))
     return runner
@@ -47,7 +48,7 @@ def _runner() -> asyncio.Runner:
 def _close_if_idle(runner: asyncio.Runner) -> None:
     """Close a loop at exit; one that a thread still runs goes with its thread."""
     if not runner.get_loop().is_running():
-        runner.close()
+        _close(runner)
 
 
 def close() -> None:
@@ -56,6 +57,12 @@ def close() -> None:
     if runner is not None:
         atexit.unregister(_kept.at_exit)
         del _kept.runner, _kept.at_exit
+        _close(runner)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """Close a runner; there is nothing left to do where a handler has closed its loop."""
+    if not runner.get_loop().is_closed():
         runner.close()
 
 

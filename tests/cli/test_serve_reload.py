@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,20 @@ def test_a_call_gets_the_code_as_it_is_now(serve: Any, write: Any):
     assert reloaded["changed"] == "lib/words.py"
     assert served.call("a") == "new one"
     assert served.call("b") == "b"
+
+
+def test_a_change_within_a_second(serve: Any, write: Any):
+    """Python takes its cached code for a file's if size and modification time, in seconds, are the same."""
+    directory = write({"a/app.py": APP, "a/words.py": "WORD = 'old'\n"})
+    words, soon = directory / "a" / "words.py", time.time() + 600  # new for as long as the test takes
+    os.utime(words, (soon, soon))
+    served = serve("a=a/app.handler", "--reload")
+    before = served.call("a")
+    words.write_text("WORD = 'new'\n")
+    os.utime(words, (soon, soon))
+    served.wait_for("reloaded")
+
+    assert (before, served.call("a")) == ("old", "new")
 
 
 def test_what_is_not_touched_stays_warm(serve: Any, write: Any):

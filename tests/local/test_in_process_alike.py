@@ -24,7 +24,7 @@ CASES = [
     )),
     *(("exits", code) for code in (None, 0, 3, -1, 256, True, 1.5, "text", [1], 2**40, 2**70)),
 ]  # fmt: skip
-LOOPS = ["loop", "loop_of_a_library", "same_loop"]
+LOOPS = ["loop", "closed_loop", "loop_of_a_library", "same_loop"]
 
 
 @pytest.fixture(name="odd", scope="module")

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,20 @@ def handler(event, context):
     while not (here / "go").exists():
         time.sleep(0.01)
     return len(list(here.iterdir()))
+"""
+
+NESTED = """
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+def caller(event, context):
+    client = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+    try:
+        return client.invoke(FunctionName="callee")["Payload"].read().decode()
+    except ClientError as error:
+        return [error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Reason"]]
+def callee(event, context):
+    return "ran"
 """
 
 
@@ -138,6 +153,17 @@ def test_calls_that_wait_for_a_process_of_their_function_still_do(client_of, wai
         answers = sorted(json.load(each.result()["Payload"]) for each in calls)
 
     assert [2, 3, 4] == answers
+
+
+def test_a_caller_that_holds_the_only_place(client_of, tmp_path):
+    """It does not wait for the callee that waits for it, though that one's calls wait for a process of their turn."""
+    (tmp_path / "app.py").write_text(NESTED)
+    functions = [LocalFunction(name, f"app.{name}", directory=tmp_path, timeout=60) for name in ("caller", "callee")]
+    functions[1] = replace(functions[1], max_sandboxes=1)
+    with LocalEndpoint(functions, concurrency=1) as endpoint:
+        answer = json.load(client_of(endpoint).invoke(FunctionName="caller", Payload=b"{}")["Payload"])
+
+    assert answer == [429, LIMIT]
 
 
 def test_reserved_concurrency_has_its_own_reason(client_of, waiting, event, tmp_path, eventually):

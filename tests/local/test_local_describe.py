@@ -37,6 +37,17 @@ def described(client_of):
         yield client_of(endpoint)
 
 
+@pytest.mark.parametrize("action", ["GetFunction", "GetFunctionConfiguration"])
+def test_a_function_of_another_account(described, action):
+    """The refusal names what was asked."""
+    ask = {"GetFunction": described.get_function, "GetFunctionConfiguration": described.get_function_configuration}
+    with pytest.raises(ClientError) as refused:
+        ask[action](FunctionName=ARN.replace("123456789012", "210987654321"))
+
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert f" is not authorized to perform: lambda:{action} on resource: " in str(refused.value)
+
+
 def test_get_function(described):
     """A function is described as it was declared, in the members of botocore's model."""
     response = described.get_function(FunctionName="orders")

@@ -69,6 +69,7 @@ def resolve(
     functions: Mapping[str, Container[str]],
     *,
     unqualified: str | None = LATEST,
+    action: str = "InvokeFunction",
 ) -> FunctionArn:
     """Find the function that a request names.
 
@@ -78,6 +79,7 @@ def resolve(
         place: Where the functions are.
         functions: The names of those there are, each with its versions and aliases.
         unqualified: The qualifier that a refusal shows where none was named.
+        action: IAM's name of what the request is to do.
 
     Raises:
         RefusedError: There is none.
@@ -90,7 +92,7 @@ def resolve(
     if region and region != f"{place.region}:":
         raise answers.region_not_reachable(region[:-1], place.region)
     if account_id and account_id != f"{place.account_id}:":
-        raise answers.account_not_allowed(place.account_id, function)
+        raise answers.account_not_allowed(place.account_id, function, action)
     if qualifier is not None and suffix not in {None, qualifier}:
         message = "The derived qualifier from the function name does not match the specified qualifier."
         raise answers.parameter_invalid(message)

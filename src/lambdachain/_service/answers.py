@@ -54,11 +54,11 @@ def region_not_reachable(wanted: str, region: str) -> RefusedError:
     return refusal(404, "ResourceNotFoundException", Type="User", Message=message)
 
 
-def account_not_allowed(account_id: str, arn: str) -> RefusedError:
+def account_not_allowed(account_id: str, arn: str, action: str) -> RefusedError:
     """The ARN is of another account, where no policy can let anyone in (published)."""
     message = (
-        f"User: arn:aws:iam::{account_id}:root is not authorized to perform: lambda:InvokeFunction on resource: {arn} "
-        "because no resource-based policy allows the lambda:InvokeFunction action"
+        f"User: arn:aws:iam::{account_id}:root is not authorized to perform: lambda:{action} on resource: {arn} "
+        f"because no resource-based policy allows the lambda:{action} action"
     )
     return refusal(403, "AccessDeniedException", Message=message)
 

@@ -59,6 +59,7 @@ class Deployed:
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
+            RefusedError: The endpoint has no room for one more invocation.
         """
         async with self._reserved:
             return await self._pools[version].run(delivery, log_tail=log_tail, sink=sink)

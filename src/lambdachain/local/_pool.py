@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeAlias
 
+from lambdachain._service import answers
 from lambdachain._service.delivery import Delivery, Ending
 
 from ._function import LocalFunction
@@ -36,8 +37,16 @@ class SandboxPool:
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
+            RefusedError: As many invocations as the endpoint runs at a time are running: its caller may be one of them,
+                so that waiting for their end could be for ever.
         """
-        async with self._places, self._around.executions:
+        async with self._places:
+            if self._around.executions.locked():
+                raise answers.throttled("ConcurrentInvocationLimitExceeded")
+            return await self._run(delivery, log_tail=log_tail, sink=sink)
+
+    async def _run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None) -> Ending:
+        async with self._around.executions:
             while True:
                 sandbox = await self._take_idle(delivery.tenant_id) or await self._launch(delivery.tenant_id)
                 try:

@@ -55,8 +55,8 @@ class PythonRuntime:
         return _python_identifier(function.python)
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Run the runtime client as a module, by a script that lets it take a path in the Runtime API's address."""
-        return (function.python, str(_PYTHON_CLIENT), function.handler)
+        """Run the runtime client by a script, as Lambda does; it finds the handler setting in ``_HANDLER``."""
+        return (function.python, str(_PYTHON_CLIENT))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
         """Say which runtime it is: the client encodes results by it."""

@@ -28,8 +28,9 @@ class NodeRuntime:
         return _node_identifier(_node())
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Run the runtime client as a script."""
-        return (_node(), str(client_of(function)), function.handler)
+        """Run the runtime client as a script; only ``aws-lambda-ric`` wants the handler setting as an argument."""
+        client = client_of(function)
+        return (_node(), str(client), *(() if client == _OUR_CLIENT else (function.handler,)))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
         """Say which runtime it is."""

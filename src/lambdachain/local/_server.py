@@ -100,7 +100,8 @@ class InvokeService:
         if operation is Operation.LIST_FUNCTIONS:
             return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
         qualifier = request.query.get("Qualifier")
-        arn = resolve(unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None)
+        action = "GetFunction" if operation is Operation.GET_FUNCTION else "GetFunctionConfiguration"
+        arn = resolve(unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None, action=action)
         described = self._fleet.describe(arn.name, arn.qualifier)
         return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 
 class OutsideError(BaseException):
@@ -98,6 +99,14 @@ def same_loop(event, context):
     seen = getattr(same_loop, "seen", None)
     same_loop.seen = found
     return seen is found
+
+
+def closed_loop(event, context):
+    """Close the thread's event loop, as scripts do at their end, and use a new one."""
+    asyncio.get_event_loop().close()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    with contextlib.closing(asyncio.get_event_loop()) as found:
+        return found.run_until_complete(asyncio.sleep(0, event))
 
 
 def loop_of_a_library(event, context):

@@ -1,5 +1,5 @@
 /**
- * A Node.js runtime client for where npm's aws-lambda-ric is not installed: `node bootstrap.mjs app.handler`.
+ * A Node.js runtime client for where npm's aws-lambda-ric is not installed: `_HANDLER=app.handler node bootstrap.mjs`.
  *
  * It does what aws-lambda-ric 3.3.0 was seen to do, and the tests compare the two. Left out: logs in JSON
  * (AWS_LAMBDA_LOG_FORMAT), log levels (AWS_LAMBDA_LOG_LEVEL), and the report for X-Ray beside an error.
@@ -25,7 +25,7 @@ async function main() {
     die("Unhandled Promise Rejection", Object.assign(new UnhandledPromiseRejection(reason), { reason, promise }), 128);
   });
   globalThis.awslambda = { streamifyResponse, HttpResponseStream };
-  const runtime = new Runtime(await loadHandler(process.cwd(), process.argv[2]));
+  const runtime = new Runtime(await loadHandler(process.cwd(), process.argv[2] ?? process.env._HANDLER));
   for (;;) {
     await runtime.serve(await api.next());
   }

@@ -1,7 +1,9 @@
-"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py app.handler``.
+"""Run AWS's ``awslambdaric`` on a Runtime API whose address has a path: ``python bootstrap.py``.
 
 The client's native part takes such an address as it is. Its report of a handler that does not load is made by
-``http.client``, which takes the path for a port; here it does not. All else is as with ``python -m awslambdaric``.
+``http.client``, which takes the path for a port; here it does not. The handler is what ``_HANDLER`` names, as in
+Lambda's images: wrappers (``AWS_LAMBDA_EXEC_WRAPPER``) change it, or add options before the last argument. All else is
+as with ``python -m awslambdaric app.handler``.
 
 This runs in the function's interpreter, in which lambdachain need not be installed: it imports nothing of it. It stands
 alone in its directory, for that is where Python looks for modules first, until `main` has put another in its place.
@@ -13,13 +15,20 @@ import importlib
 import os
 import runpy
 import sys
+import time
+from importlib.machinery import SourceFileLoader
 from typing import Any
+
+# Seconds after which a change of a file changes its modification time too, as Python's caches keep it: in seconds.
+_RESOLUTION = 2
 
 
 def main() -> None:
     """Run the runtime client as a module."""
     if not getattr(sys.flags, "safe_path", False):  # Python 3.11 and later
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as python -m has it
+    _cache_no_new_files()
+    sys.argv[1:] = [os.environ["_HANDLER"]]
     client = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
     post_init_error = client.post_init_error
 
@@ -29,6 +38,17 @@ def main() -> None:
 
     client.post_init_error = post
     runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
+
+
+def _cache_no_new_files() -> None:
+    """Cache no file that was just written: Python would take the cache for one that is changed in the same second."""
+    set_data = SourceFileLoader.set_data
+
+    def set_data_of_old(loader: SourceFileLoader, path: str, data: Any, **kwargs: Any) -> None:
+        if time.time() - os.stat(loader.path).st_mtime > _RESOLUTION:  # noqa: PTH116 - as the loader does
+            set_data(loader, path, data, **kwargs)
+
+    SourceFileLoader.set_data = set_data_of_old  # type: ignore[method-assign,assignment]
 
 
 def _take_paths() -> None:
