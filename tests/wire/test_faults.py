@@ -355,6 +355,7 @@ def test_a_connection_that_does_not_come_about_in_time_proves_that_nothing_ran(
     assert (lc.ConnectError, DID_NOT_RUN, True, 1) == summary(failed)
 
 
+@pytest.mark.allow_real_invokes
 @pytest.mark.parametrize("over", ["boto3"])
 def test_a_proxy_that_resets_may_have_passed_the_request_on(server: Any, connect: Callable[..., LambdaClient]) -> None:
     """What is between here and Lambda proves nothing."""

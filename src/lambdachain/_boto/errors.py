@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ _CREDENTIALS_CODE = (
 )
 _EVENT_CODE = ("botocore.hooks", "aiobotocore.hooks")
 _READS_CREDENTIALS = ("get_frozen_credentials", "get_credentials")
+_HAVE_CREDENTIALS = ("get_frozen_credentials", "get_deferred_property")
+# What these call without an event, and is not an SDK's, provides credentials, whatever its name.
+_ASKS_FOR_CREDENTIALS = ("botocore.session", "botocore.signers", "aiobotocore.session", "aiobotocore.signers")
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
@@ -91,7 +95,13 @@ def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
 
     if isinstance(cause, LambdaChainError | ProfileNotFound) or raised_by_signal_handler(cause):
         return False
-    return _is_credentials_file(exc) or any(map(_is_of_credentials, frames_of(exc)))
+    lacks = exc.name if isinstance(exc, AttributeError) else None
+    return (
+        lacks in _HAVE_CREDENTIALS
+        or _is_credentials_file(exc)
+        or any(map(_is_of_credentials, frames_of(exc)))
+        or _is_of_provider(exc)
+    )
 
 
 def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
@@ -324,6 +334,15 @@ def _is_of_credentials(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
 
 
+def _is_of_provider(exc: Exception) -> bool:
+    """Check whether *exc* comes out of what a user has put in the place of a session's or a client's credentials."""
+    modules = [str(frame.f_globals.get("__name__")) for frame in frames_of(exc)]
+    return any(
+        caller in _ASKS_FOR_CREDENTIALS and not is_sdk(called) and called.partition(".")[0] != "lambdachain"
+        for caller, called in pairwise(modules)
+    )
+
+
 def _is_credentials_file(exc: Exception) -> bool:
     """Check whether *exc* says that the file of credentials cannot be parsed; botocore reads it with the settings."""
     from botocore.exceptions import ConfigParseError
@@ -346,7 +365,9 @@ def _provider(exc: Exception) -> str | None:
 
 
 def _may_quote(exc: Exception) -> bool:
-    """Check whether a text or a traceback of *exc* may show what a process printed, or a header's value."""
+    """Check whether a text or a traceback of *exc* may show what a process printed, a header's value or a password."""
     from botocore.exceptions import CredentialRetrievalError
 
-    return isinstance(exc, CredentialRetrievalError | ValueError)
+    from lambdachain._text import without_passwords
+
+    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != without_passwords(str(exc))
