@@ -241,7 +241,7 @@ def _as_method(error: Exception) -> Any:
 )
 @pytest.mark.parametrize("over", ["boto3", "http", "async http"])
 @pytest.mark.parametrize("timeout", [None, PATIENCE], ids=["in any time", "in time"])
-def test_a_session_may_give_anything(  # noqa: PLR0913 - they are the cases
+def test_a_session_may_give_anything(
     *,
     name: str,
     value: object,

@@ -55,6 +55,9 @@ def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
     raised as it is, even where botocore has wrapped it.
     """
     cause = _unwrapped(exc)
+    interruption = _interruption_in(exc)
+    if interruption is not None:
+        raise interruption
     if isinstance(cause, TooLongAnswerError):
         return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
     if _is_about_credentials(exc, cause):
@@ -311,6 +314,23 @@ def _unwrapped(exc: Exception) -> Exception:
 
     inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
     return inner if isinstance(inner, Exception) else exc
+
+
+def _interruption_in(exc: BaseException) -> BaseException | None:
+    """Return what a signal's handler raised and an SDK has caught and wrapped, as they do with any ``OSError``.
+
+    It is the innermost: urllib3 raises its own with the traceback of what it wraps.
+    """
+    found: BaseException | None = None
+    link: BaseException | None = exc
+    while link is not None:
+        if raised_by_signal_handler(link):
+            found = link
+        link = link.__cause__ or link.__context__
+        catcher = next(frames_of(link), None) if link is not None else None
+        if catcher is None or not is_sdk(str(catcher.f_globals.get("__name__"))):
+            break  # what comes now was over before this request began
+    return found
 
 
 def _is_stub_error(exc: Exception) -> bool:
