@@ -69,6 +69,7 @@ def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallErr
     [
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "7, 9"}, 7.0),
         ({"x-amz-retry-after": "1500"}, 1.5),
         ({"x-amz-retry-after": "1500", "retry-after": "9"}, 1.5),
         ({"x-amz-retry-after": "soon", "retry-after": "9"}, 9.0),

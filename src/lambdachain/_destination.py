@@ -9,7 +9,7 @@ from ._invocation import NoAnswerError, Progress, Trouble
 
 _LONGEST_REGION: Final = 63
 _URL: Final = r"https?://(?P<authority>[^/?#]+)[!-~]*"
-_PORT: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?"
+_PORT: Final = r"(?:\[(?P<ipv6>[^\[\]]*)\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?"
 
 
 def check_destination(region: str | None, url: str | None) -> None:
@@ -42,7 +42,19 @@ def _flaw_of(url: object) -> str | None:
     host = match and re.fullmatch(_PORT, match["authority"].rpartition("@")[2])
     if not host:
         return "does not look like http://host:port or https://host"
+    if host["ipv6"] is not None and not _is_ipv6(host["ipv6"]):
+        return "has something in brackets that is not an IPv6 address"
     return "has a port beyond 65535" if int(host["port"] or 0) > 65535 else None
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text.replace("%25", "%"))
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong(message: str) -> NoAnswerError:

@@ -43,10 +43,11 @@ _LONGEST_WAIT: Final = 366 * 86400.0
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how many seconds the service asks to wait; ``None`` if it does not say, or not so that it can be read.
 
-    The header in milliseconds counts before the one in seconds, which may be a date, too.
+    The header in milliseconds counts before the one in seconds, which may be a date, too; of a header that comes twice,
+    which botocore's HTTP client joins by a comma, the first.
     """
     for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
+        text = headers.get(name, "").partition(",")[0].strip()
         if text.isascii() and text.isdigit():
             return min(float(text) * unit, _LONGEST_WAIT)
     return _until(headers.get("retry-after", ""), headers.get("date", ""))

@@ -69,6 +69,18 @@ def test_a_success_of_something_else_says_nothing_of_the_function(
     assert "wireless" not in str(error)
 
 
+@pytest.mark.parametrize("length", ["0", None], ids=["counted", "until closed"])
+def test_an_empty_success_of_something_else_says_nothing_either(
+    *, length: str | None, server: Any, client: LambdaClient, verb: Verb
+) -> None:
+    """Headers of Lambda's that break off do not say that the connection closes."""
+    headers = {**LATER, "Content-Length": length, "Connection": "close"}
+
+    error = failure(server, server.raw("200 OK", b"", headers), client, verb)
+
+    assert (Execution.UNKNOWN, False) == (error.execution, error.retryable)
+
+
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "307 Temporary", "400 No", "401 No", "403 Forbidden", "404 Not Found"]
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
+import threading
+import traceback
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import boto3
@@ -32,6 +36,8 @@ URLS = {
     "a NUL": "{url}/\0",
     "a blank in the host": "http://127.0.0. 1:9",
     "half an address": "http://[::1",
+    "no address in brackets": "http://[1.2.3]:9",
+    "two addresses in one": "http://[:::]:9",
     "no host": "http://",
     "another scheme": "ftp://127.0.0.1:9",
     "no URL": "localhost",
@@ -287,3 +293,79 @@ def test_a_trace_header_of_the_environment_stays_one_header(
 
     assert client.call("billing", 1) == 7
     assert "x-evil" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError, OSError, ValueError, ConnectionError, AssertionError, KeyboardInterrupt]
+)
+@pytest.mark.parametrize("over", ["boto3", "http"])
+@pytest.mark.parametrize("send", ["call", "stream"])
+def test_what_a_signal_s_handler_raises_passes(
+    *, error: type[BaseException], send: str, server: Any, client: LambdaClient
+) -> None:
+    """As frameworks bound the time of a task; urllib3 and botocore wrap what is an ``OSError``."""
+
+    def interrupt(connection: Any) -> None:
+        connection.read_request()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        connection.hang()
+
+    raised = error("the program's own")
+
+    def handler(*_: object) -> None:
+        raise raised
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    server.play(interrupt)
+    try:
+        with pytest.raises(error) as caught:
+            list(client.stream("billing", 1)) if send == "stream" else client.call("billing", 1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert caught.value is raised
+
+
+@pytest.mark.parametrize("over", ["boto3", "http"])
+def test_what_one_has_raised_before_does_not(server: Any, client: LambdaClient) -> None:
+    """A call that fails while an interruption is handled fails by itself."""
+
+    def handler(*_: object) -> None:
+        raise TimeoutError("an earlier one")
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    except TimeoutError:
+        server.play(lambda connection: connection.read_request())
+        assert isinstance(refused(client), lc.ConnectionLostError)
+    else:
+        pytest.fail("nothing was raised")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"StatusCode": "200"},
+        {"StatusCode": None},
+        {"ResponseMetadata": None},
+        {"StatusCode": 200, "ExecutedVersion": "1", "Payload": 7},
+        {"StatusCode": 200, "ExecutedVersion": "1", "Payload": StringIO("7")},
+        {"StatusCode": 200, "ResponseMetadata": {"HTTPHeaders": None}},
+    ],
+    ids=str,
+)
+def test_a_client_may_give_anything(response: Any, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an answer that cannot be used."""
+    monkeypatch.setattr(given, "_make_api_call", lambda *_: response)
+
+    assert isinstance(refused(_over(given)), lc.ResponseError)
+
+
+def test_a_password_of_the_endpoint_is_in_no_traceback(connect: Any, server: Any) -> None:
+    """Nor in the exception of botocore's that an error comes from."""
+    error = refused(connect(endpoint_url="http://user:secret-canary@127.0.0.1:9"))
+
+    assert "canary" not in "".join(traceback.format_exception(error))

@@ -21,6 +21,7 @@ from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
 from lambdachain.doctor import Level, examine
 
 CANARY = "secret-canary"
+PATIENCE = 60.0  # guards a hang; no test waits for it
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_SESSION_TOKEN": CANARY}
 PAST = "2001-01-01T00:00:00Z"
 PROVIDED = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": CANARY, "SessionToken": CANARY}
@@ -37,7 +38,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "AWS_SHARED_FILE": str(tmp_path / "credentials"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -67,7 +68,7 @@ def _spoil(directory: Path) -> str:
     return ""
 
 
-CONTAINER = "AWS_CONTAINER_FULL_URI"
+CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
     "expired": (EXPIRED, saying("")),
     "a date that is none": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
@@ -78,6 +79,7 @@ UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
     "a process gives a number": ({}, _process(AccessKeyId=7)),
     "a process gives a bad date": ({}, _process(Expiration=f"{CANARY} day")),
     "a process gives a number for a date": ({}, _process(Expiration=12)),
+    "a process gives a date without a zone": ({}, _process(Expiration="2090-01-01T00:00:00")),
     "a process gives what has expired": ({}, _process(Expiration=PAST)),
     "a process gives a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
     "a process gives what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
@@ -136,10 +138,13 @@ def assert_is_said(error: BaseException) -> None:
 
 
 @pytest.mark.usefixtures("unusable")
-def test_credentials_that_cannot_be_used_are_a_credentials_error(server: Any, connect: Any) -> None:
+@pytest.mark.parametrize("timeout", [None, PATIENCE], ids=["in any time", "in time"])
+def test_credentials_that_cannot_be_used_are_a_credentials_error(
+    *, timeout: float | None, server: Any, connect: Any
+) -> None:
     """Whoever provides them, and whatever that raises."""
     with pytest.raises(lc.CallError) as caught:
-        connect().call("billing", 1)
+        connect().call("billing", 1, timeout=timeout)
 
     assert_is_said(caught.value)
     assert server.requests == []
@@ -197,6 +202,68 @@ def test_a_session_s_own_credentials_may_raise_anything(
     assert server.requests == []
 
 
+class Odd:
+    """An object of a program's own in the place of credentials."""
+
+    def __init__(self, frozen: object) -> None:
+        self.frozen = frozen
+
+    def get_deferred_property(self, _: str) -> None:
+        return None
+
+    def get_frozen_credentials(self) -> object:
+        return self.frozen
+
+
+class Undecided(Vault):
+    """Credentials whose own check whether they are fresh fails."""
+
+    def refresh_needed(self) -> bool:
+        raise self.error
+
+
+def _as_method(error: Exception) -> Any:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    return fails
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    {
+        "get_credentials": _as_method(VaultError(CANARY)),
+        "_credentials": Undecided(VaultError(CANARY)),
+        "an object": object(),
+        "nothing frozen": Odd(None),
+        "a text frozen": Odd(CANARY),
+    }.items(),
+)
+@pytest.mark.parametrize("over", ["boto3", "http", "async http"])
+@pytest.mark.parametrize("timeout", [None, PATIENCE], ids=["in any time", "in time"])
+def test_a_session_may_give_anything(
+    *,
+    name: str,
+    value: object,
+    timeout: float | None,
+    server: Any,
+    connect: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each item of a map is then an error of its own, too."""
+    session: Any = botocore.session.Session()
+    monkeypatch.setattr(session, name if hasattr(session, name) else "_credentials", value)
+    client = connect(session=session, region="eu-west-1")
+
+    with pytest.raises(lc.CallError) as caught:
+        client.call("billing", 1, timeout=timeout)
+    results = list(client.map("billing", [1, 2], return_exceptions=True, timeout=timeout))
+
+    for error in (caught.value, *results):
+        assert_is_said(error)
+    assert server.requests == []
+
+
 @pytest.mark.usefixtures("expired")
 def test_the_doctor_finds_expired_ones_in_a_test() -> None:
     """The guard keeps it from networks only, and these need none."""
@@ -214,6 +281,14 @@ def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:
 
     assert [finding.subject for finding in findings] in (["credentials"], ["configuration"])
     assert CANARY not in str(findings)
+
+
+@pytest.mark.usefixtures("expired")
+def test_the_doctor_finds_in_a_test_what_takes_no_network() -> None:
+    """The guard of tests is closed, and the date is in the environment."""
+    findings = [finding for finding in examine(reach=False) if finding.level is Level.FAULT]
+
+    assert [("credentials", True)] == [(finding.subject, "expired" in finding.text) for finding in findings]
 
 
 @pytest.fixture(name="given")

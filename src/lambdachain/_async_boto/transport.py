@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._boto.errors import set_up_failure
 from lambdachain._boto.renewal import expire, renews_itself, signed_with
-from lambdachain._boto.shapes import answered, parameters
+from lambdachain._boto.shapes import answered, headers_of, parameters
 from lambdachain._boto.transport import (
     BotoTransport,
     check_before_credentials,
@@ -263,7 +263,7 @@ async def _drained(answer: dict[str, Any], exchange: AsyncExchange) -> bytes:
         return body or b""
     try:
         with exchange.reading():
-            return await drained(body, answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+            return await drained(body, headers_of(answer) or {})
     finally:
         body.close()
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ _CREDENTIALS_CODE = (
 )
 _EVENT_CODE = ("botocore.hooks", "aiobotocore.hooks")
 _READS_CREDENTIALS = ("get_frozen_credentials", "get_credentials")
+_HAVE_CREDENTIALS = ("get_frozen_credentials", "get_deferred_property")
+# What these call without an event, and is not an SDK's, provides credentials, whatever its name.
+_ASKS_FOR_CREDENTIALS = ("botocore.session", "botocore.signers", "aiobotocore.session", "aiobotocore.signers")
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
@@ -51,6 +55,9 @@ def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
     raised as it is, even where botocore has wrapped it.
     """
     cause = _unwrapped(exc)
+    interruption = _interruption_in(exc)
+    if interruption is not None:
+        raise interruption
     if isinstance(cause, TooLongAnswerError):
         return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
     if _is_about_credentials(exc, cause):
@@ -91,7 +98,13 @@ def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
 
     if isinstance(cause, LambdaChainError | ProfileNotFound) or raised_by_signal_handler(cause):
         return False
-    return _is_credentials_file(exc) or any(map(_is_of_credentials, frames_of(exc)))
+    lacks = exc.name if isinstance(exc, AttributeError) else None
+    return (
+        lacks in _HAVE_CREDENTIALS
+        or _is_credentials_file(exc)
+        or any(map(_is_of_credentials, frames_of(exc)))
+        or _is_of_provider(exc)
+    )
 
 
 def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
@@ -303,6 +316,23 @@ def _unwrapped(exc: Exception) -> Exception:
     return inner if isinstance(inner, Exception) else exc
 
 
+def _interruption_in(exc: BaseException) -> BaseException | None:
+    """Return what a signal's handler raised and an SDK has caught and wrapped, as they do with any ``OSError``.
+
+    It is the innermost: urllib3 raises its own with the traceback of what it wraps.
+    """
+    found: BaseException | None = None
+    link: BaseException | None = exc
+    while link is not None:
+        if raised_by_signal_handler(link):
+            found = link
+        link = link.__cause__ or link.__context__
+        catcher = next(frames_of(link), None) if link is not None else None
+        if catcher is None or not is_sdk(str(catcher.f_globals.get("__name__"))):
+            break  # what comes now was over before this request began
+    return found
+
+
 def _is_stub_error(exc: Exception) -> bool:
     from botocore.exceptions import StubResponseError
 
@@ -322,6 +352,15 @@ def _raised_by_event_handler(exc: Exception) -> bool:
 
 def _is_of_credentials(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
+
+
+def _is_of_provider(exc: Exception) -> bool:
+    """Check whether *exc* comes out of what a user has put in the place of a session's or a client's credentials."""
+    modules = [str(frame.f_globals.get("__name__")) for frame in frames_of(exc)]
+    return any(
+        caller in _ASKS_FOR_CREDENTIALS and not is_sdk(called) and called.partition(".")[0] != "lambdachain"
+        for caller, called in pairwise(modules)
+    )
 
 
 def _is_credentials_file(exc: Exception) -> bool:
@@ -346,7 +385,9 @@ def _provider(exc: Exception) -> str | None:
 
 
 def _may_quote(exc: Exception) -> bool:
-    """Check whether a text or a traceback of *exc* may show what a process printed, or a header's value."""
+    """Check whether a text or a traceback of *exc* may show what a process printed, a header's value or a password."""
     from botocore.exceptions import CredentialRetrievalError
 
-    return isinstance(exc, CredentialRetrievalError | ValueError)
+    from lambdachain._text import without_passwords
+
+    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != without_passwords(str(exc))

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import credentials_failure
 
 
+def refuse(exc: Exception) -> NoReturn:
+    """Raise what it means that credentials cannot be found, renewed or read; see ``credentials_failure``."""
+    failure = credentials_failure(exc)
+    raise failure from failure.__cause__
+
+
 def may_wait(credentials: object) -> bool:
-    """Check whether reading credentials may take a request; of a class that is not botocore's nobody knows."""
+    """Check whether reading credentials may take a request; of a class that is not botocore's nobody knows.
+
+    Raises:
+        NoAnswerError: They have a date that cannot be compared, or are of a class whose own check fails.
+    """
     needs_renewal: Callable[[], bool] | None = getattr(credentials, "refresh_needed", None)
     if needs_renewal is not None:
-        return needs_renewal()
+        try:
+            return needs_renewal()
+        except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
+            refuse(exc)
     kind = type(credentials)
     return (kind.__module__, kind.__name__) != ("botocore.credentials", "Credentials")
 
@@ -37,7 +50,6 @@ def keys_from(credentials: Any) -> Any:
 
     try:
         frozen = credentials.get_frozen_credentials()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
     except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
-        failure = credentials_failure(exc)
-        raise failure from failure.__cause__
-    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        refuse(exc)

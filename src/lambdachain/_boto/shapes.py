@@ -37,10 +37,13 @@ def answered(response: Mapping[str, Any], payload: bytes | None, *, carried: boo
         payload: Its body; ``None`` for an event stream, whose last event says that it is whole.
         carried: Whether it may have come over a connection, on which others can cut it or answer in Lambda's place.
     """
-    status = response.get("StatusCode") or _metadata(response).get("HTTPStatusCode", 0)
-    headers = _headers(response) if carried else None
-    # Headers that break off look like few of them, and are told by their end: then neither length nor body follows.
-    cut = status == HTTPStatus.OK and payload == b"" and not has_end(headers or {})
+    status = response.get("StatusCode") or _metadata(response).get("HTTPStatusCode")
+    status = status if isinstance(status, int) else 0
+    headers = headers_of(response) if carried else None
+    # Headers that break off look like few of them, and are told by their end: then neither length nor body follows, and
+    # nothing says that the connection is all that ends the body.
+    closes = "close" in (headers or {}).get("connection", "").lower()
+    cut = status == HTTPStatus.OK and payload == b"" and not has_end(headers or {}) and not closes
     return Outcome(
         status=status,
         payload=payload or b"",
@@ -57,7 +60,7 @@ def answered(response: Mapping[str, Any], payload: bytes | None, *, carried: boo
 def refused(response: Mapping[str, Any]) -> Outcome:
     """Read the response of a ``ClientError``."""
     metadata = _metadata(response)
-    headers = _headers(response)
+    headers = headers_of(response)
     error = response.get("Error", {})
     return Outcome(
         status=metadata.get("HTTPStatusCode", 400),
@@ -72,7 +75,7 @@ def refused(response: Mapping[str, Any]) -> Outcome:
 
 def begun(response: Mapping[str, Any]) -> Progress:
     """Return how far a request got whose answer breaks off: to Lambda, if its headers are Lambda's."""
-    headers = _headers(response)
+    headers = headers_of(response)
     return Progress.ANSWER_BEGUN if headers is None or is_from_lambda(headers) else Progress.PERHAPS_SENT
 
 
@@ -83,11 +86,10 @@ def request_id(response: Mapping[str, Any]) -> str | None:
 
 
 def _metadata(response: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = response.get("ResponseMetadata", {})
-    return found
+    return response.get("ResponseMetadata") or {}
 
 
-def _headers(response: Mapping[str, Any]) -> Mapping[str, str] | None:
+def headers_of(response: Mapping[str, Any]) -> Mapping[str, str] | None:
     """Return the headers, with names in lower case; ``None`` where no HTTP was spoken, as with botocore's stubber."""
     found: Mapping[str, str] | None = _metadata(response).get("HTTPHeaders")
     return found

@@ -29,10 +29,10 @@ from .errors import bounded, check_headers, check_length, make_legible, set_up_f
 from .exchange import Exchange, exchange, is_watched, response_of, watch
 from .keys import credentials_of, keys_from, may_wait
 from .renewal import expire, renews_itself, signed_with
-from .shapes import OPERATIONS, answered, begun, request_id
+from .shapes import OPERATIONS, answered, begun, headers_of, request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import boto3
     import botocore.session
@@ -295,9 +295,9 @@ def _drained(response: Mapping[str, Any]) -> bytes:
     if body is None or isinstance(body, bytes):  # as stubs have it
         return body or b""
     try:
-        if check_length(response.get("ResponseMetadata", {}).get("HTTPHeaders", {})):
+        if check_length(headers_of(response) or {}):
             return bytes(body.read())
-        return b"".join(bounded(iter(partial(body.read, PIECE), b"")))
+        return b"".join(bounded(_pieces(body)))
     except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
         failure = translated(exc, progress=begun(response))
         failure.request_id = request_id(response)
@@ -305,6 +305,11 @@ def _drained(response: Mapping[str, Any]) -> bytes:
     finally:
         with suppress(OSError, AttributeError):  # it has been read, or cannot be
             body.close()
+
+
+def _pieces(body: Any) -> Iterator[bytes]:
+    while piece := body.read(PIECE):
+        yield piece
 
 
 def _client_maker(session: Any) -> Callable[..., Any]:

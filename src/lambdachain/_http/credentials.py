@@ -165,8 +165,7 @@ def _checked(keys: Keys) -> Keys:
 
 
 def _refuse(exc: Exception) -> NoReturn:
-    """Say that there are no credentials, and why."""
-    from lambdachain._boto.errors import credentials_failure
+    """Raise what it means that there are no credentials; loaded only where there are none."""
+    from lambdachain._boto.keys import refuse
 
-    failure = credentials_failure(exc)
-    raise failure from failure.__cause__
+    refuse(exc)

@@ -105,7 +105,7 @@ class Ways(SendsToAws, Generic[W]):
         set_up = self._set_up = self._set_up or _read_set_up(self._session)
         settings = set_up.settings
         region = region or self._region or settings.region
-        url = self._endpoint_url or settings.endpoint_url
+        url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
