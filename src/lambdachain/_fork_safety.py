@@ -62,7 +62,7 @@ def detach_credentials(credentials: Any) -> None:
 
 
 def detach_client(client: Any) -> bool:
-    """Detach a client from another process: its credentials and its connections; see ``replace_connections`` for what it returns."""
+    """Detach a client, and its credentials, from another process; see ``replace_connections`` for what it returns."""
     detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
     return replace_connections(client)
 
