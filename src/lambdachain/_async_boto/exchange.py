@@ -38,7 +38,7 @@ class AsyncExchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        self._can_tell = False
+        self._can_tell = True  # as long as no client has been asked to send
         self._answer: dict[str, Any] | None = None
 
     @asynccontextmanager
