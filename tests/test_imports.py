@@ -16,8 +16,9 @@ SOURCE = Path(lambdachain.__file__).parent
 # From the ground up: a module imports only what stands above it in this list.
 LAYERS = [
     ["_text"],
-    ["_version", "_errors", "_clock", "_copies", "_event_stream", "_foreign", "_loopback", "_tls_socket", "_wire"],
-    ["_alarm", "_budget", "_renewal", "_single_flight"],
+    ["_version", "_errors", "_event_stream", "_foreign", "_loopback", "_tls_socket", "_wire"],
+    ["_copies"],
+    ["_alarm", "_budget", "_clock", "_fork_safety", "_single_flight"],
     ["_json"],
     ["_annotations", "_arn"],
     ["_metadata"],

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import AsyncGenerator
 
 from . import _clock
 from ._async_attempts import perform
 from ._async_caller import AsyncCaller
 from ._callee import Callee
+from ._copies import check_process
 from ._errors import ResponseError
 from ._invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
 from ._options import CallOptions
 from ._streaming import AsyncResponseStream, StreamEnd, open_async_stream
-from ._streams import NOT_TEXT, Story, check_options, in_band, is_refused, outcome_at
+from ._streams import NOT_TEXT, Story, check_options, close_stream, in_band, is_refused, outcome_at
 
 
 def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions) -> AsyncGenerator[bytes, None]:
@@ -40,7 +42,7 @@ async def _streamed(
             if piece:
                 yield piece
             try:
-                piece = await opening.stream.read()
+                piece = await opening.next()
             except NoAnswerError as exc:
                 raise story.broken(exc) from exc.__cause__
         story.end(piece)
@@ -51,12 +53,12 @@ async def _streamed(
 class AsyncOpening:
     """A transport, as the attempts of one stream see it; see ``Opening``."""
 
-    stream: AsyncResponseStream
     first: bytes | StreamEnd
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
         self._opened: AsyncResponseStream | None = None
+        self._process = os.getpid()
         pause = getattr(transport, "pause", None)
         if pause is not None:
             self.pause = pause
@@ -73,13 +75,17 @@ class AsyncOpening:
         except BaseException:
             self.let_go()
             raise
-        self.stream = stream
         return outcome_at(stream.outcome, self.first)
+
+    async def next(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``Opening.next``."""
+        check_process(self._process, "stream")
+        assert self._opened is not None  # noqa: S101 - for type checkers
+        return await self._opened.read()
 
     def let_go(self) -> None:
         """Close what is open."""
-        if self._opened is not None:
-            self._opened.close()
+        close_stream(self._opened, self._process)
 
     async def close(self) -> None:
         """Do nothing: the transport is not this one's."""

@@ -6,11 +6,12 @@ here: deadlines, remaining times and pauses agree, because there is one clock.
 
 from __future__ import annotations
 
-import threading
+import sys
 import time
-from typing import Final
 
-_lock: Final = threading.Lock()
+from ._copies import lock_for
+
+_lock = lock_for(sys.modules[__name__])
 _skipped = 0.0
 
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
+from ._errors import ContractError
+
 
 def heed_copies(*, in_fork: Callable[[], object], before_snapshot: Callable[[], object] | None = None) -> None:
     """Have each copy begin without what must not be in two of them: keys, connections, random numbers to come.
@@ -32,6 +34,18 @@ def lock_for(owner: object) -> threading.Lock:
     """
     _owners.add(owner)
     return threading.Lock()
+
+
+def check_process(process: int, what: str) -> None:
+    """Refuse to go on with what the process *process* has begun, in a fork of it.
+
+    Raises:
+        ContractError: This is one.
+    """
+    if process != os.getpid():
+        raise ContractError(
+            f"the {what} was begun before this process was forked: it goes on in the parent; begin a new one"
+        )
 
 
 _owners: Final[weakref.WeakSet[Any]] = weakref.WeakSet()

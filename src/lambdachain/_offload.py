@@ -310,10 +310,10 @@ _clients: Final[WeakSet[Any]] = WeakSet()
 
 def _begin_anew() -> None:
     """Keep no connection of the process that this one is a copy of."""
-    from ._renewal import renewed
+    from ._fork_safety import detach_client
 
-    are_renewed = [renewed(client) for client in _clients]
-    if not all(are_renewed):
+    are_detached = [detach_client(client) for client in _clients]
+    if not all(are_detached):
         _client.cache_clear()
 
 

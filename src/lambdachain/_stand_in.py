@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from ._copies import lock_for
 from ._errors import LambdaChainError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SendsToAws:
 # Threads begin with an empty context: what a fixture puts in place must hold for them too.
 _everywhere: Final[list[Transport]] = []
 _here: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default=None)
-_lock: Final = threading.Lock()
+_lock = lock_for(sys.modules[__name__])
 
 
 def stand_in() -> Transport | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
@@ -13,11 +14,12 @@ from ._attempts import pause, perform
 from ._callee import Callee
 from ._caller import Caller
 from ._classify import failed_answer, no_answer
+from ._copies import check_process
 from ._errors import CallError, InvalidRequestError, ResponseError
 from ._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
 from ._options import CallOptions
 from ._plan import Plan
-from ._streaming import ResponseStream, StreamEnd, open_stream
+from ._streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 from ._wire import MAX_STREAM_BYTES, too_long
 
 # Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
@@ -57,7 +59,7 @@ def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOpti
             if piece:
                 yield piece
             try:
-                piece = opening.stream.read()
+                piece = opening.next()
             except NoAnswerError as exc:
                 raise story.broken(exc) from exc.__cause__
         story.end(piece)
@@ -78,12 +80,12 @@ class Opening:
     So what fails before it has sent anything is retried as a call is; afterwards nothing is.
     """
 
-    stream: ResponseStream
     first: bytes | StreamEnd
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._opened: ResponseStream | None = None
+        self._process = os.getpid()
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send once and wait for the first piece; see ``Transport.send``."""
@@ -97,20 +99,40 @@ class Opening:
         except BaseException:
             self.let_go()
             raise
-        self.stream = stream
         return outcome_at(stream.outcome, self.first)
 
     def pause(self, seconds: float) -> None:
         """Wait between two attempts, as the transport does."""
         pause(self._transport, seconds)
 
+    def next(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end.
+
+        Raises:
+            ContractError: This process is a fork of the one that reads the stream.
+            NoAnswerError: It does not come.
+        """
+        check_process(self._process, "stream")
+        assert self._opened is not None  # noqa: S101 - for type checkers
+        return self._opened.read()
+
     def let_go(self) -> None:
         """Close what is open."""
-        if self._opened is not None:
-            self._opened.close()
+        close_stream(self._opened, self._process)
 
     def close(self) -> None:
         """Do nothing: the transport is not this one's."""
+
+
+def close_stream(stream: ResponseStream | AsyncResponseStream | None, process: int) -> None:
+    """Close a stream that *process* has opened; in a fork of it, leave the connection alone: the parent reads on."""
+    if process != os.getpid():
+        _kept_for_ever.append(stream)  # what collects it would close it, or have the parent's loop watch it no more
+    elif stream is not None:
+        stream.close()
+
+
+_kept_for_ever: Final[list[object]] = []
 
 
 def is_refused(outcome: Outcome) -> bool:

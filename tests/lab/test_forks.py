@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import hashlib
+import json
 import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from awaited import ASYNC_TRANSPORTS
 from botocore.config import Config
 from lab_faults import answer
 from laboratory import Connection, Fault, Laboratory
+from snapshots import printed_around_snapshot
 
-from lambdachain import BotoTransport, ContractError, HttpTransport, LambdaClient
+from lambdachain import BotoTransport, ContractError, HttpTransport, LambdaClient, S3Offload
 from lambdachain._alarm import alarm
 from lambdachain._http.credentials import Credentials
+from lambdachain._json import collector
+from lambdachain._offload import REFERENCE
+from lambdachain._service.event_stream import invoke_complete, payload_chunk
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -182,7 +192,10 @@ def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory)
     alarm.cancel(bell)
 
 
-@pytest.mark.parametrize("make", [_ours, lambda url: HttpTransport(endpoint_url=url)], ids=["boto3", "http"])
+BLOCKING = pytest.mark.parametrize("make", [_ours, lambda url: HttpTransport(endpoint_url=url)], ids=["boto3", "http"])
+
+
+@BLOCKING
 def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -> None:
     """The child is told that the map is the parent's, lets go of it, and begins others."""
     laboratory.play(ECHO)
@@ -199,3 +212,278 @@ def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -
         pid = forked(child)
         assert numbers == [first, *results]
         assert 0 == ended(pid)
+
+
+@pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
+def test_a_fork_amid_an_async_map(laboratory: Laboratory, over: str) -> None:
+    """The child is told the same, and what goes on in the parent's loop is left alone."""
+    from lambdachain import AsyncLambdaClient
+
+    laboratory.play(ECHO)
+    numbers = list(range(100))
+
+    async def main() -> None:
+        async with AsyncLambdaClient(ASYNC_TRANSPORTS[over](endpoint_url=laboratory.url)) as client:
+            results = client.map("echo", numbers)
+            first = await anext(results)
+
+            async def refused() -> bool:
+                with pytest.raises(ContractError, match="the map was begun before this process was forked"):
+                    await anext(results)
+                return numbers == [number async for number in client.map("echo", numbers)]
+
+            def child() -> bool:
+                asyncio.set_event_loop(None)
+                return asyncio.run(refused())
+
+            pid = await asyncio.to_thread(forked, child)
+            assert numbers == [first, *[number async for number in results]]
+            assert 0 == await asyncio.to_thread(ended, pid)
+
+    asyncio.run(main())
+
+
+class _Streaming:
+    """A fault that sends one piece of a stream, and the other one when it may."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.fault = Fault("stream in halves", self._act, runs=True)
+
+    def _act(self, connection: Connection) -> None:
+        connection.read_request()
+        connection.send(_STREAM_HEAD + _chunk(payload_chunk(b"one ")))
+        self.go.wait(60)
+        connection.send(_chunk(payload_chunk(b"two") + invoke_complete(None, None, None)) + _chunk(b""))
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
+    b"X-Amz-Executed-Version: 1\r\nx-amzn-RequestId: r\r\n\r\n"
+)
+
+
+@BLOCKING
+def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """The child gets none of the parent's pieces, and closing there what it cannot read ends nothing."""
+    halves = _Streaming()
+    with LambdaClient(make(echoing.url)) as client:
+        assert calls(client)
+        echoing.play(halves.fault, ECHO)
+        pieces = client.stream("story", None, timeout=60)
+        first = next(pieces)
+
+        def child() -> bool:
+            with pytest.raises(ContractError, match="the stream was begun before this process was forked"):
+                next(pieces)
+            pieces.close()
+            return calls(client)
+
+        assert 0 == ended(forked(child))
+        dropped = forked(lambda: pieces.close() is None and gc.collect() >= 0)
+        assert 0 == ended(dropped)
+        halves.go.set()
+        assert [b"one ", b"two"] == [first, *pieces]
+
+
+@pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
+def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
+    """Nor does a child have the parent's loop watch the connection no more."""
+    from lambdachain import AsyncLambdaClient
+
+    halves = _Streaming()
+
+    async def main() -> None:
+        async with AsyncLambdaClient(ASYNC_TRANSPORTS[over](endpoint_url=echoing.url)) as client:
+            await client.call("echo", 1)
+            echoing.play(halves.fault, ECHO)
+            pieces = client.stream("story", None, timeout=60)
+            first = await anext(pieces)
+
+            async def refused() -> bool:
+                with pytest.raises(ContractError, match="the stream was begun before this process was forked"):
+                    await anext(pieces)
+                await pieces.aclose()
+                return await client.call("echo", 2) == 2
+
+            def child() -> bool:
+                asyncio.set_event_loop(None)
+                return asyncio.run(refused())
+
+            assert 0 == await asyncio.to_thread(lambda: ended(forked(child)))
+            halves.go.set()
+            assert [b"one ", b"two"] == [first, *[one async for one in pieces]]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+)
+def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """The call that is under way goes on in the parent, and its connection is nobody's in the child."""
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(connection: Connection) -> None:
+        request = connection.read_request()
+        begun.set()
+        assert go.wait(60)
+        connection.send(answer("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
+
+    with LambdaClient(make(echoing.url)) as client:
+        assert calls(client)
+        echoing.play(Fault("wait", wait, runs=True), ECHO)
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.append(client.call("echo", 7, timeout=60)))
+        thread.start()
+        assert begun.wait(60)
+        child = forked(lambda: calls(client))
+        assert 0 == ended(child)
+        go.set()
+        thread.join(60)
+        assert [7] == found
+
+
+def _bucket(connection: Connection) -> None:
+    """Answer as S3 does to GetObject: the object is its key."""
+    while b"\r\n\r\n" not in connection._buffer:
+        connection._receive()
+    head, _, connection._buffer = connection._buffer.partition(b"\r\n\r\n")
+    key = head.split(b" ")[1].rpartition(b"/")[2]
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(key), key))
+
+
+def test_the_client_of_an_offload(laboratory: Laboratory) -> None:
+    """Parent and children get each payload that they ask the bucket for."""
+    laboratory.play(Fault("bucket", _bucket))
+    offload = S3Offload("payloads", region="eu-west-1", endpoint_url=laboratory.url)
+
+    def all_right() -> bool:
+        keys = [f"lambdachain/{os.getpid()}-{number}" for number in range(CALLS)]
+        wanted = [key.rpartition("/")[2].encode() for key in keys]
+        return wanted == [offload.get(_reference(key, data)) for key, data in zip(keys, wanted, strict=True)]
+
+    assert all_right()
+    for _ in range(ROUNDS):
+        children = [forked(all_right) for _ in range(CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right(), [ended(child) for child in children])
+
+
+def _reference(key: str, data: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {REFERENCE: {"bucket": "payloads", "key": key, "size": len(data), "sha256": digest}}
+
+
+def _credentials(connection: Connection) -> None:
+    """Answer as a container's metadata does, with keys that are due again at once and name who asks for them."""
+    request = connection.read_request()
+    asked_by = request.headers["authorization"]
+    expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
+    said = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
+    connection.send(answer("200 OK", json.dumps(said).encode()))
+
+
+@pytest.fixture
+def container(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
+    """A container's metadata, asked for credentials before each request."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", laboratory.url)
+    laboratory.play(Fault("credentials", _credentials))
+    return laboratory
+
+
+@pytest.mark.parametrize("kind", ["http", "boto3"])
+def test_connections_to_where_credentials_come_from(
+    container: Laboratory, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process is given its own keys, however often they are renewed."""
+    session = botocore.session.Session()
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AKIA0")
+    if kind == "http":
+        credentials = Credentials(session, given=True)
+        current: Callable[[], str] = lambda: credentials.current().access_key  # noqa: E731
+    else:
+        transport = BotoTransport(session=session, region="eu-west-1", endpoint_url=container.url)
+        client = transport._client_for(None, "f")
+        current = lambda: client._request_signer._credentials.get_frozen_credentials().access_key  # noqa: E731
+    assert "AKIA0" == current()
+
+    def all_right(name: str) -> bool:
+        os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = name
+        return [name] * CALLS == [current() for _ in range(CALLS)]
+
+    for _ in range(ROUNDS):
+        children = [forked(partial(all_right, f"AKIA{number}")) for number in range(1, 1 + CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right("AKIA0"), [ended(child) for child in children])
+
+
+def test_locks_of_modules() -> None:
+    """Whoever held them has stayed with the parent."""
+    from lambdachain import _clock, _stand_in
+    from lambdachain.testing import _sandboxes
+
+    held = [_clock._lock, _stand_in._lock, _sandboxes._lock]
+    for lock in held:
+        lock.acquire()
+
+    def free() -> bool:
+        _clock.forget()
+        with _stand_in.standing_in(Any):  # type: ignore[arg-type]
+            return _sandboxes.sandbox_for(free, "s").takes(free)
+
+    child = forked(free)
+    for lock in held:
+        lock.release()
+    assert 0 == ended(child)
+
+
+def test_a_pause_of_the_collector() -> None:
+    """It ends in a child, whose parent's thread goes on with it."""
+    begun, go = threading.Event(), threading.Event()
+
+    def make(_: object) -> bool:
+        begun.set()
+        return go.wait(60)
+
+    thread = threading.Thread(target=collector.uncollected, args=(collector.WORTH_PAUSING, make, None))
+    thread.start()
+    assert begun.wait(60)
+    child = forked(lambda: gc.isenabled() and not collector._pause.locked())
+    still_pausing = not gc.isenabled()
+    go.set()
+    thread.join(60)
+    assert (True, 0, True) == (still_pausing, ended(child), gc.isenabled())
+
+
+_SNAPSHOT = """
+import threading
+from lab_faults import answer
+from laboratory import Fault, Laboratory
+from lambdachain import BotoTransport, HttpTransport, LambdaClient
+
+def echo(connection):
+    connection.send(answer("200 OK", connection.read_request().body, {"X-Amz-Executed-Version": "1"}))
+
+with Laboratory() as laboratory:
+    for kind in (BotoTransport, HttpTransport):
+        laboratory.play(Fault("echo", echo, runs=True))
+        with LambdaClient(kind(endpoint_url=laboratory.url)) as client:
+            assert [1, 2] == [client.call("f", 1), client.call("f", 2)]
+            before = laboratory.connections
+            for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)
+            assert [3, 4] == [client.call("f", 3), client.call("f", 4)]
+            print(before, laboratory.connections)
+"""
+
+
+def test_a_snapshot_holds_no_connections() -> None:
+    """Every sandbox that SnapStart restores opens its own, and calls as before."""
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    printed = printed_around_snapshot(f"import sys\nsys.path[:0] = {paths!r}\n{_SNAPSHOT}")
+
+    assert ["1 2", "1 2"] == printed.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
@@ -11,12 +12,24 @@ from typing import Any
 
 import boto3
 import pytest
+from awaited import ASYNC_TRANSPORTS
 from botocore.config import Config
-from lab_faults import SUCCESS
-from laboratory import Laboratory
+from lab_faults import SUCCESS, answer
+from laboratory import Connection, Fault, Laboratory
 
-from lambdachain import BotoTransport, DeadlineExceededError, Execution, HttpTransport, LambdaClient
+from lambdachain import (
+    AsyncHttpTransport,
+    AsyncLambdaClient,
+    BotoTransport,
+    DeadlineExceededError,
+    Execution,
+    HttpTransport,
+    LambdaClient,
+    RetryPolicy,
+)
 
+# What other calls of the process have used up of their budget says nothing here.
+UNBOUNDED = RetryPolicy(budget=None)
 PROCESS = """
 import os, sys, time
 open(sys.argv[1] + "/begun", "a").write("x")
@@ -49,7 +62,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_process_that_takes_long(kind: Any, slow: Path, laboratory: Laboratory) -> None:
     """Nothing was sent at the deadline; one process serves all callers, and the next call finds what it said."""
     laboratory.play(SUCCESS)
-    with LambdaClient(kind(endpoint_url=laboratory.url)) as client:
+    with LambdaClient(kind(endpoint_url=laboratory.url), retry=UNBOUNDED) as client:
         errors: list[Any] = []
 
         def call() -> None:
@@ -75,7 +88,10 @@ def test_a_process_that_takes_long(kind: Any, slow: Path, laboratory: Laboratory
 def test_closing_does_not_wait_for_a_process(kind: Any, slow: Path, laboratory: Laboratory) -> None:
     """Whoever has given up on a call gives up on its credentials."""
     laboratory.play(SUCCESS)
-    with LambdaClient(kind(endpoint_url=laboratory.url)) as client, pytest.raises(DeadlineExceededError):
+    with (
+        LambdaClient(kind(endpoint_url=laboratory.url), retry=UNBOUNDED) as client,
+        pytest.raises(DeadlineExceededError),
+    ):
         client.call("f", None, timeout=0.3)
     (slow / "go").touch()
 
@@ -112,10 +128,117 @@ def test_a_renewal_that_takes_long(form: str, laboratory: Laboratory) -> None:
         transport = BotoTransport(
             session.create_client("lambda", region_name="eu-west-1", endpoint_url=laboratory.url, config=off)
         )
-    with LambdaClient(transport) as client:
+    with LambdaClient(transport, retry=UNBOUNDED) as client:
         with pytest.raises(DeadlineExceededError):
             client.call("f", None, timeout=1.5)
         assert 0 == laboratory.received
         source.go.set()
         client.call("f", None, timeout=60)
         assert "AKIANEW" in laboratory.requests[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
+def test_an_async_call_whose_process_takes_long(over: str, slow: Path, laboratory: Laboratory) -> None:
+    """One process serves all calls of a loop, those among them that begin when the first ones have given up."""
+    laboratory.play(SUCCESS)
+
+    async def main() -> None:
+        async with AsyncLambdaClient(ASYNC_TRANSPORTS[over](endpoint_url=laboratory.url), retry=UNBOUNDED) as client:
+            for _ in range(2):
+                calls = [client.call("f", None, timeout=0.5) for _ in range(3)]
+                errors: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+                assert [DeadlineExceededError] * 3 == [type(error) for error in errors]
+                assert [Execution.NOT_EXECUTED] * 3 == [error.execution for error in errors]
+            assert 0 == laboratory.received
+            (slow / "go").touch()
+            await client.call("f", None, timeout=60)
+
+    asyncio.run(main())
+    assert "x" == (slow / "begun").read_text()
+
+
+def test_closing_an_async_client_does_not_wait_for_a_process(slow: Path, laboratory: Laboratory) -> None:
+    """Nor does the loop's end; aiobotocore, too, but it then leaves the pipes of the process to the collector."""
+    laboratory.play(SUCCESS)
+
+    async def main() -> None:
+        async with AsyncLambdaClient(AsyncHttpTransport(endpoint_url=laboratory.url), retry=UNBOUNDED) as client:
+            with pytest.raises(DeadlineExceededError):
+                await client.call("f", None, timeout=0.3)
+
+    asyncio.run(main())
+    (slow / "go").touch()
+
+
+_EXPIRES = "2099-01-01T00:00:00Z"
+_ROLE = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>AKIASLOW</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+<Expiration>{_EXPIRES}</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>R:s</AssumedRoleId>
+<Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"""
+_CONTAINER = json.dumps({"AccessKeyId": "AKIASLOW", "SecretAccessKey": "s", "Token": "t", "Expiration": _EXPIRES})
+_MACHINE = json.dumps({**json.loads(_CONTAINER), "Code": "Success", "Type": "AWS-HMAC"})
+
+
+class _Source:
+    """A server that credentials come from, which waits before it answers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.go = threading.Event()
+
+    def play(self, connection: Connection) -> None:
+        while b"\r\n\r\n" not in connection._buffer:
+            connection._receive()
+        head, _, rest = connection._buffer.partition(b"\r\n\r\n")
+        connection._buffer = rest
+        length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
+        connection.read(int(length.partition(b":")[2]))
+        self.go.wait(60)
+        connection.send(answer("200 OK", self._said(head.split(b" ")[1].decode()).encode()))
+
+    def _said(self, path: str) -> str:
+        if path.endswith(("/token", "/security-credentials/")):
+            return "name"
+        return {"/": _ROLE, "/container": _CONTAINER}.get(path, _MACHINE)
+
+
+def _from_role(source: _Source, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = "[default]\nregion = eu-west-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+    (directory / "config").write_text(f"{config}[profile base]\naws_access_key_id = a\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(directory / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", source.url)
+
+
+def _from_container(source: _Source, _: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{source.url}/container")
+
+
+def _from_machine(source: _Source, _: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", source.url)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "60")
+
+
+@pytest.mark.parametrize("place", [_from_role, _from_container, _from_machine], ids=["role", "container", "machine"])
+@pytest.mark.parametrize("kind", [BotoTransport, HttpTransport])
+def test_a_server_that_takes_long(
+    kind: Any, place: Any, tmp_path: Path, laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assumed role, a container's and a machine's metadata: nothing was sent, and the next call finds the keys."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    laboratory.play(SUCCESS)
+    with Laboratory() as elsewhere:
+        source = _Source(elsewhere.url)
+        elsewhere.play(Fault("credentials", source.play))
+        place(source, tmp_path, monkeypatch)
+        with LambdaClient(kind(endpoint_url=laboratory.url), retry=UNBOUNDED) as client:
+            with pytest.raises(DeadlineExceededError) as caught:
+                client.call("f", None, timeout=1.5)
+            assert Execution.NOT_EXECUTED is caught.value.execution
+            assert 0 == laboratory.received
+            source.go.set()
+            client.call("f", None, timeout=60)
+    assert "AKIASLOW" in laboratory.requests[0].headers["authorization"]

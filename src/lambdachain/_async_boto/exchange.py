@@ -22,9 +22,9 @@ from lambdachain._boto.instrumentation import called, keep_payload
 from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.shapes import begun, request_id
 from lambdachain._boto.transport import PIECE, host_sent_to, keep_legible
+from lambdachain._fork_safety import detach_credentials
 from lambdachain._http.connection import Link
 from lambdachain._invocation import NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._renewal import renew_credentials
 from lambdachain._stand_in import guard
 from lambdachain._wire import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
 
@@ -38,7 +38,7 @@ class AsyncExchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        self._can_tell = False
+        self._can_tell = True  # as long as no client has been asked to send
         self._answer: dict[str, Any] | None = None
 
     @asynccontextmanager
@@ -159,7 +159,7 @@ def leave_behind(client: Any) -> bool:
     Returns:
         Whether this aiobotocore lets its connections be replaced.
     """
-    renew_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
+    detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
     http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions: Any = getattr(http, "_sessions", None)
     if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
@@ -210,7 +210,7 @@ class _Clients:
     def __init__(self) -> None:
         self._kept: dict[str | None, Any] = {}
         self._keepers: list[AsyncGenerator[Any, None]] = []
-        self._making = asyncio.Lock()
+        self._making: dict[str | None, asyncio.Task[Any]] = {}
 
     def has(self, region: str | None) -> bool:
         return region in self._kept
@@ -219,12 +219,22 @@ class _Clients:
         client = self._kept.get(region)
         if client is not None:
             return client
-        async with self._making:
-            if region not in self._kept:
-                keeper = _kept_open(transport.open_client(region))
-                self._kept[region] = await anext(keeper)
-                self._keepers.append(keeper)
-            return self._kept[region]
+        making = self._making.get(region)
+        if making is None:
+            making = self._making[region] = asyncio.ensure_future(self._make(transport, region))
+            making.add_done_callback(partial(self._made, region))
+        return await asyncio.shield(making)  # finding credentials goes on for the next call when this one's time is up
+
+    async def _make(self, transport: AsyncBotoTransport, region: str | None) -> Any:
+        keeper = _kept_open(transport.open_client(region))
+        client = self._kept[region] = await anext(keeper)
+        self._keepers.append(keeper)
+        return client
+
+    def _made(self, region: str | None, making: asyncio.Task[Any]) -> None:
+        del self._making[region]
+        if not making.cancelled():
+            making.exception()  # which is nobody's where each call's time was up before
 
     def forget(self, client: Any) -> None:
         """Make new ones for the next requests, unless *client* is gone already; all are closed with all others."""
@@ -237,6 +247,10 @@ class _Clients:
         _kept_for_ever.append(self)  # what the collector would close is in the parent's loop
 
     async def close(self) -> None:
+        making = list(self._making.values())
+        for task in making:
+            task.cancel()
+        await asyncio.gather(*making, return_exceptions=True)
         self._kept.clear()
         while self._keepers:
             await self._keepers.pop().aclose()

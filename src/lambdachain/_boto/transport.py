@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from lambdachain._copies import heed_copies, lock_for
 from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
+from lambdachain._fork_safety import detach_client, has_connections, replace_connections
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._loopback import host_of
-from lambdachain._renewal import has_connections, renew_connections, renewed
 from lambdachain._single_flight import SingleFlight
 from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
@@ -232,8 +232,8 @@ class BotoTransport(SendsToAws):
     def begin_anew(self) -> None:
         """Keep no connection and no lock of the process that this one is a copy of."""
         self._making = threading.Lock()
-        self._clients = {region: client for region, client in self._clients.items() if renewed(client)}
-        self._left_behind = self._given is not None and not renewed(self._given)
+        self._clients = {region: client for region, client in self._clients.items() if detach_client(client)}
+        self._left_behind = self._given is not None and not detach_client(self._given)
 
 
 _transports: Final[weakref.WeakSet[BotoTransport]] = weakref.WeakSet()
@@ -390,7 +390,7 @@ def _attach(client: BaseClient) -> None:
     keep_legible(client)
     watch(client)
     if has_connections(client):  # made before anybody watched them, or by another process
-        renew_connections(client)
+        replace_connections(client)
 
 
 def keep_legible(client: Any) -> None:

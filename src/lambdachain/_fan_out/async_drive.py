@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lambdachain import _clock
 from lambdachain._async_attempts import AsyncHook, pause
+from lambdachain._copies import check_process
 from lambdachain._invocation import AsyncTransport
 
 from .async_crew import Tasks
@@ -109,8 +111,10 @@ async def fan_out(
     inbox = Inbox()
     tasks = Tasks(transport, hooks, inbox.put)
     source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)
+    process = os.getpid()
     try:
         while True:
+            check_process(process, "map")
             inbox.settle(batch)
             may_go_on = feed(batch, tasks.start, source, prepare)
             result = batch.pop()
@@ -128,11 +132,12 @@ async def fan_out(
         tasks.cancel()
         raise
     finally:
-        try:
-            await _finish(tasks, source)
-        finally:
-            inbox.settle(batch)
-            batch.abandon()
+        if process == os.getpid():
+            try:
+                await _finish(tasks, source)
+            finally:
+                inbox.settle(batch)
+                batch.abandon()
     if batch.ending is not None:
         raise batch.ending
 

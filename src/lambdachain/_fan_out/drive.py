@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from lambdachain import _clock
-from lambdachain._errors import ContractError
+from lambdachain._copies import check_process
 from lambdachain._plan import Plan
 
 from .batch import Batch, Job, Slow
@@ -37,7 +37,7 @@ def fan_out(
     process = os.getpid()
     try:
         while True:
-            _check_process(process)
+            check_process(process, "map")
             _settle(batch, crew, timeout=0)
             may_go_on = feed(batch, crew.start, payloads, prepare)
             result = batch.pop()
@@ -58,18 +58,6 @@ def fan_out(
     _finish(batch, crew, process)
     if batch.ending is not None:
         raise batch.ending
-
-
-def _check_process(process: int) -> None:
-    """Refuse to go on in a fork of the process that began a map: nobody carries out there what is under way.
-
-    Raises:
-        ContractError: It is one.
-    """
-    if process != os.getpid():
-        raise ContractError(
-            "the map was begun before this process was forked: it goes on in the parent; begin a new one"
-        )
 
 
 class NotYetError(Exception):

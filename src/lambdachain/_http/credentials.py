@@ -75,9 +75,9 @@ class Credentials:
     def begin_anew(self) -> None:
         """Keep no connection and no lock of the process that this one is a copy of."""
         if self._credentials is not None:
-            from lambdachain._renewal import renew_credentials
+            from lambdachain._fork_safety import detach_credentials
 
-            renew_credentials(self._credentials)
+            detach_credentials(self._credentials)
 
     def renew(self, refused: Keys | None = None) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says.

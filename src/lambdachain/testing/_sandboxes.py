@@ -11,11 +11,13 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
+from lambdachain._copies import lock_for
+
 Job = Callable[[], Callable[[], None]]
 """Does the work, raising nothing, and gives what tells of it: once that is called, the sandbox can be had again."""
 
 _MOST_IDLE: Final = 32
-_lock: Final = threading.Lock()
+_lock = lock_for(sys.modules[__name__])
 
 
 class Sandbox:

@@ -1,4 +1,4 @@
-"""Fresh connections for a botocore client in a copy of its process: two must never share one.
+"""Detach botocore clients from the process that theirs is a copy of: two must never share a connection.
 
 Two processes on one connection read each other's answers, and a TLS connection breaks for both. botocore has no word
 for starting over, so its connection pools are replaced as its own HTTP session makes them.
@@ -12,16 +12,16 @@ from contextlib import suppress
 from typing import Any, cast
 
 
-def renew_connections(client: Any) -> bool:
+def replace_connections(client: Any) -> bool:
     """Replace a client's connection pools with empty ones; what waits in the old ones is closed without a word on it.
 
     Returns:
         Whether this botocore lets its pools be replaced.
     """
-    return renew_session(getattr(getattr(client, "_endpoint", None), "http_session", None))
+    return replace_pools(getattr(getattr(client, "_endpoint", None), "http_session", None))
 
 
-def renew_session(session: Any) -> bool:
+def replace_pools(session: Any) -> bool:
     """Do so for one of botocore's HTTP sessions."""
     manager: Any = getattr(session, "_manager", None)
     make: Any = getattr(session, "_get_pool_manager_kwargs", None)
@@ -43,8 +43,8 @@ def has_connections(client: Any) -> bool:
     return bool(getattr(session, "_proxy_managers", None)) or (pools is not None and len(pools) > 0)
 
 
-def renew_credentials(credentials: Any) -> None:
-    """Give credentials that are renewed in time a lock of their own, and connections to where they come from.
+def detach_credentials(credentials: Any) -> None:
+    """Replace the lock of credentials that are renewed in time, and their connections to where they come from.
 
     A thread that has stayed with the parent may hold the lock; botocore keeps the connection to a container's or a
     machine's metadata.
@@ -57,14 +57,14 @@ def renew_credentials(credentials: Any) -> None:
         kind = asyncio.Lock
     credentials._refresh_lock = kind()  # noqa: SLF001 - as above
     for holder in _holders(getattr(credentials, "_refresh_using", None)):
-        renew_session(getattr(holder, "_session", None))
-        renew_credentials(getattr(holder, "_source_credentials", None))
+        replace_pools(getattr(holder, "_session", None))
+        detach_credentials(getattr(holder, "_source_credentials", None))
 
 
-def renewed(client: Any) -> bool:
-    """Do both for a client; see ``renew_connections`` for what it returns."""
-    renew_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
-    return renew_connections(client)
+def detach_client(client: Any) -> bool:
+    """Detach a client, and its credentials, from another process; see ``replace_connections`` for what it returns."""
+    detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
+    return replace_connections(client)
 
 
 def _holders(refresh: Any) -> list[Any]:
