@@ -110,6 +110,7 @@ class Variables:
     def _text(self, text: str, path: Path) -> Any:
         if "${" not in text:
             return text
+        self._effort.add(len(text))
         pieces = [self._variable(piece, path) if is_variable else piece for is_variable, piece in _pieces(text)]
         if len(pieces) == 1:
             return pieces[0]
