@@ -10,6 +10,8 @@ from importlib.util import find_spec
 import pytest
 
 import lambdachain as lc
+from lambdachain._classify import Expectation, failed_answer
+from lambdachain._invocation import Invocation, Outcome
 from lambdachain._text import for_terminal, json_printable, printable, public_url
 
 NASTY = "a\x00b\x1b[2Jc\r\n::error::d\x85e\u2028f\u202eg\ud800h\x9b31m\u2066i\ufeffj\x7f"
@@ -152,3 +154,14 @@ def test_no_error_quotes_a_password(kind: str, url: str):
 def test_a_terminal_is_given_colours_and_nothing_else():
     """Titles, clipboards and cleared screens are not among them."""
     assert for_terminal("\x1b[31mred\x1b[0m\n\tx\x1b]0;t\x07\x1b[2J") == "\x1b[31mred\x1b[0m\n\tx\\x1b]0;t\\x07\\x1b[2J"
+
+
+def test_the_repr_of_a_rejection_is_bounded():
+    """Its words are the callee's, too."""
+    details = [{"loc": ["x" * 100_000], "type": "missing", "msg": "y" * 100_000}]
+    report = {"errorType": "RequestRejectedError", "errorMessage": json.dumps({"errors": details})}
+    outcome = Outcome(200, json.dumps(report).encode(), function_error="Unhandled")
+    error = failed_answer(Invocation("f"), outcome, Expectation())
+    assert isinstance(error, lc.RequestRejectedError)
+    assert len(repr(error)) < 10_000
+    assert error.errors[0]["msg"] == "y" * 100_000

@@ -124,6 +124,7 @@ class Course:
         self._bucket = bucket_of(policy.budget, plan.callee.address) if policy.budget else None
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
+        self._refused_keys: list[int | None] = []
 
     def next(self, now: float) -> Send:
         """Give the next attempt.
@@ -189,17 +190,23 @@ class Course:
         pause = pause_before_next(self._plan.policy, error, self._launched, now - self._began)
         counts = (error.retryable or pause is not None) and tells_of_trouble(error)
         allowed = self._bucket is None or not counts or self._bucket.failed()
-        if pause is None or not allowed or self._refused_again(error):
+        if pause is None or not allowed or self._is_refused_again(error, going.reply):
             self._fail(error, now)
         left = self._plan.time_left(now)
         if left is not None and pause >= left:
             self._fail(_too_late(error), now)
         return pause
 
-    def _refused_again(self, error: CallError) -> bool:
-        """Fresh credentials are tried once: what is refused twice is not a matter of their age."""
-        name = CredentialsError.__name__
-        return isinstance(error, CredentialsError) and [a.error for a in self._attempts].count(name) > 1
+    def _is_refused_again(self, error: CallError, reply: Reply | None) -> bool:
+        """Check whether the same credentials are refused twice, which is not a matter of their age.
+
+        Fresh ones may have been replaced before they arrived. Where nobody knows which they were, they are the same.
+        """
+        if not isinstance(error, CredentialsError):
+            return False
+        keys = reply.refused_keys if isinstance(reply, Outcome) else None
+        before, self._refused_keys = self._refused_keys, [*self._refused_keys, keys]
+        return bool(before) and (keys is None or keys in before or None in before)
 
     def _fail(self, error: CallError, now: float) -> NoReturn:
         """Give up; where an earlier attempt may have run, no later one can say that the function did not."""

@@ -144,7 +144,9 @@ def _rejection(report: _Report, facts: FunctionErrorFacts) -> RequestRejectedErr
     details = RequestRejectedError.details_from_wire(report.error_message or "")
     if details is None:
         return None
-    return RequestRejectedError(f"it refused the request: {describe_details(details)}", errors=details, **facts)
+    return RequestRejectedError(
+        _shorten(f"it refused the request: {describe_details(details)}"), errors=details, **facts
+    )
 
 
 class _Report(NamedTuple):

@@ -14,6 +14,7 @@ from ._json.core_schema import is_mapping
 from ._metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
 
 ENVELOPE: Final = "__lambdachain__"
+_BEFORE_TRACE: Final = DROPPED_FIRST[: DROPPED_FIRST.index("traceparent")]
 _json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -61,9 +62,9 @@ def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapp
         added = {name: text for name, text in added.items() if name not in TRACE_NAMES}
     elif "traceparent" in added:
         custom = {name: text for name, text in custom.items() if name not in TRACE_NAMES}
-    for left_out in ([], [name for name in added if name not in TRACE_NAMES], ["baggage"], ["tracestate"]):
-        for name in left_out:
-            added.pop(name, None)
+    foreign = [name for name in added if name not in TRACE_NAMES]
+    for left_out in ([], foreign, *([name] for name in _BEFORE_TRACE)):
+        added, custom = ({name: old[name] for name in old if name not in left_out} for old in (added, custom))
         written = _written({**context, "custom": {**custom, **added}})
         if added and len(written) <= MAX_CLIENT_CONTEXT_BYTES:
             return written

@@ -76,6 +76,7 @@ class Outcome:
         retry_after: Seconds that the service asks to wait.
         complete: Whether the payload is known to be whole: by its length, its chunks, or the end of an event stream.
         from_lambda: Whether the answer has a header that Lambda sends and nothing on the way to it does.
+        refused_keys: A hash of the keys that AWS calls expired; ``None`` where it does not, or nobody knows them.
     """
 
     status: int
@@ -91,6 +92,7 @@ class Outcome:
     retry_after: float | None = None
     complete: bool = True
     from_lambda: bool = True
+    refused_keys: int | None = field(default=None, repr=False)
 
 
 class Progress(StrEnum):

@@ -69,3 +69,16 @@ def test_map_goes_on_and_notes_each_failure(run: Run, url: str, tmp_path: Path):
     failures = (tmp_path / "out.failures.jsonl").read_text().splitlines()
     assert (sorted(values), len(failures)) == ([1, 2, 3], 3)
     assert "Infinity" not in (tmp_path / "out.jsonl").read_text() + ran.stdout
+
+
+@pytest.mark.parametrize("command", ["call", "map"])
+def test_a_name_of_a_file_does_not_begin_a_line(command: str, run: Run, url: str):
+    """Nor does it command a terminal, or what reads the log of a build."""
+    name = "no\n::error::such\x1b[2J\u202efile"
+    file = f"@{name}" if command == "call" else name
+    ran = run(command, "f", file, "--endpoint-url", url, **VARIABLES)
+
+    assert ran.returncode != 0
+    assert not any(line.startswith("::error::") for line in ran.stderr.splitlines())
+    assert "\x1b[2J" not in ran.stderr
+    assert "\u202e" not in ran.stderr

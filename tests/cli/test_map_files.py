@@ -90,6 +90,25 @@ def test_no_link_that_leads_nowhere_is_followed(mapped: Any, tmp_path: Path, nam
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.journal"])
+@pytest.mark.parametrize("overwrites", [False, True])
+def test_links_that_lead_to_each_other_lead_nowhere(mapped: Any, tmp_path: Path, name: str, overwrites: bool):
+    """Python resolves no such path, and fails in a way of its own."""
+    (tmp_path / name).symlink_to("other")
+    (tmp_path / "other").symlink_to(name)
+    with pytest.raises(OSError, match="symbolic link"):
+        mapped(overwrites=overwrites)
+
+
+def test_links_in_the_place_of_failures_are_replaced(mapped: Any, tmp_path: Path):
+    """By a file, as the output is made of the journal."""
+    (tmp_path / "out.failures.jsonl").symlink_to("other")
+    (tmp_path / "other").symlink_to("out.failures.jsonl")
+    mapped()
+    assert (tmp_path / "out.failures.jsonl").is_file()
+    assert (tmp_path / "other").read_bytes() == (tmp_path / "out.failures.jsonl").read_bytes()
+
+
 def test_no_link_is_followed_to_a_journal(mapped: Any, tmp_path: Path):
     """Even to a file that is there: it would be cut."""
     (tmp_path / "precious").write_text("precious")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
 from throttling_server import FanOutServer, running
 
-from lambdachain import BotoTransport, Contract, HttpTransport
+from lambdachain import BotoTransport, Contract, CredentialsError, HttpTransport, ResponseError, RetryPolicy
 
 echo = Contract("echo", request=int, response=int)
 KINDS: Final = ("boto3", "http", *ASYNC_TRANSPORTS)
@@ -120,6 +121,49 @@ def test_keys_of_the_environment_that_rotate_amid_a_map(
 
     assert results == list(range(200))
     assert server.keys == 2
+
+
+class SuccessionServer(RotatingServer):
+    """Takes the keys of this number alone; whoever fetches keys gets the next ones, up to the last."""
+
+    def __init__(self, taken: int, last: int) -> None:
+        super().__init__()
+        self.keys = taken
+        self._last = last
+
+    def fetch(self) -> dict[str, str]:
+        """Fetch keys that may have been replaced already."""
+        key = f"AKIA{min(self.fetched, self._last)}"
+        self.fetched += 1
+        return {"access_key": key, "secret_key": "s", "token": key, "expiry_time": "2999-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize("over", KINDS)
+@pytest.mark.parametrize("way", ["call", "stream"])
+def test_keys_that_rotate_twice_in_one_call(over: str, way: str):
+    """The second refusal is of other keys: one more attempt is for fresh ones."""
+    with running(SuccessionServer(2, last=2)) as server:
+        transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
+        with client_over(transport) as client:
+            if way == "call":
+                assert client.call(echo, 7) == 7
+            else:
+                with suppress(ResponseError):  # the server streams nothing
+                    b"".join(client.stream("echo", 7))
+
+    assert (server.refused, server.fetched, len(server.seen)) == (2, 3, 1)
+
+
+@pytest.mark.parametrize("over", KINDS)
+@pytest.mark.parametrize("last", [0, 1])
+def test_keys_that_are_refused_twice_are_not_tried_again(over: str, last: int):
+    """What the provider fetches is the same: age is not what is wrong with it."""
+    with running(SuccessionServer(9, last)) as server:
+        transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
+        with client_over(transport) as client, pytest.raises(CredentialsError):
+            client.call(echo, 7, retry=RetryPolicy(max_attempts=9, initial_delay=0))
+
+    assert server.refused == 2 + last
 
 
 @pytest.fixture

@@ -61,3 +61,10 @@ def test_a_deeply_nested_client_context_ends_no_sandbox(post, nesting):
     reply = post("describe")
     assert reply.status == 200
     assert "x-amz-function-error" not in reply.headers
+
+
+def test_headers_are_bounded_in_total(post):
+    """To 1 MB, as Lambda's: each of these alone would be within it."""
+    reply = post("describe", headers={f"X-Filler-{n}": "x" * 300_000 for n in range(4)})
+    assert (reply.status, reply.headers["x-amzn-errortype"]) == (413, "RequestEntityTooLargeException")
+    assert post("describe", headers={f"X-Filler-{n}": "x" * 300_000 for n in range(3)}).status == 200

@@ -643,11 +643,11 @@ PROMISES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         failing(envelope=True),
         [
             "envelope: was false, is true now",
-            f"  new callers: cannot tell: new callers {ENVELOPED}, the old callee takes it off if remote made it",
+            f"  new callers: new callers {ENVELOPED}, and the old callee does not open it",
         ],
         [
             "envelope: was true, is false now",
-            f"  old callers: cannot tell: old callers {ENVELOPED}, the new callee takes it off if remote made it",
+            f"  old callers: old callers {ENVELOPED}, and the new callee does not open it",
         ],
     ),
 }
@@ -682,7 +682,12 @@ ADVICE = [
     (PLAIN, failing(name="g"), "Deploy it under both names, until nobody calls the old one."),
     (PLAIN, failing(qualifier="live"), 'If the function has both, allow=["qualifier"].'),
     (PLAIN, failing(idempotent=True), "Deploy the callee first."),
-    (PLAIN, failing(envelope=True), 'If remote made the callee, old and new, allow=["envelope"].'),
+    (PLAIN, failing(envelope=True), "Deploy the callee first."),
+    (
+        failing(envelope=True),
+        PLAIN,
+        "Deploy the callers first, and the callee when no event of theirs is queued any more.",
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -143,3 +144,32 @@ def test_a_stream_within_them_is_read_to_its_end(server: Any, client: lc.LambdaC
     headers = f"Content-Type: application/vnd.amazon.eventstream\r\nContent-Length: {len(body)}\r\n"
     server.play(_answering("200 OK", _VERSION + headers, iter([body])))
     assert list(client.stream("f", None)) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("trace", "sent"),
+    [("Root=1-2-3;Lineage=" + "a" * 200, "Root=1-2-3;Lineage=" + "a" * 200), ("x" * 4097, None), ("x" * 140_000, None)],
+    ids=["as Lambda's", "just too long", "absurd"],
+)
+@pytest.mark.parametrize("way", ["call", "fire", "can_invoke", "stream"])
+def test_a_trace_of_the_environment_is_no_longer_than_any_of_lambdas(
+    *, server: Any, client: lc.LambdaClient, monkeypatch: pytest.MonkeyPatch, way: str, trace: str, sent: str | None
+):
+    """A callee's runtime would end over it."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    status = {"fire": "202 Accepted", "can_invoke": "204 No Content"}.get(way, "200 OK")
+    body = b"" if way in ("fire", "can_invoke") else b"1"
+    if way == "stream":
+        body = piece(b"1") + complete()
+    server.answer(server.raw(status, body, {"X-Amz-Executed-Version": "$LATEST"}))
+
+    with suppress(lc.CallError):
+        if way == "can_invoke":
+            client.can_invoke("f")
+        elif way == "stream":
+            list(client.stream("f", None))
+        else:
+            getattr(client, way)("f", None)
+
+    assert server.requests[0].headers.get("x-amzn-trace-id") == sent

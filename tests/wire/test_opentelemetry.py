@@ -164,6 +164,21 @@ def test_a_context_without_room_for_a_trace_stays_as_it_is(
     assert request.body == b"{}"
 
 
+def test_a_trace_counts_more_than_what_else_may_be_left_out(
+    server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
+):
+    """As where lambdachain itself passes a trace on."""
+    server.answer(server.raw("200 OK", b"1", VERSION))
+    own = {"own": "x" * 2510}
+    connect().call(Contract("f", request=Any, response=int), {}, client_context=own)
+    custom = _custom(server.requests[0])
+
+    assert len(server.requests[0].headers["x-amz-client-context"]) <= 3583
+    assert custom["traceparent"][:-3] == _traceparent(spans.get_finished_spans()[0])
+    assert custom["own"] == own["own"]
+    assert custom.keys() == {"own", "traceparent", "lc-id", "lc-v", "lc-depth"}
+
+
 def test_what_others_write_into_the_client_context_is_let_through(
     server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch, over: str
 ):

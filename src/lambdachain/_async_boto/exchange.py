@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._boto.errors import TooLongAnswerError, broken, check_length
 from lambdachain._boto.exchange import check_before_signing, refusal_in
-from lambdachain._boto.instrumentation import called, keep_payload
+from lambdachain._boto.instrumentation import bound_trace, called, keep_payload
 from lambdachain._boto.renewal import note_signature
 from lambdachain._boto.shapes import begun, request_id
 from lambdachain._boto.transport import PIECE, host_sent_to, keep_legible
@@ -141,6 +141,7 @@ def attach(client: Any) -> bool:
     keep_legible(client)
     note_signature(client, _current)
     keep_payload(client, _current)
+    bound_trace(client)
     check_before_signing(client, _function_under_way)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)

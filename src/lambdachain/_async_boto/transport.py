@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -103,8 +104,7 @@ class AsyncBotoTransport(SendsToAws):
         async with exchange.in_time():
             client = await self._client_for(invocation.region, invocation.function)
             outcome = await _invoked(client, invocation, exchange)
-        self._note(outcome, client, exchange)
-        return outcome
+        return self._noted(outcome, client, exchange)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
@@ -114,7 +114,7 @@ class AsyncBotoTransport(SendsToAws):
         async with exchange.in_time():
             client = await self._client_for(invocation.region, invocation.function)
             stream = await open_stream(client, invocation, exchange)
-        self._note(stream.outcome, client, exchange)
+        stream.outcome = self._noted(stream.outcome, client, exchange)
         return stream
 
     async def close(self) -> None:
@@ -175,15 +175,17 @@ class AsyncBotoTransport(SendsToAws):
         config = _aio("config").AioConfig().merge(config_over(self._config))
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
-    def _note(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> None:
+    def _noted(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> Outcome:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
         if outcome.error_code not in EXPIRED:
-            return
+            return outcome
+        refused = signed_with(exchange.headers)
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
         if renews_itself(credentials):
-            expire(credentials, signed_with(exchange.headers))
+            expire(credentials, refused)
         elif self._session is None and client is not self._given:
             self._clients_here().forget(client)
+        return replace(outcome, refused_keys=refused and hash(refused))
 
     def begin_anew(self) -> None:
         """Keep no connection of the parent's in a forked process, and leave those alone that its loops watch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdachain._copies import lock_for
@@ -78,7 +79,7 @@ class AsyncSender:
             pool.leave()
             raise
         stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
-        self._noted(stream.outcome, keys)
+        stream.outcome = self._noted(stream.outcome, keys)
         return stream
 
     def _at_hand(self, invocation: Invocation) -> Keys | None:
@@ -91,9 +92,10 @@ class AsyncSender:
         return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
 
     def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
-        if outcome.error_code in EXPIRED:
-            self._credentials.renew(keys)
-        return outcome
+        if outcome.error_code not in EXPIRED:
+            return outcome
+        self._credentials.renew(keys)
+        return replace(outcome, refused_keys=hash(keys))
 
     async def close(self) -> None:
         """Close the connections that wait, of all loops; one in use is closed when its call ends."""

@@ -23,7 +23,7 @@ from lambdachain._stand_in import guard, guard_sends, is_mocked
 from lambdachain._tls_socket import close_failed_sockets
 
 from .errors import bounded, check_length, refusal, translated
-from .instrumentation import called, keep_payload
+from .instrumentation import bound_trace, called, keep_payload
 from .renewal import note_signature
 from .shapes import OPERATIONS, parameters, refused
 
@@ -193,6 +193,7 @@ def watch(client: Any) -> None:
     """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
     note_signature(client, _current)
     keep_payload(client, _current)
+    bound_trace(client)
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from lambdachain._client_context import with_trace
 from lambdachain._json.core_schema import is_mapping
 from lambdachain._scope import current_invocation
+from lambdachain._wire import MAX_TRACE
 
 from .shapes import OPERATIONS
 
@@ -28,6 +29,21 @@ def keep_payload(client: Any, current: ContextVar[Any]) -> None:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
         client.meta.events.register_first(event, partial(_restore, current), unique_id=unique_id)
+
+
+def bound_trace(client: Any) -> None:
+    """Have a client send no trace header that is far longer than any of Lambda's, whoever has put it there.
+
+    botocore copies the environment's as it is, and the callee's runtime would end over it.
+    """
+    for operation in OPERATIONS:
+        event = f"request-created.lambda.{operation}"
+        client.meta.events.register_first(event, _drop_long_trace, unique_id=f"lambdachain-trace-{operation}")
+
+
+def _drop_long_trace(request: Any, **_: Any) -> None:
+    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE:
+        del request.headers["X-Amzn-Trace-Id"]
 
 
 def called(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

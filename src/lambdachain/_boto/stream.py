@@ -16,7 +16,7 @@ from .shapes import answered, begun
 
 
 def open_stream(
-    client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], None]
+    client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
 ) -> BotoStream | WholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
     watched = Exchange(invocation.function, timeout, keys)
@@ -33,8 +33,7 @@ def open_stream(
         raise
     if isinstance(response, Outcome):
         watched.finish()
-        note(response, watched)
-        return WholeAnswer(response)
+        return WholeAnswer(note(response, watched))
     carried = watched.has_sent or not is_watched(client)
     if response.get("EventStream") is None:
         watched.finish()

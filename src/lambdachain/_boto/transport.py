@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from importlib import import_module
@@ -112,8 +113,7 @@ class BotoTransport(SendsToAws):
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
             raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
-        self._note(client, outcome, watched)
-        return outcome
+        return self._noted(client, outcome, watched)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
@@ -121,7 +121,7 @@ class BotoTransport(SendsToAws):
 
         deadline = None if timeout is None else time.monotonic() + timeout
         client, keys = self._ready(invocation, deadline)
-        return open_stream(client, invocation, _left(deadline), keys, partial(self._note, client))
+        return open_stream(client, invocation, _left(deadline), keys, partial(self._noted, client))
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
         """Return the host that calls go to; see ``SendsToAws.host_for``."""
@@ -216,18 +216,20 @@ class BotoTransport(SendsToAws):
         _attach(client)
         return client
 
-    def _note(self, client: Any, outcome: Outcome, watched: Exchange) -> None:
+    def _noted(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
         if outcome.error_code not in EXPIRED:
-            return
+            return outcome
+        refused = signed_with(watched.headers)
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
         if renews_itself(credentials):
-            expire(credentials, signed_with(watched.headers))
+            expire(credentials, refused)
         elif self._session is None and client is not self._given:
             with self._lock:
                 if client in self._clients.values():  # else another call that was refused has been here
                     self._clients.clear()
                     self._renewed = cast("Any", import_module("boto3")).Session()
+        return replace(outcome, refused_keys=refused and hash(refused))
 
     def begin_anew(self) -> None:
         """Keep no connection and no lock of the process that this one is a copy of."""

@@ -34,8 +34,8 @@ def address_remedy(path: str) -> str:
 
 def promise_remedy(path: str, who: Who) -> str:
     """Say what to do about a change of what is promised beside the types."""
-    if path == "envelope":
-        return f'If remote made the callee, old and new, allow=["{path}"].'
+    if path == "envelope" and who == "old callers":
+        return "Deploy the callers first, and the callee when no event of theirs is queued any more."
     return _in_order((who,), "")
 
 

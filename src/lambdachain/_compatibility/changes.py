@@ -105,8 +105,7 @@ def _promise_changes(old: ContractSchema, new: ContractSchema) -> Iterator[Chang
         yield Change("idempotent", _became(is_now=new["idempotent"]), broken, promise_remedy("idempotent", who))
     if old["envelope"] != new["envelope"]:
         who, callers, callee = _who(callers_new=new["envelope"])
-        told = f"cannot tell: {callers} send events in an envelope, {callee} takes it off if remote made it"
-        broken = (Breakage(who, told, certain=False),)
+        broken = (Breakage(who, f"{callers} send events in an envelope, and {callee} does not open it"),)
         yield Change("envelope", _became(is_now=new["envelope"]), broken, promise_remedy("envelope", who))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdachain._invocation import Invocation, Outcome
@@ -52,7 +53,7 @@ class Sender:
             while reader.status >= 300 and not whole:
                 whole = connection.read_on(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
-        self._noted(stream.outcome, keys)
+        stream.outcome = self._noted(stream.outcome, keys)
         return stream
 
     def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[Keys, bytes, Connection]:
@@ -64,9 +65,10 @@ class Sender:
         return keys, head, self._pool.take(now, deadline)
 
     def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
-        if outcome.error_code in EXPIRED:
-            self._credentials.renew(keys)
-        return outcome
+        if outcome.error_code not in EXPIRED:
+            return outcome
+        self._credentials.renew(keys)
+        return replace(outcome, refused_keys=hash(keys))
 
     def close(self) -> None:
         """Close the connections that wait."""

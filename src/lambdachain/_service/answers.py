@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST, MAX_RESPONSE
+from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_HEADERS, MAX_REQUEST, MAX_RESPONSE
 
 _SOURCE: Final = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)"
 
@@ -123,6 +123,12 @@ def client_context_not_base64() -> RefusedError:
 def request_too_large() -> RefusedError:
     """A synchronous payload is over 6 MB (published)."""
     message = f"Request must be smaller than {MAX_REQUEST} bytes for the InvokeFunction operation"
+    return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
+
+
+def head_too_large(size: int) -> RefusedError:
+    """The request line and the headers are longer than Lambda takes (which words it otherwise)."""
+    message = f"{size} byte request line and headers exceeded the {MAX_HEADERS} byte limit"
     return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
 
 

@@ -39,7 +39,9 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to standard error."""
-        tell_error(self.message, file)
+        from lambdachain._text import printable
+
+        tell_error(printable(self.message), file)
 
 
 def status_of(error: CallError) -> Status:
@@ -77,7 +79,9 @@ def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
         tell_error(one_line(str(error)))
         return Status.USAGE
     if isinstance(error, OSError):
-        tell_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        from lambdachain._text import printable
+
+        tell_error(printable(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
         return Status.FILE
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -205,7 +206,7 @@ def located(function: LocalFunction) -> LocalFunction:
 
 
 def _located(function: LocalFunction, directory: str | Path) -> Path:
-    path = Path(directory).resolve()
+    path = Path(os.path.realpath(directory))  # resolve() fails on a loop of links in its own way
     if not path.is_dir():
         raise ValueError(f"function {function.name!r}: directory {str(path)!r} does not exist")
     return path

@@ -26,7 +26,7 @@ from lambdachain._service.invoke_api import (
     read_invoke,
     read_stream_type,
 )
-from lambdachain._service.limits import MAX_REQUEST
+from lambdachain._service.limits import MAX_HEADERS, MAX_REQUEST
 from lambdachain._service.operations import Operation, operation_of
 from lambdachain._service.place import Place
 
@@ -77,6 +77,7 @@ class InvokeService:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
         try:
             self._refuse_web_pages(request)
+            _check_head(request)
             operation, target = operation_of(request.method, request.rel_url.raw_path)
             if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
                 answer = await self._invoke(request, operation, target, headers)
@@ -170,6 +171,15 @@ class InvokeService:
             raise answers.sandbox_not_started(str(exc)) from exc
         self._tell(finished(invoke, admitted.version, ending, caller))
         return ending
+
+
+def _check_head(request: web.Request) -> None:
+    """Raise where the request line and the headers are too long in total: aiohttp bounds each for itself."""
+    size = (
+        len(request.method) + len(request.raw_path) + sum(len(name) + len(text) for name, text in request.raw_headers)
+    )
+    if size > MAX_HEADERS:
+        raise answers.head_too_large(size)
 
 
 class _Stream:

@@ -24,6 +24,11 @@ BOMBS = {
     "a list in a list for ever": ("a: " + "[" * 100_000, "nested too deeply: at most 100 levels"),
     "a mapping in a mapping": ("a: " + "{b: " * 150 + "1" + "}" * 150, "nested too deeply: at most 100 levels"),
     "short forms in short forms": ("a: " + "!Sub [" * 150 + "]" * 150, "nested too deeply: at most 100 levels"),
+    "a key of aliases": (_LAUGHS.replace("a11:", "b:") + "\n? *a10\n: 1", "a key has to be text"),
+    "a key in itself": ("? &a [*a]\n: 1", "a key has to be text"),
+    "a number of many digits": ("a: " + "9" * 100_000, "a number of more than 1,000 characters"),
+    "a number of base 60": ("a: 1" + ":59" * 200_000, "a number of more than 1,000 characters"),
+    "a number beyond all": ("a: 1" + ":59" * 300 + ".5", "not YAML: int too large to convert to float"),
     "an alias in itself": ("a: &a [*a]", "an alias contains itself"),
     "a merge of itself": ("a: &a {<<: *a, b: 1}", "an alias contains itself"),
     "two merges of each other": ("a: &a {<<: &b {<<: *a}}", "an alias contains itself"),
@@ -91,6 +96,21 @@ def test_references_that_multiply_are_a_problem(link: str, length: int, complain
     assert len(found) == 1
     assert complaint in found[0]
     assert "Environment.Variables.X" in found[0]
+
+
+def test_one_text_of_many_references_is_a_problem():
+    """Short where it is written, and of gigabytes where it is worked out."""
+    more = f"Parameters: {{A: {{Type: String, Default: {'z' * 20_000}}}}}\n"
+    (problem,) = problems(read(_template(f"!Sub '{'${A}' * 20_000}'", more)))
+    assert "too large once its references are followed" in problem
+
+
+def test_variables_inside_variables_are_a_problem():
+    """Each level would look through the whole text again."""
+    value = "${self:" * 5_000 + "}" * 5_000
+    function = f"functions:\n  f: {{handler: app.f, runtime: python3.13, environment: {{X: '{value}'}}}}\n"
+    (problem,) = problems(read(f"service: shop\n{function}", "serverless.yml"))
+    assert "too large once its references are followed" in problem or "nested too deeply" in problem
 
 
 def test_conditions_that_multiply_are_a_problem():

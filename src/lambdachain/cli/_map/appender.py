@@ -61,7 +61,8 @@ class Appender:
 
     def cut(self, size: int = 0) -> None:
         """Throw away what stands behind a place."""
-        os.ftruncate(self._file, size)
+        with self._named():
+            os.ftruncate(self._file, size)
         self.size = size
 
     def fileno(self) -> int:

@@ -118,7 +118,7 @@ def _check_apart(places: Places, source: Input) -> None:
     for place in places:
         if source.is_at(place):
             raise Refusal(f"{place} is the input: name another output")
-    if len({place.resolve() for place in places}) < len(places):
+    if len({os.path.realpath(place) for place in places}) < len(places):
         raise Refusal(f"{places.failures} cannot have the failures: it is the output, or its journal")
 
 

@@ -19,10 +19,12 @@ _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
 # CloudFormation takes templates of 1 MB, without aliases; no value of a deployment is nested that deeply.
 MAX_VALUES: Final = 200_000
 MAX_DEPTH: Final = 100
+_MAX_DIGITS: Final = 1_000
 
 # CloudFormation and the Serverless Framework know no dates: they are text.
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 _NO_PREFIX: Final = frozenset({"Ref", "Condition"})
 
@@ -99,7 +101,7 @@ def read_yaml(text: str, source: str) -> Document:
         ) from None
     except RecursionError:
         raise MisreadError(Spot(source), f"nested too deeply: at most {MAX_DEPTH} levels are read") from None
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise MisreadError(Spot(source), f"not YAML: {exc}") from None
     return Document(source, tree, writer.lines, tuple(writer.problems))
 
@@ -139,6 +141,8 @@ class _Writer:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+        if node.tag in _NUMBERS and len(node.value) > _MAX_DIGITS:
+            raise self._misread(node, f"a number of more than {_MAX_DIGITS:,} characters")
         scalar: Any = self._loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType] - its stubs have no types
         return scalar
 
@@ -161,7 +165,7 @@ class _Writer:
         try:
             own = self._first_of_each(node, path)
             merged = [pair for key, value in own if _is_merge(key) for pair in self._merged(value, path)]
-            return {str(key.value): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
+            return {self._key(key): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
         finally:
             self._merging.pop()
 
@@ -182,6 +186,12 @@ class _Writer:
         if self._values > MAX_VALUES:
             raise self._misread(node, f"too large: more than {MAX_VALUES:,} values once its aliases are written out")
 
+    def _key(self, node: yaml.Node) -> str:
+        """Return a key; one that is a list or a mapping may stand for more than can be written out."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._misread(node, "a key has to be text, not a list or a mapping")
+        return str(node.value)
+
     def _misread(self, node: yaml.Node, text: str) -> MisreadError:
         return MisreadError(Spot(self._source, line=node.start_mark.line + 1), text)
 
@@ -189,7 +199,7 @@ class _Writer:
         first: dict[str, _Pair] = {}
         merged: list[_Pair] = []
         for pair in node.value:
-            key = str(pair[0].value)
+            key = self._key(pair[0])
             if key == "<<":
                 merged.append(pair)
             elif key in first:

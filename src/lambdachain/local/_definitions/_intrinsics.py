@@ -257,7 +257,9 @@ class Resolver:
                 return self._text(names[name], (*path, 1, name))
             is_attribute = "." in name and not _GENERATED.fullmatch(name) and name not in self._given
             found = self._get_attribute(name, path) if is_attribute else self._ref(name, path)
-            return "" if found is NO_VALUE else as_text(found)
+            written = "" if found is NO_VALUE else as_text(found)
+            self._effort.add(len(written))
+            return written
 
         return _SUBSTITUTED.sub(replaced, text)
 

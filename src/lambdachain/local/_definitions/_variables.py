@@ -110,6 +110,7 @@ class Variables:
     def _text(self, text: str, path: Path) -> Any:
         if "${" not in text:
             return text
+        self._effort.add(len(text))
         pieces = [self._variable(piece, path) if is_variable else piece for is_variable, piece in _pieces(text)]
         if len(pieces) == 1:
             return pieces[0]
@@ -229,9 +230,9 @@ def _alternatives(inside: str) -> list[str]:
     >>> _alternatives("opt:x, ${self:y, 'a,b'}, 'c,d'")
     ['opt:x', "${self:y, 'a,b'}", "'c,d'"]
     """
-    parts = [""]
+    ends: list[int] = []
     depth, quote = 0, ""
-    for letter in inside:
+    for position, letter in enumerate(inside):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
@@ -241,10 +242,9 @@ def _alternatives(inside: str) -> list[str]:
         elif letter in "})":
             depth -= 1
         elif letter == "," and depth == 0:
-            parts.append("")
-            continue
-        parts[-1] += letter
-    return [part.strip() for part in parts]
+            ends.append(position)
+    starts = [0, *(end + 1 for end in ends)]
+    return [inside[start:end].strip() for start, end in zip(starts, [*ends, None], strict=True)]
 
 
 def _is_ours(text: str) -> bool:
