@@ -237,10 +237,10 @@ def test_lookalikes(host):
 
 
 def test_a_proxy_on_this_machine_makes_nothing_local(recorder, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", recorder.url)
+    monkeypatch.setenv("HTTPS_PROXY", recorder.url)
     for transport in (BotoTransport, HttpTransport):
         with pytest.raises(RealInvokeBlockedError, match="on lambda.evil.example"):
-            LambdaClient(transport(endpoint_url="http://lambda.evil.example")).call("f", 1)
+            LambdaClient(transport(endpoint_url="https://lambda.evil.example")).call("f", 1)
     assert recorder.seen == []
 
 

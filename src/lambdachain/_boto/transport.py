@@ -19,6 +19,7 @@ from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._loopback import host_of
+from lambdachain._options import check_transport, is_async
 from lambdachain._renewal import has_connections, renew_connections, renewed
 from lambdachain._single_flight import SingleFlight
 from lambdachain._stand_in import SendsToAws, guard, is_mocked, without_credentials
@@ -81,8 +82,9 @@ class BotoTransport(SendsToAws):
         if client is not None and (session or region or endpoint_url or config):
             raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
-            check_client(client)
+            check_client(client, blocking=True)
             _attach(client)
+        check_transport(region, endpoint_url, session, config)
         check_config(config)
         self._given = client
         self._session = session
@@ -405,8 +407,8 @@ def check_config(config: Config | None) -> None:
         raise ContractError(f"config has retries on. {_ONE_LAYER}")
 
 
-def check_client(client: BaseClient) -> None:
-    """Refuse a client of another service, or with retries on.
+def check_client(client: BaseClient, *, blocking: bool) -> None:
+    """Refuse a client of another service or for another transport, or with retries on.
 
     Raises:
         ContractError: It is one.
@@ -418,6 +420,10 @@ def check_client(client: BaseClient) -> None:
     service = model.service_name
     if service != "lambda":
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
+    call = getattr(client, "_make_api_call", None)
+    if call is not None and is_async(call) is blocking:
+        other = "AsyncBotoTransport" if blocking else "BotoTransport"
+        raise ContractError(f"the client is {'aiobotocore' if blocking else 'boto3'}'s: give {other}(client)")
     if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
         raise ContractError(f"the client has retries on. {_ONE_LAYER} when you make it")
 
