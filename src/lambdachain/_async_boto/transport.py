@@ -31,7 +31,7 @@ from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._options import check_transport
-from lambdachain._stand_in import SendsToAws, guard, without_credentials
+from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, without_credentials
 from lambdachain._wire import EXPIRED
 
 from .exchange import AsyncExchange, attach, drained, leave_behind
@@ -148,6 +148,8 @@ class AsyncBotoTransport(SendsToAws):
             if not clients.has(region):
                 check_before_credentials(_plain(self._session), region, self._endpoint_url, function)
             return await clients.get(self, region)
+        except RealInvokeBlockedError:
+            raise
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule

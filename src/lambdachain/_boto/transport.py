@@ -22,7 +22,7 @@ from lambdachain._loopback import host_of
 from lambdachain._options import check_transport, is_async
 from lambdachain._renewal import has_connections, renew_connections, renewed
 from lambdachain._single_flight import SingleFlight
-from lambdachain._stand_in import SendsToAws, guard, is_mocked, without_credentials
+from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
 from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 
@@ -207,6 +207,8 @@ class BotoTransport(SendsToAws):
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
             )
             check_destination(client.meta.region_name, client.meta.endpoint_url)
+        except RealInvokeBlockedError:
+            raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
                 guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule

@@ -50,12 +50,12 @@ def hosts_of(allowed: Any) -> tuple[str, ...]:
     Raises:
         ValueError: They are not text.
     """
-    several = isinstance(allowed, Iterable) and not isinstance(allowed, str)
-    hosts: tuple[Any, ...] = tuple(cast("Iterable[Any]", allowed)) if several else (allowed,)
+    is_one = isinstance(allowed, str) or not isinstance(allowed, Iterable)
+    hosts: list[Any] = [cast("Any", allowed)] if is_one else list(cast("Iterable[Any]", allowed))
     for host in hosts:
         if not isinstance(host, str):
             raise ValueError(f"allowed_hosts must be text, each of them, not {kind_name(host)}")  # noqa: TRY004
-    return hosts
+    return tuple(hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
