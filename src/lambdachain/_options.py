@@ -236,10 +236,10 @@ def seconds(timeout: float | timedelta | None, function: str) -> float | None:
     value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if not _is_number(value):
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
-    value = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
-    if value <= 0:
-        raise DeadlineExceededError(f"no time left to send it: the timeout is {value:g} s", function=function)
-    return value
+    bounded = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
+    if bounded <= 0:
+        raise DeadlineExceededError(f"no time left to send it: the timeout is {bounded:g} s", function=function)
+    return bounded
 
 
 def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:

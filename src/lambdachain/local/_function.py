@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lambdachain._arn import MAX_NAME_LENGTH
 from lambdachain._service.place import LATEST
@@ -230,7 +230,7 @@ def _each_function(functions: Any) -> Iterable[LocalFunction]:
         raise ValueError("functions must be a list: LocalEndpoint([function])")  # noqa: TRY004 - as documented
     if not isinstance(functions, Iterable):
         raise ValueError(f"functions must be a list of LocalFunction, not {kind_name(functions)}")  # noqa: TRY004
-    for function in cast("Iterable[Any]", functions):
+    for function in functions:  # pyright: ignore[reportUnknownVariableType]
         _check_function(function)
         yield function
 
