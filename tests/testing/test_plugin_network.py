@@ -184,7 +184,7 @@ def test_a_client_of_s3_from_before():
 @pytest.mark.parametrize("transport", [*TRANSPORTS[:3], lambda: BotoTransport(session=boto3.Session())])
 @pytest.mark.parametrize("call", BLOCKING)
 def test_no_credentials_are_asked_for(call, transport, no_keys, recorder):
-    with LambdaClient(transport()) as client, pytest.raises(RealInvokeBlockedError, match="about to call echo on lambda"):
+    with LambdaClient(transport()) as client, pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         call(client, Contract("echo", request=str, response=str), "small")
     assert recorder.seen == []
 
@@ -196,7 +196,7 @@ def test_no_credentials_are_asked_for_by_an_event_loop(call, transport, no_keys,
         async with AsyncLambdaClient(transport()) as client:
             await call(client, Contract("echo", request=str, response=str), "small")
 
-    with pytest.raises(RealInvokeBlockedError, match="about to call echo on lambda"):
+    with pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         asyncio.run(main())
     assert recorder.seen == []
 
