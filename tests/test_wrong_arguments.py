@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import math
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import boto3
 import botocore.session
 import pytest
+from botocore.config import Config
 from pydantic import BaseModel
 
 from lambdachain import (
@@ -19,7 +23,9 @@ from lambdachain import (
     BotoTransport,
     Contract,
     ContractError,
+    DeadlineExceededError,
     HttpTransport,
+    InvalidArnError,
     InvalidRequestError,
     LambdaClient,
     RemoteError,
@@ -27,8 +33,9 @@ from lambdachain import (
     RetryPolicy,
     S3Offload,
     remote,
+    resolvers,
 )
-from lambdachain.testing import StubTransport
+from lambdachain.testing import InProcessTransport, StubTransport
 
 
 class Order(BaseModel):
@@ -52,6 +59,20 @@ async def awaiting(_invocation: Any, proceed: Any) -> Any:
 class Awaiting:
     async def __call__(self, _invocation: Any, proceed: Any) -> Any:
         return await proceed()
+
+
+def yielding(_invocation: Any, proceed: Any) -> Any:
+    """Stand for a hook that was meant to be a context manager."""
+    yield proceed()
+
+
+async def yielding_later(_invocation: Any, proceed: Any) -> Any:
+    """Stand for the same in an event loop."""
+    yield await proceed()
+
+
+class Times(enum.IntEnum):
+    THREE = 3
 
 
 def passing(_invocation: Any, proceed: Any) -> Any:
@@ -82,6 +103,28 @@ BOTH: list[tuple[Callable[[Any], Any], str]] = [
     (lambda make: make(timeout=float("nan")), "timeout must be seconds"),
     (lambda make: make(timeout=(5, 60)), "timeout must be seconds"),
     (lambda make: make(timeout=timedelta), "timeout must be seconds"),
+    (lambda make: make(timeout=Decimal(5)), "not Decimal: timeout=30"),
+    (lambda make: make(timeout=0), "timeout must be more than 0 seconds"),
+    (lambda make: make(timeout=-0.5), "timeout must be more than 0 seconds"),
+    (lambda make: make(timeout=-math.inf), "timeout must be more than 0 seconds"),
+    (lambda make: make(timeout=timedelta(0)), "timeout must be more than 0 seconds"),
+    (lambda make: make(timeout=timedelta(seconds=-5)), "timeout must be more than 0 seconds"),
+    (lambda make: make(retry=0), r"retry=RetryPolicy\.never\(\)"),
+    (lambda make: make(retry=Times.THREE), r"RetryPolicy\(max_attempts=3\)"),
+    (lambda make: make(retry=RetryPolicy.never), r"not method: retry=RetryPolicy\.never\(\)"),
+    (lambda make: make(retry=RetryBudget()), r"RetryPolicy\(budget=budget\)"),
+    (lambda make: make(boto3.Session), r"the class Session is not a transport; it is a session"),
+    (lambda make: make("http://user:secret@host"), r"BotoTransport\(endpoint_url=\.\.\.\) take text"),
+    (lambda make: make(resolve=resolvers.mapping), r"what resolvers\.mapping\(\) returns, not the function itself"),
+    (lambda make: make(resolve=resolvers.prefix), r"what resolvers\.prefix\(\) returns"),
+    (lambda make: make(resolve=resolvers.from_env), r"what resolvers\.from_env\(\) returns"),
+    (lambda make: make(hooks=[yielding]), "yielding is a generator function"),
+    (lambda make: make(hooks=[partial(yielding_later)]), "is a generator function"),
+    (lambda make: make(StubTransport()).bind(_contract(), timeout=0), "timeout must be more than 0 seconds"),
+    (lambda make: make(StubTransport()).bind(_contract(), idempotency_key=7), "idempotency_key must be text, not int"),
+    (lambda make: make(StubTransport()).bind(_contract(), qualifier=7), "qualifier must be text, not int"),
+    (lambda make: make(StubTransport()).bind(_contract(), tenant_id=b"t"), "tenant_id must be text, not bytes"),
+    (lambda make: make(StubTransport()).bind(_contract(), client_context=["secret"]), "must map str to str"),
     (lambda make: make(resolve="prod-"), r"resolvers\.prefix\('prod-'\)"),
     (lambda make: make(resolve={"a": "b"}), r"resolvers\.mapping\(\{\.\.\.\}\)"),
     (lambda make: make(resolve=7), "resolve must be a function, not int"),
@@ -117,8 +160,29 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: _contract(response=Plain("secret")), "response=Plain"),
     (lambda: _contract(idempotent="yes"), "idempotent must be True or False, not str"),
     (lambda: _contract(envelope=1), "envelope must be True or False"),
+    (lambda: _contract(offload=S3Offload), "not the class S3Offload"),
+    (lambda: _contract(request=[Order]), "request must be a type, such as a pydantic model, not list"),
+    (lambda: _contract(request={"a": "secret"}), "request must be a type, such as a pydantic model, not dict"),
+    (lambda: _contract(request=("secret",)), "not tuple"),
+    (lambda: _contract(response=_handler), "response must be a type, such as a pydantic model, not function"),
+    (lambda: _contract(response=deployed), "not RemoteHandler"),
     (lambda: _contract(offload="bucket"), r'such as S3Offload\("bucket"\), not str'),
     (lambda: remote("f", errors=Bad)(_handler), r"errors=\[Bad\]"),  # type: ignore[arg-type]
+    (lambda: remote("f", error=[Bad]), "no option 'error'; a contract's options are errors, idempotent, "),  # type: ignore[call-overload]
+    (lambda: remote("f", timeout=3), "remote has no option 'timeout'"),  # type: ignore[call-overload]
+    (lambda: remote("f")(7), "remote decorates a function, not int"),  # type: ignore[call-overload]
+    (lambda: deployed.bind(retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[arg-type]
+    (lambda: deployed.bind(timeout="5"), "timeout must be seconds"),  # type: ignore[arg-type]
+    (lambda: deployed.bind(timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
+    (lambda: deployed.call(Order(id="secret"), timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
+    (lambda: S3Offload("b", region=7), "region must be text, not int"),  # type: ignore[arg-type]
+    (lambda: S3Offload("b", endpoint_url=b"http://secret"), "endpoint_url must be text, not bytes"),  # type: ignore[arg-type]
+    (lambda: StubTransport().on(_contract(), when=7), "when must be a function of the request, not int"),  # type: ignore[call-overload]
+    (lambda: StubTransport().on(_contract()).runs(7), r"not int: returns\(\) takes an answer"),  # type: ignore[call-overload]
+    (lambda: InProcessTransport([deployed]), r"not list: InProcessTransport\(\{contract: handler\}\)"),  # type: ignore[arg-type]
+    (lambda: InProcessTransport(deployed), "not RemoteHandler"),  # type: ignore[arg-type]
+    (lambda: InProcessTransport(timeout="3"), "timeout must be a number, not str"),  # type: ignore[arg-type]
+    (lambda: InProcessTransport().add(deployed, memory=True), "memory must be a number, not bool"),
     (lambda: S3Offload(7), "needs the name of a bucket"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", threshold="1"), "threshold must be a number of bytes, not str"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", prefix=None), "prefix must be text"),  # type: ignore[arg-type]
@@ -128,16 +192,33 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
+TRANSPORT: list[tuple[dict[str, Any], str]] = [
+    ({"session": "secret"}, r"not str: session=boto3\.Session\(profile_name=\.\.\.\)"),
+    ({"session": boto3.Session}, "not the class Session"),
+    ({"session": {"profile": "secret"}}, "not dict"),
+    ({"session": False}, "not bool"),
+    ({"region": 7}, "region must be text, such as 'eu-west-1', not int"),
+    ({"region": b"secret"}, "region must be text"),
+    ({"endpoint_url": b"http://secret"}, "endpoint_url must be text, such as 'http://localhost:9001', not bytes"),
+    ({"endpoint_url": 9001}, "endpoint_url must be text"),
+]
+
+
 def _handler(order: Order) -> Order:
     return order
+
+
+deployed = remote("deployed")(_handler)
 
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize(("make", "words"), BOTH)
 def test_what_a_client_cannot_be_made_of(kind: Any, make: Callable[[Any], Any], words: str):
     """Not at the first call."""
-    with pytest.raises(ContractError, match=words):
+    with pytest.raises(ContractError, match=words) as refused:
         make(kind)
+
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("make", "words"), ELSEWHERE)
@@ -147,6 +228,60 @@ def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
         make()
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", [BotoTransport, HttpTransport, AsyncHttpTransport])
+@pytest.mark.parametrize(("arguments", "words"), TRANSPORT)
+def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any], words: str):
+    """Not at the first call, and without what was given: a URL may have a password in it."""
+    with pytest.raises(ContractError, match=words) as refused:
+        kind(**arguments)
+
+    assert "secret" not in str(refused.value)
+
+
+def test_a_client_in_the_place_of_a_session():
+    """As it is easily taken for one."""
+    with pytest.raises(ContractError, match=r"not Lambda: a client goes into BotoTransport\(client\)"):
+        HttpTransport(session=_boto_client())
+
+
+@pytest.mark.parametrize("config", [{"retries": {"total_max_attempts": 1}}, 7, Config])
+def test_a_configuration_that_is_not_one(config: Any):
+    """Not at the first call."""
+    with pytest.raises(ContractError, match=r"config must be a botocore\.config\.Config"):
+        BotoTransport(config=config)
+
+
+def test_a_resolver_that_finds_nothing():
+    """A dict's ``get``, as a rule."""
+    client = LambdaClient(StubTransport(), resolve={"other": "deployed"}.get)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArnError, match="resolve gave NoneType for 'f', not a name or an ARN"):
+        client.call(_contract(), Order(id="1"))
+
+
+@pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
+def test_an_address_to_bind_that_is_not_one(kind: Any):
+    """Where it is bound."""
+    with pytest.raises(InvalidArnError):
+        kind(StubTransport()).bind(_contract(), 7)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, timedelta(seconds=-5), -(10**400)])
+def test_a_call_without_time(timeout: Any):
+    """What is left of a deadline may be nothing: that is no wrong argument."""
+    with pytest.raises(DeadlineExceededError):
+        LambdaClient(StubTransport()).call("f", 1, timeout=timeout)
+    with pytest.raises(DeadlineExceededError):
+        deployed.call(Order(id="1"), timeout=timeout)
+
+
+def test_all_the_time_there_is():
+    """Without an OverflowError."""
+    stub = StubTransport()
+    stub.on("f").returns(1)
+    assert LambdaClient(stub, timeout=10**400).call("f", 1) == 1
+    assert LambdaClient(stub, timeout=math.inf).call("f", 1) == 1
 
 
 @pytest.mark.parametrize("make", [lambda: RetryPolicy(budget=5), lambda: RetryBudget("x"), lambda: RetryBudget(True)])  # type: ignore[arg-type,misc]

@@ -338,7 +338,7 @@ class AsyncLambdaClient:
         """Make a function object of a contract, with options for all of its calls; see ``LambdaClient.bind``."""
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
-        check_bound(options)
+        check_bound(options, function)
         return AsyncRemoteFunction(self._caller, contract_of(contract), function, options)
 
     async def aclose(self) -> None:

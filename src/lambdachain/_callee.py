@@ -76,4 +76,9 @@ def deployed(function: str, resolve: Resolver | None) -> str:
         return function
     target = parse_target(function)
     is_name = isinstance(target, FunctionName) and target.account_id is None and target.region is None
-    return resolve(function) if is_name else function
+    if not is_name:
+        return function
+    address: Any = resolve(function)
+    if not isinstance(address, Address):
+        raise InvalidArnError(f"resolve gave {type(address).__name__} for {function!r}, not a name or an ARN")
+    return str(address)

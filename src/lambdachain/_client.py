@@ -377,7 +377,7 @@ class LambdaClient:
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract: a plain name has no types to bind")
-        check_bound(options)
+        check_bound(options, function)
         return RemoteFunction(self._caller, contract_of(contract), function, options)
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 
 from ._arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from ._errors import ContractError
@@ -177,13 +178,21 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
     for name, value in (("idempotent", idempotent), ("envelope", envelope)):
         if not isinstance(value, bool):
             raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
-    if offload is not None and not hasattr(offload, "reference_to"):
-        raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {type(offload).__name__}')
+    if offload is not None and (isinstance(offload, type) or not hasattr(offload, "reference_to")):
+        kind = f"the class {offload.__name__}" if isinstance(offload, type) else type(offload).__name__
+        raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {kind}')
+
+
+# Of these pydantic's own message has what is in them, or there is none.
+_VALUES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
 
 
 def _check_type(role: str, form: Any) -> None:
-    """Refuse an instance of a model or dataclass where its class has to be given."""
+    """Refuse a value, such as an instance of a model, where a type has to be given."""
     kind = cast("Any", type(form))
+    is_handler = isinstance(form, HasContract) and not isinstance(form, Contract)
+    if is_handler or kind in _VALUES:
+        raise ContractError(f"{role} must be a type, such as a pydantic model, not {kind.__name__}")
     if hasattr(kind, "__pydantic_validator__") or (
         hasattr(kind, "__dataclass_fields__") and kind.__module__ != "typing"
     ):

@@ -18,7 +18,7 @@ from ._invocation import MAX_REQUEST_BYTES, InvocationType
 from ._json.codec import codec_of, type_name
 from ._json.core_schema import is_mapping
 from ._json.misfit import UNDECLARED, MisfitError
-from ._options import CallOptions
+from ._options import CallOptions, check_bound
 from ._remote_error import RemoteError
 from ._remote_function import RemoteFunction
 from ._results import InvokeResult
@@ -103,15 +103,15 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
         """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
-        return self.bind(**options).call(payload)
+        return self._bound(options).call(payload)
 
     def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
         """Do as ``call``, and tell what Lambda said about it."""
-        return self.bind(**options).invoke(payload)
+        return self._bound(options).invoke(payload)
 
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for the deployed function; see ``LambdaClient.fire``."""
-        return self.bind(**options).fire(payload)
+        return self._bound(options).fire(payload)
 
     @overload
     def map(
@@ -133,14 +133,18 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
         """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self.bind(**options).can_invoke()
+        return self._bound(options).can_invoke()
 
     def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
-        return RemoteFunction(default_caller(), self.contract, function, options)
+        check_bound(options, function)
+        return self._bound(options, function)
 
     def __repr__(self) -> str:
         return f"RemoteHandler({self._signature.name}, {self.contract!r})"
+
+    def _bound(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
+        return RemoteFunction(default_caller(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
         answer: Resp
@@ -275,9 +279,13 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
-            contradicts the contract.
+            contradicts the contract; or there is no such option.
     """
     if isinstance(target, str):
+        unknown = sorted(options.keys() - ContractOptions.__optional_keys__)
+        if unknown:
+            known = ", ".join(ContractOptions.__annotations__)
+            raise ContractError(f"remote has no option {unknown[0]!r}; a contract's options are {known}")
         return ForName(target, options)
     if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
         raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')

@@ -1,11 +1,13 @@
-"""Which hosts are this machine: one rule for the guard of tests and for whatever listens or connects."""
+"""Which hosts are this machine: one rule for the guard of tests, the local endpoint and the command line."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Check whether *host* is this machine, whatever a name server says: an address of the loopback network, or a name
     that is reserved for it (RFC 6761).

@@ -52,7 +52,8 @@ class S3Offload:
         endpoint_url: Where S3 is, in place of AWS.
 
     Raises:
-        ContractError: The threshold is none that Lambda would leave room for, or there is no bucket.
+        ContractError: The threshold is none that Lambda would leave room for, there is no bucket, or an argument is not
+            what it has to be.
     """
 
     bucket: str
@@ -67,6 +68,9 @@ class S3Offload:
             raise ContractError("offload: S3Offload needs the name of a bucket")
         if not isinstance(prefix, str):
             raise ContractError(f"offload: prefix must be text, not {type(prefix).__name__}")
+        for name in ("region", "endpoint_url"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ContractError(f"offload: {name} must be text, not {type(getattr(self, name)).__name__}")
         if type(threshold) is not int:
             raise ContractError(f"offload: threshold must be a number of bytes, not {type(threshold).__name__}")
         if not 0 <= self.threshold <= _MAX_THRESHOLD:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
+from ._arn import parse_target
+from ._budget import RetryBudget
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
 from ._json.core_schema import is_mapping
@@ -16,8 +17,10 @@ from ._metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from ._retry import RetryPolicy
 
 _TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
-# inspect.CO_COROUTINE: a cold start does not load inspect.
+# inspect's CO_COROUTINE and CO_GENERATOR | CO_ASYNC_GENERATOR: a cold start does not load inspect.
 _CO_COROUTINE: Final = 0x80
+_CO_GENERATORS: Final = 0x20 | 0x200
+_TEXTS: Final = ("idempotency_key", "qualifier", "tenant_id", "durable_name")
 _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
@@ -52,19 +55,37 @@ def check_names(options: Mapping[str, Any]) -> None:
     check_retry(options.get("retry"))
 
 
-def check_bound(options: Mapping[str, Any]) -> None:
-    """Refuse options that cannot be, where they are laid down for later calls."""
+def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
+    """Refuse options, or an address, that cannot be, where they are laid down for later calls.
+
+    Raises:
+        ContractError: An option does not exist, or is not what it has to be.
+        InvalidArnError: *function* is not a name or ARN.
+    """
     check_names(options)
     _check_seconds(options.get("timeout"))
+    for name in _TEXTS:
+        value = options.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ContractError(f"{name} must be text, not {_kind(value)}")
+    custom = options.get("client_context")
+    if custom is not None and not _maps_text(custom):
+        raise ContractError("client_context must map str to str, for callees in any language")
+    if function is not None:
+        parse_target(function)
 
 
 def check_retry(retry: Any) -> None:
     """Refuse a policy that is not one."""
     if retry is None or isinstance(retry, RetryPolicy):
         return
-    remedy = "RetryPolicy.never()" if retry is False else "RetryPolicy()"
-    if isinstance(retry, int) and not isinstance(retry, bool):
-        remedy = f"RetryPolicy(max_attempts={retry})"
+    remedy = "RetryPolicy()"
+    if isinstance(retry, int) and retry is not True:
+        remedy = f"RetryPolicy(max_attempts={retry:d})" if retry > 0 else "RetryPolicy.never()"
+    elif retry == RetryPolicy.never:
+        remedy = "RetryPolicy.never()"
+    elif isinstance(retry, RetryBudget):
+        remedy = "RetryPolicy(budget=budget)"
     raise ContractError(f"retry must be a RetryPolicy, not {_kind(retry)}: retry={remedy}")
 
 
@@ -93,7 +114,7 @@ def check_client(
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
     name, client = _kind(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
-    if isinstance(transport, type):
+    if isinstance(transport, type) and hasattr(transport, "send"):
         raise ContractError(f"transport is the class {transport.__name__}: give an instance, {transport.__name__}()")
     send = getattr(transport, "send", None)
     if callable(send):
@@ -106,17 +127,60 @@ def _check_transport(transport: Any, *, blocking: bool) -> None:
         remedy = f"it is a session: {client}(BotoTransport(session=session))"
     else:
         remedy = "it needs send() and close(), as BotoTransport and HttpTransport have"
+        if isinstance(transport, str):
+            remedy += "; BotoTransport(region=...) and BotoTransport(endpoint_url=...) take text"
     raise ContractError(f"{name} is not a transport; {remedy}")
 
 
+def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:
+    """Refuse what a transport cannot be made of; neither is a value quoted, for a URL may have a password in it.
+
+    Raises:
+        ContractError: An argument is not what it has to be; the message says what to give instead.
+    """
+    for name, value, example in (
+        ("region", region, "eu-west-1"),
+        ("endpoint_url", endpoint_url, "http://localhost:9001"),
+    ):
+        if value is not None and not isinstance(value, str):
+            raise ContractError(f"{name} must be text, such as {example!r}, not {_kind(value)}")
+    if session is not None:
+        _check_session(session, blocking=blocking)
+    if config is not None and (isinstance(config, type) or not hasattr(config, "merge")):
+        raise ContractError(f"config must be a botocore.config.Config, not {_kind(config)}: config=Config(...)")
+
+
+def _check_session(session: Any, *, blocking: bool) -> None:
+    if isinstance(session, type) or not hasattr(session, "get_credentials"):
+        remedy = "session=boto3.Session(profile_name=...)"
+        if hasattr(getattr(session, "meta", None), "service_model"):
+            remedy = "a client goes into BotoTransport(client)"
+        raise ContractError(f"session must be a session of boto3 or botocore, not {_kind(session)}: {remedy}")
+    if blocking and is_async(session.get_credentials):
+        raise ContractError("session is aiobotocore's, which is for event loops: AsyncBotoTransport(session=session)")
+
+
 def _check_seconds(timeout: Any) -> None:
-    if timeout is None or isinstance(timeout, timedelta):
+    if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout):
-        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {_kind(timeout)}")
+    if isinstance(timeout, timedelta):
+        timeout = timeout.total_seconds()
+    if not _is_number(timeout):
+        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {_kind(timeout)}: timeout=30")
+    if timeout <= 0:
+        raise ContractError(
+            "timeout must be more than 0 seconds: timeout=30, or None for as long as a function may run"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - no NaN
 
 
 def _check_resolver(resolve: Any) -> None:
+    factory = getattr(resolve, "__qualname__", "")
+    if getattr(resolve, "__module__", "") == "lambdachain.resolvers" and "." not in factory:
+        raise ContractError(f"resolve must be what resolvers.{factory}() returns, not the function itself: call it")
     if callable(resolve) and not isinstance(resolve, type) and not is_async(resolve):
         return
     remedy = "a function from a contract's name to the deployed one"
@@ -136,22 +200,29 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
     for hook in given:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
-        if blocking and is_async(hook):
+        name, flags = getattr(hook, "__qualname__", _kind(hook)), _flags_of(hook)
+        if flags & _CO_GENERATORS:
+            raise ContractError(f"hooks: {name} is a generator function: a hook returns what proceed() returned")
+        if blocking and flags & _CO_COROUTINE:
             raise ContractError(
-                f"hooks: {getattr(hook, '__qualname__', _kind(hook))} is async def, which is for AsyncLambdaClient: "
-                "LambdaClient needs a plain function"
+                f"hooks: {name} is async def, which is for AsyncLambdaClient: LambdaClient needs a plain function"
             )
 
 
 def is_async(function: Any) -> bool:
     """Check whether *function* is a coroutine function, or an object that is called like one."""
+    return bool(_flags_of(function) & _CO_COROUTINE)
+
+
+def _flags_of(function: Any) -> int:
+    """Return the flags of the code that calling *function* runs; 0 where it is not Python's."""
     while isinstance(function, partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
-        function = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is what counts
+        function = getattr(cast("Any", type(function)), "__call__", None)  # noqa: B004 - the method itself is what counts
     method: Any = function  # pyright: ignore[reportUnknownVariableType]
     code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
-    return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
+    return int(getattr(code, "co_flags", 0))
 
 
 def _kind(value: object) -> str:
@@ -163,11 +234,12 @@ def seconds(timeout: float | timedelta | None, function: str) -> float | None:
     if timeout is None:
         return None
     value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if not _is_number(value):
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
-    if value <= 0:
-        raise DeadlineExceededError(f"no time left to send it: the timeout is {value:g} s", function=function)
-    return min(float(value), LONGEST_TIMEOUT)
+    bounded = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
+    if bounded <= 0:
+        raise DeadlineExceededError(f"no time left to send it: the timeout is {bounded:g} s", function=function)
+    return bounded
 
 
 def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:

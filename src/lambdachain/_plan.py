@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._classify import Expectation
     from ._offload import S3Offload
 
+_TEXTS: Final[Any] = (str, bytes, bytearray, memoryview)
+
 DEPTH_LIMIT: Final = MAX_DEPTH
 _DEFAULT_POLICY: Final = RetryPolicy()
 
@@ -211,7 +213,7 @@ def _stowed(offload: S3Offload, data: bytes, function: str, stow: Stow | None) -
 
 
 def _encoded(callee: Callee, payload: object) -> bytes:
-    if isinstance(payload, str | bytes | bytearray | memoryview):
+    if isinstance(payload, _TEXTS):
         if isinstance(payload, JsonText):
             return bytes(payload)
         if isinstance(callee.contract, PlainContract):
@@ -225,7 +227,7 @@ def _encoded(callee: Callee, payload: object) -> bytes:
     raise error
 
 
-def _check_no_json_text(payload: str | bytes | bytearray | memoryview, function: str) -> None:
+def _check_no_json_text(payload: object, function: str) -> None:
     """Refuse what boto3 takes for Payload: as a value it would reach the function as text."""
     declared = "a Contract with request=str sends text as it is"
     if not isinstance(payload, str):

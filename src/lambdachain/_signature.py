@@ -33,6 +33,8 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     Raises:
         ContractError: It takes neither one nor two positional arguments, or is a method whose instance is yet to come.
     """
+    if not callable(function):
+        raise ContractError(f"remote decorates a function, not {type(function).__name__}")
     name = getattr(function, "__qualname__", repr(function))
     shape = inspect.signature(function)
     required = [p for p in shape.parameters.values() if p.default is p.empty and p.kind in _POSITIONAL]

@@ -146,11 +146,18 @@ class _GuardedSend:
 
     def __call__(self, request: Any) -> Any:
         if guard.closed:
-            from ._loopback import host_of
-
-            self._check(host_of(request.url))
+            self._check(_peer_of(self._http, request.url))
         kind = cast("Any", type(self._http))
         return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
+
+
+def _peer_of(http: Any, url: str) -> str:
+    """Return the host that is sent a request: the URL's, or the proxy's where nothing is tunnelled through it."""
+    from ._loopback import host_of
+
+    proxies: Any = getattr(http, "_proxy_config", None)
+    proxy = proxies.proxy_url_for(url) if proxies is not None and url.startswith("http://") else None
+    return host_of(proxy or url)
 
 
 def guard_sends(client: Any, check: Callable[[str], None]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from datetime import timedelta
 
 import pytest
 
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction, LocalVersion
 
 BAD = [
     pytest.param({"name": ""}, "function '': a name is 1 to 64 letters, digits, '-', '_' and '.'", id="no name"),
@@ -48,6 +50,86 @@ BAD = [
         id="variable",
     ),
 ]
+
+
+WRONG_KINDS = [
+    ({"name": 7}, "function 7: name must be text, not int"),
+    ({"handler": print}, "handler must be text, not builtin_function_or_method"),
+    ({"timeout": "5"}, "timeout must be a number, not str"),
+    ({"timeout": True}, "timeout must be a number, not bool"),
+    ({"timeout": timedelta(seconds=3)}, "timeout must be a number, not timedelta"),
+    ({"memory": "128"}, "memory must be a whole number, not str"),
+    ({"memory": 128.5}, "memory must be a whole number, not float"),
+    ({"environment": ["TOKEN=secret"]}, "environment must be a mapping, not list"),
+    ({"environment": {1: "secret"}}, "environment variable 1 cannot be set"),
+    ({"environment": {"A=B": "secret"}}, "environment variable 'A=B' cannot be set"),
+    ({"environment": {"A": "secret\0"}}, "environment variable 'A' has a null character in it"),
+    ({"directory": None}, "directory must be a path, not NoneType"),
+    ({"reserved_concurrency": "5"}, "reserved_concurrency must be a whole number, not str"),
+    ({"max_sandboxes": 1.5}, "max_sandboxes must be a whole number, not float"),
+    ({"versions": ["1"]}, "versions must be a mapping, not list"),
+    ({"versions": {1: LocalVersion()}}, "versions: 1 must be text, not int"),
+    ({"versions": {"1": "secret"}}, "versions: '1' must be a LocalVersion, not str"),
+    ({"versions": {"1": LocalVersion(timeout="5")}}, "timeout must be a number, not str"),
+    ({"aliases": {"live": 1}}, "aliases: 'live' must be a LocalAlias or a version, not int"),
+    ({"events": {}}, "events must be an EventConfig, not dict"),
+    ({"events": EventConfig}, "events must be an EventConfig, not the class EventConfig"),
+    ({"python": 3.11}, "python must be a path, not float"),
+    ({"tenant_isolation": "yes"}, "tenant_isolation must be True or False, not str"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG_KINDS)
+def test_fields_of_the_wrong_kind(fields, message):
+    """Where they are given, by their type, and never by what is in them."""
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        LocalFunction(**{"name": "orders", "handler": "app.handler", **fields})
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fields", [{"max_age": "60"}, {"max_retries": True}, {"on_failure": 7}])
+def test_events_of_the_wrong_kind(fields):
+    """As those of a function."""
+    with pytest.raises(ValueError, match=f"events: {next(iter(fields))} must be"):
+        EventConfig(**fields)
+
+
+ONE = LocalFunction("orders", "app.handler")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"functions": ONE}, "functions must be a list: LocalEndpoint([function])"),
+        ({"functions": LocalFunction}, "functions must be a list of LocalFunction, not the class LocalFunction"),
+        ({"functions": ["orders"]}, "str is not a LocalFunction"),
+        ({"functions": {"orders": "app.handler"}}, "str is not a LocalFunction"),
+        ({"host": None}, "host must be text, not NoneType"),
+        ({"port": "9001"}, "port must be a whole number, not str"),
+        ({"port": 99999}, "port must be 0 to 65535, not 99999"),
+        ({"queue": 7}, "queue must be a path, not int"),
+        ({"services": "sqs"}, "services must be a mapping, not str"),
+        ({"services": {"sqs": 7}}, "services: the address of 'sqs' must be text, not int"),
+        ({"allowed_hosts": 7}, "allowed_hosts must be text, each of them, not int"),
+        ({"allowed_hosts": ["a", 7]}, "allowed_hosts must be text, each of them, not int"),
+        ({"observer": 7}, "observer must be a function, not int"),
+        ({"random": 7}, "random must be a random.Random, not int"),
+        ({"concurrency": "5"}, "concurrency must be a whole number, not str"),
+        ({"concurrency": True}, "concurrency must be a whole number, not bool"),
+    ],
+)
+def test_arguments_of_an_endpoint_of_the_wrong_kind(arguments, message):
+    """Before it listens."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        LocalEndpoint(**{"functions": [ONE], **arguments})
+
+
+@pytest.mark.parametrize("change", [LocalEndpoint.add, LocalEndpoint.replace])
+def test_what_is_added_is_a_function(change):
+    """As at the beginning."""
+    with pytest.raises(ValueError, match="str is not a LocalFunction"):
+        change(LocalEndpoint([ONE]), "orders")
 
 
 @pytest.mark.parametrize(("fields", "message"), BAD)

@@ -184,7 +184,7 @@ def test_a_client_of_s3_from_before():
 @pytest.mark.parametrize("transport", [*TRANSPORTS[:3], lambda: BotoTransport(session=boto3.Session())])
 @pytest.mark.parametrize("call", BLOCKING)
 def test_no_credentials_are_asked_for(call, transport, no_keys, recorder):
-    with LambdaClient(transport()) as client, pytest.raises(RealInvokeBlockedError, match="about to call echo"):
+    with LambdaClient(transport()) as client, pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         call(client, Contract("echo", request=str, response=str), "small")
     assert recorder.seen == []
 
@@ -196,7 +196,7 @@ def test_no_credentials_are_asked_for_by_an_event_loop(call, transport, no_keys,
         async with AsyncLambdaClient(transport()) as client:
             await call(client, Contract("echo", request=str, response=str), "small")
 
-    with pytest.raises(RealInvokeBlockedError, match="about to call echo"):
+    with pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         asyncio.run(main())
     assert recorder.seen == []
 
@@ -237,10 +237,10 @@ def test_lookalikes(host):
 
 
 def test_a_proxy_on_this_machine_makes_nothing_local(recorder, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", recorder.url)
+    monkeypatch.setenv("HTTPS_PROXY", recorder.url)
     for transport in (BotoTransport, HttpTransport):
         with pytest.raises(RealInvokeBlockedError, match="on lambda.evil.example"):
-            LambdaClient(transport(endpoint_url="http://lambda.evil.example")).call("f", 1)
+            LambdaClient(transport(endpoint_url="https://lambda.evil.example")).call("f", 1)
     assert recorder.seen == []
 
 

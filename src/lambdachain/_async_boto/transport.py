@@ -13,15 +13,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._boto.errors import set_up_failure
+from lambdachain._boto.given import check_client, check_config, fitting
 from lambdachain._boto.renewal import expire, renews_itself, signed_with
 from lambdachain._boto.shapes import answered, headers_of, parameters
 from lambdachain._boto.transport import (
     BotoTransport,
     check_before_credentials,
-    check_client,
-    check_config,
     config_over,
-    fitting,
     has_endpoint,
     host_sent_to,
     left_behind,
@@ -31,6 +29,7 @@ from lambdachain._destination import check_destination
 from lambdachain._errors import ContractError
 from lambdachain._in_threads import AwsInThreads
 from lambdachain._invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._options import check_transport
 from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, without_credentials
 from lambdachain._wire import EXPIRED
 
@@ -76,10 +75,11 @@ class AsyncBotoTransport(SendsToAws):
         if client is not None and (session or region or endpoint_url or config):
             raise ContractError("AsyncBotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
-            check_client(client)
+            check_client(client, blocking=False)
             attach(client)
         if session is not None and not is_session(session):
             raise ContractError("session is not aiobotocore's: give an aiobotocore.session.AioSession")
+        check_transport(region, endpoint_url, session, config, blocking=False)
         check_config(config)
         self._given = client
         self._session = session

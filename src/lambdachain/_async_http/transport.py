@@ -46,9 +46,13 @@ class AsyncHttpTransport(Ways[_Way]):
         endpoint_url: Where to send everything, such as a local endpoint's URL.
         session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
             if there is one already, or the environment and the configuration file.
+
+    Raises:
+        ContractError: An argument is not what it has to be.
     """
 
     max_connections = MAX_OPEN
+    _is_blocking = False
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""

@@ -21,6 +21,7 @@ from lambdachain._errors import ContractError
 from lambdachain._fork_safety import detach_client, has_connections, replace_connections
 from lambdachain._invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._loopback import host_of
+from lambdachain._options import check_transport
 from lambdachain._single_flight import SingleFlight
 from lambdachain._stand_in import RealInvokeBlockedError, SendsToAws, guard, is_mocked, without_credentials
 from lambdachain._version import __version__
@@ -28,6 +29,7 @@ from lambdachain._wire import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LO
 
 from .errors import bounded, check_headers, check_length, make_legible, set_up_failure, translated
 from .exchange import Exchange, exchange, is_watched, response_of, watch
+from .given import check_client, check_config, fitting
 from .keys import credentials_of, keys_from, may_wait
 from .renewal import expire, renews_itself, signed_with
 from .shapes import OPERATIONS, answered, begun, headers_of, request_id
@@ -82,8 +84,9 @@ class BotoTransport(SendsToAws):
         if client is not None and (session or region or endpoint_url or config):
             raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
-            check_client(client)
+            check_client(client, blocking=True)
             _attach(client)
+        check_transport(region, endpoint_url, session, config)
         check_config(config)
         self._given = client
         self._session = session
@@ -249,12 +252,6 @@ def _begin_anew() -> None:
 heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
-_ONE_LAYER: Final = (
-    "lambdachain decides itself what may be sent again; botocore would run a function again whose answer was lost. "
-    'Use Config(retries={"total_max_attempts": 1})'
-)
-
-
 def _left(deadline: float | None) -> float | None:
     """Take off what it took to make a client: on a small function's cold start that is seconds."""
     left = None if deadline is None else deadline - time.monotonic()
@@ -402,50 +399,3 @@ def keep_legible(client: Any) -> None:
         client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")
         event = f"before-parse.lambda.{operation}"
         client.meta.events.register(event, make_legible, unique_id=f"lambdachain-legible-{operation}")
-
-
-def check_config(config: Config | None) -> None:
-    """Refuse a configuration that has retries on.
-
-    Raises:
-        ContractError: It has.
-    """
-    if config is not None and not _retries_off(getattr(config, "retries", None) or {"total_max_attempts": 1}):
-        raise ContractError(f"config has retries on. {_ONE_LAYER}")
-
-
-def check_client(client: BaseClient) -> None:
-    """Refuse a client of another service, or with retries on.
-
-    Raises:
-        ContractError: It is one.
-    """
-    model = getattr(getattr(client, "meta", None), "service_model", None)
-    if model is None:
-        remedy = "BotoTransport(session=session)" if hasattr(client, "get_credentials") else "a client that boto3 made"
-        raise ContractError(f'{type(client).__name__} is not a Lambda client, boto3.client("lambda"): give {remedy}')
-    service = model.service_name
-    if service != "lambda":
-        raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
-    if not _retries_off(getattr(client.meta.config, "retries", None) or {}):
-        raise ContractError(f"the client has retries on. {_ONE_LAYER} when you make it")
-
-
-def _retries_off(retries: Mapping[str, Any]) -> bool:
-    return retries.get("total_max_attempts") == 1 or retries.get("max_attempts") == 0
-
-
-def fitting(client: Any, region: str | None) -> Any:
-    """Give *client*, if it is for *region*.
-
-    Raises:
-        NoAnswerError: It is for another.
-    """
-    if region is not None and region != client.meta.region_name:
-        raise NoAnswerError(
-            f"the function is in {region}, and the client given to BotoTransport is for {client.meta.region_name}: "
-            "give a session instead, and each region gets a client of its own",
-            progress=Progress.NOTHING_SENT,
-            trouble=Trouble.SETUP,
-        )
-    return client

@@ -30,7 +30,6 @@ _STANDARD_SINCE: Final = (1, 44)
 _PLAIN_READ_TIMEOUT: Final = 60
 _NAT_IDLE: Final = 350
 _SOON: Final = 300
-_WITHOUT_NETWORK: Final = ("env", "custom-process")
 _REACH: Final = 5.0
 # botocore's names of the providers that ask no service for credentials, by HTTP.
 _WITHOUT_NETWORK: Final = ("env", "custom-process")

@@ -41,6 +41,9 @@ class HttpTransport(Ways[_Way]):
         endpoint_url: Where to send everything, such as a local endpoint's URL.
         session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
             if there is one already, or the environment and the configuration file.
+
+    Raises:
+        ContractError: An argument is not what it has to be.
     """
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from lambdachain._copies import lock_for
 from lambdachain._destination import check_destination
 from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._options import check_transport
 from lambdachain._stand_in import SendsToAws, guard
 
 from . import endpoint as endpoints
@@ -37,6 +38,8 @@ class Destination(NamedTuple):
 class Ways(SendsToAws, Generic[W]):
     """What the lean transports have in common: settings, and a way for each region. Thread-safe."""
 
+    _is_blocking: ClassVar = True
+
     def __init__(
         self,
         *,
@@ -44,6 +47,7 @@ class Ways(SendsToAws, Generic[W]):
         endpoint_url: str | None = None,
         session: boto3.Session | botocore.session.Session | None = None,
     ) -> None:
+        check_transport(region, endpoint_url, session, blocking=self._is_blocking)
         self._region = region
         self._endpoint_url = endpoint_url
         self._session = session

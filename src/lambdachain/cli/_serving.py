@@ -16,7 +16,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from typing import Final, TypeAlias
 
 import click
 
+from lambdachain._loopback import is_loopback
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.local._definitions._problem import Problem, Spot
 
@@ -53,10 +53,7 @@ class Options:
     @property
     def exposed(self) -> bool:
         """Whether other machines can reach the endpoint."""
-        try:
-            return not ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host != "localhost"
+        return not is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from ._queue import EventQueue
 from ._runtimes import runtime_of
 from ._sandbox import Surroundings
 from ._server import InvokeService
-from ._settings import ClockKind, Settings
+from ._settings import ClockKind, Settings, check_arguments, hosts_of
 from ._targets import Targets, check_targets
 
 Result = TypeVar("Result")
@@ -88,6 +88,7 @@ class LocalEndpoint:
         random: Random | None = None,
         concurrency: int | None = None,
     ) -> None:
+        check_arguments(host=host, port=port, queue=queue, services=services, observer=observer, random=random)
         self._functions = index_by_name(functions)
         self._settings = Settings(
             queue=None if queue is None else Path(queue),
@@ -95,7 +96,7 @@ class LocalEndpoint:
             services=dict(services or {}),
             observer=observer,
             concurrency=default_concurrency() if concurrency is None else concurrency,
-            allowed_hosts=_hosts(allowed_hosts),
+            allowed_hosts=hosts_of(allowed_hosts),
             random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
         )
         self._host = host
@@ -271,10 +272,6 @@ class LocalEndpoint:
     def _tell(self, invocation: LocalInvocation) -> None:
         if self._settings.observer is not None:
             asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
-
-
-def _hosts(allowed: Iterable[str]) -> tuple[str, ...]:
-    return (allowed,) if isinstance(allowed, str) else tuple(allowed)
 
 
 def _listen(host: str, port: int) -> socket.socket:

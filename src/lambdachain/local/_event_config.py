@@ -7,10 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ._kinds import NUMBER, TEXT, WHOLE, wrong_kinds
+
 MAX_RETRIES: Final = 2
 MIN_AGE: Final = 60.0
 MAX_AGE: Final = 21_600.0
 
+_KINDS: Final = {
+    "max_retries": WHOLE,
+    "max_age": NUMBER,
+    "on_success": TEXT.or_none(),
+    "on_failure": TEXT.or_none(),
+    "dead_letter": TEXT.or_none(),
+}
 _TARGET: Final = re.compile(r"arn:aws[a-zA-Z-]*:(lambda|sqs|sns|events):[a-z0-9-]+:[0-9]{12}:\S+")
 
 
@@ -52,6 +61,7 @@ class EventConfig:
         return {name: arn for name, arn in found.items() if arn is not None}
 
     def _problems(self) -> Iterable[str]:
+        yield from wrong_kinds({name: getattr(self, name) for name in _KINDS}, _KINDS)
         if self.max_retries not in range(MAX_RETRIES + 1):
             yield f"max_retries must be 0 to {MAX_RETRIES}, not {self.max_retries!r}"
         if not MIN_AGE <= self.max_age <= MAX_AGE:

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lambdachain._arn import MAX_NAME_LENGTH
 from lambdachain._service.place import LATEST
 
 from ._event_config import EventConfig
+from ._kinds import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 from ._versions import LocalAlias, LocalVersion, problems_of_versions
 
 MAX_TIMEOUT: Final = 900.0
@@ -25,6 +26,24 @@ RecursiveLoop: TypeAlias = Literal["Terminate", "Allow"]
 
 _NAME: Final = re.compile(rf"[a-zA-Z0-9_.-]{{1,{MAX_NAME_LENGTH}}}")
 _HANDLER: Final = re.compile(r"[^\s.]\S*\.[^\s.]+")
+
+_KINDS: Final = {
+    "name": TEXT,
+    "handler": TEXT,
+    "runtime": TEXT,
+    "directory": PATH,
+    "timeout": NUMBER,
+    "memory": WHOLE,
+    "environment": MAPPING,
+    "reserved_concurrency": WHOLE.or_none(),
+    "max_sandboxes": WHOLE.or_none(),
+    "python": PATH,
+    "tenant_isolation": FLAG,
+    "versions": MAPPING,
+    "aliases": MAPPING,
+    "events": Kind((EventConfig,), "an EventConfig"),
+    "recursive_loop": TEXT,
+}
 
 RESERVED_VARIABLES: Final = frozenset({
     "_HANDLER",
@@ -144,6 +163,9 @@ class LocalFunction:
         return {name: LocalAlias(alias) if isinstance(alias, str) else alias for name, alias in self.aliases.items()}
 
     def _problems(self) -> Iterable[str]:
+        yield from wrong_kinds({name: getattr(self, name) for name in _KINDS}, _KINDS)
+        yield from _wrong_items("versions", self.versions, LocalVersion, "a LocalVersion")
+        yield from _wrong_items("aliases", self.aliases, LocalAlias | str, "a LocalAlias or a version")
         if not _NAME.fullmatch(self.name):
             yield f"a name is 1 to {MAX_NAME_LENGTH} letters, digits, '-', '_' and '.'"
         if self.runtime not in get_args(RuntimeKind):
@@ -168,12 +190,24 @@ def _one_of(choices: object) -> str:
     return " or ".join(map(repr, get_args(choices)))
 
 
-def _problems_of_environment(environment: Mapping[str, object]) -> Iterable[str]:
-    if reserved := sorted(RESERVED_VARIABLES & environment.keys()):
+def _wrong_items(name: str, items: Mapping[Any, Any], kind: Any, words: str) -> Iterable[str]:
+    for key, value in items.items():
+        if not isinstance(key, str):
+            yield f"{name}: {key!r} must be text, not {kind_name(key)}"
+        elif not isinstance(value, kind):
+            yield f"{name}: {key!r} must be {words}, not {kind_name(value)}"
+
+
+def _problems_of_environment(environment: Mapping[Any, Any]) -> Iterable[str]:
+    if reserved := sorted(RESERVED_VARIABLES.intersection(environment)):
         yield f"environment sets {', '.join(reserved)}, which Lambda reserves for itself"
     for name, value in environment.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            yield f"environment variable {name!r} cannot be set: a name is text, without '='"
         if not isinstance(value, str):
             yield f"environment variable {name!r} must be text, not {type(value).__name__}"
+        elif "\0" in value:
+            yield f"environment variable {name!r} has a null character in it"
 
 
 def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction]:
@@ -183,7 +217,7 @@ def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction
         ValueError: There are none, two share a name, or a directory is missing; the message names the function.
     """
     by_name: dict[str, LocalFunction] = {}
-    for function in functions:
+    for function in _each_function(functions):
         if function.name in by_name:
             raise ValueError(f"function {function.name!r}: declared twice; every name needs to be used once")
         by_name[function.name] = located(function)
@@ -192,12 +226,28 @@ def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction
     return by_name
 
 
+def _each_function(functions: Any) -> Iterable[LocalFunction]:
+    if isinstance(functions, LocalFunction):
+        raise ValueError("functions must be a list: LocalEndpoint([function])")  # noqa: TRY004 - as documented
+    if not isinstance(functions, Iterable):
+        raise ValueError(f"functions must be a list of LocalFunction, not {kind_name(functions)}")  # noqa: TRY004
+    for function in functions:  # pyright: ignore[reportUnknownVariableType]
+        _check_function(function)
+        yield function
+
+
+def _check_function(function: Any) -> None:
+    if not isinstance(function, LocalFunction):
+        raise ValueError(f'{kind_name(function)} is not a LocalFunction: LocalFunction("name", "module.handler")')  # noqa: TRY004
+
+
 def located(function: LocalFunction) -> LocalFunction:
     """Give a function with its directories, those of its versions too, absolute.
 
     Raises:
-        ValueError: One is missing.
+        ValueError: One is missing, or *function* is not a function.
     """
+    _check_function(function)
     versions = {
         number: replace(version, directory=_located(function, version.directory)) if version.directory else version
         for number, version in function.versions.items()

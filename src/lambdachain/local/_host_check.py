@@ -13,6 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple, TypeAlias
 
+from lambdachain._loopback import is_loopback
+
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
 _URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#]*)(?:[/?#].*)?", re.ASCII | re.DOTALL)
@@ -44,7 +46,7 @@ class HostCheck:
     """
 
     def __init__(self, host: str, address: str, allowed: Iterable[str]) -> None:
-        self._hosts = {each for each in (host_of(host), host_of(address), *map(host_of, allowed)) if each}
+        self._hosts = {each for each in (parse_host(host), parse_host(address), *map(parse_host, allowed)) if each}
         self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
 
     def refusal(self, target: str, fields: Fields) -> str | None:
@@ -74,25 +76,10 @@ class HostCheck:
         return is_loopback(host) or host in self._hosts or (self._everywhere and _ip(host) is not None)
 
 
-def is_loopback(host: str) -> bool:
-    """Check whether a host, in lower case, is this machine: ``localhost``, a name below it, or a loopback address.
-
-    >>> [is_loopback(host) for host in ("localhost", "app.localhost", "127.8.8.8", "::1")]
-    [True, True, True, True]
-    >>> [is_loopback(host) for host in ("localhost.evil.example", "127.evil.example", "127.1", "0.0.0.0", "")]
-    [False, False, False, False, False]
-    """
-    ip = _ip(host)
-    if ip is None:
-        return host == "localhost" or host.endswith(".localhost")
-    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return (mapped or ip).is_loopback
-
-
-def host_of(text: str) -> str | None:
+def parse_host(text: str) -> str | None:
     """Return the host that a user has named, in the form that requests are compared in; ``None`` if it is not one.
 
-    >>> host_of("Host.Docker.Internal."), host_of("[::1]"), host_of("http://name"), host_of("name:80")
+    >>> parse_host("Host.Docker.Internal."), parse_host("[::1]"), parse_host("http://name"), parse_host("name:80")
     ('host.docker.internal', '::1', None, None)
     """
     name = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")

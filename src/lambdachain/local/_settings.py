@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from lambdachain._text import public_url
 
-from ._host_check import host_of
+from ._host_check import parse_host
 from ._invocations import Observer
+from ._kinds import MAPPING, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 
+MAX_PORT: Final = 65535
 ClockKind: TypeAlias = Literal["real", "virtual"]
 
 # boto3's names of the services that events' targets may be in, with the service ids that the SDKs' variables carry.
 SERVICE_IDS: Final = {"sqs": "SQS", "sns": "SNS", "events": "EVENTBRIDGE"}
+
+
+_CALLABLE: Final = Kind((cast("Any", Callable),), "a function")
+_ARGUMENTS: Final = {
+    "host": TEXT,
+    "port": WHOLE,
+    "queue": PATH.or_none(),
+    "services": MAPPING.or_none(),
+    "observer": _CALLABLE.or_none(),
+    "random": Kind((Random,), "a random.Random").or_none(),
+}
+
+
+def check_arguments(**arguments: Any) -> None:
+    """Refuse arguments of an endpoint that are not what they have to be.
+
+    Raises:
+        ValueError: One is not; the message names it.
+    """
+    for problem in wrong_kinds(arguments, _ARGUMENTS):
+        raise ValueError(problem)
+    if not 0 <= arguments["port"] <= MAX_PORT:
+        raise ValueError(f"port must be 0 to {MAX_PORT}, not {arguments['port']}")
+
+
+def hosts_of(allowed: Any) -> tuple[str, ...]:
+    """Return the hosts that are allowed: one, or several.
+
+    Raises:
+        ValueError: They are not text.
+    """
+    is_one = isinstance(allowed, str) or not isinstance(allowed, Iterable)
+    hosts: list[Any] = [cast("Any", allowed)] if is_one else list(cast("Iterable[Any]", allowed))
+    for host in hosts:
+        if not isinstance(host, str):
+            raise ValueError(f"allowed_hosts must be text, each of them, not {kind_name(host)}")  # noqa: TRY004
+    return tuple(hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +81,19 @@ class Settings:
     def _problems(self) -> Iterable[str]:
         if self.clock not in get_args(ClockKind):
             yield f"clock must be 'real' or 'virtual', not {self.clock!r}"
+        yield from wrong_kinds({"concurrency": self.concurrency}, {"concurrency": WHOLE})
         if self.concurrency < 1:
             yield f"concurrency must be 1 or more, not {self.concurrency!r}"
         for name, url in self.services.items():
+            yield from wrong_kinds(
+                {f"services: the address of {name!r}": url}, {f"services: the address of {name!r}": TEXT}
+            )
             if name not in SERVICE_IDS:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
                 yield f"services: the address of {name!r} must begin with http:// or https://, not {public_url(url)!r}"
         for host in self.allowed_hosts:
-            if host_of(host) is None:
+            if parse_host(host) is None:
                 yield f"allowed_hosts: {host!r} is not a host name or an IP address; a scheme or port is not part of it"
 
     @property

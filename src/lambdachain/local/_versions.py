@@ -84,5 +84,6 @@ def _problems_of_routing(name: str, alias: LocalAlias, published: set[str]) -> I
     for version, weight in alias.routing.items():
         if version not in published or version == alias.version:
             yield f"alias {name!r} routes to {version!r}, which is not another declared version"
-        if not 0 <= weight <= 1:
+        share: Any = weight
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             yield f"alias {name!r} routes {weight!r} of the calls to {version!r}; a weight is 0 to 1"

@@ -80,6 +80,12 @@ class InProcessTransport:
         memory: int = 128,
         hold_events: bool = False,
     ) -> None:
+        if functions is not None and not isinstance(functions, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ContractError(
+                f"functions must map names or contracts to handlers, not {type(functions).__name__}: "
+                "InProcessTransport({contract: handler}), or add(handler)"
+            )
+        _check_numbers(timeout, memory, None)
         self.offload_memory = OffloadMemory(yields_to_s3=True)
         self._timeout = timeout
         self._memory = memory
@@ -283,7 +289,17 @@ class InProcessTransport:
 
 
 def _check_numbers(timeout: float, memory: int, reserved_concurrency: int | None) -> None:
-    if timeout <= 0:
+    """Refuse what no function can have.
+
+    Raises:
+        ContractError: It is not a number.
+        ValueError: It is out of range.
+    """
+    for name, value in (("timeout", timeout), ("memory", memory), ("reserved_concurrency", reserved_concurrency)):
+        given: Any = 0 if value is None and name == "reserved_concurrency" else value
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise ContractError(f"{name} must be a number, not {type(given).__name__}")
+    if not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
     if memory <= 0:
         raise ValueError(f"memory must be more than 0 MB, not {memory!r}")

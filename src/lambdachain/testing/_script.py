@@ -144,7 +144,12 @@ class Stub(Generic[Req, Resp]):
         It takes the request and gives the answer, with the contract's types; or it is a handler, made by ``remote`` or
         taking event and context, and gets what Lambda would give it. What it raises is the failure of the callee; but
         an ``AssertionError`` of a function that takes the request alone is the test's.
+
+        Raises:
+            ContractError: It is not a function.
         """
+        if not callable(function):
+            raise ContractError(f"runs() takes a function, not {type(function).__name__}: returns() takes an answer")
         name = str(getattr(function, "__name__", type(function).__name__))
         return self._add(f"runs {name}", _CALL, running(self.contract, function), None)
 

@@ -11,7 +11,7 @@ from lambdachain import _clock
 from lambdachain._arn import Address
 from lambdachain._callee import contract_of
 from lambdachain._contract import HasContract, Req, Resp
-from lambdachain._errors import RequestRejectedError
+from lambdachain._errors import ContractError, RequestRejectedError
 from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome
 from lambdachain._metadata import Metadata
 from lambdachain._offload import OffloadMemory
@@ -128,6 +128,8 @@ class StubTransport:
             ContractError: *target* is nothing that can be called, or its qualifier is given twice.
             InvalidArnError: An address or qualifier is nothing that Lambda accepts.
         """
+        if when is not None and not callable(when):
+            raise ContractError(f"when must be a function of the request, not {type(when).__name__}")
         contract = contract_of(target, Any) if isinstance(target, Address) else contract_of(target)
         stub = Stub[Any, Any](contract, deployment(target, function, qualifier), when, optional=optional)
         self._stubs.append(stub)
