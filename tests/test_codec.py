@@ -830,8 +830,10 @@ def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
 
     written = json.loads(TypeAdapter(Base).dump_json(Sub(ratio=0.5)))
 
-    assert written == json.loads(codec_of(Base).encode(Sub(ratio=0.5)))
-    if "ratio" in written:
+    if "ratio" not in written:
+        assert "undeclared_fields" == _refused(codec_of(Base).encode, Sub(ratio=0.5)).details[0]["type"]
+    else:
+        assert written == json.loads(codec_of(Base).encode(Sub(ratio=0.5)))
         assert "finite_number" == _refused(codec_of(Base).encode, Sub(ratio=NAN)).details[0]["type"]
         assert "finite_number" == _refused(codec_of(Base).dump, Sub(ratio=NAN)).details[0]["type"]
 

@@ -36,7 +36,7 @@ _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too de
 _WORTH_ASKING: Final = 4096
 _REPLACED: Final = "\ufffd".encode()
 # A float may not hold such a number.
-_MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
+MORE_DIGITS: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
 
 
 def codec_of(form: object) -> Codec:
@@ -194,7 +194,7 @@ class Codec:
             if _says_nan(data):
                 _refuse_nan(data)
             value = uncollected(len(data), self._built.validator.validate_json, data)
-            if self._traits.has_decimals and _MORE_DIGITS.search(data):
+            if self._traits.has_decimals and MORE_DIGITS.search(data):
                 value = self._with_digits(data, value)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
