@@ -323,7 +323,7 @@ class Codec:
         return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
 
     def _may_tell_of_nan(self, data: bytes) -> bool:
-        return any(sign in data for sign in self._signs_of_nan)
+        return any(map(data.__contains__, self._signs_of_nan))
 
     def _dumped(self, value: object) -> object:
         return self._built.serializer.to_python(value, by_alias=True, warnings=False)
