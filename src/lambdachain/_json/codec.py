@@ -277,7 +277,7 @@ class Codec:
         _, validator, serializer = self._built
         return with_digits(data, value, validator, serializer)
 
-    def _doubted(self, value: object, data: bytes, narrower: object = None) -> list[ErrorDetail]:
+    def _doubted(self, value: object, data: bytes, narrower: Any = None) -> list[ErrorDetail]:
         """Ask what there is to ask of a value; that it is of a class declared as *narrower* is known to its author."""
         for doubt in self._doubts:
             details = doubt(value, data)

@@ -62,7 +62,8 @@ def _holds_secret(value: object) -> bool:
 def _attributes(inner: Any) -> Iterator[object]:
     members: Mapping[str, object] = getattr(inner, "__dict__", {})
     yield from members.values()
-    yield from (getattr(inner, name, None) for name in getattr(type(inner), "__dataclass_fields__", ()))
+    fields: Mapping[str, object] = getattr(inner, "__dataclass_fields__", {})
+    yield from (getattr(inner, name, None) for name in fields)
     yield getattr(inner, "__pydantic_extra__", None)
 
 
