@@ -129,7 +129,7 @@ def _is_written(field: Schema) -> bool:
 
 
 def _in_record(declared: type | None, inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
-    cls = cast("type[Any]", type(value))
+    cls: Any = type(value)
     if declared is not None and cls is not declared:
         names = _added(value, declared) if isinstance(value, declared) else []
         if names:
