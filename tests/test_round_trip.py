@@ -182,6 +182,10 @@ class Lone(Enum):
     FIRST = 1
 
 
+class Named(Enum):
+    FIRST = "a"
+
+
 class Pair(Enum):
     FIRST = (1, 2)
 
@@ -276,6 +280,8 @@ FORMS: list[tuple[Any, Any]] = [
     (Literal[Lone.FIRST], Lone.FIRST),
     (Literal[Number.FIRST], Number.FIRST),
     (Literal[Word.FIRST], Word.FIRST),
+    (Literal[Named.FIRST], Named.FIRST),
+    (list[Literal["b", Named.FIRST]], [Named.FIRST]),
     (dict[Literal[Number.FIRST], int], {Number.FIRST: 1}),
     (dict[Literal[Word.FIRST, True], int], {Word.FIRST: 1}),
     (one_field(bytes, ser_json_bytes="base64"), {"x": b"ab"}),
@@ -331,6 +337,21 @@ def test_a_serializer_that_its_type_does_not_read_is_told_before_anything_is_sen
 
     with pytest.raises(ResponseError, match="cents: It is written so that it cannot be read back"):
         handler(None, None)
+
+
+class EitherWay(BaseModel):
+    ways: list[int | Literal[Named.FIRST]] = []
+
+
+def test_each_value_is_tried_where_its_parts_decide() -> None:
+    """That one of them is read back shows nothing about the next."""
+    declared(EitherWay)
+    codec = codec_of(EitherWay)
+
+    assert b'{"ways":[1]}' == codec.encode(EitherWay(ways=[1]))
+    for _ in range(2):
+        with pytest.raises(MisfitError, match="cannot be read back"):
+            codec.encode(EitherWay(ways=[Named.FIRST]))
 
 
 class Item(BaseModel):

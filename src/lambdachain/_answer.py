@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ._errors import Attempt, ResponseError
-from ._invocation import Outcome
+from ._invocation import JsonText, Outcome
 from ._json.codec import codec_of, type_name
 from ._json.misfit import MisfitError
 from ._plan import Plan
@@ -29,11 +29,14 @@ def value_of(plan: Plan, answer: Answer) -> Any:
     """
     response = plan.callee.contract.response
     try:
-        return codec_of(response).decode(_payload(plan, answer))
+        data = _payload(plan, answer)
+        value = codec_of(response).decode(data)
     except MisfitError as exc:
         words, details = f"the answer does not fit {type_name(response)}: {exc}", exc.details
     except _NotThereError as exc:
         words, details = str(exc), ()
+    else:
+        return JsonText(data) if response is JsonText else value
     error = ResponseError(words, function=plan.callee.address, request_id=answer.outcome.request_id, errors=details)
     *before, last = answer.attempts
     error.attempts = (*before, last._replace(error=ResponseError.__name__))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ._arn import FunctionArn, parse_target
 from ._errors import LambdaChainError
@@ -176,4 +176,10 @@ class AsyncTransport(Protocol):
 
 
 class JsonText(bytes):
-    """A payload that is JSON already, checked and sent as it is."""
+    """A payload that is JSON already, checked and sent as it is; or, as the type of an answer, its JSON as it came."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()

@@ -41,6 +41,7 @@ APP = """
 import json
 import os
 import time
+from decimal import Decimal
 
 from billing_contracts import CardDeclined, ChargeResponse, charge
 from lambdachain import current_invocation, remote
@@ -59,6 +60,10 @@ def echo(event, context):
     return {"event": event, "custom": {name: text for name, text in given.items() if name == "who"}}
 
 
+def exact(event, context):
+    return {"amount": Decimal(event), "text": f'"{event}"', "ratio": 0.1}
+
+
 def fail(event, context):
     print("about to fail")
     raise ValueError("on purpose\\nin two lines")
@@ -75,7 +80,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     code = tmp_path_factory.mktemp("code")
     (code / "billing_contracts.py").write_text(CONTRACTS)
     (code / "app.py").write_text(APP)
-    handlers = {"billing-charge": "handler", "echo": "echo", "fail": "fail", "slow": "slow"}
+    handlers = {"billing-charge": "handler", "echo": "echo", "exact": "exact", "fail": "fail", "slow": "slow"}
     functions = [
         LocalFunction(name, f"app.{handler}", directory=code, timeout=10) for name, handler in handlers.items()
     ]
@@ -119,6 +124,16 @@ def test_a_function_is_called_by_its_name(lambdachain: Run):
     assert (ran.returncode, ran.stdout) == (0, '{"event":{"a":[1,null,"ä"]},"custom":{}}\n')
     assert ran.stderr.startswith("version $LATEST, ")
     assert " ms, 1 attempt, request " in ran.stderr
+
+
+def test_a_number_is_shown_with_all_of_its_digits(lambdachain: Run):
+    """Of a plain name and within an object; its digits in a text stay a text."""
+    number = "-123456789012345678901.1234567890123"
+    ran = lambdachain("call", "exact", f'"{number}"')
+    told = lambdachain("call", "exact", f'"{number}"', "--json")
+
+    assert ran.stdout == f'{{"amount":{number},"text":"\\"{number}\\"","ratio":0.1}}\n'
+    assert f'{{"value":{{"amount":{number},' in told.stdout
 
 
 def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run, tmp_path: Path):

@@ -93,6 +93,18 @@ def test_each_line_has_its_result_in_the_order_of_the_input(lambdachain: Run, li
     assert sorted(path.name for path in tmp_path.iterdir()) == ["contracts.py", "in.jsonl", "out.jsonl"]
 
 
+def test_a_number_keeps_its_digits_in_each_result(lambdachain: Run, tmp_path: Path):
+    """One that no float holds, and one that is an integer; each result is one line, as ever."""
+    numbers = ["0.1234567890123456789", "1e-400", "[ 1.50, 1e23 ]", "9" * 400]
+    (tmp_path / "in.jsonl").write_text("\n".join(numbers))
+    ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
+    kept = [numbers[0], "1e-400", "[1.5,1e23]", numbers[3]]
+
+    assert ran.returncode == 0, ran.stderr
+    written = (tmp_path / "out.jsonl").read_text().replace("1e+23", "1e23").splitlines()
+    assert written == [f'{{"line":{n},"value":{{"got":{number}}}}}' for n, number in enumerate(kept, 1)]
+
+
 def test_results_as_they_come(lambdachain: Run, lines: Any, tmp_path: Path):
     """Each with the number of its line."""
     lines({"n": n} for n in range(300))

@@ -36,7 +36,7 @@ _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too de
 _WORTH_ASKING: Final = 4096
 _REPLACED: Final = "\ufffd".encode()
 # A float may not hold such a number.
-_MORE_DIGITS: Final = re.compile(rb"\d[\d.]{16}|\d[eE]-?\d{2}")
+MORE_DIGITS: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
 
 
 def codec_of(form: object) -> Codec:
@@ -194,7 +194,7 @@ class Codec:
             if _says_nan(data):
                 _refuse_nan(data)
             value = uncollected(len(data), self._built.validator.validate_json, data)
-            if self._traits.has_decimals and _MORE_DIGITS.search(data):
+            if self._traits.has_decimals and MORE_DIGITS.search(data):
                 value = self._with_digits(data, value)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, _json_or_none(data))
@@ -323,7 +323,7 @@ class Codec:
         return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
 
     def _may_tell_of_nan(self, data: bytes) -> bool:
-        return any(sign in data for sign in self._signs_of_nan)
+        return any(map(data.__contains__, self._signs_of_nan))
 
     def _dumped(self, value: object) -> object:
         return self._built.serializer.to_python(value, by_alias=True, warnings=False)

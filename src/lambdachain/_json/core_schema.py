@@ -260,7 +260,7 @@ def _may_differ(node: Schema, kind: str, how: Any) -> bool:
     if kind == "dict":
         return bool(node.get("keys_schema", _TEXT).get("type") != "str")
     if kind in ("enum", "literal"):
-        values = [getattr(value, "value", value) for value in node.get("members") or node.get("expected", ())]
+        values = node["expected"] if kind == "literal" else [member.value for member in node["members"]]
         return not all(isinstance(value, str) for value in values)
     return bool(node.get("computed_fields")) or not _DIFFERENT_CONFIG.isdisjoint(config_of(node))
 

@@ -27,8 +27,9 @@ def doubts_of(traits: Traits, built: Built, *, is_declared: bool) -> Iterator[Do
     if traits.may_differ and is_declared:
         from .round_trip import reading_of
 
-        if reading_of(built.schema).needs_trial:
-            yield partial(_unread, built, set[type]())
+        reading = reading_of(built.schema)
+        if reading.needs_trial:
+            yield partial(_unread, built, None if reading.differs else set[type]())
 
 
 def _masked(value: object, data: bytes) -> list[ErrorDetail]:
@@ -61,13 +62,21 @@ def _holds_secret(value: object) -> bool:
 def _attributes(inner: Any) -> Iterator[object]:
     members: Mapping[str, object] = getattr(inner, "__dict__", {})
     yield from members.values()
-    yield from (getattr(inner, name, None) for name in getattr(cast("Any", type(inner)), "__dataclass_fields__", ()))
+    fields: Mapping[str, object] = getattr(inner, "__dataclass_fields__", {})
+    yield from (getattr(inner, name, None) for name in fields)
     yield getattr(inner, "__pydantic_extra__", None)
 
 
-def _unread(built: Built, tried: set[type], value: object, data: bytes) -> list[ErrorDetail]:
-    """Read back the first value of each class: what its functions make of it is not known before."""
-    if type(value) in tried:
+def _unread(built: Built, tried: set[type] | None, value: object, data: bytes) -> list[ErrorDetail]:
+    """Read back the first value of each class, or every value: what functions make of it is not known before.
+
+    Args:
+        built: What reads it.
+        tried: The classes of which a value has been read back; ``None`` where that shows nothing about the next.
+        value: What has been written.
+        data: Its JSON.
+    """
+    if tried is not None and type(value) in tried:
         return []
     from pydantic_core import ValidationError, from_json
 
@@ -78,7 +87,8 @@ def _unread(built: Built, tried: set[type], value: object, data: bytes) -> list[
         return [_as_detail(error["loc"], error["type"]) for error in found]
     except (AttributeError, LookupError, TypeError, ValueError) as exc:  # of a validator that met what it never should
         return [_as_detail((), type(exc).__name__)]
-    tried.add(type(value))
+    if tried is not None:
+        tried.add(type(value))
     return []
 
 

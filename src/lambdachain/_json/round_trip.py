@@ -56,18 +56,20 @@ class Reading(NamedTuple):
 
     Attributes:
         flaw: A place that surely is not read back; ``None`` where there is none.
-        needs_trial: Whether it depends on a function of the user's, so that only a value tells.
+        needs_trial: Whether it depends on a function of the user's, or on a value's parts, so that only a trial shows.
+        differs: Whether it depends on the parts of each value: one that is read back shows nothing about the next.
     """
 
     flaw: Flaw | None
     needs_trial: bool
+    differs: bool
 
 
 def reading_of(schema: object) -> Reading:
     """Find out whether a type reads what it writes."""
     walk = _Walk(schema)
     flaw = next(walk.flaws(schema, (), _Surroundings({}, certain=True)), None)
-    return Reading(flaw, walk.needs_trial)
+    return Reading(flaw, walk.needs_trial, walk.differs)
 
 
 class _Surroundings(NamedTuple):
@@ -80,6 +82,7 @@ class _Surroundings(NamedTuple):
 class _Walk:
     def __init__(self, schema: object) -> None:
         self.needs_trial = False
+        self.differs = False
         self._definitions = definitions_of(schema)
         self._seen = set[tuple[str, bool]]()
 
@@ -96,7 +99,7 @@ class _Walk:
         for why in _flaws_of(node, around.config):
             if around.certain:
                 yield Flaw(_shown(path), why)
-            self.needs_trial = True
+            self.needs_trial = self.differs = True
         for steps, inner in _inner(node):
             yield from self.flaws(inner, (*path, *steps), self._within(node, around))
 

@@ -61,9 +61,7 @@ def call(
     TARGET is a function's name or ARN, or module:contract: then payload and answer are checked against its types.
     The answer goes to standard output, what Lambda said about it to standard error.
     """
-    import json
-
-    from ._json import shown, written
+    from ._json import loaded, shown, written
     from ._report import facts, result_object
 
     how = Connection(**connection)
@@ -71,7 +69,7 @@ def call(
     with _calling(how, target, as_json=as_json, logs=logs, left=_RUN) as (caller, callee, contract):
         options = how.options(**said, log_tail=logs)
         result = caller.invoke(callee, _read(contract, payload, callee.address), options)
-        value = json.loads(written(contract, result.value, callee.address))
+        value = loaded(written(contract, result.value, callee.address))
         if as_json:
             echo(shown(result_object(result, value)))
             return

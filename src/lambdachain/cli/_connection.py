@@ -106,7 +106,12 @@ class Connection(NamedTuple):
             raise Refusal(
                 f"--function says where a contract is deployed, and {target!r} is no contract: drop one of them"
             )
-        return caller.locate(target, self.options(), function=self.function)
+        from lambdachain._callee import UNSET
+        from lambdachain._invocation import JsonText
+
+        # A plain name's answer is shown as it came: a number may have more digits than a float.
+        response = JsonText if isinstance(target, str) else UNSET
+        return caller.locate(target, self.options(), response=response, function=self.function)
 
     def options(self, **more: Any) -> CallOptions:
         """Give the options of each call, and *more*, where they say something."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from functools import partial
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import click
 
@@ -22,6 +23,9 @@ _TOKEN: Final = re.compile(
 )
 # Only such numbers can exceed what 64 bits hold, 1.8e308.
 _MAY_BE_INFINITE: Final = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
+# Stands before a number that Python would not keep, in a text: nobody outside of this process can write it.
+_MARK: Final = f"number {uuid4().hex} "
+_MARKED: Final = re.compile(f'"{_MARK}([^"]*)"')
 _COLOURS: Final = {"key": "blue", "text": "green", "word": "magenta", None: "cyan"}
 
 
@@ -97,19 +101,19 @@ def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) ->
 
 
 def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> bytes:
-    """Write an answer as JSON, in as few characters as it takes.
+    """Write an answer as JSON, in as few characters as it takes; without a contract, *value* is the JSON that came.
 
     Raises:
         ResponseError: It cannot be read back as its type says: its reader and its writer do not agree.
     """
-    from pydantic_core import to_json
+    from pydantic_core import from_json, to_json
 
     from lambdachain._errors import ResponseError
-    from lambdachain._json.codec import codec_of, type_name
+    from lambdachain._json.codec import MORE_DIGITS, codec_of, type_name
     from lambdachain._json.misfit import MisfitError
 
     if contract is None:
-        return to_json(value)
+        return in_one_line(loaded(value)).encode() if MORE_DIGITS.search(value) else to_json(from_json(value))
     try:
         return codec_of(contract.response).encode(value)
     except MisfitError as exc:
@@ -121,11 +125,26 @@ def shown(value: Any) -> str:
     """Write what JSON says for standard output: with indents and colours on a terminal, else in one line."""
     if not sys.stdout.isatty():
         return in_one_line(value)
-    return _TOKEN.sub(_coloured, json.dumps(value, indent=2, ensure_ascii=False))
+    return _TOKEN.sub(_coloured, _dumped(value, indent=2))
 
 
-in_one_line = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-"""Write JSON in as few characters as it takes."""
+def in_one_line(value: Any) -> str:
+    """Write JSON in as few characters as it takes."""
+    return _dumped(value, separators=(",", ":"))
+
+
+def loaded(text: bytes) -> Any:
+    """Read JSON that will be written again, with every digit of its numbers."""
+    return json.loads(text, parse_float=_number)
+
+
+def _number(token: str) -> float | str:
+    number = float(token)
+    return number if Decimal(token) == Decimal(str(number)) else f"{_MARK}{token}"
+
+
+def _dumped(value: Any, **form: Any) -> str:
+    return _MARKED.sub(r"\1", json.dumps(value, ensure_ascii=False, **form))
 
 
 def _coloured(token: re.Match[str]) -> str:
