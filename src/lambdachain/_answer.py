@@ -32,7 +32,7 @@ def value_of(plan: Plan, answer: Answer) -> Any:
         data = _payload(plan, answer)
         value = codec_of(response).decode(data)
     except MisfitError as exc:
-        words, details = f"the answer does not fit {type_name(response)}: {exc}", exc.details
+        words, details = f"the answer does not fit {_name_of(response)}: {exc}", exc.details
     except _NotThereError as exc:
         words, details = str(exc), ()
     else:
@@ -42,6 +42,11 @@ def value_of(plan: Plan, answer: Answer) -> Any:
     error.attempts = (*before, last._replace(error=ResponseError.__name__))
     error.elapsed = answer.elapsed
     raise error
+
+
+def _name_of(response: object) -> str:
+    """Name a type in a message; text that is kept as it came may hold any JSON."""
+    return "JsonValue" if response is JsonText else type_name(response)
 
 
 class _NotThereError(Exception):

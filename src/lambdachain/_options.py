@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypedDict, cast
 
-from ._arn import parse_target
+from ._arn import FunctionArn, parse_target
 from ._budget import RetryBudget
 from ._errors import ContractError, DeadlineExceededError, InvalidRequestError
 from ._invocation import InvocationType
@@ -71,7 +71,7 @@ def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
     custom = options.get("client_context")
     if custom is not None and not _maps_text(custom):
         raise ContractError("client_context must map str to str, for callees in any language")
-    if function is not None:
+    if function is not None and not isinstance(function, FunctionArn):
         parse_target(function)
 
 

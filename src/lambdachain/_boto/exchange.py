@@ -64,6 +64,7 @@ class Exchange:
         self.expired = False
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
+        self.response: Any = None
         self._tap: socket.socket | None = None
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
@@ -115,6 +116,12 @@ class Exchange:
         for tap in self._adopted:
             tap.close()
 
+    def abandon(self) -> None:
+        """Close what is left of a response that nobody reads; a connection that is back in its pool stays there."""
+        if self.response is not None:
+            with suppress(OSError):
+                self.response.close()
+
     def corrected(self, failure: NoAnswerError) -> NoAnswerError:
         """Say what botocore cannot: that nothing was sent, or that time was up."""
         if self._watched and not self._sent and failure.progress is Progress.PERHAPS_SENT:
@@ -140,6 +147,9 @@ def exchange(function: str, timeout: float | None, keys: Any = None) -> Generato
     try:
         with watched.sending():
             yield watched
+    except BaseException:
+        watched.abandon()
+        raise
     finally:
         watched.finish()
 
@@ -334,6 +344,9 @@ class _Watched:
     def getresponse(self) -> Any:
         """Wait for the answer; botocore reads an error's whole body itself, and so that is bounded here."""
         response = cast("Any", super()).getresponse()
+        watched = _current.get()
+        if watched is not None:
+            watched.response = response
         if response.status >= 300 and hasattr(response, "stream"):
             response.stream = partial(_bounded, response, response.stream)
         return response

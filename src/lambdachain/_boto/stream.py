@@ -24,11 +24,13 @@ def open_stream(
         with watched.sending():
             response = response_of(client, "invoke_with_response_stream", invocation)
     except NoAnswerError as exc:
+        watched.abandon()
         watched.finish()
         if exc.trouble is Trouble.CREDENTIALS:
             guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
         raise watched.corrected(exc) from exc.__cause__
     except BaseException:
+        watched.abandon()
         watched.finish()
         raise
     if isinstance(response, Outcome):
