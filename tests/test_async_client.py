@@ -36,9 +36,9 @@ from lambdachain import (
     Trouble,
     remote,
 )
-from lambdachain._async_boto import transport as async_boto
-from lambdachain._default_transport import default_async_transport
-from lambdachain._in_threads import InThreads, awaitable
+from lambdachain._transports.async_adapter import InThreads, awaitable
+from lambdachain._transports.boto import async_transport as async_boto
+from lambdachain._transports.default import default_async_transport
 from lambdachain.testing import LambdaContext, RealInvokeBlockedError, StubTransport, UnstubbedCallError
 
 sys.path.insert(0, str(Path(__file__).parent / "lab"))

@@ -38,10 +38,10 @@ from lambdachain import (
     ThrottledError,
     Trouble,
 )
-from lambdachain._answer import Answer
-from lambdachain._attempts import Course, Going, Send
-from lambdachain._callee import locate
-from lambdachain._plan import Moment, Plan, plan
+from lambdachain._calling.answer import Answer
+from lambdachain._calling.attempts import Course, Going, Send
+from lambdachain._calling.prepared_call import Moment, Plan, plan
+from lambdachain._calling.target import locate
 
 CANARY = "canary-4111"
 GOOD = Outcome(200, b"42", executed_version="7", request_id="r-good")

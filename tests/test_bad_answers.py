@@ -26,9 +26,9 @@ from lambdachain import (
     ResponseError,
     RetryPolicy,
     S3Offload,
-    _offload,
     remote,
 )
+from lambdachain._contracts import s3_offload as _offload
 
 MARK = b'{"__lambdachain_s3__"'
 BUCKET = "orders-payloads"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain import CallError, LambdaClient, Outcome, RetryBudget, RetryPolicy
-from lambdachain._budget import Bucket, bucket_of
+from lambdachain._calling.retry_budget import Bucket, bucket_of
 
 DOWN = Outcome(429, error_code="TooManyRequestsException")
 UP = Outcome(200, b"1", executed_version="1")

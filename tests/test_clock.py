@@ -16,9 +16,9 @@ from lambdachain import (
     Outcome,
     RetryPolicy,
     ThrottledError,
-    _clock,
     invocation_scope,
 )
+from lambdachain._core import clock as _clock
 from lambdachain.testing import LambdaContext
 
 THROTTLED = Outcome(429, error_code="TooManyRequestsException")

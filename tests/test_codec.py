@@ -30,7 +30,7 @@ from typing_extensions import TypedDict
 
 from lambdachain import ContractError
 from lambdachain._json.codec import Codec, check_json_type, codec_of
-from lambdachain._json.misfit import MisfitError
+from lambdachain._json.payload_validation import MisfitError
 
 NAN = math.nan
 SECRET = "canary-4111"

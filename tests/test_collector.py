@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from lambdachain._json.codec import codec_of
-from lambdachain._json.collector import WORTH_PAUSING, uncollected
-from lambdachain._json.misfit import MisfitError
+from lambdachain._json.gc_paused import WORTH_PAUSING, uncollected
+from lambdachain._json.payload_validation import MisfitError
 
 
 @pytest.fixture(autouse=True)

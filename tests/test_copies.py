@@ -8,7 +8,7 @@ from uuid import RFC_4122, UUID
 import pytest
 from snapshots import FORGET, printed_around_snapshot
 
-from lambdachain._metadata import new_id
+from lambdachain._core.metadata import new_id
 
 
 def test_ids_are_random_uuids_and_all_different():
@@ -41,7 +41,7 @@ def test_a_fork_makes_ids_of_its_own():
 def test_a_snapshot_holds_no_ids():
     """Every sandbox restored from it would make the same."""
     program = (
-        "from lambdachain import _metadata\n"
+        "from lambdachain._core import metadata as _metadata\n"
         "_metadata.new_id()\nbefore = len(_metadata._spare)\n"
         f"{FORGET}print(before > 0, len(_metadata._spare))"
     )

@@ -34,7 +34,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._classify import Expectation, failed_answer
+from lambdachain._calling.classify import Expectation, failed_answer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

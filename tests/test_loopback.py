@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdachain._loopback import host_of, is_loopback
+from lambdachain._core.loopback import host_of, is_loopback
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._client_context import ENVELOPE, encode_client_context, enveloped, opened
-from lambdachain._metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+from lambdachain._core.client_context import ENVELOPE, encode_client_context, enveloped, opened
+from lambdachain._core.metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
 
 LIMIT = 3583
 TRACE = {

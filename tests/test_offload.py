@@ -28,9 +28,9 @@ from lambdachain import (
     RequestTooLargeError,
     ResponseError,
     S3Offload,
-    _offload,
     remote,
 )
+from lambdachain._contracts import s3_offload as _offload
 
 BUCKET = "orders-payloads"
 SMALL = S3Offload(BUCKET, threshold=1000)

@@ -30,8 +30,8 @@ from lambdachain import (
     RetryPolicy,
     invocation_scope,
 )
-from lambdachain._callee import locate
-from lambdachain._plan import DEPTH_LIMIT, Moment, Plan, plan
+from lambdachain._calling.prepared_call import DEPTH_LIMIT, Moment, Plan, plan
+from lambdachain._calling.target import locate
 
 NOW = Moment(monotonic=500.0, epoch=1_800_000_000.0)
 CALL, FIRE, CHECK = InvocationType.REQUEST_RESPONSE, InvocationType.EVENT, InvocationType.DRY_RUN

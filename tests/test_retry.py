@@ -37,10 +37,10 @@ from lambdachain import (
     RetryPolicy,
     ServiceError,
     ThrottledError,
-    _wire,
     safe_to_retry,
 )
-from lambdachain._retry import pause_before_next, tells_of_trouble
+from lambdachain._calling.retry import pause_before_next, tells_of_trouble
+from lambdachain._transports import socket_options as _wire
 
 EXACT = RetryPolicy(jitter="none", max_attempts=100)
 

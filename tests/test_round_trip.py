@@ -43,7 +43,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._json.codec import codec_of
-from lambdachain._json.misfit import MisfitError
+from lambdachain._json.payload_validation import MisfitError
 from lambdachain.testing import InProcessTransport, StubTransport
 
 HIDDEN = "tr0ub4dor"

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain import CurrentInvocation, current_invocation, invocation_scope, remote
-from lambdachain._metadata import Metadata
-from lambdachain._scope import MARGIN, read_invocation
+from lambdachain._core.current_invocation import MARGIN, read_invocation
+from lambdachain._core.metadata import Metadata
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOLD = {"lc-v": "1", "lc-id": "c-1", "lc-depth": "2", "lc-attempt": "3", "lc-idem": "k-1"}

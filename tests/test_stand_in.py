@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lambdachain import BotoTransport, ConnectError, HttpTransport, Invocation, LambdaClient, Outcome, remote
-from lambdachain._stand_in import stand_in, standing_in, standing_in_here
+from lambdachain._transports.transport_override import stand_in, standing_in, standing_in_here
 
 made_at_import = LambdaClient()
 

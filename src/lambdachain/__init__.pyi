@@ -1,15 +1,18 @@
-from ._arn import FunctionArn, FunctionName, Qualifier, parse_target
-from ._async_attempts import AsyncHook
-from ._async_boto.transport import AsyncBotoTransport
-from ._async_client import AsyncLambdaClient
-from ._async_http import AsyncHttpTransport
-from ._async_remote_function import AsyncRemoteFunction
-from ._attempts import Hook
-from ._boto.transport import BotoTransport
-from ._budget import RetryBudget
-from ._client import LambdaClient
-from ._contract import Contract
-from ._errors import (
+from ._calling.async_attempts import AsyncHook
+from ._calling.attempts import Hook
+from ._calling.options import CallOptions
+from ._calling.retry import RetryPolicy, safe_to_retry
+from ._calling.retry_budget import RetryBudget
+from ._client.async_client import AsyncLambdaClient
+from ._client.async_remote_function import AsyncRemoteFunction
+from ._client.client import LambdaClient
+from ._client.remote_function import RemoteFunction
+from ._contracts.contract import Contract
+from ._contracts.remote_error import RemoteError
+from ._contracts.s3_offload import OffloadError, S3Offload
+from ._core.arn import FunctionArn, FunctionName, Qualifier, parse_target
+from ._core.current_invocation import CurrentInvocation, current_invocation, invocation_scope
+from ._core.errors import (
     AccessDeniedError,
     Attempt,
     CallError,
@@ -41,10 +44,7 @@ from ._errors import (
     ServiceError,
     ThrottledError,
 )
-from ._fan_out.manner import MapOptions, MapProgress
-from ._handler import RemoteHandler, remote
-from ._http import HttpTransport
-from ._invocation import (
+from ._core.invocation import (
     AsyncTransport,
     Invocation,
     InvocationType,
@@ -54,15 +54,15 @@ from ._invocation import (
     Transport,
     Trouble,
 )
-from ._offload import OffloadError, S3Offload
-from ._options import CallOptions
-from ._receipts import Permission, PermissionReason, Receipt
-from ._remote_error import RemoteError
-from ._remote_function import RemoteFunction
-from ._results import InvokeResult
-from ._retry import RetryPolicy, safe_to_retry
-from ._scope import CurrentInvocation, current_invocation, invocation_scope
-from ._version import __version__
+from ._core.receipts import Permission, PermissionReason, Receipt
+from ._core.results import InvokeResult
+from ._core.version import __version__
+from ._fan_out.options import MapOptions, MapProgress
+from ._handler.handler import RemoteHandler, remote
+from ._transports.boto.async_transport import AsyncBotoTransport
+from ._transports.boto.transport import BotoTransport
+from ._transports.http.async_transport import AsyncHttpTransport
+from ._transports.http.transport import HttpTransport
 from .testing import InProcessTransport
 
 __all__ = [

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast
 
 import pytest
 
-from ._errors import LambdaChainError
-from ._stand_in import StubError, guard, stand_in, standing_in
+from ._core.errors import LambdaChainError
+from ._transports.transport_override import StubError, guard, stand_in, standing_in
 
 if TYPE_CHECKING:
     from random import Random
@@ -29,7 +29,11 @@ _ALLOW: Final = "allow_real_invokes"
 _OURS: Final = "lambdachain"
 _SECTION: Final = "lambdachain calls"
 _MOST_LINES: Final = 50
-_REMEMBERING: Final = ("lambdachain._budget", "lambdachain._clock", "lambdachain._fan_out.pace")
+_REMEMBERING: Final = (
+    "lambdachain._calling.retry_budget",
+    "lambdachain._core.clock",
+    "lambdachain._fan_out.concurrency_limit",
+)
 
 # Between our frames and the wire; and what catches errors on a test's behalf.
 _BELOW: Final = frozenset(
@@ -204,8 +208,8 @@ def _every_client_on(endpoint: LocalEndpoint) -> Generator[None]:
     import boto3
     from botocore.config import Config
 
-    from ._arn import FunctionArn
-    from ._boto.transport import BotoTransport
+    from ._core.arn import FunctionArn
+    from ._transports.boto.transport import BotoTransport
 
     region = FunctionArn.parse(endpoint.arn("function")).region
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=region)  # noqa: S106

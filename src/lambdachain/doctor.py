@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ._diagnosis.report import Finding, FindingObject, Level, Report, report_of
+from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, report_of
 
 # Without these Lambda cannot be asked.
 _NEEDED: Final = ("configuration", "region", "endpoint", "credentials")
@@ -57,11 +57,11 @@ def examine(
     """
     import os
 
-    from ._diagnosis.permissions import permissions
-    from ._diagnosis.surroundings import configured_region, surroundings
-    from ._grants.needs import addresses, needs_of
-    from ._survey.sources import read_sources
-    from ._survey.survey import survey
+    from ._analysis.diagnosis.permissions import permissions
+    from ._analysis.diagnosis.surroundings import configured_region, surroundings
+    from ._analysis.permissions.required import addresses, needs_of
+    from ._analysis.survey.sources import read_sources
+    from ._analysis.survey.survey import survey
 
     session = _session(profile)
     asked = addresses(functions)
@@ -113,7 +113,7 @@ def _session(profile: str | None) -> Any:
 
 
 def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
-    from ._client import LambdaClient
-    from ._http import HttpTransport
+    from ._client.client import LambdaClient
+    from ._transports.http.transport import HttpTransport
 
     return LambdaClient(HttpTransport(session=session, region=region, endpoint_url=endpoint_url))

@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any, Protocol, TextIO
 
-from ._fan_out.manner import MapProgress
+from ._fan_out.options import MapProgress
 
 
 class _Bar(Protocol):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ._errors import FunctionNotFoundError
+from ._core.errors import FunctionNotFoundError
 
 __all__ = ["from_env", "mapping", "prefix"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain._version import __version__
+from lambdachain._core.version import __version__
 from lambdachain.testing import assert_compatible
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

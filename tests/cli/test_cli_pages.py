@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from lambdachain.cli._commands import COMMANDS
-from lambdachain.cli._ending import Status
+from lambdachain.cli._exit_status import Status
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 PAGES: Final = [DOCS / "how-to" / name for name in ("use-the-command-line.md", "map-a-file.md")]

@@ -15,9 +15,9 @@ from aws_answers import answering
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain import doctor
-from lambdachain._diagnosis import surroundings
-from lambdachain._diagnosis.permissions import resource_in
-from lambdachain._diagnosis.report import Level
+from lambdachain._analysis.diagnosis import surroundings
+from lambdachain._analysis.diagnosis.permissions import resource_in
+from lambdachain._analysis.diagnosis.report import Level
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARY", "AWS_SECRET_ACCESS_KEY": "canary-secret", "AWS_REGION": "eu-west-1"}
 CODE = """

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lambdachain.cli._connection import Connection
 from lambdachain.cli._map.session import Asked, run
+from lambdachain.cli._target_options import Connection
 from lambdachain.testing import StubTransport
 
 HOW = Connection(None, None, None, None, None, None, None, None)

@@ -10,10 +10,10 @@ from zlib import crc32
 
 import pytest
 
-from lambdachain.cli._connection import Connection
 from lambdachain.cli._map.journal import Journal
-from lambdachain.cli._map.ledger import Ledger, State
+from lambdachain.cli._map.line_states import Ledger, State
 from lambdachain.cli._map.session import Asked, run
+from lambdachain.cli._target_options import Connection
 from lambdachain.testing import StubTransport
 
 LINES = 14
@@ -211,7 +211,7 @@ def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, 
         written.append(write(file, data[:5]))
         return 5
 
-    monkeypatch.setattr("lambdachain.cli._map.appender.os.write", full)
+    monkeypatch.setattr("lambdachain.cli._map.append_only_file.os.write", full)
     with pytest.raises(OSError, match="No space left on device") as refused:
         journal.done(1, b"7")
     monkeypatch.undo()

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from lambdachain import InvocationType
+from lambdachain._templates.problem import Problem, Spot
 from lambdachain.cli._messages import Notice, Printed, Reloaded, as_json, as_text
 from lambdachain.local import LocalInvocation
-from lambdachain.local._definitions._problem import Problem, Spot
 
 NASTY = "a\r\nforged\x1b]0;t\x07\x85\u202e\x00"
 

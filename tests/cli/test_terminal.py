@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain.cli._ending import echo
+from lambdachain.cli._exit_status import echo
 
 pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
 

@@ -23,8 +23,8 @@ from lambdachain import (
     LambdaClient,
     Transport,
 )
-from lambdachain._in_threads import awaitable
-from lambdachain._stand_in import standing_in
+from lambdachain._transports.async_adapter import awaitable
+from lambdachain._transports.transport_override import standing_in
 from lambdachain.local import LocalEndpoint, LocalFunction
 
 

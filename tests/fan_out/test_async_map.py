@@ -26,8 +26,8 @@ from lambdachain import (
     Receipt,
     RetryPolicy,
     ThrottledError,
-    _clock,
 )
+from lambdachain._core import clock as _clock
 from lambdachain.testing import StubTransport
 
 pytestmark = pytest.mark.anyio

@@ -31,11 +31,11 @@ from lambdachain import (
     RetryPolicy,
     ServiceError,
     ThrottledError,
-    _clock,
     invocation_scope,
     remote,
 )
-from lambdachain._fan_out.pace import INITIAL
+from lambdachain._core import clock as _clock
+from lambdachain._fan_out.concurrency_limit import INITIAL
 from lambdachain.testing import StubTransport
 
 double = Contract("double", request=int, response=int)

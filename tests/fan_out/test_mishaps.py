@@ -30,8 +30,8 @@ from lambdachain import (
     RetryPolicy,
     ServiceError,
     ThrottledError,
-    _clock,
 )
+from lambdachain._core import clock as _clock
 from lambdachain.testing import StubTransport
 
 double = Contract("double", request=int, response=int)

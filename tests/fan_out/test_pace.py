@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._fan_out.pace import INITIAL, Pace, Ticket
+from lambdachain._fan_out.concurrency_limit import INITIAL, Pace, Ticket
 
 
 def _enter_all(pace: Pace, now: float = 0.0) -> list[Ticket]:

@@ -25,7 +25,7 @@ from lambdachain import (
     RetryPolicy,
     Transport,
 )
-from lambdachain._async_http import pool
+from lambdachain._transports.http import async_pool as pool
 
 echo = Contract("echo", request=int, response=int)
 Map = Callable[..., list[int]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._fan_out.window import Window
+from lambdachain._fan_out.reorder_buffer import Window
 
 
 @given(st.permutations(range(20)))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from lambdachain._grants.check import Grant, findings, matches
-from lambdachain._grants.needs import ACTION, Need, Stack, Target
-from lambdachain._survey.found import AS_IT_IS, CallSite, Mode, Place, Unit
+from lambdachain._analysis.permissions.check import Grant, findings, matches
+from lambdachain._analysis.permissions.required import ACTION, Need, Stack, Target
+from lambdachain._analysis.survey.found import AS_IT_IS, CallSite, Mode, Place, Unit
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:{}"

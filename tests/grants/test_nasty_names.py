@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdachain._call_graph.graph import Edge, Graph, Node
-from lambdachain._call_graph.pictures import as_dot, as_mermaid, as_object, as_text
-from lambdachain._call_graph.svg import as_svg
-from lambdachain._errors import ContractError
-from lambdachain._grants import identity, resource
-from lambdachain._grants.needs import Need, Stack, Target, needs_of
-from lambdachain._survey.found import Mode
-from lambdachain._survey.sources import Source
-from lambdachain._survey.survey import survey
+from lambdachain._analysis.call_graph.graph import Edge, Graph, Node
+from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_object, as_text
+from lambdachain._analysis.call_graph.svg import as_svg
+from lambdachain._analysis.permissions import identity_policy as identity
+from lambdachain._analysis.permissions import resource_policy as resource
+from lambdachain._analysis.permissions.required import Need, Stack, Target, needs_of
+from lambdachain._analysis.survey.found import Mode
+from lambdachain._analysis.survey.sources import Source
+from lambdachain._analysis.survey.survey import survey
+from lambdachain._core.errors import ContractError
 
 hcl2: Any = pytest.importorskip("hcl2")
 

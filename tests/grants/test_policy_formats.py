@@ -18,10 +18,11 @@ import pytest
 import yaml
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from lambdachain._grants import identity, resource
-from lambdachain._grants.needs import ACTION, Need, Stack, Target, needs_of
-from lambdachain._survey.sources import read_sources
-from lambdachain._survey.survey import survey
+from lambdachain._analysis.permissions import identity_policy as identity
+from lambdachain._analysis.permissions import resource_policy as resource
+from lambdachain._analysis.permissions.required import ACTION, Need, Stack, Target, needs_of
+from lambdachain._analysis.survey.sources import read_sources
+from lambdachain._analysis.survey.survey import survey
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "parent_child"
 HERE = Stack("aws", "eu-west-1", "123456789012")

@@ -6,7 +6,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lambdachain._http.signing import Keys
+from lambdachain._transports.http.signing import Keys
 
 
 def botocore_authorization(keys: Keys, region: str, path: str, headers: dict[str, str], payload: bytes) -> str:

@@ -15,7 +15,7 @@ import pytest
 from laboratory import Connection, Fault, Laboratory, unreachable
 
 from lambdachain import AsyncHttpTransport, AsyncLambdaClient, Invocation, RetryPolicy
-from lambdachain._async_http import pool as pools
+from lambdachain._transports.http import async_pool as pools
 
 SMALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 6_000_000))

@@ -15,10 +15,11 @@ import pytest
 from laboratory import Connection, Fault, Laboratory
 from snapshots import FORGET, printed_around_snapshot
 
-from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble, _wire
-from lambdachain._http import connection as connections
-from lambdachain._http import pool as pools
-from lambdachain._http.connection import Connection as Ours
+from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble
+from lambdachain._transports import socket_options as _wire
+from lambdachain._transports.http import connection as connections
+from lambdachain._transports.http import pool as pools
+from lambdachain._transports.http.connection import Connection as Ours
 
 CALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 3_000_000))

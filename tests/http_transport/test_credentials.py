@@ -18,9 +18,9 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 
 from lambdachain import NoAnswerError, Progress, Trouble
-from lambdachain._http.credentials import Credentials, keys_in
-from lambdachain._http.settings import session_of
-from lambdachain._http.signing import Keys
+from lambdachain._transports.http.credentials import Credentials, keys_in
+from lambdachain._transports.http.settings import session_of
+from lambdachain._transports.http.signing import Keys
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -222,7 +222,7 @@ def test_the_environment_alone_needs_no_botocore() -> None:
     """Nor anything else that takes long to import."""
     heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
     script = (
-        "import sys\nfrom lambdachain._http.credentials import Credentials\nimport lambdachain._http\n"
+        "import sys\nfrom lambdachain._transports.http.credentials import Credentials\nimport lambdachain._transports.http.transport\n"
         "print(Credentials(None, given=False).current().access_key)\n"
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
     )

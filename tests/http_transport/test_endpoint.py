@@ -11,8 +11,8 @@ import botocore.session
 import pytest
 from botocore.endpoint_provider import EndpointProvider
 
-from lambdachain._arn import partition_of
-from lambdachain._http.endpoint import Endpoint, by_region, by_url
+from lambdachain._core.arn import partition_of
+from lambdachain._transports.http.endpoint import Endpoint, by_region, by_url
 
 
 def _partitions() -> dict[str, Any]:

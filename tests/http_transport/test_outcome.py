@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from laboratory import Fault, Laboratory
 
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
-from lambdachain._http.outcome import outcome_of
-from lambdachain._http.response import Response
+from lambdachain._transports.http.outcome import outcome_of
+from lambdachain._transports.http.response import Response
 
 
 @pytest.fixture(scope="module")

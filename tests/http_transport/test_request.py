@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from sigv4_oracle import botocore_authorization
 
 from lambdachain import Invocation, InvocationType, NoAnswerError, Progress, Trouble, __version__
-from lambdachain._http.endpoint import Endpoint, by_url
-from lambdachain._http.request import RequestWriter, percent_encoded
-from lambdachain._http.signing import Keys
+from lambdachain._transports.http.endpoint import Endpoint, by_url
+from lambdachain._transports.http.request import RequestWriter, percent_encoded
+from lambdachain._transports.http.signing import Keys
 
 KEYS = Keys("AKIATESTTESTTESTTEST", "secret", "a-token")
 NOW = 1_795_000_000.25

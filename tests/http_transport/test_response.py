@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._http import response
-from lambdachain._http.response import (
+from lambdachain._transports.http import response
+from lambdachain._transports.http.response import (
     MAX_FIELDS,
     MAX_HEAD,
     BadAnswerError,

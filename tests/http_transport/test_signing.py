@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sigv4_oracle import botocore_authorization
 
-from lambdachain._http.signing import Keys, Signer, signing_key
+from lambdachain._transports.http.signing import Keys, Signer, signing_key
 
 # The credentials and date of AWS's test suite for Signature Version 4.
 EXAMPLE = Keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")

@@ -18,7 +18,7 @@ from authorities import Authority
 from laboratory import Laboratory
 
 from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble
-from lambdachain._http import tls
+from lambdachain._transports.http import tls
 
 CALL = Invocation("orders")
 

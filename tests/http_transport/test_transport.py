@@ -24,10 +24,10 @@ from lambdachain import (
     Progress,
     Trouble,
 )
-from lambdachain._default_transport import default_transport
-from lambdachain._http.sender import Sender
-from lambdachain._http.transport import _OverBoto
-from lambdachain._stand_in import RealInvokeBlockedError, guard
+from lambdachain._transports.default import default_transport
+from lambdachain._transports.http.sender import Sender
+from lambdachain._transports.http.transport import _OverBoto
+from lambdachain._transports.transport_override import RealInvokeBlockedError, guard
 
 CALL = Invocation("orders")
 

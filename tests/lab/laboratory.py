@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lambdachain._tls_socket import close_failed_sockets
+from lambdachain._transports.tls_socket import close_failed_sockets
 
 PATIENCE = 20.0  # guards a hang of the laboratory itself; nothing waits for it
 EPSILON = 5.0  # seconds that a busy machine may be late for a deadline; whoever misses it waits for ever

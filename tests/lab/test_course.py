@@ -21,14 +21,14 @@ from lambdachain import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._answer import Answer
-from lambdachain._attempts import Course, Going, Reply, Send
-from lambdachain._budget import Bucket, RetryBudget
-from lambdachain._callee import locate
-from lambdachain._invocation import InvocationType, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._options import CallOptions
-from lambdachain._plan import Moment, Plan, plan
-from lambdachain._retry import pause_before_next
+from lambdachain._calling.answer import Answer
+from lambdachain._calling.attempts import Course, Going, Reply, Send
+from lambdachain._calling.options import CallOptions
+from lambdachain._calling.prepared_call import Moment, Plan, plan
+from lambdachain._calling.retry import pause_before_next
+from lambdachain._calling.retry_budget import Bucket, RetryBudget
+from lambdachain._calling.target import locate
+from lambdachain._core.invocation import InvocationType, NoAnswerError, Outcome, Progress, Trouble
 
 SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0

@@ -23,9 +23,9 @@ from lambdachain import (
     Execution,
     LambdaClient,
     RetryPolicy,
-    _wire,
     invocation_scope,
 )
+from lambdachain._transports import socket_options as _wire
 
 TIMEOUT = 0.4
 

@@ -24,11 +24,11 @@ from laboratory import Connection, Fault, Laboratory
 from snapshots import printed_around_snapshot
 
 from lambdachain import BotoTransport, ContractError, HttpTransport, LambdaClient, S3Offload
-from lambdachain._alarm import alarm
-from lambdachain._http.credentials import Credentials
-from lambdachain._json import collector
-from lambdachain._offload import REFERENCE
-from lambdachain._service.event_stream import invoke_complete, payload_chunk
+from lambdachain._contracts.s3_offload import REFERENCE
+from lambdachain._json import gc_paused as collector
+from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
+from lambdachain._transports.deadline_timer import alarm
+from lambdachain._transports.http.credentials import Credentials
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -424,7 +424,8 @@ def test_connections_to_where_credentials_come_from(
 
 def test_locks_of_modules() -> None:
     """Whoever held them has stayed with the parent."""
-    from lambdachain import _clock, _stand_in
+    from lambdachain._core import clock as _clock
+    from lambdachain._transports import transport_override as _stand_in
     from lambdachain.testing import _sandboxes
 
     held = [_clock._lock, _stand_in._lock, _sandboxes._lock]

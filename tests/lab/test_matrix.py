@@ -41,7 +41,7 @@ from lambdachain import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._wire import CONNECT_TIMEOUT
+from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 
 MAX_ATTEMPTS = 3
 AMPLE = 15.0

@@ -17,7 +17,7 @@ from lab_faults import SUCCESS
 from laboratory import PATIENCE, Fault, Laboratory
 
 from lambdachain import CallError, Execution, LambdaClient, RetryPolicy
-from lambdachain._tls_socket import close_failed_sockets
+from lambdachain._transports.tls_socket import close_failed_sockets
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from lambdachain._service.delivery import Delivery
-from lambdachain._service.events import (
+from lambdachain._lambda_api.delivery import Delivery
+from lambdachain._lambda_api.events import (
     Condition,
     Course,
     Rules,
@@ -16,7 +16,7 @@ from lambdachain._service.events import (
     before_delivery,
     begun,
 )
-from lambdachain._service.records import LastAnswer, Record, error_type_of
+from lambdachain._lambda_api.records import LastAnswer, Record, error_type_of
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 

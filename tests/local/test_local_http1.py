@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._service.limits import MAX_HEADERS
+from lambdachain._lambda_api.limits import MAX_HEADERS
 from lambdachain.local._http1 import HttpConnection, ProtocolError
 
 NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9-]{0,20}\Z").filter(lambda name: name.lower() not in FRAMING)

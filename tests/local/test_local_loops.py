@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lambdachain._service.lineage import LOOP_LIMIT, loops, passed
+from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT, loops, passed
 from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction
 
 FUNCTIONS = Path(__file__).parent / "functions"

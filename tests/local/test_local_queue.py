@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._service.delivery import Delivery
-from lambdachain._service.events import Course, begun
+from lambdachain._lambda_api.delivery import Delivery
+from lambdachain._lambda_api.events import Course, begun
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.local._queue import EventQueue
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._service.event_stream import invoke_complete, payload_chunk
+from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalVersion
 
 FUNCTIONS = Path(__file__).parent / "functions"

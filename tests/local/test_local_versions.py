@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdachain._service.routing import routed_version
+from lambdachain._lambda_api.routing import routed_version
 from lambdachain.local import LocalAlias, LocalEndpoint, LocalFunction, LocalVersion
 
 FUNCTIONS = Path(__file__).parent / "functions"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain._service.delivery import Body, Delivery
+from lambdachain._lambda_api.delivery import Body, Delivery
 from lambdachain.local import LocalEndpoint, LocalFunction, _peers, _runtime_api
 from lambdachain.local._runtime_api import InitFailed, Ready, Returned, RuntimeApi, Streamed, Streaming
 from lambdachain.local._runtimes_node import RIC_VARIABLE

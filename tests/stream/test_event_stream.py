@@ -12,7 +12,7 @@ from botocore.eventstream import EventStreamBuffer, ParserError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lambdachain._event_stream import MAX_HEADERS, MAX_PAYLOAD, BadEventError, EventReader, Message, encode
+from lambdachain._core.event_stream import MAX_HEADERS, MAX_PAYLOAD, BadEventError, EventReader, Message, encode
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(lambda name: len(name.encode()) < 256)
 texts = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from lambdachain._survey.found import Survey
-from lambdachain._survey.sources import Source
-from lambdachain._survey.survey import survey
+from lambdachain._analysis.survey.found import Survey
+from lambdachain._analysis.survey.sources import Source
+from lambdachain._analysis.survey.survey import survey
 
 Look = Callable[..., Survey]
 

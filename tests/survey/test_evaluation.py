@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from lambdachain._survey.evaluation import Evaluation
-from lambdachain._survey.project import Project
-from lambdachain._survey.sources import read_sources
-from lambdachain._survey.values import Constant
+from lambdachain._analysis.survey.evaluation import Evaluation
+from lambdachain._analysis.survey.project import Project
+from lambdachain._analysis.survey.sources import read_sources
+from lambdachain._analysis.survey.values import Constant
 
 
 def test_an_expression_that_is_gone_is_not_taken_for_another(tmp_path: Path):

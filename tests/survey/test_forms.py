@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lambdachain import Contract
-from lambdachain._compatibility.fit import gaps
-from lambdachain._compatibility.part import Part
-from lambdachain._survey.sources import read_sources
-from lambdachain._survey.survey import survey
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.schema_node import Part
+from lambdachain._analysis.survey.sources import read_sources
+from lambdachain._analysis.survey.survey import survey
 
 MODELS = """
 from collections.abc import Mapping, Sequence

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._grants.needs import needs_of
-from lambdachain._survey.found import Survey
-from lambdachain._survey.sources import read_sources
-from lambdachain._survey.survey import survey
+from lambdachain._analysis.permissions.required import needs_of
+from lambdachain._analysis.survey.found import Survey
+from lambdachain._analysis.survey.sources import read_sources
+from lambdachain._analysis.survey.survey import survey
 
 HEAD = """
 from contracts import charge, mail

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from testing.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
 
-from lambdachain._compatibility.fit import gaps
-from lambdachain._compatibility.gap import Gap
-from lambdachain._compatibility.part import Part
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.incompatibility import Gap
+from lambdachain._analysis.compatibility.schema_node import Part
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import json_schema_of
-from lambdachain._json.misfit import MisfitError
+from lambdachain._json.payload_validation import MisfitError
 
 MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 

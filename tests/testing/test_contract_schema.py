@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from lambdachain import Contract, ContractError, RemoteError, remote
-from lambdachain._contract_schema import checked_schema
+from lambdachain._contracts.contract_schema import checked_schema
 
 
 class Charge(BaseModel):

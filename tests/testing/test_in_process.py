@@ -40,8 +40,8 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._service.answers import RefusedError
-from lambdachain._stand_in import stand_in
+from lambdachain._lambda_api.responses import RefusedError
+from lambdachain._transports.transport_override import stand_in
 from lambdachain.testing import LambdaContext, StubError, _deployments
 
 NEVER = RetryPolicy.never()

@@ -39,8 +39,8 @@ from pydantic import (
 from testing.contract_forms import MODELS, PAIRS, Pair
 from testing.test_compatibility_oracle import compared, written
 
-from lambdachain._compatibility.fit import gaps
-from lambdachain._compatibility.part import Part
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.schema_node import Part
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import MARKS, json_schema_of
 

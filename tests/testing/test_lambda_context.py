@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from awslambdaric.lambda_context import LambdaContext as RealContext
 
-from lambdachain import _clock
+from lambdachain._core import clock as _clock
 from lambdachain.testing import LambdaContext
 
 TOLD = {

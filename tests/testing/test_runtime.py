@@ -21,9 +21,9 @@ from awslambdaric import bootstrap
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
 from lambdachain import NoAnswerError, Progress, remote
-from lambdachain._invocation import Trouble
-from lambdachain._service.delivery import Delivery, Ending
-from lambdachain._service.limits import MAX_RESPONSE
+from lambdachain._core.invocation import Trouble
+from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain.testing import StubError, _marshal, _sandboxes
 from lambdachain.testing._runtime import Settings, report_of, run
 

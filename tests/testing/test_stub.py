@@ -68,7 +68,7 @@ CLIENT = LambdaClient()
 @pytest.fixture(name="stub")
 def _stub():
     """Stand in for AWS, without the fixture's own check at the end."""
-    from lambdachain._stand_in import standing_in
+    from lambdachain._transports.transport_override import standing_in
 
     stub = StubTransport()
     with standing_in(stub):

@@ -25,7 +25,8 @@ import pytest
 from awaited import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
 from botocore.config import Config
 
-from lambdachain import AsyncBotoTransport, BotoTransport, HttpTransport, LambdaClient, RetryPolicy, _wire
+from lambdachain import AsyncBotoTransport, BotoTransport, HttpTransport, LambdaClient, RetryPolicy
+from lambdachain._transports import socket_options as _wire
 
 TRANSPORTS = ("boto3", "http", *ASYNC_TRANSPORTS)
 PATIENCE = 20.0  # guards a hang; no test waits for it

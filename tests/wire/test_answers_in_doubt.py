@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
-from lambdachain._event_stream import encode
+from lambdachain._core.event_stream import encode
 
 PORTAL = b"<!DOCTYPE html><html><body>Sign in to the wireless network</body></html>"
 LAMBDA = {"X-Amz-Executed-Version": "$LATEST"}

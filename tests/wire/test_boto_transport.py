@@ -23,7 +23,7 @@ from botocore.stub import Stubber
 
 import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
-from lambdachain._async_boto.exchange import _links
+from lambdachain._transports.boto.async_exchange import _links
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import lambdachain as lc
-from lambdachain import _streams
-from lambdachain._event_stream import encode
-from lambdachain._wire import MAX_ANSWER_BYTES
+from lambdachain._client import stream as _streams
+from lambdachain._core.event_stream import encode
+from lambdachain._transports.socket_options import MAX_ANSWER_BYTES
 
 _VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
 _BLOCK = b"a" * 65_536

@@ -14,7 +14,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
-from lambdachain._failures import SERVICE_ERRORS
+from lambdachain._calling.error_table import SERVICE_ERRORS
 
 SAFE, IF_IDEMPOTENT, NEVER = (True, True), (False, True), (False, False)
 DID_NOT_RUN, UNKNOWN = Execution.NOT_EXECUTED, Execution.UNKNOWN

@@ -13,7 +13,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient, RemoteError, RetryPolicy
-from lambdachain._event_stream import encode
+from lambdachain._core.event_stream import encode
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\n"

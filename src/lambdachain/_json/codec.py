@@ -12,19 +12,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from lambdachain._errors import ContractError, ErrorDetail
+from lambdachain._core.errors import ContractError, ErrorDetail
 
-from .collector import uncollected
-from .core_schema import (
-    Traits,
-    declares_floats,
-    float_keys,
-    reads_like_json,
-    traits_of,
-    writes_nan_as_such,
-)
+from .core_schema import Traits, declares_floats, float_keys, reads_like_json, traits_of, writes_nan_as_such
+from .gc_paused import uncollected
 from .large_numbers import may_overflow
-from .misfit import MisfitError, Undeclared, details_of, not_finite
+from .payload_validation import MisfitError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
@@ -120,7 +113,7 @@ class Codec:
         """What is asked of a value that has been written: nothing, of most types."""
         _, may_differ, may_mask, records, _ = self._traits
         if may_differ or may_mask:
-            from .doubts import doubts_of
+            from .read_back import doubts_of
 
             return tuple(doubts_of(self._traits, self._built, is_declared=self.is_declared))
         return (Undeclared(self.schema, records),) if records else ()
@@ -272,7 +265,7 @@ class Codec:
         return said
 
     def _with_digits(self, data: bytes, value: Any) -> Any:
-        from .digits import with_digits
+        from .decimal_digits import with_digits
 
         _, validator, serializer = self._built
         return with_digits(data, value, validator, serializer)

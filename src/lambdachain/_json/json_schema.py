@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .core_schema import Schema, is_mapping, is_sequence
-from .marks import Mode, function_name, marks_of
+from .schema_extensions import Mode, function_name, marks_of
 
 if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema as _Base

@@ -10,10 +10,10 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Any, Final, cast
 
-from lambdachain._errors import ErrorDetail
+from lambdachain._core.errors import ErrorDetail
 
 from .core_schema import is_mapping
-from .misfit import not_finite
+from .payload_validation import not_finite
 
 # The largest float has 309 digits.
 _SAFE_DIGITS: Final = 308

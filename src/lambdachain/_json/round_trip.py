@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from .core_schema import Schema, config_of, definitions_of, fields_of, is_mapping, is_sequence
-from .marks import function_name, places_of
+from .schema_extensions import function_name, places_of
 
 Path = tuple[str, ...]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from lambdachain._errors import ErrorDetail
+from lambdachain._core.errors import ErrorDetail
 
-from .misfit import details_of
+from .payload_validation import details_of
 
 if TYPE_CHECKING:
     from .codec import Built

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._connection import AS_JSON, CONTEXT, TARGET, Connection, connection_options
-from ._ending import Status, echo, in_a_line, status_of, tell_error
+from ._exit_status import Status, echo, in_a_line, status_of, tell_error
 from ._help import Command
+from ._target_options import AS_JSON, CONTEXT, TARGET, Connection, connection_options
 
 if TYPE_CHECKING:
-    from lambdachain._errors import CallError
+    from lambdachain._core.errors import CallError
 
 # What may have come of it when Ctrl-C is pressed.
 _RUN: Final = ": the function may have run"
@@ -127,7 +127,7 @@ def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
 
     The status is 0 for yes and 1 for no; where there is no answer, that of the failure.
     """
-    from ._ending import one_line
+    from ._exit_status import one_line
     from ._json import shown
     from ._report import permission_object
 
@@ -152,7 +152,7 @@ def _calling(
         logs: Whether the end of the log is told, too.
         left: What may have happened when Ctrl-C is pressed.
     """
-    from lambdachain._errors import CallError
+    from lambdachain._core.errors import CallError
 
     from ._target import target_of
 
@@ -178,7 +178,7 @@ def _read(contract: Any, payload: str | None, address: str) -> Any:
 
 
 def _tell_failure(error: CallError, text: str, *, as_json: bool, logs: bool) -> None:
-    from lambdachain._errors import FunctionNotFoundError
+    from lambdachain._core.errors import FunctionNotFoundError
 
     from ._json import shown
     from ._report import failure_object

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from ._connection import AS_JSON
-from ._ending import Refusal, Status, echo
+from ._exit_status import Refusal, Status, echo
 from ._help import Command
+from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._compatibility.changes import Change
-    from lambdachain._contract_schema import ContractSchema
+    from lambdachain._analysis.compatibility.changes import Change
+    from lambdachain._contracts.contract_schema import ContractSchema
 
 First = Literal["callee", "caller"]
 
@@ -97,8 +97,8 @@ def _version(text: str) -> ContractSchema:
 
 
 def _schema_in(text: str | bytes, name: str) -> ContractSchema:
-    from lambdachain._contract_schema import checked_schema
-    from lambdachain._errors import ContractError
+    from lambdachain._contracts.contract_schema import checked_schema
+    from lambdachain._core.errors import ContractError
 
     try:
         return checked_schema(json.loads(text))
@@ -111,7 +111,7 @@ def _told(
     function: str, changes: Collection[Change], broken: Collection[Change], reason: str, when: str
 ) -> Iterator[str]:
     """Say in words what has changed, whom it breaks, and what to do."""
-    from lambdachain._compatibility.advice import order_of
+    from lambdachain._analysis.compatibility.advice import order_of
 
     for change in changes:
         yield _in_words(change)

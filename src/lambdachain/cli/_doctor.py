@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._connection import AS_JSON, where_options
-from ._ending import Refusal, Status, echo
+from ._exit_status import Refusal, Status, echo
 from ._help import Command
+from ._target_options import AS_JSON, where_options
 
 if TYPE_CHECKING:
-    from lambdachain._diagnosis.report import Finding
+    from lambdachain._analysis.diagnosis.report import Finding
 
 _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
 
@@ -55,8 +55,8 @@ def command(
     """
     from botocore.exceptions import BotoCoreError
 
-    from lambdachain._diagnosis.report import Level, report_of
-    from lambdachain._errors import InvalidArnError
+    from lambdachain._analysis.diagnosis.report import Level, report_of
+    from lambdachain._core.errors import InvalidArnError
     from lambdachain.doctor import examine
 
     for base in code:
@@ -80,7 +80,7 @@ def command(
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    from lambdachain._text import printable
+    from lambdachain._core.text import printable
 
     level = click.style(f"{finding.level:<5}", fg=_COLOURS[finding.level], bold=True)
     yield f"{level}  {click.style(printable(finding.subject), bold=True)}: {printable(finding.text)}"

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._connection import AS_JSON
-from ._ending import Status, echo
+from ._exit_status import Status, echo
 from ._help import Command
 from ._surveying import (
     code_options,
@@ -22,13 +21,14 @@ from ._surveying import (
     template_options,
     undecided_objects,
 )
+from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._call_graph.graph import Graph
-    from lambdachain._call_graph.types import SchemaFile
-    from lambdachain._call_graph.warnings import Timeout, Warned
-    from lambdachain._survey.found import Survey, Undecided, Unit
-    from lambdachain.local._definitions._deployed import Deployed, Deployment
+    from lambdachain._analysis.call_graph.graph import Graph
+    from lambdachain._analysis.call_graph.types import SchemaFile
+    from lambdachain._analysis.call_graph.warnings import Timeout, Warned
+    from lambdachain._analysis.survey.found import Survey, Undecided, Unit
+    from lambdachain._templates.deployment import Deployed, Deployment
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
@@ -78,7 +78,7 @@ def command(
     callee whose timeout does not fit into its caller's, a function that is fired and not idempotent, types that do not
     match between callers and callees.
     """
-    from lambdachain._survey.survey import survey_of
+    from lambdachain._analysis.survey.survey import survey_of
 
     project = read_project(code, tests=tests)
     survey = survey_of(project, environment)
@@ -87,7 +87,7 @@ def command(
     if functions_only:
         graph = graph.of_functions()
     if as_json:
-        from lambdachain._call_graph.pictures import as_object
+        from lambdachain._analysis.call_graph.pictures import as_object
 
         print_json({**as_object(graph, warned), "undecided": undecided_objects(undecided)})
     else:
@@ -100,9 +100,9 @@ def command(
 def _looked_at(
     survey: Survey, deployments: Sequence[Deployment], code: Sequence[Path]
 ) -> tuple[Graph, list[Warned], list[Undecided]]:
-    from lambdachain._call_graph.graph import graph_of
-    from lambdachain._call_graph.types import type_warnings
-    from lambdachain._call_graph.warnings import warnings_of
+    from lambdachain._analysis.call_graph.graph import graph_of
+    from lambdachain._analysis.call_graph.types import type_warnings
+    from lambdachain._analysis.call_graph.warnings import warnings_of
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _names(function, survey) for function in functions}
@@ -115,7 +115,7 @@ def _looked_at(
 
 def _names(function: Deployed, survey: Survey) -> tuple[str, Unit | None]:
     """Find the code of a deployed function: by its handler's file, or else by its name."""
-    from lambdachain._call_graph.graph import function_name
+    from lambdachain._analysis.call_graph.graph import function_name
 
     name = function.handler.rpartition(".")[2]
     unit = next((unit for unit in survey.units if unit == (function.file, name)), None)
@@ -126,7 +126,7 @@ def _names(function: Deployed, survey: Survey) -> tuple[str, Unit | None]:
 def _timeouts(
     functions: Iterable[Deployed], names: dict[str, tuple[str, Unit | None]]
 ) -> Iterator[tuple[str, Timeout]]:
-    from lambdachain._call_graph.warnings import Timeout
+    from lambdachain._analysis.call_graph.warnings import Timeout
 
     for function in functions:
         if function.timeout is not None:
@@ -137,9 +137,9 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
     """Find the schemas that ``Contract.schema`` was written to."""
     import os
 
-    from lambdachain._call_graph.types import SchemaFile
-    from lambdachain._contract_schema import checked_schema
-    from lambdachain._errors import ContractError
+    from lambdachain._analysis.call_graph.types import SchemaFile
+    from lambdachain._contracts.contract_schema import checked_schema
+    from lambdachain._core.errors import ContractError
 
     for base in code:
         for path in sorted(base.rglob("*.json")) if base.is_dir() else ():
@@ -152,10 +152,10 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
 
 
 def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
-    from lambdachain._call_graph import pictures
+    from lambdachain._analysis.call_graph import pictures
 
     if drawn_as == "svg":
-        from lambdachain._call_graph.svg import as_svg
+        from lambdachain._analysis.call_graph.svg import as_svg
 
         return as_svg(graph, warned)
     writers: dict[str, Any] = {"text": pictures.as_text, "mermaid": pictures.as_mermaid, "dot": pictures.as_dot}

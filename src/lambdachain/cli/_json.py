@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import click
 
-from ._ending import Refusal
+from ._exit_status import Refusal
 
 if TYPE_CHECKING:
-    from lambdachain._contract import Contract
-    from lambdachain._invocation import JsonText
+    from lambdachain._contracts.contract import Contract
+    from lambdachain._core.invocation import JsonText
 
 _TOKEN: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*"(?=:))|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>true|false|null)|-?\d\S*?(?=[,\s]|$)'
@@ -55,7 +55,7 @@ def parsed(name: str, text: bytes) -> JsonText:
     """
     from pydantic_core import from_json
 
-    from lambdachain._invocation import JsonText
+    from lambdachain._core.invocation import JsonText
 
     if not text.strip():
         raise Refusal(f"{name} is empty: it has to be JSON, which may be null")
@@ -73,7 +73,7 @@ def parsed(name: str, text: bytes) -> JsonText:
 def _check_finite(name: str, value: object) -> None:
     """Refuse a number that is read as infinite: it would not be sent as it was written."""
     from lambdachain._json.codec import codec_of
-    from lambdachain._json.misfit import MisfitError
+    from lambdachain._json.payload_validation import MisfitError
 
     try:
         codec_of(Any).encode(value)
@@ -88,9 +88,9 @@ def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) ->
         Refusal: It is no JSON.
         InvalidRequestError: It does not fit.
     """
-    from lambdachain._errors import InvalidRequestError
+    from lambdachain._core.errors import InvalidRequestError
     from lambdachain._json.codec import codec_of, type_name
-    from lambdachain._json.misfit import MisfitError
+    from lambdachain._json.payload_validation import MisfitError
 
     parsed(name, text)
     try:
@@ -108,9 +108,9 @@ def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> by
     """
     from pydantic_core import from_json, to_json
 
-    from lambdachain._errors import ResponseError
+    from lambdachain._core.errors import ResponseError
     from lambdachain._json.codec import MORE_DIGITS, codec_of, type_name
-    from lambdachain._json.misfit import MisfitError
+    from lambdachain._json.payload_validation import MisfitError
 
     if contract is None:
         return in_one_line(loaded(value)).encode() if MORE_DIGITS.search(value) else to_json(from_json(value))

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 
 from click import style
 
-from lambdachain._text import for_terminal, printable
+from lambdachain._core.text import for_terminal, printable
+from lambdachain._templates.problem import Problem
 from lambdachain.local import LocalFunction, LocalInvocation
-from lambdachain.local._definitions._problem import Problem
 from lambdachain.local._runtimes import runtime_of
 
 _COLOURS: Final = ("cyan", "magenta", "blue", "yellow", "green")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._connection import AS_JSON
-from ._ending import Refusal, Status, echo
+from ._exit_status import Refusal, Status, echo
 from ._help import Command
 from ._surveying import (
     ANY_ACCOUNT,
@@ -28,14 +27,15 @@ from ._surveying import (
     template_options,
     undecided_objects,
 )
+from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._callee import Resolver
-    from lambdachain._grants.check import Finding
-    from lambdachain._grants.needs import Need, Needs, Stack, Target
-    from lambdachain._survey.found import Survey, Unit
-    from lambdachain._survey.project import Project
-    from lambdachain.local._definitions._deployed import Deployed, Deployment
+    from lambdachain._analysis.permissions.check import Finding
+    from lambdachain._analysis.permissions.required import Need, Needs, Stack, Target
+    from lambdachain._analysis.survey.found import Survey, Unit
+    from lambdachain._analysis.survey.project import Project
+    from lambdachain._calling.target import Resolver
+    from lambdachain._templates.deployment import Deployed, Deployment
 
 _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
@@ -116,7 +116,7 @@ def command(
     text does not tell, such as a name that is worked out at run time, is listed with file and line; then the status
     is 1.
     """
-    from lambdachain._grants.needs import Stack
+    from lambdachain._analysis.permissions.required import Stack
 
     if (callee is not None) != any(caller.values()):
         raise Refusal("--callee goes with --principal or --organization, and these with --callee")
@@ -135,8 +135,8 @@ def command(
 
 def _checked(stack: Stack) -> Stack:
     """Refuse what no ARN can have."""
-    from lambdachain._arn import FunctionArn, partition_of
-    from lambdachain._errors import InvalidArnError
+    from lambdachain._core.arn import FunctionArn, partition_of
+    from lambdachain._core.errors import InvalidArnError
 
     region = stack.region or ANY_REGION
     try:
@@ -147,14 +147,14 @@ def _checked(stack: Stack) -> Stack:
 
 
 def _survey(asked: _Asked, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
-    from lambdachain._survey.survey import survey_of
+    from lambdachain._analysis.survey.survey import survey_of
 
     found = survey_of(asked.project, environment)
     return found.within(starts_of(found, callers)) if callers else found
 
 
 def _print(asked: _Asked, callers: Sequence[str]) -> Status:
-    from lambdachain._grants.needs import needs_of
+    from lambdachain._analysis.permissions.required import needs_of
 
     survey = _survey(asked, callers, asked.environment)
     needs = needs_of(survey, asked.resolve)
@@ -172,8 +172,8 @@ def _print(asked: _Asked, callers: Sequence[str]) -> Status:
 
 
 def _written(needs: Sequence[Need], asked: _Asked, caller: str) -> str:
-    from lambdachain._errors import InvalidArnError
-    from lambdachain._grants.identity import WRITERS
+    from lambdachain._analysis.permissions.identity_policy import WRITERS
+    from lambdachain._core.errors import InvalidArnError
 
     try:
         return WRITERS[asked.written_as](needs, asked.stack, caller)
@@ -182,8 +182,8 @@ def _written(needs: Sequence[Need], asked: _Asked, caller: str) -> str:
 
 
 def _object(needs: Needs, asked: _Asked) -> dict[str, Any]:
-    from lambdachain._errors import InvalidArnError
-    from lambdachain._grants.identity import policy_of
+    from lambdachain._analysis.permissions.identity_policy import policy_of
+    from lambdachain._core.errors import InvalidArnError
 
     try:
         policy = policy_of(needs.each, asked.stack)
@@ -213,9 +213,9 @@ def _tell_offloads(needs: Needs) -> None:
 def _print_callee_side(
     callee: str, stack: Stack, resolve: Resolver | None, written_as: str, *, as_json: bool, **given: str | None
 ) -> None:
-    from lambdachain._errors import ContractError, InvalidArnError
-    from lambdachain._grants.needs import addresses
-    from lambdachain._grants.resource import WRITERS, Caller, request_of
+    from lambdachain._analysis.permissions.required import addresses
+    from lambdachain._analysis.permissions.resource_policy import WRITERS, Caller, request_of
+    from lambdachain._core.errors import ContractError, InvalidArnError
 
     try:
         target: Target = addresses([callee], resolve)[0]
@@ -232,8 +232,8 @@ def _print_callee_side(
 def _check(
     asked: _Asked, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> Status:
-    from lambdachain._grants.needs import Stack
-    from lambdachain._survey.survey import survey_of
+    from lambdachain._analysis.permissions.required import Stack
+    from lambdachain._analysis.survey.survey import survey_of
 
     account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
@@ -286,8 +286,8 @@ def _is_asked(function: Deployed, units: Sequence[Unit], known: Survey, callers:
 
 def _needs_of(asked: _Asked, function: Deployed, units: Sequence[Unit], known: Survey) -> Needs:
     """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
-    from lambdachain._grants.needs import needs_of
-    from lambdachain._survey.survey import survey_of
+    from lambdachain._analysis.permissions.required import needs_of
+    from lambdachain._analysis.survey.survey import survey_of
 
     needs = needs_of(known.within(units), asked.resolve)
     if needs.undecided and function.environment:
@@ -298,7 +298,7 @@ def _needs_of(asked: _Asked, function: Deployed, units: Sequence[Unit], known: S
 
 def _compared(deployment: Deployment, needs: Mapping[str, Needs], stack: Stack) -> list[tuple[Deployed, list[Finding]]]:
     """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
-    from lambdachain._grants.check import Fault, findings
+    from lambdachain._analysis.permissions.check import Fault, findings
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [(one, findings(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions]

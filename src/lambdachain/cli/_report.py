@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from lambdachain._errors import Attempt, CallError
-    from lambdachain._receipts import Permission, Receipt
-    from lambdachain._results import InvokeResult
+    from lambdachain._core.errors import Attempt, CallError
+    from lambdachain._core.receipts import Permission, Receipt
+    from lambdachain._core.results import InvokeResult
 
 _OF_FUNCTIONS: Final = ("error_type", "error_message", "stack_trace", "log_tail")
 
@@ -79,8 +79,8 @@ def failure_object(error: CallError) -> dict[str, Any]:
 
 
 def _particulars(error: CallError) -> Mapping[str, Any]:
-    from lambdachain._errors import FunctionError
-    from lambdachain._remote_error import RemoteError
+    from lambdachain._contracts.remote_error import RemoteError
+    from lambdachain._core.errors import FunctionError
 
     found: dict[str, Any] = {}
     if isinstance(error, FunctionError):

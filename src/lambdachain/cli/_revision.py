@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from ._ending import Refusal
+from ._exit_status import Refusal
 
 if TYPE_CHECKING:
-    from lambdachain._contract_schema import ContractSchema
+    from lambdachain._contracts.contract_schema import ContractSchema
 
 _SCRIPT: Final = "from lambdachain.cli._revision import print_schema; print_schema()"
 

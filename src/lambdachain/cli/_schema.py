@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ._ending import echo
+from ._exit_status import echo
 from ._help import Command
 
 

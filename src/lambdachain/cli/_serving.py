@@ -23,9 +23,9 @@ from typing import Final, TypeAlias
 
 import click
 
-from lambdachain._loopback import is_loopback
+from lambdachain._core.loopback import is_loopback
+from lambdachain._templates.problem import Problem, Spot
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.local._definitions._problem import Problem, Spot
 
 from ._messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
 from ._system import Found, Wanted, find_system

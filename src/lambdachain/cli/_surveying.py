@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._connection import options, pairs
-from ._ending import Refusal, echo
+from ._exit_status import Refusal, echo
 from ._extra import missing_packages
+from ._target_options import options, pairs
 
 if TYPE_CHECKING:
-    from lambdachain._callee import Resolver
-    from lambdachain._survey.found import Survey, Undecided, Unit
-    from lambdachain._survey.project import Project
-    from lambdachain.local._definitions._deployed import Deployment
-    from lambdachain.local._definitions._problem import Problem
+    from lambdachain._analysis.survey.found import Survey, Undecided, Unit
+    from lambdachain._analysis.survey.project import Project
+    from lambdachain._calling.target import Resolver
+    from lambdachain._templates.deployment import Deployment
+    from lambdachain._templates.problem import Problem
 
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
@@ -65,8 +65,8 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     Raises:
         Refusal: One is not there, or there is no Python file.
     """
-    from lambdachain._survey.project import Project
-    from lambdachain._survey.sources import read_sources
+    from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.sources import read_sources
 
     bases = list(code) or [Path()]
     for base in bases:
@@ -146,10 +146,10 @@ def read_template(
 
     if missing := missing_packages():
         raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
-    from lambdachain._errors import InvalidArnError
-    from lambdachain._service.place import Place
-    from lambdachain.local._definitions._deployed import read_deployment
-    from lambdachain.local._definitions._problem import MisreadError
+    from lambdachain._core.errors import InvalidArnError
+    from lambdachain._lambda_api.aws_location import Place
+    from lambdachain._templates.deployment import read_deployment
+    from lambdachain._templates.problem import MisreadError
     from lambdachain.local._definitions._sources import Surroundings
 
     try:

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from lambdachain._contract import Contract, HasContract
+from lambdachain._contracts.contract import Contract, HasContract
 
-from ._ending import Refusal, one_line
+from ._exit_status import Refusal, one_line
 
 _FOUND_IN: Final = "contracts there are"
 
@@ -24,7 +24,7 @@ def target_of(text: str) -> HasContract[Any, Any] | str:
         Refusal: The module does not import, or has no such contract.
         InvalidArnError: It is neither.
     """
-    from lambdachain._arn import parse_target
+    from lambdachain._core.arn import parse_target
 
     module, _, name = text.partition(":")
     if name and ":" not in name and _has_module(module):

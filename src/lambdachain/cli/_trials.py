@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.aws_location import Place
 from lambdachain.local import LocalFunction
 from lambdachain.local._trial import try_handlers
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import click
 
-from ._connection import pairs
 from ._extra import missing_packages
 from ._help import Command
+from ._target_options import pairs
 
 DEFAULT_PORT: Final = 9001
 _SERVICES: Final = ("sqs", "sns", "events")
@@ -124,7 +124,7 @@ def _surroundings(account_id: str, region: str, stage: str | None, parameters: M
     import os
 
     from lambdachain import InvalidArnError
-    from lambdachain._service.place import Place
+    from lambdachain._lambda_api.aws_location import Place
     from lambdachain.local._definitions._sources import Surroundings
 
     try:

@@ -14,12 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Self
 
-from lambdachain._arn import parse_target
-from lambdachain._invocation import InvocationType
-from lambdachain._service import answers
-from lambdachain._service.answers import RefusedError
-from lambdachain._service.delivery import Delivery, Ending
-from lambdachain._service.events import (
+from lambdachain._core.arn import parse_target
+from lambdachain._core.invocation import InvocationType
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.events import (
     Condition,
     Course,
     Rules,
@@ -28,12 +27,13 @@ from lambdachain._service.events import (
     before_delivery,
     begun,
 )
-from lambdachain._service.records import LastAnswer, Record
+from lambdachain._lambda_api.records import LastAnswer, Record
+from lambdachain._lambda_api.responses import RefusedError
 
 from ._clock import QueueClock
 from ._event_config import service_of
-from ._fleet import Fleet
 from ._function import LocalFunction
+from ._function_registry import Fleet
 from ._invocations import LocalInvocation, error_of
 from ._queue import EventQueue, QueuedEvent, QueueError
 from ._targets import Targets

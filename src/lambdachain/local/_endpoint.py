@@ -13,13 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self, TypeVar
 
-from lambdachain._service.place import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, Place
 
 from ._capacity import default_concurrency
 from ._clock import QueueClock
 from ._delivery import EventDelivery
-from ._fleet import Fleet
 from ._function import LocalFunction, index_by_name, located
+from ._function_registry import Fleet
 from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
 from ._orphan_guard import OrphanGuard

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.aws_location import Place
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._function import LocalFunction

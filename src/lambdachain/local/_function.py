@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from lambdachain._arn import MAX_NAME_LENGTH
-from lambdachain._service.place import LATEST
+from lambdachain._core.arn import MAX_NAME_LENGTH
+from lambdachain._lambda_api.aws_location import LATEST
 
 from ._event_config import EventConfig
 from ._kinds import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from lambdachain._service.delivery import Body
-from lambdachain._service.limits import MAX_HEADERS
+from lambdachain._lambda_api.delivery import Body
+from lambdachain._lambda_api.limits import MAX_HEADERS
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from lambdachain._service.limits import MAX_HEADERS
+from lambdachain._lambda_api.limits import MAX_HEADERS
 
 _CHUNK: Final = 1 << 18
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from lambdachain._arn import parse_target
-from lambdachain._errors import InvalidArnError
-from lambdachain._invocation import InvocationType
-from lambdachain._service.answers import RefusedError
-from lambdachain._service.delivery import Ending, InvokeRequest
-from lambdachain._service.records import error_type_of
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import InvalidArnError
+from lambdachain._core.invocation import InvocationType
+from lambdachain._lambda_api.delivery import Ending, InvokeRequest
+from lambdachain._lambda_api.records import error_type_of
+from lambdachain._lambda_api.responses import RefusedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import os
 import re
 from typing import Final
 
-from lambdachain._service.limits import MAX_LOG_TAIL
+from lambdachain._lambda_api.limits import MAX_LOG_TAIL
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 _CHUNK: Final = 65_536

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeAlias
 
-from lambdachain._service import answers
-from lambdachain._service.delivery import Delivery, Ending
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.delivery import Delivery, Ending
 
 from ._function import LocalFunction
 from ._sandbox import Sandbox, SandboxGoneError, Sink, Surroundings

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._service.delivery import Delivery
-from lambdachain._service.events import Course
+from lambdachain._lambda_api.delivery import Delivery
+from lambdachain._lambda_api.events import Course
 
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 _SCHEMA: Final = """

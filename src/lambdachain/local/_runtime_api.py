@@ -22,8 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from lambdachain._service.delivery import Body, Delivery
-from lambdachain._service.limits import MAX_HEADERS, MAX_RESPONSE
+from lambdachain._lambda_api.delivery import Body, Delivery
+from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_RESPONSE
 
 from ._http1 import HttpConnection, ProtocolError, Request
 from ._peers import Address, can_tell, is_made_by

@@ -11,12 +11,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from lambdachain import _clock
-from lambdachain._service import answers
-from lambdachain._service.delivery import Body, Delivery, Ending
-from lambdachain._service.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
-from lambdachain._service.log import report, start
-from lambdachain._service.place import Place
+from lambdachain._core import clock as _clock
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.delivery import Body, Delivery, Ending
+from lambdachain._lambda_api.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
+from lambdachain._lambda_api.log import report, start
 
 from ._environment import sandbox_environment
 from ._function import LocalFunction

@@ -12,32 +12,32 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from lambdachain._invocation import InvocationType
-from lambdachain._service import answers
-from lambdachain._service.addressing import resolve
-from lambdachain._service.answers import Answer, RefusedError
-from lambdachain._service.configuration import answer_configuration, answer_function, answer_list
-from lambdachain._service.delivery import Ending, InvokeRequest
-from lambdachain._service.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
-from lambdachain._service.invoke_api import (
+from lambdachain._core.invocation import InvocationType
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.addressing import resolve
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.configuration import answer_configuration, answer_function, answer_list
+from lambdachain._lambda_api.delivery import Ending, InvokeRequest
+from lambdachain._lambda_api.invoke_api import (
     answer_ending,
     answer_permitted,
     answer_queued,
     read_invoke,
     read_stream_type,
 )
-from lambdachain._service.limits import MAX_HEADERS, MAX_REQUEST
-from lambdachain._service.operations import Operation, operation_of
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST
+from lambdachain._lambda_api.operations import Operation, operation_of
+from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
 from ._credentials import caller_of
 from ._delivery import EventDelivery
-from ._deployed import Admitted
-from ._fleet import Fleet
+from ._function_registry import Fleet
 from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
+from ._served_function import Admitted
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
-from lambdachain._text import public_url
+from lambdachain._core.text import public_url
 
 from ._host_check import parse_host
 from ._invocations import Observer

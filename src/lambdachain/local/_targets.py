@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lambdachain._arn import parse_target
-from lambdachain._errors import InvalidArnError
-from lambdachain._service.place import Place
-from lambdachain._service.records import Record
-from lambdachain._text import printable
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import InvalidArnError
+from lambdachain._core.text import printable
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.records import Record
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._event_config import service_of

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._service.limits import INIT_TIMEOUT
-from lambdachain._service.place import LATEST, Place
+from lambdachain._core.type_guards import is_mapping
+from lambdachain._lambda_api.aws_location import LATEST, Place
+from lambdachain._lambda_api.limits import INIT_TIMEOUT
 
-from ._definitions._tree import is_mapping
 from ._environment import sandbox_environment
 from ._function import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group

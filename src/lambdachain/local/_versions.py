@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._arn import MAX_QUALIFIER_LENGTH
-from lambdachain._service.place import LATEST
+from lambdachain._core.arn import MAX_QUALIFIER_LENGTH
+from lambdachain._lambda_api.aws_location import LATEST
 
 VERSION: Final = re.compile(r"[1-9][0-9]*")
 _ALIAS: Final = re.compile(rf"(?![0-9]+$)[a-zA-Z0-9_-]{{1,{MAX_QUALIFIER_LENGTH}}}")

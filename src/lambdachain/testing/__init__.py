@@ -6,7 +6,7 @@ The pytest plugin that comes with lambdachain has fixtures for them: ``lambda_st
 
 from __future__ import annotations
 
-from lambdachain._stand_in import RealInvokeBlockedError, StubError
+from lambdachain._transports.transport_override import RealInvokeBlockedError, StubError
 
 from ._compatibility import Breakage, Change, IncompatibleContractError, assert_compatible, compatibility
 from ._context import LambdaContext

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lambdachain._arn import Address, FunctionArn, FunctionName, parse_target
-from lambdachain._contract import HasContract, split_qualifier
-from lambdachain._errors import ContractError
-from lambdachain._service.place import LATEST
+from lambdachain._contracts.contract import HasContract, split_qualifier
+from lambdachain._core.arn import Address, FunctionArn, FunctionName, parse_target
+from lambdachain._core.errors import ContractError
+from lambdachain._lambda_api.aws_location import LATEST
 
 
 @dataclass(frozen=True, slots=True)

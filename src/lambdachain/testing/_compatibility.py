@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from lambdachain._compatibility.advice import order_of
-from lambdachain._compatibility.changes import Breakage, Change, changes_between
-from lambdachain._compatibility.messages import Who
-from lambdachain._contract import HasContract
-from lambdachain._contract_schema import ContractSchema, checked_schema
-from lambdachain._stand_in import StubError
+from lambdachain._analysis.compatibility.advice import order_of
+from lambdachain._analysis.compatibility.changes import Breakage, Change, changes_between
+from lambdachain._analysis.compatibility.messages import Who
+from lambdachain._contracts.contract import HasContract
+from lambdachain._contracts.contract_schema import ContractSchema, checked_schema
+from lambdachain._transports.transport_override import StubError
 
 __all__ = ["Breakage", "Change", "IncompatibleContractError", "assert_compatible", "compatibility"]
 

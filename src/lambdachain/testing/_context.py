@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lambdachain import _clock
+from lambdachain._core import clock as _clock
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._service.place import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, Place
 
 HOME: Final = Place("123456789012", "us-east-1")
 _W3C: Final = ("traceparent", "tracestate", "baggage")

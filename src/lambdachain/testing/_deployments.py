@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from lambdachain import _clock
-from lambdachain._arn import Address, FunctionArn, parse_target
-from lambdachain._contract import HasContract
-from lambdachain._errors import ContractError, InvalidArnError
-from lambdachain._service import answers
-from lambdachain._service.place import LATEST, Place
+from lambdachain._contracts.contract import HasContract
+from lambdachain._core import clock as _clock
+from lambdachain._core.arn import Address, FunctionArn, parse_target
+from lambdachain._core.errors import ContractError, InvalidArnError
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.aws_location import LATEST, Place
 
 from ._addresses import Deployment, deployment, version_of
 from ._runtime import Handler, Settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lambdachain._copies import lock_for
-from lambdachain._invocation import Invocation
-from lambdachain._service.events import Course, Rules, after_failure, begun
+from lambdachain._core.invocation import Invocation
+from lambdachain._core.process_copies import lock_for
+from lambdachain._lambda_api.events import Course, Rules, after_failure, begun
 
 from ._recursion import Chain
 

@@ -7,19 +7,19 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from lambdachain._arn import parse_target
-from lambdachain._callee import contract_of
-from lambdachain._classify import Expectation, failed_answer
-from lambdachain._contract import Contract, HasContract
-from lambdachain._errors import ContractError
-from lambdachain._invocation import Invocation
+from lambdachain._calling.classify import Expectation, failed_answer
+from lambdachain._calling.target import contract_of
+from lambdachain._contracts.contract import Contract, HasContract
+from lambdachain._contracts.remote_error import RemoteError
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import Invocation
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.misfit import MisfitError
-from lambdachain._remote_error import RemoteError
-from lambdachain._service.delivery import Delivery
-from lambdachain._service.invoke_api import answer_ending
-from lambdachain._service.outcomes import outcome_of
-from lambdachain._stand_in import StubError
+from lambdachain._json.payload_validation import MisfitError
+from lambdachain._lambda_api.delivery import Delivery
+from lambdachain._lambda_api.invoke_api import answer_ending
+from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._transports.transport_override import StubError
 
 from ._comparison import shortened
 from ._compatibility import compatibility

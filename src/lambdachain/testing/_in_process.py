@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lambdachain import _clock
-from lambdachain._errors import ContractError
-from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
-from lambdachain._offload import OffloadMemory
-from lambdachain._service import answers
-from lambdachain._service.answers import Answer, RefusedError
-from lambdachain._service.delivery import Delivery, Ending, InvokeRequest
-from lambdachain._service.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
-from lambdachain._service.outcomes import outcome_of
-from lambdachain._service.place import LATEST
-from lambdachain._stand_in import standing_in, standing_in_here
+from lambdachain._contracts.s3_offload import OffloadMemory
+from lambdachain._core import clock as _clock
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.aws_location import LATEST
+from lambdachain._lambda_api.delivery import Delivery, Ending, InvokeRequest
+from lambdachain._lambda_api.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
+from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._transports.transport_override import standing_in, standing_in_here
 
 from ._deployments import Deployments, Function, Target, chosen
 from ._events import Event, EventQueue

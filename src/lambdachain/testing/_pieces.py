@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lambdachain._contract import Contract
-from lambdachain._errors import ContractError
-from lambdachain._invocation import Outcome
-from lambdachain._service.answers import Answer
-from lambdachain._streaming import ResponseStream, StreamEnd, WholeAnswer
+from lambdachain._contracts.contract import Contract
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import Outcome
+from lambdachain._lambda_api.responses import Answer
+from lambdachain._transports.streaming import ResponseStream, StreamEnd, WholeAnswer
 
 from ._replies import Reply, ended
 from ._requests import Received

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lambdachain._invocation import Invocation, InvocationType, Outcome
+from lambdachain._core.invocation import Invocation, InvocationType, Outcome
+from lambdachain._core.text import printable
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._text import printable
 
 VERBS = {
     InvocationType.REQUEST_RESPONSE: "call",

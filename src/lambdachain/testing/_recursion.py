@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain import _clock
-from lambdachain._service.lineage import LOOP_LIMIT
+from lambdachain._core import clock as _clock
+from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final
 
-from lambdachain import _clock
-from lambdachain._arn import parse_target
-from lambdachain._contract import Contract, HasContract
-from lambdachain._invocation import NoAnswerError, Progress, Trouble
+from lambdachain._contracts.contract import Contract, HasContract
+from lambdachain._contracts.s3_offload import as_bytes, put_payload
+from lambdachain._core import clock as _clock
+from lambdachain._core.arn import parse_target
+from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.misfit import MisfitError
-from lambdachain._offload import as_bytes, put_payload
-from lambdachain._service import answers
-from lambdachain._service.answers import Answer
-from lambdachain._service.delivery import Ending
-from lambdachain._service.invoke_api import answer_ending, answer_queued
-from lambdachain._service.limits import MAX_RESPONSE
-from lambdachain._stand_in import StubError, stand_in
+from lambdachain._json.payload_validation import MisfitError
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.delivery import Ending
+from lambdachain._lambda_api.invoke_api import answer_ending, answer_queued
+from lambdachain._lambda_api.limits import MAX_RESPONSE
+from lambdachain._lambda_api.responses import Answer
+from lambdachain._transports.transport_override import StubError, stand_in
 
 from ._addresses import version_of
 from ._requests import Received

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import quote
 
-from lambdachain._arn import FunctionArn, FunctionName, parse_target
-from lambdachain._client_context import opened
-from lambdachain._contract import Contract
-from lambdachain._errors import InvalidArnError, RequestRejectedError
-from lambdachain._invocation import Invocation, InvocationType
+from lambdachain._calling.options import CallOptions
+from lambdachain._contracts.contract import Contract
+from lambdachain._contracts.s3_offload import is_reference
+from lambdachain._core.arn import FunctionArn, FunctionName, parse_target
+from lambdachain._core.client_context import opened
+from lambdachain._core.errors import InvalidArnError, RequestRejectedError
+from lambdachain._core.invocation import Invocation, InvocationType
+from lambdachain._core.metadata import TRACE_NAMES, Metadata, read_metadata
 from lambdachain._json.codec import codec_of
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._json.misfit import MisfitError
-from lambdachain._metadata import TRACE_NAMES, Metadata, read_metadata
-from lambdachain._offload import is_reference
-from lambdachain._options import CallOptions
-from lambdachain._service.delivery import Body, Delivery, InvokeRequest
-from lambdachain._service.invoke_api import read_invoke
-from lambdachain._service.place import Place
+from lambdachain._json.payload_validation import MisfitError
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest
+from lambdachain._lambda_api.invoke_api import read_invoke
 
 from ._context import HOME
 

@@ -20,13 +20,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, cast
 
-from lambdachain import _clock
-from lambdachain._invocation import NoAnswerError, Progress, Trouble
-from lambdachain._service import answers, log
-from lambdachain._service.delivery import Delivery, Ending
-from lambdachain._service.limits import MAX_LOG_TAIL, MAX_RESPONSE
-from lambdachain._service.place import LATEST
-from lambdachain._stand_in import StubError, stand_in, standing_in_here
+from lambdachain._core import clock as _clock
+from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._lambda_api import log
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.aws_location import LATEST
+from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
+from lambdachain._transports.transport_override import StubError, stand_in, standing_in_here
 
 from ._context import LambdaContext
 from ._marshal import to_json

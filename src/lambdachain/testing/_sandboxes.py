@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
-from lambdachain._copies import lock_for
+from lambdachain._core.process_copies import lock_for
 
 Job = Callable[[], Callable[[], None]]
 """Does the work, raising nothing, and gives what tells of it: once that is called, the sandbox can be had again."""
@@ -47,7 +47,7 @@ class Sandbox:
         self._jobs.put(None)
 
     def _live(self) -> None:
-        from lambdachain import _loop
+        from lambdachain._handler import event_loop as _loop
 
         if sys.version_info < (3, 14):  # the main thread, in which Lambda runs handlers, has a loop for who asks
             _loop.open()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 
-from lambdachain._contract import Contract
-from lambdachain._copies import lock_for
-from lambdachain._errors import ContractError
-from lambdachain._invocation import InvocationType
+from lambdachain._calling.options import CallOptions
+from lambdachain._contracts.contract import Contract
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import InvocationType
+from lambdachain._core.metadata import Metadata
+from lambdachain._core.process_copies import lock_for
 from lambdachain._json.codec import type_name
-from lambdachain._metadata import Metadata
-from lambdachain._options import CallOptions
-from lambdachain._stand_in import StubError
+from lambdachain._transports.transport_override import StubError
 
 from ._addresses import Deployment
 from ._comparison import compare

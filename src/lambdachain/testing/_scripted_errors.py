@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from lambdachain._arn import parse_target
-from lambdachain._contract import Contract
-from lambdachain._errors import (
+from lambdachain._contracts.contract import Contract
+from lambdachain._contracts.remote_error import RemoteError
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import (
     AccessDeniedError,
     CallError,
     CallTimeoutError,
@@ -32,12 +33,11 @@ from lambdachain._errors import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._invocation import InvocationType, NoAnswerError, Progress
-from lambdachain._remote_error import RemoteError
-from lambdachain._service import answers
-from lambdachain._service.answers import Answer, RefusedError, refusal
-from lambdachain._service.place import LATEST
-from lambdachain._stand_in import StubError
+from lambdachain._core.invocation import InvocationType, NoAnswerError, Progress
+from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api.aws_location import LATEST
+from lambdachain._lambda_api.responses import Answer, RefusedError, refusal
+from lambdachain._transports.transport_override import StubError
 
 from ._replies import Reply, denying, ended, failed, throttling, timing_out
 from ._requests import Received

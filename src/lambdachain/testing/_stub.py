@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-from lambdachain import _clock
-from lambdachain._arn import Address
-from lambdachain._callee import contract_of
-from lambdachain._contract import HasContract, Req, Resp
-from lambdachain._errors import ContractError, RequestRejectedError
-from lambdachain._invocation import Invocation, InvocationType, NoAnswerError, Outcome
-from lambdachain._metadata import Metadata
-from lambdachain._offload import OffloadMemory
-from lambdachain._service.answers import Answer, RefusedError
-from lambdachain._service.invoke_api import answer_permitted
-from lambdachain._service.outcomes import outcome_of
-from lambdachain._stand_in import StubError, standing_in, standing_in_here
+from lambdachain._calling.target import contract_of
+from lambdachain._contracts.contract import HasContract, Req, Resp
+from lambdachain._contracts.s3_offload import OffloadMemory
+from lambdachain._core import clock as _clock
+from lambdachain._core.arn import Address
+from lambdachain._core.errors import ContractError, RequestRejectedError
+from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
+from lambdachain._core.metadata import Metadata
+from lambdachain._lambda_api.invoke_api import answer_permitted
+from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._transports.transport_override import StubError, standing_in, standing_in_here
 
 from ._addresses import deployment
 from ._comparison import shortened
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from lambdachain._streaming import ResponseStream
+    from lambdachain._transports.streaming import ResponseStream
 
 _WORD_FOR: Final = {
     InvocationType.REQUEST_RESPONSE: "returns(...)",

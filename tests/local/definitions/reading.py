@@ -7,9 +7,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.aws_location import Place
 from lambdachain.local import LocalFunction
-from lambdachain.local._definitions._draft import Reading
+from lambdachain.local._definitions._function_builder import Reading
 from lambdachain.local._definitions._sources import Surroundings, read_file, read_text
 
 SYSTEMS = Path(__file__).parent / "systems"

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading import PLACE, SYSTEMS
 
-from lambdachain.local._definitions._deployed import Deployment, read_deployment
-from lambdachain.local._definitions._problem import MisreadError
+from lambdachain._templates.deployment import Deployment, read_deployment
+from lambdachain._templates.problem import MisreadError
 from lambdachain.local._definitions._sources import Surroundings
 
 NAMES = st.sampled_from(

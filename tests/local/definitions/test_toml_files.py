@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from reading import PLACE, SYSTEMS, functions, problems, read, read_system
 
+from lambdachain._templates.problem import MisreadError
 from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from lambdachain.local._definitions._arguments import read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
-from lambdachain.local._definitions._problem import MisreadError
 from lambdachain.local._definitions._sources import Surroundings, find_files, read_file
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from lambdachain.cli._connection import CONTEXT, TARGET, Connection, connection_options
 from lambdachain.cli._help import Command
+from lambdachain.cli._target_options import CONTEXT, TARGET, Connection, connection_options
 
 _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 

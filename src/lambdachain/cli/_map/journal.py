@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from lambdachain.cli._ending import Refusal
+from lambdachain.cli._exit_status import Refusal
 
-from .appender import Appender, sync_directory
-from .ledger import Ledger, State
+from .append_only_file import Appender, sync_directory
+from .line_states import Ledger, State
 
 _FORMAT: Final = 1
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")

@@ -10,10 +10,10 @@ from pathlib import Path
 from select import select
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lambdachain.cli._ending import Refusal
+from lambdachain.cli._exit_status import Refusal
 
 from .journal import mark_of
-from .ledger import Ledger, State
+from .line_states import Ledger, State
 
 if TYPE_CHECKING:
     from io import BufferedReader

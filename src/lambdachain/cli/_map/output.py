@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from .appender import Appender, sync_directory
+from .append_only_file import Appender, sync_directory
 from .journal import Journal
-from .ledger import FAILURES, State
+from .line_states import FAILURES, State
 
 _AT_ONCE: Final = 65536
 _PASSED_OVER: Final = (State.BLANK, *FAILURES)

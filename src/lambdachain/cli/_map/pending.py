@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
-from lambdachain._errors import InvalidRequestError
-from lambdachain._fan_out.drive import NotYetError
-from lambdachain.cli._ending import Refusal
+from lambdachain._core.errors import InvalidRequestError
+from lambdachain._fan_out.driver import NotYetError
+from lambdachain.cli._exit_status import Refusal
 
-from .ledger import Ledger, State
+from .line_states import Ledger, State
 from .lines import Input, Line, Parse, check_length, check_same
 
 _RESERVED_AT_ONCE: Final = 256

@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from lambdachain._errors import (
+from lambdachain._client.map import Errand, numbered
+from lambdachain._core.errors import (
     AccessDeniedError,
     CallError,
     ConnectError,
     FunctionMisconfiguredError,
     FunctionNotFoundError,
 )
-from lambdachain._mapping import Errand, numbered
-from lambdachain.cli._ending import Refusal
+from lambdachain.cli._exit_status import Refusal
 from lambdachain.cli._json import written
 
-from .book import Book
 from .pending import Pending, StoppedError
+from .results_store import Book
 
 # What one line meets, every line will: the map ends, and the line is run when it goes on.
 _EVERY_LINES: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)

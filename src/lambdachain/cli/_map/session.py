@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lambdachain._invocation import InvocationType
-from lambdachain._mapping import Errand, bound_errand
-from lambdachain.cli._connection import Connection
-from lambdachain.cli._ending import Status
+from lambdachain._client.map import Errand, bound_errand
+from lambdachain._core.invocation import InvocationType
+from lambdachain.cli._exit_status import Status
 from lambdachain.cli._json import parsed, typed
 from lambdachain.cli._target import target_of
+from lambdachain.cli._target_options import Connection
 
-from .ledger import State
+from .line_states import State
 from .lines import Input, Parse
-from .opening import Manner, Opened, opened
 from .pending import Counted, Pending
+from .reporting import Teller
+from .resume import Manner, Opened, opened
 from .run import Run
-from .telling import Teller
 
 if TYPE_CHECKING:
-    from lambdachain._caller import Caller
-    from lambdachain._fan_out.manner import MapManner, OnProgress
+    from lambdachain._client.invoker import Caller
+    from lambdachain._fan_out.options import MapManner, OnProgress
 
 
 @dataclass(frozen=True, slots=True)

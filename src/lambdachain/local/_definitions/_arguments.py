@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ._draft import Draft, Reading, gather
-from ._problem import Problem, Spot
+from lambdachain._templates.problem import Problem, Spot
+
+from ._function_builder import Draft, Reading, gather
 
 
 def is_function(argument: str) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from lambdachain._core.type_guards import is_list, is_mapping
+from lambdachain._templates.document import Document, Path
+from lambdachain._templates.intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
+from lambdachain._templates.problem import MisreadError, Problem, Spot
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._document import Document, Path
-from ._draft import Draft, Reading, gather
-from ._intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
-from ._problem import MisreadError, Problem, Spot
-from ._tree import is_list, is_mapping
+from ._function_builder import Draft, Reading, gather
 
 # A property of a function, and the setting of LocalFunction that it is.
 _SETTINGS: Final[Mapping[str, str]] = {

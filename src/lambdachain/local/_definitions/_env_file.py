@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from ._problem import MisreadError, Spot
+from lambdachain._templates.problem import MisreadError, Spot
 
 
 def read_env_file(text: str, source: str) -> dict[str, str]:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._templates.problem import Problem
 from lambdachain.local._event_config import EventConfig, service_of
 from lambdachain.local._function import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of
 from lambdachain.local._targets import check_targets
 
-from ._draft import Declared
-from ._problem import Problem
+from ._function_builder import Declared
 
 # The file that Lambda puts inline code into.
 _INLINE_FILES: Final[Mapping[str, str]] = {"python": "index.py", "nodejs": "index.js"}

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from lambdachain._service.place import Place
+from lambdachain._core.type_guards import is_list, is_mapping
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._templates.document import Document, Path
+from lambdachain._templates.intrinsics import NO_VALUE, Resolver, as_text
+from lambdachain._templates.problem import MisreadError, Problem
+from lambdachain._templates.variables import Variables
 from lambdachain.local._versions import LocalVersion
 
-from ._document import Document, Path
-from ._draft import Draft, Reading, gather
-from ._intrinsics import NO_VALUE, Resolver, as_text
-from ._problem import MisreadError, Problem
-from ._tree import is_list, is_mapping
-from ._variables import Variables
+from ._function_builder import Draft, Reading, gather
 
 # The framework's own defaults, where neither the function nor the provider says anything.
 _TIMEOUT: Final = 6

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lambdachain._service.place import Place
+from lambdachain._lambda_api.aws_location import Place
+from lambdachain._templates.document import Document, read_yaml
+from lambdachain._templates.intrinsics import Resolver
+from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.variables import Variables
 
 from ._cloudformation import read_template
-from ._document import Document, read_yaml
-from ._draft import Reading
-from ._intrinsics import Resolver
-from ._problem import MisreadError, Problem, Spot
+from ._function_builder import Reading
 from ._serverless import read_serverless
 from ._toml import System, read_toml
-from ._variables import Variables
 
 MAX_FILE: Final = 16 * 1024 * 1024
 

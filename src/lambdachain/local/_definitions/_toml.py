@@ -9,13 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from lambdachain._core.type_guards import is_mapping
+from lambdachain._templates.problem import MisreadError, Problem, Spot
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._draft import Draft, Reading, gather
-from ._problem import MisreadError, Problem, Spot
-from ._tree import is_mapping
+from ._function_builder import Draft, Reading, gather
 
 _SETTINGS: Final = tuple(each.name for each in fields(LocalFunction) if each.name != "name")
 _TABLES: Final = ("functions", "defaults", "services")

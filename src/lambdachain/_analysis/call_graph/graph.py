@@ -1,0 +1,146 @@
+"""The call graph of one or several code bases, as values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from lambdachain._analysis.survey.found import CallSite, DeclaredContract, Mode, Place, Survey, Unit
+from lambdachain._core.arn import parse_target
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A function, or code outside of any function that calls one.
+
+    Attributes:
+        name: The function's name; of code outside, the file's.
+        is_function: Whether it is a function.
+        place: Where its handler is, or else its contract; ``None`` for a function of which the code has neither.
+        idempotent: Whether it may run twice for one event; ``None`` where no contract says.
+        errors: The errors that it declares.
+        is_here: Whether its handler is in the code.
+    """
+
+    name: str
+    is_function: bool = True
+    place: Place | None = None
+    idempotent: bool | None = None
+    errors: tuple[str, ...] = ()
+    is_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One function calls another in one way.
+
+    Attributes:
+        caller: The name of the node that calls.
+        callee: The name of the function that is called.
+        mode: How.
+        calls: Every place.
+    """
+
+    caller: str
+    callee: str
+    mode: Mode
+    calls: tuple[CallSite, ...]
+
+    @property
+    def place(self) -> Place:
+        """The first place."""
+        return self.calls[0].place
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Who calls whom."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    def node(self, name: str) -> Node:
+        """Give a node by its name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def of_functions(self) -> Graph:
+        """Leave out the code that is no function's."""
+        inside = {node.name for node in self.nodes if node.is_function}
+        edges = tuple(edge for edge in self.edges if edge.caller in inside)
+        return Graph(tuple(node for node in self.nodes if node.is_function), edges)
+
+
+def graph_of(survey: Survey, entries: Mapping[str, Unit] = MappingProxyType({})) -> Graph:
+    """Draw the graph of a survey; questions of permission (``can_invoke``) call nobody.
+
+    Args:
+        survey: What was found.
+        entries: Handlers that no decorator tells: the functions of a template, by name.
+    """
+    starts: dict[str, list[Unit]] = {}
+    for handler in survey.handlers:
+        starts.setdefault(function_name(handler.contract.function), []).append(handler.unit)
+    for name, unit in entries.items():
+        if not any(unit in units for units in starts.values()):
+            starts.setdefault(name, []).append(unit)
+    edges = sorted(_edges(survey, starts), key=lambda edge: (edge.caller, edge.callee, edge.mode))
+    return Graph(tuple(_nodes(survey, starts, edges)), tuple(edges))
+
+
+def function_name(function: str) -> str:
+    """Give the name in a function's address."""
+    return parse_target(function).name
+
+
+def _edges(survey: Survey, starts: Mapping[str, Iterable[Unit]]) -> Iterator[Edge]:
+    found: dict[tuple[str, str, Mode], list[CallSite]] = {}
+    inside: set[Unit] = set()
+    for name, units in starts.items():
+        reached = frozenset[Unit]().union(*map(survey.reached, units))
+        inside |= reached
+        for call in survey.calls:
+            if call.unit in reached and call.mode is not Mode.ASKED:
+                found.setdefault((name, function_name(call.function), call.mode), []).append(call)
+    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not Mode.ASKED]
+    names = _shortest(call.place.file for call in outside)
+    for call in outside:
+        found.setdefault((names[call.place.file], function_name(call.function), call.mode), []).append(call)
+    for (caller, callee, mode), calls in found.items():
+        yield Edge(caller, callee, mode, tuple(calls))
+
+
+def _shortest(files: Iterable[str]) -> dict[str, str]:
+    """Call each file by its name alone, where no other is called so."""
+    each = set(files)
+    times = Counter(Path(file).name for file in each)
+    return {file: Path(file).name if times[Path(file).name] == 1 else file for file in each}
+
+
+def _nodes(survey: Survey, starts: Mapping[str, list[Unit]], edges: Iterable[Edge]) -> Iterator[Node]:
+    contracts = _contracts(survey)
+    named = {*starts, *contracts, *(edge.callee for edge in edges)}
+    for name in sorted(named):
+        told = contracts.get(name, [])
+        place = survey.units[starts[name][0]] if name in starts else told[0].place if told else None
+        errors = tuple(sorted({error for contract in told for error in contract.errors}))
+        yield Node(name, True, place, idempotency(told), errors, name in starts)  # noqa: FBT003 - it is a function
+    for name in sorted({edge.caller for edge in edges} - named):
+        yield Node(name, is_function=False)
+
+
+def _contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
+    """Give the contracts of each function, those of its handlers first: they have the last word."""
+    found: dict[str, list[DeclaredContract]] = {}
+    for contract in [*(handler.contract for handler in survey.handlers), *survey.contracts]:
+        listed = found.setdefault(function_name(contract.function), [])
+        if contract not in listed:
+            listed.append(contract)
+    return found
+
+
+def idempotency(contracts: Iterable[DeclaredContract]) -> bool | None:
+    """Tell whether a function may run twice: the first contract says it."""
+    return next((contract.idempotent for contract in contracts), None)

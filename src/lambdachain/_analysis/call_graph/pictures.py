@@ -1,0 +1,102 @@
+"""The graph as text that other tools draw: Mermaid, DOT; and as a list for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from lambdachain._analysis.survey.found import Mode
+from lambdachain._core.text import printable
+
+from .graph import Edge, Graph, Node
+from .warnings import Warned
+
+WORDS: Final = {Mode.SYNC: "calls", Mode.STREAMED: "streams from", Mode.FIRED: "fires"}
+_ARROWS: Final = {Mode.SYNC: "-->", Mode.STREAMED: "==>", Mode.FIRED: "-.->"}
+
+# What Mermaid would take for its own in a text between quotes, Markdown, HTML and directives included.
+_MERMAID: Final = str.maketrans({'"': "#quot;", **{sign: f"#{ord(sign)};" for sign in "#&<>`%\\"}})
+
+
+def as_text(graph: Graph) -> str:
+    """Write a list: each node with what it calls."""
+    return "\n".join(line for node in graph.nodes for line in _listed(node, graph))
+
+
+def _listed(node: Node, graph: Graph) -> Iterator[str]:
+    yield f"{printable(node.name)}{_told(node)}"
+    for edge in graph.edges:
+        if edge.caller == node.name:
+            yield f"  {WORDS[edge.mode]} {printable(edge.callee)}  {edge.place}"
+
+
+def _told(node: Node) -> str:
+    parts = [
+        *(["outside Lambda"] if not node.is_function else []),
+        *(["idempotent"] if node.idempotent else []),
+        *([f"raises {printable(', '.join(node.errors))}"] if node.errors else []),
+        *(["its handler is not in this code"] if node.is_function and not node.is_here else []),
+    ]
+    return f"  ({'; '.join(parts)})" if parts else ""
+
+
+def as_mermaid(graph: Graph) -> str:
+    """Write a flowchart that GitHub, GitLab and editors draw."""
+    ids = {node.name: f"n{index}" for index, node in enumerate(graph.nodes)}
+    nodes = [f"  {ids[node.name]}{_mermaid_node(node)}" for node in graph.nodes]
+    edges = [f"  {ids[one.caller]} {_ARROWS[one.mode]}|{one.mode}| {ids[one.callee]}" for one in graph.edges]
+    return "\n".join(["flowchart LR", *nodes, *edges])
+
+
+def _mermaid_node(node: Node) -> str:
+    label = "<br>".join(printable(line).translate(_MERMAID) for line in (node.name, *notes(node)))
+    return f'["{label}"]' if node.is_function else f'(["{label}"])'
+
+
+def notes(node: Node) -> list[str]:
+    """Say what a picture tells of a node below its name."""
+    raised = ", ".join(node.errors)
+    return [*(["idempotent"] if node.idempotent else []), *([f"raises {raised}"] if raised else [])]
+
+
+def as_dot(graph: Graph) -> str:
+    """Write a graph for Graphviz."""
+    lines = ["digraph calls {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
+    for node in graph.nodes:
+        label = '"{}"'.format("\\n".join(_in_quotes(line) for line in (node.name, *notes(node))))
+        shape = "" if node.is_function else ', shape=ellipse, style=""'
+        lines.append(f"  {_quoted(node.name)} [label={label}{shape}];")
+    for edge in graph.edges:
+        style = ' style="dashed",' if edge.mode is Mode.FIRED else ""
+        lines.append(f"  {_quoted(edge.caller)} -> {_quoted(edge.callee)} [{style.strip()}label={_quoted(edge.mode)}];")
+    return "\n".join([*lines, "}"])
+
+
+def _quoted(text: str) -> str:
+    return f'"{_in_quotes(text)}"'
+
+
+def _in_quotes(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def as_object(graph: Graph, warned: Sequence[Warned]) -> dict[str, Any]:
+    """Give the graph as an object, with every place."""
+    nodes = [
+        {
+            "name": node.name,
+            "is_function": node.is_function,
+            "at": None if node.place is None else str(node.place),
+            "idempotent": node.idempotent,
+            "errors": list(node.errors),
+            "is_here": node.is_here,
+        }
+        for node in graph.nodes
+    ]
+    warnings = [{"kind": str(one.kind), "at": str(one.place), "text": one.text} for one in warned]
+    return {"functions": nodes, "calls": [_edge_object(edge) for edge in graph.edges], "warnings": warnings}
+
+
+def _edge_object(edge: Edge) -> dict[str, Any]:
+    places: Iterable[str] = dict.fromkeys(str(call.place) for call in edge.calls)
+    return {"caller": edge.caller, "callee": edge.callee, "mode": str(edge.mode), "places": list(places)}

@@ -1,0 +1,155 @@
+"""The graph as a picture: one file that needs nothing else, legible on light and dark pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from itertools import pairwise
+from typing import Final
+
+from lambdachain._analysis.survey.found import Mode
+from lambdachain._core.text import printable
+
+from .graph import Edge, Graph, Node
+from .layout import Box, Drawing, draw
+from .pictures import WORDS, notes
+from .warnings import Warned
+
+# Of a fixed-width font, a letter's width as a part of its size: so that boxes fit their names on every machine.
+_LETTER: Final = 0.61
+_NAME_SIZE: Final = 13
+_NOTE_SIZE: Final = 11
+_PADDING: Final = 12
+_MARGIN: Final = 24
+_LEGEND: Final = 42
+_LOOP: Final = 26
+_ASIDE: Final = {Mode.SYNC: -5, Mode.STREAMED: 0, Mode.FIRED: 5}
+
+_STYLE: Final = """
+  .paper { fill: #ffffff; }
+  .function { fill: #eef3fb; stroke: #3b6fb6; }
+  .elsewhere { fill: none; stroke: #3b6fb6; stroke-dasharray: 2 3; }
+  .outside { fill: none; stroke: #8a8f98; }
+  .call { fill: none; stroke: #4a4f57; stroke-width: 1.5; }
+  .fire { fill: none; stroke: #4a4f57; stroke-width: 1.5; stroke-dasharray: 6 4; }
+  .warned { stroke: #c2410c; stroke-width: 2.25; }
+  .head { fill: #4a4f57; } .warned-head { fill: #c2410c; }
+  text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #1c2024; }
+  .note, .legend { fill: #60656d; }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0f1419; }
+    .function { fill: #16233a; stroke: #6ea0e8; }
+    .elsewhere { stroke: #6ea0e8; }
+    .outside { stroke: #8b949e; }
+    .call, .fire { stroke: #b4bac2; }
+    .warned { stroke: #fb923c; }
+    .head { fill: #b4bac2; } .warned-head { fill: #fb923c; }
+    text { fill: #e6e9ed; }
+    .note, .legend { fill: #9aa2ad; }
+  }
+"""
+
+
+def as_svg(graph: Graph, warned: Sequence[Warned] = ()) -> str:
+    """Draw the graph; calls that a warning is about stand out."""
+    sizes = {node.name: _size(node) for node in graph.nodes}
+    drawing = draw(sizes, [(edge.caller, edge.callee) for edge in graph.edges])
+    loops = any(edge.caller == edge.callee for edge in graph.edges)
+    ways = Counter(frozenset(_link(edge)) for edge in graph.edges)
+    marked = {link for one in warned for link in one.edges}
+    width = max(drawing.width + (_LOOP if loops else 0), 420) + 2 * _MARGIN
+    height = drawing.height + 2 * _MARGIN + _LEGEND
+    functions = sum(node.is_function for node in graph.nodes)
+    title = f"{functions} functions and who calls whom"
+    edges = [
+        _edge(edge, drawing, sizes, is_marked=_link(edge) in marked, has_company=ways[frozenset(_link(edge))] > 1)
+        for edge in graph.edges
+    ]
+    nodes = [line for node in graph.nodes for line in _node(node, drawing.boxes[node.name], sizes[node.name])]
+    inner = [f'<g transform="translate({_MARGIN} {_MARGIN})">', *edges, *nodes, "</g>"]
+    legend = _legend(height - _LEGEND + 10, has_warnings=bool(marked))
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" {size} role="img"'
+    paper = f'<rect class="paper" {size} rx="8"/>'
+    head = [f'{opening} aria-label="{title}">', f"<title>{title}</title>", f"<style>{_STYLE}</style>"]
+    return "\n".join([*head, *_heads(), paper, *inner, *legend, "</svg>", ""])
+
+
+def _link(edge: Edge) -> tuple[str, str]:
+    return edge.caller, edge.callee
+
+
+def _size(node: Node) -> Box:
+    lines = notes(node)
+    widths = [len(node.name) * _LETTER * _NAME_SIZE, *(len(line) * _LETTER * _NOTE_SIZE for line in lines)]
+    return Box(round(max(widths) + 2 * _PADDING), 34 + 15 * len(lines))
+
+
+def _heads() -> Iterator[str]:
+    for name in ("head", "warned-head"):
+        yield (
+            f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+            f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 0L8 4L0 8z"/></marker>'
+        )
+
+
+def _node(node: Node, corner: tuple[float, float], size: Box) -> Iterator[str]:
+    x, y = corner
+    kind = "outside" if not node.is_function else "function" if node.is_here else "elsewhere"
+    radius = 6 if node.is_function else size.height / 2
+    where = f'x="{x:.1f}" y="{y:.1f}" width="{size.width:g}" height="{size.height:g}" rx="{radius:g}"'
+    yield f'<rect class="{kind}" {where}/>'
+    middle = x + size.width / 2
+    yield _text(node.name, middle, y + 21.5, _NAME_SIZE)
+    for index, line in enumerate(notes(node)):
+        yield _text(line, middle, y + 37 + 15 * index, _NOTE_SIZE, "note")
+
+
+def _text(text: str, x: float, y: float, size: int, kind: str = "", *, anchor: str = "middle") -> str:
+    named = f' class="{kind}"' if kind else ""
+    told = escape(printable(text))
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{told}</text>'
+
+
+def _edge(edge: Edge, drawing: Drawing, sizes: dict[str, Box], *, is_marked: bool, has_company: bool) -> str:
+    kind = "fire" if edge.mode is Mode.FIRED else "call"
+    mark, head = (" warned", "warned-head") if is_marked else ("", "head")
+    if edge.caller == edge.callee:
+        path = _loop(drawing.boxes[edge.caller], sizes[edge.caller])
+    else:
+        points = drawing.ways[_link(edge)]
+        path = _curve(_beside(points, edge) if has_company else points)
+    told = escape(printable(f"{edge.caller} {WORDS[edge.mode]} {edge.callee}"))
+    return f'<path class="{kind}{mark}" d="{path}" marker-end="url(#{head})"><title>{told}</title></path>'
+
+
+def _beside(points: Sequence[tuple[float, float]], edge: Edge) -> list[tuple[float, float]]:
+    """Keep what goes between the same two functions apart: calls from events, and to from fro."""
+    aside = _ASIDE[edge.mode] + (0 if edge.caller < edge.callee else _ASIDE[Mode.FIRED])
+    return [(x, y + aside) for x, y in points]
+
+
+def _curve(points: Sequence[tuple[float, float]]) -> str:
+    x, y = points[0]
+    path = f"M{x:.1f} {y:.1f}"
+    for (x, y), (next_x, next_y) in pairwise(points):
+        bend = (next_x - x) / 2
+        path += f"C{x + bend:.1f} {y:.1f} {next_x - bend:.1f} {next_y:.1f} {next_x:.1f} {next_y:.1f}"
+    return path
+
+
+def _loop(corner: tuple[float, float], size: Box) -> str:
+    x, y = corner[0] + size.width, corner[1] + size.height / 2
+    return f"M{x:.1f} {y - 7:.1f}C{x + _LOOP:.1f} {y - 18:.1f} {x + _LOOP:.1f} {y + 18:.1f} {x:.1f} {y + 7:.1f}"
+
+
+def _legend(y: float, *, has_warnings: bool) -> Iterable[str]:
+    entries = [("call", "waits for the answer"), ("fire", "fires and goes on")]
+    entries += [("call warned", "see the warnings")] if has_warnings else []
+    x = float(_MARGIN)
+    for kind, words in entries:
+        head = "warned-head" if "warned" in kind else "head"
+        yield f'<path class="{kind}" d="M{x:.1f} {y + 12:.1f}h30" marker-end="url(#{head})"/>'
+        yield _text(words, x + 38, y + 16, _NOTE_SIZE, "legend", anchor="start")
+        x += 38 + len(words) * _LETTER * _NOTE_SIZE + 24

@@ -1,0 +1,115 @@
+"""Whether callers and callees of several repositories mean the same types, as far as their texts tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.messages import Meeting, why
+from lambdachain._analysis.compatibility.schema_node import Part
+from lambdachain._analysis.survey.found import DeclaredContract, Form, Survey, Undecided, Unit
+from lambdachain._contracts.contract_schema import ContractSchema
+from lambdachain._json.core_schema import Schema
+
+from .graph import function_name
+from .warnings import Kind, Warned
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFile:
+    """A file that ``Contract.schema`` was written to: what a callee of another repository accepts and answers."""
+
+    file: str
+    schema: ContractSchema
+
+
+@dataclass(frozen=True, slots=True)
+class _Callee:
+    place: str
+    request: Schema | None
+    response: Schema | None
+    why: str
+
+
+def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[list[Warned], list[Undecided]]:
+    """Compare what each caller's contract says with what the callee's does, where that is another declaration.
+
+    Args:
+        survey: The code.
+        files: Schemas beside the code; one counts where the code has no handler of its function.
+    """
+    warned: list[Warned] = []
+    undecided: list[Undecided] = []
+    callees = _callees(survey, files)
+    for contract, callers in _declared_by_callers(survey).items():
+        name = function_name(contract.function)
+        for callee in callees.get(name, ()):
+            if callee.place == str(contract.place):
+                continue
+            for path, told, certain in _compared(contract, callee):
+                text = f"{name}: {path}: {told} ({callee.place})"
+                if certain:
+                    edges = tuple((caller, name) for caller in callers)
+                    warned.append(Warned(Kind.TYPES, contract.place, text, edges))
+                else:
+                    undecided.append(Undecided(contract.place, Unit("", ""), text))
+    return warned, undecided
+
+
+def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
+    """Give the contracts that are called by, and the functions whose code does."""
+    found: dict[DeclaredContract, list[str]] = {}
+    handled = {
+        unit: function_name(handler.contract.function)
+        for handler in survey.handlers
+        for unit in survey.reached(handler.unit)
+    }
+    for call in survey.calls:
+        if call.contract is not None:
+            callers = found.setdefault(call.contract, [])
+            callers += [name for name in (handled.get(call.unit),) if name is not None and name not in callers]
+    return found
+
+
+def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Callee]]:
+    found: dict[str, list[_Callee]] = {}
+    for handler in survey.handlers:
+        contract = handler.contract
+        forms = {name: form() for name, form in contract.forms.items()}
+        request, response = forms.get("request"), forms.get("response")
+        told = "; ".join(form.why for form in forms.values() if form.why)
+        callee = _Callee(
+            str(contract.place), request.read if request else None, response.sent if response else None, told
+        )
+        listed = found.setdefault(function_name(contract.function), [])
+        listed += [callee] if callee not in listed else []
+    for one in files:
+        schema = cast("Mapping[str, Any]", one.schema)
+        callee = _Callee(one.file, schema["request"], schema["response"], "")
+        name = function_name(one.schema["function"])
+        if name not in {function_name(handler.contract.function) for handler in survey.handlers}:
+            found.setdefault(name, []).append(callee)
+    return found
+
+
+def _compared(contract: DeclaredContract, callee: _Callee) -> Iterator[tuple[str, str, bool]]:
+    """Give where the two do not fit: the path, what happens there, and whether that is certain."""
+    request, response = (_form(contract, name) for name in ("request", "response"))
+    told = request.why or response.why or callee.why or "a type is not stated"
+    pairs = (
+        ("request", request.sent, callee.request, "the caller", "the callee"),
+        ("response", callee.response, response.read, "the callee", "the caller"),
+    )
+    for path, sent, read, writer, reader in pairs:
+        if sent is None or read is None:
+            yield path, f"whether the types match cannot be told: {told}", False
+            continue
+        meeting = Meeting("new callers", writer, reader, Part.root(sent), Part.root(read))
+        for gap in gaps(meeting.sent, meeting.read, path):
+            yield gap.path, why(gap, meeting).removeprefix("cannot tell: "), gap.certain
+
+
+def _form(contract: DeclaredContract, name: str) -> Form:
+    return contract.forms[name]() if name in contract.forms else Form(None, None)

@@ -1,0 +1,307 @@
+"""Whether all that one side writes is read by the other, as pydantic reads it: over their JSON Schemas.
+
+Sound: where no gap is found, nothing that is written is refused. A gap that is not certain may turn out to be none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from .incompatibility import Gap, Reason, gap
+from .rendering import listed
+from .scalars import leaf_gaps, takes
+from .schema_node import Part
+
+_Pair = tuple[str, str]
+
+_MANY_PLACES: Final = 8
+_TEXT: Final = {"type": "string"}
+_SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
+
+
+def gaps(sent: Part, read: Part, path: str, *, lax: bool = True) -> list[Gap]:
+    """Find where what is written may not be read.
+
+    Args:
+        sent: What one side writes.
+        read: What the other accepts.
+        path: What the whole is called.
+        lax: Whether pydantic reads it, which takes ``true`` for 1 and a decimal's text for a float.
+    """
+    refused = set[_Pair]()
+    while True:
+        comparison = _Comparison(refused, lax=lax)
+        found = dict.fromkeys(comparison.gaps(sent, read, path))
+        mistaken = comparison.mistaken()
+        if not mistaken:
+            return [one for one in found if one.reason is not Reason.AGAIN] or list(found)
+        refused |= mistaken
+
+
+class _Comparison:
+    """One comparison of two schemas that may refer to themselves.
+
+    While two definitions are compared they are taken to fit wherever they are met again inside. Where that was a
+    mistake, all of it is compared once more, knowing better.
+    """
+
+    def __init__(self, refused: Collection[_Pair], *, lax: bool) -> None:
+        self._lax = lax
+        self._refused = refused
+        self._assumed = set[_Pair]()
+        self._met: dict[_Pair, list[Gap] | None] = {}
+
+    def mistaken(self) -> set[_Pair]:
+        """Give the definitions that were taken to fit, and do not."""
+        return {pair for pair in self._assumed if self._met[pair]}
+
+    def gaps(self, sent: Part, read: Part, path: str) -> list[Gap]:
+        if sent.ref is None or read.ref is None:
+            return list(self._found(sent, read, path))
+        pair = (sent.ref, read.ref)
+        if pair not in self._met:
+            self._met[pair] = None
+            self._met[pair] = _at_few_places(self._found(sent, read, ""))
+        known = self._met[pair]
+        if known is None:
+            return self._again(pair, sent, read, path)
+        return [replace(found, path=path + found.path) for found in known]
+
+    def _again(self, pair: _Pair, sent: Part, read: Part, path: str) -> list[Gap]:
+        if pair in self._refused:
+            return [gap(path, Reason.AGAIN, sent, read, certain=False)]
+        self._assumed.add(pair)
+        return []
+
+    def _found(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        if read.is_anything:
+            return
+        if sent.opaque is not None:
+            yield gap(path, Reason.WRITER, sent, read, certain=False)
+        elif read.opaque is not None:
+            yield gap(path, Reason.READER, sent, read, certain=False)
+        else:
+            yield from self._compared(sent, read, path)
+
+    def _compared(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        if sent.members:
+            yield from self._each_of(sent, read, path)
+            return
+        yield from _doubts(sent, read, path)
+        if read.without_doubts().is_anything:
+            return
+        values = _SINGLE.get(sent.type) if sent.values is None else sent.values
+        if values is not None:
+            yield from self._values(sent, values, read, path)
+        elif read.members:
+            yield from self._any_of(sent, read, path)
+        elif not sent.type:
+            yield gap(path, Reason.ANYTHING, sent, read, certain=False)
+        elif read.values is not None:
+            yield gap(path, Reason.VALUES, sent, read)
+        elif not read.type:
+            yield gap(path, Reason.PUZZLE, sent, read, certain=False)
+        elif sent.type == read.type == "object":
+            yield from self._object(sent, read, path)
+        elif sent.type == read.type == "array":
+            yield from self._array(sent, read, path)
+        else:
+            yield from leaf_gaps(sent, read, path, lax=self._lax)
+
+    def _each_of(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        """Compare every alternative; one that is none of the reader's is said to be another, and not how it differs."""
+        names = {_title(other) for other in read.members or (read,)}
+        is_choice = sum(member.type != "null" for member in sent.members) > 1
+        for member in sent.members:
+            found = self.gaps(member, read, path)
+            if is_choice and _title(member) not in names and any(one.path != path for one in found):
+                found = [gap(path, Reason.TYPE, member, read, certain=_is_sure(found))]
+            yield from found
+
+    def _values(self, sent: Part, values: tuple[Any, ...], read: Part, path: str) -> Iterator[Gap]:
+        settled = read.without_doubts()
+        answers = [(value, takes(value, settled, lax=self._lax)) for value in values]
+        for certain, answer in ((True, False), (False, None)):
+            refused = tuple(value for value, taken in answers if taken is answer)
+            if refused:
+                yield replace(gap(path, Reason.VALUES, sent, read, certain=certain), sent=listed(refused))
+
+    def _any_of(self, sent: Part, read: Part, path: str) -> Iterable[Gap]:
+        if read.tag is not None and sent.type == "object":
+            return self._tagged(sent, read, read.tag, path)
+        tries = list[tuple[Part, list[Gap]]]()
+        for member in sorted(read.members, key=lambda member: _title(member) != _title(sent)):
+            found = _absent(sent, member, path) or self.gaps(sent, member, path)
+            if not found:
+                return ()
+            tries.append((member, found))
+        member, found = min(tries, key=lambda one: _unlikeness(sent, *one))
+        if member.type != sent.type and _is_sure(found):
+            return (gap(path, Reason.TYPE, sent, read),)
+        rivals = [other for other, why in tries if other is not member and not _refuses_all(why, sent, path)]
+        # Where several of them read something, it may be that each value is read by one or the other.
+        return [replace(one, certain=False) for one in found] if rivals else found
+
+    def _tagged(self, sent: Part, read: Part, tag: str, path: str) -> Iterator[Gap]:
+        inside = f"{path}.{tag}"
+        given = sent.properties.get(tag)
+        if given is None or tag not in sent.required:
+            yield gap(inside, Reason.LEFT_OUT if given or sent.rest_written else Reason.MISSING, sent, read)
+        elif given.values is None:
+            yield gap(inside, Reason.TYPE, given, read)
+        else:
+            unknown = tuple(value for value in given.values if read.tagged(value) is None)
+            if unknown:
+                known = listed(tuple(read.node["discriminator"].get("mapping", {})))
+                yield replace(gap(inside, Reason.VALUES, given, read), sent=listed(unknown), read=known)
+            for value in given.values:
+                member = read.tagged(value)
+                if member is not None:
+                    settled = sent if len(given.values) == 1 else sent.narrowed(tag, value)
+                    yield from self.gaps(settled, member, path)
+
+    def _object(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        for name, wanted in read.properties.items():
+            yield from self._field(sent, read, name, wanted, path)
+        for name in _left_over(sent, read):
+            yield from self._unknown(sent.properties[name], name, read, f"{path}.{name}")
+        if sent.rest_written is not None:
+            yield from self._rest(sent, sent.rest_written, read, f"{path}.*")
+        yield from _sizes(sent, read, path, "minProperties", "maxProperties")
+
+    def _field(self, sent: Part, read: Part, name: str, wanted: Part, path: str) -> Iterator[Gap]:
+        inside = f"{path}.{name}"
+        found = list[Part]()
+        for place in read.places(name):
+            if not isinstance(place, str):
+                if place[0] in sent.properties or sent.rest_written is not None:
+                    yield gap(inside, Reason.ELSEWHERE, sent, wanted, certain=False)
+                    return
+                continue
+            given = sent.properties.get(place, sent.rest_written)
+            if given is not None:
+                found.append(given)
+                yield from self.gaps(given, wanted, inside)
+            if place in sent.required:
+                return
+        if name in read.required:
+            yield gap(inside, Reason.LEFT_OUT if found else Reason.MISSING, found[0] if found else sent, wanted)
+
+    def _unknown(self, given: Part, name: str, read: Part, path: str) -> Iterator[Gap]:
+        if read.rest_read is None:
+            yield gap(path, Reason.FORBIDDEN, given, read)
+            return
+        yield from self.gaps(given, read.rest_read, path)
+        if read.key is not None and takes(name, read.key, lax=True) is not True:
+            yield gap(path, Reason.KEYS, given, read.key, certain=takes(name, read.key, lax=True) is False)
+
+    def _rest(self, sent: Part, rest: Part, read: Part, path: str) -> Iterator[Gap]:
+        if read.rest_read is None:
+            yield gap(path, Reason.FORBIDDEN, rest, read)
+            return
+        yield from self.gaps(rest, read.rest_read, path)
+        if read.key is not None:
+            key = sent.key or sent.within(_TEXT)
+            for found in self.gaps(key, read.key, path):
+                yield replace(found, reason=Reason.KEYS)
+
+    def _array(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+        yield from _sizes(sent, read, path, "minItems", "maxItems")
+        longest = sent.node.get("maxItems", float("inf"))
+        leading = max(len(sent.first), len(read.first))
+        for position in range(leading):
+            if position < longest:
+                yield from self.gaps(sent.element(position), read.element(position), f"{path}[{position}]")
+        if longest > leading:
+            yield from self.gaps(sent.element(leading), read.element(leading), f"{path}[]")
+
+
+def _at_few_places(found: Iterable[Gap]) -> list[Gap]:
+    """Leave out the same gap at ever more places: in types that hold each other there is no end of them."""
+    places = Counter[int]()
+    kept = list[Gap]()
+    for one in found:
+        places[id(one.parts)] += 1
+        if places[id(one.parts)] <= _MANY_PLACES:
+            kept.append(one)
+    return kept
+
+
+def _absent(sent: Part, read: Part, path: str) -> list[Gap]:
+    """Find, without looking further, what an alternative of another name requires and is never sent."""
+    if sent.type != "object" or read.type != "object" or _title(sent) == _title(read) or sent.rest_written is not None:
+        return []
+    return [
+        gap(f"{path}.{name}", Reason.MISSING, sent, read.properties[name])
+        for name in sorted(read.required & read.properties.keys())
+        if not any(not isinstance(place, str) or place in sent.properties for place in read.places(name))
+    ]
+
+
+def _left_over(sent: Part, read: Part) -> list[str]:
+    """Name the fields that are written, and that may be none of those which are read."""
+    looked_for = [
+        [place for place in read.places(name) if isinstance(place, str) and place in sent.properties]
+        for name in read.properties
+    ]
+    # A field that may have several names is read under the first that is there; the other ones are unknown then.
+    first = {places[0] for places in looked_for if places}
+    return [name for name in sent.properties if name not in first]
+
+
+def _sizes(sent: Part, read: Part, path: str, least: str, most: str) -> Iterator[Gap]:
+    wanted, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
+    shortest, longest = sent.node.get(least, 0), sent.node.get(most, float("inf"))
+    if sent.type == "object":
+        shortest, longest = max(shortest, len(sent.required)), min(longest, _most_keys(sent))
+    # What is the same twice is read as one by a set.
+    shrinks = read.node.get("uniqueItems") and not sent.node.get("uniqueItems")
+    if shortest < wanted or longest > limit or (shrinks and wanted > 1):
+        yield gap(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
+
+
+def _most_keys(sent: Part) -> float:
+    if sent.rest_written is None:
+        return len(sent.properties)
+    return float("inf") if sent.key is None or sent.key.values is None else len(sent.key.values)
+
+
+def _may_run_out(sent: Part, read: Part) -> bool:
+    """Tell whether a set may have no room for more: there are just so many different elements."""
+    element = sent.element(0)
+    is_set = sent.node.get("uniqueItems") or read.node.get("uniqueItems")
+    return bool(is_set) and (element.values is not None or element.type not in ("integer", "number", "string"))
+
+
+def _doubts(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    """Name what only the reader knows how to judge."""
+    for check in sorted(read.checks - sent.checks):
+        yield replace(gap(path, Reason.CHECK, sent, read, certain=False), read=check)
+    puzzles = sorted(name for name, value in read.puzzles.items() if sent.node.get(name) != value)
+    if puzzles:
+        yield replace(gap(path, Reason.PUZZLE, sent, read, certain=False), read=", ".join(puzzles))
+
+
+def _refuses_all(found: Iterable[Gap], sent: Part, path: str) -> bool:
+    """Tell whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
+    always = {path, *(f"{path}.{name}" for name in sent.required)}
+    return any(
+        one.is_total and (one.path in always or (one.reason is Reason.MISSING and one.path.rpartition(".")[0] == path))
+        for one in found
+    )
+
+
+def _is_sure(found: Iterable[Gap]) -> bool:
+    return any(one.certain for one in found)
+
+
+def _unlikeness(sent: Part, read: Part, found: list[Gap]) -> tuple[bool, bool, bool, int]:
+    """Tell which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
+    return _is_sure(found), sent.type != read.type, _title(sent) != _title(read), len(found)
+
+
+def _title(part: Part) -> object:
+    return part.node.get("title")

@@ -1,0 +1,67 @@
+"""Where one side may write what the other does not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from .rendering import in_words
+from .schema_node import Part
+
+
+class Reason(Enum):
+    """Why it may not be read."""
+
+    MISSING = auto()
+    LEFT_OUT = auto()
+    FORBIDDEN = auto()
+    ELSEWHERE = auto()
+    TYPE = auto()
+    VALUES = auto()
+    LIMIT = auto()
+    KEYS = auto()
+    ANYTHING = auto()
+    CHECK = auto()
+    WRITER = auto()
+    READER = auto()
+    PUZZLE = auto()
+    AGAIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place where not all that is written is read.
+
+    Attributes:
+        path: The place: ``request.items[].price``; ``*`` stands for the keys of a mapping.
+        reason: Why.
+        sent: What is written, in words.
+        read: What is read, in words.
+        certain: Whether something surely is refused; otherwise it cannot be told.
+        parts: What is written and what is read, as schemas.
+    """
+
+    path: str
+    reason: Reason
+    sent: str
+    read: str
+    parts: tuple[Part, Part] = field(repr=False, compare=False)
+    certain: bool = True
+
+    @property
+    def is_total(self) -> bool:
+        """Tell whether nothing at all that is written there is read."""
+        sent, read = self.parts
+        if self.reason is Reason.VALUES:
+            return self.certain and not any(value in (read.values or ()) for value in sent.values or ())
+        return self.reason is Reason.MISSING or (self.reason is Reason.TYPE and self.certain and sent.type != read.type)
+
+    def evidence(self) -> tuple[object, ...]:
+        """Give what tells this gap from another."""
+        sent, read = self.parts
+        return self.path, self.reason, self.sent, self.read, sent.fingerprint(), read.fingerprint()
+
+
+def gap(path: str, reason: Reason, sent: Part, read: Part, *, certain: bool = True) -> Gap:
+    """Make a gap that both sides' schemas describe."""
+    return Gap(path, reason, in_words(sent), in_words(read), (sent, read), certain)

@@ -1,0 +1,112 @@
+"""The messages of a contract, who writes and who reads each, and why the reader may fail, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+from lambdachain._contracts.contract_schema import ContractSchema
+
+from .incompatibility import Gap, Reason
+from .schema_node import Part
+
+Who = Literal["old callers", "new callers", "other callers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What travels one way: as its writer writes it, and as its reader reads it.
+
+    Attributes:
+        path: ``request``, ``response``, or ``errors.CardDeclined``.
+        sent: What lambdachain's callers, or callees, write.
+        read: What they accept.
+        published: What a contract's schema shows to others.
+    """
+
+    path: str
+    sent: Part
+    read: Part
+    published: Part
+
+    @property
+    def is_request(self) -> bool:
+        """Tell whether callers write it."""
+        return self.path == "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A writer and a reader of two versions of a contract, who meet while one of them is deployed."""
+
+    who: Who
+    writer: str
+    reader: str
+    sent: Part
+    read: Part
+    lax: bool = True
+
+
+def messages_of(schema: ContractSchema) -> dict[str, Message]:
+    """Take a contract apart into its messages."""
+    told = cast("Mapping[str, Any]", schema)
+    errors_read: Mapping[str, Any] = told.get("errors_as_read", {})
+    forms = {
+        "request": (told.get("request_as_sent", told["request"]), told["request"], told["request"]),
+        "response": (told["response"], told.get("response_as_read", told["response"]), told["response"]),
+        **{f"errors.{name}": (form, errors_read.get(name, form), form) for name, form in told["errors"].items()},
+    }
+    return {path: Message(path, *map(Part.root, parts)) for path, parts in forms.items()}
+
+
+def meetings(old: Message, new: Message) -> Iterator[Meeting]:
+    """Say who meets whom, of those who are not of one version."""
+    if old.is_request:
+        yield Meeting("old callers", "old callers", "the new callee", old.sent, new.read)
+        yield Meeting("new callers", "new callers", "the old callee", new.sent, old.read)
+        yield Meeting("other callers", "other callers", "the new callee", old.published, new.read)
+    else:
+        yield Meeting("old callers", "the new callee", "old callers", new.sent, old.read)
+        yield Meeting("new callers", "the old callee", "new callers", old.sent, new.read)
+        yield Meeting("other callers", "the new callee", "other callers", new.published, old.published, lax=False)
+
+
+def already(old: Message, meeting: Meeting) -> tuple[Part, Part]:
+    """Give what writer and reader were before: what did not fit then is no change."""
+    return (old.published, old.read if old.is_request else old.published) if not meeting.lax else (old.sent, old.read)
+
+
+_SENTENCES: Final = {
+    Reason.MISSING: "{writer} {send} none, {reader} {require} it",
+    Reason.LEFT_OUT: "{writer} may leave it out, {reader} {require} it",
+    Reason.FORBIDDEN: "{writer} {send} it, {reader} {refuse} fields that are not declared",
+    Reason.ELSEWHERE: "{reader} {look} for it inside another field of what {writer} {send}",
+    Reason.TYPE: "{writer} {send} {sent}, {reader} {take} {read}",
+    Reason.VALUES: "{writer} may send {sent}, {reader} {take} {read}",
+    Reason.LIMIT: "{writer} may send {sent}, {reader} {take} {read}",
+    Reason.KEYS: "{writer} may send keys that are {sent}, {reader} {take} {read}",
+    Reason.ANYTHING: "{writer} may send anything, {reader} {take} {read}",
+    Reason.CHECK: "{reader} {check} it with {read}, which may refuse what {writer} {send}",
+    Reason.WRITER: "{writer} {send} {sent}, of which no type is declared, {reader} {take} {read}",
+    Reason.READER: "{reader} {read_it} with {read}, of which nothing is known, {writer} {send} {sent}",
+    Reason.PUZZLE: "{reader} {take} {read}, of which nothing is known here",
+    Reason.AGAIN: "{writer} {send} {sent} inside itself, {reader} {take} {read}",
+}
+_WRITES: Final = ("send",)
+_READS: Final = ("require", "refuse", "look", "take", "check")
+
+
+def why(gap: Gap, meeting: Meeting) -> str:
+    """Say in a sentence why the reader may fail."""
+    verbs = {verb: _conjugated(verb, meeting.writer) for verb in _WRITES}
+    verbs |= {verb: _conjugated(verb, meeting.reader) for verb in _READS}
+    verbs["read_it"] = f"{_conjugated('read', meeting.reader)} it"
+    words = _SENTENCES[gap.reason].format(
+        writer=meeting.writer, reader=meeting.reader, sent=gap.sent, read=gap.read, **verbs
+    )
+    return words if gap.certain else f"cannot tell: {words}"
+
+
+def _conjugated(verb: str, party: str) -> str:
+    return verb if party.endswith("callers") else f"{verb}s"

@@ -1,0 +1,107 @@
+"""A schema in a few words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from lambdachain._json.core_schema import is_sequence
+
+from .ranges import range_of
+from .schema_node import Part
+
+_MANY: Final = 8
+_LIMITS: Final = {
+    "minLength": "at least {} long",
+    "maxLength": "at most {} long",
+    "pattern": "matching {}",
+    "multipleOf": "a multiple of {}",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "minProperties": "at least {} keys",
+    "maxProperties": "at most {} keys",
+}
+_MARKED: Final = {
+    "multiple_of": "a multiple of {}",
+    "digits": "at most {} digits",
+    "places": "at most {} decimal places",
+    "now": "in the {}",
+    "timezone": "timezone {}",
+    "unit": "in {}",
+    "allowed_schemes": "scheme {}",
+}
+
+
+def in_words(part: Part, depth: int = 3) -> str:
+    """Say what a value may be: ``integer (≥ 1)``, ``"a" or "b"``, ``array of Item``, ``string or null``."""
+    if part.opaque is not None:
+        return f"what {part.opaque} makes of it"
+    if part.values is not None:
+        return listed(part.values) if part.values else "nothing"
+    if part.members:
+        return _either(list(dict.fromkeys(_short(member, depth) for member in part.members)))
+    if not part.type:
+        return "anything"
+    limits = _limits(part)
+    kind = _kind(part, depth)
+    return f"{kind} ({', '.join(limits)})" if limits else kind
+
+
+def listed(values: tuple[Any, ...]) -> str:
+    """Name values as JSON has them."""
+    shown = [json.dumps(value, ensure_ascii=False) for value in values[:_MANY]]
+    return _either([*shown, f"{len(values) - _MANY} more"] if len(values) > _MANY else shown)
+
+
+def _either(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _kind(part: Part, depth: int) -> str:
+    if part.type == "array":
+        return _array(part, depth)
+    if part.type == "object":
+        title = part.node.get("title")
+        if title or part.properties or part.rest_written is None:
+            return f"object {title}" if title else "object"
+        return "object" if part.rest_written.is_anything else f"object of {_short(part.rest_written, depth)}"
+    return str(part.node.get("format", part.type))
+
+
+def _array(part: Part, depth: int) -> str:
+    if part.first:
+        more = ", ..." if "items" in part.node else ""
+        return f"array [{', '.join(_short(inner, depth) for inner in part.first)}{more}]"
+    element = part.element(0)
+    return "array" if element.is_anything else f"array of {_short(element, depth)}"
+
+
+def _short(part: Part, depth: int) -> str:
+    title = part.node.get("title")
+    if title:
+        return str(title)
+    return in_words(part, depth - 1) if depth else "..."
+
+
+def _limits(part: Part) -> list[str]:
+    limits = [_range(part)] if _range(part) else []
+    limits += [words.format(part.node[name]) for name, words in _LIMITS.items() if _tells(part, name)]
+    for name, words in _MARKED.items():
+        if name in part.marks:
+            value = part.marks[name]
+            limits.append(words.format(" or ".join(value) if is_sequence(value) else value))
+    return limits
+
+
+def _tells(part: Part, name: str) -> bool:
+    """Tell whether a limit is worth a word: that a tuple of two has two items is not."""
+    return name in part.node and not (part.first and name in ("minItems", "maxItems"))
+
+
+def _range(part: Part) -> str:
+    if part.type not in ("integer", "number", "string"):
+        return ""
+    try:
+        return str(range_of(part))
+    except (ValueError, TypeError):
+        return ""

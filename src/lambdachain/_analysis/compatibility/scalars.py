@@ -1,0 +1,217 @@
+"""Texts, numbers and single values: whether what is written is what is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+from .incompatibility import Gap, Reason, gap
+from .ranges import Range, range_of
+from .schema_node import Part, type_of
+
+_NUMBERS: Final = frozenset({"integer", "number"})
+# What pydantic reads of another format, whatever its config.
+_FORMATS_READ: Final[dict[str, frozenset[str]]] = {
+    "uuid": frozenset({"uuid1", "uuid3", "uuid4", "uuid5", "uuid6", "uuid7", "uuid8"}),
+    "ipvanyaddress": frozenset({"ipv4", "ipv6"}),
+    "ipvanyinterface": frozenset({"ipv4", "ipv6", "ipv4interface", "ipv6interface", "ipvanyaddress"}),
+    "ipv4interface": frozenset({"ipv4"}),
+    "ipv6interface": frozenset({"ipv6"}),
+}
+_ANY_TEXT: Final = frozenset({None, "binary", "path"})
+_ENCODED: Final = frozenset({"binary", "base64url", "base64", "hex"})
+_KNOWN_FORMATS: Final = frozenset(
+    {"date", "date-time", "time", "duration", "decimal", "uuid", "uuid4", "uri", "email", "ipv4", "ipv6", *_ENCODED}
+)
+# A text of one of them may be one of another: a decimal, so many seconds since 1970.
+_COUNTS: Final = frozenset({"date", "date-time", "time", "duration", "decimal"})
+_EQUAL_MARKS: Final = ("timezone", "now", "unit")
+_TIME_MARKS: Final = (*_EQUAL_MARKS, "gt", "ge", "lt", "le")
+_WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
+_TEXT_LIMITS: Final = ("minLength", "maxLength", "pattern")
+
+
+def leaf_gaps(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
+    """Compare two schemas of one JSON type each, neither an array nor an object."""
+    if sent.type == read.type == "string":
+        yield from _text(sent, read, path, lax=lax)
+    elif _is_number_for(sent, read, lax=lax):
+        yield from _number(sent, read, path)
+    elif sent.type != read.type:
+        yield gap(path, Reason.TYPE, sent, read, certain=not (lax and sent.type != "string" and _may_count(read)))
+
+
+def takes(value: Any, read: Part, *, lax: bool) -> bool | None:
+    """Tell whether one value is read; ``None`` if that cannot be told."""
+    if read.opaque is not None or read.checks or read.puzzles:
+        return None
+    if read.members:
+        answers = [takes(value, member, lax=lax) for member in read.members]
+        return True if True in answers else None if None in answers else False
+    if read.values is not None:
+        equal = [known for known in read.values if known == value]
+        # Python takes 0 and false for equal, and so does pydantic here and there.
+        return any(type(known) is type(value) for known in equal) or (None if equal else False)
+    return _takes_plain(value, read, lax=lax) if read.type else True
+
+
+def _takes_plain(value: Any, read: Part, *, lax: bool) -> bool | None:
+    kind = type_of(value)
+    if kind in _NUMBERS and read.type in _NUMBERS:
+        is_whole = kind == "integer" or (lax and "strict" not in read.marks and float(value).is_integer())
+        return (read.type == "number" or is_whole) and _within(value, read)
+    if kind == "boolean" and read.type in _NUMBERS:
+        return lax and not read.marks.keys() & {"strict", "decimal"} and _within(int(value), read)
+    if kind != read.type:
+        return None if lax and _may_be_read(kind, read) else False
+    if kind == "string":
+        return _takes_text(value, read)
+    return None if kind in ("array", "object") else True
+
+
+def _is_number_for(sent: Part, read: Part, *, lax: bool) -> bool:
+    if sent.type in _NUMBERS:
+        return read.type in ("number", sent.type)
+    is_decimal = sent.node.get("format") == "decimal"
+    return lax and is_decimal and read.type == "number" and not read.marks.keys() & {"strict", "decimal"}
+
+
+def _may_be_read(kind: str, read: Part) -> bool:
+    """Tell whether pydantic reads one or the other value of a type as one of another."""
+    if kind == "string":
+        return read.type in _NUMBERS or read.type == "boolean"
+    return _may_count(read) or (kind in _NUMBERS and read.type == "boolean")
+
+
+def _may_count(read: Part) -> bool:
+    """Tell whether a number may be read as so many seconds, as an address, or as its own text."""
+    return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.marks)
+
+
+def _within(value: Any, read: Part) -> bool | None:
+    if "multipleOf" in read.node or "digits" in read.marks or "places" in read.marks or "multiple_of" in read.marks:
+        return None
+    return range_of(read).holds(Range(value, value))
+
+
+def _takes_text(value: str, read: Part) -> bool | None:
+    form = read.node.get("format")
+    if form not in _ANY_TEXT or (form == "binary" and not value.isascii()) or _changes(read):
+        return None
+    if not read.node.get("minLength", 0) <= len(value) <= read.node.get("maxLength", len(value)):
+        return False
+    return _matches(value, read.node["pattern"]) if "pattern" in read.node else True
+
+
+def _matches(value: str, pattern: str) -> bool | None:
+    try:
+        return re.search(pattern, value) is not None
+    except re.error:
+        return None
+
+
+def _text(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
+    written, wanted = sent.node.get("format"), read.node.get("format")
+    if not _reads_format(sent, read, lax=lax):
+        is_known = wanted in _KNOWN_FORMATS and not {written, wanted} <= _COUNTS
+        yield gap(path, Reason.TYPE, sent, read, certain=written is None or is_known)
+    elif written == wanted and wanted not in _ENCODED:
+        yield from _limit_gaps(sent, read, path)
+    elif any(name in read.marks for name in _TIME_MARKS):
+        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+    if wanted != "decimal":
+        yield from _text_limits(sent, read, path)
+
+
+def _reads_format(sent: Part, read: Part, *, lax: bool) -> bool:
+    written, wanted = sent.node.get("format"), read.node.get("format")
+    if written == wanted or (wanted in _FORMATS_READ and written in _FORMATS_READ[wanted]):
+        return True
+    if wanted in _ANY_TEXT:
+        return not {written, wanted} <= _ENCODED
+    return lax and (written, wanted) == ("date", "date-time") and "strict" not in read.marks
+
+
+def _text_limits(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    if not any(name in read.node for name in _TEXT_LIMITS):
+        return
+    counts_alike = (sent.node.get("format") in _ENCODED) == (read.node.get("format") in _ENCODED)
+    short = sent.node.get("minLength", 0) < read.node.get("minLength", 0)
+    long = "maxLength" in read.node and sent.node.get("maxLength", float("inf")) > read.node["maxLength"]
+    other = "pattern" in read.node and sent.node.get("pattern") != read.node["pattern"]
+    if short or long or not counts_alike or other:
+        # What a pattern or a format lets through may be of the right length, and match, all the same.
+        yield gap(path, Reason.LIMIT, sent, read, certain=not {"pattern", "format"} & sent.node.keys())
+    elif _changes(read) - _changes(sent):
+        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+
+
+def _changes(part: Part) -> frozenset[str]:
+    """Name what is done to a text before its limits are looked at."""
+    return frozenset({"strip", "lower", "upper"} & part.marks.keys())
+
+
+def _number(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    wanted = read.node.get("multipleOf")
+    if wanted is not None and not _is_multiple(sent, wanted):
+        yield gap(path, Reason.LIMIT, sent, read)
+    else:
+        yield from _limit_gaps(sent, read, path)
+
+
+def _is_multiple(sent: Part, wanted: Any) -> bool:
+    step = sent.node.get("multipleOf", sent.marks.get("multiple_of", 1 if sent.type == "integer" else None))
+    try:
+        return step is not None and Decimal(str(step)) % Decimal(str(wanted)) == 0
+    except ArithmeticError:
+        return False
+
+
+def _limit_gaps(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    """Compare bounds, and what only the marks tell."""
+    try:
+        holds = range_of(read).holds(range_of(sent))
+    except (ValueError, TypeError):
+        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+        return
+    if not (holds and _has_steps(sent, read) and _has_marks(sent, read)):
+        yield gap(path, Reason.LIMIT, sent, read)
+    elif not _has_digits(sent, read):
+        yield gap(path, Reason.LIMIT, sent, read, certain="multiple_of" not in sent.marks)
+
+
+def _has_steps(sent: Part, read: Part) -> bool:
+    return "multiple_of" not in read.marks or _is_multiple(sent, read.marks["multiple_of"])
+
+
+def _has_marks(sent: Part, read: Part) -> bool:
+    if any(name in read.marks and sent.marks.get(name) != read.marks[name] for name in _EQUAL_MARKS):
+        return False
+    allowed, given = read.marks.get("allowed_schemes"), sent.marks.get("allowed_schemes")
+    if allowed is not None:
+        return given is not None and set(given) <= set(allowed)
+    return "host_required" not in read.marks or "host_required" in sent.marks or set(given or ("",)) <= _WITH_HOST
+
+
+def _has_digits(sent: Part, read: Part) -> bool:
+    """Compare how many digits a decimal may have, and how many of them behind the point."""
+    (digits, places), (most, most_places) = _digits(sent), _digits(read)
+    if most is not None and (digits is None or digits > most):
+        return False
+    if most_places is None:
+        return True
+    if places is None or places > most_places:
+        return False
+    return most is None or digits is None or digits - places <= most - most_places
+
+
+def _digits(part: Part) -> tuple[int | None, int | None]:
+    digits, places = part.marks.get("digits"), part.marks.get("places")
+    if part.type == "integer":
+        within = range_of(part)
+        if within.low is None or within.high is None:
+            return None, 0
+        return max(len(str(abs(within.low))), len(str(abs(within.high)))), 0
+    return None if digits is None else int(digits), None if places is None else int(places)

@@ -1,0 +1,221 @@
+"""What a survey finds: plain values, each with the place where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from lambdachain._core.text import printable
+from lambdachain._json.core_schema import Schema
+
+
+class Place(NamedTuple):
+    """A line in a file.
+
+    >>> str(Place("orders/app.py", 12))
+    'orders/app.py:12'
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}:{self.line}"
+
+
+class Mode(StrEnum):
+    """How a function is called."""
+
+    SYNC = "call"
+    FIRED = "fire"
+    STREAMED = "stream"
+    ASKED = "can_invoke"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the caller waits for what the function answers."""
+        return self in (Mode.SYNC, Mode.STREAMED)
+
+
+# The methods of clients and bound functions that send something to Lambda.
+MODES: Final[Mapping[str, Mode]] = {
+    "call": Mode.SYNC,
+    "invoke": Mode.SYNC,
+    "map": Mode.SYNC,
+    "fire": Mode.FIRED,
+    "fire_map": Mode.FIRED,
+    "stream": Mode.STREAMED,
+    "can_invoke": Mode.ASKED,
+}
+
+
+class Unit(NamedTuple):
+    """A piece of code that runs as one: a function or method, or (with no name) what a module does when imported."""
+
+    file: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.name}" if self.name else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A type, as far as the syntax tree tells.
+
+    Attributes:
+        sent: The JSON Schema of what is written as this type; ``None`` where the text does not tell.
+        read: The JSON Schema of what is accepted as this type.
+        why: What cannot be told.
+    """
+
+    sent: Schema | None
+    read: Schema | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredContract:
+    """A contract as the code declares it.
+
+    Attributes:
+        function: The function's name or ARN, without a qualifier.
+        qualifier: The version or alias that calls go to.
+        idempotent: Whether it says so; ``None`` where that is decided at run time.
+        errors: The names of the declared errors.
+        offloads: Whether large payloads go through S3.
+        place: Where it is declared.
+        base: The code base that it is in.
+        forms: The types of ``request``, ``response`` and each error, worked out when asked for.
+    """
+
+    function: str
+    qualifier: str | None
+    idempotent: bool | None
+    errors: tuple[str, ...]
+    offloads: bool
+    place: Place
+    base: str
+    forms: Mapping[str, Callable[[], Form]] = field(compare=False, repr=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredHandler:
+    """A handler: the function that Lambda runs for a contract.
+
+    Attributes:
+        contract: Its contract.
+        unit: The function.
+        setting: What Lambda's handler setting would be, from the file's own directory: ``app.handler``.
+        place: Where it is.
+    """
+
+    contract: DeclaredContract
+    unit: Unit
+    setting: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a client finds the deployed name: ``None`` takes the name as it is.
+
+    Attributes:
+        resolve: From the contract's name to the deployed one; raises `UndecidedError` where the text does not tell.
+        words: What it is called.
+    """
+
+    resolve: Callable[[str], str] | None = field(compare=False)
+    words: str
+
+
+AS_IT_IS: Final = Resolution(None, "")
+
+
+class UndecidedError(Exception):
+    """The text of the code does not tell; the message says what is missing, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A place where a function is called.
+
+    Attributes:
+        place: Where.
+        unit: The code that calls.
+        verb: The method: ``call``, ``fire_map``, ...
+        mode: What that is to Lambda.
+        function: What is called: the contract's own name, or the address that is given for it.
+        is_address: Whether *function* is an address given in place of the contract's, which no resolver touches.
+        qualifier: The version or alias.
+        resolution: How the client finds the deployed name.
+        contract: The contract, where there is one.
+        timeout: The seconds that the call gives itself, where they are stated.
+    """
+
+    place: Place
+    unit: Unit
+    verb: str
+    mode: Mode
+    function: str
+    is_address: bool
+    qualifier: str | None
+    resolution: Resolution
+    contract: DeclaredContract | None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Something that cannot be decided from the text of the code."""
+
+    place: Place
+    unit: Unit
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in one or several code bases.
+
+    Attributes:
+        contracts: The contracts, by place.
+        handlers: The handlers that are decorated with ``remote``.
+        calls: The calls, by place.
+        undecided: What the text does not tell: never empty in silence.
+        uses: Which units a unit uses.
+        units: Every unit, with its place.
+    """
+
+    contracts: tuple[DeclaredContract, ...]
+    handlers: tuple[DeclaredHandler, ...]
+    calls: tuple[CallSite, ...]
+    undecided: tuple[Undecided, ...]
+    uses: Mapping[Unit, frozenset[Unit]]
+    units: Mapping[Unit, Place]
+
+    def reached(self, start: Unit) -> frozenset[Unit]:
+        """Give all code that may run when *start* does, itself among it."""
+        seen = {start}
+        left = [start]
+        while left:
+            fresh = self.uses.get(left.pop(), frozenset()) - seen
+            seen |= fresh
+            left += fresh
+        return frozenset(seen)
+
+    def within(self, starts: Iterable[Unit]) -> Survey:
+        """Narrow the calls, and what is undecided, to what may run when one of *starts* does."""
+        reached = frozenset[Unit]().union(*map(self.reached, starts))
+        calls = tuple(call for call in self.calls if call.unit in reached)
+        undecided = tuple(one for one in self.undecided if one.unit in reached or not one.unit.file)
+        return Survey(self.contracts, self.handlers, calls, undecided, self.uses, self.units)
+
+    def of_function(self, name: str) -> Iterator[DeclaredHandler]:
+        """Give the handlers of a function."""
+        return (handler for handler in self.handlers if handler.contract.function == name)

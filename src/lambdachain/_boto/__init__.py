@@ -1,1 +1,0 @@
-"""The way over botocore: its sessions, hooks, proxies and instrumentations; its retries are off."""

@@ -1,0 +1,210 @@
+"""The one table of failures: which of them is which error, whether the function ran, and who may try again.
+
+Sources: the errors that botocore's service model declares for ``Invoke``, AWS's "Common errors" page of the Lambda API,
+the error types of Lambda's runtime interface emulator and of the runtimes' own clients.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from lambdachain._core.errors import (
+    AccessDeniedError,
+    CallError,
+    ConnectError,
+    CredentialsError,
+    Execution,
+    FunctionCrashedError,
+    FunctionError,
+    FunctionInitError,
+    FunctionMisconfiguredError,
+    FunctionNotFoundError,
+    FunctionNotReadyError,
+    FunctionTimeoutError,
+    InvalidRequestError,
+    RecursiveInvocationError,
+    RequestTooLargeError,
+    ResponseTooLargeError,
+    ServiceError,
+    ThrottledError,
+)
+
+
+class Retry(Enum):
+    """Who may send the call again."""
+
+    SAFE = "anyone: the function did not run"
+    REFRESH = "anyone, once, with fresh credentials"
+    IDEMPOTENT = "only who says that running twice does no harm: it may have run"
+    NEVER = "nobody: it ran, or it would fail again"
+
+
+class Failure(NamedTuple):
+    """What a failure amounts to."""
+
+    error: type[CallError]
+    execution: Execution
+    retry: Retry
+
+
+def _did_not_run(error: type[CallError], retry: Retry = Retry.NEVER) -> Failure:
+    return Failure(error, Execution.NOT_EXECUTED, retry)
+
+
+_THROTTLED: Final = _did_not_run(ThrottledError, Retry.SAFE)
+_NOT_READY: Final = _did_not_run(FunctionNotReadyError, Retry.SAFE)
+_MISCONFIGURED: Final = _did_not_run(FunctionMisconfiguredError)
+_REFUSED: Final = _did_not_run(InvalidRequestError)
+_DENIED: Final = _did_not_run(AccessDeniedError)
+_CREDENTIALS: Final = _did_not_run(CredentialsError)
+_NOT_FOUND: Final = _did_not_run(FunctionNotFoundError)
+_TOO_LARGE: Final = _did_not_run(RequestTooLargeError)
+_MAY_HAVE_RUN: Final = Failure(ServiceError, Execution.UNKNOWN, Retry.IDEMPOTENT)
+
+SERVICE_ERRORS: Final[dict[str, Failure]] = {
+    "TooManyRequestsException": _THROTTLED,
+    "ThrottlingException": _THROTTLED,
+    "Throttling": _THROTTLED,
+    "RequestLimitExceeded": _THROTTLED,
+    "ServiceQuotaExceededException": _did_not_run(ThrottledError),
+    "ENINotReadyException": _NOT_READY,
+    "EC2ThrottledException": _NOT_READY,
+    "EC2UnexpectedException": _NOT_READY,
+    "EFSMountConnectivityException": _NOT_READY,
+    "EFSMountTimeoutException": _NOT_READY,
+    "S3FilesMountConnectivityException": _NOT_READY,
+    "S3FilesMountTimeoutException": _NOT_READY,
+    "SnapStartTimeoutException": _NOT_READY,
+    "SnapStartNotReadyException": _NOT_READY,
+    "ResourceNotReadyException": _NOT_READY,
+    "ResourceConflictException": _NOT_READY,
+    "CodeArtifactUserPendingException": _NOT_READY,
+    "CodeArtifactUserDeletedException": _NOT_READY,
+    "ENILimitReachedException": _NOT_READY,
+    "SubnetIPAddressLimitReachedException": _NOT_READY,
+    "EFSMountFailureException": _MISCONFIGURED,
+    "S3FilesMountFailureException": _MISCONFIGURED,
+    "SnapStartException": _MISCONFIGURED,
+    "SnapStartRegenerationFailureException": _MISCONFIGURED,
+    "CodeArtifactUserFailedException": _MISCONFIGURED,
+    "RuntimeAliasDeletedException": _MISCONFIGURED,
+    "RuntimeVersionDeletedException": _MISCONFIGURED,
+    "KMSAccessDeniedException": _MISCONFIGURED,
+    "KMSDisabledException": _MISCONFIGURED,
+    "KMSInvalidStateException": _MISCONFIGURED,
+    "KMSNotFoundException": _MISCONFIGURED,
+    "EC2AccessDeniedException": _MISCONFIGURED,
+    "InvalidSecurityGroupIDException": _MISCONFIGURED,
+    "InvalidSubnetIDException": _MISCONFIGURED,
+    "InvalidRuntimeException": _MISCONFIGURED,
+    "InvalidZipFileException": _MISCONFIGURED,
+    "ServiceException": _MAY_HAVE_RUN,
+    "EFSIOException": _MAY_HAVE_RUN,
+    "InternalFailure": _MAY_HAVE_RUN,
+    "ServiceUnavailable": _MAY_HAVE_RUN,
+    "ServiceUnavailableException": _MAY_HAVE_RUN,
+    "RequestAbortedException": _MAY_HAVE_RUN,
+    "RequestTimeoutException": _did_not_run(ConnectError, Retry.SAFE),  # the request did not arrive whole
+    "RecursiveInvocationException": _did_not_run(RecursiveInvocationError),
+    "RequestTooLargeException": _TOO_LARGE,
+    "SerializedRequestEntityTooLargeException": _TOO_LARGE,
+    "RequestEntityTooLargeException": _TOO_LARGE,
+    "RequestEntityTooLarge": _TOO_LARGE,
+    "UnsupportedMediaTypeException": _REFUSED,
+    "InvalidRequestContentException": _REFUSED,
+    "InvalidParameterValueException": _REFUSED,
+    "ModeNotSupportedException": _REFUSED,
+    "DurableExecutionAlreadyStartedException": _REFUSED,
+    "ValidationException": _REFUSED,
+    "ValidationError": _REFUSED,
+    "MalformedHttpRequestException": _REFUSED,
+    "ResourceNotFoundException": _NOT_FOUND,
+    "NoPublishedVersionException": _NOT_FOUND,
+    "UnknownOperationException": _REFUSED,
+    "AccessDeniedException": _DENIED,
+    "AccessDenied": _DENIED,
+    "NotAuthorized": _DENIED,
+    "OptInRequired": _DENIED,
+    "ExpiredTokenException": _did_not_run(CredentialsError, Retry.REFRESH),
+    "ExpiredToken": _did_not_run(CredentialsError, Retry.REFRESH),
+    "RequestExpired": _CREDENTIALS,
+    "UnrecognizedClientException": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "IncompleteSignature": _CREDENTIALS,
+    "IncompleteSignatureException": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "MissingAuthenticationToken": _CREDENTIALS,
+    "MissingAuthenticationTokenException": _CREDENTIALS,
+}
+
+_BY_STATUS: Final[dict[int, Failure]] = {
+    401: _DENIED,
+    403: _DENIED,
+    404: _NOT_FOUND,
+    408: _MAY_HAVE_RUN,
+    413: _TOO_LARGE,
+    429: _THROTTLED,
+}
+
+
+def service_failure(code: str | None, status: int) -> Failure:
+    """Look a service error up by its name, or, where the name is new or missing, judge by the HTTP status."""
+    known = SERVICE_ERRORS.get(code or "") or _BY_STATUS.get(status)
+    return known or (_MAY_HAVE_RUN if status >= 500 else _REFUSED)
+
+
+# What a server or a proxy refuses so, it has not handed on.
+_REFUSED_ON_THE_WAY: Final = (407, 413, 429)
+
+
+def strange_failure(code: str | None, status: int) -> Failure:
+    """Judge an error that something other than Lambda answers: it says nothing of the function, or of permissions."""
+    return service_failure(code, status) if status in _REFUSED_ON_THE_WAY else _MAY_HAVE_RUN
+
+
+_INIT_ERRORS: Final = frozenset(
+    {
+        "Runtime.ImportModuleError",
+        "Runtime.HandlerNotFound",
+        "Runtime.MalformedHandlerName",
+        "Runtime.UserCodeSyntaxError",
+        "Runtime.BuiltInModuleConflict",
+        "Runtime.InvalidEntrypoint",
+        "Runtime.InvalidWorkingDir",
+        "Runtime.InvalidTaskConfig",
+        "Runtime.InitError",
+        "Runtime.BeforeSnapshotError",
+        "Runtime.AfterRestoreError",
+        "BadFunctionCode",
+        "Runtime.BadFunctionCode",
+    }
+)
+
+_CRASHED: Final = Failure(FunctionCrashedError, Execution.EXECUTED, Retry.NEVER)
+_TIMED_OUT: Final = Failure(FunctionTimeoutError, Execution.EXECUTED, Retry.NEVER)
+_UNREADABLE: Final = Failure(FunctionError, Execution.NOT_EXECUTED, Retry.NEVER)
+_SANDBOX_FAILED: Final = Failure(FunctionError, Execution.UNKNOWN, Retry.IDEMPOTENT)
+
+FUNCTION_ERRORS: Final[dict[str, Failure]] = {
+    "Sandbox.Timedout": _TIMED_OUT,
+    "Sandbox.Timeout": _TIMED_OUT,
+    "Runtime.InvokeTimeout": _TIMED_OUT,
+    "Runtime.ExitError": _CRASHED,
+    "Runtime.OutOfMemory": _CRASHED,
+    "Runtime.NodeJsExit": _CRASHED,
+    "Extension.InitError": _CRASHED,
+    "Extension.ExitError": _CRASHED,
+    "Extension.Crash": _CRASHED,
+    "Extension.LaunchError": _CRASHED,
+    "Function.ResponseSizeTooLarge": Failure(ResponseTooLargeError, Execution.EXECUTED, Retry.NEVER),
+    "Runtime.UnmarshalError": _UNREADABLE,
+    "Runtime.LambdaContextUnmarshalError": _UNREADABLE,
+    "Sandbox.Failure": _SANDBOX_FAILED,
+    "Runtime.Unavailable": _SANDBOX_FAILED,
+    "Runtime.Unknown": _SANDBOX_FAILED,
+    **dict.fromkeys(_INIT_ERRORS, Failure(FunctionInitError, Execution.NOT_EXECUTED, Retry.NEVER)),
+}
+
+PLAIN_FUNCTION_ERROR: Final = Failure(FunctionError, Execution.EXECUTED, Retry.NEVER)

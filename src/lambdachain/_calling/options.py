@@ -1,0 +1,296 @@
+"""The options of a call, checked before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, TypedDict, cast
+
+from lambdachain._core.arn import FunctionArn, parse_target
+from lambdachain._core.errors import ContractError, DeadlineExceededError, InvalidRequestError
+from lambdachain._core.invocation import InvocationType
+from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
+from lambdachain._json.core_schema import is_mapping
+
+from .retry import RetryPolicy
+from .retry_budget import RetryBudget
+
+_TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
+# inspect's CO_COROUTINE and CO_GENERATOR | CO_ASYNC_GENERATOR: a cold start does not load inspect.
+_CO_COROUTINE: Final = 0x80
+_CO_GENERATORS: Final = 0x20 | 0x200
+_TEXTS: Final = ("idempotency_key", "qualifier", "tenant_id", "durable_name")
+_DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
+
+
+class CallOptions(TypedDict, total=False):
+    """What a single call may say about itself; bound functions and clients take the same.
+
+    ``timeout``: seconds, or a ``timedelta``, for the whole call, every attempt included.
+    ``retry``: a ``RetryPolicy``, in place of the client's.
+    ``idempotency_key``: what the callee can tell repetitions by; unlocks retrying what may have run.
+    ``qualifier``: a version or alias, in place of the contract's.
+    ``tenant_id``: the tenant, for a function with tenant isolation.
+    ``durable_name``: Lambda's own deduplication, for durable functions: one name runs once.
+    ``client_context``: texts for the callee's ``context.client_context.custom``; Lambda delivers it for a call only.
+    ``log_tail``: ask for the last 4 KB of the function's log; with a call only.
+    """
+
+    timeout: float | timedelta | None
+    retry: RetryPolicy | None
+    idempotency_key: str | None
+    qualifier: str | None
+    tenant_id: str | None
+    durable_name: str | None
+    client_context: Mapping[str, str] | None
+    log_tail: bool
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Refuse an option that does not exist: at run time a misspelt one would be lost in silence."""
+    if not options.keys() <= CallOptions.__optional_keys__:
+        unknown = min(options.keys() - CallOptions.__optional_keys__)
+        raise ContractError(f"there is no option {unknown!r}; options are {', '.join(CallOptions.__annotations__)}")
+    check_retry(options.get("retry"))
+
+
+def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
+    """Refuse options, or an address, that cannot be, where they are laid down for later calls.
+
+    Raises:
+        ContractError: An option does not exist, or is not what it has to be.
+        InvalidArnError: *function* is not a name or ARN.
+    """
+    check_names(options)
+    _check_seconds(options.get("timeout"))
+    for name in _TEXTS:
+        value = options.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ContractError(f"{name} must be text, not {_kind(value)}")
+    custom = options.get("client_context")
+    if custom is not None and not _maps_text(custom):
+        raise ContractError("client_context must map str to str, for callees in any language")
+    if function is not None and not isinstance(function, FunctionArn):
+        parse_target(function)
+
+
+def check_retry(retry: Any) -> None:
+    """Refuse a policy that is not one."""
+    if retry is None or isinstance(retry, RetryPolicy):
+        return
+    remedy = "RetryPolicy()"
+    if isinstance(retry, int) and retry is not True:
+        remedy = f"RetryPolicy(max_attempts={retry:d})" if retry > 0 else "RetryPolicy.never()"
+    elif retry == RetryPolicy.never:
+        remedy = "RetryPolicy.never()"
+    elif isinstance(retry, RetryBudget):
+        remedy = "RetryPolicy(budget=budget)"
+    raise ContractError(f"retry must be a RetryPolicy, not {_kind(retry)}: retry={remedy}")
+
+
+def check_client(
+    transport: Any,
+    timeout: Any,
+    retry: Any,
+    resolve: Any,
+    hooks: Any,
+    *,
+    blocking: bool,
+) -> None:
+    """Refuse what a client cannot be made of.
+
+    Raises:
+        ContractError: An argument is not what it has to be; the message says what to give instead.
+    """
+    if transport is not None:
+        _check_transport(transport, blocking=blocking)
+    _check_seconds(timeout)
+    check_retry(retry)
+    if resolve is not None:
+        _check_resolver(resolve)
+    _check_hooks(hooks, blocking=blocking)
+
+
+def _check_transport(transport: Any, *, blocking: bool) -> None:
+    name, client = _kind(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    if isinstance(transport, type) and hasattr(transport, "send"):
+        raise ContractError(f"transport is the class {transport.__name__}: give an instance, {transport.__name__}()")
+    send = getattr(transport, "send", None)
+    if callable(send):
+        if blocking and is_async(send):
+            raise ContractError(f"{name} is for event loops: AsyncLambdaClient({name}(...)), or a blocking transport")
+        return
+    if hasattr(getattr(transport, "meta", None), "service_model"):
+        remedy = f"it is a client of botocore: {client}(BotoTransport(client))"
+    elif hasattr(transport, "get_credentials"):
+        remedy = f"it is a session: {client}(BotoTransport(session=session))"
+    else:
+        remedy = "it needs send() and close(), as BotoTransport and HttpTransport have"
+        if isinstance(transport, str):
+            remedy += "; BotoTransport(region=...) and BotoTransport(endpoint_url=...) take text"
+    raise ContractError(f"{name} is not a transport; {remedy}")
+
+
+def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:
+    """Refuse what a transport cannot be made of; neither is a value quoted, for a URL may have a password in it.
+
+    Raises:
+        ContractError: An argument is not what it has to be; the message says what to give instead.
+    """
+    for name, value, example in (
+        ("region", region, "eu-west-1"),
+        ("endpoint_url", endpoint_url, "http://localhost:9001"),
+    ):
+        if value is not None and not isinstance(value, str):
+            raise ContractError(f"{name} must be text, such as {example!r}, not {_kind(value)}")
+    if session is not None:
+        _check_session(session, blocking=blocking)
+    if config is not None and (isinstance(config, type) or not hasattr(config, "merge")):
+        raise ContractError(f"config must be a botocore.config.Config, not {_kind(config)}: config=Config(...)")
+
+
+def _check_session(session: Any, *, blocking: bool) -> None:
+    if isinstance(session, type) or not hasattr(session, "get_credentials"):
+        remedy = "session=boto3.Session(profile_name=...)"
+        if hasattr(getattr(session, "meta", None), "service_model"):
+            remedy = "a client goes into BotoTransport(client)"
+        raise ContractError(f"session must be a session of boto3 or botocore, not {_kind(session)}: {remedy}")
+    if blocking and is_async(session.get_credentials):
+        raise ContractError("session is aiobotocore's, which is for event loops: AsyncBotoTransport(session=session)")
+
+
+def _check_seconds(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, timedelta):
+        timeout = timeout.total_seconds()
+    if not _is_number(timeout):
+        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {_kind(timeout)}: timeout=30")
+    if timeout <= 0:
+        raise ContractError(
+            "timeout must be more than 0 seconds: timeout=30, or None for as long as a function may run"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - no NaN
+
+
+def _check_resolver(resolve: Any) -> None:
+    factory = getattr(resolve, "__qualname__", "")
+    if getattr(resolve, "__module__", "") == "lambdachain.resolvers" and "." not in factory:
+        raise ContractError(f"resolve must be what resolvers.{factory}() returns, not the function itself: call it")
+    if callable(resolve) and not isinstance(resolve, type) and not is_async(resolve):
+        return
+    remedy = "a function from a contract's name to the deployed one"
+    if isinstance(resolve, str):
+        remedy = f"resolvers.prefix({resolve!r})"
+    elif is_mapping(resolve):
+        remedy = "resolvers.mapping({...})"
+    raise ContractError(f"resolve must be a function, not {_kind(resolve)}: give {remedy}")
+
+
+def _check_hooks(hooks: Any, *, blocking: bool) -> None:
+    if hooks == ():
+        return
+    if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
+        raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
+    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for hook in given:
+        if not callable(hook) or isinstance(hook, type):
+            raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
+        name, flags = getattr(hook, "__qualname__", _kind(hook)), _flags_of(hook)
+        if flags & _CO_GENERATORS:
+            raise ContractError(f"hooks: {name} is a generator function: a hook returns what proceed() returned")
+        if blocking and flags & _CO_COROUTINE:
+            raise ContractError(
+                f"hooks: {name} is async def, which is for AsyncLambdaClient: LambdaClient needs a plain function"
+            )
+
+
+def is_async(function: Any) -> bool:
+    """Check whether *function* is a coroutine function, or an object that is called like one."""
+    return bool(_flags_of(function) & _CO_COROUTINE)
+
+
+def _flags_of(function: Any) -> int:
+    """Return the flags of the code that calling *function* runs; 0 where it is not Python's."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
+        function = getattr(cast("Any", type(function)), "__call__", None)  # noqa: B004 - the method itself is what counts
+    method: Any = function  # pyright: ignore[reportUnknownVariableType]
+    code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
+    return int(getattr(code, "co_flags", 0))
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def seconds(timeout: float | timedelta | None, function: str) -> float | None:
+    """Give a timeout in seconds; without time there is nothing to send."""
+    if timeout is None:
+        return None
+    value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if not _is_number(value):
+        raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
+    bounded = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
+    if bounded <= 0:
+        raise DeadlineExceededError(f"no time left to send it: the timeout is {bounded:g} s", function=function)
+    return bounded
+
+
+def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
+    """Refuse texts for the ClientContext that are none, or go with an event, for which Lambda drops them."""
+    if custom is None or kind is InvocationType.DRY_RUN:
+        return {}
+    if kind is InvocationType.EVENT:
+        raise InvalidRequestError(
+            "Lambda delivers client_context to a call, not to a fire: put it into the payload", function=function
+        )
+    if not _maps_text(custom):
+        raise InvalidRequestError("client_context maps str to str, for callees in any language", function=function)
+    return custom
+
+
+def checked_key(key: str | None, kind: InvocationType, envelope: bool, function: str) -> str | None:  # noqa: FBT001
+    """Refuse an idempotency key that is none, or cannot reach the callee: it would unlock retries for nothing."""
+    if key is None or kind is InvocationType.DRY_RUN:
+        return None
+    if not key or not is_plain_text(key):
+        raise InvalidRequestError(
+            f"idempotency_key must be 1 to {MAX_ID_CHARACTERS} characters of text, without control characters",
+            function=function,
+        )
+    if kind is InvocationType.EVENT and not envelope:
+        raise InvalidRequestError(
+            "an event has no ClientContext to carry idempotency_key: declare Contract(..., envelope=True), "
+            "or put it into the payload",
+            function=function,
+        )
+    return key
+
+
+def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  # noqa: FBT001 - an option passed on
+    """Tell whether to ask for the log; an event has none to give."""
+    if wanted and kind is InvocationType.EVENT:
+        raise InvalidRequestError("log_tail: Lambda gives the log with a call, not with a fire", function=function)
+    return wanted and kind is InvocationType.REQUEST_RESPONSE
+
+
+def checked_text(name: str, text: str | None, function: str) -> str | None:
+    """Refuse a tenant id or durable name that Lambda would refuse."""
+    if text is None:
+        return None
+    pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]
+    given: Any = text
+    if not (isinstance(given, str) and re.fullmatch(pattern, given)):
+        raise InvalidRequestError(f"{name} must match {pattern}", function=function)
+    return text
+
+
+def _maps_text(custom: Any) -> bool:
+    return is_mapping(custom) and all(isinstance(text, str) for item in custom.items() for text in item)

@@ -1,0 +1,183 @@
+"""Whether a failed call may be sent again, and when: pure decisions over values."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+
+from lambdachain._core.errors import (
+    CallError,
+    ConnectError,
+    Execution,
+    FunctionError,
+    FunctionNotReadyError,
+    OutcomeUnknownError,
+    ResponseError,
+    ThrottledError,
+    wait_asked_for,
+)
+
+from .retry_budget import RetryBudget
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, retry_base
+    from tenacity.stop import stop_base
+    from tenacity.wait import wait_base
+
+# Capacity comes back in seconds where a broken connection does in milliseconds: AWS's own SDKs wait 50 ms and 1 s.
+_SLOWER: Final = 20.0
+_DEFAULT_BUDGET: Final = RetryBudget()
+_SLOW: Final = (ThrottledError, FunctionNotReadyError)
+_CALLEE_IN_TROUBLE: Final = (*_SLOW, OutcomeUnknownError, FunctionError, ResponseError)
+
+
+def safe_to_retry(error: CallError) -> bool:
+    """Retry what provably did not run, and what may have run where the call may run twice: ``error.retryable``."""
+    return error.retryable
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed call is sent again.
+
+    The default retries what provably did not run; what may have run only where the contract is ``idempotent`` or the
+    call has an ``idempotency_key`` or ``durable_name``; and nothing that ran. A retry must also be within the
+    function's ``budget`` and the call's deadline.
+
+    >>> RetryPolicy(max_attempts=5, max_delay=2.0).max_attempts
+    5
+    >>> RetryPolicy.never().max_attempts
+    1
+
+    Attributes:
+        max_attempts: How often a call is sent at most, the first time included; or a tenacity ``stop_*`` object.
+        initial_delay: Seconds before the second attempt, doubled for each one after it and taken times 20 for throttles
+            and functions that are not ready; or a tenacity ``wait_*`` object, which then decides alone.
+        max_delay: Seconds that no pause exceeds but one of a tenacity object; where Lambda asks for a longer one, the
+            call fails.
+        jitter: ``"full"`` takes a random part of each pause, ``"none"`` the whole.
+        retry_on: Tells of an error whether to send the call again; or a tenacity ``retry_*`` object. It is not asked
+            about what may have run, unless the call may run twice.
+        hedge_after: Seconds after which a call that may run twice is sent once more beside itself where its answer is
+            late, up to ``max_attempts``; the first success counts. ``None``, the default, never does.
+        budget: The function's bucket of retries in this process; ``None`` for no bound.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    max_attempts: int | stop_base = 3
+    initial_delay: float | wait_base = 0.05
+    max_delay: float = 20.0
+    jitter: Literal["full", "none"] = "full"
+    retry_on: Callable[[CallError], bool] | retry_base = safe_to_retry
+    budget: RetryBudget | None = _DEFAULT_BUDGET
+    hedge_after: float | None = None
+
+    def __post_init__(self) -> None:
+        attempts: Any = self.max_attempts
+        if not callable(attempts) and (type(attempts) is not int or attempts < 1):
+            raise ValueError(f"max_attempts counts the first try: it must be 1 or more, not {attempts!r}")
+        for name in ("initial_delay", "max_delay"):
+            value: Any = getattr(self, name)
+            if not (_is_seconds(value) or (callable(value) and name == "initial_delay")):
+                raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
+        if self.hedge_after is not None and not _is_seconds(self.hedge_after):
+            raise ValueError(f"hedge_after must be 0 or more seconds, or None, not {self.hedge_after!r}")
+        # A class would be made, not asked, and so retry everything.
+        if isinstance(self.retry_on, type) or not callable(self.retry_on):
+            raise ValueError(f"retry_on must be a function of the error, not {self.retry_on!r}")  # noqa: TRY004
+        if self.budget is not None and not isinstance(self.budget, RetryBudget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"budget must be a RetryBudget or None, not {self.budget!r}")
+        if self.jitter not in ("full", "none"):
+            raise ValueError(f"jitter must be 'full' or 'none', not {self.jitter!r}")
+
+    def __repr__(self) -> str:
+        values = ((field, getattr(self, field.name)) for field in fields(self))
+        changed = [f"{field.name}={_named(value)}" for field, value in values if value != field.default]
+        return f"RetryPolicy({', '.join(changed)})"
+
+    @classmethod
+    def never(cls) -> Self:
+        """Make the policy that sends every call once."""
+        return cls(max_attempts=1)
+
+
+def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elapsed: float) -> float | None:
+    """Tell how long to wait before attempt number *attempt* + 1; ``None`` if there shall be none.
+
+    Args:
+        policy: The call's policy.
+        error: What the attempt ended with.
+        attempt: Its number, from 1.
+        elapsed: Seconds since the call began.
+    """
+    if isinstance(policy.max_attempts, int) and attempt >= policy.max_attempts:
+        return None
+    if error.execution is Execution.UNKNOWN and not error.retryable:
+        return None  # no policy runs a function twice that was not declared to bear it
+    state = _State(error, attempt, elapsed)
+    if not state.asks(policy.retry_on) or (
+        not isinstance(policy.max_attempts, int) and policy.max_attempts(state.tenacity)
+    ):
+        return None
+    asked_for = wait_asked_for(error) or 0.0
+    return None if asked_for > policy.max_delay else max(_backoff(policy, state), asked_for)
+
+
+def tells_of_trouble(error: CallError) -> bool:
+    """Check whether a failure says that the callee, or Lambda on the way to it, is in trouble: only that costs budget.
+
+    What the caller's own side is to blame for says nothing of the callee: its credentials and permissions, its set-up,
+    its request, its deadline. A connection that does not come about does, unless it is a wrong setting, which no
+    retry is safe to mend.
+    """
+    return isinstance(error, _CALLEE_IN_TROUBLE) or (isinstance(error, ConnectError) and error.retryable)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and math.isfinite(value)
+
+
+def _named(value: object) -> str:
+    return str(getattr(value, "__qualname__", None) or repr(value))
+
+
+class _State:
+    """What tenacity's objects look at, made only where one of them is asked."""
+
+    def __init__(self, error: CallError, attempt: int, elapsed: float) -> None:
+        self.error = error
+        self.attempt = attempt
+        self.elapsed = elapsed
+
+    @property
+    def tenacity(self) -> RetryCallState:
+        from tenacity import Future, RetryCallState, Retrying
+
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = self.attempt
+        state.outcome = Future.construct(self.attempt, self.error, has_exception=True)
+        state.start_time = 0.0
+        state.outcome_timestamp = self.elapsed
+        return state
+
+    def asks(self, retry_on: Callable[[CallError], bool] | retry_base) -> bool:
+        # Where tenacity is not loaded, this is none of its objects: most failures end here, and need not load it. Where
+        # another thread is loading it just now, it is a module without content.
+        base = getattr(sys.modules.get("tenacity"), "retry_base", None)
+        is_theirs = base is not None and isinstance(retry_on, base)
+        return bool(cast("Callable[[object], object]", retry_on)(self.tenacity if is_theirs else self.error))
+
+
+def _backoff(policy: RetryPolicy, state: _State) -> float:
+    from tenacity import wait_exponential, wait_random_exponential
+
+    if not isinstance(policy.initial_delay, int | float):
+        return float(policy.initial_delay(state.tenacity))
+    base = policy.initial_delay * (_SLOWER if isinstance(state.error, _SLOW) else 1.0)
+    strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
+    return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))

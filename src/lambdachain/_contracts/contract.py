@@ -1,0 +1,225 @@
+"""A contract: what a function is called, what it takes, what it gives back and how it may fail."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
+
+from lambdachain._core.arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
+from lambdachain._core.errors import ContractError
+from lambdachain._json.codec import check_json_type, type_name
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+    from .contract_schema import ContractSchema
+    from .remote_error import RemoteError
+    from .s3_offload import S3Offload
+
+Req = TypeVar("Req")
+Resp = TypeVar("Resp")
+
+
+class HasContract(ABC, Generic[Req, Resp]):
+    """What can be called: a ``Contract``, or a handler decorated with ``remote``."""
+
+    @property
+    @abstractmethod
+    def contract(self) -> Contract[Req, Resp]:
+        """What both sides agree on."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Contract(HasContract[Req, Resp]):
+    """What both sides of a call agree on: shared by caller and callee, it does nothing by itself.
+
+    >>> from pydantic import BaseModel
+    >>> class ChargeRequest(BaseModel):
+    ...     order_id: str
+    ...     cents: int
+    >>> class ChargeResponse(BaseModel):
+    ...     charge_id: str
+    >>> Contract("billing-charge", request=ChargeRequest, response=ChargeResponse)
+    Contract('billing-charge', ChargeRequest -> ChargeResponse)
+
+    Attributes:
+        function: The function's name, partial ARN or ARN, as text and without qualifier.
+        request: The type of the payload: anything pydantic can handle.
+        response: The type of the answer.
+        errors: The domain errors that the callee may raise and the caller gets back as the same class.
+        idempotent: The function may be run twice for one call: what may have run counts as ``retryable``.
+        qualifier: The version or alias that calls go to; ``None`` for the unpublished version.
+        offload: Where payloads go that are too large for Lambda, an ``S3Offload`` that both sides have; ``None`` for
+            nowhere: then such a call is refused.
+        envelope: Events of ``fire`` travel in an envelope that carries metadata, the idempotency key among it: only for
+            callees that are handlers made by ``remote``.
+
+    Raises:
+        ContractError: A type cannot be JSON, an error is no ``RemoteError``, or the qualifier is given twice.
+        InvalidArnError: *function* or *qualifier* is nothing that Lambda accepts.
+    """
+
+    function: str
+    request: Any
+    response: Any
+    errors: tuple[type[RemoteError], ...]
+    idempotent: bool
+    qualifier: str | None
+    envelope: bool
+    offload: S3Offload | None
+
+    @overload
+    def __init__(
+        self,
+        function: Address,
+        /,
+        *,
+        request: type[Req],
+        response: type[Resp],
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+        envelope: bool = False,
+        offload: S3Offload | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        function: Address,
+        /,
+        *,
+        request: TypeForm[Req],
+        response: TypeForm[Resp],
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+        envelope: bool = False,
+        offload: S3Offload | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        function: Address,
+        /,
+        *,
+        request: Any,
+        response: Any,
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+        envelope: bool = False,
+        offload: S3Offload | None = None,
+    ) -> None:
+        _check_arguments(idempotent, envelope, offload)
+        name, qualifier = split_qualifier(function, qualifier, ContractError)
+        for role, form in (("request", request), ("response", response)):
+            _check_type(role, form)
+            check_json_type(form, role)
+        values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope, offload)
+        for field, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, field, value)
+
+    @property
+    def contract(self) -> Contract[Req, Resp]:
+        """The contract itself."""
+        return self
+
+    def schema(self) -> ContractSchema:
+        """Describe the contract as JSON: for a file beside the code, and for callers in other languages.
+
+        ``request``, ``response`` and ``errors`` are JSON Schemas of what the callee accepts and answers. Equal
+        contracts give equal schemas, in every process. ``lambdachain.testing.assert_compatible`` compares two.
+
+        >>> double = Contract("orders-double", request=int, response=int)
+        >>> schema = double.schema()
+        >>> schema["function"], schema["request"]["type"]
+        ('orders-double', 'integer')
+
+        Raises:
+            ContractError: A type names another that does not exist yet.
+        """
+        from .contract_schema import schema_of
+
+        return schema_of(self)
+
+    def __repr__(self) -> str:
+        name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+        return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
+
+
+class PlainContract(Contract[Any, Any]):
+    """The contract of a plain name, which nobody declared: it takes any JSON."""
+
+
+def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
+    """Take an address apart into the function and its qualifier, which may be given once."""
+    if qualifier is None and isinstance(function, str):
+        return _split(function)
+    target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
+    if qualifier is None:
+        return str(target.without_qualifier()), target.qualifier
+    if target.qualifier is not None:
+        raise error(f"{target} has a qualifier already, and qualifier={qualifier!r} is given too: drop one of them")
+    return str(target), Qualifier(qualifier)
+
+
+@lru_cache(maxsize=1024)
+def _split(function: str) -> tuple[str, str | None]:
+    target = parse_target(function)
+    return str(target.without_qualifier()), target.qualifier
+
+
+def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
+    for name, value in (("idempotent", idempotent), ("envelope", envelope)):
+        if not isinstance(value, bool):
+            raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
+    if offload is not None and (isinstance(offload, type) or not hasattr(offload, "reference_to")):
+        kind = f"the class {offload.__name__}" if isinstance(offload, type) else type(offload).__name__
+        raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {kind}')
+
+
+# Of these pydantic's own message has what is in them, or there is none.
+_VALUES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
+
+
+def _check_type(role: str, form: Any) -> None:
+    """Refuse a value, such as an instance of a model, where a type has to be given."""
+    kind = cast("Any", type(form))
+    is_handler = isinstance(form, HasContract) and not isinstance(form, Contract)
+    if is_handler or kind in _VALUES:
+        raise ContractError(f"{role} must be a type, such as a pydantic model, not {kind.__name__}")
+    if hasattr(kind, "__pydantic_validator__") or (
+        hasattr(kind, "__dataclass_fields__") and kind.__module__ != "typing"
+    ):
+        name = kind.__name__
+        raise ContractError(f"{role} must be a type, not an instance of {name}: {role}={name}")
+
+
+def _class_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
+    if isinstance(errors, type):
+        raise ContractError(f"errors must be a list of classes: errors=[{errors.__name__}]")
+    if not isinstance(errors, Collection) or isinstance(errors, str | bytes):
+        raise ContractError(f"errors must be a list of subclasses of RemoteError, not {type(errors).__name__}")
+    if not errors:
+        return ()
+    from .remote_error import RemoteError
+
+    classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for error in classes:
+        if RemoteError not in getattr(error, "__mro__", ()):
+            given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
+            raise ContractError(f"errors: {given} is no subclass of RemoteError")
+    names = [error.__name__ for error in classes]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
+    return classes

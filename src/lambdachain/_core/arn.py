@@ -1,0 +1,295 @@
+"""Addresses: what Lambda's Invoke accepts as a function and as a qualifier, as values.
+
+Patterns and lengths are those of botocore's service model for ``Invoke`` (``NamespacedFunctionName``, ``Qualifier``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, NoReturn, Self
+
+from .errors import InvalidArnError
+
+MAX_TARGET_LENGTH: Final = 256
+MAX_NAME_LENGTH: Final = 64
+MAX_QUALIFIER_LENGTH: Final = 128
+
+# Not compiled: most programs name functions by their names, and need few of these.
+_PARTITION: Final = r"aws[a-zA-Z-]*"
+_REGION: Final = r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]"
+_ACCOUNT: Final = r"[0-9]{12}"
+_NAME: Final = r"[a-zA-Z0-9_.-]+"
+_QUALIFIER: Final = r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+"
+_VERSION: Final = r"[0-9]+"
+
+# "function:live" names the function "live": in front of a qualifier such a name needs "function:" before it.
+_READ_AS_PREFIX: Final = rf"arn|function|{_REGION}|{_ACCOUNT}"
+
+_PARTITION_OF_REGION: Final = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("us-iso-", "aws-iso"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
+)
+
+
+class Qualifier(str):
+    """A version or an alias of a function: what stands behind the last colon of its address.
+
+    It is a ``str``, checked: wherever a qualifier is asked for, its plain text will do too.
+
+    >>> Qualifier.version(3), Qualifier.alias("live"), Qualifier.latest()
+    (Qualifier('3'), Qualifier('live'), Qualifier('$LATEST'))
+    >>> Qualifier.parse("live") == "live"
+    True
+
+    Raises:
+        InvalidArnError: The text is longer than 128 characters or has a character that Lambda refuses.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check *text* and take it as it is."""
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - qualifier=3 is the usual slip
+            raise InvalidArnError(
+                f"qualifier must be text, not {type(text).__name__}; for a version, Qualifier.version(3)"
+            )
+        if not re.fullmatch(_QUALIFIER, text):
+            _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
+        if len(text) > MAX_QUALIFIER_LENGTH:
+            _refuse("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def latest(cls) -> Self:
+        """Name the unpublished version, ``$LATEST``."""
+        return cls("$LATEST")
+
+    @classmethod
+    def latest_published(cls) -> Self:
+        """Name the newest published version of a function on managed instances, ``$LATEST.PUBLISHED``."""
+        return cls("$LATEST.PUBLISHED")
+
+    @classmethod
+    def version(cls, number: int) -> Self:
+        """Name a published version; *number* counts from 1."""
+        if type(number) is not int or number < 1:
+            _refuse("version", number, "a whole number from 1")
+        return cls(str(number))
+
+    @classmethod
+    def alias(cls, name: str) -> Self:
+        """Name an alias; Lambda refuses one that consists of digits only, for that is a version."""
+        alias = cls(name)
+        if not alias.is_alias:
+            _refuse("alias", name, "letters, digits, '-' and '_', and not digits only")
+        return alias
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a version number, an alias, ``$LATEST`` or ``$LATEST.PUBLISHED``."""
+        return cls(text)
+
+    @property
+    def is_version(self) -> bool:
+        """Whether this is the number of a published version."""
+        return re.fullmatch(_VERSION, self) is not None
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether this is an alias: neither a version nor ``$LATEST``."""
+        return not self.is_version and not self.startswith("$")
+
+    def __repr__(self) -> str:
+        return f"Qualifier({str(self)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A function named without a full ARN: ``orders``, ``orders:live`` or ``123456789012:function:orders``.
+
+    The caller's own partition, region and (where *account_id* is absent) account complete it.
+
+    Raises:
+        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+    """
+
+    name: str
+    qualifier: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_parts(self)
+
+    @property
+    def partition(self) -> None:
+        """Always ``None``: only a full ARN states its partition."""
+        return None
+
+    def with_qualifier(self, qualifier: str) -> FunctionName:
+        """Give the same function at *qualifier*."""
+        return replace(self, qualifier=Qualifier(qualifier))
+
+    def without_qualifier(self) -> FunctionName:
+        """Give the same function without a qualifier."""
+        return self if self.qualifier is None else replace(self, qualifier=None)
+
+    def __str__(self) -> str:
+        is_partial = (
+            self.account_id or self.region or (self.qualifier is not None and re.fullmatch(_READ_AS_PREFIX, self.name))
+        )
+        parts = (self.region, self.account_id, "function" if is_partial else None)
+        return ":".join(part for part in (*parts, self.name, self.qualifier) if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionArn:
+    """The full address of a function, or of one of its versions or aliases.
+
+    >>> arn = FunctionArn.parse("arn:aws:lambda:eu-west-1:123456789012:function:orders")
+    >>> str(arn.with_qualifier("live"))
+    'arn:aws:lambda:eu-west-1:123456789012:function:orders:live'
+
+    Raises:
+        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+    """
+
+    partition: str
+    region: str
+    account_id: str
+    name: str
+    qualifier: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _fits(self.partition, _PARTITION):
+            _refuse("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
+        _check_parts(self)
+        _check_text(str(self))
+
+    @classmethod
+    def parse(cls, text: str) -> FunctionArn:
+        """Read a full ARN; ``str()`` of the result is *text* again."""
+        _check_text(text)
+        parts = text.split(":")
+        if parts[0] != "arn":
+            _refuse("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
+        if len(parts) not in (7, 8):
+            _refuse("ARN", text, f"7 or 8 parts between colons (it has {len(parts)})")
+        _, partition, service, region, account_id, kind, name, *qualifier = parts
+        if service != "lambda":
+            _refuse("service", service, "'lambda'", text)
+        if kind != "function":
+            _refuse("resource type", kind, "'function'", text)
+        return cls(partition, region, account_id, name, qualifier[0] if qualifier else None)
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        *,
+        region: str,
+        account_id: str,
+        qualifier: str | None = None,
+        partition: str | None = None,
+    ) -> FunctionArn:
+        """Compose an ARN; without *partition*, the one that *region* belongs to.
+
+        >>> str(FunctionArn.build("orders", region="cn-north-1", account_id="123456789012"))
+        'arn:aws-cn:lambda:cn-north-1:123456789012:function:orders'
+        """
+        return cls(partition or partition_of(str(region)), region, account_id, name, qualifier)
+
+    @property
+    def qualified(self) -> bool:
+        """Whether the ARN names a version or an alias."""
+        return self.qualifier is not None
+
+    def with_qualifier(self, qualifier: str) -> FunctionArn:
+        """Give the same function at *qualifier*."""
+        return replace(self, qualifier=Qualifier(qualifier))
+
+    def without_qualifier(self) -> FunctionArn:
+        """Give the function itself, whatever version or alias this names."""
+        return self if self.qualifier is None else replace(self, qualifier=None)
+
+    def __str__(self) -> str:
+        arn = f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function:{self.name}"
+        return arn if self.qualifier is None else f"{arn}:{self.qualifier!s}"
+
+
+# What a function may be addressed by.
+Address = str | FunctionArn | FunctionName
+
+
+def parse_target(text: str) -> FunctionArn | FunctionName:
+    """Read every form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
+
+    >>> parse_target("orders:live")
+    FunctionName(name='orders', qualifier='live', account_id=None, region=None)
+    >>> parse_target("123456789012:function:orders").account_id
+    '123456789012'
+
+    Raises:
+        InvalidArnError: Lambda would refuse *text*; the message says which part is wrong.
+    """
+    _check_text(text)
+    return _parsed(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> FunctionArn | FunctionName:
+    return FunctionArn.parse(text) if text.startswith("arn:") else _parse_name(text)
+
+
+def _parse_name(text: str) -> FunctionName:
+    parts = text.split(":")
+    region = parts.pop(0) if len(parts) > 1 and re.fullmatch(_REGION, parts[0]) else None
+    account_id = parts.pop(0) if len(parts) > 1 and re.fullmatch(_ACCOUNT, parts[0]) else None
+    if len(parts) > 1 and parts[0] == "function":
+        parts.pop(0)
+    if len(parts) > 2:
+        _refuse("function", text, "a name, <account id>:function:<name> or an ARN, and at most one qualifier")
+    return FunctionName(parts[0], parts[1] if len(parts) == 2 else None, account_id, region)
+
+
+def partition_of(region: str) -> str:
+    """Tell the partition that *region* belongs to (``aws`` for every commercial region)."""
+    return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidArnError(f"a function is named by text, a FunctionArn or a Contract, not {type(text).__name__}")
+    if len(text) > MAX_TARGET_LENGTH:
+        _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
+
+
+def _check_parts(target: FunctionArn | FunctionName) -> None:
+    full = isinstance(target, FunctionArn)
+    if (full or target.region is not None) and not _fits(target.region, _REGION):
+        _refuse("region", target.region, "a region such as 'eu-west-1'")
+    if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
+        _refuse("account id", target.account_id, "text of 12 digits")
+    if not _fits(target.name, _NAME):
+        _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
+    if len(target.name) > MAX_NAME_LENGTH:
+        _refuse("function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})")
+    if target.qualifier is not None:
+        Qualifier(target.qualifier)
+
+
+def _fits(part: object, pattern: str) -> bool:
+    return isinstance(part, str) and re.fullmatch(pattern, part) is not None
+
+
+def _refuse(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
+    shown = f"{found[:80]}..." if isinstance(found, str) and len(found) > 80 else found
+    where = f" in {whole!r}" if whole else ""
+    raise InvalidArnError(f"invalid {part} {shown!r}{where}: expected {wanted}")

@@ -1,0 +1,97 @@
+"""How metadata goes onto the wire: into the ClientContext of a call, or into an envelope around an event."""
+
+from __future__ import annotations
+
+import json
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as _text
+from typing import Any, Final
+
+from lambdachain._json.core_schema import is_mapping
+
+from .errors import RequestTooLargeError
+from .invocation import MAX_CLIENT_CONTEXT_BYTES
+from .metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+
+ENVELOPE: Final = "__lambdachain__"
+_BEFORE_TRACE: Final = DROPPED_FIRST[: DROPPED_FIRST.index("traceparent")]
+_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
+    """Write metadata and the user's own texts as Lambda's ClientContext: JSON in base64.
+
+    The user's texts are never dropped or replaced, and the idempotency key is not either; where the 3,583 bytes do
+    not suffice, the rest of the metadata gives way.
+
+    Raises:
+        RequestTooLargeError: The user's texts, with the idempotency key, are longer than Lambda takes.
+    """
+    texts = metadata.texts()
+    encoded = _encoded(merged(texts, custom))
+    if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+        return encoded
+    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
+        texts.pop(name, None)
+        encoded = _encoded(merged(texts, custom))
+        if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
+            return encoded
+    raise RequestTooLargeError(
+        f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
+        function=function,
+    )
+
+
+def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
+    """Add the trace that an instrumentation has *injected* to a ClientContext, in place of the one that is *passed_on*.
+
+    ``None`` where it is to stay as it is: the user's own trace, and what is no ClientContext of ours, are not touched;
+    nor is one without room for the trace.
+    """
+    try:
+        context: Any = {} if encoded is None else json.loads(a2b_base64(encoded))
+    except (ValueError, RecursionError):
+        return None
+    custom = context.get("custom", {}) if is_mapping(context) else None
+    if not is_mapping(custom):
+        return None
+    theirs = custom.get("traceparent")
+    is_users = theirs is not None and theirs != passed_on.get("traceparent")
+    added = {name: text for name, text in injected.items() if name in TRACE_NAMES or name not in custom}
+    if is_users:
+        added = {name: text for name, text in added.items() if name not in TRACE_NAMES}
+    elif "traceparent" in added:
+        custom = {name: text for name, text in custom.items() if name not in TRACE_NAMES}
+    foreign = [name for name in added if name not in TRACE_NAMES]
+    for left_out in ([], foreign, *([name] for name in _BEFORE_TRACE)):
+        added, custom = ({name: old[name] for name in old if name not in left_out} for old in (added, custom))
+        written = _written({**context, "custom": {**custom, **added}})
+        if added and len(written) <= MAX_CLIENT_CONTEXT_BYTES:
+            return written
+    return None
+
+
+def enveloped(data: bytes, metadata: Metadata) -> bytes:
+    """Put an event's JSON into an envelope that carries metadata: for contracts that ask for it, Lambda gives an event
+    no ClientContext.
+    """
+    told = _json(metadata.texts()).encode()
+    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
+
+
+def opened(event: Any) -> tuple[Any, Metadata | None]:
+    """Take an event out of its envelope, if it has one."""
+    if is_mapping(event) and ENVELOPE in event and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
+        return event["data"], read_metadata(event[ENVELOPE])
+    return event, None
+
+
+def _written(context: Mapping[str, Any]) -> str:
+    return b2a_base64(_json(context).encode(), newline=False).decode()
+
+
+def _encoded(custom: Mapping[str, str]) -> str:
+    # A JSONEncoder takes three times as long for texts alone, and this is written for every attempt.
+    members = ",".join([f"{_text(name)}:{_text(text)}" for name, text in custom.items()])
+    return b2a_base64(f'{{"custom":{{{members}}}}}'.encode(), newline=False).decode()

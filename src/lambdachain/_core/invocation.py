@@ -1,0 +1,185 @@
+"""What goes over the seam between a client and a transport, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from .arn import FunctionArn, parse_target
+from .errors import LambdaChainError
+
+MAX_REQUEST_BYTES: Final = 6 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 1024 * 1024
+MAX_CLIENT_CONTEXT_BYTES: Final = 3583
+
+
+class InvocationType(StrEnum):
+    """How Lambda runs the function: wait for it, queue it, or only check that it could."""
+
+    REQUEST_RESPONSE = "RequestResponse"
+    EVENT = "Event"
+    DRY_RUN = "DryRun"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One request to Lambda's Invoke: a field for each of its parameters.
+
+    Attributes:
+        function_name: A name, partial ARN or ARN, without qualifier.
+        invocation_type: RequestResponse, Event or DryRun.
+        payload: The event as JSON in UTF-8.
+        qualifier: A version or alias.
+        client_context: JSON in base64, as it goes into the header; at most 3,583 characters.
+        log_tail: Ask for the last 4 KB of the function's log (``LogType=Tail``).
+        tenant_id: The tenant, for a function with tenant isolation.
+        durable_name: ``DurableExecutionName``: Lambda's own deduplication, for durable functions.
+    """
+
+    function_name: str
+    invocation_type: InvocationType = InvocationType.REQUEST_RESPONSE
+    payload: bytes = field(default=b"", repr=False)
+    qualifier: str | None = None
+    client_context: str | None = field(default=None, repr=False)
+    log_tail: bool = False
+    tenant_id: str | None = None
+    durable_name: str | None = None
+
+    @property
+    def function(self) -> str:
+        """The function with its qualifier, as errors and logs name it."""
+        return f"{self.function_name}:{self.qualifier}" if self.qualifier else self.function_name
+
+    @property
+    def region(self) -> str | None:
+        """The region the address names, or ``None`` for the caller's own."""
+        target = parse_target(self.function_name)
+        return target.region if isinstance(target, FunctionArn) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Lambda's answer to an Invoke, whatever its status: a field for each part of the response.
+
+    Attributes:
+        status: The HTTP status.
+        payload: The body, read to its end.
+        function_error: ``X-Amz-Function-Error``; its presence, never its value, says that the function failed.
+        executed_version: ``X-Amz-Executed-Version``.
+        log_result: The log tail in base64, as the header carries it.
+        durable_execution_arn: ``X-Amz-Durable-Execution-Arn``.
+        request_id: ``x-amzn-RequestId``.
+        error_code: The name of the service's error, such as ``"TooManyRequestsException"``.
+        error_message: The service's words for it.
+        error_reason: The service's ``Reason`` of a throttle.
+        retry_after: Seconds that the service asks to wait.
+        complete: Whether the payload is known to be whole: by its length, its chunks, or the end of an event stream.
+        from_lambda: Whether the answer has a header that Lambda sends and nothing on the way to it does.
+        refused_keys: A hash of the keys that AWS calls expired; ``None`` where it does not, or nobody knows them.
+    """
+
+    status: int
+    payload: bytes = field(default=b"", repr=False)
+    function_error: str | None = None
+    executed_version: str | None = None
+    log_result: str | None = field(default=None, repr=False)
+    durable_execution_arn: str | None = None
+    request_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = field(default=None, repr=False)
+    error_reason: str | None = None
+    retry_after: float | None = None
+    complete: bool = True
+    from_lambda: bool = True
+    refused_keys: int | None = field(default=None, repr=False)
+
+
+class Progress(StrEnum):
+    """How far a request got that has no answer."""
+
+    NOTHING_SENT = "nothing sent"
+    PERHAPS_SENT = "perhaps sent"
+    ANSWER_BEGUN = "answer begun"
+
+
+class Trouble(StrEnum):
+    """What kept the answer away."""
+
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    CREDENTIALS = "credentials"
+    REQUEST = "request"
+    SETUP = "setup"
+
+
+class NoAnswerError(LambdaChainError):
+    """What a transport raises when there is no answer; a client turns it into the ``CallError`` it amounts to.
+
+    Attributes:
+        progress: How far the request got.
+        trouble: What kept the answer away. ``SETUP`` is a wrong setting (no region, an untrusted certificate) and
+            ``REQUEST`` a request that this side refuses to send: neither is mended by trying again.
+        request_id: The service's id of the request, where the answer had got so far.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        progress: Progress = Progress.PERHAPS_SENT,
+        trouble: Trouble = Trouble.CONNECTION,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+        self.progress = progress
+        self.trouble = trouble
+
+
+class Transport(Protocol):
+    """What carries invocations: it neither retries nor judges, so every transport gives the same errors."""
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send *invocation* once and give the answer, whatever its status.
+
+        Args:
+            invocation: The request.
+            timeout: Seconds to wait for the answer; ``None`` for as long as a function may run.
+
+        Raises:
+            NoAnswerError: There is no answer; it says how far the request got.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """The twin of ``Transport`` for event loops; one object may serve several loops."""
+
+    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
+        """Send *invocation* once and give the answer, whatever its status; see ``Transport.send``.
+
+        Cancelled, it lets go of the connection that the request is on, and the cancellation goes through unchanged.
+
+        Raises:
+            NoAnswerError: There is no answer; it says how far the request got.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection, of all loops."""
+        ...
+
+
+class JsonText(bytes):
+    """A payload that is JSON already, checked and sent as it is; or, as the type of an answer, its JSON as it came."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()

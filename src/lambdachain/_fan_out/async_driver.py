@@ -1,0 +1,163 @@
+"""A map as a coroutine drives it: payloads are taken, and results given, in the consumer's own task, on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from lambdachain._calling.async_attempts import AsyncHook, pause
+from lambdachain._core import clock as _clock
+from lambdachain._core.invocation import AsyncTransport
+from lambdachain._core.process_copies import check_process
+
+from .async_executors import Tasks
+from .driver import NotYetError, Prepare, feed
+from .options import OnProgress
+from .scheduler import Batch, Done
+
+
+class Inbox:
+    """What has happened since the consumer last looked, and what wakes it."""
+
+    def __init__(self) -> None:
+        self._done: deque[Done] = deque()
+        self._wake = asyncio.Event()
+
+    def put(self, done: Done) -> None:
+        """Take note that a job has ended."""
+        self._done.append(done)
+        self._wake.set()
+
+    def wake(self, _: object = None) -> None:
+        """Take note that something else has happened."""
+        self._wake.set()
+
+    def settle(self, batch: Batch) -> None:
+        """Hand to *batch* what has ended."""
+        self._wake.clear()
+        while self._done:
+            batch.finished(self._done.popleft(), _clock.monotonic())
+
+    async def wait(self, timeout: float | None) -> None:  # noqa: ASYNC109 - a pause, and no failure
+        """Wait until something happens, at most *timeout* seconds."""
+        if timeout is None:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+class Pulled(Iterator[Any]):
+    """An async iterator, asked for its next payload by a task beside the consumer."""
+
+    def __init__(self, payloads: AsyncIterator[Any], inbox: Inbox) -> None:
+        self._payloads = payloads
+        self._inbox = inbox
+        self._pull: asyncio.Future[Any] | None = None
+
+    def __next__(self) -> Any:
+        if self._pull is None:
+            self._pull = asyncio.ensure_future(_next_of(self._payloads))
+            self._pull.add_done_callback(self._inbox.wake)
+        if not self._pull.done():
+            raise NotYetError
+        pull, self._pull = self._pull, None
+        found = pull.result()
+        if not found:
+            raise StopIteration
+        return found[0]
+
+    async def close(self) -> None:
+        """Ask for nothing more."""
+        if self._pull is not None:
+            self._pull.cancel()
+            await asyncio.gather(self._pull, return_exceptions=True)
+
+
+async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
+    """Give the next payload; an empty tuple where there is none, for no future can hold a ``StopIteration``."""
+    async for payload in payloads:
+        return (payload,)
+    return ()
+
+
+class Begun(NamedTuple):
+    """A map at its beginning: what decides, what sends, where payloads come from, and what makes them ready."""
+
+    batch: Batch
+    transport: AsyncTransport
+    payloads: Iterator[Any] | AsyncIterator[Any]
+    prepare: Prepare
+
+
+async def fan_out(
+    begin: Callable[[], Begun],
+    hooks: Sequence[AsyncHook],
+    *,
+    on_progress: OnProgress | None,
+) -> AsyncGenerator[Any, None]:
+    """Give the results of a batch; closed early, start nothing more and wait for what is under way; cancelled, cancel.
+
+    Raises:
+        BaseException: The failure that the batch ends with.
+    """
+    batch, transport, payloads, prepare = begin()
+    inbox = Inbox()
+    tasks = Tasks(transport, hooks, inbox.put)
+    source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)
+    process = os.getpid()
+    try:
+        while True:
+            check_process(process, "map")
+            inbox.settle(batch)
+            may_go_on = feed(batch, tasks.start, source, prepare)
+            result = batch.pop()
+            if on_progress is not None:
+                on_progress(batch.progress())
+            if result is not None:
+                yield result.value
+            elif batch.is_over:
+                break
+            elif may_go_on:
+                await asyncio.sleep(0)
+            else:
+                await _wait(batch, inbox, transport)
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        tasks.cancel()
+        raise
+    finally:
+        if process == os.getpid():
+            try:
+                await _finish(tasks, source)
+            finally:
+                inbox.settle(batch)
+                batch.abandon()
+    if batch.ending is not None:
+        raise batch.ending
+
+
+async def _wait(batch: Batch, inbox: Inbox, transport: AsyncTransport) -> None:
+    """Wait until something may go on: a call has ended, a payload is there, or the pause is over."""
+    timeout = batch.wait(_clock.monotonic())
+    if batch.under_way or timeout is None:
+        await inbox.wait(timeout)
+    else:
+        await pause(transport, timeout)
+
+
+async def _finish(tasks: Tasks, source: Iterator[Any]) -> None:
+    """Wait for what is under way; cancelled meanwhile, cancel it."""
+    try:
+        if isinstance(source, Pulled):
+            await source.close()
+        await tasks.gone()
+    except asyncio.CancelledError:
+        tasks.cancel()
+        await tasks.gone()
+        raise

@@ -1,0 +1,1 @@
+"""The callee's side: ``remote()`` and the Lambda handlers that it makes."""

@@ -1,0 +1,74 @@
+"""The event loop that coroutine handlers run in: one a thread, kept from one invocation to the next.
+
+What a handler opened in a loop (sessions, connection pools) stays usable while the sandbox is warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from lambdachain._core.errors import ContractError
+
+T = TypeVar("T")
+
+_kept = threading.local()
+
+
+def run(start: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Start a coroutine in this thread's loop and wait for its end.
+
+    Raises:
+        ContractError: A loop is running in this thread already.
+    """
+    if _in_loop():
+        raise ContractError("an async handler cannot be run inside an event loop: await handler.function(request)")
+    return _runner().run(start(*arguments), context=contextvars.copy_context())
+
+
+def open() -> None:  # noqa: A001 - the opposite of close
+    """Open this thread's loop before anything runs in it, so that ``asyncio.get_event_loop()`` finds it."""
+    _runner().get_loop()
+
+
+def _runner() -> asyncio.Runner:
+    runner: asyncio.Runner | None = getattr(_kept, "runner", None)
+    if runner is None or runner.get_loop().is_closed():  # a handler may close the loop that it finds in its thread
+        close()
+        runner = _kept.runner = asyncio.Runner()
+        _kept.at_exit = atexit.register(partial(_close_if_idle, runner))
+    return runner
+
+
+def _close_if_idle(runner: asyncio.Runner) -> None:
+    """Close a loop at exit; one that a thread still runs goes with its thread."""
+    if not runner.get_loop().is_running():
+        _close(runner)
+
+
+def close() -> None:
+    """Close this thread's loop, if it has one: the thread is about to end."""
+    runner: asyncio.Runner | None = getattr(_kept, "runner", None)
+    if runner is not None:
+        atexit.unregister(_kept.at_exit)
+        del _kept.runner, _kept.at_exit
+        _close(runner)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """Close a runner; there is nothing left to do where a handler has closed its loop."""
+    if not runner.get_loop().is_closed():
+        runner.close()
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,311 @@
+"""The callee's side: a function becomes a Lambda handler that is also a stub for its callers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from types import CodeType, FrameType, FunctionType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
+
+from lambdachain._calling.options import CallOptions, check_bound
+from lambdachain._client.invoker import default_caller
+from lambdachain._client.remote_function import RemoteFunction
+from lambdachain._contracts.contract import Contract, HasContract, Req, Resp
+from lambdachain._contracts.remote_error import RemoteError
+from lambdachain._core.arn import Address
+from lambdachain._core.client_context import opened
+from lambdachain._core.current_invocation import current_invocation, invocation_scope
+from lambdachain._core.errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
+from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
+from lambdachain._core.results import InvokeResult
+from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.core_schema import is_mapping
+from lambdachain._json.payload_validation import UNDECLARED, MisfitError
+from lambdachain._transports.transport_override import stand_in
+
+from .signature import Signature, check_fulfils, contract_from, signature_of
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pydantic import JsonValue
+
+    from lambdachain._contracts.s3_offload import S3Offload
+    from lambdachain._core.receipts import Permission, Receipt
+    from lambdachain._fan_out.options import MapOptions
+
+AnyReq = TypeVar("AnyReq")
+AnyResp = TypeVar("AnyResp")
+
+
+class ContractOptions(TypedDict, total=False):
+    """What ``remote`` may say about a contract that it makes of a name and annotations; see ``Contract``."""
+
+    errors: Sequence[type[RemoteError]]
+    idempotent: bool
+    qualifier: str | None
+    envelope: bool
+    offload: S3Offload | None
+
+
+class RemoteHandler(HasContract[Req, Resp]):
+    """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
+
+    Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
+    """
+
+    def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self._contract = contract
+        self._signature = signature
+
+    @property
+    def contract(self) -> Contract[Req, Resp]:
+        """What this handler and its callers agree on."""
+        return self._contract
+
+    # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return FunctionType
+
+    @property
+    def __code__(self) -> CodeType:
+        return type(self).__call__.__code__
+
+    def __reduce__(self) -> str:
+        return self._signature.name
+
+    def __call__(self, event: Any, context: Any = None) -> JsonValue:
+        """Handle an event as Lambda does: decoded JSON in, decoded JSON out.
+
+        Raises:
+            RequestRejectedError: The event does not fit the contract; its caller gets the same error.
+            ResponseError: The function returned what does not fit the contract.
+            Exception: What the function raises, unchanged, so that Lambda sees the failure.
+        """
+        payload, metadata = opened(event) if self._contract.envelope else (event, None)
+        with invocation_scope(context, metadata=metadata):
+            return self._written(self._run(self._read(payload), context))
+
+    def local(self, request: Req, context: Any = None) -> Resp:
+        """Run the function in this process: no JSON, no Lambda, the types as declared.
+
+        A context, if given, bounds the calls that it makes, as ``invocation_scope`` does. A coroutine function is run
+        to its end; inside an event loop, await ``handler.function(request)`` instead.
+        """
+        if context is None or current_invocation() is not None:
+            return self._run(request, context)
+        with invocation_scope(context):
+            return self._run(request, context)
+
+    def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
+        """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
+        return self._bound(options).call(payload)
+
+    def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
+        """Do as ``call``, and tell what Lambda said about it."""
+        return self._bound(options).invoke(payload)
+
+    def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
+        """Queue an event for the deployed function; see ``LambdaClient.fire``."""
+        return self._bound(options).fire(payload)
+
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **options: Unpack[MapOptions]
+    ) -> Generator[Resp]: ...
+    @overload
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **options: Unpack[MapOptions]
+    ) -> Generator[Resp | CallError]: ...
+    def map(
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
+    ) -> Generator[Any]:
+        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
+        from lambdachain._client.map import errand, mapped
+
+        kind = InvocationType.REQUEST_RESPONSE
+        what = errand(default_caller(), self.contract, kind, options, return_exceptions=return_exceptions)
+        return mapped(what, payloads)
+
+    def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
+        """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
+        return self._bound(options).can_invoke()
+
+    def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
+        """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
+        check_bound(options, function)
+        return self._bound(options, function)
+
+    def __repr__(self) -> str:
+        return f"RemoteHandler({self._signature.name}, {self.contract!r})"
+
+    def _bound(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
+        return RemoteFunction(default_caller(), self.contract, function, options)
+
+    def _run(self, request: Req, context: Any) -> Resp:
+        answer: Resp
+        if self._signature.is_async:
+            answer = _run_to_end(self._started, request, context)
+        else:
+            answer = self._started(request, context)
+        return answer
+
+    def _started(self, request: Req, context: Any) -> Any:
+        return self.function(request, context) if self._signature.takes_context else self.function(request)
+
+    def _read(self, event: Any) -> Req:
+        codec = codec_of(self._contract.request)
+        stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
+        try:
+            request: Req = codec.read(event) if stored is None else codec.decode(stored)
+        except MisfitError as exc:
+            rejected = RequestRejectedError(errors=exc.details)
+        else:
+            return request
+        if stored is None and _is_injected(rejected.errors):
+            return self._read({name: value for name, value in event.items() if name != "headers"})
+        raise rejected
+
+    def _written(self, answer: Resp) -> JsonValue:
+        response, offload = self._contract.response, self._contract.offload
+        try:
+            if offload is not None:
+                return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
+            return codec_of(response).dump(answer, self._signature.response)
+        except MisfitError as exc:
+            unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
+        raise unfit
+
+    def _taken_out(self, event: Any) -> bytes | None:
+        """Return the JSON of the request that *event* refers to; ``None`` if the event is the request itself."""
+        from lambdachain._contracts.s3_offload import is_reference
+
+        if not is_reference(event):
+            return None
+        if self.contract.offload is None:
+            words = "The request is in S3, and this handler's contract does not say where: it needs offload"
+            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
+        return self.contract.offload.get(event)
+
+    def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
+        """Put an answer into S3 that is too large, for a caller who knows to look there."""
+        invocation = current_invocation()
+        if not offload.takes(len(data)):
+            return cast("JsonValue", json.loads(data))
+        if invocation is not None and invocation.offload:
+            from lambdachain._contracts.s3_offload import put_payload
+
+            return cast("JsonValue", put_payload(offload, data, stand_in()))
+        if len(data) <= MAX_REQUEST_BYTES:
+            return cast("JsonValue", json.loads(data))
+        told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"
+        raise ResponseError(f"the handler's answer is {len(data):,} bytes; {told}")
+
+
+class ForContract(Generic[Req, Resp]):
+    """The decorator that ``remote(contract)`` gives."""
+
+    def __init__(self, contract: Contract[Req, Resp]) -> None:
+        self._contract = contract
+
+    @overload
+    def __call__(self, function: Callable[[Req], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req, Any], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req], Resp], /) -> RemoteHandler[Req, Resp]: ...
+    @overload
+    def __call__(self, function: Callable[[Req, Any], Resp], /) -> RemoteHandler[Req, Resp]: ...
+    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Req, Resp]:
+        """Make a handler of *function*, which must take and give what the contract says."""
+        signature = signature_of(function, _names_beside(inspect.currentframe()))
+        check_fulfils(signature, self._contract)
+        return RemoteHandler(function, self._contract, signature)
+
+
+class ForName:
+    """The decorator that ``remote("name")`` gives."""
+
+    def __init__(self, name: str, options: ContractOptions) -> None:
+        self._name = name
+        self._options = options
+
+    @overload
+    def __call__(
+        self, function: Callable[[AnyReq], Coroutine[Any, Any, AnyResp]], /
+    ) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[AnyReq, Any], Coroutine[Any, Any, AnyResp]], /
+    ) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(self, function: Callable[[AnyReq], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
+    @overload
+    def __call__(self, function: Callable[[AnyReq, Any], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
+    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
+        """Make a handler of *function*, whose annotations are the contract."""
+        signature = signature_of(function, _names_beside(inspect.currentframe()))
+        return RemoteHandler(function, contract_from(self._name, signature, self._options), signature)
+
+
+@overload
+def remote(target: Contract[Req, Resp], /) -> ForContract[Req, Resp]: ...
+@overload
+def remote(target: str, /, **options: Unpack[ContractOptions]) -> ForName: ...
+def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOptions]) -> Any:
+    """Make a function a Lambda handler that callers can call with types.
+
+    The function takes the request, and the context if it likes; it may be a coroutine function. Requests are
+    validated before it runs, its answer before it is sent. What it raises goes out unchanged.
+
+    >>> from pydantic import BaseModel
+    >>> class Order(BaseModel):
+    ...     cents: int
+    >>> @remote("orders-double")
+    ... def handler(order: Order) -> Order:
+    ...     return Order(cents=order.cents * 2)
+    >>> handler({"cents": 21}, None)
+    {'cents': 42}
+    >>> handler.local(Order(cents=21))
+    Order(cents=42)
+
+    Args:
+        target: A contract, or a function's name: then the contract is made of the annotations.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``.
+
+    Raises:
+        ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
+            contradicts the contract; or there is no such option.
+    """
+    if isinstance(target, str):
+        unknown = sorted(options.keys() - ContractOptions.__optional_keys__)
+        if unknown:
+            known = ", ".join(ContractOptions.__annotations__)
+            raise ContractError(f"remote has no option {unknown[0]!r}; a contract's options are {known}")
+        return ForName(target, options)
+    if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
+        raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')
+    if options:
+        raise ContractError(f"{target!r} is complete: {', '.join(options)} belongs into it")
+    return ForContract(target)
+
+
+def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
+    """Tell whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
+    return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNDECLARED
+
+
+def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:
+    """Give the names where a function is decorated: types defined inside another function are found there only."""
+    return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
+
+
+def _run_to_end(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
+    from .event_loop import run
+
+    return run(start, request, context)

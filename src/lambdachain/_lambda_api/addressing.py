@@ -1,0 +1,103 @@
+"""Which function a request of the API is for: names and qualifiers checked as the service model says. Pure.
+
+More passes here than ``_arn`` accepts: AWS answers a name of 65 characters, a qualifier ``$latest`` and an ARN that
+breaks off behind ``function`` with "not found", not with a validation error (recorded 2025).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from lambdachain._core.arn import FunctionArn
+from lambdachain._core.errors import InvalidArnError
+
+from . import responses as answers
+from .aws_location import LATEST, Place
+from .responses import Violation
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the service model says about a text: its pattern, and how long it may be."""
+
+    member: str
+    pattern: str
+    longest: int
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The pattern, compiled."""
+        return re.compile(self.pattern, re.ASCII)
+
+    def violations(self, text: str) -> Iterator[Violation]:
+        """Check a text."""
+        if not self.regex.fullmatch(text):
+            yield Violation(text, self.member, f"Member must satisfy regular expression pattern: {self.pattern}")
+        if not text:
+            yield Violation(text, self.member, "Member must have length greater than or equal to 1")
+        if len(text) > self.longest:
+            yield Violation(text, self.member, f"Member must have length less than or equal to {self.longest}")
+
+
+_QUALIFIER: Final = Shape("qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+", 128)
+_FUNCTION: Final = Shape(
+    "functionName",
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
+    r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+    256,
+)
+# The pattern's groups: region and account with a colon behind them, name, qualifier.
+_PARTS: Final = (3, 9, 11, 13)
+
+
+def address_violations(function: str, qualifier: str | None) -> Iterator[Violation]:
+    """Check the forms of a function, as the path names it, and of a qualifier, as the query does."""
+    if qualifier is not None:
+        yield from _QUALIFIER.violations(qualifier)
+    yield from _FUNCTION.violations(function)
+
+
+def resolve(
+    function: str,
+    qualifier: str | None,
+    place: Place,
+    functions: Mapping[str, Container[str]],
+    *,
+    unqualified: str | None = LATEST,
+    action: str = "InvokeFunction",
+) -> FunctionArn:
+    """Find the function that a request names.
+
+    Args:
+        function: The path's function, decoded.
+        qualifier: The query's qualifier.
+        place: Where the functions are.
+        functions: The names of those there are, each with its versions and aliases.
+        unqualified: The qualifier that a refusal shows where none was named.
+        action: IAM's name of what the request is to do.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    found = _FUNCTION.regex.fullmatch(function)
+    violations = list(address_violations(function, qualifier))
+    if violations or found is None:
+        raise answers.constraints_violated(violations)
+    region, account_id, name, suffix = found.group(*_PARTS)
+    if region and region != f"{place.region}:":
+        raise answers.region_not_reachable(region[:-1], place.region)
+    if account_id and account_id != f"{place.account_id}:":
+        raise answers.account_not_allowed(place.account_id, function, action)
+    if qualifier is not None and suffix not in {None, qualifier}:
+        message = "The derived qualifier from the function name does not match the specified qualifier."
+        raise answers.parameter_invalid(message)
+    named = qualifier or suffix
+    if (named or LATEST) in functions.get(name, ()):
+        with suppress(InvalidArnError):  # even where every function is taken to exist, none is called so
+            return place.arn(name, named)
+    raise answers.function_not_found(place.text(name, named or unqualified))

@@ -1,0 +1,88 @@
+"""How Lambda describes a function, in the shapes of botocore's service model. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from .responses import Answer
+
+# Nothing was uploaded.
+_NO_CODE: Final = {"CodeSize": 0, "CodeSha256": "", "PackageType": "Zip", "RevisionId": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is known of a function; *timeout* in seconds, *memory* in MB.
+
+    Attributes:
+        arn: With the version or alias that was asked for, if one was.
+        version: The version that it leads to.
+        deployed_at: Seconds since 1970.
+    """
+
+    name: str
+    arn: str
+    version: str
+    runtime: str
+    handler: str
+    timeout: float
+    memory: int
+    deployed_at: float
+    account_id: str
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    dead_letter: str | None = None
+    tenant_isolation: bool = False
+    reserved_concurrency: int | None = None
+
+    def configuration(self) -> dict[str, Any]:
+        """Write it as the service model's ``FunctionConfiguration``."""
+        optional = {
+            "Environment": {"Variables": dict(self.environment)} if self.environment else None,
+            "DeadLetterConfig": {"TargetArn": self.dead_letter} if self.dead_letter else None,
+            "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"} if self.tenant_isolation else None,
+        }
+        moment = datetime.fromtimestamp(self.deployed_at, UTC)
+        return {
+            "FunctionName": self.name,
+            "FunctionArn": self.arn,
+            "Runtime": self.runtime,
+            "Role": f"arn:{self.arn.split(':')[1]}:iam::{self.account_id}:role/local",
+            "Handler": self.handler,
+            "Description": "",
+            "Timeout": max(1, round(self.timeout)),
+            "MemorySize": self.memory,
+            "LastModified": moment.isoformat(timespec="milliseconds").replace("+00:00", "+0000"),
+            "Version": self.version,
+            "TracingConfig": {"Mode": "PassThrough"},
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.name}"},
+            **_NO_CODE,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+
+def answer_function(described: Description) -> Answer:
+    """Answer ``GetFunction``."""
+    members: dict[str, Any] = {"Configuration": described.configuration(), "Code": {}, "Tags": {}}
+    if described.reserved_concurrency is not None:
+        members["Concurrency"] = {"ReservedConcurrentExecutions": described.reserved_concurrency}
+    return _answer(members)
+
+
+def answer_configuration(described: Description) -> Answer:
+    """Answer ``GetFunctionConfiguration``."""
+    return _answer(described.configuration())
+
+
+def answer_list(described: Iterable[Description]) -> Answer:
+    """Answer ``ListFunctions``, all on one page."""
+    return _answer({"Functions": [function.configuration() for function in described]})
+
+
+def _answer(members: Mapping[str, Any]) -> Answer:
+    return Answer(200, json.dumps(members).encode())

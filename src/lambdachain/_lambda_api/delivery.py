@@ -1,0 +1,57 @@
+"""The values that pass between the Invoke API and what runs a function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lambdachain._core.invocation import InvocationType
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body: its bytes, cut short where *size*, its true length, is over the limit it was read with."""
+
+    content: bytes = field(repr=False)
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a function is given to work on: the fields of the Runtime API's next invocation."""
+
+    request_id: str
+    invoked_arn: str
+    trace_id: str
+    payload: bytes = field(repr=False)
+    client_context: str | None = field(default=None, repr=False)
+    tenant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeRequest:
+    """One checked request of the Invoke API; *qualifier* is the version or alias that it names."""
+
+    function: str
+    qualifier: str | None
+    invocation_type: InvocationType
+    log_tail: bool
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an invocation ended.
+
+    Attributes:
+        body: The function's result, or the description of its failure where *failed*; empty where it was streamed.
+        failed: Whether it failed.
+        log_tail: The last of what it printed.
+        duration: Seconds that it took.
+        init: Seconds that its process took to start; ``None`` if it was there already.
+    """
+
+    body: bytes = field(repr=False)
+    failed: bool
+    log_tail: bytes = field(repr=False)
+    duration: float = 0.0
+    init: float | None = None

@@ -1,0 +1,209 @@
+"""Invoke as HTTP: from the parts of a request to a checked value, and from how an invocation ended to an answer. Pure.
+
+Paths and headers are those of botocore's service model for ``Invoke``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import time
+from collections.abc import Container, Iterator, Mapping
+from enum import StrEnum
+from typing import Final, Never
+from urllib.parse import unquote
+
+from lambdachain._core.invocation import InvocationType
+from lambdachain._transports.socket_options import MAX_TRACE
+
+from . import responses as answers
+from .addressing import Shape, address_violations, resolve
+from .aws_location import LATEST, Place
+from .delivery import Body, Delivery, Ending, InvokeRequest
+from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
+from .responses import Answer, Violation
+
+_CONSTRAINED: Final = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Tenant-Id")
+_TENANT_ID: Final = Shape("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
+
+
+class LogType(StrEnum):
+    """Whether the answer brings the end of the log."""
+
+    NONE = "None"
+    TAIL = "Tail"
+
+
+class StreamType(StrEnum):
+    """How a function may be invoked for a streamed response."""
+
+    REQUEST_RESPONSE = "RequestResponse"
+    DRY_RUN = "DryRun"
+
+
+def read_invoke(
+    target: str,
+    qualifier: str | None,
+    headers: Mapping[str, str],
+    body: Body,
+    *,
+    request_id: str,
+    place: Place,
+    functions: Mapping[str, Container[str]],
+) -> InvokeRequest:
+    """Check a request of the Invoke API and give it as a value.
+
+    Args:
+        target: The path's function, still percent-encoded.
+        qualifier: The query's qualifier.
+        headers: The request's headers, found whatever their case.
+        body: The request's body.
+        request_id: The id that this invocation gets.
+        place: Where the functions are.
+        functions: The names of those there are, each with its versions and aliases.
+
+    Raises:
+        RefusedError: AWS would refuse it; the answer is inside.
+    """
+    text, kind, log, tenant_id = (unquote(target), *(headers.get(name) for name in _CONSTRAINED))
+    violations = [
+        *address_violations(text, qualifier),
+        *_choice_violations(InvocationType, kind, "invocationType"),
+        *_choice_violations(LogType, log, "logType"),
+        *(_TENANT_ID.violations(tenant_id) if tenant_id is not None else ()),
+    ]
+    if violations:
+        raise answers.constraints_violated(violations)
+    invocation_type, log_type = InvocationType(kind or "RequestResponse"), LogType(log or "None")
+    arn = resolve(text, qualifier, place, functions)
+    _check_size(invocation_type, body.size)
+    _refuse_durable(headers)
+    client_context = _client_context(headers.get("X-Amz-Client-Context"))
+    synchronous = invocation_type is InvocationType.REQUEST_RESPONSE
+    delivery = Delivery(
+        request_id,
+        str(arn),
+        trace_id=_trace_id(headers),
+        payload=_json_payload(body.content),
+        client_context=client_context if synchronous else None,
+        tenant_id=tenant_id,
+    )
+    return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
+
+
+def read_stream_type(headers: Mapping[str, str]) -> None:
+    """Check that a streaming invocation is of a type that can be one.
+
+    Raises:
+        RefusedError: It is an event.
+    """
+    if violations := list(_choice_violations(StreamType, headers.get("X-Amz-Invocation-Type"), "invocationType")):
+        raise answers.constraints_violated(violations)
+
+
+def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
+    """Check that a call names a tenant if, and only if, its function keeps tenants apart.
+
+    Raises:
+        RefusedError: It does not fit.
+    """
+    if isolated and tenant_id is None:
+        raise answers.tenant_missing()
+    if tenant_id is not None and not isolated:
+        raise answers.tenant_not_wanted()
+
+
+def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
+    """Answer a synchronous call with what the function gave, or with how it failed."""
+    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version}
+    headers["x-amzn-Remapped-Content-Length"] = "0"
+    if ending.failed:
+        headers["X-Amz-Function-Error"] = "Unhandled"
+    if log_tail:
+        headers["X-Amz-Log-Result"] = base64.b64encode(ending.log_tail).decode()
+    return Answer(200, ending.body, headers)
+
+
+def answer_queued() -> Answer:
+    """Answer an event: it is in the queue."""
+    return Answer(202)
+
+
+def answer_permitted() -> Answer:
+    """Answer a dry run: a call would be let in."""
+    return Answer(204)
+
+
+def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> Iterator[Violation]:
+    """Check an enumerated parameter; one that is not sent has its default."""
+    if text is not None and text not in (choices := list(kind)):
+        yield Violation(text, member, f"Member must satisfy enum value set: [{', '.join(choices)}]")
+
+
+def _trace_id(headers: Mapping[str, str]) -> str:
+    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
+
+    One that no runtime could take counts as none.
+    """
+    given = headers.get("X-Amzn-Trace-Id")
+    if given and len(given) <= MAX_TRACE and given.isascii() and given.isprintable():
+        return given
+    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
+
+
+def _check_size(invocation_type: InvocationType, size: int) -> None:
+    if invocation_type is InvocationType.EVENT:
+        if size > MAX_EVENT_REQUEST:
+            raise answers.event_too_large(size)
+    elif size > MAX_REQUEST:
+        raise answers.request_too_large()
+
+
+def _client_context(header: str | None) -> str | None:
+    if header is None:
+        return None
+    if len(header) > MAX_CLIENT_CONTEXT:
+        raise answers.client_context_too_large()
+    try:
+        text = base64.b64decode(header, validate=True).decode()
+    except ValueError:
+        raise answers.client_context_not_base64() from None
+    return _header_safe(text)
+
+
+def _header_safe(text: str) -> str:
+    """Give JSON on one line of ASCII; what is no JSON goes on as well as it can, for the runtime to refuse."""
+    try:
+        return json.dumps(json.loads(text))
+    except (ValueError, RecursionError):
+        return re.sub(r"[^\x20-\x7e]", " ", text).strip()
+
+
+def _refuse_durable(headers: Mapping[str, str]) -> None:
+    """Refuse a durable execution: a caller who trusts in its name to run once might see the function run twice."""
+    if "X-Amz-Durable-Execution-Name" in headers:
+        raise answers.parameter_invalid("DurableExecutionName is only valid for a durable function.")
+
+
+def _json_payload(content: bytes) -> bytes:
+    """Give *content* as it is if it is JSON; an absent payload is ``{}``, as on AWS."""
+    if not content:
+        return b"{}"
+    try:
+        json.loads(content.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as exc:
+        raise answers.body_not_json(f"Invalid UTF-8 start byte 0x{content[exc.start]:02x}", 1, exc.start + 2) from None
+    except json.JSONDecodeError as exc:
+        raise answers.body_not_json(exc.msg, exc.lineno, exc.colno) from None
+    except RecursionError:
+        raise answers.body_not_json("Document nesting depth exceeds the maximum allowed", 1, 1) from None
+    except ValueError:
+        raise answers.body_not_json("Number value length exceeds the maximum allowed", 1, 1) from None
+    return content
+
+
+def _refuse_constant(name: str) -> Never:
+    raise json.JSONDecodeError(f"Non-standard token '{name}'", "", 0)

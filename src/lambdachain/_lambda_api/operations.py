@@ -1,0 +1,45 @@
+"""The operations of Lambda's API that are served here, by method and path: those of botocore's service model."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from . import responses as answers
+
+
+class Operation(Enum):
+    """What a request asks for."""
+
+    INVOKE = auto()
+    INVOKE_STREAM = auto()
+    GET_FUNCTION = auto()
+    GET_CONFIGURATION = auto()
+    LIST_FUNCTIONS = auto()
+
+
+_FUNCTIONS: Final = "/2015-03-31/functions"
+_ROUTES: Final = [
+    (Operation.INVOKE, "POST", re.compile(rf"{_FUNCTIONS}/([^/]+)/invocations/?")),
+    (
+        Operation.INVOKE_STREAM,
+        "POST",
+        re.compile("/2021-11-15/functions/([^/]+)/response-streaming-invocations/?"),
+    ),
+    (Operation.GET_CONFIGURATION, "GET", re.compile(rf"{_FUNCTIONS}/([^/]+)/configuration/?")),
+    (Operation.GET_FUNCTION, "GET", re.compile(rf"{_FUNCTIONS}/([^/]+)/?")),
+    (Operation.LIST_FUNCTIONS, "GET", re.compile(rf"{_FUNCTIONS}/?()")),
+]
+
+
+def operation_of(method: str, path: str) -> tuple[Operation, str]:
+    """Give the operation and the function in the path, still percent-encoded; the latter is empty where none is.
+
+    Raises:
+        RefusedError: There is no such operation here.
+    """
+    for operation, verb, route in _ROUTES:
+        if method == verb and (found := route.fullmatch(path)):
+            return operation, found[1]
+    raise answers.unknown_operation(method, path)

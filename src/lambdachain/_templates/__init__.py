@@ -1,0 +1,1 @@
+"""SAM, CloudFormation and serverless.yml templates: read, never run; needs PyYAML only."""

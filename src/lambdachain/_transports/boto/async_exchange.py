@@ -1,0 +1,311 @@
+"""One request over aiobotocore: whether anything of it can have gone out, and what its exceptions mean.
+
+aiobotocore passes no tracing on to aiohttp, and calls a reset amid a request a failed connect. Its client's connections
+are told here to say which request they are for; one that has died since its last use is not used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from functools import cache, partial
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
+
+from lambdachain._core.invocation import NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._transports.fork_safety import detach_credentials
+from lambdachain._transports.http.connection import Link
+from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
+from lambdachain._transports.transport_override import guard
+
+from .credential_renewal import note_signature
+from .errors import TooLongAnswerError, broken, check_length
+from .exchange import check_before_signing, refusal_in
+from .instrumentation import bound_trace, called, keep_payload
+from .serialization import begun, request_id
+from .transport import PIECE, host_sent_to, keep_legible
+
+
+class AsyncExchange:
+    """What becomes of one request."""
+
+    def __init__(self, function: str, timeout: float | None) -> None:
+        self.function = function
+        self.protocol: Any = None
+        self.headers: Any = None
+        self.parameters: Mapping[str, Any] | None = None
+        self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
+        self._can_tell = True  # as long as no client has been asked to send
+        self._answer: dict[str, Any] | None = None
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncGenerator[None]:
+        """Bound what is awaited inside by the request's time, and say what is known of how far it got.
+
+        Raises:
+            NoAnswerError: Time is up, or whatever was raised inside.
+        """
+        try:
+            async with asyncio.timeout(self._deadline - time.monotonic()):
+                yield
+        except NoAnswerError as exc:
+            raise self._corrected(exc) from exc.__cause__
+        except TimeoutError as exc:
+            raise self._late() from exc
+
+    async def answered(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
+        """Send the request: give aiobotocore's answer, or the service's refusal.
+
+        Raises:
+            NoAnswerError: There is neither.
+        """
+        from botocore.exceptions import ClientError
+
+        self._can_tell = attach(client)
+        host = host_sent_to(client)
+        if not self._can_tell:
+            guard.check(self.function, host)
+        self.parameters = parameters
+        token = _current.set(self)
+        try:
+            answer: object = await called(getattr(client, operation), parameters)
+        except ClientError as exc:
+            return refusal_in(exc)
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+            failure = _read(exc, self._reached_so_far)
+            if failure.trouble is Trouble.CREDENTIALS:
+                guard.check(self.function, host)
+            raise failure from failure.__cause__
+        finally:
+            _current.reset(token)
+            self._note_use()
+        if not isinstance(answer, dict):
+            raise NoAnswerError("aiobotocore's client gives no response")
+        self._answer = cast("dict[str, Any]", answer)
+        return self._answer
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Say of what goes wrong while the body is read inside what it means."""
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+            failure = _read(exc, begun(self._answer or {}))
+            failure.request_id = self._request_id
+            raise failure from failure.__cause__
+
+    @property
+    def carried(self) -> bool:
+        """Whether the answer may have come in on a connection: nobody can have cut one that has not."""
+        return self.protocol is not None or not self._can_tell
+
+    @property
+    def _request_id(self) -> str | None:
+        return request_id(self._answer or {})
+
+    @property
+    def _reached_so_far(self) -> Progress:
+        return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
+
+    def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
+        """Say what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
+        if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
+            failure.progress = self._reached(failure.__cause__)
+        return failure
+
+    def _late(self) -> NoAnswerError:
+        """Say that time was up."""
+        progress = begun(self._answer) if self._answer is not None else self._reached(None)
+        return NoAnswerError(
+            "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
+        )
+
+    def _note_use(self) -> None:
+        if self.protocol is not None and self.protocol.transport is not None:
+            _links[self.protocol] = Link(self.protocol.transport.get_extra_info("socket"))
+
+    def _reached(self, cause: BaseException | None) -> Progress:
+        if self._can_tell:
+            return Progress.PERHAPS_SENT if self.protocol is not None else Progress.NOTHING_SENT
+        return Progress.NOTHING_SENT if _is_failed_connect(cause) else Progress.PERHAPS_SENT
+
+
+_current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchange", default=None)
+
+
+def attach(client: Any) -> bool:
+    """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
+    keep_legible(client)
+    note_signature(client, _current)
+    keep_payload(client, _current)
+    bound_trace(client)
+    check_before_signing(client, _function_under_way)
+    http = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    sessions = getattr(http, "_get_session", None)
+    if sessions is None:
+        return False
+    if not isinstance(sessions, _Sessions):
+        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
+    return True
+
+
+def leave_behind(client: Any) -> bool:
+    """Have a client begin without connections in a forked process; the old ones stay as they are, for the parent.
+
+    To close one would tell the parent's loop, which shares what it watches sockets with, to watch it no more.
+
+    Returns:
+        Whether this aiobotocore lets its connections be replaced.
+    """
+    detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
+    http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    sessions: Any = getattr(http, "_sessions", None)
+    if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
+        return False
+    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
+    each: list[Any] = [*http._sessions.values()]  # noqa: SLF001 - as below
+    for session in each:
+        session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
+    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - as above
+    return True
+
+
+_kept_for_ever: Final[list[object]] = []
+
+
+def _function_under_way() -> str | None:
+    watched = _current.get()
+    return None if watched is None else watched.function
+
+
+class _Sessions:
+    """Gives aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
+
+    def __init__(self, get: Any) -> None:
+        self._get = get
+
+    async def __call__(self, *arguments: Any) -> Any:
+        session = await self._get(*arguments)
+        connector = session.connector
+        if not isinstance(connector.connect, _Connect):
+            connector.connect = _Connect(connector.connect)
+        return _Once(session)
+
+
+class _Once:
+    """An aiohttp session that follows no redirect: it would send the payload again, and wherever it is told to."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def request(self, *arguments: Any, **options: Any) -> Any:
+        response = await self._session.request(*arguments, allow_redirects=False, **options)
+        if response.status >= 300:  # whose body aiobotocore reads itself
+            response.read = partial(_error_body, response)
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+async def _error_body(response: Any) -> bytes:
+    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    try:
+        return await drained(response.content, {name.lower(): value for name, value in response.headers.items()})
+    except BaseException:
+        response.close()
+        raise
+
+
+async def drained(body: Any, headers: Mapping[str, str]) -> bytes:
+    """Read a body to its end, or not at all if it is longer than any answer.
+
+    Raises:
+        TooLongAnswerError: It is.
+    """
+    if check_length(headers):
+        return bytes(await body.read())
+    pieces: list[bytes] = []
+    room = MAX_ANSWER_BYTES
+    while piece := await body.read(PIECE):
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+    return b"".join(pieces)
+
+
+class _Connect:
+    def __init__(self, connect: Any) -> None:
+        self._connect = connect
+
+    async def __call__(self, request: Any, *arguments: Any, **options: Any) -> Any:
+        watched = _current.get()
+        if watched is not None:
+            guard.check(watched.function, request.url.host or "")
+        connection = await self._connect(request, *arguments, **options)
+        while not _is_usable(connection):
+            connection.close()
+            connection = await self._connect(request, *arguments, **options)
+        if watched is not None:
+            watched.protocol = connection.protocol
+        return connection
+
+
+# How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
+_links: Final[WeakKeyDictionary[Any, Link]] = WeakKeyDictionary()
+
+
+def _is_usable(connection: Any) -> bool:
+    link = _links.get(connection.protocol)
+    if link is not None:
+        return link.is_usable(time.time())
+    _probe(connection.transport.get_extra_info("socket"))
+    return True
+
+
+def _probe(sock: Any) -> None:
+    """Send keep-alive probes well within 350 s."""
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE:
+        if sock is not None and hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _read(exc: Exception, progress: Progress) -> NoAnswerError:
+    """Say what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign one."""
+    inner: Any = getattr(exc, "kwargs", {}).get("error")
+    cause = inner if isinstance(inner, _aiohttp_errors()) else exc
+    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
+        return broken(exc, progress=progress)
+    failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
+    failure.__cause__ = cause
+    return failure
+
+
+def _is_failed_connect(cause: BaseException | None) -> bool:
+    from aiohttp import ClientConnectorError
+
+    inner = getattr(cause, "kwargs", {}).get("error")
+    return isinstance(inner, ClientConnectorError | socket.gaierror)
+
+
+@cache
+def _aiohttp_errors() -> tuple[type[Exception], ...]:
+    from aiohttp import ClientError
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return (ClientError, HttpProcessingError)
+
+
+@cache
+def _told_apart() -> tuple[type[Exception], ...]:
+    """List what aiobotocore says more of than that its HTTP client failed."""
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
+
+    return (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError)

@@ -1,0 +1,63 @@
+"""An answer of ``InvokeWithResponseStream`` over aiobotocore, handed on as it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome
+from lambdachain._transports.streaming import AsyncWholeAnswer, StreamEnd
+
+from .async_exchange import AsyncExchange
+from .serialization import answered, begun, parameters
+from .stream import piece_in
+
+
+async def open_stream(
+    client: Any, invocation: Invocation, exchange: AsyncExchange
+) -> AsyncBotoStream | AsyncWholeAnswer:
+    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    answer = await exchange.answered(client, "invoke_with_response_stream", parameters(invocation))
+    if isinstance(answer, Outcome):
+        return AsyncWholeAnswer(answer)
+    if answer.get("EventStream") is None:
+        return AsyncWholeAnswer(answered(answer, b"", carried=exchange.carried))
+    return AsyncBotoStream(answer, exchange)
+
+
+class AsyncBotoStream:
+    """An answer that aiobotocore is reading; see ``AsyncResponseStream``."""
+
+    def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
+        self._progress = begun(answer)
+        self.outcome = answered(answer, None, carried=exchange.carried)
+        self._body: Any = answer["EventStream"]
+        self._events: AsyncIterator[Any] = aiter(self._body)
+        self._exchange = exchange
+
+    async def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        try:
+            async with self._exchange.in_time():
+                piece = await self._next()
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(piece, StreamEnd):
+            self.close()
+        return piece
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        self._body.close()
+
+    async def _next(self) -> bytes | StreamEnd:
+        found: bytes | StreamEnd | None = None
+        with self._exchange.reading():
+            async for event in self._events:
+                found = found or piece_in(event)
+                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                    return found
+        if found is None:
+            raise NoAnswerError("the stream broke off", progress=self._progress, request_id=self.outcome.request_id)
+        return found

@@ -1,0 +1,393 @@
+"""Botocore's exceptions as what they say about the request: the one place where foreign exceptions are translated.
+
+Which exception proves what was measured on a fault-injecting server: only a failed connect proves that nothing was
+sent; a "connection closed" may come before, during or after the request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+from lambdachain._core.errors import LambdaChainError
+from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._json.core_schema import is_mapping
+from lambdachain._transports.foreign_exceptions import frames_of, is_sdk, passes, raised_by_signal_handler
+from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, too_long
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from botocore.exceptions import ClientError
+
+_HINTS = {
+    Trouble.CREDENTIALS: "no usable AWS credentials: set up a role, a profile or AWS_ACCESS_KEY_ID",
+    Trouble.REQUEST: "botocore refuses the request's parameters",
+    Trouble.TIMEOUT: "no answer in time",
+}
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_SIGNING_HEADERS = ("x-amz-security-token", "authorization")
+_EXPIRED = "the AWS credentials have expired, and their provider has no newer ones: renew them"
+_REFRESH = "_protected_refresh"
+_CREDENTIALS_CODE = (
+    *("botocore.auth", "botocore.credentials", "botocore.tokens"),
+    *("aiobotocore.credentials", "aiobotocore.tokens"),
+)
+_EVENT_CODE = ("botocore.hooks", "aiobotocore.hooks")
+_READS_CREDENTIALS = ("get_frozen_credentials", "get_credentials")
+_HAVE_CREDENTIALS = ("get_frozen_credentials", "get_deferred_property")
+# What these call without an event, and is not an SDK's, provides credentials, whatever its name.
+_ASKS_FOR_CREDENTIALS = ("botocore.session", "botocore.signers", "aiobotocore.session", "aiobotocore.signers")
+_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+
+
+def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Return what *exc* means; *progress* is how far the request may have got where the exception does not tell.
+
+    An exception that is not botocore's own doing (a framework's, a stub's, that of an event handler of the user's) is
+    raised as it is, even where botocore has wrapped it.
+    """
+    cause = _unwrapped(exc)
+    interruption = _interruption_in(exc)
+    if interruption is not None:
+        raise interruption
+    if isinstance(cause, TooLongAnswerError):
+        return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
+    if _is_about_credentials(exc, cause):
+        return _unusable_credentials(exc, cause)
+    if passes(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
+        raise cause
+    trouble, reached = _reading(cause, progress)
+    failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)
+    if trouble is not Trouble.REQUEST and not _may_quote(cause):  # that one quotes the parameters
+        failure.__cause__ = exc
+    return failure
+
+
+def set_up_failure(exc: Exception) -> NoAnswerError:
+    """Return what it means that no client can be made: the settings are wrong, in botocore's words."""
+    failure = translated(exc, progress=Progress.NOTHING_SENT)
+    if failure.trouble is Trouble.SETUP and isinstance(exc, ValueError):
+        from lambdachain._core.text import without_passwords
+
+        failure.args = (without_passwords(f"{type(exc).__name__}: {exc}"),)
+    return failure
+
+
+def credentials_failure(exc: Exception) -> NoAnswerError:
+    """Return what it means that credentials cannot be found, renewed or read; see ``translated`` for what is raised."""
+    from botocore.exceptions import ProfileNotFound
+
+    if isinstance(exc, ProfileNotFound):
+        return translated(exc, progress=Progress.NOTHING_SENT)
+    if isinstance(exc, LambdaChainError) or raised_by_signal_handler(exc):
+        raise exc
+    return _unusable_credentials(exc, _unwrapped(exc))
+
+
+def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
+    """Check whether *exc* was raised where credentials are found, renewed or read; their provider may be the user's."""
+    from botocore.exceptions import ProfileNotFound
+
+    if isinstance(cause, LambdaChainError | ProfileNotFound) or raised_by_signal_handler(cause):
+        return False
+    lacks = exc.name if isinstance(exc, AttributeError) else None
+    return (
+        lacks in _HAVE_CREDENTIALS
+        or _is_credentials_file(exc)
+        or any(map(_is_of_credentials, frames_of(exc)))
+        or _is_of_provider(exc)
+    )
+
+
+def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
+    """Return the failure of who provides credentials: by the class of *cause*, whose text may quote a secret."""
+    from botocore import exceptions as b
+
+    if isinstance(exc, b.ClientError):
+        return refusal(exc)
+    if isinstance(exc, b.ConnectionError | b.HTTPClientError) and not isinstance(cause, ValueError):
+        words = f"the provider of the AWS credentials cannot be reached ({type(cause).__name__})"
+        return NoAnswerError(words, progress=Progress.NOTHING_SENT, trouble=Trouble.CONNECTION)
+    provider = _provider(exc)
+    detail = f"{provider}: {type(cause).__name__}" if provider else type(cause).__name__
+    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in frames_of(exc))
+    failure = NoAnswerError(
+        f"{_EXPIRED if expired else _HINTS[Trouble.CREDENTIALS]} ({detail})",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.CREDENTIALS,
+    )
+    if isinstance(cause, b.BotoCoreError) and not _may_quote(cause):
+        failure.__cause__ = exc
+    return failure
+
+
+class TooLongAnswerError(Exception):
+    """A body is longer than any answer that is read whole."""
+
+
+def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass on a body's *pieces*, up to the longest answer.
+
+    Raises:
+        TooLongAnswerError: It goes on beyond that.
+    """
+    room = MAX_ANSWER_BYTES
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+        yield piece
+
+
+def check_length(headers: Mapping[str, str]) -> bool:
+    """Check the length that an answer claims, before any of it is read; return whether it claims one.
+
+    Raises:
+        TooLongAnswerError: It is longer than any answer.
+    """
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
+        return False
+    if len(length) > 15 or int(length) > MAX_ANSWER_BYTES:
+        raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, int(length[:15])))
+    return True
+
+
+def refusal(exc: ClientError) -> NoAnswerError:
+    """Say that another service's call failed on the way to Lambda: credentials are fetched inside ``invoke``."""
+    code = exc.response.get("Error", {}).get("Code", "")
+    return NoAnswerError(
+        f"{_HINTS[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
+        progress=Progress.NOTHING_SENT,
+        trouble=Trouble.CREDENTIALS,
+    )
+
+
+def broken(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Return what it means that the rest of an answer does not come, be it that the service says so in a stream."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(exc, ClientError):
+        return translated(exc, progress=progress)
+    code = exc.response.get("Error", {}).get("Code", "an error")
+    failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=progress)
+    failure.__cause__ = exc
+    return failure
+
+
+def check_headers(request: Any, **_: Any) -> None:
+    """Refuse a request with a header that would end before its value does, and let the rest of it be another one.
+
+    Raises:
+        NoAnswerError: There is one; its value, which may be a secret, is not quoted.
+    """
+    for name, value in request.headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        signs = name.lower() in _SIGNING_HEADERS
+        if _UNFIT.search(text) or (signs and not text.isascii()):
+            raise NoAnswerError(
+                f"the header {name} has a character that no header can carry, such as a line's end",
+                progress=Progress.NOTHING_SENT,
+                trouble=Trouble.CREDENTIALS if signs else Trouble.REQUEST,
+            )
+
+
+def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
+    """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8.
+
+    It also passes over the header that names the error where a 5xx has an empty body or a page of HTML.
+    """
+    if response_dict["status_code"] >= 300:
+        response_dict["body"] = _legible(response_dict["body"])
+
+
+def _legible(body: bytes) -> bytes:
+    text = body.decode(errors="replace")
+    try:
+        said: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    if not is_mapping(said):
+        said = {} if text.lstrip().startswith("<html") else {"message": text}
+    return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
+
+
+def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
+    if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED) and _in_handshake(exc):
+        return Trouble.SETUP, Progress.NOTHING_SENT
+    for kinds, trouble, known in _readings():
+        if isinstance(exc, kinds):
+            return trouble, known or progress
+    lasts = progress is Progress.NOTHING_SENT and not isinstance(exc, _network_errors())
+    return (Trouble.SETUP if lasts else Trouble.CONNECTION), progress
+
+
+def _in_handshake(exc: BaseException) -> bool:
+    """Tell whether TLS was still being set up: OpenSSL has the same words for a bad record after the request."""
+    link: BaseException | None = exc
+    while link is not None:
+        if any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(link.__traceback__)):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
+@cache
+def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
+    """List which exceptions are which trouble, and whether they prove that nothing was sent; the first match counts."""
+    from botocore import exceptions as b
+    from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
+
+    credentials = (
+        b.NoCredentialsError,
+        b.PartialCredentialsError,
+        b.CredentialRetrievalError,
+        b.MetadataRetrievalError,
+        b.NoAuthTokenError,
+        b.TokenRetrievalError,
+        b.SSOError,
+        b.UnknownCredentialError,
+        b.RefreshWithMFAUnsupportedError,
+    )
+    setup = (
+        b.BaseEndpointResolverError,
+        b.EndpointProviderError,
+        b.ValidationError,
+        b.ProfileNotFound,
+        b.ConfigParseError,
+        b.ConfigNotFound,
+        b.InvalidConfigError,
+        b.InvalidProxiesConfigError,
+        b.DataNotFoundError,
+    )
+    return (
+        (credentials, Trouble.CREDENTIALS, Progress.NOTHING_SENT),
+        ((b.ParamValidationError,), Trouble.REQUEST, Progress.NOTHING_SENT),
+        ((b.EndpointConnectionError, b.ConnectTimeoutError), Trouble.CONNECTION, Progress.NOTHING_SENT),
+        ((b.ReadTimeoutError, BodyTimeoutError), Trouble.TIMEOUT, None),
+        ((b.HTTPClientError, b.ConnectionError), Trouble.CONNECTION, None),
+        (setup, Trouble.SETUP, Progress.NOTHING_SENT),
+    )
+
+
+@cache
+def _network_errors() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    return (OSError, HTTPError, HTTPException)
+
+
+def _ssl_error() -> type[Exception]:
+    from botocore.exceptions import SSLError
+
+    return SSLError
+
+
+def _message(exc: Exception, trouble: Trouble) -> str:
+    from botocore import exceptions as b
+
+    if isinstance(exc, b.NoRegionError):
+        return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+    kind = type(exc).__name__
+    if trouble is Trouble.SETUP and isinstance(exc, b.BotoCoreError):
+        from lambdachain._core.text import without_passwords
+
+        return without_passwords(f"{kind}: {exc}")
+    if trouble is Trouble.SETUP:
+        return f"the request cannot be made ({kind}): check the region, the endpoint and the options"
+    return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
+
+
+def _unwrapped(exc: Exception) -> Exception:
+    """Return what botocore has wrapped: whatever its HTTP client raises that is not of a class of its own."""
+    from botocore.exceptions import HTTPClientError
+
+    inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
+    return inner if isinstance(inner, Exception) else exc
+
+
+def _interruption_in(exc: BaseException) -> BaseException | None:
+    """Return what a signal's handler raised and an SDK has caught and wrapped, as they do with any ``OSError``.
+
+    It is the innermost: urllib3 raises its own with the traceback of what it wraps.
+    """
+    found: BaseException | None = None
+    link: BaseException | None = exc
+    while link is not None:
+        if raised_by_signal_handler(link):
+            found = link
+        link = link.__cause__ or link.__context__
+        catcher = next(frames_of(link), None) if link is not None else None
+        if catcher is None or not is_sdk(str(catcher.f_globals.get("__name__"))):
+            break  # what comes now was over before this request began
+    return found
+
+
+def _is_stub_error(exc: Exception) -> bool:
+    from botocore.exceptions import StubResponseError
+
+    return isinstance(exc, StubResponseError)
+
+
+def _raised_by_event_handler(exc: Exception) -> bool:
+    """Check whether *exc* comes out of an event handler that is neither botocore's nor ours."""
+    called = False
+    for frame in frames_of(exc):
+        module = str(frame.f_globals.get("__name__"))
+        if called and not is_sdk(module):
+            return module.partition(".")[0] != "lambdachain"
+        called = module in _EVENT_CODE or (called and module == "aiobotocore._helpers")
+    return False
+
+
+def _is_of_credentials(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
+
+
+def _is_of_provider(exc: Exception) -> bool:
+    """Check whether *exc* comes out of what a user has put in the place of a session's or a client's credentials."""
+    modules = [str(frame.f_globals.get("__name__")) for frame in frames_of(exc)]
+    return any(
+        caller in _ASKS_FOR_CREDENTIALS and not is_sdk(called) and called.partition(".")[0] != "lambdachain"
+        for caller, called in pairwise(modules)
+    )
+
+
+def _is_credentials_file(exc: Exception) -> bool:
+    """Check whether *exc* says that the file of credentials cannot be parsed; botocore reads it with the settings."""
+    from botocore.exceptions import ConfigParseError
+
+    if not isinstance(exc, ConfigParseError):
+        return False
+    file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    return Path(str(exc.kwargs.get("path"))) == Path(os.path.expandvars(file)).expanduser()
+
+
+def _provider(exc: Exception) -> str | None:
+    """Return botocore's name for who provides the credentials that *exc* is about, such as ``custom-process``."""
+    names = [
+        getattr(frame.f_locals.get("self"), name, None)
+        for frame in frames_of(exc)
+        if frame.f_globals.get("__name__") in _CREDENTIALS_CODE
+        for name in ("METHOD", "method")
+    ]
+    return next((name for name in reversed(names) if isinstance(name, str)), None)
+
+
+def _may_quote(exc: Exception) -> bool:
+    """Check whether a text or a traceback of *exc* may show what a process printed, a header's value or a password."""
+    from botocore.exceptions import CredentialRetrievalError
+
+    from lambdachain._core.text import without_passwords
+
+    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != without_passwords(str(exc))

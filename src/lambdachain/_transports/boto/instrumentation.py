@@ -1,0 +1,105 @@
+"""What instrumentation does to a call's parameters on their way through botocore: traces pass, the payload stays.
+
+OpenTelemetry's botocore instrumentation writes its headers into the payload's JSON, other ones for each attempt, so
+that no two attempts of a call would send the same. They are taken out again here, and travel in the ClientContext; what
+writes there itself, as Datadog's does, is let through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final
+
+from lambdachain._core.client_context import with_trace
+from lambdachain._core.current_invocation import current_invocation
+from lambdachain._json.core_schema import is_mapping
+from lambdachain._transports.socket_options import MAX_TRACE
+
+from .serialization import OPERATIONS
+
+_EMPTY: Final = b"{}"
+
+
+def keep_payload(client: Any, current: ContextVar[Any]) -> None:
+    """Have a client send the payload of the exchange that is *current*, whatever becomes of it on the way."""
+    for operation in OPERATIONS:
+        event = f"provide-client-params.lambda.{operation}"
+        unique_id = f"lambdachain-payload-{operation}"
+        client.meta.events.register_first(event, partial(_restore, current), unique_id=unique_id)
+
+
+def bound_trace(client: Any) -> None:
+    """Have a client send no trace header that is far longer than any of Lambda's, whoever has put it there.
+
+    botocore copies the environment's as it is, and the callee's runtime would end over it.
+    """
+    for operation in OPERATIONS:
+        event = f"request-created.lambda.{operation}"
+        client.meta.events.register_first(event, _drop_long_trace, unique_id=f"lambdachain-trace-{operation}")
+
+
+def _drop_long_trace(request: Any, **_: Any) -> None:
+    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE:
+        del request.headers["X-Amzn-Trace-Id"]
+
+
+def called(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    """Call a client's *method*, with an empty object for its instrumentation to write into where the payload is unfit.
+
+    OpenTelemetry's logs an error of JSON that is not an object, or whose ``headers`` are not. ``_restore`` puts the
+    payload back.
+    """
+    if parameters["Payload"] and not _takes_headers(parameters["Payload"]) and _is_instrumented(method):
+        return method(**{**parameters, "Payload": _EMPTY})
+    return method(**parameters)
+
+
+def _takes_headers(payload: object) -> bool:
+    return isinstance(payload, bytes) and payload.startswith(b"{") and b'"headers"' not in payload
+
+
+def _is_instrumented(method: Any) -> bool:
+    client = getattr(method, "__self__", None)
+    wrapper = getattr(getattr(client, "_make_api_call", None), "_self_wrapper", None)
+    return str(getattr(wrapper, "__module__", "")).startswith("opentelemetry.")
+
+
+def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
+    """Put the payload back, and what was written into it into the ClientContext: Lambda gives an event none."""
+    watched = current.get()
+    sent: Mapping[str, Any] | None = None if watched is None else watched.parameters
+    if sent is None or params.get("Payload") is sent["Payload"]:
+        return
+    written, params["Payload"] = params.get("Payload"), sent["Payload"]
+    if sent["InvocationType"] != "RequestResponse":
+        return
+    injected = _injected(written, sent["Payload"])
+    if injected:
+        within = current_invocation()
+        context = with_trace(params.get("ClientContext"), injected, within.trace if within else {})
+        if context is not None:
+            params["ClientContext"] = context
+
+
+def _injected(written: object, payload: object) -> dict[str, str]:
+    """List the headers that are in a payload as it was written, and were not in it before."""
+    own = _headers(payload)
+    return {
+        name: text
+        for name, text in _headers(written).items()
+        if isinstance(name, str) and isinstance(text, str) and own.get(name) != text
+    }
+
+
+def _headers(payload: object) -> Mapping[Any, Any]:
+    if not isinstance(payload, str | bytes) or not payload:
+        return {}
+    try:
+        read: object = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    headers = read.get("headers") if is_mapping(read) else None
+    return headers if is_mapping(headers) else {}

@@ -1,0 +1,96 @@
+"""An answer of ``InvokeWithResponseStream`` over boto3, handed on as it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Trouble
+from lambdachain._core.loopback import host_of
+from lambdachain._transports.streaming import StreamEnd, WholeAnswer, end_of
+from lambdachain._transports.transport_override import guard
+
+from .errors import broken
+from .exchange import Exchange, is_watched, response_of
+from .serialization import answered, begun
+
+
+def open_stream(
+    client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
+) -> BotoStream | WholeAnswer:
+    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    watched = Exchange(invocation.function, timeout, keys)
+    try:
+        with watched.sending():
+            response = response_of(client, "invoke_with_response_stream", invocation)
+    except NoAnswerError as exc:
+        watched.abandon()
+        watched.finish()
+        if exc.trouble is Trouble.CREDENTIALS:
+            guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
+        raise watched.corrected(exc) from exc.__cause__
+    except BaseException:
+        watched.abandon()
+        watched.finish()
+        raise
+    if isinstance(response, Outcome):
+        watched.finish()
+        return WholeAnswer(note(response, watched))
+    carried = watched.has_sent or not is_watched(client)
+    if response.get("EventStream") is None:
+        watched.finish()
+        return WholeAnswer(answered(response, b"", carried=carried))
+    return BotoStream(response, watched, carried=carried)
+
+
+class BotoStream:
+    """An answer that botocore is reading; see ``ResponseStream``."""
+
+    def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
+        self._response = response
+        self.outcome = answered(response, None, carried=carried)
+        self._body: Any = response["EventStream"]
+        self._events: Iterator[Any] = iter(self._body)
+        self._watched = watched
+
+    def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        try:
+            piece = self._next()
+            if isinstance(piece, StreamEnd):
+                self.close()
+        except NoAnswerError as exc:
+            self.close()
+            raise self._watched.corrected(exc) from exc.__cause__
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        self._body.close()
+        self._watched.finish()
+
+    def _next(self) -> bytes | StreamEnd:
+        found: bytes | StreamEnd | None = None
+        progress = begun(self._response)
+        try:
+            for event in self._events:
+                found = found or piece_in(event)
+                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                    return found
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+            failure = broken(exc, progress=progress)
+            failure.request_id = self.outcome.request_id
+            raise failure from failure.__cause__
+        if found is None:
+            raise NoAnswerError("the stream broke off", progress=progress, request_id=self.outcome.request_id)
+        return found
+
+
+def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
+    """Read an event; ``None`` for one that is not known here."""
+    if "PayloadChunk" in event:
+        return bytes(event["PayloadChunk"].get("Payload", b""))
+    return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None

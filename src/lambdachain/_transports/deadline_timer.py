@@ -1,0 +1,86 @@
+"""One thread that rings at given times, for all calls of the process: a read in pieces has no timeout of its own."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from lambdachain._core.process_copies import heed_copies
+
+_WORTH_CLEARING: Final = 64
+
+
+class Bell:
+    """Something to be done at a time, unless it is cancelled before."""
+
+    def __init__(self, at: float, ring: Callable[[], None]) -> None:
+        self.at = at
+        self.ring = ring
+        self.cancelled = False
+
+
+class Alarm:
+    """Rings bells; its thread starts with the first one, and again in a forked process."""
+
+    def __init__(self) -> None:
+        self._bells: list[tuple[float, int, Bell]] = []
+        self._count = itertools.count()
+        self._changed = threading.Condition()
+        self._cancelled = 0
+        self._thread: threading.Thread | None = None
+
+    def set(self, at: float, ring: Callable[[], None]) -> Bell:
+        """Have *ring* called when the monotonic clock says *at*; it must be quick and must not raise."""
+        bell = Bell(at, ring)
+        with self._changed:
+            heapq.heappush(self._bells, (at, next(self._count), bell))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="lambdachain-deadlines", daemon=True)
+                self._thread.start()
+            elif self._bells[0][2] is bell:
+                self._changed.notify()
+        return bell
+
+    def cancel(self, bell: Bell) -> None:
+        """Forget a bell that has not rung."""
+        with self._changed:
+            bell.cancelled = True
+            self._cancelled += 1
+            if self._cancelled > max(_WORTH_CLEARING, len(self._bells) // 2):
+                self._bells = [item for item in self._bells if not item[2].cancelled]
+                heapq.heapify(self._bells)
+                self._cancelled = 0
+
+    def forget(self) -> None:
+        """Begin anew in a forked process: the bells, their thread and whoever held the lock are the parent's."""
+        self._bells = []
+        self._changed = threading.Condition()
+        self._cancelled = 0
+        self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            self._next().ring()
+
+    def _next(self) -> Bell:
+        with self._changed:
+            while True:
+                if not self._bells:
+                    self._changed.wait()
+                    continue
+                at, _, bell = self._bells[0]
+                wait = at - time.monotonic()
+                if wait <= 0 or bell.cancelled:
+                    heapq.heappop(self._bells)
+                    if not bell.cancelled:
+                        return bell
+                    continue
+                self._changed.wait(wait)
+
+
+alarm: Final = Alarm()
+heed_copies(in_fork=alarm.forget)

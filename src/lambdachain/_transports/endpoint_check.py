@@ -1,0 +1,61 @@
+"""Whether a request can be signed for a region and sent to a URL: checked before anything is made of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+
+_LONGEST_REGION: Final = 63
+_URL: Final = r"https?://(?P<authority>[^/?#]+)[!-~]*"
+_PORT: Final = r"(?:\[(?P<ipv6>[^\[\]]*)\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?"
+
+
+def check_destination(region: str | None, url: str | None) -> None:
+    """Refuse a region or a URL that would break a request; ``None`` is for others to find.
+
+    Raises:
+        NoAnswerError: One of them cannot be: what is wrong, and where that is set.
+    """
+    if region is not None and not _is_region(region):
+        raise _wrong(f"{region!a} is not an AWS region like 'eu-west-1': correct region=, AWS_REGION or the profile")
+    if url is not None:
+        flaw = _flaw_of(url)
+        if flaw is not None:
+            raise _wrong(f"the endpoint's URL {flaw}: correct endpoint_url=, AWS_ENDPOINT_URL or the profile")
+
+
+def _is_region(value: object) -> bool:
+    if not isinstance(value, str) or not value.isascii() or len(value) > _LONGEST_REGION:
+        return False
+    return value.replace("-", "").isalnum() and value.strip("-") == value
+
+
+def _flaw_of(url: object) -> str | None:
+    """Say what is wrong with a URL; it is not quoted, for it may have a password in it."""
+    if not isinstance(url, str):
+        return f"is of the type {type(url).__name__}, not a string"
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        return "has a blank, a line's end or another character that no URL has; write an international name in punycode"
+    match = re.fullmatch(_URL, url)
+    host = match and re.fullmatch(_PORT, match["authority"].rpartition("@")[2])
+    if not host:
+        return "does not look like http://host:port or https://host"
+    if host["ipv6"] is not None and not _is_ipv6(host["ipv6"]):
+        return "has something in brackets that is not an IPv6 address"
+    return "has a port beyond 65535" if int(host["port"] or 0) > 65535 else None
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text.replace("%25", "%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _wrong(message: str) -> NoAnswerError:
+    return NoAnswerError(message, progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)

@@ -1,0 +1,115 @@
+"""The connections of one loop to one endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from lambdachain._transports.socket_options import CONNECT_TIMEOUT
+
+from .async_connection import AsyncConnection, connect, in_time
+from .async_dns import Addresses
+from .async_timers import Watch
+from .endpoint import Endpoint
+from .pool import Kept
+from .tls import Trust
+
+# Lambda allows a sandbox 1,024 files; a program may start more calls at once than it can open sockets for.
+MAX_OPEN: Final = 800
+
+# Handshakes keep the processor busy, and more at once take none of them less time: so many, and as many as begin, at
+# this rate, while the network takes its time for one.
+OPENING_AT_ONCE: Final = 8
+OPENINGS_A_SECOND: Final = 2000
+
+_Line: TypeAlias = "deque[asyncio.Future[None]]"
+
+
+class AsyncPool(Kept[AsyncConnection]):
+    """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
+
+    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
+        super().__init__(endpoint, trust, MAX_OPEN)
+        self._loop = asyncio.get_running_loop()
+        self._watch = Watch(self._loop)
+        self._addresses = Addresses(endpoint)
+        self._room = MAX_OPEN
+        self._opening = 0
+        self._quickest = CONNECT_TIMEOUT
+        self._wanting: _Line = deque()
+        self._queue: _Line = deque()
+
+    async def enter(self, deadline: float) -> None:
+        """Wait until one more connection may be in use; ``leave`` makes room again."""
+        await self._in_line(self._queue, deadline, self.leave)
+
+    def enters_at_once(self) -> bool:
+        """Do as ``enter``, where nobody has to wait for that."""
+        if self._room <= 0:
+            return False
+        self._room -= 1
+        return True
+
+    def leave(self) -> None:
+        """Make room for another call: for the one that has waited longest, if any does."""
+        self._wake()
+        if not _called_up(self._queue):
+            self._room += 1
+
+    async def take(self, now: float, deadline: float) -> AsyncConnection:
+        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+
+        Where many are being opened, one that is free again is there sooner, as a rule, than one more.
+
+        Raises:
+            NoAnswerError: There is none by *deadline*.
+        """
+        while (connection := self.usable(now)) is None:
+            if self._opening < OPENING_AT_ONCE + OPENINGS_A_SECOND * self._quickest:
+                return await self._opened(deadline)
+            await self._change(deadline)
+        return connection
+
+    async def _opened(self, deadline: float) -> AsyncConnection:
+        self._opening += 1
+        try:
+            addresses = await self._addresses.current(deadline)
+            began = time.monotonic()
+            sock = await connect(self._endpoint, self._trust, addresses, deadline)
+            self._quickest = min(self._quickest, time.monotonic() - began)
+        finally:
+            self._opening -= 1
+            self._wake()
+        return AsyncConnection(sock, self._loop, self._watch)
+
+    async def _change(self, deadline: float) -> None:
+        """Wait until a connection is free, or another one may be opened."""
+        await self._in_line(self._wanting, deadline, self._wake)
+
+    def _wake(self) -> None:
+        """Have whoever has waited longest look again."""
+        _called_up(self._wanting)
+
+    async def _in_line(self, line: _Line, deadline: float, pass_on: Callable[[], None]) -> None:
+        """Wait in *line* to be called up; who has been, and is cancelled all the same, passes it on."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        line.append(turn)
+        try:
+            await in_time(deadline, lambda: turn)
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                pass_on()
+            raise
+
+
+def _called_up(line: _Line) -> bool:
+    """Call up whoever has waited longest; false if nobody waits."""
+    while line:
+        turn = line.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return True
+    return False

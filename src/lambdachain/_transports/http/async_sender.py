@@ -1,0 +1,119 @@
+"""The way of an invocation to one endpoint: signed, sent once, and its answer read; connections are the loop's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lambdachain._core.invocation import Invocation, Outcome
+from lambdachain._core.process_copies import lock_for
+from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.transport_override import guard
+
+from .async_connection import in_time
+from .async_pool import AsyncPool
+from .connection import translating
+from .outcome import outcome_of
+from .regional_senders import Destination
+from .request import RequestWriter
+from .response import ResponseReader
+from .signing import Keys
+
+if TYPE_CHECKING:
+    from .async_stream import AsyncHttpStream
+
+
+class AsyncSender:
+    """Sends to *destination*, from any loop."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._credentials = destination.credentials
+        self._writer = RequestWriter(destination.endpoint, destination.region)
+        self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
+        self._lock = lock_for(self)
+        self._closed = False
+
+    async def send(self, invocation: Invocation, deadline: float) -> Outcome:
+        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
+        keys = self._at_hand(invocation) or await self._fetched(deadline)
+        pool = self._pool_here()
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
+        try:
+            now = time.time()
+            head = self._writer.head(invocation, keys, now)
+            connection = pool.usable(now) or await pool.take(now, deadline)
+            reader = ResponseReader()
+            with translating(deadline):
+                await connection.ask(reader, head, invocation.payload, deadline)
+            response = reader.response
+            if response.reusable:
+                pool.give_back(connection)
+            else:
+                connection.close()
+        finally:
+            pool.leave()
+        return self._noted(outcome_of(response), keys)
+
+    async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from .async_stream import AsyncHttpStream
+
+        keys = self._at_hand(invocation) or await self._fetched(deadline)
+        pool = self._pool_here()
+        if not pool.enters_at_once():
+            await pool.enter(deadline)
+        try:
+            now = time.time()
+            head = self._writer.head(invocation, keys, now, streamed=True)
+            connection = pool.usable(now) or await pool.take(now, deadline)
+            reader = ResponseReader(in_pieces=True)
+            with translating(deadline):
+                whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+                while reader.status >= 300 and not whole:
+                    whole = await connection.read_on(reader, deadline)
+        except BaseException:
+            pool.leave()
+            raise
+        stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
+        stream.outcome = self._noted(stream.outcome, keys)
+        return stream
+
+    def _at_hand(self, invocation: Invocation) -> Keys | None:
+        """Give what signs a request, if nobody has to wait for it."""
+        if guard.closed:
+            guard.check(invocation.function, self._destination.endpoint.host)
+        return self._credentials.at_hand()
+
+    async def _fetched(self, deadline: float) -> Keys:
+        return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
+
+    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
+        if outcome.error_code not in EXPIRED:
+            return outcome
+        self._credentials.renew(keys)
+        return replace(outcome, refused_keys=hash(keys))
+
+    async def close(self) -> None:
+        """Close the connections that wait, of all loops; one in use is closed when its call ends."""
+        with self._lock:
+            self._closed = True
+            for pool in self._pools.values():
+                pool.close()
+
+    def _pool_here(self) -> AsyncPool:
+        loop = asyncio.get_running_loop()
+        return self._pools.get(loop) or self._new_pool(loop)
+
+    def _new_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        """Make a loop's pool; those of loops that have ended go."""
+        with self._lock:
+            for ended in [other for other in self._pools if other.is_closed()]:
+                self._pools.pop(ended).close()
+            pool = self._pools[loop] = AsyncPool(self._destination.endpoint, self._destination.trust)
+            if self._closed:
+                pool.close()
+            return pool

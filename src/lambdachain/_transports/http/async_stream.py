@@ -1,0 +1,64 @@
+"""An answer that is handed on as it comes in, to a coroutine."""
+
+from __future__ import annotations
+
+from lambdachain._core.invocation import NoAnswerError, Progress
+from lambdachain._transports.streaming import StreamEnd
+
+from .async_connection import AsyncConnection
+from .async_pool import AsyncPool
+from .connection import translating
+from .response import ResponseReader
+from .stream import Pieces
+
+
+class AsyncHttpStream:
+    """An answer on a connection that a loop watches; see ``AsyncResponseStream``.
+
+    Args:
+        connection: Where it comes in.
+        reader: What has read its head.
+        whole: Whether it has read all of it.
+        deadline: When to give up, by the monotonic clock.
+        pool: Takes the connection back once the answer is read to its end; there is room for another then.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, reader: ResponseReader, deadline: float, pool: AsyncPool, *, whole: bool
+    ) -> None:
+        self._connection: AsyncConnection | None = connection
+        self._reader = reader
+        self._whole = whole
+        self._deadline = deadline
+        self._pool = pool
+        self._pieces = Pieces(reader)
+        self.outcome = self._pieces.outcome
+
+    async def read(self) -> bytes | StreamEnd:
+        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        try:
+            while (piece := self._pieces.take(whole=self._whole)) is None:
+                await self._read_on()
+            while isinstance(piece, StreamEnd) and not self._whole:
+                await self._read_on()
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    def close(self) -> None:
+        """Let go of the connection; see ``ResponseStream.close``."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._whole and self._reader.response.reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+        self._pool.leave()
+
+    async def _read_on(self) -> None:
+        if self._connection is None:
+            raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
+        with translating(self._deadline):
+            self._whole = await self._connection.read_on(self._reader, self._deadline)

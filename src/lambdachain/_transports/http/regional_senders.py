@@ -1,0 +1,172 @@
+"""Where a transport's invocations go: one way for each region, made when the first call takes it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from lambdachain._calling.options import check_transport
+from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._core.process_copies import lock_for
+from lambdachain._transports.endpoint_check import check_destination
+from lambdachain._transports.transport_override import SendsToAws, guard
+
+from . import endpoint as endpoints
+from .credentials import Credentials
+from .endpoint import Endpoint
+from .settings import Settings, session_of, settings_of, uses_proxy
+from .tls import Trust
+
+if TYPE_CHECKING:
+    import boto3
+    import botocore.session
+
+W = TypeVar("W")
+V = TypeVar("V")
+
+
+class Destination(NamedTuple):
+    """A region's endpoint, and what it takes to be heard there."""
+
+    endpoint: Endpoint
+    region: str
+    credentials: Credentials
+    trust: Trust
+
+
+class Ways(SendsToAws, Generic[W]):
+    """What the lean transports have in common: settings, and a way for each region. Thread-safe."""
+
+    _is_blocking: ClassVar = True
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        session: boto3.Session | botocore.session.Session | None = None,
+    ) -> None:
+        check_transport(region, endpoint_url, session, blocking=self._is_blocking)
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._session = session
+        self._ways: dict[str | None, W] = {}
+        self._set_up: _SetUp | None = None
+        self._lock = lock_for(self)
+        self._closed = False
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        """What another transport has to be given to stand in for this one."""
+        return {"region": self._region, "endpoint_url": self._endpoint_url, "session": self._session}
+
+    def in_the_form_of(self, kind: Callable[..., V]) -> V:
+        """Make a transport of another *kind* with the same settings, and connections of its own.
+
+        Raises:
+            NoAnswerError: This one is closed.
+        """
+        if self._closed:
+            raise _setup_failure("the transport is closed")
+        return kind(**self._arguments)
+
+    @abstractmethod
+    def _straight(self, destination: Destination) -> W:
+        """Make the way over connections of our own."""
+
+    @abstractmethod
+    def _over_boto(self) -> W:
+        """Make the way over botocore, which knows whatever a set-up may say."""
+
+    def _way(self, region: str | None, function: str) -> W:
+        with self._lock:
+            if self._closed:
+                raise _setup_failure("the transport is closed")
+            if region not in self._ways:
+                self._ways[region] = self._make_way(region, function)
+            return self._ways[region]
+
+    def _taken_down(self) -> list[W]:
+        """Let nobody in any more, and give the ways that are to be closed."""
+        with self._lock:
+            self._closed = True
+            ways, self._ways = self._ways, {}
+        return list(ways.values())
+
+    def host_for(self, region: str | None, function: str) -> str:
+        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        with self._lock:
+            _, endpoint = self._where(region, function)
+        if endpoint is not None:
+            return endpoint.host
+        from lambdachain._transports.boto.transport import BotoTransport
+
+        return BotoTransport(**self._arguments).host_for(region, function)
+
+    def _where(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
+        """Find the region and its endpoint; ``None`` where only botocore knows, or has to say what is wrong."""
+        set_up = self._set_up = self._set_up or _read_set_up(self._session)
+        settings = set_up.settings
+        region = region or self._region or settings.region
+        url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
+        if region is None:
+            if url is None:
+                guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+            raise _setup_failure(
+                "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+            )
+        check_destination(region, url)
+        endpoint = _endpoint(region, url, settings)
+        return region, None if endpoint is None or uses_proxy(endpoint.url) else endpoint
+
+    def _make_way(self, region: str | None, function: str) -> W:
+        region_, endpoint = self._where(region, function)
+        set_up = self._set_up
+        if endpoint is None or set_up is None:
+            return self._over_boto()
+        return self._straight(Destination(endpoint, region_, set_up.credentials, _trust(endpoint, set_up.settings)))
+
+    def __repr__(self) -> str:
+        from lambdachain._core.text import public_url
+
+        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+
+
+class _SetUp(NamedTuple):
+    """What all regions share."""
+
+    settings: Settings
+    credentials: Credentials
+
+
+def _read_set_up(given: object) -> _SetUp:
+    try:
+        session = session_of(given)
+        return _SetUp(settings_of(session), Credentials(session, given=given is not None))
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        from lambdachain._transports.boto.errors import set_up_failure
+
+        raise set_up_failure(exc) from None
+
+
+def _endpoint(region: str, url: str | None, settings: Settings) -> Endpoint | None:
+    """Tell where to send; ``None`` where only botocore knows, or has to say what is wrong."""
+    if url is None:
+        known = not settings.profile_endpoint
+        return endpoints.by_region(region, fips=settings.fips, dual_stack=settings.dual_stack) if known else None
+    return endpoints.by_url(url) if not settings.fips and not settings.dual_stack else None
+
+
+def _trust(endpoint: Endpoint, settings: Settings) -> Trust:
+    trust = Trust(settings.ca_bundle)
+    try:
+        if endpoint.tls:
+            _ = trust.context
+    except (OSError, ValueError) as exc:
+        raise _setup_failure(f"the certificates in {settings.ca_bundle} cannot be read: {exc}") from None
+    return trust
+
+
+def _setup_failure(message: str) -> NoAnswerError:
+    return NoAnswerError(message, progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)

@@ -1,0 +1,316 @@
+"""A strict reader of HTTP/1.1 answers: it takes them in pieces of any size, and no cut goes unnoticed.
+
+Without I/O: whoever has a connection feeds what comes out of it, so a blocking and an asyncio transport share this.
+RFC 9112 says what an answer looks like; what it leaves to the reader's tolerance is refused here, for an answer that
+breaks off, or two that run into each other, would otherwise pass for another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from lambdachain._core.invocation import Progress
+from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, is_from_lambda, too_long
+
+MAX_HEAD: Final = 64 * 1024
+MAX_FIELDS: Final = 100
+MAX_INTERIMS: Final = 10
+_MAX_CHUNK_LINE: Final = 1024
+_STATUS: Final = r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?"
+_HEAD: Final = re.compile(_STATUS + r"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*)")
+_FIELD: Final = re.compile(r"\r\n([^:]+):[ \t]*([^\r]*)")
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class BadAnswerError(Exception):
+    """What came is not an answer, or not the whole of one."""
+
+
+class TooLongAnswerError(BadAnswerError):
+    """The body is longer than any answer that is read whole."""
+
+
+class Response(NamedTuple):
+    """An answer: header names in lower case, the first of each; and whether its connection is good for another.
+
+    It is *complete* where it says itself where its body ends, and not by the end of the connection alone.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reusable: bool
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        return f"Response(status={self.status}, {len(self.body)} bytes)"
+
+
+class ResponseReader:
+    r"""Reads one answer.
+
+    Args:
+        in_pieces: The body of a success is taken away as it comes, whatever its length; any other body is kept here,
+            and bounded.
+
+    >>> reader = ResponseReader()
+    >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
+    (False, True)
+    >>> reader.response.body
+    b'null'
+    """
+
+    __slots__ = (
+        "_at",
+        "_headers",
+        "_held",
+        "_in_pieces",
+        "_interims",
+        "_missing",
+        "_pieces",
+        "_reusable",
+        "_room",
+        "_status",
+        "_stock",
+        "_take",
+    )
+
+    def __init__(self, *, in_pieces: bool = False) -> None:
+        self._status = 0
+        self._in_pieces = in_pieces
+        self._room = MAX_ANSWER_BYTES
+        self._headers: dict[str, str] = {}
+        self._reusable = False
+        self._held = b""
+        self._interims = 0
+        self._at = 0
+        self._stock = bytearray()
+        self._missing = 0
+        self._pieces: list[bytes] = []
+        # A function and not a bound method, which would hold its own reader until the collector comes by.
+        self._take: Callable[[ResponseReader, bytes], bool] = ResponseReader._take_head
+
+    @property
+    def response(self) -> Response:
+        """The answer, once it is whole."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        complete = self._take is not ResponseReader._take_until_end
+        return Response(self._status, self._headers, body, self._reusable, complete)
+
+    @property
+    def status(self) -> int:
+        """The status, once the head has come in; 0 before."""
+        return self._status
+
+    @property
+    def has_head(self) -> bool:
+        """Whether status and headers have come in."""
+        return self._status > 0
+
+    def taken(self) -> bytes:
+        """Give what has come of the body since this was last asked, and hold it no longer."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a success of Lambda's has begun to come in: a function ran, even if the rest never comes."""
+        if self._status:
+            return self._status < 300 and is_from_lambda(self._headers)
+        return 200 <= self._status_so_far() < 300
+
+    @property
+    def reached(self) -> Progress:
+        """How far a request got whose answer breaks off after its head."""
+        return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request, if it has come in."""
+        return self._headers.get("x-amzn-requestid")
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes, at least one; tell whether the answer is whole.
+
+        Raises:
+            BadAnswerError: This is no answer.
+        """
+        return self._take(self, data)
+
+    def end(self) -> None:
+        """Take note that no more will come: the answer is whole by that, if it said no length.
+
+        Raises:
+            BadAnswerError: It is not whole.
+        """
+        if self._take is not ResponseReader._take_until_end:
+            raise BadAnswerError("the connection was closed amid the answer")
+
+    def _status_so_far(self) -> int:
+        line, end, _ = self._held.partition(b"\r\n")
+        match = re.fullmatch(_STATUS, line.decode("latin-1")) if end else None
+        return int(match[2]) if match else 0
+
+    def _take_head(self, data: bytes) -> bool:
+        start = max(len(self._held) - 3, 0)
+        self._held += data
+        end = self._held.find(b"\r\n\r\n", start)
+        if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
+            raise BadAnswerError(f"the headers go on beyond {MAX_HEAD} bytes")
+        if end < 0:
+            if not b"HTTP/1.".startswith(self._held[:7]):
+                raise BadAnswerError("this is not HTTP/1.1")
+            return False
+        match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
+        if match is None:
+            raise BadAnswerError("the status line is none, or a header")
+        minor, status, fields = match[1], int(match[2]), _fields(match[3])
+        rest = self._held[end + 4 :]
+        self._headers, self._held = fields, b""
+        if status < 200:
+            return self._interim(status, rest)
+        self._status = status
+        self._reusable = minor == "1" and "close" not in fields.get("connection", "").lower()
+        return self._begin_body(rest)
+
+    def _interim(self, status: int, rest: bytes) -> bool:
+        if status == 101:
+            raise BadAnswerError("the server changes the protocol, which nobody asked for")
+        self._headers = {}
+        self._interims += 1
+        if self._interims > MAX_INTERIMS:
+            raise BadAnswerError(f"there are more than {MAX_INTERIMS} interim answers")
+        return self._take_head(rest) if rest else False
+
+    def _begin_body(self, rest: bytes) -> bool:
+        headers = self._headers
+        length = headers.get("content-length")
+        if self._status in _WITHOUT_BODY:
+            self._reusable = self._reusable and not rest
+            return True
+        if "transfer-encoding" in headers:
+            if headers["transfer-encoding"].lower() != "chunked":
+                raise BadAnswerError("the transfer encoding is not chunked")
+            self._reusable = self._reusable and length is None
+            self._take = ResponseReader._take_chunks
+            return self._take_chunks(rest)
+        if length is None:
+            self._reusable = False
+            self._take = ResponseReader._take_until_end
+            return self._take_until_end(rest)
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            raise BadAnswerError("the content length is no number")
+        self._missing = int(length)
+        if self._is_kept and self._missing > MAX_ANSWER_BYTES:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, self._missing))
+        self._take = ResponseReader._take_counted
+        return self._take_counted(rest)
+
+    def _take_counted(self, data: bytes) -> bool:
+        missing = self._missing = self._missing - len(data)
+        if missing < 0:  # what nobody asked for comes behind the answer
+            data = data[:missing]
+            self._reusable = False
+        self._pieces.append(data)
+        return missing <= 0
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the whole body is held here, and not taken away in pieces."""
+        return not self._in_pieces or self._status >= 300
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a part of a body whose length is not known yet."""
+        self._room -= len(piece)
+        if self._room < 0 and self._is_kept:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+        self._pieces.append(piece)
+
+    def _take_until_end(self, data: bytes) -> bool:
+        self._keep(data)
+        return False
+
+    def _take_chunks(self, data: bytes) -> bool:
+        """Keep what there is of each chunk, however long it claims to be."""
+        self._stock += data
+        come: list[bytes] = []
+        last = False
+        while not last:
+            self._take_of_chunk(come)
+            size = None if self._missing else self._next_chunk()
+            if size is None:
+                break
+            last = size == 0
+            self._missing = size + 2 if size else 0
+        del self._stock[: self._at]
+        self._at = 0
+        self._keep(b"".join(come))
+        if not last:
+            return False
+        self._take = ResponseReader._take_trailers
+        return self._take_trailers(b"")
+
+    def _take_of_chunk(self, come: list[bytes]) -> None:
+        """Take what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
+        stock, at = self._stock, self._at
+        piece = bytes(stock[at : at + max(self._missing - 2, 0)])
+        come.append(piece)
+        at, missing = at + len(piece), self._missing - len(piece)
+        if 0 < missing <= 2:
+            end = stock[at : at + missing]
+            if not b"\r\n"[2 - missing :].startswith(end):
+                raise BadAnswerError("a chunk is longer than it says")
+            at, missing = at + len(end), missing - len(end)
+        self._at, self._missing = at, missing
+
+    def _next_chunk(self) -> int | None:
+        """Read the length of the next chunk, if the whole of its line has come in."""
+        end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
+        if end < 0:
+            if len(self._stock) - self._at > _MAX_CHUNK_LINE:
+                raise BadAnswerError("the length of a chunk goes on and on")
+            return None
+        size = _chunk_size(self._stock[self._at : end])
+        if self._is_kept and size > MAX_ANSWER_BYTES:
+            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, size))
+        self._at = end + 2
+        return size
+
+    def _take_trailers(self, data: bytes) -> bool:
+        stock = self._stock
+        stock += data
+        end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
+        if end == 3:
+            if len(stock) > MAX_HEAD:
+                raise BadAnswerError(f"the trailers go on beyond {MAX_HEAD} bytes")
+            return False
+        self._reusable = self._reusable and end == len(stock)
+        return True
+
+
+def _fields(text: str) -> dict[str, str]:
+    lines = _FIELD.findall(text)
+    if len(lines) > MAX_FIELDS:
+        raise BadAnswerError(f"there are more than {MAX_FIELDS} headers")
+    fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
+    return fields if len(fields) == len(lines) else _first_of_each(lines)
+
+
+def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
+    """Settle headers that come twice; two lengths that differ leave open where an answer ends, and are refused."""
+    fields: dict[str, str] = {}
+    for line_name, line_value in lines:
+        name, value = line_name.lower(), line_value.rstrip(" \t")
+        first = fields.setdefault(name, value)
+        if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
+            raise BadAnswerError(f"there are two headers {name}")
+    return fields
+
+
+def _chunk_size(line: bytes | bytearray) -> int:
+    digits = line.partition(b";")[0].rstrip(b" \t")
+    if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
+        raise BadAnswerError("the length of a chunk is no number")
+    return int(digits, 16)

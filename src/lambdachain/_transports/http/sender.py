@@ -1,0 +1,75 @@
+"""The way of an invocation to one endpoint: signed, sent once, and its answer read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lambdachain._core.invocation import Invocation, Outcome
+from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.transport_override import guard
+
+from .connection import Connection, translating
+from .outcome import outcome_of
+from .pool import Pool
+from .regional_senders import Destination
+from .request import RequestWriter
+from .response import ResponseReader
+from .signing import Keys
+
+if TYPE_CHECKING:
+    from .stream import HttpStream
+
+
+class Sender:
+    """Sends to *destination*."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._host = destination.endpoint.host
+        self._credentials = destination.credentials
+        self._writer = RequestWriter(destination.endpoint, destination.region)
+        self._pool = Pool(destination.endpoint, destination.trust)
+
+    def send(self, invocation: Invocation, deadline: float) -> Outcome:
+        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
+        keys, head, connection = self._ready(invocation, deadline, streamed=False)
+        with translating(deadline):
+            response = connection.exchange(head, invocation.payload, deadline)
+        if response.reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+        return self._noted(outcome_of(response), keys)
+
+    def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
+        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        from .stream import HttpStream
+
+        keys, head, connection = self._ready(invocation, deadline, streamed=True)
+        reader = ResponseReader(in_pieces=True)
+        with translating(deadline):
+            whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
+            while reader.status >= 300 and not whole:
+                whole = connection.read_on(reader, deadline)
+        stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
+        stream.outcome = self._noted(stream.outcome, keys)
+        return stream
+
+    def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[Keys, bytes, Connection]:
+        if guard.closed:
+            guard.check(invocation.function, self._host)
+        keys = self._credentials.by(deadline)
+        now = time.time()
+        head = self._writer.head(invocation, keys, now, streamed=streamed)
+        return keys, head, self._pool.take(now, deadline)
+
+    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
+        if outcome.error_code not in EXPIRED:
+            return outcome
+        self._credentials.renew(keys)
+        return replace(outcome, refused_keys=hash(keys))
+
+    def close(self) -> None:
+        """Close the connections that wait."""
+        self._pool.close()

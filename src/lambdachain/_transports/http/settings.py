@@ -1,0 +1,113 @@
+"""What a program's set-up says of where to send, read as boto3 reads it: from the environment, or a botocore session.
+
+Where no session and no configuration file has a say the environment is all there is, and botocore need not be loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+_VARIABLES: Final = {
+    "region": "AWS_DEFAULT_REGION",
+    "ca_bundle": "AWS_CA_BUNDLE",
+    "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
+    "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT",
+    "ignore_configured_endpoint_urls": "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+}
+_PROFILES: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
+_IN_A_PROFILE: Final = ("endpoint_url", "services")
+
+
+class Settings(NamedTuple):
+    """What decides where requests go and whom to believe there.
+
+    Attributes:
+        region: The region for functions whose address names none.
+        endpoint_url: Where to send everything.
+        fips: Whether FIPS endpoints are asked for.
+        dual_stack: Whether endpoints for IPv4 and IPv6 are asked for.
+        ca_bundle: The authorities to believe, in place of botocore's.
+        profile_endpoint: Whether the profile of a configuration file says where to send: that is read by botocore only.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    fips: bool = False
+    dual_stack: bool = False
+    ca_bundle: str | None = None
+    profile_endpoint: bool = False
+
+    def __repr__(self) -> str:
+        from lambdachain._core.text import public_url
+
+        return f"Settings(region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r})"
+
+
+def session_of(given: Any) -> Any:
+    """Find the botocore session that has a say: the one given, boto3's default one, or one for a configuration file."""
+    if given is not None:
+        return getattr(given, "_session", given)
+    default: Any = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    if default is not None:
+        return getattr(default, "_session", default)
+    return new_session() if _is_configured(os.environ) else None
+
+
+def new_session() -> Any:
+    """Make a botocore session, as boto3 would."""
+    import botocore.session
+
+    return botocore.session.Session()
+
+
+def settings_of(session: Any) -> Settings:
+    """Read the settings: those of *session*, or of the environment alone if it is ``None``.
+
+    Raises:
+        Exception: botocore's, of a profile that is not there or a file that it cannot read.
+    """
+    read = session.get_config_variable if session is not None else _from_environment
+    ignored = _is_true(read("ignore_configured_endpoint_urls"))
+    endpoint_url = None if ignored else _first(os.environ, _ENDPOINTS)
+    in_profile = session is not None and any(name in session.get_scoped_config() for name in _IN_A_PROFILE)
+    return Settings(
+        region=read("region") or os.environ.get("AWS_REGION") or None,
+        endpoint_url=endpoint_url,
+        fips=_is_true(read("use_fips_endpoint")),
+        dual_stack=_is_true(read("use_dualstack_endpoint")),
+        ca_bundle=read("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None,
+        profile_endpoint=in_profile and not ignored and endpoint_url is None,
+    )
+
+
+def uses_proxy(url: str) -> bool:
+    """Tell whether requests to *url* go through a proxy, by what botocore asks."""
+    variables = {name.lower() for name, value in os.environ.items() if value}
+    of_the_system = sys.platform in ("darwin", "win32")
+    if not of_the_system and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
+        return False
+    from botocore.utils import get_environ_proxies
+
+    proxies: Callable[[str], Mapping[str, str]] = get_environ_proxies
+    return url.partition(":")[0] in proxies(url)
+
+
+def _is_configured(environment: Mapping[str, str]) -> bool:
+    file = os.path.expanduser(environment.get("AWS_CONFIG_FILE") or "~/.aws/config")  # noqa: PTH111 - pathlib is slow to load
+    return any(name in environment for name in _PROFILES) or os.path.isfile(file)  # noqa: PTH113 - as above
+
+
+def _from_environment(name: str) -> str | None:
+    return os.environ.get(_VARIABLES[name])
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
+
+
+def _is_true(value: object) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")

@@ -1,0 +1,140 @@
+"""Whom to believe that a server is who it says: one TLS context for all connections, and the least that will do.
+
+Loading a whole bundle of authorities takes longer than all else a first call does. Lambda's own endpoints are vouched
+for by Amazon's authorities, so those are picked from the very bundle that botocore would load; where they do not know
+the issuer, the whole bundle is asked. So nothing is trusted here that botocore would not trust.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from functools import cache
+from importlib.machinery import PathFinder
+from typing import Final, NamedTuple
+
+from lambdachain._transports.tls_socket import close_failed_sockets
+
+_AMAZON: Final = (
+    rb'# Label: "(?:Amazon|Starfield) [^\n]*\n(?:#[^\n]*\n)*(-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----)'
+)
+
+# OpenSSL's words for "I do not know the issuer"; anything else that is wrong with a certificate stays wrong.
+_ISSUER_UNKNOWN: Final = (2, 18, 19, 20, 21)
+
+
+class Session(NamedTuple):
+    """A TLS session, and the context that may resume it."""
+
+    context: ssl.SSLContext
+    session: ssl.SSLSession
+
+
+class Trust:
+    """The authorities that vouch for the servers of one endpoint.
+
+    Args:
+        bundle: A PEM file or a hashed directory of authorities, in place of botocore's.
+    """
+
+    def __init__(self, bundle: str | None = None) -> None:
+        self._bundle = bundle
+        self._amazon_only = bundle is None
+        self._session: Session | None = None
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context to connect with.
+
+        Raises:
+            OSError: The bundle cannot be read, or is none.
+        """
+        if self._bundle is not None:
+            return _context_of(self._bundle)
+        return _context_of_amazon() if self._amazon_only else _context_of_all()
+
+    def widen(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
+        """Tell whether a handshake that failed so is worth another: with more authorities than those of *asked*."""
+        if error.verify_code not in _ISSUER_UNKNOWN:
+            return False
+        self._amazon_only = False
+        return self.context is not asked
+
+    @property
+    def lacks_session(self) -> bool:
+        """Whether there is none to resume yet."""
+        return self._session is None
+
+    def remember(self, session: Session | None) -> None:
+        """Keep a session to resume: a further connection then costs half a handshake."""
+        self._session = session
+
+    def session_of(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
+        """Give the session to resume with *context*: no other context may."""
+        kept = self._session
+        return kept.session if kept is not None and kept.context is context else None
+
+    def forget(self) -> None:
+        """Resume nothing."""
+        self._session = None
+
+
+def bundle_of_botocore() -> str | None:
+    """Find the file of authorities that botocore trusts, certifi's or its own, without importing either."""
+    for package in ("certifi", "botocore"):
+        spec = PathFinder.find_spec(package)
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            path = os.path.join(location, "cacert.pem")  # noqa: PTH118 - pathlib takes long to import
+            if os.path.isfile(path):  # noqa: PTH113 - as above
+                return path
+    return None
+
+
+def authorities_of_amazon(bundle: bytes) -> list[str]:
+    """Pick Amazon's authorities from a bundle that names each above its certificate, as certifi's does."""
+    return [match.decode() for match in re.findall(_AMAZON, bundle)]
+
+
+def _empty_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    close_failed_sockets(context)
+    return context
+
+
+@cache
+def _context_of(bundle: str) -> ssl.SSLContext:
+    context = _empty_context()
+    if os.path.isdir(bundle):  # noqa: PTH112 - pathlib takes long to import
+        context.load_verify_locations(capath=bundle)
+    else:
+        context.load_verify_locations(cafile=bundle)
+    return context
+
+
+@cache
+def _context_of_amazon() -> ssl.SSLContext:
+    path = bundle_of_botocore()
+    authorities = authorities_of_amazon(_read(path)) if path else []
+    if not authorities:
+        return _context_of_all()
+    context = _empty_context()
+    context.load_verify_locations(cadata="\n".join(authorities))
+    return context
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes long to import
+        return file.read()
+
+
+@cache
+def _context_of_all() -> ssl.SSLContext:
+    path = bundle_of_botocore()
+    if path is not None:
+        return _context_of(path)
+    context = _empty_context()
+    context.load_default_certs()
+    return context

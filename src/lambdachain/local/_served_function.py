@@ -1,0 +1,107 @@
+"""A function at an endpoint: its versions, each with sandboxes of its own, and what its callers must keep to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from random import Random
+
+from lambdachain._lambda_api.aws_location import LATEST
+from lambdachain._lambda_api.configuration import Description
+from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.routing import routed_version
+
+from ._function import LocalFunction
+from ._pool import SandboxPool, slots
+from ._runtimes import runtime_of
+from ._sandbox import Sink, Surroundings
+
+
+class Deployed:
+    """The function, and the sandboxes of its versions."""
+
+    def __init__(self, function: LocalFunction, around: Surroundings, random: Random) -> None:
+        self.function = function
+        self._around = around
+        self._random = random
+        self._deployed_at = time.time()
+        self._reserved = slots(function.reserved_concurrency)
+        self._pools = {
+            version: SandboxPool(function.as_published(version), version, around)
+            for version in (LATEST, *function.versions)
+        }
+
+    @property
+    def throttles(self) -> bool:
+        """Whether all of the function's reserved concurrency is taken."""
+        return isinstance(self._reserved, asyncio.Semaphore) and self._reserved.locked()
+
+    @property
+    def queues(self) -> bool:
+        """Whether its calls wait for a process of their turn, instead of being throttled."""
+        return self.function.max_sandboxes is not None
+
+    @property
+    def empty(self) -> bool:
+        """Whether no sandbox of it is left."""
+        return all(pool.empty for pool in self._pools.values())
+
+    def version_of(self, qualifier: str | None) -> str:
+        """Choose the version that a call with this qualifier runs."""
+        if qualifier is None or qualifier in self._pools:
+            return qualifier or LATEST
+        alias = self.function.alias(qualifier)
+        return routed_version(alias.version, alias.routing, self._random.random())
+
+    async def run(self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None) -> Ending:
+        """Run one invocation on a version to its end.
+
+        Raises:
+            OSError: A new sandbox was needed and could not be started.
+            RefusedError: The endpoint has no room for one more invocation.
+        """
+        async with self._reserved:
+            return await self._pools[version].run(delivery, log_tail=log_tail, sink=sink)
+
+    async def retire(self) -> None:
+        """Let the sandboxes end with what they do."""
+        await asyncio.gather(*(pool.retire() for pool in self._pools.values()))
+
+    async def close(self) -> None:
+        """Kill every sandbox."""
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+
+    def describe(self, qualifier: str | None) -> Description:
+        """Tell how the version or alias is set up; an alias as the version that gets its calls by default."""
+        is_alias = qualifier in self.function.aliases
+        version = self.function.alias(str(qualifier)).version if is_alias else qualifier or LATEST
+        function = self.function.as_published(version)
+        return Description(
+            name=function.name,
+            arn=str(self._around.place.arn(function.name, qualifier)),
+            version=version,
+            runtime=runtime_of(function).identifier(function),
+            handler=function.handler,
+            timeout=function.timeout,
+            memory=function.memory,
+            deployed_at=self._deployed_at,
+            account_id=self._around.place.account_id,
+            environment=function.environment,
+            dead_letter=function.events.dead_letter,
+            tenant_isolation=function.tenant_isolation,
+            reserved_concurrency=function.reserved_concurrency,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An invocation that Lambda lets in, and the version that is to run it."""
+
+    deployed: Deployed
+    version: str
+    delivery: Delivery
+
+    async def run(self, *, log_tail: bool = False, sink: Sink | None = None) -> Ending:
+        """Run it to its end; see `Deployed.run`."""
+        return await self.deployed.run(self.delivery, self.version, log_tail=log_tail, sink=sink)
