@@ -26,14 +26,14 @@ ALL, GOALS = "measured", "fan-out"
 """What marks, in a page, where everything goes, and where only goals and plot do."""
 DELAY: Final = 0.05
 BOTO, AIO, MAP, ASYNC_MAP = "boto3, threads", "aiobotocore", "map", "async map"
-Plan = Mapping[str, Sequence[int]]
-FULL: Final[Plan] = {
+PreparedCall = Mapping[str, Sequence[int]]
+FULL: Final[PreparedCall] = {
     BOTO: (25, 50, 100),
     AIO: (50, 100, 200, 500),
     MAP: (50, 100, 200, 500),
     ASYNC_MAP: (50, 100, 200, 500),
 }
-QUICK: Final[Plan] = {MAP: (100,), ASYNC_MAP: (100,)}
+QUICK: Final[PreparedCall] = {MAP: (100,), ASYNC_MAP: (100,)}
 PAYLOADS: Final = 1_000_000
 # A map opens its connections as they are wanted: the last of 500 in the eleventh round.
 ROUNDS: Final = 12
@@ -71,7 +71,7 @@ def place(python: str) -> AbstractContextManager[Place]:
     return served(python, [str(HERE / "fan_out_server.py")], [DELAY], ec.generate_private_key(ec.SECP256R1()))
 
 
-def measure(where: Place, plan: Plan, repetitions: int, rounds: int = ROUNDS) -> Measured:
+def measure(where: Place, plan: PreparedCall, repetitions: int, rounds: int = ROUNDS) -> Measured:
     """Measure every way by turns; give the medians."""
     runs: dict[tuple[str, int], list[Figures]] = {}
     for _ in range(repetitions):

@@ -14,7 +14,7 @@ from lambdachain import AsyncLambdaClient, Contract, Invocation, LambdaClient, O
 echo = Contract("echo", request=int, response=int)
 
 
-class AtOnce:
+class InlineAdapter:
     """Gives each payload back."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002 - as Transport
@@ -72,7 +72,7 @@ async def awaited(total: int) -> list[float]:
 def blocking(total: int) -> list[float]:
     """Do it in threads."""
     report = Report(total)
-    for done, _ in enumerate(LambdaClient(AtOnce()).map(echo, numbers(total), max_concurrency=4), start=1):
+    for done, _ in enumerate(LambdaClient(InlineAdapter()).map(echo, numbers(total), max_concurrency=4), start=1):
         report.note(done)
     return report.held
 

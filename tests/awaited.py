@@ -28,9 +28,9 @@ ASYNC_TRANSPORTS: Final[dict[str, Any]] = {"async http": AsyncHttpTransport} | (
 )
 
 
-def awaited(awaitable: Awaitable[Any]) -> Any:
+def awaited(to_async_transport: Awaitable[Any]) -> Any:
     """Await something in the loop of the tests, in a copy of this thread's context."""
-    future = asyncio.run_coroutine_threadsafe(_of(awaitable), _loop())
+    future = asyncio.run_coroutine_threadsafe(_of(to_async_transport), _loop())
     try:
         return future.result()
     except BaseException:
@@ -38,8 +38,8 @@ def awaited(awaitable: Awaitable[Any]) -> Any:
         raise
 
 
-async def _of(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+async def _of(to_async_transport: Awaitable[Any]) -> Any:
+    return await to_async_transport
 
 
 @cache

@@ -36,7 +36,7 @@ from lambdachain import (
     Trouble,
     remote,
 )
-from lambdachain._transports.async_adapter import InThreads, awaitable
+from lambdachain._transports.async_adapter import ThreadAdapter, to_async_transport
 from lambdachain._transports.boto import async_transport as async_boto
 from lambdachain._transports.default import default_async_transport
 from lambdachain.testing import LambdaContext, RealInvokeBlockedError, StubTransport, UnstubbedCallError
@@ -430,7 +430,7 @@ async def test_a_call_in_a_thread_is_let_go_of_at_once() -> None:
     """It ends by itself, and its answer is nobody's."""
     finish, ended = threading.Event(), threading.Event()
 
-    class Slow:
+    class DeferredCall:
         def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
             finish.wait(10)
             ended.set()
@@ -438,7 +438,7 @@ async def test_a_call_in_a_thread_is_let_go_of_at_once() -> None:
 
         def close(self) -> None: ...
 
-    client = AsyncLambdaClient(Slow())
+    client = AsyncLambdaClient(DeferredCall())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await client.call(double, 21)
@@ -451,8 +451,8 @@ async def test_what_awaits_is_used_as_it_is() -> None:
     """Only what blocks is given threads."""
     transport = Scripted()
 
-    assert awaitable(transport) is transport
-    assert isinstance(awaitable(BotoTransport()), InThreads)
+    assert to_async_transport(transport) is transport
+    assert isinstance(to_async_transport(BotoTransport()), ThreadAdapter)
 
 
 async def test_a_closed_client_refuses_and_says_so() -> None:
@@ -468,7 +468,7 @@ async def test_a_closed_client_refuses_and_says_so() -> None:
 
 HAS_AIOBOTOCORE = importlib.util.find_spec("aiobotocore") is not None
 ELSEWHERE = AsyncBotoTransport if HAS_AIOBOTOCORE else AsyncHttpTransport
-ASKED_FOR_BOTO = AsyncBotoTransport if HAS_AIOBOTOCORE else InThreads
+ASKED_FOR_BOTO = AsyncBotoTransport if HAS_AIOBOTOCORE else ThreadAdapter
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ from lambdachain import (
     Trouble,
 )
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.attempts import Course, Going, Send
-from lambdachain._calling.prepared_call import Moment, Plan, plan
+from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState
+from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
 from lambdachain._calling.target import locate
 
 CANARY = "canary-4111"
@@ -63,15 +63,17 @@ EAGER = RetryPolicy(initial_delay=0.0, budget=None)
 STEADY = RetryPolicy(initial_delay=tenacity.wait_fixed(1), budget=None)
 
 
-def _plan(*, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent: bool = False, **options: Any) -> Plan:
+def _plan(
+    *, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent: bool = False, **options: Any
+) -> PreparedCall:
     contract: Contract[Any, Any] = Contract("f", request=Any, response=int, idempotent=idempotent)
     callee = locate(contract, None, None, None)
     return plan(callee, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9))
 
 
-def _taken(course: Course, send: Send, reply: Any, now: float) -> Answer | float:
+def _taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
     """Take what an attempt led to, as ``perform`` does."""
-    going = Going(None, course, send)  # type: ignore[arg-type] - nothing is sent here
+    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:
         outcome = course.judge(reply)
@@ -85,11 +87,13 @@ def _taken(course: Course, send: Send, reply: Any, now: float) -> Answer | float
 class Driver:
     """Drives a course as ``perform`` does, by a clock that only attempts and pauses move on."""
 
-    def __init__(self, call: Plan, replies: Sequence[Reply], *, each: float = 0.25, overslept: float = 0.0) -> None:
+    def __init__(
+        self, call: PreparedCall, replies: Sequence[Reply], *, each: float = 0.25, overslept: float = 0.0
+    ) -> None:
         self.now = 1000.0
-        self.sent: list[Send] = []
+        self.sent: list[AttemptRequest] = []
         self.paused: list[float] = []
-        self._course = Course(call, self.now)
+        self._course = CallState(call, self.now)
         self._replies = iter(replies)
         self._each = each
         self._overslept = overslept
@@ -220,7 +224,7 @@ def test_the_same_key_goes_with_every_attempt_and_they_are_numbered():
     assert 1 == len({custom["lc-id"] for custom in told})
 
 
-def _custom(send: Send) -> dict[str, str]:
+def _custom(send: AttemptRequest) -> dict[str, str]:
     custom: dict[str, str] = json.loads(base64.b64decode(send.invocation.client_context or ""))["custom"]
     return custom
 
@@ -243,7 +247,7 @@ def test_without_a_deadline_an_attempt_has_no_bound():
 
 def test_a_deadline_that_has_passed_before_sending():
     """Nothing is sent, and nothing has run."""
-    course = Course(_plan(timeout=3), 1000.0)
+    course = CallState(_plan(timeout=3), 1000.0)
     with pytest.raises(DeadlineExceededError, match="no time left to send it") as late:
         course.next(1003.0)
 

@@ -30,7 +30,7 @@ from typing_extensions import TypedDict
 
 from lambdachain import ContractError
 from lambdachain._json.codec import Codec, check_json_type, codec_of
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
 NAN = math.nan
 SECRET = "canary-4111"
@@ -66,7 +66,7 @@ class Inner(BaseModel):
 
 
 @dataclasses.dataclass
-class Spot:
+class Location:
     x: int
     when: dt.date
 
@@ -101,7 +101,7 @@ class Everything(BaseModel):
     days: frozenset[dt.date]
     by_number: dict[int, str]
     by_day: dict[dt.date, Inner]
-    spot: Spot
+    spot: Location
     entry: Entry
     anything: JsonValue
 
@@ -198,14 +198,14 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
     "days": st.frozensets(_dates, max_size=2),
     "by_number": st.dictionaries(st.integers(), _texts, max_size=2),
     "by_day": st.dictionaries(_dates, _inners, max_size=2),
-    "spot": st.builds(Spot, x=st.integers(), when=_dates),
+    "spot": st.builds(Location, x=st.integers(), when=_dates),
     "entry": st.fixed_dictionaries({"at": _moments, "tags": st.lists(_texts, max_size=2)}),
     "anything": _json,
 }
 
 
-def _refused(act: Any, *arguments: Any) -> MisfitError:
-    with pytest.raises(MisfitError) as caught:
+def _refused(act: Any, *arguments: Any) -> PayloadValidationError:
+    with pytest.raises(PayloadValidationError) as caught:
         act(*arguments)
     error = caught.value
     assert (None, None) == (error.__context__, error.__cause__)
@@ -213,7 +213,7 @@ def _refused(act: Any, *arguments: Any) -> MisfitError:
     return error
 
 
-def _locs(error: MisfitError) -> list[tuple[str | int, ...]]:
+def _locs(error: PayloadValidationError) -> list[tuple[str | int, ...]]:
     return [detail["loc"] for detail in error.details]
 
 
@@ -221,7 +221,7 @@ def _verdict(read: Any, data: Any) -> Any:
     """Give what a reader makes of *data*, told apart by type too; what is refused is refused."""
     try:
         return repr(read(data))
-    except (MisfitError, ValidationError):
+    except (PayloadValidationError, ValidationError):
         return "refused"
 
 
@@ -391,7 +391,7 @@ def test_one_codec_a_type() -> None:
         (Entry, {"at": dt.datetime(2020, 1, 1), "tags": [], "more": 1}, None),  # noqa: DTZ001
         (dt.date, "2020-01-01", ()),
         (UUID, "12345678-1234-5678-1234-567812345678", ()),
-        (Spot, {"x": 1}, ()),
+        (Location, {"x": 1}, ()),
         (None, 0, ()),
     ],
 )
@@ -622,12 +622,12 @@ def test_depth_never_escapes_as_a_recursion_error(levels: int) -> None:
     for form in (Any, JsonValue, list[Any], Order, dict[str, Any] | list[Any]):
         try:
             read = codec_of(form).decode(data)
-        except MisfitError:
+        except PayloadValidationError:
             read = None
         event = read if read is not None else _deep(min(levels, 5000))
         try:
             codec_of(form).read(event)
-        except MisfitError as exc:
+        except PayloadValidationError as exc:
             assert exc.details  # noqa: PT017 - a value is right too
 
 
@@ -736,9 +736,9 @@ def test_an_event_that_never_was_json_is_refused(event: object) -> None:
 
 def test_an_event_that_is_a_model_already_is_taken() -> None:
     """A decorator around a handler may have made the model: unions and strict types do not change that."""
-    spot = Spot(1, dt.date(2020, 1, 1))
+    spot = Location(1, dt.date(2020, 1, 1))
 
-    assert spot == codec_of(Spot | int).read(spot)
+    assert spot == codec_of(Location | int).read(spot)
     assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).read(Cat(lives=9))
 
 

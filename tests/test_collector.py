@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from lambdachain._json.codec import codec_of
-from lambdachain._json.gc_paused import WORTH_PAUSING, uncollected
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.gc_paused import WORTH_PAUSING, gc_paused
+from lambdachain._json.payload_validation import PayloadValidationError
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_it_pauses_for_what_is_large(size: int, on_inside: bool) -> None:
     """A small payload makes no difference worth the trouble."""
     gc.enable()
 
-    assert on_inside is uncollected(size, _is_on, None)
+    assert on_inside is gc_paused(size, _is_on, None)
     assert gc.isenabled()
 
 
@@ -38,7 +38,7 @@ def test_a_collector_that_is_off_stays_off() -> None:
     """Whoever has switched it off decides when it comes back."""
     gc.disable()
 
-    assert not uncollected(WORTH_PAUSING, _is_on, None)
+    assert not gc_paused(WORTH_PAUSING, _is_on, None)
     assert not gc.isenabled()
 
 
@@ -47,9 +47,9 @@ def test_it_is_back_after_an_error() -> None:
     gc.enable()
 
     with pytest.raises(ValueError, match="not json"):
-        uncollected(WORTH_PAUSING, int, "not json")
+        gc_paused(WORTH_PAUSING, int, "not json")
     assert gc.isenabled()
-    assert not uncollected(WORTH_PAUSING, _is_on, None)
+    assert not gc_paused(WORTH_PAUSING, _is_on, None)
 
 
 def test_a_pause_within_a_pause_leaves_the_outer_one_alone() -> None:
@@ -57,9 +57,9 @@ def test_a_pause_within_a_pause_leaves_the_outer_one_alone() -> None:
     gc.enable()
 
     def nested(_: object) -> tuple[bool, bool]:
-        return uncollected(WORTH_PAUSING, _is_on, None), gc.isenabled()
+        return gc_paused(WORTH_PAUSING, _is_on, None), gc.isenabled()
 
-    assert (False, False) == uncollected(WORTH_PAUSING, nested, None)
+    assert (False, False) == gc_paused(WORTH_PAUSING, nested, None)
     assert gc.isenabled()
 
 
@@ -77,8 +77,8 @@ def test_another_thread_does_not_prolong_a_pause() -> None:
         begun.wait(30)
         return gc.isenabled()
 
-    other = threading.Thread(target=uncollected, args=(WORTH_PAUSING, wait, None))
-    inside = uncollected(WORTH_PAUSING, beside, None)
+    other = threading.Thread(target=gc_paused, args=(WORTH_PAUSING, wait, None))
+    inside = gc_paused(WORTH_PAUSING, beside, None)
     after = gc.isenabled()
     may_end.set()
     other.join()
@@ -94,6 +94,6 @@ def test_decoding_a_large_answer_leaves_the_collector_on() -> None:
 
     assert numbers == codec_of(list[int]).decode(data) == codec_of(list[int]).dump(numbers)
     assert gc.isenabled()
-    with pytest.raises(MisfitError):
+    with pytest.raises(PayloadValidationError):
         codec_of(list[str]).decode(data)
     assert gc.isenabled()

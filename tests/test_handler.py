@@ -34,7 +34,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._calling.classify import Expectation, failed_answer
+from lambdachain._calling.classify import CallSemantics, failed_answer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -80,7 +80,7 @@ def _at_the_caller(handler: Callable[..., Any], event: object) -> CallError | No
         body = {**build_fault_result(sys.exc_info(), None), "requestId": "r-1"}
     wire, _ = LambdaMarshaller().marshal_response(body)
     outcome = Outcome(200, wire.encode(), "Unhandled", "$LATEST", request_id="r-1")
-    return failed_answer(Invocation("orders-place"), outcome, Expectation(place.errors))
+    return failed_answer(Invocation("orders-place"), outcome, CallSemantics(place.errors))
 
 
 def test_a_handler_takes_and_gives_decoded_json() -> None:

@@ -54,7 +54,7 @@ class Line:
         """Do nothing."""
 
 
-class Slow:
+class DeferredCall:
     """A reply that comes when it is released."""
 
     def __init__(self, reply: Reply) -> None:
@@ -72,7 +72,7 @@ def _at_once(reply: Reply) -> Callable[[], Reply]:
 
 def test_a_late_call_is_sent_beside_itself_and_the_first_success_counts() -> None:
     """The second attempt answers while the first is still out."""
-    slow = Slow(Outcome(200, b"7", executed_version="1"))
+    slow = DeferredCall(Outcome(200, b"7", executed_version="1"))
     line = Line(slow, _at_once(GOOD))
 
     result = LambdaClient(line, retry=HEDGED).invoke(idempotent, 1)
@@ -93,7 +93,7 @@ def test_a_prompt_call_is_sent_once() -> None:
 @pytest.mark.parametrize("options", [{"idempotency_key": "k"}, {"durable_name": "n"}])
 def test_a_key_allows_hedging_too(options: Any) -> None:
     """Whatever says that running twice does no harm; every attempt has the same key."""
-    slow = Slow(GOOD)
+    slow = DeferredCall(GOOD)
     line = Line(slow, _at_once(GOOD))
 
     assert 1 == LambdaClient(line, retry=HEDGED).call(plain, 1, **options)
@@ -121,7 +121,7 @@ def test_what_may_not_run_twice_or_waits_for_nothing_is_not_hedged(verb: str) ->
 
 def test_a_failure_waits_for_the_attempt_beside_it() -> None:
     """One of two fails; the other one's success is the answer, and the failure stays on record."""
-    slow = Slow(GOOD)
+    slow = DeferredCall(GOOD)
 
     def fail_and_release() -> Reply:
         slow.released.set()
@@ -135,7 +135,7 @@ def test_a_failure_waits_for_the_attempt_beside_it() -> None:
 
 def test_there_are_never_more_attempts_than_the_policy_allows() -> None:
     """Those beside count: with two allowed, the third is not sent however late the answer is."""
-    slow = [Slow(FAILED), Slow(FAILED)]
+    slow = [DeferredCall(FAILED), DeferredCall(FAILED)]
     line = Line(*slow)
     policy = RetryPolicy(max_attempts=2, hedge_after=0.01, initial_delay=0.0, budget=None)
     threading.Timer(0.2, lambda: [each.released.set() for each in slow]).start()
@@ -147,7 +147,7 @@ def test_there_are_never_more_attempts_than_the_policy_allows() -> None:
 
 def test_time_that_runs_out_leaves_open_what_may_have_run() -> None:
     """No attempt is launched after the deadline, and what is out is waited for."""
-    slow = Slow(LATE)
+    slow = DeferredCall(LATE)
     line = Line(slow)
     threading.Timer(0.3, slow.released.set).start()
     policy = RetryPolicy(hedge_after=0.25, budget=None)

@@ -30,7 +30,7 @@ from lambdachain import (
 )
 from lambdachain._json.codec import codec_of
 from lambdachain._json.large_numbers import may_overflow
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
 HUGE = ["1e400", "-1e400", "1E+400", "1e0000400", "9" * 400, f"-{'9' * 309}", f"{'9' * 300}e99", f"{'9' * 310}.5"]
 
@@ -83,7 +83,7 @@ UNTYPED: list[tuple[Any, str, tuple[str | int, ...]]] = [
 @pytest.mark.parametrize(("form", "text", "loc"), FORMS)
 def test_a_typed_float_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
     """Whatever shape the type has; the place is named, and a key is not."""
-    with pytest.raises(MisfitError) as failed:
+    with pytest.raises(PayloadValidationError) as failed:
         codec_of(form).decode(text.format(number).encode())
 
     assert number not in str(failed.value)
@@ -95,7 +95,7 @@ def test_a_typed_float_is_never_infinite(form: Any, text: str, loc: tuple[str | 
 @pytest.mark.parametrize(("form", "text", "loc"), UNTYPED)
 def test_an_untyped_number_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
     """An integer of any length is exact there; a number with a point or an exponent is a float."""
-    with pytest.raises(MisfitError) as failed:
+    with pytest.raises(PayloadValidationError) as failed:
         codec_of(form).decode(text.format(number).encode())
 
     assert [detail["loc"] for detail in failed.value.details] == [loc]
@@ -182,7 +182,7 @@ def test_an_event_out_of_range_is_rejected(event: Any):
 @pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: x])
 def test_no_type_lets_an_infinite_event_in(form: Any, wrap: Callable[[Any], Any]):
     """It is refused, or does not fit anyway."""
-    with pytest.raises(MisfitError):
+    with pytest.raises(PayloadValidationError):
         codec_of(form).read(wrap(math.inf))
 
 
@@ -192,7 +192,7 @@ def test_an_event_that_is_nested_deeply_is_read_or_refused(depth: int):
     event: Any = "NaN"
     for _ in range(depth):
         event = [event]
-    with suppress(MisfitError):
+    with suppress(PayloadValidationError):
         assert codec_of(Any).read(event) is event
 
 

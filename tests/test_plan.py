@@ -30,7 +30,7 @@ from lambdachain import (
     RetryPolicy,
     invocation_scope,
 )
-from lambdachain._calling.prepared_call import DEPTH_LIMIT, Moment, Plan, plan
+from lambdachain._calling.prepared_call import DEPTH_LIMIT, Moment, PreparedCall, plan
 from lambdachain._calling.target import locate
 
 NOW = Moment(monotonic=500.0, epoch=1_800_000_000.0)
@@ -45,12 +45,12 @@ def _plan(
     contract: Contract[Any, Any] | None = None,
     payload: object = None,
     **options: Any,
-) -> Plan:
+) -> PreparedCall:
     callee = locate(contract or Contract("orders", request=Any, response=Any), None, None, None)
     return plan(callee, payload, kind, options, within=within, now=NOW)
 
 
-def _told(call: Plan, attempt: int = 1, left: float | None = None) -> dict[str, str]:
+def _told(call: PreparedCall, attempt: int = 1, left: float | None = None) -> dict[str, str]:
     encoded = call.attempt(attempt, left).client_context
     assert encoded is not None
     custom: dict[str, str] = json.loads(base64.b64decode(encoded))["custom"]

@@ -43,7 +43,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._json.codec import codec_of
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain.testing import InProcessTransport, StubTransport
 
 HIDDEN = "tr0ub4dor"
@@ -165,9 +165,9 @@ def test_a_secret_whose_serializer_writes_it_is_sent(form: Any, value: Any) -> N
 )
 def test_a_secret_that_turns_out_masked_is_refused_when_it_is_sent(form: Any, value: Any) -> None:
     """It cannot be seen before, and nothing shows the secret."""
-    with pytest.raises(MisfitError, match="secret is written as asterisks") as caught:
+    with pytest.raises(PayloadValidationError, match="secret is written as asterisks") as caught:
         codec_of(form).encode(value)
-    with pytest.raises(MisfitError):
+    with pytest.raises(PayloadValidationError):
         codec_of(form).dump(value)
 
     assert HIDDEN not in str(caught.value)
@@ -350,7 +350,7 @@ def test_each_value_is_tried_where_its_parts_decide() -> None:
 
     assert b'{"ways":[1]}' == codec.encode(EitherWay(ways=[1]))
     for _ in range(2):
-        with pytest.raises(MisfitError, match="cannot be read back"):
+        with pytest.raises(PayloadValidationError, match="cannot be read back"):
             codec.encode(EitherWay(ways=[Named.FIRST]))
 
 
@@ -415,7 +415,7 @@ class Order(BaseModel):
 def test_fields_that_only_a_subclass_has_are_told(form: Any, value: Any, place: str) -> None:
     """Both ways out, with what to do; the keys of a mapping are not shown."""
     for write in (codec_of(form).encode, codec_of(form).dump):
-        with pytest.raises(MisfitError) as caught:
+        with pytest.raises(PayloadValidationError) as caught:
             write(value)
         assert place in str(caught.value)
         assert "would not be sent" in str(caught.value)

@@ -8,7 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from lambdachain import BotoTransport, ConnectError, HttpTransport, Invocation, LambdaClient, Outcome, remote
-from lambdachain._transports.transport_override import stand_in, standing_in, standing_in_here
+from lambdachain._transports.transport_override import (
+    override_transport,
+    override_transport_in_context,
+    transport_override,
+)
 
 made_at_import = LambdaClient()
 
@@ -47,21 +51,21 @@ class Answering:
 )
 def test_a_stand_in_takes_what_would_go_to_aws(call: Callable[[], int]):
     """Whoever made the client, and when."""
-    with standing_in(Answering(b"7")):
+    with override_transport(Answering(b"7")):
         assert call() == 7
 
 
 def test_a_client_with_a_transport_of_its_own_keeps_it():
     """A test that gives a client its transport means it."""
     own = Answering(b"1")
-    with standing_in(Answering(b"7")):
+    with override_transport(Answering(b"7")):
         assert LambdaClient(own).call(double, 1) == 1
 
 
 def test_a_stand_in_holds_in_threads():
     """Threads begin with an empty context; a stand-in is not in it."""
     answers: list[int] = []
-    with standing_in(Answering(b"7")):
+    with override_transport(Answering(b"7")):
         threads = [threading.Thread(target=lambda: answers.append(double.call(1))) for _ in range(5)]
         for thread in threads:
             thread.start()
@@ -73,29 +77,29 @@ def test_a_stand_in_holds_in_threads():
 
 def test_the_innermost_stand_in_counts_and_goes():
     """One inside another is the one that answers; afterwards there is none."""
-    with standing_in(Answering(b"1")):
-        with standing_in(Answering(b"2")):
+    with override_transport(Answering(b"1")):
+        with override_transport(Answering(b"2")):
             assert double.call(0) == 2
         assert double.call(0) == 1
 
-    assert stand_in() is None
+    assert transport_override() is None
 
 
 def test_a_stand_in_goes_when_the_test_fails():
     """An error does not leave it behind."""
-    with pytest.raises(ZeroDivisionError), standing_in(Answering(b"1")):
+    with pytest.raises(ZeroDivisionError), override_transport(Answering(b"1")):
         _ = 1 / 0
 
-    assert stand_in() is None
+    assert transport_override() is None
 
 
 def test_a_stand_in_of_a_context_is_for_that_context_only():
     """A handler that runs in it calls through what called it; other threads do not."""
     seen: list[object] = []
     outer, inner = Answering(b"1"), Answering(b"2")
-    with standing_in(outer), standing_in_here(inner):
+    with override_transport(outer), override_transport_in_context(inner):
         assert double.call(0) == 2
-        other = threading.Thread(target=lambda: seen.append(stand_in()))
+        other = threading.Thread(target=lambda: seen.append(transport_override()))
         other.start()
         other.join()
 
@@ -105,7 +109,7 @@ def test_a_stand_in_of_a_context_is_for_that_context_only():
 def test_closing_a_client_leaves_the_stand_in_open():
     """It belongs to the test; the closed client still refuses to call."""
     substitute = Answering(b"7")
-    with standing_in(substitute):
+    with override_transport(substitute):
         client = LambdaClient()
         client.call(double, 1)
         client.close()

@@ -16,7 +16,7 @@ from . import place
 from .bare import BareRuntime
 
 OURS, EMULATOR, BARE, CLIENT = "lambdachain serve", "AWS's emulator", "awslambdaric alone", "boto3 alone"
-Ways = dict[str, Callable[[], float]]
+RegionalSenders = dict[str, Callable[[], float]]
 PAYLOAD: Final = b'{"order": 1}'
 SECONDS: Final = 0.5
 
@@ -66,7 +66,7 @@ def _cold(python: str, emulator: Path | None, server: place.Server, rounds: int)
     calling = place.client(server)
     names = map(place.COLD.format, range(rounds))
     _call(calling, place.WARM, PAYLOAD)  # so that only the function is cold
-    ways: Ways = {
+    ways: RegionalSenders = {
         OURS: lambda: _seconds(lambda: _call(calling, next(names), PAYLOAD)),
         BARE: lambda: _cold_alone(python),
     }
@@ -95,7 +95,7 @@ def _warm(python: str, emulator: Path | None, server: place.Server, rounds: int)
         nobody = place.client(running.enter_context(place.at_once(python)))
         alone = running.enter_context(BareRuntime(python))
         here = place.client(server)
-        ways: Ways = {
+        ways: RegionalSenders = {
             OURS: lambda: _seconds(lambda: _call(here, place.WARM, PAYLOAD)),
             BARE: lambda: _warm_alone(alone),
             CLIENT: lambda: _seconds(lambda: _call(nobody, place.WARM, PAYLOAD)),
@@ -135,7 +135,7 @@ def _together_there(python: str, emulator: Path, number: int) -> tuple[float, fl
             return None
 
 
-def _by_turns(ways: Ways, rounds: int) -> Rounds:
+def _by_turns(ways: RegionalSenders, rounds: int) -> Rounds:
     found: dict[str, list[float]] = {way: [] for way in ways}
     for position in range(rounds):
         for way in in_turn(list(ways), position):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast
 import pytest
 
 from ._core.errors import LambdaChainError
-from ._transports.transport_override import StubError, guard, stand_in, standing_in
+from ._transports.transport_override import StubError, network_guard, override_transport, transport_override
 
 if TYPE_CHECKING:
     from random import Random
@@ -72,24 +72,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Close the guard, before the first module of tests is imported."""
     config.addinivalue_line("markers", f"{_ALLOW}: let this test call functions on AWS itself (lambdachain)")
-    config.stash[_was_closed] = guard.closed
-    guard.closed = not config.getini(f"lambdachain_{_ALLOW}")
+    config.stash[_was_closed] = network_guard.closed
+    network_guard.closed = not config.getini(f"lambdachain_{_ALLOW}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave the guard as it was: pytest may run inside a program, or inside a test."""
-    guard.closed = config.stash.get(_was_closed, guard.closed)
+    network_guard.closed = config.stash.get(_was_closed, network_guard.closed)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Open the guard for a test that says so, its own fixtures included."""
-    closed = guard.closed
-    guard.closed = closed and item.get_closest_marker(_ALLOW) is None
+    closed = network_guard.closed
+    network_guard.closed = closed and item.get_closest_marker(_ALLOW) is None
     try:
         return (yield)
     finally:
-        guard.closed = closed
+        network_guard.closed = closed
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -115,7 +115,7 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call":
         item.stash.setdefault(_outcomes, set()).add(report.outcome)
-    standing = item.stash.get(_stood_in, None) if call.when == "teardown" else stand_in()
+    standing = item.stash.get(_stood_in, None) if call.when == "teardown" else transport_override()
     item.stash[_stood_in] = None if call.when == "teardown" else standing
     if report.failed and (calls := _described(standing)):
         report.sections.append((_SECTION, calls))
@@ -139,7 +139,7 @@ def lambda_stub(request: pytest.FixtureRequest) -> Generator[StubTransport]:
     from lambdachain.testing import StubTransport
 
     stub = StubTransport()
-    with standing_in(stub):
+    with override_transport(stub):
         yield stub
     if request.node.stash.get(_outcomes, set()) == {"passed"}:
         _check(stub, request.node)
@@ -214,7 +214,7 @@ def _every_client_on(endpoint: LocalEndpoint) -> Generator[None]:
     region = FunctionArn.parse(endpoint.arn("function")).region
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=region)  # noqa: S106
     transport = BotoTransport(session=session, endpoint_url=endpoint.url, config=Config(proxies={}))
-    with pytest.MonkeyPatch.context() as environment, standing_in(transport):
+    with pytest.MonkeyPatch.context() as environment, override_transport(transport):
         environment.setenv("AWS_ENDPOINT_URL_LAMBDA", endpoint.url)
         yield
     transport.close()

@@ -59,7 +59,7 @@ def examine(
 
     from ._analysis.diagnosis.permissions import permissions
     from ._analysis.diagnosis.surroundings import configured_region, surroundings
-    from ._analysis.permissions.required import addresses, needs_of
+    from ._analysis.permissions.required import addresses, required_permissions
     from ._analysis.survey.sources import read_sources
     from ._analysis.survey.survey import survey
 
@@ -67,7 +67,7 @@ def examine(
     asked = addresses(functions)
     found = [session] if isinstance(session, Finding) else [*surroundings(session, region, endpoint_url, reach=reach)]
     yield from found
-    needs = needs_of(survey(read_sources(map(Path, code)), os.environ))
+    needs = required_permissions(survey(read_sources(map(Path, code)), os.environ))
     for undecided in needs.undecided:
         yield Finding(str(undecided.place), Level.NOTE, f"cannot tell what is called: {undecided.why}")
     targets = [*(need.target for need in needs.each), *asked]

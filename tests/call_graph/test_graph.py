@@ -17,7 +17,7 @@ from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_tex
 from lambdachain._analysis.call_graph.svg import as_svg
 from lambdachain._analysis.call_graph.types import SchemaFile, type_warnings
 from lambdachain._analysis.call_graph.warnings import Timeout, Warned, warnings_of
-from lambdachain._analysis.survey.found import Mode, Unit
+from lambdachain._analysis.survey.found import CodeUnit, Mode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -50,7 +50,7 @@ def script():
 """
 
 
-def graph(text: str = SHOP, entries: Mapping[str, Unit] | None = None) -> Graph:
+def graph(text: str = SHOP, entries: Mapping[str, CodeUnit] | None = None) -> Graph:
     """Survey a text and draw its graph."""
     found = survey([Source("shop", "shop/app.py", ("app",), text)])
     return graph_of(found, entries or {})
@@ -78,7 +78,7 @@ def test_the_graph_says_who_calls_whom_and_how():
 
 def test_a_handler_without_a_decorator_is_known_by_a_template():
     """Then its calls are the function's, and no longer the file's."""
-    found = graph(entries={"legacy": Unit("shop/app.py", "lambda_handler")})
+    found = graph(entries={"legacy": CodeUnit("shop/app.py", "lambda_handler")})
 
     assert [(edge.caller, edge.mode) for edge in found.edges if edge.callee == "place"] == [
         ("app.py", Mode.SYNC),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain.cli._map.session import Asked, run
+from lambdachain.cli._map.session import MapArguments, run
 from lambdachain.cli._target_options import Connection
 from lambdachain.testing import StubTransport
 
@@ -45,7 +45,7 @@ def mapped(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Any]:
             quiet=True,
             as_json=False,
         )
-        return run(Asked(**{**asked, **options}), HOW)
+        return run(MapArguments(**{**asked, **options}), HOW)
 
     again(output=tmp_path / "other.jsonl")  # each stub has to be used
     return again

@@ -11,8 +11,8 @@ from zlib import crc32
 import pytest
 
 from lambdachain.cli._map.journal import Journal
-from lambdachain.cli._map.line_states import Ledger, State
-from lambdachain.cli._map.session import Asked, run
+from lambdachain.cli._map.line_states import LineStates, State
+from lambdachain.cli._map.session import MapArguments, run
 from lambdachain.cli._target_options import Connection
 from lambdachain.testing import StubTransport
 
@@ -43,7 +43,7 @@ def map_again(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Calle
 
     lambda_stub.on("f").runs(answer)
     (tmp_path / "in.jsonl").write_text("".join(f'{{"line": {n}}}\n' for n in range(1, LINES + 1)))
-    whole = Asked(
+    whole = MapArguments(
         target="f",
         source=tmp_path / "in.jsonl",
         output=tmp_path / "out.jsonl",
@@ -61,8 +61,8 @@ def map_again(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Calle
 
     def to_the_end(*, ordered: bool = True, reruns_unknown: bool = False) -> Called:
         called.clear()
-        asked = {name: getattr(whole, name) for name in Asked.__dataclass_fields__}
-        run(Asked(**{**asked, "ordered": ordered, "reruns_unknown": reruns_unknown}), HOW)
+        asked = {name: getattr(whole, name) for name in MapArguments.__dataclass_fields__}
+        run(MapArguments(**{**asked, "ordered": ordered, "reruns_unknown": reruns_unknown}), HOW)
         results = [json.loads(line)["line"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         failed = tmp_path / "out.failures.jsonl"
         failures = [json.loads(line) for line in failed.read_text().splitlines()] if failed.exists() else []
@@ -152,7 +152,7 @@ def test_after_the_machine_has_stopped_all_that_was_reserved_may_have_run(map_ag
     records = path.read_bytes().split(b"\n")
     kept = [record for record in records if record[9:10] in (b"H", b"B", b"R")]
     path.write_bytes(b"\n".join([*kept, b""]))
-    same = Journal(path, SUBJECT, Ledger())
+    same = Journal(path, SUBJECT, LineStates())
     same.close()
     path.write_bytes(reboot(b"\n".join([*kept, b""])))
     ran = map_again()
@@ -180,7 +180,7 @@ def test_a_damaged_record_repeats_nothing(map_again: Any, tmp_path: Path, at: by
 
 def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
     """A failure, then a run of its own, then a result; and a line that was taken back is open."""
-    journal = Journal(tmp_path / "journal", {}, Ledger())
+    journal = Journal(tmp_path / "journal", {}, LineStates())
     journal.reserve([1, 2, 3])
     journal.start(1, b"1")
     journal.failed(1, State.UNKNOWN, b'{"line":1,"error":"CallTimeoutError"}')
@@ -190,7 +190,7 @@ def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
     journal.release(2)
     journal.start(3, b"3")
     journal.close()
-    again = Journal(tmp_path / "journal", {}, Ledger())
+    again = Journal(tmp_path / "journal", {}, LineStates())
 
     assert (again.ledger.state(1), again.written(1)) == (State.DONE, b'{"line":1,"value":7}')
     assert (again.ledger.is_open(2), again.ledger.is_under_way(2)) == (True, False)
@@ -201,7 +201,7 @@ def test_a_later_run_decides_what_becomes_of_a_line(tmp_path: Path):
 
 def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Half of it is taken back."""
-    journal = Journal(tmp_path / "journal", {}, Ledger())
+    journal = Journal(tmp_path / "journal", {}, LineStates())
     before = (tmp_path / "journal").read_bytes()
     write, written = __import__("os").write, []
 
@@ -223,7 +223,7 @@ def test_a_record_that_cannot_be_written_leaves_a_whole_journal(tmp_path: Path, 
 
 def test_a_long_result_is_read_back_whole(tmp_path: Path):
     """However many reads that takes."""
-    journal = Journal(tmp_path / "journal", {}, Ledger())
+    journal = Journal(tmp_path / "journal", {}, LineStates())
     written = {line: b"%d" % line * size for line, size in enumerate((1, 65_535, 65_536, 65_537, 300_000), 1)}
     for line, text in written.items():
         journal.done(line, text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lambdachain import InvocationType
-from lambdachain._templates.problem import Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location
 from lambdachain.cli._messages import Notice, Printed, Reloaded, as_json, as_text
 from lambdachain.local import LocalInvocation
 
@@ -20,13 +20,13 @@ NASTY = "a\r\nforged\x1b]0;t\x07\x85\u202e\x00"
     [
         Notice(NASTY),
         Notice(NASTY, loud=True),
-        Problem(Spot(NASTY, NASTY, 3), NASTY),
-        Problem(Spot(NASTY), NASTY, fatal=False),
+        Diagnostic(Location(NASTY, NASTY, 3), NASTY),
+        Diagnostic(Location(NASTY), NASTY, fatal=False),
         Reloaded(["f"], NASTY),
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_a_message_is_one_line(message: Notice | Problem | Reloaded):
+def test_a_message_is_one_line(message: Notice | Diagnostic | Reloaded):
     """As text and as JSON."""
     for text in (as_text(message, "12:00:00"), as_json(message)):
         assert not set("\r\n\x07\x85\u202e\x00") & set(text)

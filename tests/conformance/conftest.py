@@ -23,8 +23,8 @@ from lambdachain import (
     LambdaClient,
     Transport,
 )
-from lambdachain._transports.async_adapter import awaitable
-from lambdachain._transports.transport_override import standing_in
+from lambdachain._transports.async_adapter import to_async_transport
+from lambdachain._transports.transport_override import override_transport
 from lambdachain.local import LocalEndpoint, LocalFunction
 
 
@@ -94,10 +94,10 @@ def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
 
 
 @contextmanager
-def awaited_from(stand_in: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
+def awaited_from(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
     """Have a stand-in that blocks called from an event loop."""
-    with stand_in() as transport:
-        yield AwaitedTransport(awaitable(transport))
+    with transport_override() as transport:
+        yield AwaitedTransport(to_async_transport(transport))
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def stub() -> Iterator[Transport]:
             on.accepts().runs(deployed.function)
     scripted.on("echo", qualifier="gone", optional=True).raises(FunctionNotFoundError)
     scripted.on("gone", optional=True).raises(FunctionNotFoundError)
-    with standing_in(scripted):
+    with override_transport(scripted):
         yield scripted
 
 

@@ -233,7 +233,7 @@ def test_a_hedged_call_that_is_throttled_is_not_begun_anew_by_its_map():
     hedged, sent = threading.Event(), list[int]()
     lock = threading.Lock()
 
-    class Slow(LostThenThrottled):
+    class DeferredCall(LostThenThrottled):
         def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
             number = json.loads(invocation.payload)
             with lock:
@@ -248,7 +248,7 @@ def test_a_hedged_call_that_is_throttled_is_not_begun_anew_by_its_map():
             return THROTTLED
 
     idempotent = Contract("double", request=int, response=int, idempotent=True)
-    client = LambdaClient(Slow(), retry=RetryPolicy(initial_delay=0.0, max_attempts=2, hedge_after=0.01))
+    client = LambdaClient(DeferredCall(), retry=RetryPolicy(initial_delay=0.0, max_attempts=2, hedge_after=0.01))
 
     assert list(client.map(idempotent, range(8))) == list(range(8))
     assert sent.count(3) == 2

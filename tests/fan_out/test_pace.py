@@ -8,66 +8,66 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._fan_out.concurrency_limit import INITIAL, Pace, Ticket
+from lambdachain._fan_out.concurrency_limit import INITIAL, ConcurrencyLimit, Permit
 
 
-def _enter_all(pace: Pace, now: float = 0.0) -> list[Ticket]:
+def _enter_all(pace: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
     """Let in as many as are let in."""
-    tickets: list[Ticket] = []
-    while (ticket := pace.enter(now, held=len(tickets))) is not None:
-        tickets.append(ticket)
+    tickets: list[Permit] = []
+    while (permit := pace.enter(now, held=len(tickets))) is not None:
+        tickets.append(permit)
     return tickets
 
 
-def _round(pace: Pace, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
+def _round(pace: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
     """Let a function of *capacity* answer one round of calls; tell how many were in flight."""
     tickets = _enter_all(pace, now)
-    for ticket in tickets[:capacity]:
-        pace.succeeded(ticket)
-    for ticket in tickets[capacity:]:
-        pace.throttled(ticket, now, None)
+    for permit in tickets[:capacity]:
+        pace.succeeded(permit)
+    for permit in tickets[capacity:]:
+        pace.throttled(permit, now, None)
     return len(tickets)
 
 
 def test_it_starts_modestly():
     """A function of which nothing is known gets few calls at once."""
-    assert len(_enter_all(Pace())) == INITIAL
+    assert len(_enter_all(ConcurrencyLimit())) == INITIAL
 
 
 def test_it_doubles_each_round_until_the_first_throttle():
     """A capacity of hundreds is found in a few rounds."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
 
     assert [_round(pace) for _ in range(4)] == [INITIAL, 2 * INITIAL, 4 * INITIAL, 8 * INITIAL]
 
 
 def test_room_that_is_never_asked_for_is_not_found():
     """A map that needs three at a time leaves the limit where it is, however long it runs."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
     for _ in range(1000):
         tickets = [pace.enter(0.0, held=held) for held in range(3)]
-        for ticket in tickets:
-            assert ticket is not None
-            pace.succeeded(ticket)
+        for permit in tickets:
+            assert permit is not None
+            pace.succeeded(permit)
 
     assert pace.limit == INITIAL
 
 
 def test_a_round_of_throttles_halves_it_once():
     """Thirty calls that are refused together say one thing, not thirty."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
     for _ in range(3):
         _round(pace)
     tickets = _enter_all(pace)
-    for ticket in tickets:
-        pace.throttled(ticket, 0.0, None)
+    for permit in tickets:
+        pace.throttled(permit, 0.0, None)
 
     assert pace.limit == len(tickets) // 2
 
 
 def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
     """From half of what was too much, it takes rounds, not one leap, to be back there."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
     while _round(pace, capacity=100) <= 100:
         pass
     limits = []
@@ -83,7 +83,7 @@ def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
 @pytest.mark.parametrize("capacity", [1, 2, 7, 50, 333, 1000])
 def test_it_settles_around_the_capacity(capacity: int):
     """It swings between half of the capacity and a step above it, and never collapses."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
     for _ in range(60):
         _round(pace, capacity=capacity)
     seen = [_round(pace, capacity=capacity) for _ in range(60)]
@@ -95,10 +95,10 @@ def test_it_settles_around_the_capacity(capacity: int):
 
 def test_retry_after_is_obeyed():
     """Nothing is let in before the time that Lambda asked for, not even a first call."""
-    pace = Pace()
-    ticket = pace.enter(100.0, held=0)
-    assert ticket is not None
-    pace.throttled(ticket, 100.0, 2.5)
+    pace = ConcurrencyLimit()
+    permit = pace.enter(100.0, held=0)
+    assert permit is not None
+    pace.throttled(permit, 100.0, 2.5)
 
     assert pace.enter(102.4, held=0) is None
     assert pace.pause_left(102.0) == 0.5
@@ -108,7 +108,7 @@ def test_retry_after_is_obeyed():
 
 def test_who_has_nothing_in_flight_is_let_in():
     """Two maps of one function, one inside the other, cannot lock each other out."""
-    pace = Pace()
+    pace = ConcurrencyLimit()
     _enter_all(pace)
 
     assert pace.enter(0.0, held=1) is None
@@ -117,19 +117,19 @@ def test_who_has_nothing_in_flight_is_let_in():
 
 def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
     """Who is let in beyond a limit of 1, because it has nothing else in flight, does not try and try again."""
-    pace, now = Pace(), 0.0
+    pace, now = ConcurrencyLimit(), 0.0
     while pace.limit > 1:
-        ticket = pace.enter(now, held=0)
-        assert ticket is not None
-        pace.throttled(ticket, now, None)
+        permit = pace.enter(now, held=0)
+        assert permit is not None
+        pace.throttled(permit, now, None)
     pace.enter(now, held=0)
     pauses = []
     for _ in range(9):
         now += pace.pause_left(now)
-        ticket = pace.enter(now, held=0)
-        assert ticket is not None
-        assert not ticket.alone
-        pace.throttled(ticket, now, None)
+        permit = pace.enter(now, held=0)
+        assert permit is not None
+        assert not permit.alone
+        pace.throttled(permit, now, None)
         pauses.append(round(pace.pause_left(now), 6))
 
     assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
@@ -137,9 +137,9 @@ def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
 
 def test_a_call_that_failed_otherwise_changes_nothing():
     """A lost connection says nothing about capacity."""
-    pace = Pace()
-    for ticket in _enter_all(pace):
-        pace.left(ticket)
+    pace = ConcurrencyLimit()
+    for permit in _enter_all(pace):
+        pace.left(permit)
 
     assert (pace.limit, pace.in_flight) == (INITIAL, 0)
 
@@ -147,18 +147,18 @@ def test_a_call_that_failed_otherwise_changes_nothing():
 @given(st.lists(st.sampled_from(["enter", "ok", "throttle", "left"]), max_size=300))
 def test_whatever_happens_at_least_one_may_fly_and_the_count_is_right(events: list[str]):
     """The limit never falls below 1, and in flight is what was let in and has not ended."""
-    pace, tickets = Pace(), list[Ticket]()
+    pace, tickets = ConcurrencyLimit(), list[Permit]()
     for event in events:
         if event == "enter":
-            ticket = pace.enter(0.0, held=len(tickets))
-            tickets += [ticket] if ticket else []
+            permit = pace.enter(0.0, held=len(tickets))
+            tickets += [permit] if permit else []
         elif tickets:
-            ticket = tickets.pop(0)
+            permit = tickets.pop(0)
             if event == "ok":
-                pace.succeeded(ticket)
+                pace.succeeded(permit)
             elif event == "throttle":
-                pace.throttled(ticket, 0.0, None)
+                pace.throttled(permit, 0.0, None)
             else:
-                pace.left(ticket)
+                pace.left(permit)
         assert pace.limit >= 1
         assert pace.in_flight == len(tickets)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._fan_out.reorder_buffer import Window
+from lambdachain._fan_out.reorder_buffer import ReorderBuffer
 
 
 @given(st.permutations(range(20)))
 def test_an_ordered_window_gives_the_order_of_the_payloads(order: list[int]):
     """Whatever comes first, what leaves is 0, 1, 2, and nothing leaves early."""
-    window, left = Window[int](ordered=True), list[int]()
+    window, left = ReorderBuffer[int](ordered=True), list[int]()
     for number in order:
         window.put(number, number)
         while (result := window.pop()) is not None:
@@ -25,7 +25,7 @@ def test_an_ordered_window_gives_the_order_of_the_payloads(order: list[int]):
 @given(st.permutations(range(20)))
 def test_a_window_without_order_gives_what_comes_as_it_comes(order: list[int]):
     """First in, first out."""
-    window = Window[int](ordered=False)
+    window = ReorderBuffer[int](ordered=False)
     for number in order:
         window.put(number, number)
 

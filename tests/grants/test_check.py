@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain._analysis.permissions.check import Grant, findings, matches
-from lambdachain._analysis.permissions.required import ACTION, Need, Stack, Target
-from lambdachain._analysis.survey.found import AS_IT_IS, CallSite, Mode, Place, Unit
+from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target
+from lambdachain._analysis.survey.found import AS_IT_IS, CallSite, CodeUnit, Mode, SourceLocation
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:{}"
-CALL = CallSite(Place("app.py", 7), Unit("app.py", "f"), "call", Mode.SYNC, "a", False, None, AS_IT_IS, None)
-NEEDS = [Need(Target("a"), (CALL,)), Need(Target("b", "live"), (CALL,))]
+CALL = CallSite(
+    SourceLocation("app.py", 7), CodeUnit("app.py", "f"), "call", Mode.SYNC, "a", False, None, AS_IT_IS, None
+)
+NEEDS = [RequiredPermission(Target("a"), (CALL,)), RequiredPermission(Target("b", "live"), (CALL,))]
 
 
 def grant(resource: str, *actions: str, allows: bool = True) -> Grant:

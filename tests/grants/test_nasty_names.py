@@ -19,7 +19,7 @@ from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_obj
 from lambdachain._analysis.call_graph.svg import as_svg
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import Need, Stack, Target, needs_of
+from lambdachain._analysis.permissions.required import RequiredPermission, Stack, Target, required_permissions
 from lambdachain._analysis.survey.found import Mode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
@@ -52,10 +52,10 @@ NASTY = [
 CODE = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
 
 
-def needs(name: str) -> list[Need]:
+def needs(name: str) -> list[RequiredPermission]:
     """Find what is called from a file of this name."""
     source = Source("code", f"{name}.py", ("app",), CODE.format("charge"))
-    (need,) = needs_of(survey([source])).each
+    (need,) = required_permissions(survey([source])).each
     return [need]
 
 

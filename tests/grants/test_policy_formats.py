@@ -20,7 +20,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import ACTION, Need, Stack, Target, needs_of
+from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target, required_permissions
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 
@@ -31,16 +31,16 @@ LIVE = Target("billing-charge", "live")
 OTHER_ACCOUNT = resource.Caller("111122223333")
 
 
-def needs_of_parent() -> Sequence[Need]:
+def needs_of_parent() -> Sequence[RequiredPermission]:
     """What the parent of the parent/child example needs."""
     found = survey(read_sources([EXAMPLE]))
-    return needs_of(found.within(handler.unit for handler in found.of_function("ParentFunction"))).each
+    return required_permissions(found.within(handler.unit for handler in found.of_function("ParentFunction"))).each
 
 
-def need(target: Target) -> Need:
+def need(target: Target) -> RequiredPermission:
     """Make a need of a target."""
     [one] = needs_of_parent()
-    return Need(target, one.calls)
+    return RequiredPermission(target, one.calls)
 
 
 def allows(policy: str | dict[str, Any], action: str, arn: str) -> bool:
@@ -241,12 +241,14 @@ def test_the_cdks_code_makes_the_same_statement():
         def add_to_principal_policy(self, statement: dict[str, Any]) -> None:
             made.append(statement)
 
-    class Place:
+    class AwsLocation:
         partition, region, account = "aws", "eu-west-1", "123456789012"
 
     printed = identity.as_cdk([*needs_of_parent(), need(LIVE)], Stack(), "ParentFunction")
-    names = _defined(printed, {"iam": type("iam", (), {"IGrantable": Role, "PolicyStatement": dict}), "Stack": Place})
-    names["allow_calls"](Role(), Place())
+    names = _defined(
+        printed, {"iam": type("iam", (), {"IGrantable": Role, "PolicyStatement": dict}), "Stack": AwsLocation}
+    )
+    names["allow_calls"](Role(), AwsLocation())
 
     assert made == [
         {

@@ -6,10 +6,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lambdachain._transports.http.signing import Keys
+from lambdachain._transports.http.signing import SigningKeys
 
 
-def botocore_authorization(keys: Keys, region: str, path: str, headers: dict[str, str], payload: bytes) -> str:
+def botocore_authorization(keys: SigningKeys, region: str, path: str, headers: dict[str, str], payload: bytes) -> str:
     """Sign as botocore does, at the date that the headers say."""
     request = AWSRequest("POST", f"https://{headers['host']}{path}", headers, payload)
     request.context["timestamp"] = headers["x-amz-date"]

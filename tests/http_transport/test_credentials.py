@@ -20,7 +20,7 @@ from botocore.credentials import RefreshableCredentials
 from lambdachain import NoAnswerError, Progress, Trouble
 from lambdachain._transports.http.credentials import Credentials, keys_in
 from lambdachain._transports.http.settings import session_of
-from lambdachain._transports.http.signing import Keys
+from lambdachain._transports.http.signing import SigningKeys
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -57,7 +57,7 @@ def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(given: Any = None) -> Keys:
+def found(given: Any = None) -> SigningKeys:
     """Find credentials as a transport does; and hold that boto3 finds the same."""
     keys = Credentials(session_of(given), given=given is not None).current()
     session: Any = given or boto3.DEFAULT_SESSION or boto3.Session()

@@ -18,9 +18,9 @@ from sigv4_oracle import botocore_authorization
 from lambdachain import Invocation, InvocationType, NoAnswerError, Progress, Trouble, __version__
 from lambdachain._transports.http.endpoint import Endpoint, by_url
 from lambdachain._transports.http.request import RequestWriter, percent_encoded
-from lambdachain._transports.http.signing import Keys
+from lambdachain._transports.http.signing import SigningKeys
 
-KEYS = Keys("AKIATESTTESTTESTTEST", "secret", "a-token")
+KEYS = SigningKeys("AKIATESTTESTTESTTEST", "secret", "a-token")
 NOW = 1_795_000_000.25
 REGION = "eu-west-1"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
@@ -42,7 +42,7 @@ class Written:
         return {name: self.headers[name] for name in names}
 
 
-def write(invocation: Invocation, endpoint: Endpoint = AWS, keys: Keys = KEYS) -> Written:
+def write(invocation: Invocation, endpoint: Endpoint = AWS, keys: SigningKeys = KEYS) -> Written:
     """Write a request."""
     return Written(RequestWriter(endpoint, REGION).head(invocation, keys, NOW))
 
@@ -182,7 +182,7 @@ def test_what_every_request_says() -> None:
 
 def test_static_keys_send_no_token() -> None:
     """A user's own keys have none."""
-    ours = write(Invocation("orders"), keys=Keys("AKIA", "secret"))
+    ours = write(Invocation("orders"), keys=SigningKeys("AKIA", "secret"))
 
     assert "x-amz-security-token" not in ours.headers
 

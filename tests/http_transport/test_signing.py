@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sigv4_oracle import botocore_authorization
 
-from lambdachain._transports.http.signing import Keys, Signer, signing_key
+from lambdachain._transports.http.signing import Signer, SigningKeys, signing_key
 
 # The credentials and date of AWS's test suite for Signature Version 4.
-EXAMPLE = Keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+EXAMPLE = SigningKeys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 STAMP = "20150830T123600Z"
 HEADERS = {"host": "example.amazonaws.com", "x-amz-date": STAMP}
 FORM = b"Param1=value1"
@@ -78,9 +78,9 @@ def test_a_signature_is_the_one_of_botocore(
     stamp = when.replace(tzinfo=UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = dict(sorted({"host": "lambda.example.com", "x-amz-date": stamp, **values}.items()))
 
-    ours = Signer(region).authorization(Keys(*keys), stamp, "POST\n/2015-03-31/x\n\n", headers, payload)
+    ours = Signer(region).authorization(SigningKeys(*keys), stamp, "POST\n/2015-03-31/x\n\n", headers, payload)
 
-    assert botocore_authorization(Keys(*keys), region, "/2015-03-31/x", headers, payload) == ours
+    assert botocore_authorization(SigningKeys(*keys), region, "/2015-03-31/x", headers, payload) == ours
 
 
 def test_the_key_of_one_day_does_not_sign_on_the_next() -> None:
@@ -96,4 +96,4 @@ def test_the_key_of_one_day_does_not_sign_on_the_next() -> None:
 
 def test_keys_show_no_secret() -> None:
     """Neither in logs nor in tracebacks."""
-    assert "Keys(AKID...)" == repr(Keys("AKIDEXAMPLE", "secret", "token"))
+    assert "Keys(AKID...)" == repr(SigningKeys("AKIDEXAMPLE", "secret", "token"))

@@ -27,7 +27,7 @@ from lambdachain import (
 from lambdachain._transports.default import default_transport
 from lambdachain._transports.http.sender import Sender
 from lambdachain._transports.http.transport import _OverBoto
-from lambdachain._transports.transport_override import RealInvokeBlockedError, guard
+from lambdachain._transports.transport_override import RealInvokeBlockedError, network_guard
 
 CALL = Invocation("orders")
 
@@ -252,7 +252,7 @@ def test_the_guard_of_tests_stands_before_it(
     """Nothing leaves this machine; what stays on it is let through."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(guard, "closed", True)
+    monkeypatch.setattr(network_guard, "closed", True)
 
     with pytest.raises(RealInvokeBlockedError, match="orders"):
         HttpTransport().send(CALL, timeout=1)

@@ -22,9 +22,9 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.attempts import Course, Going, Reply, Send
+from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState, Reply
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.prepared_call import Moment, Plan, plan
+from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
 from lambdachain._calling.retry import pause_before_next
 from lambdachain._calling.retry_budget import Bucket, RetryBudget
 from lambdachain._calling.target import locate
@@ -34,9 +34,9 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
-def taken(course: Course, send: Send, reply: Any, now: float) -> Answer | float:
+def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
     """Take what an attempt led to, as ``perform`` does."""
-    going = Going(None, course, send)  # type: ignore[arg-type] - nothing is sent here
+    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:
         outcome = course.judge(reply)
@@ -91,7 +91,9 @@ REPLIES: tuple[tuple[Reply, bool], ...] = (
 )
 
 
-def _planned(policy: RetryPolicy, *, idempotent: bool = False, timeout: float | None = None, name: str = "f") -> Plan:
+def _planned(
+    policy: RetryPolicy, *, idempotent: bool = False, timeout: float | None = None, name: str = "f"
+) -> PreparedCall:
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
     options: CallOptions = {"retry": policy, "timeout": timeout}
     now = Moment(BEGINNING, 0.0)
@@ -107,10 +109,10 @@ class Trip(NamedTuple):
     end: Answer | CallError
 
 
-def _travel(call: Plan, events: Sequence[Event]) -> Trip:
+def _travel(call: PreparedCall, events: Sequence[Event]) -> Trip:
     """Lead a call through *events* by a clock of our own; the last one stands for every further attempt."""
     clock = BEGINNING
-    course = Course(call, clock)
+    course = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
     try:
         for number in range(100):
@@ -172,7 +174,7 @@ def test_any_course(events: list[Event], attempts: int, delay: float, idempotent
 def test_attempts_are_numbered() -> None:
     """Each attempt tells its own number and what is left of the time."""
     call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
-    course = Course(call, BEGINNING)
+    course = CallState(call, BEGINNING)
 
     texts = []
     for clock in (BEGINNING, BEGINNING + 10, BEGINNING + 20):

@@ -27,7 +27,7 @@ from lambdachain import BotoTransport, ContractError, HttpTransport, LambdaClien
 from lambdachain._contracts.s3_offload import REFERENCE
 from lambdachain._json import gc_paused as collector
 from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
-from lambdachain._transports.deadline_timer import alarm
+from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.http.credentials import Credentials
 
 pytestmark = [
@@ -167,7 +167,7 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     client = LambdaClient(transport)
     client.call("echo", 1)
     credentials = Credentials(None, given=False)
-    held = [client._caller._lock, transport._lock, transport._making, credentials._lock, alarm._changed]
+    held = [client._caller._lock, transport._lock, transport._making, credentials._lock, deadline_timer._changed]
     for lock in held:
         lock.acquire()
 
@@ -181,15 +181,15 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
 def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory) -> None:
     """The thread of deadlines begins anew with what the child sets."""
     rung = threading.Event()
-    bell = alarm.set(time.monotonic() + 3600, rung.set)
+    bell = deadline_timer.set(time.monotonic() + 3600, rung.set)
 
     def child() -> bool:
         mine = threading.Event()
-        alarm.set(time.monotonic(), mine.set)
-        return mine.wait(30) and len(alarm._bells) == 0
+        deadline_timer.set(time.monotonic(), mine.set)
+        return mine.wait(30) and len(deadline_timer._bells) == 0
 
     assert 0 == ended(forked(child))
-    alarm.cancel(bell)
+    deadline_timer.cancel(bell)
 
 
 BLOCKING = pytest.mark.parametrize("make", [_ours, lambda url: HttpTransport(endpoint_url=url)], ids=["boto3", "http"])
@@ -434,7 +434,7 @@ def test_locks_of_modules() -> None:
 
     def free() -> bool:
         _clock.forget()
-        with _stand_in.standing_in(Any):  # type: ignore[arg-type]
+        with _stand_in.override_transport(Any):  # type: ignore[arg-type]
             return _sandboxes.sandbox_for(free, "s").takes(free)
 
     child = forked(free)
@@ -451,7 +451,7 @@ def test_a_pause_of_the_collector() -> None:
         begun.set()
         return go.wait(60)
 
-    thread = threading.Thread(target=collector.uncollected, args=(collector.WORTH_PAUSING, make, None))
+    thread = threading.Thread(target=collector.gc_paused, args=(collector.WORTH_PAUSING, make, None))
     thread.start()
     assert begun.wait(60)
     child = forked(lambda: gc.isenabled() and not collector._pause.locked())

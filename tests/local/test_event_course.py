@@ -9,7 +9,7 @@ import pytest
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.events import (
     Condition,
-    Course,
+    EventState,
     Rules,
     after_failure,
     after_throttle,
@@ -24,7 +24,7 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 def failures(rules):
     """Fail an event until it is given up: the seconds of its deliveries, and why."""
     course, moments = begun(0.0), []
-    while isinstance(course, Course):
+    while isinstance(course, EventState):
         moments.append(course.due)
         course = after_failure(course, rules, now=course.due)
     return moments, course
@@ -48,7 +48,7 @@ def test_failures(rules, moments, condition):
 def test_throttles():
     """A throttled event comes back after a second, then ever later, up to five minutes, until it is too old."""
     course, pauses = begun(0.0), []
-    while isinstance(after := after_throttle(course, Rules(), now=course.due), Course):
+    while isinstance(after := after_throttle(course, Rules(), now=course.due), EventState):
         pauses.append(after.due - course.due)
         course = after
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lambdachain._lambda_api.delivery import Delivery
-from lambdachain._lambda_api.events import Course, begun
+from lambdachain._lambda_api.events import EventState, begun
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.local._queue import EventQueue
 
@@ -140,7 +140,7 @@ def test_order_and_due():
     """The event that is due first comes first; one that is not due yet, or is taken, does not come."""
     queue = EventQueue(None)
     for number, due in ((1, 5.0), (2, 3.0), (3, 9.0)):
-        queue.put("orders", delivery(number), Course(0.0, due), caller="parent")
+        queue.put("orders", delivery(number), EventState(0.0, due), caller="parent")
 
     first, second, none = (queue.take(["orders"], 6.0) for _ in range(3))
     assert (["id-2", "id-1"], None) == ([first.delivery.request_id, second.delivery.request_id], none)
@@ -148,8 +148,8 @@ def test_order_and_due():
     assert 9.0 == queue.next_due(["orders"])
     assert (None, ["orders"]) == (queue.next_due(["other"]), queue.foreign(["other"]))
 
-    queue.put_back(first, Course(0.0, 7.0, runs=1))
-    assert Course(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).course
+    queue.put_back(first, EventState(0.0, 7.0, runs=1))
+    assert EventState(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).course
     queue.close()
 
 

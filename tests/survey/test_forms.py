@@ -12,7 +12,7 @@ import pytest
 
 from lambdachain import Contract
 from lambdachain._analysis.compatibility.compare import gaps
-from lambdachain._analysis.compatibility.schema_node import Part
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 
@@ -105,8 +105,8 @@ def _module(path: Path) -> ModuleType:
 
 def _same(one: Any, other: Any) -> None:
     """Check that neither writes what the other does not read."""
-    assert gaps(Part.root(one), Part.root(other), "it") == []
-    assert gaps(Part.root(other), Part.root(one), "it") == []
+    assert gaps(SchemaNode.root(one), SchemaNode.root(other), "it") == []
+    assert gaps(SchemaNode.root(other), SchemaNode.root(one), "it") == []
 
 
 def _is_true(path: Path, module: ModuleType) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._analysis.permissions.required import needs_of
+from lambdachain._analysis.permissions.required import required_permissions
 from lambdachain._analysis.survey.found import Survey
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -23,13 +23,15 @@ client = LambdaClient()
 def called(found: Survey) -> list[tuple[str, str, str | None]]:
     """Give each call: the method, and the function and qualifier that it needs."""
     return [
-        (call.verb, need.target.name, need.target.qualifier) for need in needs_of(found).each for call in need.calls
+        (call.verb, need.target.name, need.target.qualifier)
+        for need in required_permissions(found).each
+        for call in need.calls
     ]
 
 
 def untold(found: Survey) -> list[str]:
     """Give what cannot be told."""
-    return [one.why for one in needs_of(found).undecided]
+    return [one.why for one in required_permissions(found).undecided]
 
 
 CHARGE = "billing-charge"

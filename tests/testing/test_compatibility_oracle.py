@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from testing.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
 
 from lambdachain._analysis.compatibility.compare import gaps
-from lambdachain._analysis.compatibility.incompatibility import Gap
-from lambdachain._analysis.compatibility.schema_node import Part
+from lambdachain._analysis.compatibility.incompatibility import Incompatibility
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import json_schema_of
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
 MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 
@@ -34,11 +34,11 @@ def compared(examples: int) -> settings:
     )
 
 
-def found_between(writer: Shape, reader: Shape) -> list[Gap]:
+def found_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
     """Compare the schemas of both."""
     sent = json_schema_of(Codec(writer.form).schema, "serialization")
     read = json_schema_of(Codec(reader.form).schema, "validation")
-    return gaps(Part.root(sent), Part.root(read), "it")
+    return gaps(SchemaNode.root(sent), SchemaNode.root(read), "it")
 
 
 def written(writer: Shape) -> list[bytes]:
@@ -52,7 +52,7 @@ def written(writer: Shape) -> list[bytes]:
 def _encoded(codec: Codec, value: Any) -> bytes | None:
     try:
         return codec.encode(value)
-    except MisfitError:
+    except PayloadValidationError:
         return None
 
 
@@ -65,7 +65,7 @@ def refused(texts: list[bytes], reader: Shape) -> list[bytes]:
 def _reads(codec: Codec, text: bytes) -> bool:
     try:
         codec.decode(text)
-    except MisfitError:
+    except PayloadValidationError:
         return False
     return True
 

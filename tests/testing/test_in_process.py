@@ -41,7 +41,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._lambda_api.responses import RefusedError
-from lambdachain._transports.transport_override import stand_in
+from lambdachain._transports.transport_override import transport_override
 from lambdachain.testing import LambdaContext, StubError, _deployments
 
 NEVER = RetryPolicy.never()
@@ -202,7 +202,7 @@ def test_a_client_of_its_own_needs_no_context_manager():
     own = LambdaClient(InProcessTransport({shop: shop_handler, stock: stock_handler}))
 
     assert own.call(shop, Order(item="mug", quantity=1)).text == "1 x mug"
-    assert stand_in() is None
+    assert transport_override() is None
 
 
 def test_one_inside_another_takes_the_calls_of_its_own_handlers():

@@ -40,7 +40,7 @@ from testing.contract_forms import MODELS, PAIRS, Pair
 from testing.test_compatibility_oracle import compared, written
 
 from lambdachain._analysis.compatibility.compare import gaps
-from lambdachain._analysis.compatibility.schema_node import Part
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import MARKS, json_schema_of
 
@@ -57,7 +57,9 @@ def sent(form: Any) -> dict[str, Any]:
 
 def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
     """Find what may not be read: where, and of which kind."""
-    return [(gap.path, gap.reason.name) for gap in gaps(Part.root(sent(writer)), Part.root(read(reader)), "it")]
+    return [
+        (gap.path, gap.reason.name) for gap in gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
+    ]
 
 
 @compared(40)
@@ -329,7 +331,7 @@ UNSURE: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("writer", "reader"), UNSURE, ids=repr)
 def test_what_may_be_read_after_all_is_not_called_certain(writer: Any, reader: Any):
     """It is found, and cannot be told."""
-    found = gaps(Part.root(sent(writer)), Part.root(read(reader)), "it")
+    found = gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
 
     assert [gap.certain for gap in found] == [False]
 

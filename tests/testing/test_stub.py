@@ -68,10 +68,10 @@ CLIENT = LambdaClient()
 @pytest.fixture(name="stub")
 def _stub():
     """Stand in for AWS, without the fixture's own check at the end."""
-    from lambdachain._transports.transport_override import standing_in
+    from lambdachain._transports.transport_override import override_transport
 
     stub = StubTransport()
-    with standing_in(stub):
+    with override_transport(stub):
         yield stub
 
 

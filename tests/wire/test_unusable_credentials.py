@@ -215,7 +215,7 @@ class Odd:
         return self.frozen
 
 
-class Undecided(Vault):
+class UnresolvedCall(Vault):
     """Credentials whose own check whether they are fresh fails."""
 
     def refresh_needed(self) -> bool:
@@ -233,7 +233,7 @@ def _as_method(error: Exception) -> Any:
     ("name", "value"),
     {
         "get_credentials": _as_method(VaultError(CANARY)),
-        "_credentials": Undecided(VaultError(CANARY)),
+        "_credentials": UnresolvedCall(VaultError(CANARY)),
         "an object": object(),
         "nothing frozen": Odd(None),
         "a text frozen": Odd(CANARY),

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 from lambdachain._core.errors import Attempt, ResponseError
 from lambdachain._core.invocation import JsonText, Outcome
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
-from .prepared_call import Plan
+from .prepared_call import PreparedCall
 
 _IN_S3: Final = b'{"__lambdachain_s3__"'
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     elapsed: float
 
 
-def value_of(plan: Plan, answer: Answer) -> Any:
+def value_of(plan: PreparedCall, answer: Answer) -> Any:
     """Read the answer as the contract types it.
 
     Raises:
@@ -32,7 +32,7 @@ def value_of(plan: Plan, answer: Answer) -> Any:
     try:
         data = _payload(plan, answer)
         value = codec_of(response).decode(data)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         words, details = f"the answer does not fit {_name_of(response)}: {exc}", exc.details
     except _NotThereError as exc:
         words, details = str(exc), ()
@@ -54,7 +54,7 @@ class _NotThereError(Exception):
     """The answer is in S3, and cannot be got."""
 
 
-def _payload(plan: Plan, answer: Answer) -> bytes:
+def _payload(plan: PreparedCall, answer: Answer) -> bytes:
     """Give the answer's payload, wherever it is."""
     data = answer.outcome.payload
     if not data.startswith(_IN_S3):

@@ -12,9 +12,9 @@ from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome
 
 from .answer import Answer
-from .attempts import Course, Reply, Send, UnderWay
+from .attempts import AttemptRequest, CallState, PendingAttempt, Reply
 from .hedging import settled
-from .prepared_call import Plan
+from .prepared_call import PreparedCall
 
 AsyncHook = Callable[[Invocation, Callable[[], Awaitable[Outcome]]], Awaitable[Outcome]]
 """What stands around every attempt of an ``AsyncLambdaClient``: ``async def hook(invocation, proceed)`` awaits
@@ -22,15 +22,15 @@ AsyncHook = Callable[[Invocation, Callable[[], Awaitable[Outcome]]], Awaitable[O
 """
 
 
-async def perform(transport: AsyncTransport, plan: Plan, hooks: Sequence[AsyncHook] = ()) -> Answer:
+async def send_with_retries(transport: AsyncTransport, plan: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> Answer:
     """Send a planned call until it succeeds, or may not be sent again.
 
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, _clock.monotonic())
+    course = CallState(plan, _clock.monotonic())
     while True:
-        going = AsyncGoing(transport, course, course.next(_clock.monotonic()))
+        going = AsyncAttemptRunner(transport, course, course.next(_clock.monotonic()))
         try:
             outcome = await (going.through(hooks) if hooks else going.proceed())
         except CallError as exc:
@@ -40,7 +40,7 @@ async def perform(transport: AsyncTransport, plan: Plan, hooks: Sequence[AsyncHo
         await pause(transport, course.failed(error, going, _clock.monotonic()))
 
 
-async def perform_hedged(transport: AsyncTransport, plan: Plan, hooks: Sequence[AsyncHook] = ()) -> Answer:
+async def send_hedged(transport: AsyncTransport, plan: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> Answer:
     """Send a planned call, beside itself where it is late, until an attempt succeeds or there may be no other.
 
     What is still under way when an answer has come is let go of; at Lambda it runs to its end.
@@ -48,13 +48,13 @@ async def perform_hedged(transport: AsyncTransport, plan: Plan, hooks: Sequence[
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, _clock.monotonic())
-    under_way: dict[asyncio.Task[Outcome], AsyncGoing] = {}
+    course = CallState(plan, _clock.monotonic())
+    under_way: dict[asyncio.Task[Outcome], AsyncAttemptRunner] = {}
     try:
         while True:
             now = _clock.monotonic()
             if not under_way or course.may_hedge(now):
-                going = AsyncGoing(transport, course, course.next(now))
+                going = AsyncAttemptRunner(transport, course, course.next(now))
                 under_way[asyncio.create_task(going.through(hooks))] = going
             for ended in await _ended(under_way, plan.hedge_after if course.may_hedge(now) else None):
                 going = under_way.pop(ended)
@@ -75,10 +75,10 @@ async def pause(transport: object, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-class AsyncGoing(UnderWay):
+class AsyncAttemptRunner(PendingAttempt):
     """An attempt that a coroutine waits for."""
 
-    def __init__(self, transport: AsyncTransport, course: Course, send: Send) -> None:
+    def __init__(self, transport: AsyncTransport, course: CallState, send: AttemptRequest) -> None:
         super().__init__(course, send)
         self._transport = transport
 

@@ -20,7 +20,7 @@ from lambdachain._core.errors import (
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Transport
 
 from .answer import Answer
-from .prepared_call import Plan
+from .prepared_call import PreparedCall
 from .retry import pause_before_next, tells_of_trouble
 from .retry_budget import bucket_of
 from .success import is_success
@@ -35,7 +35,7 @@ INFO: Final = 20
 Reply = Outcome | NoAnswerError
 
 
-class Send(NamedTuple):
+class AttemptRequest(NamedTuple):
     """An attempt: what to send, the seconds it may take, and when it began."""
 
     invocation: Invocation
@@ -51,15 +51,15 @@ outcome of the hook's own counts as the answer; an exception of its own ends the
 """
 
 
-def perform(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ()) -> Answer:
+def send_with_retries(transport: Transport, plan: PreparedCall, hooks: Sequence[Hook] = ()) -> Answer:
     """Send a planned call until it succeeds, or may not be sent again.
 
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, _clock.monotonic())
+    course = CallState(plan, _clock.monotonic())
     while True:
-        going = Going(transport, course, course.next(_clock.monotonic()))
+        going = AttemptRunner(transport, course, course.next(_clock.monotonic()))
         try:
             outcome = going.through(hooks)
         except CallError as exc:
@@ -75,10 +75,10 @@ def pause(transport: Transport, seconds: float) -> None:
     wait(seconds)
 
 
-class UnderWay:
+class PendingAttempt:
     """One attempt under way: the reply to it stays here, whatever the hooks make of it."""
 
-    def __init__(self, course: Course, send: Send) -> None:
+    def __init__(self, course: CallState, send: AttemptRequest) -> None:
         self.reply: Reply | None = None
         self.send = send
         self._course = course
@@ -96,10 +96,10 @@ class UnderWay:
         return self._course.judge(reply)
 
 
-class Going(UnderWay):
+class AttemptRunner(PendingAttempt):
     """An attempt that somebody waits for."""
 
-    def __init__(self, transport: Transport, course: Course, send: Send) -> None:
+    def __init__(self, transport: Transport, course: CallState, send: AttemptRequest) -> None:
         super().__init__(course, send)
         self._transport = transport
 
@@ -118,13 +118,13 @@ class Going(UnderWay):
         return self.judged(reply)
 
 
-class Course:
+class CallState:
     """The course of one call: may it be sent, was that a success, may it be sent again, and when.
 
     Times are of a monotonic clock, in seconds, and always given: nothing here looks at one, sleeps or sends.
     """
 
-    def __init__(self, plan: Plan, now: float) -> None:
+    def __init__(self, plan: PreparedCall, now: float) -> None:
         policy = plan.policy
         self._plan = plan
         self._began = now
@@ -134,7 +134,7 @@ class Course:
         self._failures: list[CallError] = []
         self._refused_keys: list[int | None] = []
 
-    def next(self, now: float) -> Send:
+    def next(self, now: float) -> AttemptRequest:
         """Give the next attempt.
 
         Raises:
@@ -146,7 +146,7 @@ class Course:
             late = DeadlineExceededError("no time left to send it", function=self._plan.callee.address)
             self._fail(_too_late(self._failures[-1]) if self._failures else late, now)
         self._launched += 1
-        return Send(self._plan.attempt(self._launched, left), left, now)
+        return AttemptRequest(self._plan.attempt(self._launched, left), left, now)
 
     def may_hedge(self, now: float) -> bool:
         """Tell whether one more attempt may be sent beside those under way: by number, budget and time."""
@@ -173,21 +173,21 @@ class Course:
             raise error
         return reply
 
-    def succeeded(self, outcome: Outcome, going: UnderWay, now: float) -> Answer:
+    def succeeded(self, outcome: Outcome, going: PendingAttempt, now: float) -> Answer:
         """Take the answer of an attempt."""
         self._note(outcome, None, now - going.send.began)
         if self._bucket:
             self._bucket.succeeded()
         return Answer(outcome, self._attempts, now - self._began)
 
-    def failed_beside(self, error: CallError, going: UnderWay, now: float) -> None:
+    def failed_beside(self, error: CallError, going: PendingAttempt, now: float) -> None:
         """Take the failure of an attempt while others are under way: they decide."""
         self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
         if self._bucket and error.retryable and tells_of_trouble(error):
             self._bucket.failed()
 
-    def failed(self, error: CallError, going: UnderWay, now: float) -> float:
+    def failed(self, error: CallError, going: PendingAttempt, now: float) -> float:
         """Take the failure of the last attempt under way, and tell how many seconds to wait before the next one.
 
         Raises:
@@ -250,7 +250,7 @@ def _logger() -> Logger:
     return getLogger("lambdachain")
 
 
-def _log(plan: Plan, number: int, attempt: Attempt) -> None:
+def _log(plan: PreparedCall, number: int, attempt: Attempt) -> None:
     if "logging" not in sys.modules:
         return  # who wants to read a log has loaded it
     logger = _logger()

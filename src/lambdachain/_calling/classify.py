@@ -26,7 +26,14 @@ from lambdachain._core.errors import (
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._json.core_schema import is_mapping, is_sequence
 
-from .error_table import FUNCTION_ERRORS, PLAIN_FUNCTION_ERROR, Failure, Retry, service_failure, strange_failure
+from .error_table import (
+    FUNCTION_ERRORS,
+    PLAIN_FUNCTION_ERROR,
+    ErrorRule,
+    Retryability,
+    service_failure,
+    strange_failure,
+)
 from .success import flaw_of, log_tail
 
 if TYPE_CHECKING:
@@ -44,20 +51,20 @@ _ECHOES: Final = (
 _MAX_MESSAGE: Final = 1000
 
 
-class Expectation(NamedTuple):
+class CallSemantics(NamedTuple):
     """What the caller knows of the callee: decides which errors it gets back and what counts as retryable."""
 
     errors: Sequence[type[RemoteError]] = ()
     idempotent: bool = False
 
 
-def no_answer(invocation: Invocation, exc: NoAnswerError, expected: Expectation) -> CallError:
+def no_answer(invocation: Invocation, exc: NoAnswerError, expected: CallSemantics) -> CallError:
     """Tell what it means that no answer came."""
     failure = _without_answer(exc.progress, exc.trouble)
     return failure.error(str(exc), **_facts(invocation, failure, exc.request_id, expected))
 
 
-def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError | None:
+def failed_answer(invocation: Invocation, outcome: Outcome, expected: CallSemantics) -> CallError | None:
     """Tell how an answer failed; ``None`` for a success, whose payload may still not fit the contract."""
     if outcome.status >= 300:
         return _service_error(invocation, outcome, expected)
@@ -67,27 +74,27 @@ def failed_answer(invocation: Invocation, outcome: Outcome, expected: Expectatio
     if flaw is None:
         return None
     execution = Execution.EXECUTED if outcome.from_lambda else Execution.UNKNOWN
-    failure = Failure(ResponseError, execution, Retry.IDEMPOTENT)
+    failure = ErrorRule(ResponseError, execution, Retryability.IDEMPOTENT)
     return ResponseError(flaw, **_facts(invocation, failure, outcome.request_id, expected))
 
 
-def _without_answer(progress: Progress, trouble: Trouble) -> Failure:
+def _without_answer(progress: Progress, trouble: Trouble) -> ErrorRule:
     if trouble is Trouble.CREDENTIALS:
-        return Failure(CredentialsError, Execution.NOT_EXECUTED, Retry.NEVER)
+        return ErrorRule(CredentialsError, Execution.NOT_EXECUTED, Retryability.NEVER)
     if trouble is Trouble.REQUEST:
-        return Failure(InvalidRequestError, Execution.NOT_EXECUTED, Retry.NEVER)
+        return ErrorRule(InvalidRequestError, Execution.NOT_EXECUTED, Retryability.NEVER)
     if trouble is Trouble.SETUP:
-        return Failure(ConnectError, Execution.NOT_EXECUTED, Retry.NEVER)
+        return ErrorRule(ConnectError, Execution.NOT_EXECUTED, Retryability.NEVER)
     if progress is Progress.NOTHING_SENT:
-        return Failure(ConnectError, Execution.NOT_EXECUTED, Retry.SAFE)
+        return ErrorRule(ConnectError, Execution.NOT_EXECUTED, Retryability.SAFE)
     begun = progress is Progress.ANSWER_BEGUN
     execution = Execution.EXECUTED if begun else Execution.UNKNOWN
     if trouble is Trouble.TIMEOUT:
-        return Failure(CallTimeoutError, execution, Retry.IDEMPOTENT)
-    return Failure(ResponseError if begun else ConnectionLostError, execution, Retry.IDEMPOTENT)
+        return ErrorRule(CallTimeoutError, execution, Retryability.IDEMPOTENT)
+    return ErrorRule(ResponseError if begun else ConnectionLostError, execution, Retryability.IDEMPOTENT)
 
 
-def _service_error(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError:
+def _service_error(invocation: Invocation, outcome: Outcome, expected: CallSemantics) -> CallError:
     known = service_failure if outcome.from_lambda else strange_failure
     failure = known(outcome.error_code, outcome.status)
     facts = _facts(invocation, failure, outcome.request_id, expected)
@@ -107,7 +114,7 @@ def _service_message(outcome: Outcome) -> str:
     return _shorten(f"{outcome.error_code or f'HTTP {outcome.status}'}: {said}{reason}".removesuffix(": "))
 
 
-def _function_error(invocation: Invocation, outcome: Outcome, expected: Expectation) -> CallError:
+def _function_error(invocation: Invocation, outcome: Outcome, expected: CallSemantics) -> CallError:
     report = _Report.read(outcome.payload)
     failure = report.failure
     facts = FunctionErrorFacts(
@@ -132,7 +139,7 @@ def _function_message(report: _Report) -> str:
     return _shorten(": ".join(part for part in (report.error_type, report.error_message) if part) or "it failed")
 
 
-def _declared_error(report: _Report, expected: Expectation, facts: FunctionErrorFacts) -> RemoteError | None:
+def _declared_error(report: _Report, expected: CallSemantics, facts: FunctionErrorFacts) -> RemoteError | None:
     for error in expected.errors:
         if error.__name__ == report.error_type:
             return error.received(report.error_message or "", **facts)
@@ -174,7 +181,7 @@ class _Report(NamedTuple):
         )
 
     @property
-    def failure(self) -> Failure:
+    def failure(self) -> ErrorRule:
         if self.error_type is None and _TIMED_OUT.search(self.error_message or ""):
             return FUNCTION_ERRORS["Sandbox.Timedout"]
         known = FUNCTION_ERRORS.get(self.error_type or "")
@@ -201,7 +208,7 @@ def _as_text(part: Any) -> str:
         return "(nested too deeply)"
 
 
-def _facts(invocation: Invocation, failure: Failure, request_id: str | None, expected: Expectation) -> CallFacts:
+def _facts(invocation: Invocation, failure: ErrorRule, request_id: str | None, expected: CallSemantics) -> CallFacts:
     execution, repeatable = failure.execution, expected.idempotent
     if invocation.invocation_type is InvocationType.DRY_RUN:
         # What answers a dry run with something else may have run the function: AWS's emulator does.
@@ -211,7 +218,8 @@ def _facts(invocation: Invocation, failure: Failure, request_id: str | None, exp
         function=invocation.function,
         request_id=request_id,
         execution=execution,
-        retryable=failure.retry in (Retry.SAFE, Retry.REFRESH) or (failure.retry is Retry.IDEMPOTENT and repeatable),
+        retryable=failure.retry in (Retryability.SAFE, Retryability.REFRESH)
+        or (failure.retry is Retryability.IDEMPOTENT and repeatable),
     )
 
 

@@ -31,7 +31,7 @@ from lambdachain._core.errors import (
 )
 
 
-class Retry(Enum):
+class Retryability(Enum):
     """Who may send the call again."""
 
     SAFE = "anyone: the function did not run"
@@ -40,29 +40,29 @@ class Retry(Enum):
     NEVER = "nobody: it ran, or it would fail again"
 
 
-class Failure(NamedTuple):
+class ErrorRule(NamedTuple):
     """What a failure amounts to."""
 
     error: type[CallError]
     execution: Execution
-    retry: Retry
+    retry: Retryability
 
 
-def _did_not_run(error: type[CallError], retry: Retry = Retry.NEVER) -> Failure:
-    return Failure(error, Execution.NOT_EXECUTED, retry)
+def _did_not_run(error: type[CallError], retry: Retryability = Retryability.NEVER) -> ErrorRule:
+    return ErrorRule(error, Execution.NOT_EXECUTED, retry)
 
 
-_THROTTLED: Final = _did_not_run(ThrottledError, Retry.SAFE)
-_NOT_READY: Final = _did_not_run(FunctionNotReadyError, Retry.SAFE)
+_THROTTLED: Final = _did_not_run(ThrottledError, Retryability.SAFE)
+_NOT_READY: Final = _did_not_run(FunctionNotReadyError, Retryability.SAFE)
 _MISCONFIGURED: Final = _did_not_run(FunctionMisconfiguredError)
 _REFUSED: Final = _did_not_run(InvalidRequestError)
 _DENIED: Final = _did_not_run(AccessDeniedError)
 _CREDENTIALS: Final = _did_not_run(CredentialsError)
 _NOT_FOUND: Final = _did_not_run(FunctionNotFoundError)
 _TOO_LARGE: Final = _did_not_run(RequestTooLargeError)
-_MAY_HAVE_RUN: Final = Failure(ServiceError, Execution.UNKNOWN, Retry.IDEMPOTENT)
+_MAY_HAVE_RUN: Final = ErrorRule(ServiceError, Execution.UNKNOWN, Retryability.IDEMPOTENT)
 
-SERVICE_ERRORS: Final[dict[str, Failure]] = {
+SERVICE_ERRORS: Final[dict[str, ErrorRule]] = {
     "TooManyRequestsException": _THROTTLED,
     "ThrottlingException": _THROTTLED,
     "Throttling": _THROTTLED,
@@ -105,7 +105,7 @@ SERVICE_ERRORS: Final[dict[str, Failure]] = {
     "ServiceUnavailable": _MAY_HAVE_RUN,
     "ServiceUnavailableException": _MAY_HAVE_RUN,
     "RequestAbortedException": _MAY_HAVE_RUN,
-    "RequestTimeoutException": _did_not_run(ConnectError, Retry.SAFE),  # the request did not arrive whole
+    "RequestTimeoutException": _did_not_run(ConnectError, Retryability.SAFE),  # the request did not arrive whole
     "RecursiveInvocationException": _did_not_run(RecursiveInvocationError),
     "RequestTooLargeException": _TOO_LARGE,
     "SerializedRequestEntityTooLargeException": _TOO_LARGE,
@@ -126,8 +126,8 @@ SERVICE_ERRORS: Final[dict[str, Failure]] = {
     "AccessDenied": _DENIED,
     "NotAuthorized": _DENIED,
     "OptInRequired": _DENIED,
-    "ExpiredTokenException": _did_not_run(CredentialsError, Retry.REFRESH),
-    "ExpiredToken": _did_not_run(CredentialsError, Retry.REFRESH),
+    "ExpiredTokenException": _did_not_run(CredentialsError, Retryability.REFRESH),
+    "ExpiredToken": _did_not_run(CredentialsError, Retryability.REFRESH),
     "RequestExpired": _CREDENTIALS,
     "UnrecognizedClientException": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
@@ -139,7 +139,7 @@ SERVICE_ERRORS: Final[dict[str, Failure]] = {
     "MissingAuthenticationTokenException": _CREDENTIALS,
 }
 
-_BY_STATUS: Final[dict[int, Failure]] = {
+_BY_STATUS: Final[dict[int, ErrorRule]] = {
     401: _DENIED,
     403: _DENIED,
     404: _NOT_FOUND,
@@ -149,7 +149,7 @@ _BY_STATUS: Final[dict[int, Failure]] = {
 }
 
 
-def service_failure(code: str | None, status: int) -> Failure:
+def service_failure(code: str | None, status: int) -> ErrorRule:
     """Look a service error up by its name, or, where the name is new or missing, judge by the HTTP status."""
     known = SERVICE_ERRORS.get(code or "") or _BY_STATUS.get(status)
     return known or (_MAY_HAVE_RUN if status >= 500 else _REFUSED)
@@ -159,7 +159,7 @@ def service_failure(code: str | None, status: int) -> Failure:
 _REFUSED_ON_THE_WAY: Final = (407, 413, 429)
 
 
-def strange_failure(code: str | None, status: int) -> Failure:
+def strange_failure(code: str | None, status: int) -> ErrorRule:
     """Judge an error that something other than Lambda answers: it says nothing of the function, or of permissions."""
     return service_failure(code, status) if status in _REFUSED_ON_THE_WAY else _MAY_HAVE_RUN
 
@@ -182,12 +182,12 @@ _INIT_ERRORS: Final = frozenset(
     }
 )
 
-_CRASHED: Final = Failure(FunctionCrashedError, Execution.EXECUTED, Retry.NEVER)
-_TIMED_OUT: Final = Failure(FunctionTimeoutError, Execution.EXECUTED, Retry.NEVER)
-_UNREADABLE: Final = Failure(FunctionError, Execution.NOT_EXECUTED, Retry.NEVER)
-_SANDBOX_FAILED: Final = Failure(FunctionError, Execution.UNKNOWN, Retry.IDEMPOTENT)
+_CRASHED: Final = ErrorRule(FunctionCrashedError, Execution.EXECUTED, Retryability.NEVER)
+_TIMED_OUT: Final = ErrorRule(FunctionTimeoutError, Execution.EXECUTED, Retryability.NEVER)
+_UNREADABLE: Final = ErrorRule(FunctionError, Execution.NOT_EXECUTED, Retryability.NEVER)
+_SANDBOX_FAILED: Final = ErrorRule(FunctionError, Execution.UNKNOWN, Retryability.IDEMPOTENT)
 
-FUNCTION_ERRORS: Final[dict[str, Failure]] = {
+FUNCTION_ERRORS: Final[dict[str, ErrorRule]] = {
     "Sandbox.Timedout": _TIMED_OUT,
     "Sandbox.Timeout": _TIMED_OUT,
     "Runtime.InvokeTimeout": _TIMED_OUT,
@@ -198,13 +198,13 @@ FUNCTION_ERRORS: Final[dict[str, Failure]] = {
     "Extension.ExitError": _CRASHED,
     "Extension.Crash": _CRASHED,
     "Extension.LaunchError": _CRASHED,
-    "Function.ResponseSizeTooLarge": Failure(ResponseTooLargeError, Execution.EXECUTED, Retry.NEVER),
+    "Function.ResponseSizeTooLarge": ErrorRule(ResponseTooLargeError, Execution.EXECUTED, Retryability.NEVER),
     "Runtime.UnmarshalError": _UNREADABLE,
     "Runtime.LambdaContextUnmarshalError": _UNREADABLE,
     "Sandbox.Failure": _SANDBOX_FAILED,
     "Runtime.Unavailable": _SANDBOX_FAILED,
     "Runtime.Unknown": _SANDBOX_FAILED,
-    **dict.fromkeys(_INIT_ERRORS, Failure(FunctionInitError, Execution.NOT_EXECUTED, Retry.NEVER)),
+    **dict.fromkeys(_INIT_ERRORS, ErrorRule(FunctionInitError, Execution.NOT_EXECUTED, Retryability.NEVER)),
 }
 
-PLAIN_FUNCTION_ERROR: Final = Failure(FunctionError, Execution.EXECUTED, Retry.NEVER)
+PLAIN_FUNCTION_ERROR: Final = ErrorRule(FunctionError, Execution.EXECUTED, Retryability.NEVER)

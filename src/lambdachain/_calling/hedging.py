@@ -16,16 +16,16 @@ from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import Outcome, Transport
 
 from .answer import Answer
-from .attempts import Course, Going, Hook, UnderWay, pause
-from .prepared_call import Plan
+from .attempts import AttemptRunner, CallState, Hook, PendingAttempt, pause
+from .prepared_call import PreparedCall
 
 
 class _Done(NamedTuple):
-    going: Going
+    going: AttemptRunner
     result: Outcome | BaseException
 
 
-def perform_hedged(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ()) -> Answer:
+def send_hedged(transport: Transport, plan: PreparedCall, hooks: Sequence[Hook] = ()) -> Answer:
     """Send a planned call, beside itself where it is late, until an attempt succeeds or there may be no other.
 
     What is still under way when an answer has come is left to end by itself, by the call's deadline at the latest.
@@ -33,13 +33,13 @@ def perform_hedged(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ())
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = Course(plan, _clock.monotonic())
+    course = CallState(plan, _clock.monotonic())
     done: SimpleQueue[_Done] = SimpleQueue()
     under_way = 0
     while True:
         now = _clock.monotonic()
         if not under_way or course.may_hedge(now):
-            _launch(Going(transport, course, course.next(now)), hooks, done)
+            _launch(AttemptRunner(transport, course, course.next(now)), hooks, done)
             under_way += 1
         ended = _next(done, plan.hedge_after if course.may_hedge(now) else None)
         while ended is not None:
@@ -50,11 +50,11 @@ def perform_hedged(transport: Transport, plan: Plan, hooks: Sequence[Hook] = ())
             ended = _next(done, plan.hedge_after) if under_way else None
 
 
-def _launch(going: Going, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
+def _launch(going: AttemptRunner, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
     threading.Thread(target=copy_context().run, args=(_run, going, hooks, done), daemon=True).start()
 
 
-def _run(going: Going, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
+def _run(going: AttemptRunner, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
     try:
         done.put(_Done(going, going.through(hooks)))
     except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
@@ -68,7 +68,9 @@ def _next(done: SimpleQueue[_Done], patience: float | None) -> _Done | None:
         return None
 
 
-def settled(course: Course, going: UnderWay, result: Outcome | BaseException, *, alone: bool) -> Answer | float:
+def settled(
+    course: CallState, going: PendingAttempt, result: Outcome | BaseException, *, alone: bool
+) -> Answer | float:
     """Take what came of an attempt: the answer, or how many seconds to wait before anything else is done.
 
     Raises:
@@ -86,7 +88,7 @@ def settled(course: Course, going: UnderWay, result: Outcome | BaseException, *,
     return 0.0
 
 
-def _taken(transport: Transport, course: Course, ended: _Done, *, alone: bool) -> Answer | None:
+def _taken(transport: Transport, course: CallState, ended: _Done, *, alone: bool) -> Answer | None:
     answer = settled(course, ended.going, ended.result, alone=alone)
     if isinstance(answer, Answer):
         return answer

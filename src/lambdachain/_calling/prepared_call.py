@@ -18,16 +18,16 @@ from lambdachain._core.errors import (
 from lambdachain._core.invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
 from lambdachain._core.metadata import MAX_DEPTH, Metadata, new_id
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
 from .options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
 from .retry import RetryPolicy
-from .target import Callee
+from .target import Target
 
 if TYPE_CHECKING:
     from lambdachain._contracts.s3_offload import S3Offload
 
-    from .classify import Expectation
+    from .classify import CallSemantics
 
 _TEXTS: Final[Any] = (str, bytes, bytearray, memoryview)
 
@@ -49,7 +49,7 @@ class Moment(NamedTuple):
     epoch: float
 
 
-class Plan(NamedTuple):
+class PreparedCall(NamedTuple):
     """A call that is ready to be sent.
 
     Attributes:
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
         durable_name: Lambda's own deduplication, for durable functions.
     """
 
-    callee: Callee
+    callee: Target
     kind: InvocationType
     payload: bytes
     policy: RetryPolicy
@@ -85,11 +85,11 @@ class Plan(NamedTuple):
         return self._invocation(None)
 
     @property
-    def expected(self) -> Expectation:
+    def expected(self) -> CallSemantics:
         """What caller and callee agree on about errors and repetition."""
-        from .classify import Expectation
+        from .classify import CallSemantics
 
-        return Expectation(self.callee.contract.errors, self.repeatable)
+        return CallSemantics(self.callee.contract.errors, self.repeatable)
 
     @property
     def hedge_after(self) -> float | None:
@@ -118,7 +118,7 @@ class Plan(NamedTuple):
 
 
 def plan(
-    callee: Callee,
+    callee: Target,
     payload: object,
     kind: InvocationType,
     options: CallOptions,
@@ -126,7 +126,7 @@ def plan(
     within: CurrentInvocation | None,
     now: Moment,
     stow: Stow | None = None,
-) -> Plan:
+) -> PreparedCall:
     """Make a call ready, or refuse it.
 
     Args:
@@ -149,7 +149,7 @@ def plan(
     durable_name = checked_text("durable_name", options.get("durable_name"), function)
     deadline = _deadline(seconds(options.get("timeout"), function), within, now)
     told = _told(key, within, _until(deadline, now), callee)
-    return Plan(
+    return PreparedCall(
         callee=callee,
         kind=kind,
         payload=_payload(callee, payload, kind, told, stow),
@@ -174,7 +174,7 @@ def _until(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Callee) -> Metadata:
+def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Target) -> Metadata:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
@@ -192,7 +192,7 @@ def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | Non
     )
 
 
-def _payload(callee: Callee, payload: Any, kind: InvocationType, told: Metadata, stow: Stow | None) -> bytes:
+def _payload(callee: Target, payload: Any, kind: InvocationType, told: Metadata, stow: Stow | None) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""
     data = _encoded(callee, payload)
@@ -219,7 +219,7 @@ def _stowed(offload: S3Offload, data: bytes, function: str, stow: Stow | None) -
         raise NotInvokedError(str(exc), function=function) from exc
 
 
-def _encoded(callee: Callee, payload: object) -> bytes:
+def _encoded(callee: Target, payload: object) -> bytes:
     if isinstance(payload, _TEXTS):
         if isinstance(payload, JsonText):
             return bytes(payload)
@@ -228,7 +228,7 @@ def _encoded(callee: Callee, payload: object) -> bytes:
     request = callee.contract.request
     try:
         return codec_of(request).encode(payload)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         fit = "cannot be JSON" if request is Any else f"does not fit {type_name(request)}"
         error = InvalidRequestError(f"the payload {fit}: {exc}", function=callee.address, errors=exc.details)
     raise error

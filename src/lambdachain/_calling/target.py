@@ -20,7 +20,7 @@ class _Unset:
 UNSET: Final = _Unset()
 
 
-class Callee(NamedTuple):
+class Target(NamedTuple):
     """What is called and where: a contract and the address it has here."""
 
     contract: Contract[Any, Any]
@@ -59,7 +59,7 @@ def locate(
     function: Address | None,
     qualifier: str | None,
     resolve: Resolver | None,
-) -> Callee:
+) -> Target:
     """Find the address of a contract: *function* if given, else its own name as *resolve* has it deployed.
 
     Raises:
@@ -67,7 +67,7 @@ def locate(
     """
     address = deployed(contract.function, resolve) if function is None else function
     name, named = split_qualifier(address, qualifier, InvalidArnError)
-    return Callee(contract, name, named or contract.qualifier)
+    return Target(contract, name, named or contract.qualifier)
 
 
 def deployed(function: str, resolve: Resolver | None) -> str:

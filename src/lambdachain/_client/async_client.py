@@ -15,9 +15,9 @@ from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, InvocationType, Transport
 from lambdachain._core.results import InvokeResult
-from lambdachain._transports.async_adapter import awaitable
+from lambdachain._transports.async_adapter import to_async_transport
 
-from .async_invoker import AsyncCaller
+from .async_invoker import AsyncInvoker
 from .async_remote_function import AsyncRemoteFunction
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class AsyncLambdaClient:
         hooks: Sequence[AsyncHook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=False)
-        over = None if transport is None else awaitable(transport)
-        self._caller = AsyncCaller(over, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        over = None if transport is None else to_async_transport(transport)
+        self._caller = AsyncInvoker(over, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     async def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -229,10 +229,10 @@ class AsyncLambdaClient:
         that is cancelled cancels its calls; one that is left early is closed by ``aclose``, or by its loop.
         """
         from .async_map import mapped
-        from .map import errand
+        from .map import map_request
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = errand(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
+        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
         return mapped(what, payloads)
 
     @overload
@@ -286,10 +286,10 @@ class AsyncLambdaClient:
     ) -> AsyncGenerator[Any]:
         """Queue an event for each payload, many at a time, and give the receipts; see ``LambdaClient.fire_map``."""
         from .async_map import mapped
-        from .map import errand
+        from .map import map_request
 
         kind = InvocationType.EVENT
-        return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(

@@ -8,12 +8,12 @@ from typing import Any
 from lambdachain._fan_out.async_driver import Begun, fan_out
 from lambdachain._fan_out.options import check_payloads
 
-from .map import Errand, connections_of
+from .map import MapRequest, connections_of
 
 Payloads = Iterable[Any] | AsyncIterable[Any]
 
 
-def mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
+def mapped(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, None]:
     """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
 
     Raises:
@@ -22,11 +22,11 @@ def mapped(errand: Errand, payloads: Payloads) -> AsyncGenerator[Any, None]:
     check_payloads(payloads, asynchronous=True)
 
     def begin() -> Begun:
-        transport = errand.caller.carrier(errand.callee)
-        batch = errand.batch(payloads, connections_of(transport))
-        return Begun(batch, transport, _begun(payloads), errand.over(transport).prepare)
+        transport = map_request.caller.transport_for(map_request.callee)
+        scheduler = map_request.scheduler(payloads, connections_of(transport))
+        return Begun(scheduler, transport, _begun(payloads), map_request.over(transport).prepare)
 
-    return fan_out(begin, errand.caller.hooks, on_progress=errand.manner.on_progress)
+    return fan_out(begin, map_request.caller.hooks, on_progress=map_request.manner.on_progress)
 
 
 def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:

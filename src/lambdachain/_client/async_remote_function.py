@@ -6,20 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._calling.target import Callee
+from lambdachain._calling.target import Target
 from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.results import InvokeResult
 
-from .async_invoker import AsyncCaller
+from .async_invoker import AsyncInvoker
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from lambdachain._core.receipts import Permission, Receipt
-    from lambdachain._fan_out.options import MapManner
+    from lambdachain._fan_out.options import MapMethodOptions
 
 
 class AsyncRemoteFunction(Generic[Req, Resp]):
@@ -27,7 +27,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     def __init__(
         self,
-        caller: AsyncCaller,
+        caller: AsyncInvoker,
         contract: Contract[Req, Resp],
         function: Address | None,
         options: CallOptions,
@@ -56,7 +56,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: Literal[False] = False,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Resp]: ...
     @overload
     def map(
@@ -65,7 +65,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Resp | CallError]: ...
     def map(
         self,
@@ -73,7 +73,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool = False,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Any]:
         """Call the function once for each payload, many at a time; see ``AsyncLambdaClient.map``."""
         return self._mapped(payloads, InvocationType.REQUEST_RESPONSE, manner, return_exceptions=return_exceptions)
@@ -85,7 +85,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: Literal[False] = False,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Receipt]: ...
     @overload
     def fire_map(
@@ -94,7 +94,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Receipt | CallError]: ...
     def fire_map(
         self,
@@ -102,7 +102,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool = False,
-        **manner: Unpack[MapManner],
+        **manner: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Any]:
         """Queue an event for each payload, many at a time; see ``AsyncLambdaClient.fire_map``."""
         return self._mapped(payloads, InvocationType.EVENT, manner, return_exceptions=return_exceptions)
@@ -135,17 +135,18 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         self,
         payloads: Iterable[Any] | AsyncIterable[Any],
         kind: InvocationType,
-        manner: MapManner,
+        manner: MapMethodOptions,
         *,
         return_exceptions: bool,
     ) -> AsyncGenerator[Any]:
         from .async_map import mapped
-        from .map import bound_errand
+        from .map import bound_map_request
 
         callee, options = self._callee(), self._options
         return mapped(
-            bound_errand(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions), payloads
+            bound_map_request(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions),
+            payloads,
         )
 
-    def _callee(self) -> Callee:
+    def _callee(self) -> Target:
         return self._caller.locate(self.contract, self._options, function=self._function)

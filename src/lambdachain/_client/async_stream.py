@@ -6,20 +6,22 @@ import codecs
 import os
 from collections.abc import AsyncGenerator
 
-from lambdachain._calling.async_attempts import perform
+from lambdachain._calling.async_attempts import send_with_retries
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.target import Callee
+from lambdachain._calling.target import Target
 from lambdachain._core import clock as _clock
 from lambdachain._core.errors import ResponseError
 from lambdachain._core.invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
 from lambdachain._core.process_copies import check_process
 from lambdachain._transports.streaming import AsyncResponseStream, StreamEnd, open_async_stream
 
-from .async_invoker import AsyncCaller
+from .async_invoker import AsyncInvoker
 from .stream import NOT_TEXT, Story, check_options, close_stream, in_band, is_refused, outcome_at
 
 
-def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions) -> AsyncGenerator[bytes, None]:
+def streamed(
+    caller: AsyncInvoker, callee: Target, payload: object, options: CallOptions
+) -> AsyncGenerator[bytes, None]:
     """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
 
     Raises:
@@ -30,12 +32,12 @@ def streamed(caller: AsyncCaller, callee: Callee, payload: object, options: Call
 
 
 async def _streamed(
-    caller: AsyncCaller, callee: Callee, payload: object, options: CallOptions
+    caller: AsyncInvoker, callee: Target, payload: object, options: CallOptions
 ) -> AsyncGenerator[bytes, None]:
     plan = in_band(await caller.ready(callee, payload, InvocationType.REQUEST_RESPONSE, options))
-    opening = AsyncOpening(caller.carrier(callee))
+    opening = AsyncOpening(caller.transport_for(callee))
     try:
-        answer = await perform(opening, plan, caller.hooks)
+        answer = await send_with_retries(opening, plan, caller.hooks)
         story = Story(plan, answer, _clock.monotonic())
         piece = opening.first
         while isinstance(piece, bytes):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, check_names
-from lambdachain._calling.prepared_call import Moment, Plan, plan
+from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
 from lambdachain._calling.success import log_tail
-from lambdachain._calling.target import UNSET, Callee, Resolver, contract_of, locate
+from lambdachain._calling.target import UNSET, Resolver, Target, contract_of, locate
 from lambdachain._core import clock as _clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
@@ -20,12 +20,12 @@ from lambdachain._core.errors import AccessDeniedError, CallError, ConnectError,
 from lambdachain._core.invocation import InvocationType, Transport
 from lambdachain._core.process_copies import lock_for
 from lambdachain._core.results import InvokeResult
-from lambdachain._transports.transport_override import SendsToAws, guard, stand_in
+from lambdachain._transports.transport_override import AwsTransport, network_guard, transport_override
 
 if TYPE_CHECKING:
     from lambdachain._contracts.s3_offload import S3Offload
     from lambdachain._core.receipts import Permission, Receipt
-    from lambdachain._fan_out.concurrency_limit import Pace
+    from lambdachain._fan_out.concurrency_limit import ConcurrencyLimit
 
 T = TypeVar("T")
 H = TypeVar("H")
@@ -33,7 +33,7 @@ H = TypeVar("H")
 Refusal = AccessDeniedError | FunctionNotFoundError
 
 
-class Calls(Generic[T, H]):
+class BaseInvoker(Generic[T, H]):
     """The calls of one client, which go out over a transport *T* and inside of hooks *H*. Thread-safe."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Calls(Generic[T, H]):
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)
-        self.paces: dict[str, Pace] = {}
+        self.paces: dict[str, ConcurrencyLimit] = {}
         self._lock = lock_for(self)
         self._closed = False
 
@@ -56,7 +56,7 @@ class Calls(Generic[T, H]):
         """Make the transport of a client that was given none."""
 
     @abstractmethod
-    def _standing_in(self, substitute: Transport) -> T:
+    def _override(self, substitute: Transport) -> T:
         """Make of a test's transport one that this client can send over."""
 
     def locate(
@@ -66,35 +66,35 @@ class Calls(Generic[T, H]):
         *,
         response: object = UNSET,
         function: Address | None = None,
-    ) -> Callee:
+    ) -> Target:
         """Find what is called and where; see ``contract_of`` and ``locate``."""
         check_names(options)
         address = target if isinstance(target, Address) else function
         return locate(contract_of(target, response), address, options.get("qualifier"), self._resolve)
 
-    def planned(self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions) -> Plan:
+    def planned(self, callee: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
         """Make a call ready, with this client's defaults; see ``plan``."""
         now = Moment(_clock.monotonic(), _clock.epoch())
         stow = None if callee.contract.offload is None else partial(self._stowed, callee)
         merged: CallOptions = {**self._defaults, **options}
         return plan(callee, payload, kind, merged, within=current_invocation(), now=now, stow=stow)
 
-    def _stowed(self, callee: Callee, offload: S3Offload, data: bytes) -> dict[str, Any]:
+    def _stowed(self, callee: Target, offload: S3Offload, data: bytes) -> dict[str, Any]:
         """Put a large payload into S3, or into the memory of a test's transport; not for a call that is blocked."""
         from lambdachain._contracts.s3_offload import put_payload
 
-        transport = self.carrier(callee)
-        if guard.closed:
+        transport = self.transport_for(callee)
+        if network_guard.closed:
             target = parse_target(callee.function)
             region = target.region if isinstance(target, FunctionArn) else None
-            guard.check_transport(transport, callee.address, region)
+            network_guard.check_transport(transport, callee.address, region)
         return put_payload(offload, data, transport)
 
     def timeout_of(self, options: CallOptions) -> float | timedelta | None:
         """Tell the timeout of one call: its own, or this client's."""
         return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
 
-    def carrier(self, callee: Callee) -> T:
+    def transport_for(self, callee: Target) -> T:
         """Give what sends: this client's transport, or a test's in its place.
 
         Raises:
@@ -103,9 +103,9 @@ class Calls(Generic[T, H]):
         with self._lock:
             if self._closed:
                 raise ConnectError("the client is closed: make a new one", function=callee.address)
-            substitute = stand_in()
-            if substitute is not None and (self._transport is None or isinstance(self._transport, SendsToAws)):
-                return self._standing_in(substitute)
+            substitute = transport_override()
+            if substitute is not None and (self._transport is None or isinstance(self._transport, AwsTransport)):
+                return self._override(substitute)
             if self._transport is None:
                 self._transport = self._default()
             return self._transport
@@ -120,7 +120,7 @@ class Calls(Generic[T, H]):
         return repr(self._transport) if self._transport is not None else ""
 
 
-def result_of(call: Plan, answer: Answer) -> InvokeResult[Any]:
+def result_of(call: PreparedCall, answer: Answer) -> InvokeResult[Any]:
     """Read the answer to a call.
 
     Raises:
@@ -154,10 +154,10 @@ def refusal_of(error: CallError) -> Refusal:
     raise error
 
 
-def bare(callee: Callee, refusal: Refusal | None) -> Callee | None:
+def without_qualifier(callee: Target, refusal: Refusal | None) -> Target | None:
     """Give what tells a missing qualifier from a missing function, for which Lambda has one and the same message."""
     is_missing = isinstance(refusal, FunctionNotFoundError) and callee.qualifier is not None
-    return Callee(callee.contract, callee.function, None) if is_missing else None
+    return Target(callee.contract, callee.function, None) if is_missing else None
 
 
 def permission_of(refusal: Refusal | None, *, without_qualifier: bool) -> Permission:

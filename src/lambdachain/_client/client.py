@@ -16,7 +16,7 @@ from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import InvocationType, Transport
 from lambdachain._core.results import InvokeResult
 
-from .invoker import Caller
+from .invoker import Invoker
 from .remote_function import RemoteFunction
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class LambdaClient:
         hooks: Sequence[Hook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=True)
-        self._caller = Caller(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        self._caller = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -242,10 +242,10 @@ class LambdaClient:
             CallError: The failure that ended it; see ``call``.
             ContractError: *payloads* are none, or an option cannot be.
         """
-        from .map import errand, mapped
+        from .map import map_request, mapped
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = errand(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
+        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
         return mapped(what, payloads)
 
     @overload
@@ -299,10 +299,10 @@ class LambdaClient:
             CallError: The failure that ended it; see ``fire``.
             ContractError: *payloads* are none, or an option cannot be.
         """
-        from .map import errand, mapped
+        from .map import map_request, mapped
 
         kind = InvocationType.EVENT
-        return mapped(errand(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(

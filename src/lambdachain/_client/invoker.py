@@ -6,16 +6,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.attempts import Hook, perform
+from lambdachain._calling.attempts import Hook, send_with_retries
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.prepared_call import Plan
-from lambdachain._calling.target import Callee
+from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.target import Target
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType, Transport
 from lambdachain._core.results import InvokeResult
 from lambdachain._transports.default import default_transport
 
-from .base_invoker import Calls, Refusal, bare, permission_of, receipt_of, refusal_of, result_of
+from .base_invoker import BaseInvoker, Refusal, permission_of, receipt_of, refusal_of, result_of, without_qualifier
 
 if TYPE_CHECKING:
     from lambdachain._core.receipts import Permission, Receipt
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from lambdachain._transports.http.transport import HttpTransport
 
 
-class Caller(Calls[Transport, Hook]):
+class Invoker(BaseInvoker[Transport, Hook]):
     """Carries calls out, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
 
     _side: LoopSide | None = None
 
-    def invoke(self, callee: Callee, payload: object, options: CallOptions) -> InvokeResult[Any]:
+    def invoke(self, callee: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and read its answer."""
         return result_of(*self._perform(callee, payload, InvocationType.REQUEST_RESPONSE, options))
 
-    def fire(self, callee: Callee, payload: object, options: CallOptions) -> Receipt:
+    def fire(self, callee: Target, payload: object, options: CallOptions) -> Receipt:
         """Queue an event for the function."""
         _, answer = self._perform(callee, payload, InvocationType.EVENT, options)
         return receipt_of(answer)
 
-    def can_invoke(self, callee: Callee, options: CallOptions) -> Permission:
+    def can_invoke(self, callee: Target, options: CallOptions) -> Permission:
         """Ask Lambda whether it would let the call through."""
         refusal = self._refusal(callee, options)
-        by_name = bare(callee, refusal)
+        by_name = without_qualifier(callee, refusal)
         return permission_of(refusal, without_qualifier=by_name is not None and self._exists(by_name, options))
 
     def close(self) -> None:
@@ -60,14 +60,14 @@ class Caller(Calls[Transport, Hook]):
                 self._side = LoopSide(transport)
             return self._side
 
-    def _refusal(self, callee: Callee, options: CallOptions) -> Refusal | None:
+    def _refusal(self, callee: Target, options: CallOptions) -> Refusal | None:
         try:
             self._perform(callee, None, InvocationType.DRY_RUN, options)
         except CallError as exc:
             return refusal_of(exc)
         return None
 
-    def _exists(self, callee: Callee, options: CallOptions) -> bool:
+    def _exists(self, callee: Target, options: CallOptions) -> bool:
         try:
             self._perform(callee, None, InvocationType.DRY_RUN, options)
         except CallError:
@@ -75,23 +75,23 @@ class Caller(Calls[Transport, Hook]):
         return True
 
     def _perform(
-        self, callee: Callee, payload: object, kind: InvocationType, options: CallOptions
-    ) -> tuple[Plan, Answer]:
+        self, callee: Target, payload: object, kind: InvocationType, options: CallOptions
+    ) -> tuple[PreparedCall, Answer]:
         call = self.planned(callee, payload, kind, options)
         if call.hedge_after is None:
-            return call, perform(self.carrier(callee), call, self.hooks)
-        from lambdachain._calling.hedging import perform_hedged
+            return call, send_with_retries(self.transport_for(callee), call, self.hooks)
+        from lambdachain._calling.hedging import send_hedged
 
-        return call, perform_hedged(self.carrier(callee), call, self.hooks)
+        return call, send_hedged(self.transport_for(callee), call, self.hooks)
 
     def _default(self) -> Transport:
         return default_transport()
 
-    def _standing_in(self, substitute: Transport) -> Transport:
+    def _override(self, substitute: Transport) -> Transport:
         return substitute
 
 
 @cache
-def default_caller() -> Caller:
+def default_invoker() -> Invoker:
     """Give what decorated handlers call through when no client binds them: one a process, with no settings."""
-    return Caller(None, {})
+    return Invoker(None, {})

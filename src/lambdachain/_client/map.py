@@ -9,31 +9,31 @@ from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, seconds
-from lambdachain._calling.prepared_call import Plan
-from lambdachain._calling.target import UNSET, Callee
+from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.target import UNSET, Target
 from lambdachain._core import clock as _clock
 from lambdachain._core.current_invocation import current_invocation, earlier
 from lambdachain._core.errors import DeadlineExceededError
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Transport
 from lambdachain._core.receipts import Receipt
-from lambdachain._fan_out.concurrency_limit import pace_of
+from lambdachain._fan_out.concurrency_limit import concurrency_limit_for
 from lambdachain._fan_out.driver import fan_out
-from lambdachain._fan_out.executors import Crew, Here, Threads
+from lambdachain._fan_out.executors import Executor, InlineExecutor, ThreadExecutor
 from lambdachain._fan_out.options import (
-    Manner,
-    MapManner,
+    MapMethodOptions,
     MapOptions,
+    MapSettings,
     Numbered,
     check_options,
     check_payloads,
-    manner_of,
+    settings_for,
     split,
 )
-from lambdachain._fan_out.scheduler import Batch, Slow
+from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
 from lambdachain._transports.transport_override import answers_at_once
 
-from .base_invoker import Calls, receipt_of
-from .invoker import Caller
+from .base_invoker import BaseInvoker, receipt_of
+from .invoker import Invoker
 
 # What has no connections to keep has no limit of its own.
 _NO_LIMIT: Final = 1_000_000
@@ -42,24 +42,24 @@ _NO_LIMIT: Final = 1_000_000
 _FEW: Final = 16
 
 
-class Errand(NamedTuple):
+class MapRequest(NamedTuple):
     """What a map is to do: the function, how it is invoked, the options of each call, and how to go about it."""
 
-    caller: Calls[Any, Any]
-    callee: Callee
+    caller: BaseInvoker[Any, Any]
+    callee: Target
     kind: InvocationType
     options: CallOptions
-    manner: Manner
+    manner: MapSettings
     at_once: bool = False
 
-    def over(self, transport: object) -> Errand:
+    def over(self, transport: object) -> MapRequest:
         """Go about it as *transport* needs it."""
         return self._replace(at_once=True) if answers_at_once(transport) else self
 
-    def batch(self, payloads: object, connections: int) -> Batch:
+    def scheduler(self, payloads: object, connections: int) -> MapScheduler:
         """Begin: the time runs from now."""
-        return Batch(
-            pace_of(self.caller.paces, self.callee.address),
+        return MapScheduler(
+            concurrency_limit_for(self.caller.paces, self.callee.address),
             self.manner,
             most=connections,
             total=len(payloads) if isinstance(payloads, Sized) else None,
@@ -67,7 +67,7 @@ class Errand(NamedTuple):
             read=_READERS[self.kind],
         )
 
-    def prepare(self, payload: Any, left: float | None) -> Plan | Slow:
+    def prepare(self, payload: Any, left: float | None) -> PreparedCall | DeferredCall:
         """Make a payload ready, for a call that ends in *left* seconds with its map.
 
         Raises:
@@ -82,19 +82,21 @@ class Errand(NamedTuple):
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
         if self.at_once or self.callee.contract.offload is not None:
-            return Slow(partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind])
+            return DeferredCall(
+                partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind]
+            )
         return self.caller.planned(self.callee, payload, self.kind, options)
 
 
-def errand(
-    caller: Calls[Any, Any],
+def map_request(
+    caller: BaseInvoker[Any, Any],
     target: object,
     kind: InvocationType,
     options: MapOptions,
     *,
     response: object = UNSET,
     return_exceptions: bool,
-) -> Errand:
+) -> MapRequest:
     """Check what a client's map is to do; see ``LambdaClient.map``.
 
     Raises:
@@ -106,74 +108,74 @@ def errand(
     check_options(one)
     callee = caller.locate(target, one, response=response)
     whole = seconds(options.get("timeout"), callee.address)
-    return Errand(caller, callee, kind, one, manner_of(own, whole, return_exceptions=return_exceptions))
+    return MapRequest(caller, callee, kind, one, settings_for(own, whole, return_exceptions=return_exceptions))
 
 
-def bound_errand(
-    caller: Calls[Any, Any],
-    callee: Callee,
+def bound_map_request(
+    caller: BaseInvoker[Any, Any],
+    callee: Target,
     kind: InvocationType,
     options: CallOptions,
-    own: MapManner,
+    own: MapMethodOptions,
     *,
     return_exceptions: bool,
-) -> Errand:
+) -> MapRequest:
     """Check what a bound function's map is to do; its options are each call's.
 
     Raises:
         ContractError: An option cannot be.
     """
     check_options(options)
-    return Errand(caller, callee, kind, options, manner_of(own, None, return_exceptions=return_exceptions))
+    return MapRequest(caller, callee, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
 
 
-def mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None]:
+def mapped(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
     """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
 
     Raises:
         ContractError: *payloads* are none.
     """
     check_payloads(payloads)
-    return _mapped(errand, payloads)
+    return _mapped(map_request, payloads)
 
 
-def numbered(errand: Errand, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
+def numbered(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
     """Do as ``mapped``, and say which payload each result is of: who keeps them as they come has to know.
 
     Raises:
         ContractError: *payloads* are none.
     """
-    return mapped(errand._replace(manner=errand.manner._replace(numbered=True)), payloads)
+    return mapped(map_request._replace(manner=map_request.manner._replace(numbered=True)), payloads)
 
 
-def _mapped(errand: Errand, payloads: Iterable[Any]) -> Generator[Any, None, None]:
-    transport = errand.caller.carrier(errand.callee)
-    batch = errand.batch(payloads, connections_of(transport))
+def _mapped(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
+    transport = map_request.caller.transport_for(map_request.callee)
+    scheduler = map_request.scheduler(payloads, connections_of(transport))
     source = iter(payloads)
-    crew = _crew(errand.caller, transport, payloads)
-    yield from fan_out(batch, crew, source, errand.over(transport).prepare, errand.manner.on_progress)
+    executor = _executor(map_request.caller, transport, payloads)
+    yield from fan_out(scheduler, executor, source, map_request.over(transport).prepare, map_request.manner.on_progress)
 
 
-def _crew(caller: Calls[Any, Any], transport: Transport, payloads: object) -> Crew:
+def _executor(caller: BaseInvoker[Any, Any], transport: Transport, payloads: object) -> Executor:
     """Find who carries the calls out: a loop, over connections of ours; threads where it would not pay, or cannot be.
 
     Hooks are functions that block, and so are other transports; but a test's that keeps nobody waiting needs nobody.
     """
     if answers_at_once(transport):
-        return Here(transport, caller.hooks)
+        return InlineExecutor(transport, caller.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
-        return Threads(transport, caller.hooks)
+        return ThreadExecutor(transport, caller.hooks)
     from lambdachain._transports.http.transport import HttpTransport
 
     if type(transport) is not HttpTransport:  # what somebody has made of it must not be passed by
-        return Threads(transport, caller.hooks)
-    from lambdachain._fan_out.loop_executors import InLoop
+        return ThreadExecutor(transport, caller.hooks)
+    from lambdachain._fan_out.loop_executors import LoopExecutor
 
     try:
-        return InLoop(cast("Caller", caller).loop_side(transport))
+        return LoopExecutor(cast("Invoker", caller).loop_side(transport))
     except NoAnswerError:  # it is closed, which each call will say
-        return Threads(transport, caller.hooks)
+        return ThreadExecutor(transport, caller.hooks)
 
 
 def connections_of(transport: object) -> int:
@@ -189,11 +191,11 @@ def _deadline(timeout: float | None) -> float | None:
     return earlier(own, within.deadline if within else None)
 
 
-def _receipt(_plan: Plan, answer: Answer) -> Receipt:
+def _receipt(_plan: PreparedCall, answer: Answer) -> Receipt:
     return receipt_of(answer)
 
 
-_READERS: Final[dict[InvocationType, Callable[[Plan, Answer], Any]]] = {
+_READERS: Final[dict[InvocationType, Callable[[PreparedCall, Answer], Any]]] = {
     InvocationType.REQUEST_RESPONSE: value_of,
     InvocationType.EVENT: _receipt,
 }

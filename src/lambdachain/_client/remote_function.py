@@ -6,20 +6,20 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._calling.target import Callee
+from lambdachain._calling.target import Target
 from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.results import InvokeResult
 
-from .invoker import Caller
+from .invoker import Invoker
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from lambdachain._core.receipts import Permission, Receipt
-    from lambdachain._fan_out.options import MapManner
+    from lambdachain._fan_out.options import MapMethodOptions
 
 
 class RemoteFunction(Generic[Req, Resp]):
@@ -27,7 +27,7 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def __init__(
         self,
-        caller: Caller,
+        caller: Invoker,
         contract: Contract[Req, Resp],
         function: Address | None,
         options: CallOptions,
@@ -51,28 +51,38 @@ class RemoteFunction(Generic[Req, Resp]):
 
     @overload
     def map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **manner: Unpack[MapManner]
+        self,
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **manner: Unpack[MapMethodOptions],
     ) -> Generator[Resp]: ...
     @overload
     def map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapManner]
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapMethodOptions]
     ) -> Generator[Resp | CallError]: ...
     def map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapManner]
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapMethodOptions]
     ) -> Generator[Any]:
         """Call the function once for each payload, many at a time; see ``LambdaClient.map``."""
         return self._mapped(payloads, InvocationType.REQUEST_RESPONSE, manner, return_exceptions=return_exceptions)
 
     @overload
     def fire_map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: Literal[False] = False, **manner: Unpack[MapManner]
+        self,
+        payloads: Iterable[Req],
+        /,
+        *,
+        return_exceptions: Literal[False] = False,
+        **manner: Unpack[MapMethodOptions],
     ) -> Generator[Receipt]: ...
     @overload
     def fire_map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapManner]
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool, **manner: Unpack[MapMethodOptions]
     ) -> Generator[Receipt | CallError]: ...
     def fire_map(
-        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapManner]
+        self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **manner: Unpack[MapMethodOptions]
     ) -> Generator[Any]:
         """Queue an event for each payload, many at a time; see ``LambdaClient.fire_map``."""
         return self._mapped(payloads, InvocationType.EVENT, manner, return_exceptions=return_exceptions)
@@ -102,14 +112,15 @@ class RemoteFunction(Generic[Req, Resp]):
         return f"RemoteFunction({self.contract!r})"
 
     def _mapped(
-        self, payloads: Iterable[Any], kind: InvocationType, manner: MapManner, *, return_exceptions: bool
+        self, payloads: Iterable[Any], kind: InvocationType, manner: MapMethodOptions, *, return_exceptions: bool
     ) -> Generator[Any]:
-        from .map import bound_errand, mapped
+        from .map import bound_map_request, mapped
 
         callee, options = self._callee(), self._options
         return mapped(
-            bound_errand(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions), payloads
+            bound_map_request(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions),
+            payloads,
         )
 
-    def _callee(self) -> Callee:
+    def _callee(self) -> Target:
         return self._caller.locate(self.contract, self._options, function=self._function)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.attempts import pause, perform
+from lambdachain._calling.attempts import pause, send_with_retries
 from lambdachain._calling.classify import failed_answer, no_answer
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.prepared_call import Plan
-from lambdachain._calling.target import Callee
+from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.target import Target
 from lambdachain._core import clock as _clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
@@ -21,14 +21,14 @@ from lambdachain._core.process_copies import check_process
 from lambdachain._transports.socket_options import MAX_STREAM_BYTES, too_long
 from lambdachain._transports.streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 
-from .invoker import Caller
+from .invoker import Invoker
 
 # Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
 _TO_COME: Final = b"..."
 NOT_TEXT: Final = "the answer is not text in UTF-8"
 
 
-def streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
+def streamed(caller: Invoker, callee: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
     """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
 
     Raises:
@@ -48,11 +48,11 @@ def check_options(options: CallOptions, function: str) -> None:
         raise InvalidRequestError("durable_name: Lambda has no durable execution with a stream", function=function)
 
 
-def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
+def _streamed(caller: Invoker, callee: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
     plan = in_band(caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options))
-    opening = Opening(caller.carrier(callee))
+    opening = Opening(caller.transport_for(callee))
     try:
-        answer = perform(opening, plan, caller.hooks)
+        answer = send_with_retries(opening, plan, caller.hooks)
         story = Story(plan, answer, _clock.monotonic())
         piece = opening.first
         while isinstance(piece, bytes):
@@ -68,7 +68,7 @@ def _streamed(caller: Caller, callee: Callee, payload: object, options: CallOpti
         opening.let_go()
 
 
-def in_band(plan: Plan) -> Plan:
+def in_band(plan: PreparedCall) -> PreparedCall:
     """Have the function answer in the stream itself: nobody reads a reference to S3 there."""
     if plan.told is None or plan.callee.contract.offload is None:
         return plan
@@ -154,7 +154,7 @@ def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:
 class Story:
     """How far a stream has come, for what is to be said of it if it fails."""
 
-    def __init__(self, plan: Plan, answer: Answer, now: float) -> None:
+    def __init__(self, plan: PreparedCall, answer: Answer, now: float) -> None:
         self._plan = plan
         self._answer = answer
         self._began = now - answer.elapsed

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._core.errors import ContractError, FunctionError, FunctionErrorFacts
 from lambdachain._json.codec import codec_of
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 
 from .annotations import own_annotations
 
@@ -55,7 +55,7 @@ class RemoteError(FunctionError):
         """Make the error that a callee raised, from its ``errorMessage``; ``None`` if that is not this class's form."""
         try:
             carried = codec_of(carrier_of(cls)).decode(wire.encode())
-        except (MisfitError, UnicodeEncodeError):
+        except (PayloadValidationError, UnicodeEncodeError):
             return None
         error = cls.__new__(cls)
         FunctionError.__init__(error, **facts)
@@ -68,7 +68,7 @@ class RemoteError(FunctionError):
             from lambdachain._core.text import json_printable
 
             return json_printable(codec_of(carrier).encode(carrier(**self._fields())).decode())
-        except MisfitError as exc:
+        except PayloadValidationError as exc:
             # A runtime asks for this text while it reports the error: raising here would end the process.
             return f"{carrier.__name__} was given a field that does not fit: {exc}"
 
@@ -102,7 +102,7 @@ def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]
     codec.check_form(cls.__name__)
     try:
         return _values(codec.check_written(given))
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 
 

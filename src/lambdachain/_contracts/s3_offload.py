@@ -12,9 +12,9 @@ from weakref import WeakSet
 
 from lambdachain._core.errors import ContractError, LambdaChainError
 from lambdachain._core.loopback import host_of, is_loopback
-from lambdachain._core.process_copies import heed_copies
+from lambdachain._core.process_copies import register_fork_hooks
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._transports.transport_override import guard, guard_sends, is_mocked, without_credentials
+from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
 
 REFERENCE: Final = "__lambdachain_s3__"
 TAG: Final = ("lambdachain", "offload")
@@ -152,8 +152,8 @@ class S3Offload:
             return ""
 
     def _client(self) -> Any:
-        if guard.closed and not is_mocked():
-            guard.check_access(f"use the bucket {self.bucket} for an offloaded payload", self._host)
+        if network_guard.closed and not is_mocked():
+            network_guard.check_access(f"use the bucket {self.bucket} for an offloaded payload", self._host)
         return _client(self.region, self.endpoint_url)
 
 
@@ -304,7 +304,7 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
 
     boto3: Any = import_module("boto3")  # its own annotation names every service
     client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
-    guard_sends(client, partial(guard.check_access, "use S3 for an offloaded payload"))
+    guard_sends(client, partial(network_guard.check_access, "use S3 for an offloaded payload"))
     _clients.add(client)
     return client
 
@@ -321,4 +321,4 @@ def _begin_anew() -> None:
         _client.cache_clear()
 
 
-heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)

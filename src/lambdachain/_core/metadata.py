@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from .process_copies import heed_copies
+from .process_copies import register_fork_hooks
 
 VERSION: Final = "1"
 TRACE_NAMES: Final = ("traceparent", "tracestate", "baggage")
@@ -62,7 +62,7 @@ _NUMBER: Final = "[0-9]{1,15}"
 
 _AT_ONCE: Final = 64
 _spare: Final[list[str]] = []
-heed_copies(in_fork=_spare.clear, before_snapshot=_spare.clear)
+register_fork_hooks(in_fork=_spare.clear, before_snapshot=_spare.clear)
 
 
 class Metadata(NamedTuple):

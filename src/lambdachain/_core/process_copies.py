@@ -13,7 +13,7 @@ from typing import Any, Final
 from .errors import ContractError
 
 
-def heed_copies(*, in_fork: Callable[[], object], before_snapshot: Callable[[], object] | None = None) -> None:
+def register_fork_hooks(*, in_fork: Callable[[], object], before_snapshot: Callable[[], object] | None = None) -> None:
     """Have each copy begin without what must not be in two of them: keys, connections, random numbers to come.
 
     Args:
@@ -56,4 +56,4 @@ def _replace_locks() -> None:
         owner._lock = threading.Lock()  # noqa: SLF001 - as ``lock_for`` says
 
 
-heed_copies(in_fork=_replace_locks)
+register_fork_hooks(in_fork=_replace_locks)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .process_copies import heed_copies, lock_for
+from .process_copies import lock_for, register_fork_hooks
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -105,4 +105,4 @@ def _forget_all() -> None:
         flights.forget()
 
 
-heed_copies(in_fork=_forget_all)
+register_fork_hooks(in_fork=_forget_all)

@@ -16,7 +16,7 @@ from lambdachain._core.process_copies import check_process
 from .async_executors import Tasks
 from .driver import NotYetError, Prepare, feed
 from .options import OnProgress
-from .scheduler import Batch, Done
+from .scheduler import Done, MapScheduler
 
 
 class Inbox:
@@ -35,11 +35,11 @@ class Inbox:
         """Take note that something else has happened."""
         self._wake.set()
 
-    def settle(self, batch: Batch) -> None:
+    def settle(self, scheduler: MapScheduler) -> None:
         """Hand to *batch* what has ended."""
         self._wake.clear()
         while self._done:
-            batch.finished(self._done.popleft(), _clock.monotonic())
+            scheduler.finished(self._done.popleft(), _clock.monotonic())
 
     async def wait(self, timeout: float | None) -> None:  # noqa: ASYNC109 - a pause, and no failure
         """Wait until something happens, at most *timeout* seconds."""
@@ -90,7 +90,7 @@ async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
 class Begun(NamedTuple):
     """A map at its beginning: what decides, what sends, where payloads come from, and what makes them ready."""
 
-    batch: Batch
+    scheduler: MapScheduler
     transport: AsyncTransport
     payloads: Iterator[Any] | AsyncIterator[Any]
     prepare: Prepare
@@ -107,7 +107,7 @@ async def fan_out(
     Raises:
         BaseException: The failure that the batch ends with.
     """
-    batch, transport, payloads, prepare = begin()
+    scheduler, transport, payloads, prepare = begin()
     inbox = Inbox()
     tasks = Tasks(transport, hooks, inbox.put)
     source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)
@@ -115,19 +115,19 @@ async def fan_out(
     try:
         while True:
             check_process(process, "map")
-            inbox.settle(batch)
-            may_go_on = feed(batch, tasks.start, source, prepare)
-            result = batch.pop()
+            inbox.settle(scheduler)
+            may_go_on = feed(scheduler, tasks.start, source, prepare)
+            result = scheduler.pop()
             if on_progress is not None:
-                on_progress(batch.progress())
+                on_progress(scheduler.progress())
             if result is not None:
                 yield result.value
-            elif batch.is_over:
+            elif scheduler.is_over:
                 break
             elif may_go_on:
                 await asyncio.sleep(0)
             else:
-                await _wait(batch, inbox, transport)
+                await _wait(scheduler, inbox, transport)
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
         tasks.cancel()
         raise
@@ -136,16 +136,16 @@ async def fan_out(
             try:
                 await _finish(tasks, source)
             finally:
-                inbox.settle(batch)
-                batch.abandon()
-    if batch.ending is not None:
-        raise batch.ending
+                inbox.settle(scheduler)
+                scheduler.abandon()
+    if scheduler.ending is not None:
+        raise scheduler.ending
 
 
-async def _wait(batch: Batch, inbox: Inbox, transport: AsyncTransport) -> None:
+async def _wait(scheduler: MapScheduler, inbox: Inbox, transport: AsyncTransport) -> None:
     """Wait until something may go on: a call has ended, a payload is there, or the pause is over."""
-    timeout = batch.wait(_clock.monotonic())
-    if batch.under_way or timeout is None:
+    timeout = scheduler.wait(_clock.monotonic())
+    if scheduler.under_way or timeout is None:
         await inbox.wait(timeout)
     else:
         await pause(transport, timeout)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.async_attempts import AsyncHook, perform, perform_hedged
+from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import answers_at_once
@@ -57,8 +57,8 @@ class Tasks:
         self._ended(Done(job, result))
 
     def _perform(self, job: Job) -> Coroutine[Any, Any, Answer]:
-        carry_out = perform if job.plan.hedge_after is None else perform_hedged
-        return carry_out(AsyncPaced(self._transport, job), job.plan, self._hooks)
+        carry_out = send_with_retries if job.plan.hedge_after is None else send_hedged
+        return carry_out(AsyncThrottleAwareTransport(self._transport, job), job.plan, self._hooks)
 
     async def _perform_slowly(self, job: Job) -> Answer | Result:
         """Do so, with what may wait for S3 in threads; over a test's transport, one job after the other."""
@@ -73,7 +73,7 @@ class Tasks:
         self._tell(done)
 
 
-class AsyncPaced(FirstRefusal):
+class AsyncThrottleAwareTransport(FirstRefusal):
     """A transport, as the attempts of one job see it; see ``Paced``."""
 
     def __init__(self, transport: AsyncTransport, job: Job) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Final, NamedTuple
 
-from lambdachain._core.process_copies import heed_copies
+from lambdachain._core.process_copies import register_fork_hooks
 
 INITIAL: Final = 10
 # So many rounds bring it from half of what was too much back to that.
@@ -23,14 +23,14 @@ _LONGEST_PAUSE: Final = 1.0
 _era = 0
 
 
-class Ticket(NamedTuple):
+class Permit(NamedTuple):
     """Leave for one call: which round it belongs to, and whether it is the only one, with no other allowed."""
 
     round: int
     alone: bool
 
 
-class Pace:
+class ConcurrencyLimit:
     """The calls of one function that are in flight, and how many may be; thread-safe.
 
     Times are of a monotonic clock, in seconds, and always given.
@@ -70,7 +70,7 @@ class Pace:
         """Tell for how many seconds Lambda wants no call; 0 for none."""
         return max(0.0, self._resumes_at - now)
 
-    def enter(self, now: float, *, held: int) -> Ticket | None:
+    def enter(self, now: float, *, held: int) -> Permit | None:
         """Let one more call start, or not.
 
         Who has none in flight is let in beyond the limit: two that wait for each other would wait for ever.
@@ -84,34 +84,34 @@ class Pace:
                 return None
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
-            return Ticket(self._round, self.limit == self._in_flight == 1)
+            return Permit(self._round, self.limit == self._in_flight == 1)
 
-    def succeeded(self, ticket: Ticket) -> None:
+    def succeeded(self, permit: Permit) -> None:
         """Take note that a call was let in: there may be room for more."""
         with self._lock:
             self._in_flight -= 1
             self._pause = _FIRST_PAUSE
-            if ticket.round == self._round:
+            if permit.round == self._round:
                 gain = self._step / self._limit if self._step else 1.0
                 # Room that was never asked for is no room that was found.
                 self._limit = max(self._limit, min(self._limit + gain, 2.0 * self._peak))
 
-    def throttled(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
+    def throttled(self, permit: Permit, now: float, retry_after: float | None) -> None:
         """Take note that Lambda had no room for a call; *retry_after* is how many seconds it asks to wait."""
         with self._lock:
             self._in_flight -= 1
             self._resumes_at = max(self._resumes_at, now + (retry_after or 0.0))
-            if self.limit == 1 and not ticket.alone:  # who is alone has had the pauses of its retry policy
+            if self.limit == 1 and not permit.alone:  # who is alone has had the pauses of its retry policy
                 self._resumes_at = max(self._resumes_at, now + self._pause)
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-            if ticket.round == self._round:
+            if permit.round == self._round:
                 self._round += 1
                 reached = min(self._limit, float(self._peak))
                 self._step = max(1.0, reached / (2 * _ROUNDS_BACK))
                 self._limit = max(1.0, reached / 2)
                 self._peak = int(self._limit)
 
-    def left(self, _ticket: Ticket) -> None:
+    def left(self, _ticket: Permit) -> None:
         """Take note that a call is over that says nothing of room: it failed in another way, or was not sent."""
         with self._lock:
             self._in_flight -= 1
@@ -128,12 +128,12 @@ def forget() -> None:
     _era += 1
 
 
-heed_copies(in_fork=forget)  # what is in flight is the parent's, and would hold places here for ever
+register_fork_hooks(in_fork=forget)  # what is in flight is the parent's, and would hold places here for ever
 
 
-def pace_of(paces: dict[str, Pace], function: str) -> Pace:
+def concurrency_limit_for(paces: dict[str, ConcurrencyLimit], function: str) -> ConcurrencyLimit:
     """Give the pace of a function among those of one client."""
     found = paces.get(function)
     if found is not None and found.era != _era:
         paces.pop(function, None)
-    return paces.setdefault(function, Pace())
+    return paces.setdefault(function, ConcurrencyLimit())

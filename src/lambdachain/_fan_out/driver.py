@@ -6,25 +6,25 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
-from lambdachain._calling.prepared_call import Plan
+from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._core import clock as _clock
 from lambdachain._core.process_copies import check_process
 
-from .concurrency_limit import Ticket
-from .executors import Crew
+from .concurrency_limit import Permit
+from .executors import Executor
 from .options import OnProgress
-from .scheduler import Batch, Job, Slow
+from .scheduler import DeferredCall, Job, MapScheduler
 
 # Seconds that a source of payloads may take before answers are looked for.
 _TURN: Final = 0.01
 
-Prepare = Callable[[Any, float | None], Plan | Slow]
+Prepare = Callable[[Any, float | None], PreparedCall | DeferredCall]
 """Makes a payload ready, given how many seconds the map has left; raises if it cannot be sent."""
 
 
 def fan_out(
-    batch: Batch,
-    crew: Crew,
+    scheduler: MapScheduler,
+    executor: Executor,
     payloads: Iterator[Any],
     prepare: Prepare,
     on_progress: OnProgress | None,
@@ -38,50 +38,50 @@ def fan_out(
     try:
         while True:
             check_process(process, "map")
-            _settle(batch, crew, timeout=0)
-            may_go_on = feed(batch, crew.start, payloads, prepare)
-            result = batch.pop()
+            _settle(scheduler, executor, timeout=0)
+            may_go_on = feed(scheduler, executor.start, payloads, prepare)
+            result = scheduler.pop()
             if on_progress is not None:
-                on_progress(batch.progress())
+                on_progress(scheduler.progress())
             if result is not None:
                 yield result.value
-            elif batch.is_over:
+            elif scheduler.is_over:
                 break
             elif not may_go_on:
-                _wait(batch, crew)
+                _wait(scheduler, executor)
     except (KeyboardInterrupt, SystemExit):
-        _let_go(batch, crew)
+        _let_go(scheduler, executor)
         raise
     except BaseException:
-        _finish(batch, crew, process)
+        _finish(scheduler, executor, process)
         raise
-    _finish(batch, crew, process)
-    if batch.ending is not None:
-        raise batch.ending
+    _finish(scheduler, executor, process)
+    if scheduler.ending is not None:
+        raise scheduler.ending
 
 
 class NotYetError(Exception):
     """The next payload is not there yet; raised by a source that would not block."""
 
 
-def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> bool:
+def feed(scheduler: MapScheduler, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> bool:
     """Start as many calls as may start.
 
     Returns:
         Whether more may: a source that takes its time is left for answers that may have come meanwhile.
     """
     began = now = _clock.monotonic()
-    batch.drop_late(now)
-    while (ticket := batch.admit(now)) is not None:
+    scheduler.drop_late(now)
+    while (permit := scheduler.admit(now)) is not None:
         try:
-            job = batch.again(ticket) or _new(batch, ticket, payloads, prepare)
+            job = scheduler.again(permit) or _new(scheduler, permit, payloads, prepare)
             if job is not None:
                 start(job)
         except NotYetError:
-            batch.unused(ticket)
+            scheduler.unused(permit)
             return False
         except BaseException:
-            batch.unused(ticket)
+            scheduler.unused(permit)
             raise
         now = _clock.monotonic()
         if now - began > _TURN:
@@ -89,55 +89,55 @@ def feed(batch: Batch, start: Callable[[Job], None], payloads: Iterator[Any], pr
     return False
 
 
-def _new(batch: Batch, ticket: Ticket, payloads: Iterator[Any], prepare: Prepare) -> Job | None:
+def _new(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any], prepare: Prepare) -> Job | None:
     try:
         payload = next(payloads)
     except StopIteration:
-        batch.exhausted(ticket)
+        scheduler.exhausted(permit)
     except NotYetError:
         raise
     except Exception as exc:  # noqa: BLE001 - it is raised again behind the results of the payloads before it
-        batch.exhausted(ticket, exc)
+        scheduler.exhausted(permit, exc)
     else:
         try:
-            left = None if batch.deadline is None else batch.deadline - _clock.monotonic()
-            return batch.new(prepare(payload, left), ticket)
+            left = None if scheduler.deadline is None else scheduler.deadline - _clock.monotonic()
+            return scheduler.new(prepare(payload, left), permit)
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-            batch.refused(exc, ticket)
+            scheduler.refused(exc, permit)
     return None
 
 
-def _wait(batch: Batch, crew: Crew) -> None:
+def _wait(scheduler: MapScheduler, executor: Executor) -> None:
     """Wait until something may go on: a call has ended, or the time has passed that Lambda asked for."""
-    timeout = batch.wait(_clock.monotonic())
-    if batch.under_way:
-        _settle(batch, crew, timeout=timeout)
+    timeout = scheduler.wait(_clock.monotonic())
+    if scheduler.under_way:
+        _settle(scheduler, executor, timeout=timeout)
     elif timeout:
-        crew.pause(timeout)
+        executor.pause(timeout)
 
 
-def _settle(batch: Batch, crew: Crew, *, timeout: float | None) -> None:
+def _settle(scheduler: MapScheduler, executor: Executor, *, timeout: float | None) -> None:
     now = _clock.monotonic
-    for done in crew.ended(timeout=timeout):
-        batch.finished(done, now())
+    for done in executor.ended(timeout=timeout):
+        scheduler.finished(done, now())
 
 
-def _finish(batch: Batch, crew: Crew, process: int) -> None:
+def _finish(scheduler: MapScheduler, executor: Executor, process: int) -> None:
     """Wait for what is under way; whoever interrupts that, lets go of it."""
     if process != os.getpid():
         return
-    if crew.works_here:  # the collector may drop a map in any thread, and none can wait for itself
-        _let_go(batch, crew)
+    if executor.works_here:  # the collector may drop a map in any thread, and none can wait for itself
+        _let_go(scheduler, executor)
         return
     try:
-        while batch.under_way:
-            _settle(batch, crew, timeout=None)
+        while scheduler.under_way:
+            _settle(scheduler, executor, timeout=None)
     except BaseException:
-        _let_go(batch, crew)
+        _let_go(scheduler, executor)
         raise
-    crew.dismiss(wait=True)
+    executor.shutdown(wait=True)
 
 
-def _let_go(batch: Batch, crew: Crew) -> None:
-    batch.abandon()
-    crew.dismiss(wait=False)
+def _let_go(scheduler: MapScheduler, executor: Executor) -> None:
+    scheduler.abandon()
+    executor.shutdown(wait=False)

@@ -10,13 +10,13 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.attempts import Hook, pause, perform
+from lambdachain._calling.attempts import Hook, pause, send_with_retries
 from lambdachain._core.invocation import Invocation, Outcome, Transport
 
 from .scheduler import Done, FirstRefusal, Job
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """What carries out jobs for a consumer that waits for none in particular."""
 
     def start(self, job: Job) -> None:
@@ -31,7 +31,7 @@ class Crew(Protocol):
         """Let time pass while nothing is under way."""
         ...
 
-    def dismiss(self, *, wait: bool) -> None:
+    def shutdown(self, *, wait: bool) -> None:
         """Let go of the crew, and *wait* until it is gone; nothing is to be under way then."""
         ...
 
@@ -41,7 +41,7 @@ class Crew(Protocol):
         ...
 
 
-class Threads:
+class ThreadExecutor:
     """A crew of threads; one more is hired where all are busy.
 
     Args:
@@ -62,7 +62,7 @@ class Threads:
         self._jobs.put(job)
         self._under_way += 1
         if self._under_way > len(self._threads):
-            self._hire()
+            self._start_thread()
 
     def ended(self, *, timeout: float | None) -> list[Done]:
         """Give the jobs that have ended; see ``Crew.ended``."""
@@ -80,7 +80,7 @@ class Threads:
         """Let time pass, as the transport does between two attempts."""
         pause(self._transport, seconds)
 
-    def dismiss(self, *, wait: bool) -> None:
+    def shutdown(self, *, wait: bool) -> None:
         """Let the threads end; see ``Crew.dismiss``."""
         for _ in self._threads:
             self._jobs.put(None)
@@ -92,7 +92,7 @@ class Threads:
         """Whether this thread is one of the crew's."""
         return threading.current_thread() in self._threads
 
-    def _hire(self) -> None:
+    def _start_thread(self) -> None:
         work = partial(copy_context().run, self._work)
         thread = threading.Thread(target=work, name="lambdachain-map", daemon=True)
         try:
@@ -108,7 +108,7 @@ class Threads:
             self._done.put(_carried_out(job, self._transport, self._hooks))
 
 
-class Here:
+class InlineExecutor:
     """No crew at all, for a transport that keeps nobody waiting: calls come in the order of their payloads.
 
     Args:
@@ -136,26 +136,26 @@ class Here:
         """Let time pass, as the transport does between two attempts."""
         pause(self._transport, seconds)
 
-    def dismiss(self, *, wait: bool) -> None:
+    def shutdown(self, *, wait: bool) -> None:
         """Do nothing: there is nobody."""
 
 
 def _carried_out(job: Job, transport: Transport, hooks: Sequence[Hook]) -> Done:
     try:
-        return Done(job, job.read(_performed(job, Paced(transport, job), hooks)))
+        return Done(job, job.read(_performed(job, ThrottleAwareTransport(transport, job), hooks)))
     except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
         return Done(job, exc)
 
 
-def _performed(job: Job, transport: Paced, hooks: Sequence[Hook]) -> Answer:
+def _performed(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> Answer:
     if job.plan.hedge_after is None:
-        return perform(transport, job.plan, hooks)
-    from lambdachain._calling.hedging import perform_hedged
+        return send_with_retries(transport, job.plan, hooks)
+    from lambdachain._calling.hedging import send_hedged
 
-    return perform_hedged(transport, job.plan, hooks)
+    return send_hedged(transport, job.plan, hooks)
 
 
-class Paced:
+class ThrottleAwareTransport:
     """A transport, as the attempts of one job see it: what is throttled may be taken back by its map."""
 
     def __init__(self, transport: Transport, job: Job) -> None:

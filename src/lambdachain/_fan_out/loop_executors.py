@@ -107,7 +107,7 @@ async def _wound_up(transport: AsyncHttpTransport) -> None:
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
-class InLoop:
+class LoopExecutor:
     """A crew of tasks in a loop that another thread runs; what goes to and fro goes in batches.
 
     Raises:
@@ -143,7 +143,7 @@ class InLoop:
         """Let time pass while nothing is under way."""
         time.sleep(seconds)
 
-    def dismiss(self, *, wait: bool) -> None:
+    def shutdown(self, *, wait: bool) -> None:
         """Let go of the crew; without *wait*, what is under way is cancelled."""
         if not wait:
             self._loop.call_soon_threadsafe(self._tasks.cancel)

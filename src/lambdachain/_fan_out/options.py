@@ -35,7 +35,7 @@ class MapProgress:
 OnProgress = Callable[[MapProgress], object]
 
 
-class MapManner(TypedDict, total=False):
+class MapMethodOptions(TypedDict, total=False):
     """What a map may say about itself, beside the options of its calls.
 
     ``max_concurrency``: how many calls may be in flight, however many Lambda would take; 100 if not given.
@@ -48,7 +48,7 @@ class MapManner(TypedDict, total=False):
     on_progress: OnProgress | None
 
 
-class MapOptions(CallOptions, MapManner, total=False):
+class MapOptions(CallOptions, MapMethodOptions, total=False):
     """What ``map`` and ``fire_map`` of a client take: see ``MapManner``, and ``CallOptions`` for what goes with a call.
 
     ``timeout`` is for the whole map, from the first result that is asked for; that of the client, or of a bound
@@ -56,7 +56,7 @@ class MapOptions(CallOptions, MapManner, total=False):
     """
 
 
-class Manner(NamedTuple):
+class MapSettings(NamedTuple):
     """A map's own options, checked; ``timeout`` in seconds. With ``numbered``, each result is a ``Numbered``."""
 
     max_concurrency: int
@@ -74,7 +74,7 @@ class Numbered(NamedTuple):
     result: Any
 
 
-def manner_of(options: MapManner, timeout: float | None, *, return_exceptions: bool) -> Manner:
+def settings_for(options: MapMethodOptions, timeout: float | None, *, return_exceptions: bool) -> MapSettings:
     """Check how a map shall go about it.
 
     Raises:
@@ -86,14 +86,14 @@ def manner_of(options: MapManner, timeout: float | None, *, return_exceptions: b
     on_progress: Any = options.get("on_progress")
     if on_progress is not None and not callable(on_progress):
         raise ContractError(f"on_progress must be a function of a MapProgress, not {type(on_progress).__name__}")
-    return Manner(number, options.get("ordered", True), return_exceptions, options.get("on_progress"), timeout)
+    return MapSettings(number, options.get("ordered", True), return_exceptions, options.get("on_progress"), timeout)
 
 
-def split(options: MapOptions) -> tuple[CallOptions, MapManner]:
+def split(options: MapOptions) -> tuple[CallOptions, MapMethodOptions]:
     """Take the options of a map apart into those of its calls and its own; ``timeout`` is in neither."""
-    own = {name: value for name, value in options.items() if name in MapManner.__optional_keys__}
+    own = {name: value for name, value in options.items() if name in MapMethodOptions.__optional_keys__}
     calls = {name: value for name, value in options.items() if name not in own and name != "timeout"}
-    return cast("CallOptions", calls), cast("MapManner", own)
+    return cast("CallOptions", calls), cast("MapMethodOptions", own)
 
 
 def check_options(options: CallOptions) -> None:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Window(Generic[T]):
+class ReorderBuffer(Generic[T]):
     """Holds results until they may leave.
 
     >>> window = Window[str](ordered=True)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lambdachain._calling.answer import Answer
-from lambdachain._calling.error_table import Retry, service_failure
-from lambdachain._calling.prepared_call import Plan
+from lambdachain._calling.error_table import Retryability, service_failure
+from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._core.errors import CallError, DeadlineExceededError, FunctionError, ResponseError, ThrottledError
 from lambdachain._core.invocation import Outcome
 
-from .concurrency_limit import Pace, Ticket
-from .options import Manner, MapProgress, Numbered
-from .reorder_buffer import Window
+from .concurrency_limit import ConcurrencyLimit, Permit
+from .options import MapProgress, MapSettings, Numbered
+from .reorder_buffer import ReorderBuffer
 
 
 class Result(NamedTuple):
@@ -24,32 +24,32 @@ class Result(NamedTuple):
     value: Any
 
 
-Reader = Callable[[Plan, Answer], Any]
+Reader = Callable[[PreparedCall, Answer], Any]
 
 
-class Slow(NamedTuple):
+class DeferredCall(NamedTuple):
     """What of a job is done where it is carried out, since it may wait for S3: its plan, and reading its answer.
 
     So it is, too, where a test's transport lets time pass for one call: the time of the next runs from its own start.
     """
 
-    make: Callable[[], Plan]
+    make: Callable[[], PreparedCall]
     read: Reader
 
 
 class Job:
     """A payload that is to be sent, or under way."""
 
-    __slots__ = ("_plan", "number", "slow", "ticket")
+    __slots__ = ("_plan", "number", "slow", "permit")
 
-    def __init__(self, number: int, plan: Plan | Slow, ticket: Ticket) -> None:
+    def __init__(self, number: int, plan: PreparedCall | DeferredCall, permit: Permit) -> None:
         self.number = number
-        self.slow = plan if isinstance(plan, Slow) else None
-        self.ticket = ticket
-        self._plan = None if isinstance(plan, Slow) else plan
+        self.slow = plan if isinstance(plan, DeferredCall) else None
+        self.permit = permit
+        self._plan = None if isinstance(plan, DeferredCall) else plan
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> PreparedCall:
         """What is sent; of a slow job, it is made where this is first asked for, and raises what that raises."""
         if self._plan is None:
             assert self.slow is not None  # noqa: S101 - for type checkers
@@ -68,7 +68,7 @@ class Done(NamedTuple):
     result: Answer | Result | BaseException
 
 
-class TakenBackError(Exception):
+class RequeuedError(Exception):
     """A throttle that says more of how many calls there are than of this one: it is sent again when there is room.
 
     It goes through a client's hooks, which stand around each attempt.
@@ -87,7 +87,7 @@ class FirstRefusal:
     """
 
     def __init__(self, job: Job) -> None:
-        self._is_alone = job.ticket.alone
+        self._is_alone = job.permit.alone
         self._patience = job.plan.policy.max_delay
         self._sent = 0
 
@@ -102,16 +102,16 @@ class FirstRefusal:
             TakenBackError: The job is taken back.
         """
         if outcome.status >= 300 and self._sent == 1 and not self._is_alone and self._is_passing(outcome):
-            raise TakenBackError(outcome.retry_after)
+            raise RequeuedError(outcome.retry_after)
         return outcome
 
     def _is_passing(self, outcome: Outcome) -> bool:
         failure = service_failure(outcome.error_code, outcome.status)
-        is_throttle = failure.error is ThrottledError and failure.retry is Retry.SAFE
+        is_throttle = failure.error is ThrottledError and failure.retry is Retryability.SAFE
         return is_throttle and (outcome.retry_after or 0.0) <= self._patience
 
 
-class Batch:
+class MapScheduler:
     """The payloads of one map that are between their source and their consumer.
 
     Args:
@@ -124,62 +124,69 @@ class Batch:
     """
 
     def __init__(
-        self, pace: Pace, manner: Manner, *, most: int, total: int | None, deadline: float | None, read: Reader
+        self,
+        concurrency_limit: ConcurrencyLimit,
+        manner: MapSettings,
+        *,
+        most: int,
+        total: int | None,
+        deadline: float | None,
+        read: Reader,
     ) -> None:
         self.under_way = 0
         self.most = min(manner.max_concurrency, most)
         self.deadline = deadline
-        self._pace = pace
+        self._pace = concurrency_limit
         self._returns_exceptions = manner.return_exceptions
         self._is_numbered = manner.numbered
         self._read = read
         self._total = total
-        self._window = Window[Result](ordered=manner.ordered)
+        self._window = ReorderBuffer[Result](ordered=manner.ordered)
         self._again: deque[Job] = deque()
         self._failure: tuple[int, BaseException] | None = None
         self._source_left = True
         self._source_error: Exception | None = None
         self._begun = self._done = self._failed = self._given = 0
 
-    def admit(self, now: float) -> Ticket | None:
+    def admit(self, now: float) -> Permit | None:
         """Let a call start, that of a job taken back or of a new payload; ``None`` where it has to wait."""
         if self._failure is not None or self.under_way >= self.most or not self._has_work():
             return None
         if self.deadline is not None and now >= self.deadline:  # it will not be sent, so there is no room to wait for
-            ticket = self._pace.enter(math.inf, held=0)
+            permit = self._pace.enter(math.inf, held=0)
         else:
-            ticket = self._pace.enter(now, held=self.under_way)
-        if ticket is not None:
+            permit = self._pace.enter(now, held=self.under_way)
+        if permit is not None:
             self.under_way += 1
-        return ticket
+        return permit
 
-    def again(self, ticket: Ticket) -> Job | None:
+    def again(self, permit: Permit) -> Job | None:
         """Give the job that was taken back first, if there is one."""
         if not self._again:
             return None
         job = self._again.popleft()
-        job.ticket = ticket
+        job.permit = permit
         return job
 
-    def new(self, plan: Plan | Slow, ticket: Ticket) -> Job:
+    def new(self, plan: PreparedCall | DeferredCall, permit: Permit) -> Job:
         """Make a job of the next payload."""
         self._begun += 1
-        return Job(self._begun - 1, plan, ticket)
+        return Job(self._begun - 1, plan, permit)
 
-    def unused(self, ticket: Ticket) -> None:
+    def unused(self, permit: Permit) -> None:
         """Take back leave for a call that there is none for."""
         self.under_way -= 1
-        self._pace.left(ticket)
+        self._pace.left(permit)
 
-    def refused(self, error: Exception, ticket: Ticket) -> None:
+    def refused(self, error: Exception, permit: Permit) -> None:
         """Take note that the next payload cannot be sent: it does not fit, or a model of the program's has raised."""
-        self.unused(ticket)
+        self.unused(permit)
         self._begun += 1
         self._put(self._begun - 1, error)
 
-    def exhausted(self, ticket: Ticket, error: Exception | None = None) -> None:
+    def exhausted(self, permit: Permit, error: Exception | None = None) -> None:
         """Take note that there are no more payloads: their source has ended, or raised *error*."""
-        self.unused(ticket)
+        self.unused(permit)
         self._source_left = False
         self._source_error = error
 
@@ -187,11 +194,11 @@ class Batch:
         """Take what came of a job."""
         self.under_way -= 1
         job, result = done
-        if isinstance(result, TakenBackError):
-            self._pace.throttled(job.ticket, now, result.retry_after)
+        if isinstance(result, RequeuedError):
+            self._pace.throttled(job.permit, now, result.retry_after)
             self._again.append(job)
             return
-        _tell(self._pace, job.ticket, result, now)
+        _tell(self._pace, job.permit, result, now)
         self._put(job.number, self._valued(job, result) if isinstance(result, Answer) else result)
 
     def abandon(self) -> None:
@@ -261,17 +268,19 @@ class Batch:
             self._failure = number, result
 
 
-def _tell(pace: Pace, ticket: Ticket, result: Answer | Result | BaseException, now: float) -> None:
+def _tell(
+    concurrency_limit: ConcurrencyLimit, permit: Permit, result: Answer | Result | BaseException, now: float
+) -> None:
     """Tell the pace what a call's end says about room: a function that ran had it."""
     if isinstance(result, ThrottledError):
-        pace.throttled(ticket, now, result.retry_after)
+        concurrency_limit.throttled(permit, now, result.retry_after)
     elif isinstance(result, Answer | Result | FunctionError | ResponseError):
-        pace.succeeded(ticket)
+        concurrency_limit.succeeded(permit)
     else:
-        pace.left(ticket)
+        concurrency_limit.left(permit)
 
 
-def _no_time(plan: Plan) -> DeadlineExceededError:
+def _no_time(plan: PreparedCall) -> DeadlineExceededError:
     return DeadlineExceededError(
         "no time left to try again after ThrottledError: Lambda asks to wait longer", function=plan.callee.address
     )

@@ -10,7 +10,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._client.invoker import default_caller
+from lambdachain._client.invoker import default_invoker
 from lambdachain._client.remote_function import RemoteFunction
 from lambdachain._contracts.contract import Contract, HasContract, Req, Resp
 from lambdachain._contracts.remote_error import RemoteError
@@ -22,8 +22,8 @@ from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
 from lambdachain._core.results import InvokeResult
 from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._json.payload_validation import UNDECLARED, MisfitError
-from lambdachain._transports.transport_override import stand_in
+from lambdachain._json.payload_validation import UNDECLARED, PayloadValidationError
+from lambdachain._transports.transport_override import transport_override
 
 from .signature import Signature, check_fulfils, contract_from, signature_of
 
@@ -126,10 +126,10 @@ class RemoteHandler(HasContract[Req, Resp]):
         self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
     ) -> Generator[Any]:
         """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
-        from lambdachain._client.map import errand, mapped
+        from lambdachain._client.map import map_request, mapped
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = errand(default_caller(), self.contract, kind, options, return_exceptions=return_exceptions)
+        what = map_request(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
         return mapped(what, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
@@ -145,7 +145,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         return f"RemoteHandler({self._signature.name}, {self.contract!r})"
 
     def _bound(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
-        return RemoteFunction(default_caller(), self.contract, function, options)
+        return RemoteFunction(default_invoker(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
         answer: Resp
@@ -163,7 +163,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
         try:
             request: Req = codec.read(event) if stored is None else codec.decode(stored)
-        except MisfitError as exc:
+        except PayloadValidationError as exc:
             rejected = RequestRejectedError(errors=exc.details)
         else:
             return request
@@ -177,7 +177,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             if offload is not None:
                 return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
             return codec_of(response).dump(answer, self._signature.response)
-        except MisfitError as exc:
+        except PayloadValidationError as exc:
             unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
         raise unfit
 
@@ -200,7 +200,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         if invocation is not None and invocation.offload:
             from lambdachain._contracts.s3_offload import put_payload
 
-            return cast("JsonValue", put_payload(offload, data, stand_in()))
+            return cast("JsonValue", put_payload(offload, data, transport_override()))
         if len(data) <= MAX_REQUEST_BYTES:
             return cast("JsonValue", json.loads(data))
         told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"

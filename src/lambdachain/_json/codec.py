@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from lambdachain._core.errors import ContractError, ErrorDetail
 
 from .core_schema import Traits, declares_floats, float_keys, reads_like_json, traits_of, writes_nan_as_such
-from .gc_paused import uncollected
+from .gc_paused import gc_paused
 from .large_numbers import may_overflow
-from .payload_validation import MisfitError, Undeclared, details_of, not_finite
+from .payload_validation import PayloadValidationError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
@@ -155,7 +155,7 @@ class Codec:
             details = self._not_finite(checked, data) or self._doubted(value, data, narrower)
             if not details:
                 return data
-        raise MisfitError(details)
+        raise PayloadValidationError(details)
 
     def dump(self, value: object, narrower: object = None) -> JsonValue:
         """Turn *value* into what its JSON says, for an encoder that is not ours.
@@ -170,12 +170,12 @@ class Codec:
 
         data = self.encode(value, narrower)
         try:
-            read: JsonValue = uncollected(len(data), from_json, data)
+            read: JsonValue = gc_paused(len(data), from_json, data)
         except ValueError:
             details = [_TOO_DEEP]
         else:
             return read
-        raise MisfitError(details)
+        raise PayloadValidationError(details)
 
     def decode(self, data: bytes) -> Any:
         """Read JSON; unknown fields are ignored unless the type forbids them.
@@ -186,7 +186,7 @@ class Codec:
         try:
             if _says_nan(data):
                 _refuse_nan(data)
-            value = uncollected(len(data), self._built.validator.validate_json, data)
+            value = gc_paused(len(data), self._built.validator.validate_json, data)
             if self._traits.has_decimals and MORE_DIGITS.search(data):
                 value = self._with_digits(data, value)
         except _VALIDATION_ERROR() as exc:
@@ -197,7 +197,7 @@ class Codec:
             details = self._overflowing(value, data)
             if not details:
                 return value
-        raise MisfitError(details)
+        raise PayloadValidationError(details)
 
     def read(self, event: object) -> Any:
         """Validate an *event* that somebody else has decoded from JSON, or made a model of.
@@ -215,7 +215,7 @@ class Codec:
             return self._built.validator.validate_json(text)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, event)
-        raise MisfitError(details)
+        raise PayloadValidationError(details)
 
     def check(self, value: object) -> Any:
         """Validate a *value* of this program, no JSON.
@@ -227,7 +227,7 @@ class Codec:
             return self._built.validator.validate_python(value)
         except _VALIDATION_ERROR() as exc:
             details = self._details(exc, value)
-        raise MisfitError(details)
+        raise PayloadValidationError(details)
 
     def check_written(self, value: object) -> Any:
         """Validate a *value* that will be written later, and ask of it what is asked of a value that has been.
@@ -242,7 +242,7 @@ class Codec:
             return checked  # whoever writes it finds out why
         details = self._doubted(checked, data)
         if details:
-            raise MisfitError(details)
+            raise PayloadValidationError(details)
         return checked
 
     def _said(self, value: object, narrower: object) -> JsonValue:
@@ -296,7 +296,7 @@ class Codec:
         except RecursionError:
             details = [_TOO_DEEP]
         if details:
-            raise MisfitError(details)
+            raise PayloadValidationError(details)
 
     def _overflowing(self, value: object, data: bytes) -> list[ErrorDetail]:
         # Small ones are looked at sooner than the schema of a type.
@@ -312,7 +312,7 @@ class Codec:
         without_none = self._built.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
         if not self._may_tell_of_nan(without_none):
             return []  # each null stood for the None of a field
-        dumped = uncollected(len(data), self._dumped, value)
+        dumped = gc_paused(len(data), self._dumped, value)
         return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
 
     def _may_tell_of_nan(self, data: bytes) -> bool:
@@ -413,7 +413,7 @@ def _as_text(event: object) -> str | None:
         details = [_TOO_DEEP]
     except (TypeError, ValueError):
         return None
-    raise MisfitError(details)
+    raise PayloadValidationError(details)
 
 
 def _json_or_none(data: bytes) -> object:

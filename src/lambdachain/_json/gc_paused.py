@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from lambdachain._core.process_copies import heed_copies
+from lambdachain._core.process_copies import register_fork_hooks
 
 Arg = TypeVar("Arg")
 Made = TypeVar("Made")
@@ -20,7 +20,7 @@ WORTH_PAUSING: Final = 64 * 1024
 _pause = threading.Lock()
 
 
-def uncollected(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
+def gc_paused(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
     """Give ``make(source)``, made while the collector pauses where *size*, the bytes of JSON at hand, is large.
 
     A collector that is off stays so. One pause at a time: what another thread makes meanwhile does not prolong it, so
@@ -45,4 +45,4 @@ def _resume() -> None:
         gc.enable()
 
 
-heed_copies(in_fork=_resume)
+register_fork_hooks(in_fork=_resume)

@@ -36,7 +36,7 @@ _OTHER_CLASS: Final = frozenset(
 _WORDED_BY_USERS: Final = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 
 
-class MisfitError(Exception):
+class PayloadValidationError(Exception):
     """A value does not fit its declared type; ``details`` say where, never what the value is."""
 
     def __init__(self, details: Sequence[ErrorDetail]) -> None:

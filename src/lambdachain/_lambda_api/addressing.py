@@ -17,7 +17,7 @@ from lambdachain._core.arn import FunctionArn
 from lambdachain._core.errors import InvalidArnError
 
 from . import responses as answers
-from .aws_location import LATEST, Place
+from .aws_location import LATEST, AwsLocation
 from .responses import Violation
 
 
@@ -65,7 +65,7 @@ def address_violations(function: str, qualifier: str | None) -> Iterator[Violati
 def resolve(
     function: str,
     qualifier: str | None,
-    place: Place,
+    place: AwsLocation,
     functions: Mapping[str, Container[str]],
     *,
     unqualified: str | None = LATEST,

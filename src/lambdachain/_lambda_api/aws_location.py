@@ -10,7 +10,7 @@ LATEST = "$LATEST"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AwsLocation:
     """The account and the region that every local function belongs to.
 
     Raises:

@@ -37,7 +37,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class EventState:
     """How far an event has come; times in seconds of the queue's clock.
 
     Attributes:
@@ -58,19 +58,21 @@ class Course:
         return self.due - self.fired_at
 
 
-def begun(now: float) -> Course:
+def begun(now: float) -> EventState:
     """Begin the course of an event that is fired now."""
-    return Course(now, now)
+    return EventState(now, now)
 
 
-def before_delivery(course: Course, rules: Rules, *, now: float, reserved_concurrency: int | None) -> Condition | None:
+def before_delivery(
+    course: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
+) -> Condition | None:
     """Say why an event is given up without another delivery; ``None`` if it is delivered."""
     if reserved_concurrency == 0:
         return Condition.ZERO_RESERVED_CONCURRENCY
     return Condition.EVENT_AGE_EXCEEDED if now - course.fired_at > rules.max_age else None
 
 
-def after_failure(course: Course, rules: Rules, *, now: float) -> Course | Condition:
+def after_failure(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
     """Say when an event whose function failed is delivered again, or why it is given up.
 
     >>> after_failure(begun(0.0), Rules(), now=3.0)
@@ -81,11 +83,11 @@ def after_failure(course: Course, rules: Rules, *, now: float) -> Course | Condi
     return _in_time(replace(course, due=now + _PAUSES[course.runs], runs=course.runs + 1, throttles=0), rules)
 
 
-def after_throttle(course: Course, rules: Rules, *, now: float) -> Course | Condition:
+def after_throttle(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
     """Say when an event that was throttled is delivered again, or why it is given up."""
     pause = min(2.0**course.throttles, _LONGEST_PAUSE)
     return _in_time(replace(course, due=now + pause, throttles=course.throttles + 1), rules)
 
 
-def _in_time(course: Course, rules: Rules) -> Course | Condition:
+def _in_time(course: EventState, rules: Rules) -> EventState | Condition:
     return course if course.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED

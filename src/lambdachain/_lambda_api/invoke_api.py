@@ -20,7 +20,7 @@ from lambdachain._transports.socket_options import MAX_TRACE
 
 from . import responses as answers
 from .addressing import Shape, address_violations, resolve
-from .aws_location import LATEST, Place
+from .aws_location import LATEST, AwsLocation
 from .delivery import Body, Delivery, Ending, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
 from .responses import Answer, Violation
@@ -50,7 +50,7 @@ def read_invoke(
     body: Body,
     *,
     request_id: str,
-    place: Place,
+    place: AwsLocation,
     functions: Mapping[str, Container[str]],
 ) -> InvokeRequest:
     """Check a request of the Invoke API and give it as a value.

@@ -16,7 +16,7 @@ from lambdachain.local._definitions._sources import Surroundings, variables_of
 from .document import Document, read_yaml
 from .intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text
 from .policies import Policies
-from .problem import MisreadError, Problem, Spot
+from .problem import Diagnostic, Location, TemplateError
 from .variables import Variables
 
 _SAM_TIMEOUT: Final = 3.0
@@ -24,7 +24,7 @@ _SERVERLESS_TIMEOUT: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedFunction:
     """A function that a template deploys.
 
     Attributes:
@@ -38,7 +38,7 @@ class Deployed:
     """
 
     name: str
-    spot: Spot
+    spot: Location
     timeout: float | None
     handler: str
     directory: Path
@@ -57,8 +57,8 @@ class Deployment:
     """What a template deploys, and what of it cannot be told."""
 
     source: str
-    functions: tuple[Deployed, ...]
-    problems: tuple[Problem, ...]
+    functions: tuple[DeployedFunction, ...]
+    problems: tuple[Diagnostic, ...]
 
 
 def read_deployment(path: Path, around: Surroundings) -> Deployment:
@@ -71,9 +71,9 @@ def read_deployment(path: Path, around: Surroundings) -> Deployment:
     try:
         document = read_yaml(path.read_text(encoding="utf-8-sig"), source)
     except FileNotFoundError:
-        raise MisreadError(Spot(source), "no such file") from None
+        raise TemplateError(Location(source), "no such file") from None
     except (OSError, UnicodeDecodeError) as exc:
-        raise MisreadError(Spot(source), f"cannot be read: {exc}") from None
+        raise TemplateError(Location(source), f"cannot be read: {exc}") from None
     if document.get("Resources") is not None:
         stack = around.parameters.get("AWS::StackName", around.stage or "local")
         reader: _Template | _Serverless = _Template(
@@ -82,7 +82,7 @@ def read_deployment(path: Path, around: Surroundings) -> Deployment:
     elif document.get("service") is not None or document.get("functions") is not None:
         reader = _Serverless(variables_of(document, path.parent, around), around, path.parent)
     else:
-        raise MisreadError(Spot(source), "neither a template (no Resources) nor a serverless.yml (no service)")
+        raise TemplateError(Location(source), "neither a template (no Resources) nor a serverless.yml (no service)")
     functions = tuple(reader.functions())
     return Deployment(source, functions, tuple(dict.fromkeys((*document.problems, *reader.problems))))
 
@@ -91,7 +91,7 @@ class _Reader:
     """What is alike in both kinds of file."""
 
     def __init__(self, resolver: Resolver, directory: Path) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self._resolver = resolver
         self._directory = directory
 
@@ -99,25 +99,25 @@ class _Reader:
         """Work out a value; one that cannot be known here is a problem, and ``None``."""
         try:
             value = read(*path)
-        except MisreadError as exc:
+        except TemplateError as exc:
             self.problems.append(exc.problem(fatal=False))
             return None
         return None if value is NO_VALUE else value
 
-    def _seconds(self, value: Any, spot: Spot, otherwise: float) -> float | None:
+    def _seconds(self, value: Any, spot: Location, otherwise: float) -> float | None:
         if value is None:
             return otherwise
         try:
             return float(value)
         except (TypeError, ValueError):
-            self.problems.append(Problem(spot, f"the timeout must be a number, not {value!r}", fatal=False))
+            self.problems.append(Diagnostic(spot, f"the timeout must be a number, not {value!r}", fatal=False))
             return None
 
 
 class _Template(_Reader):
     """Reads a SAM or CloudFormation template."""
 
-    def functions(self) -> Iterator[Deployed]:
+    def functions(self) -> Iterator[DeployedFunction]:
         """Give every function."""
         template = self._resolver.template
         resources = template.get("Resources")
@@ -125,7 +125,7 @@ class _Template(_Reader):
             if template.get("Resources", logical_id, "Type") in FUNCTION_TYPES:
                 yield self._function(logical_id)
 
-    def _function(self, logical_id: str) -> Deployed:
+    def _function(self, logical_id: str) -> DeployedFunction:
         template = self._resolver.template
         own = ("Resources", logical_id, "Properties")
         code = self._setting(own, "CodeUri") if template.get(*own, "Code") is None else template.get(*own, "Code")
@@ -139,7 +139,7 @@ class _Template(_Reader):
         timeout = self._seconds(self._setting(own, "Timeout"), template.spot(*own, "Timeout"), _SAM_TIMEOUT)
         handler = str(self._setting(own, "Handler") or "")
         environment = dict(self._environment(own))
-        return Deployed(str(name), spot, timeout, handler, self._directory / directory, environment, grants)
+        return DeployedFunction(str(name), spot, timeout, handler, self._directory / directory, environment, grants)
 
     def _setting(self, own: tuple[str, ...], name: str) -> Any:
         path = (*own, name)
@@ -161,7 +161,7 @@ class _Template(_Reader):
         try:
             value = self._resolver.at(*path)
             return None if value is None or value is NO_VALUE else as_text(value)
-        except (MisreadError, TypeError):
+        except (TemplateError, TypeError):
             return None
 
 
@@ -175,7 +175,7 @@ class _Serverless(_Reader):
         super().__init__(Resolver(resources, around.parameters, around.place, stack_of(variables)), directory)
         self._around = around
 
-    def functions(self) -> Iterator[Deployed]:
+    def functions(self) -> Iterator[DeployedFunction]:
         """Give every function; they share the provider's role."""
         shared = tuple(self._of_provider())
         for path, key in functions_of(self._variables):
@@ -183,7 +183,7 @@ class _Serverless(_Reader):
             timeout = self._known(at, *path, "timeout") or self._known(at, "provider", "timeout")
             own = tuple(self._granted((*path, "iamRoleStatements")))
             inherits = not own or self._variables.document.get(*path, "iamRoleStatementsInherit")
-            yield Deployed(
+            yield DeployedFunction(
                 self._names[key],
                 spot(*path),
                 self._seconds(timeout, spot(*path, "timeout"), _SERVERLESS_TIMEOUT),
@@ -217,7 +217,7 @@ class _Serverless(_Reader):
                 try:
                     where = (*place, name)
                     yield name, as_text(self._resolver.value(self._variables.value(variables[name], where), where))
-                except (MisreadError, TypeError):
+                except (TemplateError, TypeError):
                     continue
 
 

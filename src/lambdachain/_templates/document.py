@@ -12,7 +12,7 @@ import yaml
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
-from .problem import MisreadError, Problem, Spot
+from .problem import Diagnostic, Location, TemplateError
 
 Path: TypeAlias = tuple[str | int, ...]
 _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
@@ -37,13 +37,13 @@ class Document:
     source: str
     tree: Any
     lines: Mapping[Path, int] = field(default_factory=dict[Path, int], repr=False)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
-    def spot(self, *path: str | int) -> Spot:
+    def spot(self, *path: str | int) -> Location:
         """Say where *path* is written, or the nearest thing around it; the key ends where a value is worked out."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
-        return Spot(self.source, ".".join(map(str, key)), self.lines.get(known))
+        return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
 
     def get(self, *path: str | int) -> Any:
         """Give what is at *path*, or ``None``."""
@@ -94,16 +94,16 @@ def read_yaml(text: str, source: str) -> Document:
         tree = writer.plain(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else None
-        raise MisreadError(Spot(source, line=line), f"not YAML: {exc.problem}") from None
+        raise TemplateError(Location(source, line=line), f"not YAML: {exc.problem}") from None
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
-        raise MisreadError(
-            Spot(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
+        raise TemplateError(
+            Location(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
         ) from None
     except RecursionError:
-        raise MisreadError(Spot(source), f"nested too deeply: at most {MAX_DEPTH} levels are read") from None
+        raise TemplateError(Location(source), f"nested too deeply: at most {MAX_DEPTH} levels are read") from None
     except (ValueError, OverflowError) as exc:
-        raise MisreadError(Spot(source), f"not YAML: {exc}") from None
+        raise TemplateError(Location(source), f"not YAML: {exc}") from None
     return Document(source, tree, writer.lines, tuple(writer.problems))
 
 
@@ -116,7 +116,7 @@ class _Writer:
 
     def __init__(self, loader: yaml.SafeLoader, source: str) -> None:
         self.lines: dict[Path, int] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self._loader = loader
         self._source = source
         self._open: list[yaml.Node] = []
@@ -193,8 +193,8 @@ class _Writer:
             raise self._misread(node, "a key has to be text, not a list or a mapping")
         return str(node.value)
 
-    def _misread(self, node: yaml.Node, text: str) -> MisreadError:
-        return MisreadError(Spot(self._source, line=node.start_mark.line + 1), text)
+    def _misread(self, node: yaml.Node, text: str) -> TemplateError:
+        return TemplateError(Location(self._source, line=node.start_mark.line + 1), text)
 
     def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
         first: dict[str, _Pair] = {}
@@ -204,9 +204,9 @@ class _Writer:
             if key == "<<":
                 merged.append(pair)
             elif key in first:
-                spot = Spot(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
+                spot = Location(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
                 written = f"written twice; line {first[key][0].start_mark.line + 1} has it already"
-                self.problems.append(Problem(spot, written))
+                self.problems.append(Diagnostic(spot, written))
             else:
                 first[key] = pair
         return [*merged, *first.values()]

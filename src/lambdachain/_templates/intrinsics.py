@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from lambdachain._core.arn import parse_target, partition_of
 from lambdachain._core.type_guards import is_list, is_mapping
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 
 from .document import Document, Path
 from .effort import Effort, TooMuchError
-from .problem import MisreadError
+from .problem import TemplateError
 from .resources import KINDS, attribute, reference
 
 FUNCTION_TYPES: Final = frozenset({"AWS::Serverless::Function", "AWS::Lambda::Function"})
@@ -42,7 +42,7 @@ class Resolver:
         stack: The stack's name.
     """
 
-    def __init__(self, template: Document, given: Mapping[str, str], place: Place, stack: str) -> None:
+    def __init__(self, template: Document, given: Mapping[str, str], place: AwsLocation, stack: str) -> None:
         self.template = template
         self.place = place
         self._given = given
@@ -308,8 +308,8 @@ class Resolver:
         finally:
             self._open.pop()
 
-    def _misread(self, path: Path, text: str) -> MisreadError:
-        return MisreadError(self.template.spot(*path), text)
+    def _misread(self, path: Path, text: str) -> TemplateError:
+        return TemplateError(self.template.spot(*path), text)
 
 
 def function_name(text: str) -> str:

@@ -11,7 +11,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 
 from .document import Path
 from .intrinsics import NO_VALUE, Resolver
-from .problem import MisreadError, Problem
+from .problem import Diagnostic, TemplateError
 
 # AWS's own policies that allow calls; of all others whose names begin so, none does.
 _MANAGED: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ class Policies:
     """
 
     def __init__(self, resolver: Resolver) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self._resolver = resolver
         self._template = resolver.template
 
@@ -112,7 +112,7 @@ class Policies:
     def _of_sam(self, policy: Any, path: Path) -> Iterator[Grant]:
         """SAM's policy template for calls: it puts a wildcard behind the name."""
         if not is_mapping(policy):
-            raise MisreadError(self._template.spot(*path), "is not of the form that SAM reads")
+            raise TemplateError(self._template.spot(*path), "is not of the form that SAM reads")
         name = self._resolver.value(policy.get("FunctionName"), (*path, "FunctionName"))
         resource = f"{self._resolver.place.arn('x')}".removesuffix("x") + f"{name}*"
         yield Grant((ACTION,), resource, self._spot(path), _SAM_INVOKE)
@@ -137,7 +137,7 @@ class Policies:
             return
         try:
             name = str(self._resolver.value(policy, path)).rsplit("/", 1)[-1]
-        except MisreadError as exc:
+        except TemplateError as exc:
             self.problems.append(exc.problem(fatal=False))
             return
         if name in _MANAGED:
@@ -163,7 +163,7 @@ class Policies:
             place = (*path, "Resource", index) if is_list(resources) else (*path, "Resource")
             try:
                 worked_out = self._resolver.value(resource, place)
-            except MisreadError as exc:
+            except TemplateError as exc:
                 if concerns_calls(actions):
                     self.problems.append(exc.problem(fatal=False))
                 continue
@@ -174,14 +174,14 @@ class Policies:
     def _guarded(self, read: Any, tree: Any, path: Path) -> Iterator[Grant]:
         try:
             yield from read(tree, path)
-        except MisreadError as exc:
+        except TemplateError as exc:
             self.problems.append(exc.problem(fatal=False))
 
     def _spot(self, path: Path) -> str:
         return self._template.spot(*path).place
 
     def _untold(self, path: Path, text: str) -> None:
-        self.problems.append(Problem(self._template.spot(*path), text, fatal=False))
+        self.problems.append(Diagnostic(self._template.spot(*path), text, fatal=False))
 
 
 def _several(value: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from lambdachain._core.text import printable
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Location:
     """A place in what the user wrote.
 
     >>> str(Spot("template.yaml", "Resources.Child.Properties.CodeUri", 12))
@@ -35,7 +35,7 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Diagnostic:
     """One thing that is wrong, in one line.
 
     Attributes:
@@ -44,7 +44,7 @@ class Problem:
         fatal: Whether a function is not served because of it; otherwise it is served without what is wrong.
     """
 
-    spot: Spot
+    spot: Location
     text: str
     fatal: bool = True
 
@@ -52,14 +52,14 @@ class Problem:
         return f"{self.spot}: {printable(self.text)}"
 
 
-class MisreadError(Exception):
+class TemplateError(Exception):
     """What was written cannot be read, or not be known here; it carries the problem to the place that reports it."""
 
-    def __init__(self, spot: Spot, text: str) -> None:
+    def __init__(self, spot: Location, text: str) -> None:
         super().__init__(text)
         self.spot = spot
         self.text = text
 
-    def problem(self, *, fatal: bool = True) -> Problem:
+    def problem(self, *, fatal: bool = True) -> Diagnostic:
         """Give what to report."""
-        return Problem(self.spot, self.text, fatal)
+        return Diagnostic(self.spot, self.text, fatal)

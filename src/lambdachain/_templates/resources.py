@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lambdachain._core.arn import partition_of
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType({
 })  # fmt: skip
 
 
-def reference(resource_type: str, name: str, place: Place) -> str:
+def reference(resource_type: str, name: str, place: AwsLocation) -> str:
     """Say what ``Ref`` gives."""
     kind = KINDS.get(resource_type)
     if kind is None or kind.ref == "name":
@@ -65,7 +65,7 @@ def reference(resource_type: str, name: str, place: Place) -> str:
     return _arn(kind, name, place)
 
 
-def attribute(resource_type: str, name: str, wanted: str, place: Place) -> str | None:
+def attribute(resource_type: str, name: str, wanted: str, place: AwsLocation) -> str | None:
     """Say what ``Fn::GetAtt`` gives for the attribute *wanted*, if it can be known."""
     kind = KINDS.get(resource_type)
     if kind is None:
@@ -77,7 +77,7 @@ def attribute(resource_type: str, name: str, wanted: str, place: Place) -> str |
     return reference(resource_type, name, place) if (kind.ref, wanted) == ("url", "QueueUrl") else None
 
 
-def _arn(kind: Kind, name: str, place: Place) -> str:
+def _arn(kind: Kind, name: str, place: AwsLocation) -> str:
     # the name of an SSM parameter may begin with the slash that its ARN has anyway
     end = kind.arn.format(region=place.region, account=place.account_id, name=name.removeprefix("/"))
     return f"arn:{partition_of(place.region)}:{end}"

@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list, is_mapping
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 
 from .document import Document, Path, read_yaml
 from .effort import Effort, TooMuchError
-from .problem import MisreadError
+from .problem import TemplateError
 
 _ADDRESS: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?(?::(.*))?", re.DOTALL)
 _LITERALS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}
@@ -41,7 +41,7 @@ class Variables:
         *,
         options: Mapping[str, str],
         environment: Mapping[str, str],
-        place: Place,
+        place: AwsLocation,
         stage: str | None,
         read: Callable[[str], str],
     ) -> None:
@@ -190,8 +190,8 @@ class Variables:
         tree = read_yaml(text, name).tree
         return self._walk(tree, tuple(address.split(".")) if address else (), path)
 
-    def _misread(self, path: Path, text: str) -> MisreadError:
-        return MisreadError(self.document.spot(*path), text)
+    def _misread(self, path: Path, text: str) -> TemplateError:
+        return TemplateError(self.document.spot(*path), text)
 
 
 def _pieces(text: str) -> list[tuple[bool, str]]:

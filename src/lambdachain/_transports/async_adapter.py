@@ -14,19 +14,19 @@ from typing import TypeVar, cast
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
 
 from .streaming import ResponseStream, StreamEnd, open_stream
-from .transport_override import SendsToAws, answers_at_once
+from .transport_override import AwsTransport, answers_at_once
 
 T = TypeVar("T")
 
 
-def awaitable(transport: Transport | AsyncTransport) -> AsyncTransport:
+def to_async_transport(transport: Transport | AsyncTransport) -> AsyncTransport:
     """Give what an async client can send over: *transport* itself, or one that awaits what blocks."""
     if iscoroutinefunction(transport.send):
         return cast("AsyncTransport", transport)
     blocking = cast("Transport", transport)
     if answers_at_once(blocking):
-        return AtOnce(blocking)
-    return AwsInThreads(blocking) if isinstance(blocking, SendsToAws) else InThreads(blocking)
+        return InlineAdapter(blocking)
+    return AwsInThreads(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
 
 
 class Wrapped:
@@ -63,7 +63,7 @@ class StreamInThreads:
         self._stream.close()
 
 
-class AtOnce(Wrapped):
+class InlineAdapter(Wrapped):
     """Sends over a transport that keeps nobody waiting; see ``answers_at_once``."""
 
     answers_at_once = True
@@ -77,7 +77,7 @@ class AtOnce(Wrapped):
         return StreamInThreads(open_stream(self._transport, invocation, timeout))
 
 
-class InThreads(Wrapped):
+class ThreadAdapter(Wrapped):
     """Sends over a transport that blocks, each call in a thread of its own.
 
     No pool of threads: functions that run in this process call each other, and would wait for each other's threads. A
@@ -93,12 +93,12 @@ class InThreads(Wrapped):
         return StreamInThreads(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
 
 
-class AwsInThreads(InThreads, SendsToAws):
+class AwsInThreads(ThreadAdapter, AwsTransport):
     """The same, over a transport whose calls a stand-in takes."""
 
     def host_for(self, region: str | None, function: str) -> str:
         """Return the host that calls go to; see ``SendsToAws.host_for``."""
-        return cast("SendsToAws", self._transport).host_for(region, function)
+        return cast("AwsTransport", self._transport).host_for(region, function)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

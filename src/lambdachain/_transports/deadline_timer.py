@@ -9,33 +9,33 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from lambdachain._core.process_copies import heed_copies
+from lambdachain._core.process_copies import register_fork_hooks
 
 _WORTH_CLEARING: Final = 64
 
 
-class Bell:
+class Timer:
     """Something to be done at a time, unless it is cancelled before."""
 
-    def __init__(self, at: float, ring: Callable[[], None]) -> None:
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
         self.at = at
-        self.ring = ring
+        self.callback = callback
         self.cancelled = False
 
 
-class Alarm:
+class DeadlineTimer:
     """Rings bells; its thread starts with the first one, and again in a forked process."""
 
     def __init__(self) -> None:
-        self._bells: list[tuple[float, int, Bell]] = []
+        self._bells: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._cancelled = 0
         self._thread: threading.Thread | None = None
 
-    def set(self, at: float, ring: Callable[[], None]) -> Bell:
+    def set(self, at: float, callback: Callable[[], None]) -> Timer:
         """Have *ring* called when the monotonic clock says *at*; it must be quick and must not raise."""
-        bell = Bell(at, ring)
+        bell = Timer(at, callback)
         with self._changed:
             heapq.heappush(self._bells, (at, next(self._count), bell))
             if self._thread is None or not self._thread.is_alive():
@@ -45,7 +45,7 @@ class Alarm:
                 self._changed.notify()
         return bell
 
-    def cancel(self, bell: Bell) -> None:
+    def cancel(self, bell: Timer) -> None:
         """Forget a bell that has not rung."""
         with self._changed:
             bell.cancelled = True
@@ -64,9 +64,9 @@ class Alarm:
 
     def _run(self) -> None:
         while True:
-            self._next().ring()
+            self._next().callback()
 
-    def _next(self) -> Bell:
+    def _next(self) -> Timer:
         with self._changed:
             while True:
                 if not self._bells:
@@ -82,5 +82,5 @@ class Alarm:
                 self._changed.wait(wait)
 
 
-alarm: Final = Alarm()
-heed_copies(in_fork=alarm.forget)
+deadline_timer: Final = DeadlineTimer()
+register_fork_hooks(in_fork=deadline_timer.forget)

@@ -24,7 +24,7 @@ class RealInvokeBlockedError(StubError):
     """A test was about to call a function on AWS itself."""
 
 
-class SendsToAws:
+class AwsTransport:
     """Base of the transports that send to AWS, and whose calls a stand-in takes while there is one."""
 
     def host_for(self, region: str | None, function: str) -> str:
@@ -38,7 +38,7 @@ _here: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default
 _lock = lock_for(sys.modules[__name__])
 
 
-def stand_in() -> Transport | None:
+def transport_override() -> Transport | None:
     """Give what takes the calls that would go to AWS; ``None`` outside tests."""
     here = _here.get()
     if here is not None:
@@ -47,7 +47,7 @@ def stand_in() -> Transport | None:
 
 
 @contextmanager
-def standing_in(transport: Transport) -> Generator[None]:
+def override_transport(transport: Transport) -> Generator[None]:
     """Have *transport* take, in every thread, the calls that would go to AWS."""
     with _lock:
         _everywhere.append(transport)
@@ -59,7 +59,7 @@ def standing_in(transport: Transport) -> Generator[None]:
 
 
 @contextmanager
-def standing_in_here(transport: Transport) -> Generator[None]:
+def override_transport_in_context(transport: Transport) -> Generator[None]:
     """Have *transport* take them in this context only: a handler that runs in it calls through what called it."""
     token = _here.set(transport)
     try:
@@ -73,7 +73,7 @@ def answers_at_once(transport: object) -> bool:
     return getattr(transport, "answers_at_once", False)
 
 
-class Guard:
+class NetworkGuard:
     """Whether calls to AWS itself are let through; the pytest plugin closes it."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Guard:
         Raises:
             RealInvokeBlockedError: The guard is closed, and the call would leave this machine.
         """
-        if self.closed and isinstance(transport, SendsToAws) and not is_mocked():
+        if self.closed and isinstance(transport, AwsTransport) and not is_mocked():
             self.check(function, transport.host_for(region, function))
 
     def blocks(self, host: str) -> bool:
@@ -119,7 +119,7 @@ class Guard:
         return not is_loopback(host)
 
 
-guard: Final = Guard()
+network_guard: Final = NetworkGuard()
 
 
 def is_mocked() -> bool:
@@ -145,7 +145,7 @@ class _GuardedSend:
         self._replaced: Callable[[Any], Any] | None = http.__dict__.get("send")
 
     def __call__(self, request: Any) -> Any:
-        if guard.closed:
+        if network_guard.closed:
             self._check(_peer_of(self._http, request.url))
         kind = cast("Any", type(self._http))
         return kind.send(self._http, request) if self._replaced is None else self._replaced(request)

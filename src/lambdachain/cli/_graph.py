@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.graph import Graph
     from lambdachain._analysis.call_graph.types import SchemaFile
     from lambdachain._analysis.call_graph.warnings import Timeout, Warned
-    from lambdachain._analysis.survey.found import Survey, Undecided, Unit
-    from lambdachain._templates.deployment import Deployed, Deployment
+    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
+    from lambdachain._templates.deployment import DeployedFunction, Deployment
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
@@ -99,7 +99,7 @@ def command(
 
 def _looked_at(
     survey: Survey, deployments: Sequence[Deployment], code: Sequence[Path]
-) -> tuple[Graph, list[Warned], list[Undecided]]:
+) -> tuple[Graph, list[Warned], list[UnresolvedCall]]:
     from lambdachain._analysis.call_graph.graph import graph_of
     from lambdachain._analysis.call_graph.types import type_warnings
     from lambdachain._analysis.call_graph.warnings import warnings_of
@@ -113,7 +113,7 @@ def _looked_at(
     return graph, warned, sorted({*survey.undecided, *untold}, key=lambda one: one.place)
 
 
-def _names(function: Deployed, survey: Survey) -> tuple[str, Unit | None]:
+def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
     """Find the code of a deployed function: by its handler's file, or else by its name."""
     from lambdachain._analysis.call_graph.graph import function_name
 
@@ -124,7 +124,7 @@ def _names(function: Deployed, survey: Survey) -> tuple[str, Unit | None]:
 
 
 def _timeouts(
-    functions: Iterable[Deployed], names: dict[str, tuple[str, Unit | None]]
+    functions: Iterable[DeployedFunction], names: dict[str, tuple[str, CodeUnit | None]]
 ) -> Iterator[tuple[str, Timeout]]:
     from lambdachain._analysis.call_graph.warnings import Timeout
 
@@ -163,7 +163,7 @@ def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
     return drawn
 
 
-def _tell(warned: Iterable[Warned], undecided: Iterable[Undecided], deployments: Iterable[Deployment]) -> None:
+def _tell(warned: Iterable[Warned], undecided: Iterable[UnresolvedCall], deployments: Iterable[Deployment]) -> None:
     for one in warned:
         label = click.style("warning:", fg="yellow", bold=True)
         echo(f"{label} {one.place}: {one.kind}: {one.text}", file=sys.stderr)

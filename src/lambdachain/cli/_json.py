@@ -73,11 +73,11 @@ def parsed(name: str, text: bytes) -> JsonText:
 def _check_finite(name: str, value: object) -> None:
     """Refuse a number that is read as infinite: it would not be sent as it was written."""
     from lambdachain._json.codec import codec_of
-    from lambdachain._json.payload_validation import MisfitError
+    from lambdachain._json.payload_validation import PayloadValidationError
 
     try:
         codec_of(Any).encode(value)
-    except MisfitError:
+    except PayloadValidationError:
         raise Refusal(f"{name} has a number that is too large: over 1.8e308 it is infinite once it is read") from None
 
 
@@ -90,12 +90,12 @@ def typed(contract: Contract[Any, Any], name: str, text: bytes, address: str) ->
     """
     from lambdachain._core.errors import InvalidRequestError
     from lambdachain._json.codec import codec_of, type_name
-    from lambdachain._json.payload_validation import MisfitError
+    from lambdachain._json.payload_validation import PayloadValidationError
 
     parsed(name, text)
     try:
         return codec_of(contract.request).decode(text)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         words, details = f"{name} does not fit {type_name(contract.request)}: {exc}", exc.details
     raise InvalidRequestError(words, function=address, errors=details)
 
@@ -110,13 +110,13 @@ def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> by
 
     from lambdachain._core.errors import ResponseError
     from lambdachain._json.codec import MORE_DIGITS, codec_of, type_name
-    from lambdachain._json.payload_validation import MisfitError
+    from lambdachain._json.payload_validation import PayloadValidationError
 
     if contract is None:
         return in_one_line(loaded(value)).encode() if MORE_DIGITS.search(value) else to_json(from_json(value))
     try:
         return codec_of(contract.response).encode(value)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         words, details = f"the answer cannot be written as {type_name(contract.response)}: {exc}", exc.details
     raise ResponseError(words, function=address, errors=details)
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from click import style
 
 from lambdachain._core.text import for_terminal, printable
-from lambdachain._templates.problem import Problem
+from lambdachain._templates.problem import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
 from lambdachain.local._runtimes import runtime_of
 
@@ -62,7 +62,7 @@ class Stopped:
     reason: str
 
 
-Message: TypeAlias = Serving | Printed | LocalInvocation | Problem | Notice | Reloaded | Stopped
+Message: TypeAlias = Serving | Printed | LocalInvocation | Diagnostic | Notice | Reloaded | Stopped
 
 
 def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for each kind
@@ -75,9 +75,9 @@ def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for eac
             return "\n".join(f"{name} {for_terminal(part)}" for part in line.split("\n"))
         case LocalInvocation():
             return _invocation(message, clock)
-        case Problem(fatal=True):
+        case Diagnostic(fatal=True):
             return f"{style('error:', fg='red', bold=True)} {printable(str(message))}"
-        case Problem():
+        case Diagnostic():
             return f"{style('warning:', fg='yellow', bold=True)} {printable(str(message))}"
         case Notice(text, loud=True):
             return style(f"WARNING: {printable(text)}", fg="red", bold=True)
@@ -110,7 +110,7 @@ def _fields(message: Message) -> Mapping[str, Any]:  # noqa: PLR0911 - one for e
             names = ("function", "version", "request_id", "status", "error", "duration", "init", "caller", "attempt")
             values = {name: getattr(message, name) for name in names}
             return {**values, "invocation_type": str(message.invocation_type), "cold": message.cold}
-        case Problem(spot, text, fatal):
+        case Diagnostic(spot, text, fatal):
             return {"source": spot.source, "line": spot.line, "key": spot.key, "text": text, "fatal": fatal}
         case Notice(text, loud):
             return {"text": text, "loud": loud}

@@ -31,11 +31,11 @@ from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
     from lambdachain._analysis.permissions.check import Finding
-    from lambdachain._analysis.permissions.required import Need, Needs, Stack, Target
-    from lambdachain._analysis.survey.found import Survey, Unit
+    from lambdachain._analysis.permissions.required import RequiredPermission, RequiredPermissions, Stack, Target
+    from lambdachain._analysis.survey.found import CodeUnit, Survey
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import Deployed, Deployment
+    from lambdachain._templates.deployment import DeployedFunction, Deployment
 
 _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
@@ -154,10 +154,10 @@ def _survey(asked: _Asked, callers: Sequence[str], environment: Mapping[str, str
 
 
 def _print(asked: _Asked, callers: Sequence[str]) -> Status:
-    from lambdachain._analysis.permissions.required import needs_of
+    from lambdachain._analysis.permissions.required import required_permissions
 
     survey = _survey(asked, callers, asked.environment)
-    needs = needs_of(survey, asked.resolve)
+    needs = required_permissions(survey, asked.resolve)
     named = ", ".join(callers) or "this code"
     if asked.as_json:
         print_json(_object(needs, asked))
@@ -171,7 +171,7 @@ def _print(asked: _Asked, callers: Sequence[str]) -> Status:
     return Status.NO if needs.undecided or not needs.each else Status.DONE
 
 
-def _written(needs: Sequence[Need], asked: _Asked, caller: str) -> str:
+def _written(needs: Sequence[RequiredPermission], asked: _Asked, caller: str) -> str:
     from lambdachain._analysis.permissions.identity_policy import WRITERS
     from lambdachain._core.errors import InvalidArnError
 
@@ -181,7 +181,7 @@ def _written(needs: Sequence[Need], asked: _Asked, caller: str) -> str:
         raise Refusal(f"{exc}: give --region and --account-id, or --as sam, which knows them by itself") from None
 
 
-def _object(needs: Needs, asked: _Asked) -> dict[str, Any]:
+def _object(needs: RequiredPermissions, asked: _Asked) -> dict[str, Any]:
     from lambdachain._analysis.permissions.identity_policy import policy_of
     from lambdachain._core.errors import InvalidArnError
 
@@ -203,7 +203,7 @@ def _object(needs: Needs, asked: _Asked) -> dict[str, Any]:
     return {"calls": calls, "policy": policy, "undecided": undecided_objects(needs.undecided)}
 
 
-def _tell_offloads(needs: Needs) -> None:
+def _tell_offloads(needs: RequiredPermissions) -> None:
     for need in needs.each:
         if any(call.contract is not None and call.contract.offloads for call in need.calls):
             told = "s3:PutObject, s3:PutObjectTagging and s3:GetObject on its bucket are needed besides"
@@ -271,42 +271,46 @@ def _check(
     return Status.NO if found or undecided or not checked else Status.DONE
 
 
-def _starts(function: Deployed, known: Survey) -> list[Unit]:
+def _starts(function: DeployedFunction, known: Survey) -> list[CodeUnit]:
     """Find the code of a deployed function: by its handler's file, or else by its name."""
     name = function.handler.rpartition(".")[2]
     units = [unit for unit in known.units if unit == (function.file, name)]
     return units or [handler.unit for handler in known.of_function(function.name)]
 
 
-def _is_asked(function: Deployed, units: Sequence[Unit], known: Survey, callers: Sequence[str]) -> bool:
+def _is_asked(function: DeployedFunction, units: Sequence[CodeUnit], known: Survey, callers: Sequence[str]) -> bool:
     """Tell whether a function is asked about: by its name, its handler setting, or its contract's name."""
     contracts = (handler.contract.function for handler in known.handlers if handler.unit in units)
     return not {function.name, function.handler, *contracts}.isdisjoint(callers)
 
 
-def _needs_of(asked: _Asked, function: Deployed, units: Sequence[Unit], known: Survey) -> Needs:
+def _needs_of(
+    asked: _Asked, function: DeployedFunction, units: Sequence[CodeUnit], known: Survey
+) -> RequiredPermissions:
     """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
-    from lambdachain._analysis.permissions.required import needs_of
+    from lambdachain._analysis.permissions.required import required_permissions
     from lambdachain._analysis.survey.survey import survey_of
 
-    needs = needs_of(known.within(units), asked.resolve)
+    needs = required_permissions(known.within(units), asked.resolve)
     if needs.undecided and function.environment:
         survey = survey_of(asked.project, {**function.environment, **asked.environment})
-        needs = needs_of(survey.within(units), asked.resolve)
+        needs = required_permissions(survey.within(units), asked.resolve)
     return needs
 
 
-def _compared(deployment: Deployment, needs: Mapping[str, Needs], stack: Stack) -> list[tuple[Deployed, list[Finding]]]:
+def _compared(
+    deployment: Deployment, needs: Mapping[str, RequiredPermissions], stack: Stack
+) -> list[tuple[DeployedFunction, list[Finding]]]:
     """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
-    from lambdachain._analysis.permissions.check import Fault, findings
+    from lambdachain._analysis.permissions.check import Issue, findings
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [(one, findings(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions]
-    unused = Counter((one.spot, one.text) for _, each in found for one in each if one.fault is Fault.UNUSED)
+    unused = Counter((one.spot, one.text) for _, each in found for one in each if one.fault is Issue.UNUSED)
     holders = Counter(spot for one in functions for spot in {grant.spot for grant in one.grants})
 
     def counts(one: Finding) -> bool:
-        return one.fault is not Fault.UNUSED or unused[one.spot, one.text] == holders[one.spot]
+        return one.fault is not Issue.UNUSED or unused[one.spot, one.text] == holders[one.spot]
 
     return [(function, list(filter(counts, each))) for function, each in found]
 

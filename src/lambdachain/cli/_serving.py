@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 import click
 
 from lambdachain._core.loopback import is_loopback
-from lambdachain._templates.problem import Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
 from ._messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
@@ -70,7 +70,7 @@ def serve(wanted: Wanted, options: Options) -> int:
     """Serve until a signal comes; give the status to exit with."""
     inbox: Inbox = SimpleQueue()
     _listen_to_signals(inbox)
-    tell = Teller(options)
+    tell = ServeReporter(options)
     found = find_system(wanted)
     for problem in found.problems:
         tell(problem)
@@ -93,7 +93,7 @@ def serve(wanted: Wanted, options: Options) -> int:
             concurrency=options.concurrency,
         ).start()
     except (OSError, ValueError) as exc:
-        tell(Problem(Spot("lambdachain serve"), _why_not_started(exc, options)))
+        tell(Diagnostic(Location("lambdachain serve"), _why_not_started(exc, options)))
         return 1
     with endpoint_closed(endpoint):
         stop = _Run(wanted, options, inbox, tell, endpoint).until_stopped(found)
@@ -102,7 +102,7 @@ def serve(wanted: Wanted, options: Options) -> int:
     return 128 + stop.signal
 
 
-class Teller:
+class ServeReporter:
     """Prints messages, as text or JSON: problems to standard error, all else to standard output."""
 
     def __init__(self, options: Options) -> None:
@@ -112,7 +112,7 @@ class Teller:
 
     def __call__(self, message: Message) -> None:
         """Print a message, or not where it is too quiet for that."""
-        is_problem = isinstance(message, Problem) or (isinstance(message, Notice) and message.loud)
+        is_problem = isinstance(message, Diagnostic) or (isinstance(message, Notice) and message.loud)
         if self._broken or (self._options.quiet and not is_problem):
             return
         line = as_json(message) if self._options.as_json else as_text(message, time.strftime("%H:%M:%S"))
@@ -137,7 +137,9 @@ class Teller:
 class _Run:
     """The loop over the inbox, while the endpoint serves."""
 
-    def __init__(self, wanted: Wanted, options: Options, inbox: Inbox, tell: Teller, endpoint: LocalEndpoint) -> None:
+    def __init__(
+        self, wanted: Wanted, options: Options, inbox: Inbox, tell: ServeReporter, endpoint: LocalEndpoint
+    ) -> None:
         self._wanted = wanted
         self._options = options
         self._inbox = inbox
@@ -232,7 +234,7 @@ class _Run:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} does not import: {why}"
-            self._inbox.put(Problem(declared.spot("handler"), text, fatal=False))
+            self._inbox.put(Diagnostic(declared.spot("handler"), text, fatal=False))
 
 
 def _as_declared(function: LocalFunction, found: Found) -> LocalFunction:

@@ -15,11 +15,11 @@ from ._extra import missing_packages
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.survey.found import Survey, Undecided, Unit
+    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import Deployment
-    from lambdachain._templates.problem import Problem
+    from lambdachain._templates.problem import Diagnostic
 
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
@@ -78,7 +78,7 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     return Project(sources)
 
 
-def starts_of(survey: Survey, callers: Iterable[str]) -> list[Unit]:
+def starts_of(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
     """Find the code of functions, by the name of each or its handler setting.
 
     Raises:
@@ -87,7 +87,7 @@ def starts_of(survey: Survey, callers: Iterable[str]) -> list[Unit]:
     return [unit for caller in callers for unit in _starts_of(survey, caller)]
 
 
-def _starts_of(survey: Survey, caller: str) -> list[Unit]:
+def _starts_of(survey: Survey, caller: str) -> list[CodeUnit]:
     if named := [handler.unit for handler in survey.of_function(caller)]:
         return named
     exported = {handler.unit: handler.setting for handler in survey.handlers}
@@ -105,7 +105,7 @@ def _starts_of(survey: Survey, caller: str) -> list[Unit]:
     return units
 
 
-def _setting(unit: Unit, exported: str | None) -> str:
+def _setting(unit: CodeUnit, exported: str | None) -> str:
     """Write a handler setting with every directory, as ``orders.app.handler``."""
     path = Path(unit.file).with_suffix("")
     name = unit.name if exported is None else exported.rpartition(".")[2]
@@ -147,27 +147,27 @@ def read_template(
     if missing := missing_packages():
         raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
     from lambdachain._core.errors import InvalidArnError
-    from lambdachain._lambda_api.aws_location import Place
+    from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.deployment import read_deployment
-    from lambdachain._templates.problem import MisreadError
+    from lambdachain._templates.problem import TemplateError
     from lambdachain.local._definitions._sources import Surroundings
 
     try:
-        place = Place(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
         return read_deployment(path, Surroundings(place, stage, parameters, os.environ))
     except InvalidArnError as exc:
         raise Refusal(f"--account-id and --region need to fit into an ARN: {exc}") from None
-    except MisreadError as exc:
+    except TemplateError as exc:
         raise Refusal(str(exc.problem())) from None
 
 
-def tell_undecided(undecided: Iterable[Undecided | Problem]) -> None:
+def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:
     """Print what cannot be told, a line each, to standard error."""
     for one in undecided:
         echo(f"{click.style('cannot tell:', fg='yellow', bold=True)} {one}", file=sys.stderr)
 
 
-def undecided_objects(undecided: Iterable[Undecided]) -> list[dict[str, Any]]:
+def undecided_objects(undecided: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
     """Give what cannot be told as objects."""
     return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in undecided]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._arguments import is_function, read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
@@ -54,7 +54,7 @@ class Found:
 
     functions: Sequence[LocalFunction]
     declared: Mapping[str, Declared]
-    problems: Sequence[Problem]
+    problems: Sequence[Diagnostic]
     services: Mapping[str, str]
     files: Sequence[Path] = ()
     described_by: str = ""
@@ -69,7 +69,7 @@ def find_system(wanted: Wanted) -> Found:
         files, passed_over = (found := find_files(wanted.directory))[:1], found[1:]
     if not files and not wanted.arguments:
         text = f"nothing to serve here: name functions (orders=app.handler), or write one of {', '.join(FILES)}"
-        return _nothing(Problem(Spot("lambdachain serve"), text))
+        return _nothing(Diagnostic(Location("lambdachain serve"), text))
     systems = [System(read_arguments(filter(is_function, wanted.arguments), wanted.directory))]
     systems += [read_file(path, wanted.around) for path in files]
     problems = [problem for system in systems for problem in system.reading.problems]
@@ -77,7 +77,7 @@ def find_system(wanted: Wanted) -> Found:
     declared = _by_name(systems, problems)
     try:
         environment = _environment(wanted.env_file)
-    except MisreadError as exc:
+    except TemplateError as exc:
         return _nothing(exc.problem())
     functions: list[LocalFunction] = []
     for each in declared.values():
@@ -97,17 +97,17 @@ def find_system(wanted: Wanted) -> Found:
     )
 
 
-def _nothing(problem: Problem) -> Found:
+def _nothing(problem: Diagnostic) -> Found:
     return Found((), {}, (problem,), {})
 
 
-def _by_name(systems: Sequence[System], problems: list[Problem]) -> dict[str, Declared]:
+def _by_name(systems: Sequence[System], problems: list[Diagnostic]) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
     for each in (each for system in systems for each in system.reading.declared):
         name = each.function.name
         if name in declared:
             text = f"function {name!r} is declared twice: {declared[name].spot('name')} is the one that is served"
-            problems.append(Problem(each.spot("name"), text))
+            problems.append(Diagnostic(each.spot("name"), text))
         else:
             declared[name] = each
     return declared
@@ -119,4 +119,4 @@ def _environment(path: Path | None) -> dict[str, str]:
     try:
         return read_env_file(path.read_text(encoding="utf-8-sig"), os.path.relpath(path))
     except (OSError, UnicodeDecodeError) as exc:
-        raise MisreadError(Spot(os.path.relpath(path)), f"cannot be read: {exc}") from None
+        raise TemplateError(Location(os.path.relpath(path)), f"cannot be read: {exc}") from None

@@ -12,8 +12,8 @@ from ._exit_status import Refusal
 
 if TYPE_CHECKING:
     from lambdachain._calling.options import CallOptions
-    from lambdachain._calling.target import Callee
-    from lambdachain._client.invoker import Caller
+    from lambdachain._calling.target import Target
+    from lambdachain._client.invoker import Invoker
     from lambdachain._core.invocation import Transport
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,19 +84,19 @@ class Connection(NamedTuple):
     timeout: float | None
     max_attempts: int | None
 
-    def caller(self) -> Caller:
+    def caller(self) -> Invoker:
         """Make what carries calls out; nothing is opened yet.
 
         Raises:
             Refusal: There is no such profile.
         """
         from lambdachain._calling.retry import RetryPolicy
-        from lambdachain._client.invoker import Caller
+        from lambdachain._client.invoker import Invoker
 
         retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
-        return Caller(self._transport(), {"timeout": self.timeout, "retry": retry})
+        return Invoker(self._transport(), {"timeout": self.timeout, "retry": retry})
 
-    def callee(self, caller: Caller, target: object) -> Callee:
+    def callee(self, caller: Invoker, target: object) -> Target:
         """Find what is called, and where.
 
         Raises:

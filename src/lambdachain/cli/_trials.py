@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain.local import LocalFunction
 from lambdachain.local._trial import try_handlers
 
@@ -20,7 +20,7 @@ class Trials:
         tell: Called in that thread with a function and why its handler does not load.
     """
 
-    def __init__(self, place: Place, url: str, tell: Callable[[LocalFunction, str], None]) -> None:
+    def __init__(self, place: AwsLocation, url: str, tell: Callable[[LocalFunction, str], None]) -> None:
         self._place = place
         self._url = url
         self._tell = tell

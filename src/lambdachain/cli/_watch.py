@@ -39,7 +39,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AwsLocation:
     """A directory to be watched, as it is now.
 
     Attributes:
@@ -61,9 +61,9 @@ class View:
         around: The directories that those are in.
     """
 
-    roots: Mapping[str, tuple[Place, ...]]
+    roots: Mapping[str, tuple[AwsLocation, ...]]
     described: frozenset[Path] = frozenset()
-    around: frozenset[Place] = frozenset()
+    around: frozenset[AwsLocation] = frozenset()
 
     @property
     def paths(self) -> frozenset[Path]:
@@ -227,14 +227,14 @@ def _held(paths: Iterable[Path]) -> ExitStack:
     return held
 
 
-def _place(path: Path) -> Place:
+def _place(path: Path) -> AwsLocation:
     """Look where a path leads now."""
     try:
         real = path.resolve()
         found = real.stat()
     except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
-        return Place(path, None)
-    return Place(real, (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None)
+        return AwsLocation(path, None)
+    return AwsLocation(real, (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None)
 
 
 def what_changed(

@@ -124,11 +124,11 @@ def _surroundings(account_id: str, region: str, stage: str | None, parameters: M
     import os
 
     from lambdachain import InvalidArnError
-    from lambdachain._lambda_api.aws_location import Place
+    from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain.local._definitions._sources import Surroundings
 
     try:
-        place = Place(account_id, region)
+        place = AwsLocation(account_id, region)
     except InvalidArnError as exc:
         raise click.UsageError(f"--account-id and --region need to fit into an ARN: {exc}") from None
     return Surroundings(place, stage, parameters, os.environ)

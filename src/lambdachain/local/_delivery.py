@@ -20,7 +20,7 @@ from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.events import (
     Condition,
-    Course,
+    EventState,
     Rules,
     after_failure,
     after_throttle,
@@ -33,7 +33,7 @@ from lambdachain._lambda_api.responses import RefusedError
 from ._clock import QueueClock
 from ._event_config import service_of
 from ._function import LocalFunction
-from ._function_registry import Fleet
+from ._function_registry import FunctionRegistry
 from ._invocations import LocalInvocation, error_of
 from ._queue import EventQueue, QueuedEvent, QueueError
 from ._targets import Targets
@@ -52,7 +52,7 @@ class EventDelivery:
     def __init__(
         self,
         queue: EventQueue,
-        fleet: Fleet,
+        fleet: FunctionRegistry,
         clock: QueueClock,
         targets: Targets,
         tell: Callable[[LocalInvocation], None],
@@ -182,8 +182,8 @@ class EventDelivery:
         else:
             await self._end(event, Condition.RETRIES_EXHAUSTED, answer, runs=event.course.runs)
 
-    async def _follow(self, event: QueuedEvent, after: Course | Condition, answer: LastAnswer | None) -> None:
-        if isinstance(after, Course):
+    async def _follow(self, event: QueuedEvent, after: EventState | Condition, answer: LastAnswer | None) -> None:
+        if isinstance(after, EventState):
             await self._written(lambda: self._queue.put_back(event, after))
         else:
             await self._end(event, after, answer)

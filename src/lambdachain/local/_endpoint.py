@@ -13,13 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self, TypeVar
 
-from lambdachain._lambda_api.aws_location import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
 from ._capacity import default_concurrency
 from ._clock import QueueClock
 from ._delivery import EventDelivery
 from ._function import LocalFunction, index_by_name, located
-from ._function_registry import Fleet
+from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
 from ._orphan_guard import OrphanGuard
@@ -27,7 +27,7 @@ from ._queue import EventQueue
 from ._runtimes import runtime_of
 from ._sandbox import Surroundings
 from ._server import InvokeService
-from ._settings import ClockKind, Settings, check_arguments, hosts_of
+from ._settings import ClockKind, EndpointSettings, check_arguments, hosts_of
 from ._targets import Targets, check_targets
 
 Result = TypeVar("Result")
@@ -90,7 +90,7 @@ class LocalEndpoint:
     ) -> None:
         check_arguments(host=host, port=port, queue=queue, services=services, observer=observer, random=random)
         self._functions = index_by_name(functions)
-        self._settings = Settings(
+        self._settings = EndpointSettings(
             queue=None if queue is None else Path(queue),
             clock=clock,
             services=dict(services or {}),
@@ -101,13 +101,13 @@ class LocalEndpoint:
         )
         self._host = host
         self._port = port
-        self._place = Place(account_id, region)
+        self._place = AwsLocation(account_id, region)
         self._check(self._functions)
         self._url: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        self._fleet: Fleet | None = None
+        self._fleet: FunctionRegistry | None = None
         self._events: EventDelivery | None = None
 
     @property
@@ -255,10 +255,10 @@ class LocalEndpoint:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
         settings, place = self._settings, self._place
-        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as guard:
+        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as network_guard:
             variables = {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables}
-            around = Surroundings(place, guard, variables, asyncio.Semaphore(settings.concurrency))
-            fleet = Fleet(self._functions, around, settings.random)
+            around = Surroundings(place, network_guard, variables, asyncio.Semaphore(settings.concurrency))
+            fleet = FunctionRegistry(self._functions, around, settings.random)
             clock = QueueClock(is_virtual=settings.clock == "virtual")
             targets = Targets(settings.services, place)
             events = EventDelivery(queue, fleet, clock, targets, self._tell, concurrency=settings.concurrency)

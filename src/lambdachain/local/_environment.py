@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._function import LocalFunction
@@ -26,7 +26,7 @@ def sandbox_environment(
     function: LocalFunction,
     version: str,
     *,
-    place: Place,
+    place: AwsLocation,
     variables: Mapping[str, str],
     runtime_api: str,
     host: Mapping[str, str] = os.environ,

@@ -17,17 +17,17 @@ from lambdachain._lambda_api.invoke_api import check_tenant
 
 from ._function import LocalFunction
 from ._sandbox import Surroundings
-from ._served_function import Admitted, Deployed
+from ._served_function import AcceptedInvocation, ServedFunction
 
 
-class Fleet:
+class FunctionRegistry:
     """The functions, between ``async with`` and its end, which leaves no process behind."""
 
     def __init__(self, functions: Mapping[str, LocalFunction], around: Surroundings, random: Random) -> None:
         self._around = around
         self._random = random
-        self._deployed = {name: Deployed(function, around, random) for name, function in functions.items()}
-        self._retired: list[Deployed] = []
+        self._deployed = {name: ServedFunction(function, around, random) for name, function in functions.items()}
+        self._retired: list[ServedFunction] = []
         # The names of the functions, each with its versions and aliases.
         self.qualifiers = {name: function.qualifiers for name, function in functions.items()}
 
@@ -58,7 +58,7 @@ class Fleet:
             raise answers.function_not_found(str(self._around.place.arn(target.name, qualifier)))
         check_tenant(delivery.tenant_id, isolated=function.tenant_isolation)
 
-    def admit(self, delivery: Delivery) -> Admitted:
+    def admit(self, delivery: Delivery) -> AcceptedInvocation:
         """Let an invocation in, and choose the version that runs it.
 
         Raises:
@@ -77,17 +77,17 @@ class Fleet:
             raise answers.throttled("ConcurrentInvocationLimitExceeded")
         version = deployed.version_of(target.qualifier)
         delivery = replace(delivery, trace_id=lineage.passed(delivery.trace_id, arn))
-        return Admitted(deployed, version, delivery)
+        return AcceptedInvocation(deployed, version, delivery)
 
     async def add(self, function: LocalFunction) -> None:
         """Serve one more function; see `LocalEndpoint.add`."""
-        self._deployed[function.name] = Deployed(function, self._around, self._random)
+        self._deployed[function.name] = ServedFunction(function, self._around, self._random)
         self.qualifiers[function.name] = function.qualifiers
 
     async def replace(self, function: LocalFunction) -> None:
         """Serve a function as it is given now; see `LocalEndpoint.replace`."""
         old = self._deployed[function.name]
-        self._deployed[function.name] = Deployed(function, self._around, self._random)
+        self._deployed[function.name] = ServedFunction(function, self._around, self._random)
         self.qualifiers[function.name] = function.qualifiers
         self._retired = [each for each in (*self._retired, old) if not each.empty]
         await old.retire()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._lambda_api.delivery import Delivery
-from lambdachain._lambda_api.events import Course
+from lambdachain._lambda_api.events import EventState
 
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 _SCHEMA: Final = """
@@ -63,7 +63,7 @@ class QueuedEvent:
     id: int
     function: str
     caller: str | None
-    course: Course
+    course: EventState
     delivery: Delivery
 
 
@@ -100,7 +100,7 @@ class EventQueue:
                 raise
             raise QueueError(f"cannot keep events in {self._path or 'memory'}: {exc}") from None
 
-    def put(self, function: str, delivery: Delivery, course: Course, caller: str | None) -> None:
+    def put(self, function: str, delivery: Delivery, course: EventState, caller: str | None) -> None:
         """Add an event; once this has returned, it is kept."""
         if _identity(self._path) != self._file:
             raise QueueError(f"cannot keep events in {self._path}: the file was deleted or replaced; start again")
@@ -120,7 +120,7 @@ class EventQueue:
             db.execute("UPDATE events SET taken = 1 WHERE id = ?", (row[0],))
         request_id, invoked_arn, trace_id, payload, tenant_id = row[7:]
         delivery = Delivery(request_id, invoked_arn, trace_id, payload, tenant_id=tenant_id)
-        return QueuedEvent(row[0], row[1], row[2], Course(*row[3:7]), delivery)
+        return QueuedEvent(row[0], row[1], row[2], EventState(*row[3:7]), delivery)
 
     def next_due(self, functions: Iterable[str]) -> float | None:
         """Tell when the first event that waits for one of *functions* is due."""
@@ -128,7 +128,7 @@ class EventQueue:
             due: float | None = db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
         return due
 
-    def put_back(self, event: QueuedEvent, course: Course) -> None:
+    def put_back(self, event: QueuedEvent, course: EventState) -> None:
         """Let an event wait for its next delivery."""
         with self._using() as db:
             db.execute(

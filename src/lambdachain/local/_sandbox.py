@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from lambdachain._core import clock as _clock
 from lambdachain._lambda_api import responses as answers
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, Ending
 from lambdachain._lambda_api.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
 from lambdachain._lambda_api.log import report, start
@@ -41,8 +41,8 @@ class Surroundings:
         executions: Held while an invocation runs: so many may at a time, of all functions together.
     """
 
-    place: Place
-    guard: OrphanGuard
+    place: AwsLocation
+    network_guard: OrphanGuard
     variables: Mapping[str, str]
     executions: asyncio.Semaphore
 
@@ -52,7 +52,7 @@ class SandboxGoneError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class InvocationOutcome:
     """What an event means for the call, and whether the sandbox can take another one."""
 
     body: bytes = field(repr=False)
@@ -112,7 +112,7 @@ class Sandbox:
         finally:
             self._output.close_write_end()
         self._api.serve_process(self._process.pid)
-        around.guard.watch(self._process.pid)
+        around.network_guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 
     async def invoke(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
@@ -155,7 +155,7 @@ class Sandbox:
         if self._process is not None and self._exit is not None:
             kill_group(self._process.pid)
             await asyncio.wait({self._exit}, timeout=_KILL_TIMEOUT)
-            self._around.guard.release(self._process.pid)
+            self._around.network_guard.release(self._process.pid)
         self._output.close()
         await self._api.close()
 
@@ -213,24 +213,24 @@ class Sandbox:
                 return event
 
 
-def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> Verdict:
+def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
     """Say what the end of an invocation means; *event* is ``None`` when its *timeout*, in seconds, has passed."""
     match event:
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
-            return Verdict(answers.response_too_large(), failed=True, survives=False)
+            return InvocationOutcome(answers.response_too_large(), failed=True, survives=False)
         case Returned(body):
-            return Verdict(body.content, failed=False, survives=True)
+            return InvocationOutcome(body.content, failed=False, survives=True)
         case Raised(body):
-            return Verdict(body.content, failed=True, survives=True)
+            return InvocationOutcome(body.content, failed=True, survives=True)
         case InitFailed(body):
-            return Verdict(body.content, failed=True, survives=False)
+            return InvocationOutcome(body.content, failed=True, survives=False)
         case Exited(returncode):
             log = f"RequestId: {request_id} Error: {answers.exit_text(returncode)}\nRuntime.ExitError\n"
-            return Verdict(answers.exited(request_id, returncode), failed=True, survives=False, log=log)
+            return InvocationOutcome(answers.exited(request_id, returncode), failed=True, survives=False, log=log)
         case _:
             now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
             log = f"{now} {request_id} {answers.timeout_text(timeout)}\n\n"
-            return Verdict(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
+            return InvocationOutcome(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
 
 
 def _has_ended(pid: int) -> bool:

@@ -18,7 +18,7 @@ from ._runtimes import runtime_of
 from ._sandbox import Sink, Surroundings
 
 
-class Deployed:
+class ServedFunction:
     """The function, and the sandboxes of its versions."""
 
     def __init__(self, function: LocalFunction, around: Surroundings, random: Random) -> None:
@@ -95,10 +95,10 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AcceptedInvocation:
     """An invocation that Lambda lets in, and the version that is to run it."""
 
-    deployed: Deployed
+    deployed: ServedFunction
     version: str
     delivery: Delivery
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.addressing import resolve
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.configuration import answer_configuration, answer_function, answer_list
 from lambdachain._lambda_api.delivery import Ending, InvokeRequest
 from lambdachain._lambda_api.invoke_api import (
@@ -32,12 +32,12 @@ from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete,
 
 from ._credentials import caller_of
 from ._delivery import EventDelivery
-from ._function_registry import Fleet
+from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
-from ._served_function import Admitted
+from ._served_function import AcceptedInvocation
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
@@ -47,12 +47,12 @@ class InvokeService:
 
     def __init__(
         self,
-        fleet: Fleet,
+        fleet: FunctionRegistry,
         events: EventDelivery,
         listener: socket.socket,
         *,
         hosts: HostCheck,
-        place: Place,
+        place: AwsLocation,
         tell: Callable[[LocalInvocation], None],
     ) -> None:
         self._fleet = fleet
@@ -146,7 +146,7 @@ class InvokeService:
             functions=self._fleet.qualifiers,
         )
 
-    async def _call(self, invoke: InvokeRequest, admitted: Admitted, caller: str | None) -> Answer:
+    async def _call(self, invoke: InvokeRequest, admitted: AcceptedInvocation, caller: str | None) -> Answer:
         ending = await self._run(invoke, admitted, caller)
         return answer_ending(ending, log_tail=invoke.log_tail, version=admitted.version)
 
@@ -154,7 +154,7 @@ class InvokeService:
         self,
         request: web.Request,
         invoke: InvokeRequest,
-        admitted: Admitted,
+        admitted: AcceptedInvocation,
         caller: str | None,
         headers: dict[str, str],
     ) -> web.StreamResponse:
@@ -163,7 +163,7 @@ class InvokeService:
         return await stream.complete(ending, log_tail=invoke.log_tail)
 
     async def _run(
-        self, invoke: InvokeRequest, admitted: Admitted, caller: str | None, sink: Sink | None = None
+        self, invoke: InvokeRequest, admitted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
     ) -> Ending:
         try:
             ending = await admitted.run(log_tail=invoke.log_tail, sink=sink)

@@ -59,7 +59,7 @@ def hosts_of(allowed: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class EndpointSettings:
     """See `LocalEndpoint`, whose arguments these are.
 
     Raises:

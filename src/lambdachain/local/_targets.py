@@ -12,7 +12,7 @@ from typing import Any, Final
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.text import printable
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.records import Record
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
@@ -26,7 +26,7 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 class Targets:
     """Sends to the services, with clients made when first needed."""
 
-    def __init__(self, services: Mapping[str, str], place: Place) -> None:
+    def __init__(self, services: Mapping[str, str], place: AwsLocation) -> None:
         self._services = services
         self._place = place
         self._clients: dict[str, Any] = {}
@@ -78,7 +78,7 @@ class Targets:
             return self._clients[service]
 
 
-def check_targets(functions: Mapping[str, LocalFunction], place: Place, services: Iterable[str]) -> None:
+def check_targets(functions: Mapping[str, LocalFunction], place: AwsLocation, services: Iterable[str]) -> None:
     """Check that everything that events are to go to is within reach.
 
     Raises:
@@ -95,7 +95,7 @@ def check_targets(functions: Mapping[str, LocalFunction], place: Place, services
                 raise ValueError(f"{where} needs services={{{service!r}: <address>}}")
 
 
-def _is_here(arn: str, functions: Mapping[str, LocalFunction], place: Place) -> bool:
+def _is_here(arn: str, functions: Mapping[str, LocalFunction], place: AwsLocation) -> bool:
     try:
         target = parse_target(arn)
     except InvalidArnError:

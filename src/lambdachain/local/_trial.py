@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._lambda_api.aws_location import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 from lambdachain._lambda_api.limits import INIT_TIMEOUT
 
 from ._environment import sandbox_environment
@@ -26,7 +26,7 @@ _FRAME: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 async def try_handlers(
-    functions: Iterable[LocalFunction], place: Place, url: str, tell: Callable[[LocalFunction, str], None]
+    functions: Iterable[LocalFunction], place: AwsLocation, url: str, tell: Callable[[LocalFunction, str], None]
 ) -> None:
     """Load each handler once, in a process that is then ended.
 
@@ -37,11 +37,11 @@ async def try_handlers(
         tell: Called with each function whose handler does not load, and with why, in one line.
     """
     slots = asyncio.Semaphore(_AT_A_TIME)
-    guard = OrphanGuard()
+    network_guard = OrphanGuard()
 
     async def attempt(function: LocalFunction) -> None:
         async with slots:
-            failure = await _failure(function, place, url, guard)
+            failure = await _failure(function, place, url, network_guard)
         if failure is not None:
             tell(function, failure)
 
@@ -50,10 +50,10 @@ async def try_handlers(
             for function in functions:
                 attempts.create_task(attempt(function))
     finally:
-        guard.close()
+        network_guard.close()
 
 
-async def _failure(function: LocalFunction, place: Place, url: str, guard: OrphanGuard) -> str | None:
+async def _failure(function: LocalFunction, place: AwsLocation, url: str, network_guard: OrphanGuard) -> str | None:
     api, runtime = RuntimeApi(function.name), runtime_of(function)
     address = await api.open(with_path=runtime.takes_path(function))
     try:
@@ -72,14 +72,14 @@ async def _failure(function: LocalFunction, place: Place, url: str, guard: Orpha
         await api.close()
         return f"its process does not start: {exc}"
     api.serve_process(process.pid)
-    guard.watch(process.pid)
+    network_guard.watch(process.pid)
     exit_told = asyncio.create_task(_tell_exit(api, process))
     try:
         return await _verdict(api, function)
     finally:
         kill_group(process.pid)
         await exit_told
-        guard.release(process.pid)
+        network_guard.release(process.pid)
         await api.close()
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from lambdachain._core import clock as _clock
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._lambda_api.aws_location import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
-HOME: Final = Place("123456789012", "us-east-1")
+HOME: Final = AwsLocation("123456789012", "us-east-1")
 _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 

@@ -13,7 +13,7 @@ from lambdachain._core import clock as _clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._lambda_api import responses as answers
-from lambdachain._lambda_api.aws_location import LATEST, Place
+from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
 from ._addresses import Deployment, deployment, version_of
 from ._runtime import Handler, Settings
@@ -134,7 +134,7 @@ class Deployments:
                 return function
         raise ContractError(f"there is no function {wanted}; {self}")
 
-    def at(self, name: str, place: Place) -> list[Function]:
+    def at(self, name: str, place: AwsLocation) -> list[Function]:
         """Give the versions and aliases of the function that a call of *name* at *place* is for.
 
         A function deployed at that very place goes before one that is deployed wherever its callers look for it.

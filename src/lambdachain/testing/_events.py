@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lambdachain._core.invocation import Invocation
 from lambdachain._core.process_copies import lock_for
-from lambdachain._lambda_api.events import Course, Rules, after_failure, begun
+from lambdachain._lambda_api.events import EventState, Rules, after_failure, begun
 
 from ._recursion import Chain
 
@@ -18,7 +18,7 @@ class Event:
     invocation: Invocation
     request_id: str
     chain: Chain
-    course: Course
+    course: EventState
 
     @property
     def attempt(self) -> int:
@@ -28,10 +28,10 @@ class Event:
     def again(self) -> Event | None:
         """Give the next delivery of an event whose function failed; ``None`` when it is given up."""
         course = after_failure(self.course, Rules(), now=self.course.due)
-        return replace(self, course=course) if isinstance(course, Course) else None
+        return replace(self, course=course) if isinstance(course, EventState) else None
 
 
-class EventQueue:
+class InProcessEventQueue:
     """The events that wait; thread-safe."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from lambdachain._calling.classify import Expectation, failed_answer
+from lambdachain._calling.classify import CallSemantics, failed_answer
 from lambdachain._calling.target import contract_of
 from lambdachain._contracts.contract import Contract, HasContract
 from lambdachain._contracts.remote_error import RemoteError
@@ -15,7 +15,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.invoke_api import answer_ending
 from lambdachain._lambda_api.outcomes import outcome_of
@@ -85,13 +85,13 @@ def _run(held: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: 
     """Run the handler on one request, and say what its caller could not make use of."""
     try:
         payload = codec_of(held.request).encode(request)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         raise ContractError(f"the request {shortened(request)} does not fit {type_name(held.request)}: {exc}") from None
     request_id, name = str(uuid.uuid4()), parse_target(held.function).name
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
     ending = run(handler, delivery, Settings(name=name, timeout=_LONGEST), patience=None)
     outcome = outcome_of(answer_ending(ending, log_tail=False), request_id)
-    error = failed_answer(Invocation(held.function, payload=payload), outcome, Expectation(held.errors))
+    error = failed_answer(Invocation(held.function, payload=payload), outcome, CallSemantics(held.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""
         yield f"on {shortened(request)} it fails: {error}\n{stack}".rstrip()
@@ -102,5 +102,5 @@ def _run(held: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: 
 def _misfit(held: Contract[Any, Any], request: object, answer: bytes) -> Iterator[str]:
     try:
         codec_of(held.response).decode(answer)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         yield f"on {shortened(request)} its answer does not fit {type_name(held.response)}: {exc}"

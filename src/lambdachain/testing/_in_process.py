@@ -17,10 +17,10 @@ from lambdachain._lambda_api.delivery import Delivery, Ending, InvokeRequest
 from lambdachain._lambda_api.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
 from lambdachain._lambda_api.outcomes import outcome_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
-from lambdachain._transports.transport_override import standing_in, standing_in_here
+from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
 from ._deployments import Deployments, Function, Target, chosen
-from ._events import Event, EventQueue
+from ._events import Event, InProcessEventQueue
 from ._record import InProcessCall, Record, record_of
 from ._recursion import Chain, current_chain, within
 from ._requests import checked, place_of
@@ -94,7 +94,7 @@ class InProcessTransport:
         self._record = Record()
         self._discarded: list[InProcessCall] = []
         self._edges: set[Edge] = set()
-        self._events = EventQueue()
+        self._events = InProcessEventQueue()
         self._stack = ExitStack()
         for target, handler in (functions or {}).items():
             self.add(target, handler)
@@ -206,7 +206,7 @@ class InProcessTransport:
         return "\n".join(map(repr, self._record)) or "no call came"
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(standing_in(self))
+        self._stack.enter_context(override_transport(self))
         return self
 
     def __exit__(
@@ -264,7 +264,7 @@ class InProcessTransport:
             raise answers.looped(delivery.invoked_arn)
         settings = function.settings(delivery.invoked_arn)
         leave = function.concurrency.enter(function.timeout, waits=waits)
-        with standing_in_here(self), within(chain.into(function.name, self, function.timeout)):
+        with override_transport_in_context(self), within(chain.into(function.name, self, function.timeout)):
             return settings, run(function.handler, delivery, settings, patience=patience, ended=leave)
 
     def _deliver(self, event: Event) -> None:

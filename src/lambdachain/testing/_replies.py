@@ -15,13 +15,13 @@ from lambdachain._core import clock as _clock
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.payload_validation import MisfitError
+from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.delivery import Ending
 from lambdachain._lambda_api.invoke_api import answer_ending, answer_queued
 from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain._lambda_api.responses import Answer
-from lambdachain._transports.transport_override import StubError, stand_in
+from lambdachain._transports.transport_override import StubError, transport_override
 
 from ._addresses import version_of
 from ._requests import Received
@@ -109,7 +109,7 @@ def ended(received: Received, body: bytes, *, has_failed: bool = False) -> Answe
 def _given(contract: Contract[Any, Any], received: Received, body: bytes) -> Answer:
     offload, told = contract.offload, received.told()
     if offload is not None and told is not None and told.offload and offload.takes(len(body)):
-        body = as_bytes(put_payload(offload, body, stand_in()))
+        body = as_bytes(put_payload(offload, body, transport_override()))
     return ended(received, body) if len(body) <= MAX_RESPONSE else failed(received, answers.response_too_large())
 
 
@@ -143,7 +143,7 @@ def _awaited(coroutine: Any) -> Any:
 def _encoded(contract: Contract[Any, Any], value: object) -> bytes:
     try:
         return codec_of(contract.response).encode(value)
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         told = f"{contract.function} answers {type_name(contract.response)}, and the stub's answer does not fit: {exc}"
     raise StubError(told)
 

@@ -18,8 +18,8 @@ from lambdachain._core.invocation import Invocation, InvocationType
 from lambdachain._core.metadata import TRACE_NAMES, Metadata, read_metadata
 from lambdachain._json.codec import codec_of
 from lambdachain._json.core_schema import is_mapping
-from lambdachain._json.payload_validation import MisfitError
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._json.payload_validation import PayloadValidationError
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest
 from lambdachain._lambda_api.invoke_api import read_invoke
 
@@ -32,17 +32,17 @@ _HEADERS: Final = {
 }
 
 
-def place_of(invocation: Invocation) -> Place:
+def place_of(invocation: Invocation) -> AwsLocation:
     """Take the account and region that the call names: functions are wherever their callers believe them to be."""
     try:
         called = parse_target(invocation.function_name)
     except InvalidArnError:
         return HOME
-    return Place(called.account_id or HOME.account_id, called.region or HOME.region)
+    return AwsLocation(called.account_id or HOME.account_id, called.region or HOME.region)
 
 
 def checked(
-    invocation: Invocation, *, request_id: str, place: Place, functions: Mapping[str, Container[str]]
+    invocation: Invocation, *, request_id: str, place: AwsLocation, functions: Mapping[str, Container[str]]
 ) -> InvokeRequest:
     """Check an invocation as Lambda does when it comes in over HTTP; see ``read_invoke``.
 
@@ -84,7 +84,7 @@ class Received:
     timeout: float | None
     delivery: Delivery
     log_tail: bool
-    place: Place
+    place: AwsLocation
 
     @property
     def kind(self) -> InvocationType:
@@ -157,7 +157,7 @@ def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metad
         payload = json.loads(contract.offload.get(payload))
     try:
         return codec_of(contract.request).read(payload), metadata
-    except MisfitError as exc:
+    except PayloadValidationError as exc:
         rejected = RequestRejectedError(errors=exc.details)
     raise rejected
 

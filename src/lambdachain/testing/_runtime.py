@@ -27,7 +27,7 @@ from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
-from lambdachain._transports.transport_override import StubError, stand_in, standing_in_here
+from lambdachain._transports.transport_override import StubError, override_transport_in_context, transport_override
 
 from ._context import LambdaContext
 from ._marshal import to_json
@@ -114,11 +114,11 @@ def run(
 def _isolated(
     handler: Handler, delivery: Delivery, settings: Settings, ended: Callable[[], None]
 ) -> Callable[[], _Result | BaseException]:
-    transport, chain = stand_in(), current_chain()
+    transport, chain = transport_override(), current_chain()
 
     def work() -> _Result | BaseException:
         try:
-            with within(chain), standing_in_here(transport) if transport else nullcontext():
+            with within(chain), override_transport_in_context(transport) if transport else nullcontext():
                 return _survived(handler, delivery, settings)
         finally:
             ended()

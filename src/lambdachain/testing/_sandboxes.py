@@ -20,7 +20,7 @@ _MOST_IDLE: Final = 32
 _lock = lock_for(sys.modules[__name__])
 
 
-class Sandbox:
+class InProcessSandbox:
     """A thread that takes the invocations of one handler, one after another."""
 
     def __init__(self, handler: object, name: str) -> None:
@@ -68,14 +68,14 @@ class Sandbox:
             sandbox.end()
 
 
-_idle: Final[list[Sandbox]] = []
+_idle: Final[list[InProcessSandbox]] = []
 
 
-def sandbox_for(handler: object, name: str) -> Sandbox:
+def sandbox_for(handler: object, name: str) -> InProcessSandbox:
     """Give the sandbox that ran *handler* last, or a new one if none is idle."""
     with _lock:
         for sandbox in reversed(_idle):
             if sandbox.takes(handler):
                 _idle.remove(sandbox)
                 return sandbox
-    return Sandbox(handler, name)
+    return InProcessSandbox(handler, name)

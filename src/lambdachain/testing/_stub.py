@@ -18,7 +18,7 @@ from lambdachain._core.metadata import Metadata
 from lambdachain._lambda_api.invoke_api import answer_permitted
 from lambdachain._lambda_api.outcomes import outcome_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
-from lambdachain._transports.transport_override import StubError, standing_in, standing_in_here
+from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
 
 from ._addresses import deployment
 from ._comparison import shortened
@@ -176,7 +176,7 @@ class StubTransport:
         return "\n".join(self._story) or "no call came"
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(standing_in(self))
+        self._stack.enter_context(override_transport(self))
         return self
 
     def __exit__(
@@ -217,7 +217,7 @@ class StubTransport:
         stub.note(StubCall(function, received.kind, request, options, metadata, received.delivery.request_id))
         step = stub.take(received.kind)
         if step is not None:
-            with standing_in_here(self):
+            with override_transport_in_context(self):
                 return step.reply(received, request)
         if received.kind is InvocationType.DRY_RUN:
             return answer_permitted()

@@ -7,13 +7,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._function_builder import Reading
 from lambdachain.local._definitions._sources import Surroundings, read_file, read_text
 
 SYSTEMS = Path(__file__).parent / "systems"
-PLACE = Place("123456789012", "us-east-1")
+PLACE = AwsLocation("123456789012", "us-east-1")
 
 
 def read(text: str, source: str = "template.yaml", *, around: Surroundings | None = None, **given: Any) -> Reading:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reading import PLACE, SYSTEMS
 
 from lambdachain._templates.deployment import Deployment, read_deployment
-from lambdachain._templates.problem import MisreadError
+from lambdachain._templates.problem import TemplateError
 from lambdachain.local._definitions._sources import Surroundings
 
 NAMES = st.sampled_from(
@@ -97,7 +97,7 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
     """With the file, and the line where there is one."""
     path = tmp_path / "template.yaml"
     path.write_text(text)
-    with pytest.raises(MisreadError) as refused:
+    with pytest.raises(TemplateError) as refused:
         read_deployment(path, Surroundings(PLACE))
 
     assert told in str(refused.value.problem())

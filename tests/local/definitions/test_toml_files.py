@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from reading import PLACE, SYSTEMS, functions, problems, read, read_system
 
-from lambdachain._templates.problem import MisreadError
+from lambdachain._templates.problem import TemplateError
 from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from lambdachain.local._definitions._arguments import read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
@@ -129,7 +129,7 @@ def test_variables_come_from_an_env_file():
 @pytest.mark.parametrize(("text", "line"), [("A=1\nB\n", 2), ("A='x\n", 1)])
 def test_a_wrong_line_of_an_env_file_is_named(text: str, line: int):
     """By its number, not by what it contains."""
-    with pytest.raises(MisreadError) as caught:
+    with pytest.raises(TemplateError) as caught:
         read_env_file(text, ".env")
 
     assert str(caught.value.problem()) == f".env:{line}: not of the form NAME=VALUE"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lambdachain._analysis.survey.found import CallSite, DeclaredContract, Mode, Place, Survey, Unit
+from lambdachain._analysis.survey.found import CallSite, CodeUnit, DeclaredContract, Mode, SourceLocation, Survey
 from lambdachain._core.arn import parse_target
 
 
@@ -27,7 +27,7 @@ class Node:
 
     name: str
     is_function: bool = True
-    place: Place | None = None
+    place: SourceLocation | None = None
     idempotent: bool | None = None
     errors: tuple[str, ...] = ()
     is_here: bool = False
@@ -50,7 +50,7 @@ class Edge:
     calls: tuple[CallSite, ...]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SourceLocation:
         """The first place."""
         return self.calls[0].place
 
@@ -73,14 +73,14 @@ class Graph:
         return Graph(tuple(node for node in self.nodes if node.is_function), edges)
 
 
-def graph_of(survey: Survey, entries: Mapping[str, Unit] = MappingProxyType({})) -> Graph:
+def graph_of(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
     """Draw the graph of a survey; questions of permission (``can_invoke``) call nobody.
 
     Args:
         survey: What was found.
         entries: Handlers that no decorator tells: the functions of a template, by name.
     """
-    starts: dict[str, list[Unit]] = {}
+    starts: dict[str, list[CodeUnit]] = {}
     for handler in survey.handlers:
         starts.setdefault(function_name(handler.contract.function), []).append(handler.unit)
     for name, unit in entries.items():
@@ -95,11 +95,11 @@ def function_name(function: str) -> str:
     return parse_target(function).name
 
 
-def _edges(survey: Survey, starts: Mapping[str, Iterable[Unit]]) -> Iterator[Edge]:
+def _edges(survey: Survey, starts: Mapping[str, Iterable[CodeUnit]]) -> Iterator[Edge]:
     found: dict[tuple[str, str, Mode], list[CallSite]] = {}
-    inside: set[Unit] = set()
+    inside: set[CodeUnit] = set()
     for name, units in starts.items():
-        reached = frozenset[Unit]().union(*map(survey.reached, units))
+        reached = frozenset[CodeUnit]().union(*map(survey.reached, units))
         inside |= reached
         for call in survey.calls:
             if call.unit in reached and call.mode is not Mode.ASKED:
@@ -119,7 +119,7 @@ def _shortest(files: Iterable[str]) -> dict[str, str]:
     return {file: Path(file).name if times[Path(file).name] == 1 else file for file in each}
 
 
-def _nodes(survey: Survey, starts: Mapping[str, list[Unit]], edges: Iterable[Edge]) -> Iterator[Node]:
+def _nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable[Edge]) -> Iterator[Node]:
     contracts = _contracts(survey)
     named = {*starts, *contracts, *(edge.callee for edge in edges)}
     for name in sorted(named):

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from lambdachain._analysis.compatibility.compare import gaps
 from lambdachain._analysis.compatibility.messages import Meeting, why
-from lambdachain._analysis.compatibility.schema_node import Part
-from lambdachain._analysis.survey.found import DeclaredContract, Form, Survey, Undecided, Unit
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
+from lambdachain._analysis.survey.found import CodeUnit, DeclaredContract, SourceSchema, Survey, UnresolvedCall
 from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._json.core_schema import Schema
 
@@ -26,14 +26,14 @@ class SchemaFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Callee:
+class _Target:
     place: str
     request: Schema | None
     response: Schema | None
     why: str
 
 
-def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[list[Warned], list[Undecided]]:
+def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[list[Warned], list[UnresolvedCall]]:
     """Compare what each caller's contract says with what the callee's does, where that is another declaration.
 
     Args:
@@ -41,7 +41,7 @@ def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[lis
         files: Schemas beside the code; one counts where the code has no handler of its function.
     """
     warned: list[Warned] = []
-    undecided: list[Undecided] = []
+    undecided: list[UnresolvedCall] = []
     callees = _callees(survey, files)
     for contract, callers in _declared_by_callers(survey).items():
         name = function_name(contract.function)
@@ -54,7 +54,7 @@ def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[lis
                     edges = tuple((caller, name) for caller in callers)
                     warned.append(Warned(Kind.TYPES, contract.place, text, edges))
                 else:
-                    undecided.append(Undecided(contract.place, Unit("", ""), text))
+                    undecided.append(UnresolvedCall(contract.place, CodeUnit("", ""), text))
     return warned, undecided
 
 
@@ -73,28 +73,28 @@ def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
     return found
 
 
-def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Callee]]:
-    found: dict[str, list[_Callee]] = {}
+def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Target]]:
+    found: dict[str, list[_Target]] = {}
     for handler in survey.handlers:
         contract = handler.contract
         forms = {name: form() for name, form in contract.forms.items()}
         request, response = forms.get("request"), forms.get("response")
         told = "; ".join(form.why for form in forms.values() if form.why)
-        callee = _Callee(
+        callee = _Target(
             str(contract.place), request.read if request else None, response.sent if response else None, told
         )
         listed = found.setdefault(function_name(contract.function), [])
         listed += [callee] if callee not in listed else []
     for one in files:
         schema = cast("Mapping[str, Any]", one.schema)
-        callee = _Callee(one.file, schema["request"], schema["response"], "")
+        callee = _Target(one.file, schema["request"], schema["response"], "")
         name = function_name(one.schema["function"])
         if name not in {function_name(handler.contract.function) for handler in survey.handlers}:
             found.setdefault(name, []).append(callee)
     return found
 
 
-def _compared(contract: DeclaredContract, callee: _Callee) -> Iterator[tuple[str, str, bool]]:
+def _compared(contract: DeclaredContract, callee: _Target) -> Iterator[tuple[str, str, bool]]:
     """Give where the two do not fit: the path, what happens there, and whether that is certain."""
     request, response = (_form(contract, name) for name in ("request", "response"))
     told = request.why or response.why or callee.why or "a type is not stated"
@@ -106,10 +106,10 @@ def _compared(contract: DeclaredContract, callee: _Callee) -> Iterator[tuple[str
         if sent is None or read is None:
             yield path, f"whether the types match cannot be told: {told}", False
             continue
-        meeting = Meeting("new callers", writer, reader, Part.root(sent), Part.root(read))
+        meeting = Meeting("new callers", writer, reader, SchemaNode.root(sent), SchemaNode.root(read))
         for gap in gaps(meeting.sent, meeting.read, path):
             yield gap.path, why(gap, meeting).removeprefix("cannot tell: "), gap.certain
 
 
-def _form(contract: DeclaredContract, name: str) -> Form:
-    return contract.forms[name]() if name in contract.forms else Form(None, None)
+def _form(contract: DeclaredContract, name: str) -> SourceSchema:
+    return contract.forms[name]() if name in contract.forms else SourceSchema(None, None)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.found import Mode, Place
+from lambdachain._analysis.survey.found import Mode, SourceLocation
 
 from .graph import Edge, Graph
 
@@ -37,7 +37,7 @@ class Warned:
     """
 
     kind: Kind
-    place: Place
+    place: SourceLocation
     text: str
     edges: tuple[tuple[str, str], ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from .incompatibility import Gap, Reason
+from .incompatibility import Incompatibility, Reason
 from .messages import Who
 
 _ORDER: Final = {
@@ -39,7 +39,7 @@ def promise_remedy(path: str, who: Who) -> str:
     return _in_order((who,), "")
 
 
-def message_remedy(path: str, gaps: Collection[tuple[Who, Gap]], renamed: str | None) -> str:
+def message_remedy(path: str, gaps: Collection[tuple[Who, Incompatibility]], renamed: str | None) -> str:
     """Say what to do about a change of a message.
 
     Args:

@@ -12,7 +12,7 @@ from lambdachain._core.arn import parse_target
 from .advice import address_remedy, message_remedy, promise_remedy
 from .compare import gaps
 from .differences import differences
-from .incompatibility import Gap
+from .incompatibility import Incompatibility
 from .messages import Meeting, Message, Who, already, meetings, messages_of, why
 
 _PARTS: Final = ("name", "account_id", "region", "partition")
@@ -148,7 +148,7 @@ def _message_changes(old: Message, new: Message) -> Iterator[Change]:
     read = differences(old.read, new.read, old.path, reading=True)
     written = differences(old.sent, new.sent, old.path, reading=False)
     words = written.words | read.words
-    found = dict[str, list[tuple[Meeting, Gap]]]()
+    found = dict[str, list[tuple[Meeting, Incompatibility]]]()
     for meeting in meetings(old, new):
         for gap in _new_gaps(old, meeting):
             found.setdefault(gap.path, []).append((meeting, gap))
@@ -156,7 +156,7 @@ def _message_changes(old: Message, new: Message) -> Iterator[Change]:
         yield _message_change(path, words, found.get(path, []), read.renamed.get(path))
 
 
-def _new_gaps(old: Message, meeting: Meeting) -> Iterator[Gap]:
+def _new_gaps(old: Message, meeting: Meeting) -> Iterator[Incompatibility]:
     """Find what does not fit now; what did not fit before either is no change."""
     before = {gap.evidence() for gap in gaps(*already(old, meeting), old.path, lax=meeting.lax)}
     for gap in gaps(meeting.sent, meeting.read, old.path, lax=meeting.lax):
@@ -165,7 +165,7 @@ def _new_gaps(old: Message, meeting: Meeting) -> Iterator[Gap]:
 
 
 def _message_change(
-    path: str, words: dict[str, list[str]], found: list[tuple[Meeting, Gap]], renamed: str | None
+    path: str, words: dict[str, list[str]], found: list[tuple[Meeting, Incompatibility]], renamed: str | None
 ) -> Change:
     inside = [f"{place}: {word}" for place in words if _is_inside(place, path) for word in words[place]]
     what = "; ".join(words.get(path) or inside or ["is written or read in another way now"])

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from .incompatibility import Gap, Reason, gap
+from .incompatibility import Incompatibility, Reason, gap
 from .rendering import listed
 from .scalars import leaf_gaps, takes
-from .schema_node import Part
+from .schema_node import SchemaNode
 
 _Pair = tuple[str, str]
 
@@ -22,7 +22,7 @@ _TEXT: Final = {"type": "string"}
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
 
 
-def gaps(sent: Part, read: Part, path: str, *, lax: bool = True) -> list[Gap]:
+def gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool = True) -> list[Incompatibility]:
     """Find where what is written may not be read.
 
     Args:
@@ -52,13 +52,13 @@ class _Comparison:
         self._lax = lax
         self._refused = refused
         self._assumed = set[_Pair]()
-        self._met: dict[_Pair, list[Gap] | None] = {}
+        self._met: dict[_Pair, list[Incompatibility] | None] = {}
 
     def mistaken(self) -> set[_Pair]:
         """Give the definitions that were taken to fit, and do not."""
         return {pair for pair in self._assumed if self._met[pair]}
 
-    def gaps(self, sent: Part, read: Part, path: str) -> list[Gap]:
+    def gaps(self, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
         if sent.ref is None or read.ref is None:
             return list(self._found(sent, read, path))
         pair = (sent.ref, read.ref)
@@ -70,13 +70,13 @@ class _Comparison:
             return self._again(pair, sent, read, path)
         return [replace(found, path=path + found.path) for found in known]
 
-    def _again(self, pair: _Pair, sent: Part, read: Part, path: str) -> list[Gap]:
+    def _again(self, pair: _Pair, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
         if pair in self._refused:
             return [gap(path, Reason.AGAIN, sent, read, certain=False)]
         self._assumed.add(pair)
         return []
 
-    def _found(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _found(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if read.is_anything:
             return
         if sent.opaque is not None:
@@ -86,7 +86,7 @@ class _Comparison:
         else:
             yield from self._compared(sent, read, path)
 
-    def _compared(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _compared(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if sent.members:
             yield from self._each_of(sent, read, path)
             return
@@ -111,7 +111,7 @@ class _Comparison:
         else:
             yield from leaf_gaps(sent, read, path, lax=self._lax)
 
-    def _each_of(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _each_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         """Compare every alternative; one that is none of the reader's is said to be another, and not how it differs."""
         names = {_title(other) for other in read.members or (read,)}
         is_choice = sum(member.type != "null" for member in sent.members) > 1
@@ -121,7 +121,9 @@ class _Comparison:
                 found = [gap(path, Reason.TYPE, member, read, certain=_is_sure(found))]
             yield from found
 
-    def _values(self, sent: Part, values: tuple[Any, ...], read: Part, path: str) -> Iterator[Gap]:
+    def _values(
+        self, sent: SchemaNode, values: tuple[Any, ...], read: SchemaNode, path: str
+    ) -> Iterator[Incompatibility]:
         settled = read.without_doubts()
         answers = [(value, takes(value, settled, lax=self._lax)) for value in values]
         for certain, answer in ((True, False), (False, None)):
@@ -129,10 +131,10 @@ class _Comparison:
             if refused:
                 yield replace(gap(path, Reason.VALUES, sent, read, certain=certain), sent=listed(refused))
 
-    def _any_of(self, sent: Part, read: Part, path: str) -> Iterable[Gap]:
+    def _any_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterable[Incompatibility]:
         if read.tag is not None and sent.type == "object":
             return self._tagged(sent, read, read.tag, path)
-        tries = list[tuple[Part, list[Gap]]]()
+        tries = list[tuple[SchemaNode, list[Incompatibility]]]()
         for member in sorted(read.members, key=lambda member: _title(member) != _title(sent)):
             found = _absent(sent, member, path) or self.gaps(sent, member, path)
             if not found:
@@ -145,7 +147,7 @@ class _Comparison:
         # Where several of them read something, it may be that each value is read by one or the other.
         return [replace(one, certain=False) for one in found] if rivals else found
 
-    def _tagged(self, sent: Part, read: Part, tag: str, path: str) -> Iterator[Gap]:
+    def _tagged(self, sent: SchemaNode, read: SchemaNode, tag: str, path: str) -> Iterator[Incompatibility]:
         inside = f"{path}.{tag}"
         given = sent.properties.get(tag)
         if given is None or tag not in sent.required:
@@ -163,7 +165,7 @@ class _Comparison:
                     settled = sent if len(given.values) == 1 else sent.narrowed(tag, value)
                     yield from self.gaps(settled, member, path)
 
-    def _object(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _object(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         for name, wanted in read.properties.items():
             yield from self._field(sent, read, name, wanted, path)
         for name in _left_over(sent, read):
@@ -172,9 +174,11 @@ class _Comparison:
             yield from self._rest(sent, sent.rest_written, read, f"{path}.*")
         yield from _sizes(sent, read, path, "minProperties", "maxProperties")
 
-    def _field(self, sent: Part, read: Part, name: str, wanted: Part, path: str) -> Iterator[Gap]:
+    def _field(
+        self, sent: SchemaNode, read: SchemaNode, name: str, wanted: SchemaNode, path: str
+    ) -> Iterator[Incompatibility]:
         inside = f"{path}.{name}"
-        found = list[Part]()
+        found = list[SchemaNode]()
         for place in read.places(name):
             if not isinstance(place, str):
                 if place[0] in sent.properties or sent.rest_written is not None:
@@ -190,7 +194,7 @@ class _Comparison:
         if name in read.required:
             yield gap(inside, Reason.LEFT_OUT if found else Reason.MISSING, found[0] if found else sent, wanted)
 
-    def _unknown(self, given: Part, name: str, read: Part, path: str) -> Iterator[Gap]:
+    def _unknown(self, given: SchemaNode, name: str, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if read.rest_read is None:
             yield gap(path, Reason.FORBIDDEN, given, read)
             return
@@ -198,7 +202,7 @@ class _Comparison:
         if read.key is not None and takes(name, read.key, lax=True) is not True:
             yield gap(path, Reason.KEYS, given, read.key, certain=takes(name, read.key, lax=True) is False)
 
-    def _rest(self, sent: Part, rest: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _rest(self, sent: SchemaNode, rest: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if read.rest_read is None:
             yield gap(path, Reason.FORBIDDEN, rest, read)
             return
@@ -208,7 +212,7 @@ class _Comparison:
             for found in self.gaps(key, read.key, path):
                 yield replace(found, reason=Reason.KEYS)
 
-    def _array(self, sent: Part, read: Part, path: str) -> Iterator[Gap]:
+    def _array(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         yield from _sizes(sent, read, path, "minItems", "maxItems")
         longest = sent.node.get("maxItems", float("inf"))
         leading = max(len(sent.first), len(read.first))
@@ -219,10 +223,10 @@ class _Comparison:
             yield from self.gaps(sent.element(leading), read.element(leading), f"{path}[]")
 
 
-def _at_few_places(found: Iterable[Gap]) -> list[Gap]:
+def _at_few_places(found: Iterable[Incompatibility]) -> list[Incompatibility]:
     """Leave out the same gap at ever more places: in types that hold each other there is no end of them."""
     places = Counter[int]()
-    kept = list[Gap]()
+    kept = list[Incompatibility]()
     for one in found:
         places[id(one.parts)] += 1
         if places[id(one.parts)] <= _MANY_PLACES:
@@ -230,7 +234,7 @@ def _at_few_places(found: Iterable[Gap]) -> list[Gap]:
     return kept
 
 
-def _absent(sent: Part, read: Part, path: str) -> list[Gap]:
+def _absent(sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
     """Find, without looking further, what an alternative of another name requires and is never sent."""
     if sent.type != "object" or read.type != "object" or _title(sent) == _title(read) or sent.rest_written is not None:
         return []
@@ -241,7 +245,7 @@ def _absent(sent: Part, read: Part, path: str) -> list[Gap]:
     ]
 
 
-def _left_over(sent: Part, read: Part) -> list[str]:
+def _left_over(sent: SchemaNode, read: SchemaNode) -> list[str]:
     """Name the fields that are written, and that may be none of those which are read."""
     looked_for = [
         [place for place in read.places(name) if isinstance(place, str) and place in sent.properties]
@@ -252,7 +256,7 @@ def _left_over(sent: Part, read: Part) -> list[str]:
     return [name for name in sent.properties if name not in first]
 
 
-def _sizes(sent: Part, read: Part, path: str, least: str, most: str) -> Iterator[Gap]:
+def _sizes(sent: SchemaNode, read: SchemaNode, path: str, least: str, most: str) -> Iterator[Incompatibility]:
     wanted, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
     shortest, longest = sent.node.get(least, 0), sent.node.get(most, float("inf"))
     if sent.type == "object":
@@ -263,20 +267,20 @@ def _sizes(sent: Part, read: Part, path: str, least: str, most: str) -> Iterator
         yield gap(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
 
 
-def _most_keys(sent: Part) -> float:
+def _most_keys(sent: SchemaNode) -> float:
     if sent.rest_written is None:
         return len(sent.properties)
     return float("inf") if sent.key is None or sent.key.values is None else len(sent.key.values)
 
 
-def _may_run_out(sent: Part, read: Part) -> bool:
+def _may_run_out(sent: SchemaNode, read: SchemaNode) -> bool:
     """Tell whether a set may have no room for more: there are just so many different elements."""
     element = sent.element(0)
     is_set = sent.node.get("uniqueItems") or read.node.get("uniqueItems")
     return bool(is_set) and (element.values is not None or element.type not in ("integer", "number", "string"))
 
 
-def _doubts(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+def _doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     """Name what only the reader knows how to judge."""
     for check in sorted(read.checks - sent.checks):
         yield replace(gap(path, Reason.CHECK, sent, read, certain=False), read=check)
@@ -285,7 +289,7 @@ def _doubts(sent: Part, read: Part, path: str) -> Iterator[Gap]:
         yield replace(gap(path, Reason.PUZZLE, sent, read, certain=False), read=", ".join(puzzles))
 
 
-def _refuses_all(found: Iterable[Gap], sent: Part, path: str) -> bool:
+def _refuses_all(found: Iterable[Incompatibility], sent: SchemaNode, path: str) -> bool:
     """Tell whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
     always = {path, *(f"{path}.{name}" for name in sent.required)}
     return any(
@@ -294,14 +298,14 @@ def _refuses_all(found: Iterable[Gap], sent: Part, path: str) -> bool:
     )
 
 
-def _is_sure(found: Iterable[Gap]) -> bool:
+def _is_sure(found: Iterable[Incompatibility]) -> bool:
     return any(one.certain for one in found)
 
 
-def _unlikeness(sent: Part, read: Part, found: list[Gap]) -> tuple[bool, bool, bool, int]:
+def _unlikeness(sent: SchemaNode, read: SchemaNode, found: list[Incompatibility]) -> tuple[bool, bool, bool, int]:
     """Tell which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
     return _is_sure(found), sent.type != read.type, _title(sent) != _title(read), len(found)
 
 
-def _title(part: Part) -> object:
+def _title(part: SchemaNode) -> object:
     return part.node.get("title")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .rendering import in_words, listed
-from .schema_node import Part
+from .schema_node import SchemaNode
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Differences:
         self.renamed |= {path + place: name for place, name in inside.renamed.items()}
 
 
-def differences(old: Part, new: Part, path: str, *, reading: bool) -> Differences:
+def differences(old: SchemaNode, new: SchemaNode, path: str, *, reading: bool) -> Differences:
     """Find what has changed.
 
     Args:
@@ -56,7 +56,7 @@ class _Walk:
         self._reading = reading
         self._met = met
 
-    def compare(self, old: Part, new: Part, path: str) -> None:
+    def compare(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         before, after = _alternatives(old), _alternatives(new)
         self._nullability(old, new, path)
         if len(before) == len(after) == 1:
@@ -65,7 +65,7 @@ class _Walk:
             self._union(before, after, path)
         self._checks(old, new, path)
 
-    def _alone(self, old: Part, new: Part, path: str) -> None:
+    def _alone(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         if old.ref is None or new.ref is None:
             self._plain(old, new, path)
             return
@@ -77,19 +77,19 @@ class _Walk:
             self._met[pair] = inside.found
         self.found.include(self._met[pair], path)
 
-    def _nullability(self, old: Part, new: Part, path: str) -> None:
+    def _nullability(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         before, after = _may_be_null(old), _may_be_null(new)
         if before != after:
             self._say(path, "may be null now" if after else "may no longer be null")
 
-    def _union(self, before: list[Part], after: list[Part], path: str) -> None:
+    def _union(self, before: list[SchemaNode], after: list[SchemaNode], path: str) -> None:
         was, is_now = {_name(part): part for part in before}, {_name(part): part for part in after}
         for name in was.keys() & is_now.keys():
             self.compare(was[name], is_now[name], path)
         self._say(path, *(f"may no longer be {name}" for name in was if name not in is_now))
         self._say(path, *(f"may be {name} now" for name in is_now if name not in was))
 
-    def _plain(self, old: Part, new: Part, path: str) -> None:
+    def _plain(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         if old.values is not None and new.values is not None:
             self._values(old.values, new.values, path)
         elif old.type == new.type == "object" and not old.is_anything and not new.is_anything:
@@ -105,11 +105,11 @@ class _Walk:
         self._say(path, *([f"may no longer be {listed(gone)}"] if gone else []))
         self._say(path, *([f"may be {listed(added)} now"] if added else []))
 
-    def _checks(self, old: Part, new: Part, path: str) -> None:
+    def _checks(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         self._say(path, *(f"is checked by {name} now" for name in sorted(new.checks - old.checks)))
         self._say(path, *(f"is no longer checked by {name}" for name in sorted(old.checks - new.checks)))
 
-    def _object(self, old: Part, new: Part, path: str) -> None:
+    def _object(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         for name in [*old.properties, *(name for name in new.properties if name not in old.properties)]:
             self._field(old, new, name, f"{path}.{name}")
         self._renamed(old, new, path)
@@ -123,7 +123,7 @@ class _Walk:
         if key_before != key_after:
             self._say(f"{path}.*", f"keys were {key_before}, are {key_after} now")
 
-    def _field(self, old: Part, new: Part, name: str, path: str) -> None:
+    def _field(self, old: SchemaNode, new: SchemaNode, name: str, path: str) -> None:
         before, after = old.properties.get(name), new.properties.get(name)
         if before is None and after is not None:
             self._say(path, f"added: {in_words(after)}, {self._need(new, name)}")
@@ -135,7 +135,7 @@ class _Walk:
             self._say(path, *_other_names(old, new, name))
             self.compare(before, after, path)
 
-    def _renamed(self, old: Part, new: Part, path: str) -> None:
+    def _renamed(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         gone = {name: part.fingerprint() for name, part in old.properties.items() if name not in new.properties}
         added = {name: part.fingerprint() for name, part in new.properties.items() if name not in old.properties}
         for name, shape in added.items():
@@ -143,22 +143,22 @@ class _Walk:
             if len(before) == 1 and list(added.values()).count(shape) == 1:
                 self.found.renamed[f"{path}.{name}"] = before[0]
 
-    def _need(self, part: Part, name: str) -> str:
+    def _need(self, part: SchemaNode, name: str) -> str:
         if self._reading:
             return "required" if name in part.required else "optional"
         return "always written" if name in part.required else "may be left out"
 
-    def _need_changed(self, old: Part, new: Part, name: str, path: str) -> None:
+    def _need_changed(self, old: SchemaNode, new: SchemaNode, name: str, path: str) -> None:
         before, after = self._need(old, name), self._need(new, name)
         if before != after:
             self._say(path, f"was {before}, is {after} now" if self._reading else f"now {after}")
 
-    def _defaults(self, old: Part, new: Part, path: str) -> None:
+    def _defaults(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         if self._reading and "default" in old.node and "default" in new.node:
             before, after = json.dumps(old.node["default"]), json.dumps(new.node["default"])
             self._say(path, *([f"default was {before}, is {after} now"] if before != after else []))
 
-    def _array(self, old: Part, new: Part, path: str) -> None:
+    def _array(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         self._sizes(old, new, path, ("minItems", "maxItems", "uniqueItems"))
         leading = max(len(old.first), len(new.first))
         for position in range(leading):
@@ -166,32 +166,32 @@ class _Walk:
         if not leading:
             self.compare(old.element(0), new.element(0), f"{path}[]")
 
-    def _sizes(self, old: Part, new: Part, path: str, names: Iterable[str]) -> None:
+    def _sizes(self, old: SchemaNode, new: SchemaNode, path: str, names: Iterable[str]) -> None:
         for name in names:
             before, after = (json.dumps(part.node.get(name)).replace("null", "none") for part in (old, new))
             if before != after:
                 self._say(path, f"{name} was {before}, is {after} now")
 
 
-def _alternatives(part: Part) -> list[Part]:
+def _alternatives(part: SchemaNode) -> list[SchemaNode]:
     members = part.members or (part,)
     return [member for member in members if member.type != "null"] or list(members)
 
 
-def _may_be_null(part: Part) -> bool:
+def _may_be_null(part: SchemaNode) -> bool:
     return any(member.type == "null" for member in part.members or (part,))
 
 
-def _name(part: Part) -> str:
+def _name(part: SchemaNode) -> str:
     title = part.node.get("title")
     return str(title) if title else in_words(part)
 
 
-def _rest(part: Part, *, reading: bool) -> Part | None:
+def _rest(part: SchemaNode, *, reading: bool) -> SchemaNode | None:
     return part.rest_read if reading else part.rest_written
 
 
-def _other_names(old: Part, new: Part, name: str) -> list[str]:
+def _other_names(old: SchemaNode, new: SchemaNode, name: str) -> list[str]:
     before, after = old.places(name), new.places(name)
     if before == after:
         return []

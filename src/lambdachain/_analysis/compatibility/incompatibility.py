@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from .rendering import in_words
-from .schema_node import Part
+from .schema_node import SchemaNode
 
 
 class Reason(Enum):
@@ -29,7 +29,7 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Incompatibility:
     """A place where not all that is written is read.
 
     Attributes:
@@ -45,7 +45,7 @@ class Gap:
     reason: Reason
     sent: str
     read: str
-    parts: tuple[Part, Part] = field(repr=False, compare=False)
+    parts: tuple[SchemaNode, SchemaNode] = field(repr=False, compare=False)
     certain: bool = True
 
     @property
@@ -62,6 +62,6 @@ class Gap:
         return self.path, self.reason, self.sent, self.read, sent.fingerprint(), read.fingerprint()
 
 
-def gap(path: str, reason: Reason, sent: Part, read: Part, *, certain: bool = True) -> Gap:
+def gap(path: str, reason: Reason, sent: SchemaNode, read: SchemaNode, *, certain: bool = True) -> Incompatibility:
     """Make a gap that both sides' schemas describe."""
-    return Gap(path, reason, in_words(sent), in_words(read), (sent, read), certain)
+    return Incompatibility(path, reason, in_words(sent), in_words(read), (sent, read), certain)

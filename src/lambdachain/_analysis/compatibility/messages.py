@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, cast
 
 from lambdachain._contracts.contract_schema import ContractSchema
 
-from .incompatibility import Gap, Reason
-from .schema_node import Part
+from .incompatibility import Incompatibility, Reason
+from .schema_node import SchemaNode
 
 Who = Literal["old callers", "new callers", "other callers"]
 
@@ -26,9 +26,9 @@ class Message:
     """
 
     path: str
-    sent: Part
-    read: Part
-    published: Part
+    sent: SchemaNode
+    read: SchemaNode
+    published: SchemaNode
 
     @property
     def is_request(self) -> bool:
@@ -43,8 +43,8 @@ class Meeting:
     who: Who
     writer: str
     reader: str
-    sent: Part
-    read: Part
+    sent: SchemaNode
+    read: SchemaNode
     lax: bool = True
 
 
@@ -57,7 +57,7 @@ def messages_of(schema: ContractSchema) -> dict[str, Message]:
         "response": (told["response"], told.get("response_as_read", told["response"]), told["response"]),
         **{f"errors.{name}": (form, errors_read.get(name, form), form) for name, form in told["errors"].items()},
     }
-    return {path: Message(path, *map(Part.root, parts)) for path, parts in forms.items()}
+    return {path: Message(path, *map(SchemaNode.root, parts)) for path, parts in forms.items()}
 
 
 def meetings(old: Message, new: Message) -> Iterator[Meeting]:
@@ -72,7 +72,7 @@ def meetings(old: Message, new: Message) -> Iterator[Meeting]:
         yield Meeting("other callers", "the new callee", "other callers", new.published, old.published, lax=False)
 
 
-def already(old: Message, meeting: Meeting) -> tuple[Part, Part]:
+def already(old: Message, meeting: Meeting) -> tuple[SchemaNode, SchemaNode]:
     """Give what writer and reader were before: what did not fit then is no change."""
     return (old.published, old.read if old.is_request else old.published) if not meeting.lax else (old.sent, old.read)
 
@@ -97,7 +97,7 @@ _WRITES: Final = ("send",)
 _READS: Final = ("require", "refuse", "look", "take", "check")
 
 
-def why(gap: Gap, meeting: Meeting) -> str:
+def why(gap: Incompatibility, meeting: Meeting) -> str:
     """Say in a sentence why the reader may fail."""
     verbs = {verb: _conjugated(verb, meeting.writer) for verb in _WRITES}
     verbs |= {verb: _conjugated(verb, meeting.reader) for verb in _READS}

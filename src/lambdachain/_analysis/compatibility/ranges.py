@@ -11,7 +11,7 @@ from math import floor
 from operator import gt, lt
 from typing import Any, Final
 
-from .schema_node import Part
+from .schema_node import SchemaNode
 
 _Bound = tuple[Any, bool]  # what it is, and whether it is outside itself
 
@@ -52,7 +52,7 @@ class Range:
         return " and ".join(filter(None, (low, high)))
 
 
-def range_of(part: Part) -> Range:
+def range_of(part: SchemaNode) -> Range:
     """Read the bounds of a schema.
 
     Raises:
@@ -67,7 +67,7 @@ def range_of(part: Part) -> Range:
     return Range(low, high, low_open, high_open)
 
 
-def _bounds(part: Part, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
+def _bounds(part: SchemaNode, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
     found = list[_Bound]()
     for (mark, keyword), is_open in ((closed, False), (opened, True)):
         if mark in part.marks:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lambdachain._json.core_schema import is_sequence
 
 from .ranges import range_of
-from .schema_node import Part
+from .schema_node import SchemaNode
 
 _MANY: Final = 8
 _LIMITS: Final = {
@@ -32,7 +32,7 @@ _MARKED: Final = {
 }
 
 
-def in_words(part: Part, depth: int = 3) -> str:
+def in_words(part: SchemaNode, depth: int = 3) -> str:
     """Say what a value may be: ``integer (≥ 1)``, ``"a" or "b"``, ``array of Item``, ``string or null``."""
     if part.opaque is not None:
         return f"what {part.opaque} makes of it"
@@ -57,7 +57,7 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _kind(part: Part, depth: int) -> str:
+def _kind(part: SchemaNode, depth: int) -> str:
     if part.type == "array":
         return _array(part, depth)
     if part.type == "object":
@@ -68,7 +68,7 @@ def _kind(part: Part, depth: int) -> str:
     return str(part.node.get("format", part.type))
 
 
-def _array(part: Part, depth: int) -> str:
+def _array(part: SchemaNode, depth: int) -> str:
     if part.first:
         more = ", ..." if "items" in part.node else ""
         return f"array [{', '.join(_short(inner, depth) for inner in part.first)}{more}]"
@@ -76,14 +76,14 @@ def _array(part: Part, depth: int) -> str:
     return "array" if element.is_anything else f"array of {_short(element, depth)}"
 
 
-def _short(part: Part, depth: int) -> str:
+def _short(part: SchemaNode, depth: int) -> str:
     title = part.node.get("title")
     if title:
         return str(title)
     return in_words(part, depth - 1) if depth else "..."
 
 
-def _limits(part: Part) -> list[str]:
+def _limits(part: SchemaNode) -> list[str]:
     limits = [_range(part)] if _range(part) else []
     limits += [words.format(part.node[name]) for name, words in _LIMITS.items() if _tells(part, name)]
     for name, words in _MARKED.items():
@@ -93,12 +93,12 @@ def _limits(part: Part) -> list[str]:
     return limits
 
 
-def _tells(part: Part, name: str) -> bool:
+def _tells(part: SchemaNode, name: str) -> bool:
     """Tell whether a limit is worth a word: that a tuple of two has two items is not."""
     return name in part.node and not (part.first and name in ("minItems", "maxItems"))
 
 
-def _range(part: Part) -> str:
+def _range(part: SchemaNode) -> str:
     if part.type not in ("integer", "number", "string"):
         return ""
     try:

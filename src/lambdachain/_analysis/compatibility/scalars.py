@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from .incompatibility import Gap, Reason, gap
+from .incompatibility import Incompatibility, Reason, gap
 from .ranges import Range, range_of
-from .schema_node import Part, type_of
+from .schema_node import SchemaNode, type_of
 
 _NUMBERS: Final = frozenset({"integer", "number"})
 # What pydantic reads of another format, whatever its config.
@@ -33,7 +33,7 @@ _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
 _TEXT_LIMITS: Final = ("minLength", "maxLength", "pattern")
 
 
-def leaf_gaps(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
+def leaf_gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> Iterator[Incompatibility]:
     """Compare two schemas of one JSON type each, neither an array nor an object."""
     if sent.type == read.type == "string":
         yield from _text(sent, read, path, lax=lax)
@@ -43,7 +43,7 @@ def leaf_gaps(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
         yield gap(path, Reason.TYPE, sent, read, certain=not (lax and sent.type != "string" and _may_count(read)))
 
 
-def takes(value: Any, read: Part, *, lax: bool) -> bool | None:
+def takes(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
     """Tell whether one value is read; ``None`` if that cannot be told."""
     if read.opaque is not None or read.checks or read.puzzles:
         return None
@@ -57,7 +57,7 @@ def takes(value: Any, read: Part, *, lax: bool) -> bool | None:
     return _takes_plain(value, read, lax=lax) if read.type else True
 
 
-def _takes_plain(value: Any, read: Part, *, lax: bool) -> bool | None:
+def _takes_plain(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
     kind = type_of(value)
     if kind in _NUMBERS and read.type in _NUMBERS:
         is_whole = kind == "integer" or (lax and "strict" not in read.marks and float(value).is_integer())
@@ -71,32 +71,32 @@ def _takes_plain(value: Any, read: Part, *, lax: bool) -> bool | None:
     return None if kind in ("array", "object") else True
 
 
-def _is_number_for(sent: Part, read: Part, *, lax: bool) -> bool:
+def _is_number_for(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
     if sent.type in _NUMBERS:
         return read.type in ("number", sent.type)
     is_decimal = sent.node.get("format") == "decimal"
     return lax and is_decimal and read.type == "number" and not read.marks.keys() & {"strict", "decimal"}
 
 
-def _may_be_read(kind: str, read: Part) -> bool:
+def _may_be_read(kind: str, read: SchemaNode) -> bool:
     """Tell whether pydantic reads one or the other value of a type as one of another."""
     if kind == "string":
         return read.type in _NUMBERS or read.type == "boolean"
     return _may_count(read) or (kind in _NUMBERS and read.type == "boolean")
 
 
-def _may_count(read: Part) -> bool:
+def _may_count(read: SchemaNode) -> bool:
     """Tell whether a number may be read as so many seconds, as an address, or as its own text."""
     return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.marks)
 
 
-def _within(value: Any, read: Part) -> bool | None:
+def _within(value: Any, read: SchemaNode) -> bool | None:
     if "multipleOf" in read.node or "digits" in read.marks or "places" in read.marks or "multiple_of" in read.marks:
         return None
     return range_of(read).holds(Range(value, value))
 
 
-def _takes_text(value: str, read: Part) -> bool | None:
+def _takes_text(value: str, read: SchemaNode) -> bool | None:
     form = read.node.get("format")
     if form not in _ANY_TEXT or (form == "binary" and not value.isascii()) or _changes(read):
         return None
@@ -112,7 +112,7 @@ def _matches(value: str, pattern: str) -> bool | None:
         return None
 
 
-def _text(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
+def _text(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> Iterator[Incompatibility]:
     written, wanted = sent.node.get("format"), read.node.get("format")
     if not _reads_format(sent, read, lax=lax):
         is_known = wanted in _KNOWN_FORMATS and not {written, wanted} <= _COUNTS
@@ -125,7 +125,7 @@ def _text(sent: Part, read: Part, path: str, *, lax: bool) -> Iterator[Gap]:
         yield from _text_limits(sent, read, path)
 
 
-def _reads_format(sent: Part, read: Part, *, lax: bool) -> bool:
+def _reads_format(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
     written, wanted = sent.node.get("format"), read.node.get("format")
     if written == wanted or (wanted in _FORMATS_READ and written in _FORMATS_READ[wanted]):
         return True
@@ -134,7 +134,7 @@ def _reads_format(sent: Part, read: Part, *, lax: bool) -> bool:
     return lax and (written, wanted) == ("date", "date-time") and "strict" not in read.marks
 
 
-def _text_limits(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+def _text_limits(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     if not any(name in read.node for name in _TEXT_LIMITS):
         return
     counts_alike = (sent.node.get("format") in _ENCODED) == (read.node.get("format") in _ENCODED)
@@ -148,12 +148,12 @@ def _text_limits(sent: Part, read: Part, path: str) -> Iterator[Gap]:
         yield gap(path, Reason.LIMIT, sent, read, certain=False)
 
 
-def _changes(part: Part) -> frozenset[str]:
+def _changes(part: SchemaNode) -> frozenset[str]:
     """Name what is done to a text before its limits are looked at."""
     return frozenset({"strip", "lower", "upper"} & part.marks.keys())
 
 
-def _number(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+def _number(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     wanted = read.node.get("multipleOf")
     if wanted is not None and not _is_multiple(sent, wanted):
         yield gap(path, Reason.LIMIT, sent, read)
@@ -161,7 +161,7 @@ def _number(sent: Part, read: Part, path: str) -> Iterator[Gap]:
         yield from _limit_gaps(sent, read, path)
 
 
-def _is_multiple(sent: Part, wanted: Any) -> bool:
+def _is_multiple(sent: SchemaNode, wanted: Any) -> bool:
     step = sent.node.get("multipleOf", sent.marks.get("multiple_of", 1 if sent.type == "integer" else None))
     try:
         return step is not None and Decimal(str(step)) % Decimal(str(wanted)) == 0
@@ -169,7 +169,7 @@ def _is_multiple(sent: Part, wanted: Any) -> bool:
         return False
 
 
-def _limit_gaps(sent: Part, read: Part, path: str) -> Iterator[Gap]:
+def _limit_gaps(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     """Compare bounds, and what only the marks tell."""
     try:
         holds = range_of(read).holds(range_of(sent))
@@ -182,11 +182,11 @@ def _limit_gaps(sent: Part, read: Part, path: str) -> Iterator[Gap]:
         yield gap(path, Reason.LIMIT, sent, read, certain="multiple_of" not in sent.marks)
 
 
-def _has_steps(sent: Part, read: Part) -> bool:
+def _has_steps(sent: SchemaNode, read: SchemaNode) -> bool:
     return "multiple_of" not in read.marks or _is_multiple(sent, read.marks["multiple_of"])
 
 
-def _has_marks(sent: Part, read: Part) -> bool:
+def _has_marks(sent: SchemaNode, read: SchemaNode) -> bool:
     if any(name in read.marks and sent.marks.get(name) != read.marks[name] for name in _EQUAL_MARKS):
         return False
     allowed, given = read.marks.get("allowed_schemes"), sent.marks.get("allowed_schemes")
@@ -195,7 +195,7 @@ def _has_marks(sent: Part, read: Part) -> bool:
     return "host_required" not in read.marks or "host_required" in sent.marks or set(given or ("",)) <= _WITH_HOST
 
 
-def _has_digits(sent: Part, read: Part) -> bool:
+def _has_digits(sent: SchemaNode, read: SchemaNode) -> bool:
     """Compare how many digits a decimal may have, and how many of them behind the point."""
     (digits, places), (most, most_places) = _digits(sent), _digits(read)
     if most is not None and (digits is None or digits > most):
@@ -207,7 +207,7 @@ def _has_digits(sent: Part, read: Part) -> bool:
     return most is None or digits is None or digits - places <= most - most_places
 
 
-def _digits(part: Part) -> tuple[int | None, int | None]:
+def _digits(part: SchemaNode) -> tuple[int | None, int | None]:
     digits, places = part.marks.get("digits"), part.marks.get("places")
     if part.type == "integer":
         within = range_of(part)

@@ -39,7 +39,7 @@ _TYPE_NAMES: Final[dict[type, str]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SchemaNode:
     """A schema, its references followed.
 
     Attributes:
@@ -53,12 +53,12 @@ class Part:
     ref: str | None = None
 
     @classmethod
-    def root(cls, schema: Schema) -> Part:
+    def root(cls, schema: Schema) -> SchemaNode:
         """Begin at the top of a whole schema."""
         return cls.at(schema, schema.get("$defs", {}))
 
     @classmethod
-    def at(cls, node: object, defs: Schema) -> Part:
+    def at(cls, node: object, defs: Schema) -> SchemaNode:
         """Follow references, until there is something that says what a value may be."""
         schema: Schema = node if is_mapping(node) else {"enum": []} if node is False else {}
         ref: str | None = None
@@ -75,9 +75,9 @@ class Part:
             ref = f"{ref} {json.dumps(told, sort_keys=True)}" if told else ref
         return cls(schema, defs, ref)
 
-    def within(self, node: object) -> Part:
+    def within(self, node: object) -> SchemaNode:
         """Give a part that stands inside this one."""
-        return Part.at(node, self.defs)
+        return SchemaNode.at(node, self.defs)
 
     @cached_property
     def marks(self) -> Schema:
@@ -120,7 +120,7 @@ class Part:
         return tuple(listed) if is_sequence(listed) else None
 
     @cached_property
-    def members(self) -> tuple[Part, ...]:
+    def members(self) -> tuple[SchemaNode, ...]:
         """The alternatives of a union, each with what holds for all of them; empty if it is none."""
         types = self.node.get("type")
         if is_sequence(types):
@@ -135,25 +135,25 @@ class Part:
         discriminator = self.node.get("discriminator")
         return discriminator.get("propertyName") if is_mapping(discriminator) else None
 
-    def tagged(self, value: object) -> Part | None:
+    def tagged(self, value: object) -> SchemaNode | None:
         """Give the alternative that a tag stands for."""
         name = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
         form = self.node["discriminator"].get("mapping", {}).get(name)
         return None if form is None else self.within({"$ref": form} if isinstance(form, str) else form)
 
-    def without_doubts(self) -> Part:
+    def without_doubts(self) -> SchemaNode:
         """Give this part without what cannot be judged from here."""
         known = {key: value for key, value in self.node.items() if key not in self.puzzles}
         marks = {name: mark for name, mark in self.marks.items() if name != "checks"}
-        return Part({**known, MARKS: marks}, self.defs)
+        return SchemaNode({**known, MARKS: marks}, self.defs)
 
-    def narrowed(self, name: str, value: object) -> Part:
+    def narrowed(self, name: str, value: object) -> SchemaNode:
         """Give this object with one property settled."""
         properties = {**self.node.get("properties", {}), name: {"const": value}}
-        return Part({**self.node, "properties": properties}, self.defs)
+        return SchemaNode({**self.node, "properties": properties}, self.defs)
 
     @cached_property
-    def properties(self) -> Mapping[str, Part]:
+    def properties(self) -> Mapping[str, SchemaNode]:
         """The declared fields of an object."""
         return {name: self.within(node) for name, node in self.node.get("properties", {}).items()}
 
@@ -163,19 +163,19 @@ class Part:
         return frozenset(self.node.get("required", ()))
 
     @cached_property
-    def rest_read(self) -> Part | None:
+    def rest_read(self) -> SchemaNode | None:
         """What other fields may hold, for who reads; ``None`` where they are refused."""
         rest = self.node.get("additionalProperties", True)
         return None if rest is False else self.within(rest)
 
     @cached_property
-    def rest_written(self) -> Part | None:
+    def rest_written(self) -> SchemaNode | None:
         """What other fields may hold, for who writes; ``None`` where there are none: a model writes what it has."""
         rest = self.node.get("additionalProperties", "properties" not in self.node)
         return None if rest is False else self.within(rest)
 
     @cached_property
-    def key(self) -> Part | None:
+    def key(self) -> SchemaNode | None:
         """What the keys of a mapping may be; ``None`` for any text."""
         form = self.node.get("propertyNames", self.marks.get("keys"))
         return None if form is None else self.within(form)
@@ -185,11 +185,11 @@ class Part:
         return list(self.marks.get("names", {}).get(name, (name,)))
 
     @cached_property
-    def first(self) -> tuple[Part, ...]:
+    def first(self) -> tuple[SchemaNode, ...]:
         """The leading elements of an array that have a schema each."""
         return tuple(self.within(node) for node in self.node.get("prefixItems", ()))
 
-    def element(self, position: int) -> Part:
+    def element(self, position: int) -> SchemaNode:
         """Give what an array has at *position*."""
         return self.first[position] if position < len(self.first) else self.within(self.node.get("items", True))
 

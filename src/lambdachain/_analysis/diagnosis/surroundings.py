@@ -18,7 +18,7 @@ from lambdachain._core.text import public_url
 from lambdachain._core.version import __version__
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
-from lambdachain._transports.transport_override import guard
+from lambdachain._transports.transport_override import network_guard
 
 from .report import Finding, Level
 
@@ -44,7 +44,7 @@ def surroundings(session: Any, region: str | None, endpoint_url: str | None, *, 
         endpoint_url: Where calls are to go, in place of AWS.
         reach: Whether to connect to the endpoint.
     """
-    if guard.closed:
+    if network_guard.closed:
         _leave_out_networks(session)
     yield place(os.environ)
     yield versions(version)
@@ -186,7 +186,7 @@ def reached(url: str, told: str) -> Finding:
     import ssl
     import time
 
-    guard.check_access("connect to the endpoint of Lambda", host_of(url))
+    network_guard.check_access("connect to the endpoint of Lambda", host_of(url))
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     began = time.monotonic()
@@ -207,7 +207,7 @@ def credentials(session: Any) -> Iterator[Finding]:
 
     try:
         found = session.get_credentials()
-        if guard.closed and hasattr(found, "refresh_needed") and found.method not in _WITHOUT_NETWORK:
+        if network_guard.closed and hasattr(found, "refresh_needed") and found.method not in _WITHOUT_NETWORK:
             yield Finding("credentials", Level.NOTE, f"from {found.method}; a test does not ask for them")
             return
         frozen = None if found is None else found.get_frozen_credentials()

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from .required import ACTION, Need, Stack
+from .required import ACTION, RequiredPermission, Stack
 
 _WILDCARDS: Final = ("*", "?")
 
 
-class Fault(StrEnum):
+class Issue(StrEnum):
     """What is wrong with a grant."""
 
     MISSING = "missing"
@@ -46,7 +46,7 @@ class Grant:
 class Finding:
     """One fault."""
 
-    fault: Fault
+    fault: Issue
     caller: str
     spot: str
     text: str
@@ -55,15 +55,17 @@ class Finding:
         return f"{self.spot}: {self.fault}: {self.text}"
 
 
-def findings(caller: str, spot: str, needs: Sequence[Need], grants: Sequence[Grant], stack: Stack) -> list[Finding]:
+def findings(
+    caller: str, spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+) -> list[Finding]:
     """Compare what *caller*, which is declared at *spot*, may call with what it calls."""
     found = [Finding(fault, caller, where, text) for fault, where, text in _compared(spot, needs, grants, stack)]
     return list(dict.fromkeys(found))
 
 
 def _compared(
-    spot: str, needs: Sequence[Need], grants: Sequence[Grant], stack: Stack
-) -> Iterator[tuple[Fault, str, str]]:
+    spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+) -> Iterator[tuple[Issue, str, str]]:
     called = {need.target.arn_in(stack): need for need in needs}
     concerned = [grant for grant in grants if concerns_calls(grant.actions)]
     for arn, need in called.items():
@@ -73,24 +75,26 @@ def _compared(
             yield from _of_grant(grant, called)
 
 
-def _of_need(arn: str, need: Need, grants: Iterable[Grant], spot: str) -> Iterator[tuple[Fault, str, str]]:
+def _of_need(
+    arn: str, need: RequiredPermission, grants: Iterable[Grant], spot: str
+) -> Iterator[tuple[Issue, str, str]]:
     fitting = [grant for grant in grants if matches(grant.resource, arn)]
     place = need.calls[0].place if need.calls else "?"
     if denied := next((grant for grant in fitting if not grant.allows), None):
-        yield Fault.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
+        yield Issue.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
     elif not fitting:
-        yield Fault.MISSING, spot, f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}"
+        yield Issue.MISSING, spot, f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}"
 
 
-def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[Fault, str, str]]:
+def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[Issue, str, str]]:
     wide = [pattern for pattern in (*grant.actions, grant.resource) if any(one in pattern for one in _WILDCARDS)]
     through = f" ({grant.source})" if grant.source else ""
     used = [arn for arn in called if matches(grant.resource, arn)]
     if wide:
         instead = f"; the code calls {', '.join(sorted(used))}" if used else ", and the code calls nothing of it"
-        yield Fault.WILDCARD, grant.spot, f"{' and '.join(wide)} allows more than is called{through}{instead}"
+        yield Issue.WILDCARD, grant.spot, f"{' and '.join(wide)} allows more than is called{through}{instead}"
     elif not used:
-        yield Fault.UNUSED, grant.spot, f"{grant.resource} is allowed{through}, and the code does not call it"
+        yield Issue.UNUSED, grant.spot, f"{grant.resource} is allowed{through}, and the code does not call it"
 
 
 def concerns_calls(actions: Iterable[str]) -> bool:

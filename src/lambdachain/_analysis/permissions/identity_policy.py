@@ -10,7 +10,7 @@ from lambdachain._analysis.survey.found import CallSite
 from lambdachain._core.arn import partition_of
 from lambdachain._core.text import printable
 
-from .required import ACTION, Need, Stack
+from .required import ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
 _PSEUDO: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
@@ -23,7 +23,7 @@ _TERRAFORM: Final = (
 _DATA: Final = ("aws_partition", "aws_region", "aws_caller_identity")
 
 
-def as_iam(needs: Sequence[Need], stack: Stack, caller: str) -> str:  # noqa: ARG001 - JSON has no place for a comment
+def as_iam(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:  # noqa: ARG001 - JSON has no place for a comment
     """Write an IAM policy document.
 
     Raises:
@@ -32,7 +32,7 @@ def as_iam(needs: Sequence[Need], stack: Stack, caller: str) -> str:  # noqa: AR
     return json.dumps(policy_of(needs, stack), indent=2)
 
 
-def policy_of(needs: Sequence[Need], stack: Stack) -> dict[str, Any]:
+def policy_of(needs: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
     """Make the policy: one statement, and none where nothing is called."""
     return policy_for([need.target.arn_in(stack) for need in needs])
 
@@ -43,7 +43,7 @@ def policy_for(arns: Sequence[str]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement] if arns else []}
 
 
-def as_sam(needs: Sequence[Need], stack: Stack, caller: str) -> str:
+def as_sam(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Write the ``Policies`` of a SAM function."""
     return "\n".join([
         f"# Properties of {printable(caller)}:",
@@ -55,7 +55,7 @@ def as_sam(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     ])  # fmt: skip
 
 
-def as_serverless(needs: Sequence[Need], stack: Stack, caller: str) -> str:
+def as_serverless(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Write the statements of a Serverless Framework service's role."""
     return "\n".join([
         f"# what {printable(caller)} calls; the role is that of every function of the service",
@@ -68,7 +68,7 @@ def as_serverless(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     ])  # fmt: skip
 
 
-def as_cdk(needs: Sequence[Need], stack: Stack, caller: str) -> str:
+def as_cdk(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Write a function for a CDK app in Python."""
     lines: list[str] = []
     for need, arn in _arns(needs, stack, _CDK):
@@ -92,7 +92,7 @@ def as_cdk(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     ])  # fmt: skip
 
 
-def as_terraform(needs: Sequence[Need], stack: Stack, caller: str) -> str:
+def as_terraform(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Write a policy document for Terraform."""
     pairs = list(_arns(needs, stack, _TERRAFORM))
     text = " ".join(arn for _, arn in pairs)
@@ -114,7 +114,7 @@ def as_terraform(needs: Sequence[Need], stack: Stack, caller: str) -> str:
     ])  # fmt: skip
 
 
-WRITERS: Final[Mapping[str, Callable[[Sequence[Need], Stack, str], str]]] = {
+WRITERS: Final[Mapping[str, Callable[[Sequence[RequiredPermission], Stack, str], str]]] = {
     "iam": as_iam,
     "sam": as_sam,
     "serverless": as_serverless,
@@ -123,17 +123,19 @@ WRITERS: Final[Mapping[str, Callable[[Sequence[Need], Stack, str], str]]] = {
 }
 
 
-def pseudo_arn(need: Need, stack: Stack, names: tuple[str, str, str]) -> str:
+def pseudo_arn(need: RequiredPermission, stack: Stack, names: tuple[str, str, str]) -> str:
     """Write an ARN in which *names* stand for the partition, region and account that are not known."""
     partition = stack.partition or (partition_of(stack.region) if stack.region else names[0])
     return need.target.arn(partition, stack.region or names[1], stack.account_id or names[2])
 
 
-def _arns(needs: Iterable[Need], stack: Stack, names: tuple[str, str, str]) -> Iterable[tuple[Need, str]]:
+def _arns(
+    needs: Iterable[RequiredPermission], stack: Stack, names: tuple[str, str, str]
+) -> Iterable[tuple[RequiredPermission, str]]:
     return ((need, pseudo_arn(need, stack, names)) for need in needs)
 
 
-def _yaml_statement(needs: Sequence[Need], stack: Stack, indent: str) -> list[str]:
+def _yaml_statement(needs: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
     lines = ["Effect: Allow", f"Action: {ACTION}", "Resource:"]
     for need, arn in _arns(needs, stack, _PSEUDO):
         lines += [f"  # {_where(need.calls)}", f"  - {substituted(arn)}"]

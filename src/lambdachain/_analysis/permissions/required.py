@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain._analysis.survey.found import CallSite, Survey, Undecided, UndecidedError
+from lambdachain._analysis.survey.found import CallSite, Survey, UnresolvedCall, UnresolvedError
 from lambdachain._calling.target import Resolver, deployed
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, parse_target, partition_of
@@ -67,7 +67,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RequiredPermission:
     """A function that is called, and where."""
 
     target: Target
@@ -80,7 +80,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RequiredPermissions:
     """All that a caller needs.
 
     Attributes:
@@ -88,11 +88,11 @@ class Needs:
         undecided: What cannot be told from the code.
     """
 
-    each: tuple[Need, ...]
-    undecided: tuple[Undecided, ...]
+    each: tuple[RequiredPermission, ...]
+    undecided: tuple[UnresolvedCall, ...]
 
 
-def needs_of(survey: Survey, resolve: Resolver | None = None) -> Needs:
+def required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
     """Gather what is called, each function and qualifier once.
 
     Args:
@@ -104,11 +104,11 @@ def needs_of(survey: Survey, resolve: Resolver | None = None) -> Needs:
     for call in survey.calls:
         try:
             by_target.setdefault(target_of(call, resolve), []).append(call)
-        except (UndecidedError, LambdaChainError) as exc:
-            undecided.append(Undecided(call.place, call.unit, str(exc)))
-    needs = [Need(target, tuple(calls)) for target, calls in by_target.items()]
+        except (UnresolvedError, LambdaChainError) as exc:
+            undecided.append(UnresolvedCall(call.place, call.unit, str(exc)))
+    needs = [RequiredPermission(target, tuple(calls)) for target, calls in by_target.items()]
     needs.sort(key=lambda need: (need.target.name, need.target.qualifier or "", need.target.account_id or ""))
-    return Needs(tuple(needs), tuple(sorted(set(undecided), key=lambda one: one.place)))
+    return RequiredPermissions(tuple(needs), tuple(sorted(set(undecided), key=lambda one: one.place)))
 
 
 def target_of(call: CallSite, resolve: Resolver | None = None) -> Target:

@@ -33,7 +33,7 @@ _TOLD: Final = LIMITS | frozenset(
 )
 
 
-class Untold(Exception):  # noqa: N818 - it is no error: the text does not tell
+class UnreadableField(Exception):  # noqa: N818 - it is no error: the text does not tell
     """The text does not tell; the message says what."""
 
 
@@ -107,7 +107,7 @@ def members_of(evaluation: Evaluation, scope: Scope) -> list[Any]:
                 case (Constant(value),):
                     values.append(value)
                 case _:
-                    raise Untold(f"a value of {scope.name} is worked out at run time")
+                    raise UnreadableField(f"a value of {scope.name} is worked out at run time")
     return values
 
 
@@ -121,23 +121,25 @@ def _bases(evaluation: Evaluation, scope: Scope) -> Iterator[Class | Library]:
             if isinstance(value, Class | Library):
                 yield value
             else:
-                raise Untold(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
+                raise UnreadableField(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
 
 
 def _lineage(evaluation: Evaluation, scope: Scope) -> Iterator[Scope]:
     """Give a class and its bases; they must end where fields mean what they say."""
     keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
     for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
-        raise Untold(f"{scope.name} is built with {ast.unparse(one)}")
+        raise UnreadableField(f"{scope.name} is built with {ast.unparse(one)}")
     yield scope
     bases = list(_bases(evaluation, scope))
     if not bases and not _is_dataclass(evaluation, scope):
-        raise Untold(f"{scope.name} is neither a pydantic model nor a dataclass")
+        raise UnreadableField(f"{scope.name} is neither a pydantic model nor a dataclass")
     for base in bases:
         if isinstance(base, Class):
             yield from _lineage(evaluation, base.scope)
         elif base.name not in _MODELS:
-            raise Untold(f"{scope.name} is built of {base.name.removeprefix('builtins.')}, which is not known here")
+            raise UnreadableField(
+                f"{scope.name} is built of {base.name.removeprefix('builtins.')}, which is not known here"
+            )
 
 
 def _is_dataclass(evaluation: Evaluation, scope: Scope) -> bool:
@@ -156,7 +158,7 @@ def _refuse_hooks(evaluation: Evaluation, scope: Scope) -> None:
             function = decorator.func if isinstance(decorator, ast.Call) else decorator
             for value in evaluation.values(function, scope):
                 if isinstance(value, Library) and value.name in (*_HOOKS, *_HOOKS_TOO):
-                    raise Untold(f"{child.name} of {scope.name} has a say in what fits")
+                    raise UnreadableField(f"{child.name} of {scope.name} has a say in what fits")
 
 
 def _own(evaluation: Evaluation, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
@@ -176,12 +178,12 @@ def _field(evaluation: Evaluation, scope: Scope, name: str, statement: ast.AnnAs
         return Field(alias, alias, statement.annotation, scope, value is None)
     for one in value.keywords:
         if one.arg not in _TOLD:
-            raise Untold(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
+            raise UnreadableField(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
     given = {one.arg: one.value for one in value.keywords if one.arg is not None}
     told = {each: _constant(evaluation, expr, scope) for each, expr in given.items()}
     both = told.get("alias") or alias
     if not all(isinstance(told.get(each, ""), str) for each in ("alias", "validation_alias", "serialization_alias")):
-        raise Untold(f"an alias of {scope.name}.{name} is worked out at run time")
+        raise UnreadableField(f"an alias of {scope.name}.{name} is worked out at run time")
     has_default = bool(value.args) and not (isinstance(value.args[0], ast.Constant) and value.args[0].value is ...)
     return Field(
         sent_as=told.get("serialization_alias") or both,
@@ -206,11 +208,11 @@ def _settings(evaluation: Evaluation, scope: Scope, before: _Settings) -> _Setti
     if expr is None:
         return before
     if not isinstance(expr, ast.Call):
-        raise Untold(f"the model_config of {scope.name} is not known here")
+        raise UnreadableField(f"the model_config of {scope.name} is not known here")
     forbids = _constant(evaluation, keyword(expr, "extra") or ast.Constant(""), scope) == "forbid"
     unknown = {one.arg for one in expr.keywords} - _IGNORED_SETTINGS - {"extra", "alias_generator"}
     if unknown:
-        raise Untold(f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}")
+        raise UnreadableField(f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}")
     generator = keyword(expr, "alias_generator")
     return _Settings(before.rename if generator is None else _generator(generator), forbids or before.forbids_others)
 
@@ -218,7 +220,7 @@ def _settings(evaluation: Evaluation, scope: Scope, before: _Settings) -> _Setti
 def _generator(expr: ast.expr) -> Callable[[str], str]:
     name = ast.unparse(expr).rsplit(".", 1)[-1]
     if name not in _GENERATORS:
-        raise Untold(f"the alias_generator {name} is not known here")
+        raise UnreadableField(f"the alias_generator {name} is not known here")
     rename: Callable[[str], str] = getattr(import_module("pydantic.alias_generators"), name)
     return rename
 

@@ -11,7 +11,7 @@ from lambdachain._core.text import printable
 from lambdachain._json.core_schema import Schema
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line in a file.
 
     >>> str(Place("orders/app.py", 12))
@@ -51,7 +51,7 @@ MODES: Final[Mapping[str, Mode]] = {
 }
 
 
-class Unit(NamedTuple):
+class CodeUnit(NamedTuple):
     """A piece of code that runs as one: a function or method, or (with no name) what a module does when imported."""
 
     file: str
@@ -62,7 +62,7 @@ class Unit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class SourceSchema:
     """A type, as far as the syntax tree tells.
 
     Attributes:
@@ -96,9 +96,9 @@ class DeclaredContract:
     idempotent: bool | None
     errors: tuple[str, ...]
     offloads: bool
-    place: Place
+    place: SourceLocation
     base: str
-    forms: Mapping[str, Callable[[], Form]] = field(compare=False, repr=False, hash=False)
+    forms: Mapping[str, Callable[[], SourceSchema]] = field(compare=False, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ class DeclaredHandler:
     """
 
     contract: DeclaredContract
-    unit: Unit
+    unit: CodeUnit
     setting: str
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Resolution:
 AS_IT_IS: Final = Resolution(None, "")
 
 
-class UndecidedError(Exception):
+class UnresolvedError(Exception):
     """The text of the code does not tell; the message says what is missing, and what to do."""
 
 
@@ -155,8 +155,8 @@ class CallSite:
         timeout: The seconds that the call gives itself, where they are stated.
     """
 
-    place: Place
-    unit: Unit
+    place: SourceLocation
+    unit: CodeUnit
     verb: str
     mode: Mode
     function: str
@@ -168,11 +168,11 @@ class CallSite:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
+class UnresolvedCall:
     """Something that cannot be decided from the text of the code."""
 
-    place: Place
-    unit: Unit
+    place: SourceLocation
+    unit: CodeUnit
     why: str
 
     def __str__(self) -> str:
@@ -195,11 +195,11 @@ class Survey:
     contracts: tuple[DeclaredContract, ...]
     handlers: tuple[DeclaredHandler, ...]
     calls: tuple[CallSite, ...]
-    undecided: tuple[Undecided, ...]
-    uses: Mapping[Unit, frozenset[Unit]]
-    units: Mapping[Unit, Place]
+    undecided: tuple[UnresolvedCall, ...]
+    uses: Mapping[CodeUnit, frozenset[CodeUnit]]
+    units: Mapping[CodeUnit, SourceLocation]
 
-    def reached(self, start: Unit) -> frozenset[Unit]:
+    def reached(self, start: CodeUnit) -> frozenset[CodeUnit]:
         """Give all code that may run when *start* does, itself among it."""
         seen = {start}
         left = [start]
@@ -209,9 +209,9 @@ class Survey:
             left += fresh
         return frozenset(seen)
 
-    def within(self, starts: Iterable[Unit]) -> Survey:
+    def within(self, starts: Iterable[CodeUnit]) -> Survey:
         """Narrow the calls, and what is undecided, to what may run when one of *starts* does."""
-        reached = frozenset[Unit]().union(*map(self.reached, starts))
+        reached = frozenset[CodeUnit]().union(*map(self.reached, starts))
         calls = tuple(call for call in self.calls if call.unit in reached)
         undecided = tuple(one for one in self.undecided if one.unit in reached or not one.unit.file)
         return Survey(self.contracts, self.handlers, calls, undecided, self.uses, self.units)

@@ -13,7 +13,7 @@ from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
 from . import classes
-from .found import AS_IT_IS, DeclaredContract, Form, UndecidedError
+from .found import AS_IT_IS, DeclaredContract, SourceSchema, UnresolvedError
 from .resolving import from_env, mapping, prefix, resolution_of, undecided
 from .scopes import Scope, keyword, last_name, parameters_of
 from .values import (
@@ -212,7 +212,7 @@ def _declared(
 ) -> Callable[[Values], Iterator[DeclaredContract | Unknown]]:
     """Prepare to make contracts of names, with the options that stand beside them."""
     errors = _errors(options)
-    forms: dict[str, Callable[[], Form]] = {
+    forms: dict[str, Callable[[], SourceSchema]] = {
         name: partial(_form, evaluation, expr, scope) for name, expr in types.items()
     }
     idempotent = _truth(options.get("idempotent") or (Constant(False),))  # noqa: FBT003 - a value in the code
@@ -243,10 +243,10 @@ def _truth(values: Values) -> bool | None:
             return None
 
 
-def _form(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Form:
-    from .source_schema import form_of
+def _form(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> SourceSchema:
+    from .source_schema import source_schema_of
 
-    return form_of(evaluation, expr, scope)
+    return source_schema_of(evaluation, expr, scope)
 
 
 def _text(value: Value) -> str:
@@ -282,7 +282,7 @@ def _decorator(evaluation: Evaluation, name: Constant, node: ast.Call, scope: Sc
         types = _annotations(function.scope)
         made = next(_declared(evaluation, node, function.scope, options, types)((name,)))
         if isinstance(made, Unknown):  # pragma: no cover - tried below, with no types
-            raise UndecidedError(made.why)
+            raise UnresolvedError(made.why)
         return made
 
     tried = next(_declared(evaluation, node, scope, options, {})((name,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 
-from .found import Place, Undecided, Unit
+from .found import CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Assigned, Binding, Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 
@@ -16,17 +16,17 @@ class Project:
     def __init__(self, sources: Iterable[Source]) -> None:
         listed = list(sources)
         self._imports = Imports(listed)
-        self.unread: list[Undecided] = []
+        self.unread: list[UnresolvedCall] = []
         self.modules: dict[str, Scope] = {}
         for source in listed:
             try:
                 self.modules[source.file] = read_scopes(source)
             except (SyntaxError, ValueError) as exc:
-                place = Place(source.file, getattr(exc, "lineno", None) or 1)
-                self.unread.append(Undecided(place, Unit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
+                place = SourceLocation(source.file, getattr(exc, "lineno", None) or 1)
+                self.unread.append(UnresolvedCall(place, CodeUnit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
             except (RecursionError, MemoryError):  # what Python's parser raises, too
-                place = Place(source.file, 1)
-                self.unread.append(Undecided(place, Unit("", ""), "not read: it is nested too deeply"))
+                place = SourceLocation(source.file, 1)
+                self.unread.append(UnresolvedCall(place, CodeUnit("", ""), "not read: it is nested too deeply"))
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lambdachain import resolvers
 
-from .found import AS_IT_IS, Resolution, UndecidedError
+from .found import AS_IT_IS, Resolution, UnresolvedError
 from .scopes import Scope
 from .values import NOT_FOLLOWED, Constant, Function, Resolver, Table, Value, Values, texts, unknowns
 
@@ -36,14 +36,14 @@ def _applied(evaluation: Evaluation, function: Scope, name: str) -> str:
             return text
         case values:
             why = next(iter(unknowns(values)), "more than one name is possible")
-            raise UndecidedError(f"the resolver at {function.place(function.node)}: {why}")
+            raise UnresolvedError(f"the resolver at {function.place(function.node)}: {why}")
 
 
 def undecided(why: str) -> Resolution:
     """Give one that tells of no name what it is deployed as."""
 
     def resolve(_name: str) -> str:
-        raise UndecidedError(why)
+        raise UnresolvedError(why)
 
     return Resolution(resolve, why)
 
@@ -78,5 +78,5 @@ def from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
 def _by_variable(evaluation: Evaluation, pattern: str, name: str) -> str:
     key = resolvers.variable_of(name, pattern)
     if key not in evaluation.environment:
-        raise UndecidedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
+        raise UnresolvedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
     return evaluation.environment[key]

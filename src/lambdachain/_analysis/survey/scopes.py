@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from .found import Place, Unit
+from .found import CodeUnit, SourceLocation
 from .sources import Source, absolute
 
 Kind: TypeAlias = Literal["module", "main", "function", "lambda", "class"]
@@ -95,21 +95,21 @@ class Scope:
         return self if self.parent is None else self.parent.module
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> CodeUnit:
         """The code that runs as one: a lambda belongs to what it stands in, a class body to its module."""
         scope: Scope | None = self
         while scope is not None and scope.kind in ("lambda", "class"):
             scope = scope.parent
-        return Unit(self.source.file, scope.name if scope is not None and scope.kind != "module" else "")
+        return CodeUnit(self.source.file, scope.name if scope is not None and scope.kind != "module" else "")
 
     @property
     def owner(self) -> Scope | None:
         """The class that the function is a method of."""
         return self.parent if self.parent is not None and self.parent.kind == "class" else None
 
-    def place(self, node: ast.AST) -> Place:
+    def place(self, node: ast.AST) -> SourceLocation:
         """Say where a node stands."""
-        return Place(self.source.file, getattr(node, "lineno", 1))
+        return SourceLocation(self.source.file, getattr(node, "lineno", 1))
 
     def walk(self) -> Iterator[Scope]:
         """Give the scope and all within it."""

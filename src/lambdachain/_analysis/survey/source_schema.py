@@ -12,8 +12,8 @@ from typing import Any, Final
 from lambdachain._json.json_schema import MARKS
 
 from .evaluation import Evaluation
-from .fields import LIMITS, Field, Untold, fields_of, is_enum, members_of
-from .found import Form
+from .fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
+from .found import SourceSchema
 from .library import annotation as unquoted
 from .scopes import Scope
 from .values import Class, Constant, Library
@@ -62,15 +62,15 @@ _DESCRIPTIONS: Final = ("title", "description", "examples")
 _Schema = dict[str, Any]
 
 
-def form_of(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Form:
+def source_schema_of(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> SourceSchema:
     """Describe the type that *expr* names in *scope*, as far as the text tells."""
     try:
-        return Form(
+        return SourceSchema(
             sent=_Writer(evaluation, reading=False).whole(expr, scope),
             read=_Writer(evaluation, reading=True).whole(expr, scope),
         )
-    except Untold as exc:
-        return Form(None, None, f"{scope.place(expr)}: {exc}")
+    except UnreadableField as exc:
+        return SourceSchema(None, None, f"{scope.place(expr)}: {exc}")
 
 
 def _literal_of(part: ast.expr) -> Any:
@@ -78,7 +78,7 @@ def _literal_of(part: ast.expr) -> Any:
     try:
         return ast.literal_eval(part)
     except ValueError:
-        raise Untold(f"the type Literal[{ast.unparse(part)}] is not known here") from None
+        raise UnreadableField(f"the type Literal[{ast.unparse(part)}] is not known here") from None
 
 
 class _Writer:
@@ -107,7 +107,7 @@ class _Writer:
             case ast.Name() | ast.Attribute():
                 return self._named(expr, scope)
             case _:
-                raise Untold(f"the type {ast.unparse(expr)} is not known here")
+                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
 
     def _union(self, options: list[ast.expr], scope: Scope) -> _Schema:
         schemas: list[_Schema] = []
@@ -125,7 +125,7 @@ class _Writer:
             case (Class(inner),):
                 return self._class(inner)
             case _:
-                raise Untold(f"the type {ast.unparse(expr)} is not known here")
+                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
 
     def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
         name = ast.unparse(outer).rsplit(".", 1)[-1]
@@ -146,16 +146,16 @@ class _Writer:
             return {"type": "object", "additionalProperties": self._of(parts[-1], scope)}
         if name == "tuple":
             return self._tuple(parts, scope)
-        raise Untold(f"the type {ast.unparse(outer)}[...] is not known here")
+        raise UnreadableField(f"the type {ast.unparse(outer)}[...] is not known here")
 
     def _metadata(self, parts: list[ast.expr], scope: Scope) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for part in parts:
             if not (isinstance(part, ast.Call) and ast.unparse(part.func).rsplit(".", 1)[-1] == "Field"):
-                raise Untold(f"{ast.unparse(part)} in Annotated is not known here")
+                raise UnreadableField(f"{ast.unparse(part)} in Annotated is not known here")
             for one in part.keywords:
                 if one.arg not in (*LIMITS, *_DESCRIPTIONS):
-                    raise Untold(f"{ast.unparse(one)} in Annotated is not known here")
+                    raise UnreadableField(f"{ast.unparse(one)} in Annotated is not known here")
             found |= {one.arg: self._literal(one.value, scope) for one in part.keywords if one.arg is not None}
         return found
 

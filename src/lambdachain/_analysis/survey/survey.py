@@ -14,7 +14,17 @@ from lambdachain._core.errors import InvalidArnError
 from . import library
 from .classes import is_client
 from .evaluation import Evaluation
-from .found import AS_IT_IS, MODES, CallSite, DeclaredContract, DeclaredHandler, Mode, Resolution, Survey, Undecided
+from .found import (
+    AS_IT_IS,
+    MODES,
+    CallSite,
+    DeclaredContract,
+    DeclaredHandler,
+    Mode,
+    Resolution,
+    Survey,
+    UnresolvedCall,
+)
 from .project import Project
 from .scopes import Scope, keyword
 from .sources import Source
@@ -52,7 +62,7 @@ def survey_of(project: Project, environment: Mapping[str, str] = MappingProxyTyp
     evaluation = Evaluation(project, environment)
     surveyor = _Surveyor(evaluation)
     found = surveyor.look()
-    undecided = [*project.unread, *(one for one in found if isinstance(one, Undecided))]
+    undecided = [*project.unread, *(one for one in found if isinstance(one, UnresolvedCall))]
     return Survey(
         tuple(sorted(surveyor.contracts(), key=lambda contract: contract.place)),
         tuple(sorted(surveyor.handlers(), key=lambda handler: handler.place)),
@@ -70,7 +80,7 @@ class _Surveyor:
         self._scopes = list(evaluation.project.scopes())
         self._common = self._common_resolution()
 
-    def look(self) -> list[CallSite | Undecided]:
+    def look(self) -> list[CallSite | UnresolvedCall]:
         """Find the calls, and what cannot be decided about them."""
         found = [one for scope in self._scopes for call in scope.calls for one in self._of_call(call, scope)]
         kept = [one for scope in self._scopes for one in self._of_kept(scope)]
@@ -103,12 +113,12 @@ class _Surveyor:
         named = isinstance(call.func, ast.Name | ast.Attribute | ast.Subscript)
         return self._values(call.func, scope) if named else ()
 
-    def _undecided_handlers(self) -> Iterator[Undecided]:
+    def _undecided_handlers(self) -> Iterator[UnresolvedCall]:
         for scope in self._scopes:
             for call in scope.calls:
                 if any(value == Library("lambdachain.remote") for value in self._callees(call, scope)):
                     for why in unknowns(self._values(call, scope)):
-                        yield Undecided(
+                        yield UnresolvedCall(
                             scope.place(call), scope.unit, f"which function this handles is not told: {why}"
                         )
 
@@ -124,7 +134,7 @@ class _Surveyor:
         }
         return AS_IT_IS if not made else made.pop() if len(made) == 1 else None
 
-    def _of_call(self, call: ast.Call, scope: Scope) -> Iterator[CallSite | Undecided]:
+    def _of_call(self, call: ast.Call, scope: Scope) -> Iterator[CallSite | UnresolvedCall]:
         match call.func:
             case ast.Attribute(value=receiver, attr="invoke" | "invoke_with_response_stream" as verb) if (
                 self._is_of_boto(call, receiver, scope)
@@ -138,7 +148,7 @@ class _Surveyor:
             if isinstance(argument, ast.Attribute) and argument.attr in MODES:
                 yield from self._of_method(call, argument, call.args[position + 1 :], scope)
 
-    def _of_kept(self, scope: Scope) -> Iterator[CallSite | Undecided]:
+    def _of_kept(self, scope: Scope) -> Iterator[CallSite | UnresolvedCall]:
         """Methods that are kept as values: in a name, an attribute, a list, an argument that has a name."""
         given = {id(one) for call in scope.calls for one in (call.func, *call.args)}
         for load in scope.loads:
@@ -148,7 +158,9 @@ class _Surveyor:
             verb = name or "call"
             yield from self._of_value(call, verb, call.args[0], scope) if verb in MODES else ()
 
-    def _of_value(self, node: ast.expr, verb: str, receiver: ast.expr, scope: Scope) -> Iterator[CallSite | Undecided]:
+    def _of_value(
+        self, node: ast.expr, verb: str, receiver: ast.expr, scope: Scope
+    ) -> Iterator[CallSite | UnresolvedCall]:
         site = _Site(node, verb, MODES[verb], scope)
         kept = (Unknown("the method is kept as a value"),)
         for one in self._values(receiver, scope):
@@ -157,7 +169,7 @@ class _Surveyor:
 
     def _of_method(
         self, call: ast.Call, method: ast.Attribute, arguments: list[ast.expr], scope: Scope
-    ) -> Iterator[CallSite | Undecided]:
+    ) -> Iterator[CallSite | UnresolvedCall]:
         """A method of a client, called with *arguments*, or passed on with them: ``submit(client.call, charge)``."""
         targets = self._values(arguments[0], scope) if arguments else ()
         options = dict(library.options_of(self._evaluation, call, scope).entries)
@@ -175,7 +187,7 @@ class _Surveyor:
 
     def _of_receiver(
         self, site: _Site, receiver: Value, targets: Values, options: dict[str, Values]
-    ) -> Iterator[CallSite | Undecided]:
+    ) -> Iterator[CallSite | UnresolvedCall]:
         match receiver:
             case Bound(contract, address, resolution, bound):
                 yield from self._sites(site, [(contract, address)], resolution, {**dict(bound.entries), **options})
@@ -188,7 +200,7 @@ class _Surveyor:
 
     def _of_client(
         self, site: _Site, targets: Values, resolution: Resolution | None, options: dict[str, Values]
-    ) -> Iterator[CallSite | Undecided]:
+    ) -> Iterator[CallSite | UnresolvedCall]:
         for target in targets or (Unknown("there is no target"),):
             contract = library.contract_in(target)
             if contract is not None:
@@ -204,7 +216,7 @@ class _Surveyor:
         targets: list[tuple[DeclaredContract | None, str | None]],
         resolution: Resolution | None,
         options: dict[str, Values],
-    ) -> Iterator[CallSite | Undecided]:
+    ) -> Iterator[CallSite | UnresolvedCall]:
         resolution = self._common if resolution is None else resolution
         for (contract, address), qualifier in product(targets, options.get("qualifier") or (Constant(None),)):
             if refused := _refused(address):
@@ -230,7 +242,7 @@ class _Surveyor:
         hiding = {"FunctionName": "it", "Qualifier": "a qualifier"}
         return dict(library.options_of(self._evaluation, call, scope, hiding).entries)
 
-    def _of_boto(self, call: ast.Call, scope: Scope, verb: str) -> Iterator[CallSite | Undecided]:
+    def _of_boto(self, call: ast.Call, scope: Scope, verb: str) -> Iterator[CallSite | UnresolvedCall]:
         """A call of boto3's own client."""
         options = self._boto_options(call, scope)
         kinds = texts(options.get("InvocationType") or (Constant("RequestResponse"),))
@@ -253,10 +265,10 @@ class _Site:
         self._place = scope.place(call)
         self._unit = scope.unit
 
-    def undecided(self, why: str) -> Undecided:
-        return Undecided(self._place, self._unit, why)
+    def undecided(self, why: str) -> UnresolvedCall:
+        return UnresolvedCall(self._place, self._unit, why)
 
-    def untargeted(self, target: Value) -> Undecided:
+    def untargeted(self, target: Value) -> UnresolvedCall:
         why = next(iter(unknowns([target])), "it is worked out at run time")
         return self.undecided(f"which function {self.verb} is for is not told: {why}")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from . import classes
 from .evaluation import Evaluation
-from .found import MODES, Unit
+from .found import MODES, CodeUnit
 from .scopes import Imported, Scope
 from .values import Class, Decorator, Function, Instance, Library, Many, Module, Table, Unknown, Value
 
@@ -19,9 +19,9 @@ _QUIET: Final = (
 )
 
 
-def uses_of(evaluation: Evaluation) -> Mapping[Unit, frozenset[Unit]]:
+def uses_of(evaluation: Evaluation) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
     """Say which units each unit uses: too many rather than too few."""
-    found: dict[Unit, set[Unit]] = {}
+    found: dict[CodeUnit, set[CodeUnit]] = {}
     for scope in evaluation.project.scopes():
         used = found.setdefault(scope.unit, set())
         used |= set(_mentioned(evaluation, scope))
@@ -32,7 +32,7 @@ def uses_of(evaluation: Evaluation) -> Mapping[Unit, frozenset[Unit]]:
     return {unit: frozenset(used - {unit}) for unit, used in found.items()}
 
 
-def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
         # What a module only names for others does not run when it is imported; what it calls does, or may.
@@ -51,7 +51,7 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
                     yield from _units(evaluation, value, load)
 
 
-def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
     """Give what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
     for call, name in evaluation.asked_by_name(scope):
         for value in evaluation.values(call.args[0], scope):
@@ -78,7 +78,7 @@ def _is_ours(evaluation: Evaluation, call: ast.Call, scope: Scope) -> bool:
     )
 
 
-def _imported(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
+def _imported(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
     for bindings in scope.bindings.values():
         for binding, home in bindings:
             if isinstance(binding, Imported):
@@ -86,7 +86,7 @@ def _imported(evaluation: Evaluation, scope: Scope) -> Iterator[Unit]:
                 yield from () if found is None else (found.unit,)
 
 
-def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[Unit]:
+def _units(evaluation: Evaluation, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
     match value:
         case Function(scope) | Module(scope):
             yield scope.unit

@@ -18,9 +18,9 @@ from weakref import WeakKeyDictionary
 
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._transports.fork_safety import detach_credentials
-from lambdachain._transports.http.connection import Link
+from lambdachain._transports.http.connection import BaseConnection
 from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
-from lambdachain._transports.transport_override import guard
+from lambdachain._transports.transport_override import network_guard
 
 from .credential_renewal import note_signature
 from .errors import TooLongAnswerError, broken, check_length
@@ -68,7 +68,7 @@ class AsyncExchange:
         self._can_tell = attach(client)
         host = host_sent_to(client)
         if not self._can_tell:
-            guard.check(self.function, host)
+            network_guard.check(self.function, host)
         self.parameters = parameters
         token = _current.set(self)
         try:
@@ -78,7 +78,7 @@ class AsyncExchange:
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             failure = _read(exc, self._reached_so_far)
             if failure.trouble is Trouble.CREDENTIALS:
-                guard.check(self.function, host)
+                network_guard.check(self.function, host)
             raise failure from failure.__cause__
         finally:
             _current.reset(token)
@@ -126,7 +126,7 @@ class AsyncExchange:
 
     def _note_use(self) -> None:
         if self.protocol is not None and self.protocol.transport is not None:
-            _links[self.protocol] = Link(self.protocol.transport.get_extra_info("socket"))
+            _links[self.protocol] = BaseConnection(self.protocol.transport.get_extra_info("socket"))
 
     def _reached(self, cause: BaseException | None) -> Progress:
         if self._can_tell:
@@ -246,7 +246,7 @@ class _Connect:
     async def __call__(self, request: Any, *arguments: Any, **options: Any) -> Any:
         watched = _current.get()
         if watched is not None:
-            guard.check(watched.function, request.url.host or "")
+            network_guard.check(watched.function, request.url.host or "")
         connection = await self._connect(request, *arguments, **options)
         while not _is_usable(connection):
             connection.close()
@@ -257,7 +257,7 @@ class _Connect:
 
 
 # How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
-_links: Final[WeakKeyDictionary[Any, Link]] = WeakKeyDictionary()
+_links: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
 
 
 def _is_usable(connection: Any) -> bool:

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 from lambdachain._calling.options import check_transport
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._core.process_copies import heed_copies, lock_for
+from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._transports.async_adapter import AwsInThreads
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.socket_options import EXPIRED
-from lambdachain._transports.transport_override import RealInvokeBlockedError, SendsToAws, guard, without_credentials
+from lambdachain._transports.transport_override import (
+    AwsTransport,
+    RealInvokeBlockedError,
+    network_guard,
+    without_credentials,
+)
 
 from .async_exchange import AsyncExchange, attach, drained, leave_behind
 from .client_checks import check_client, check_config, fitting
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
 _PIECE: Final = 1024 * 1024
 
 
-class AsyncBotoTransport(SendsToAws):
+class AsyncBotoTransport(AwsTransport):
     """Send invocations through aiobotocore, each of them once; needs ``lambdachain[aio]``.
 
     Slower than ``AsyncHttpTransport``, and for those who need what botocore has: profiles with a proxy, hooks,
@@ -143,7 +148,7 @@ class AsyncBotoTransport(SendsToAws):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
-                guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
             raise set_up_failure(exc) from None
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
@@ -196,7 +201,7 @@ def _begin_anew() -> None:
         transport.begin_anew()
 
 
-heed_copies(in_fork=_begin_anew)
+register_fork_hooks(in_fork=_begin_anew)
 
 
 class _Clients:

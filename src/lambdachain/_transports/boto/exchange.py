@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.loopback import host_of
 from lambdachain._transports import socket_options as _wire
-from lambdachain._transports.deadline_timer import alarm
+from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.foreign_exceptions import frames_of
 from lambdachain._transports.tls_socket import close_failed_sockets
-from lambdachain._transports.transport_override import guard, guard_sends, is_mocked
+from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard
 
 from .credential_renewal import note_signature
 from .errors import bounded, check_length, refusal, translated
@@ -69,7 +69,7 @@ class Exchange:
         self._adopted: list[socket.socket] = []
         self._watched = self._sent = self._over = False
         self._lock = threading.Lock()
-        self._bell = None if self.deadline is None else alarm.set(self.deadline, self.abort)
+        self._bell = None if self.deadline is None else deadline_timer.set(self.deadline, self.abort)
 
     @contextmanager
     def sending(self) -> Generator[None]:
@@ -109,7 +109,7 @@ class Exchange:
     def finish(self) -> None:
         """Say that the request is over."""
         if self._bell is not None:
-            alarm.cancel(self._bell)
+            deadline_timer.cancel(self._bell)
         with self._lock:
             self._over = True
             self._tap = None
@@ -236,8 +236,8 @@ def check_before_signing(client: Any, function_under_way: Callable[[], str | Non
 
     def check(request: Any, **_: Any) -> None:
         function = function_under_way()
-        if guard.closed and function is not None and not is_mocked():
-            guard.check(function, host_of(request.url))
+        if network_guard.closed and function is not None and not is_mocked():
+            network_guard.check(function, host_of(request.url))
 
     if hasattr(credentials, "refresh_needed"):
         for operation in OPERATIONS:
@@ -253,7 +253,7 @@ def _function_under_way() -> str | None:
 def _check_host(host: str) -> None:
     function = _function_under_way()
     if function is not None:
-        guard.check(function, host)
+        network_guard.check(function, host)
 
 
 def _prepare_request(context: dict[str, Any], **_: Any) -> None:
@@ -337,7 +337,7 @@ class _Watched:
         watched = _current.get()
         if watched is not None:
             watched.uses(None, sending=False)
-            guard.check(watched.function, self._tunnel_host or self.host)
+            network_guard.check(watched.function, self._tunnel_host or self.host)
         close_failed_sockets(self.ssl_context)
         super().connect()  # type: ignore[misc]
 

@@ -8,7 +8,7 @@ from typing import Any
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Trouble
 from lambdachain._core.loopback import host_of
 from lambdachain._transports.streaming import StreamEnd, WholeAnswer, end_of
-from lambdachain._transports.transport_override import guard
+from lambdachain._transports.transport_override import network_guard
 
 from .errors import broken
 from .exchange import Exchange, is_watched, response_of
@@ -27,7 +27,7 @@ def open_stream(
         watched.abandon()
         watched.finish()
         if exc.trouble is Trouble.CREDENTIALS:
-            guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
+            network_guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
         raise watched.corrected(exc) from exc.__cause__
     except BaseException:
         watched.abandon()

@@ -19,17 +19,17 @@ from lambdachain._calling.options import check_transport
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.loopback import host_of
-from lambdachain._core.process_copies import heed_copies, lock_for
+from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 from lambdachain._core.version import __version__
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.fork_safety import detach_client, has_connections, replace_connections
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import (
+    AwsTransport,
     RealInvokeBlockedError,
-    SendsToAws,
-    guard,
     is_mocked,
+    network_guard,
     without_credentials,
 )
 
@@ -57,7 +57,7 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 
 
-class BotoTransport(SendsToAws):
+class BotoTransport(AwsTransport):
     """Send invocations through boto3, each of them once.
 
     Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
@@ -117,7 +117,7 @@ class BotoTransport(SendsToAws):
                 outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
                 if exc.trouble is Trouble.CREDENTIALS:
-                    guard.check(invocation.function, host_sent_to(client))
+                    network_guard.check(invocation.function, host_sent_to(client))
                 raise watched.corrected(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
             # Hung up on in the middle, an answer parses as far as it had come.
@@ -182,8 +182,8 @@ class BotoTransport(SendsToAws):
         credentials = None if deadline is None else credentials_of(client)
         if credentials is None or not may_wait(credentials):
             return None
-        if guard.closed and not is_mocked():
-            guard.check(function, host_sent_to(client))
+        if network_guard.closed and not is_mocked():
+            network_guard.check(function, host_sent_to(client))
         return self._flights.run(credentials, partial(keys_from, credentials), deadline)
 
     def _make_client(self, region: str | None, function: str) -> Any:
@@ -218,7 +218,7 @@ class BotoTransport(SendsToAws):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
             if not self._endpoint_url and not has_endpoint():
-                guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
             raise set_up_failure(exc) from None
         _keep_alive(client)
         _keep_user_agent(client)
@@ -255,7 +255,7 @@ def _begin_anew() -> None:
         transport.begin_anew()
 
 
-heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
 def _left(deadline: float | None) -> float | None:
@@ -340,8 +340,8 @@ def check_before_credentials(session: Any, region: str | None, endpoint_url: str
     Raises:
         RealInvokeBlockedError: The guard is closed, and the endpoint is not this machine.
     """
-    if guard.closed and not is_mocked() and not _has_keys(session):
-        guard.check(function, host_sent_to(without_credentials(session, "lambda", region, endpoint_url)))
+    if network_guard.closed and not is_mocked() and not _has_keys(session):
+        network_guard.check(function, host_sent_to(without_credentials(session, "lambda", region, endpoint_url)))
 
 
 def _has_keys(session: Any) -> bool:

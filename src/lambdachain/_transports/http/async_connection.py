@@ -19,10 +19,10 @@ from lambdachain._core.invocation import Progress
 from lambdachain._transports import socket_options as _wire
 
 from .async_timers import Watch
-from .connection import PIECE, RECORD, Link, no_answer, no_connection, prepare, seconds_left, wrapped
+from .connection import PIECE, RECORD, BaseConnection, no_answer, no_connection, prepare, seconds_left, wrapped
 from .endpoint import Endpoint
 from .response import BadAnswerError, ResponseReader
-from .tls import Trust
+from .tls import TlsConfig
 
 Address = tuple[Any, ...]
 T = TypeVar("T")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _PIECES_AT_ONCE: Final = 16
 
 
-class AsyncConnection(Link):
+class AsyncConnection(BaseConnection):
     """A connection that a loop watches; what comes is read where the loop says that it is there."""
 
     __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_waiting", "_watch", "_watched")
@@ -190,7 +190,9 @@ class AsyncConnection(Link):
         self._watched = False
 
 
-async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address], deadline: float) -> socket.socket:
+async def connect(
+    endpoint: Endpoint, tls_config: TlsConfig, addresses: Iterable[Address], deadline: float
+) -> socket.socket:
     """Connect to the first of *addresses* that answers, TLS included.
 
     Raises:
@@ -200,14 +202,14 @@ async def connect(endpoint: Endpoint, trust: Trust, addresses: Iterable[Address]
         sock = await _reach(addresses, deadline)
         if not endpoint.tls:
             return sock
-        context = trust.context
+        context = tls_config.context
         try:
-            return await _secured(sock, endpoint, trust, context, deadline)
+            return await _secured(sock, endpoint, tls_config, context, deadline)
         except ssl.SSLCertVerificationError as exc:
-            if not trust.widen(context, exc):
+            if not tls_config.load_all_cas(context, exc):
                 raise
         sock = await _reach(addresses, deadline)
-        return await _secured(sock, endpoint, trust, trust.context, deadline)
+        return await _secured(sock, endpoint, tls_config, tls_config.context, deadline)
     except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
@@ -248,10 +250,10 @@ async def _reach(addresses: Iterable[Address], deadline: float) -> socket.socket
 
 
 async def _secured(
-    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, deadline: float
+    sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
-        secured = wrapped(sock, endpoint, trust, context, handshake=False)
+        secured = wrapped(sock, endpoint, tls_config, context, handshake=False)
     except BaseException:
         sock.close()
         raise

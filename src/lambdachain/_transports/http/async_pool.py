@@ -14,8 +14,8 @@ from .async_connection import AsyncConnection, connect, in_time
 from .async_dns import Addresses
 from .async_timers import Watch
 from .endpoint import Endpoint
-from .pool import Kept
-from .tls import Trust
+from .pool import BasePool
+from .tls import TlsConfig
 
 # Lambda allows a sandbox 1,024 files; a program may start more calls at once than it can open sockets for.
 MAX_OPEN: Final = 800
@@ -28,11 +28,11 @@ OPENINGS_A_SECOND: Final = 2000
 _Line: TypeAlias = "deque[asyncio.Future[None]]"
 
 
-class AsyncPool(Kept[AsyncConnection]):
+class AsyncPool(BasePool[AsyncConnection]):
     """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
 
-    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
-        super().__init__(endpoint, trust, MAX_OPEN)
+    def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
+        super().__init__(endpoint, tls_config, MAX_OPEN)
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(self._loop)
         self._addresses = Addresses(endpoint)
@@ -78,7 +78,7 @@ class AsyncPool(Kept[AsyncConnection]):
         try:
             addresses = await self._addresses.current(deadline)
             began = time.monotonic()
-            sock = await connect(self._endpoint, self._trust, addresses, deadline)
+            sock = await connect(self._endpoint, self._tls_config, addresses, deadline)
             self._quickest = min(self._quickest, time.monotonic() - began)
         finally:
             self._opening -= 1

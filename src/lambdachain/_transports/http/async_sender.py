@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.socket_options import EXPIRED
-from lambdachain._transports.transport_override import guard
+from lambdachain._transports.transport_override import network_guard
 
 from .async_connection import in_time
 from .async_pool import AsyncPool
 from .connection import translating
 from .outcome import outcome_of
-from .regional_senders import Destination
+from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader
-from .signing import Keys
+from .signing import SigningKeys
 
 if TYPE_CHECKING:
     from .async_stream import AsyncHttpStream
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class AsyncSender:
     """Sends to *destination*, from any loop."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
-        self._credentials = destination.credentials
-        self._writer = RequestWriter(destination.endpoint, destination.region)
+    def __init__(self, endpoint_config: EndpointConfig) -> None:
+        self._destination = endpoint_config
+        self._credentials = endpoint_config.credentials
+        self._writer = RequestWriter(endpoint_config.endpoint, endpoint_config.region)
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
         self._lock = lock_for(self)
         self._closed = False
@@ -51,7 +51,7 @@ class AsyncSender:
                 await connection.ask(reader, head, invocation.payload, deadline)
             response = reader.response
             if response.reusable:
-                pool.give_back(connection)
+                pool.release(connection)
             else:
                 connection.close()
         finally:
@@ -82,16 +82,16 @@ class AsyncSender:
         stream.outcome = self._noted(stream.outcome, keys)
         return stream
 
-    def _at_hand(self, invocation: Invocation) -> Keys | None:
+    def _at_hand(self, invocation: Invocation) -> SigningKeys | None:
         """Give what signs a request, if nobody has to wait for it."""
-        if guard.closed:
-            guard.check(invocation.function, self._destination.endpoint.host)
+        if network_guard.closed:
+            network_guard.check(invocation.function, self._destination.endpoint.host)
         return self._credentials.at_hand()
 
-    async def _fetched(self, deadline: float) -> Keys:
+    async def _fetched(self, deadline: float) -> SigningKeys:
         return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
 
-    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
+    def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
         if outcome.error_code not in EXPIRED:
             return outcome
         self._credentials.renew(keys)
@@ -113,7 +113,7 @@ class AsyncSender:
         with self._lock:
             for ended in [other for other in self._pools if other.is_closed()]:
                 self._pools.pop(ended).close()
-            pool = self._pools[loop] = AsyncPool(self._destination.endpoint, self._destination.trust)
+            pool = self._pools[loop] = AsyncPool(self._destination.endpoint, self._destination.tls_config)
             if self._closed:
                 pool.close()
             return pool

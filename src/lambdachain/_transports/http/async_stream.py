@@ -52,7 +52,7 @@ class AsyncHttpStream:
         if connection is None:
             return
         if self._whole and self._reader.response.reusable:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
         else:
             connection.close()
         self._pool.leave()

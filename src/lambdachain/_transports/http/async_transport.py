@@ -8,7 +8,7 @@ import time
 from typing import Protocol
 
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
-from lambdachain._transports.async_adapter import InThreads
+from lambdachain._transports.async_adapter import ThreadAdapter
 from lambdachain._transports.boto.async_transport import over_botocore
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 from lambdachain._transports.streaming import AsyncResponseStream, open_async_stream
@@ -16,7 +16,7 @@ from lambdachain._transports.streaming import AsyncResponseStream, open_async_st
 from .async_connection import in_time
 from .async_pool import MAX_OPEN
 from .async_sender import AsyncSender
-from .regional_senders import Destination, Ways
+from .regional_senders import EndpointConfig, RegionalSenders
 from .transport import HttpTransport
 
 
@@ -30,7 +30,7 @@ class _Way(Protocol):
     async def close(self) -> None: ...
 
 
-class AsyncHttpTransport(Ways[_Way]):
+class AsyncHttpTransport(RegionalSenders[_Way]):
     """Send invocations from an event loop, over connections of its own, each of them once.
 
     What it needs, sends and hands over is that of ``HttpTransport``; what only botocore knows goes out over an
@@ -75,10 +75,10 @@ class AsyncHttpTransport(Ways[_Way]):
         region, function = invocation.region, invocation.function
         return await in_time(deadline, lambda: asyncio.to_thread(self._way, region, function))
 
-    def _straight(self, destination: Destination) -> _Way:
+    def _straight(self, endpoint_config: EndpointConfig) -> _Way:
         if sys.platform == "win32":  # its loop watches no sockets
-            return _Over(InThreads(HttpTransport(**self._arguments)))
-        return AsyncSender(destination)
+            return _Over(ThreadAdapter(HttpTransport(**self._arguments)))
+        return AsyncSender(endpoint_config)
 
     def _over_boto(self) -> _Way:
         return _Over(over_botocore(**self._arguments))

@@ -20,7 +20,7 @@ from lambdachain._transports import socket_options as _wire
 
 from .endpoint import Endpoint
 from .response import BadAnswerError, Response, ResponseReader, TooLongAnswerError
-from .tls import Session, Trust
+from .tls import Session, TlsConfig
 
 RECORD: Final = 16 * 1024
 PIECE: Final = 64 * 1024
@@ -30,7 +30,7 @@ _TICK: Final = 0.005
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
-class Link:
+class BaseConnection:
     """A connection to an endpoint, free for a request: what a blocking and an asyncio one have in common."""
 
     __slots__ = ("_sock", "_stirs", "_used")
@@ -64,7 +64,7 @@ class Link:
         self._sock.close()
 
 
-class Connection(Link):
+class Connection(BaseConnection):
     """A connection that blocks while it waits."""
 
     __slots__ = ()
@@ -148,7 +148,7 @@ class Connection(Link):
         return True
 
 
-def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
+def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Connection:
     """Open a connection, TLS included.
 
     Raises:
@@ -158,13 +158,13 @@ def connect(endpoint: Endpoint, trust: Trust, deadline: float) -> Connection:
         sock = _reach(endpoint, deadline)
         if not endpoint.tls:
             return Connection(sock)
-        context = trust.context
+        context = tls_config.context
         try:
-            return Connection(_secured(sock, endpoint, trust, context, deadline))
+            return Connection(_secured(sock, endpoint, tls_config, context, deadline))
         except ssl.SSLCertVerificationError as exc:
-            if not trust.widen(context, exc):
+            if not tls_config.load_all_cas(context, exc):
                 raise
-        return Connection(_secured(_reach(endpoint, deadline), endpoint, trust, trust.context, deadline))
+        return Connection(_secured(_reach(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline))
     except Exception as exc:
         raise no_connection(exc, deadline) from exc
 
@@ -251,18 +251,18 @@ def prepare(sock: socket.socket) -> None:
 
 
 def _secured(
-    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, deadline: float
+    sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
         sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
-        return wrapped(sock, endpoint, trust, context)
+        return wrapped(sock, endpoint, tls_config, context)
     except BaseException:
         sock.close()
         raise
 
 
 def wrapped(
-    sock: socket.socket, endpoint: Endpoint, trust: Trust, context: ssl.SSLContext, *, handshake: bool = True
+    sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, *, handshake: bool = True
 ) -> ssl.SSLSocket:
     """Put TLS over a connected socket."""
     # An end without goodbye is then an error: an answer that says no length would pass for whole.
@@ -271,7 +271,7 @@ def wrapped(
         server_hostname=_AsciiName(endpoint.host),
         do_handshake_on_connect=handshake,
         suppress_ragged_eofs=False,
-        session=trust.session_of(context),
+        session=tls_config.session_of(context),
     )
 
 

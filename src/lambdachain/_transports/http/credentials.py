@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._core.process_copies import heed_copies, lock_for
+from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 
 from .settings import new_session
-from .signing import Keys
+from .signing import SigningKeys
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -31,13 +31,13 @@ class Credentials:
         self._session = session
         self._given = given
         self._credentials: Any = None
-        self._read: Callable[[], Keys] | None = None
+        self._read: Callable[[], SigningKeys] | None = None
         self._may_wait: Callable[[], bool] | None = None
         self._lock = lock_for(self)
         self._flights = SingleFlight()
         _all.add(self)
 
-    def current(self) -> Keys:
+    def current(self) -> SigningKeys:
         """Give what signs the next request.
 
         Raises:
@@ -45,7 +45,7 @@ class Credentials:
         """
         return (self._read or self._find())()
 
-    def at_hand(self) -> Keys | None:
+    def at_hand(self) -> SigningKeys | None:
         """Give what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
 
         Raises:
@@ -56,7 +56,7 @@ class Credentials:
             return self.current() if in_environment else None
         return None if self._may_wait is not None and self._may_wait() else self._read()
 
-    def by(self, deadline: float) -> Keys:
+    def by(self, deadline: float) -> SigningKeys:
         """Return what signs the next request, found or renewed by *deadline* on the monotonic clock.
 
         Raises:
@@ -68,7 +68,7 @@ class Credentials:
             late = "no AWS credentials in time"
             raise NoAnswerError(late, progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT) from exc
 
-    def fetched(self) -> Future[Keys]:
+    def fetched(self) -> Future[SigningKeys]:
         """Have a thread find or renew what signs the next request: one for all who wait for it."""
         return self._flights.begin(self, self.current)
 
@@ -79,7 +79,7 @@ class Credentials:
 
             detach_credentials(self._credentials)
 
-    def renew(self, refused: Keys | None = None) -> None:
+    def renew(self, refused: SigningKeys | None = None) -> None:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says.
 
         Once for all requests that were *refused* with the same keys.
@@ -92,14 +92,14 @@ class Credentials:
             elif not self._given and self._read is not None and refused in (None, self._read()):
                 self._session = self._credentials = self._read = self._may_wait = None
 
-    def _find(self) -> Callable[[], Keys]:
+    def _find(self) -> Callable[[], SigningKeys]:
         with self._lock:
             if self._read is None:
                 keys = None if self._session is not None else keys_in(os.environ)
                 self._read = (lambda: keys) if keys is not None else self._resolve()
             return self._read
 
-    def _resolve(self) -> Callable[[], Keys]:
+    def _resolve(self) -> Callable[[], SigningKeys]:
         try:
             self._credentials = (self._session or new_session()).get_credentials()
         except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
@@ -122,22 +122,22 @@ def _begin_anew() -> None:
         credentials.begin_anew()
 
 
-heed_copies(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
-def keys_in(environment: Mapping[str, str]) -> Keys | None:
+def keys_in(environment: Mapping[str, str]) -> SigningKeys | None:
     """Read credentials that are there as a whole and have no date: all others are botocore's to judge."""
     access_key, secret_key = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key or environment.get("AWS_CREDENTIAL_EXPIRATION"):
         return None
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
-    return _checked(Keys(access_key, secret_key, token or None))
+    return _checked(SigningKeys(access_key, secret_key, token or None))
 
 
-def _frozen(credentials: Any) -> Keys:
+def _frozen(credentials: Any) -> SigningKeys:
     try:
         frozen = credentials.get_frozen_credentials()
-        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
+        keys = SigningKeys(frozen.access_key, frozen.secret_key, frozen.token)
     except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
         _refuse(exc)
     return _checked(keys)
@@ -148,7 +148,7 @@ def _fits_header(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
-def _checked(keys: Keys) -> Keys:
+def _checked(keys: SigningKeys) -> SigningKeys:
     if not (keys.access_key and keys.secret_key):
         raise NoAnswerError(
             "the AWS credentials have no access key, or no secret key: correct what provides them",

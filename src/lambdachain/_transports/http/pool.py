@@ -11,23 +11,23 @@ from collections import deque
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from lambdachain._core.process_copies import heed_copies
+from lambdachain._core.process_copies import register_fork_hooks
 
-from .connection import Connection, Link, connect
+from .connection import BaseConnection, Connection, connect
 from .endpoint import Endpoint
-from .tls import Trust
+from .tls import TlsConfig
 
 MAX_KEPT: Final = 256
 
-L = TypeVar("L", bound=Link)
+L = TypeVar("L", bound=BaseConnection)
 
 
-class Kept(Generic[L]):
+class BasePool(Generic[L]):
     """Connections to *endpoint* that wait for a request, *limit* of them at most."""
 
-    def __init__(self, endpoint: Endpoint, trust: Trust, limit: int) -> None:
+    def __init__(self, endpoint: Endpoint, tls_config: TlsConfig, limit: int) -> None:
         self._endpoint = endpoint
-        self._trust = trust
+        self._tls_config = tls_config
         self._limit = limit
         self._idle: deque[L] = deque()
         self._closed = False
@@ -48,10 +48,10 @@ class Kept(Generic[L]):
             connection.close()
         return None
 
-    def give_back(self, connection: L) -> None:
+    def release(self, connection: L) -> None:
         """Take back a connection that is free again; where there are too many, the oldest is closed for it."""
-        if self._trust.lacks_session:
-            self._trust.remember(connection.session)
+        if self._tls_config.lacks_session:
+            self._tls_config.remember(connection.session)
         self._idle.append(connection)
         if self._closed:
             _close_all(self._idle)
@@ -69,14 +69,14 @@ class Kept(Generic[L]):
             while self._idle:
                 self._idle.pop().abandon()
         _close_all(self._idle)
-        self._trust.forget()
+        self._tls_config.forget()
 
 
-class Pool(Kept[Connection]):
+class Pool(BasePool[Connection]):
     """Connections that threads share."""
 
-    def __init__(self, endpoint: Endpoint, trust: Trust) -> None:
-        super().__init__(endpoint, trust, MAX_KEPT)
+    def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
+        super().__init__(endpoint, tls_config, MAX_KEPT)
 
     def take(self, now: float, deadline: float) -> Connection:
         """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
@@ -84,10 +84,10 @@ class Pool(Kept[Connection]):
         Raises:
             NoAnswerError: There is none by *deadline*.
         """
-        return self.usable(now) or connect(self._endpoint, self._trust, deadline)
+        return self.usable(now) or connect(self._endpoint, self._tls_config, deadline)
 
 
-_pools: Final[weakref.WeakSet[Kept[Any]]] = weakref.WeakSet()
+_pools: Final[weakref.WeakSet[BasePool[Any]]] = weakref.WeakSet()
 
 
 def _close_all(idle: deque[Any]) -> None:
@@ -104,4 +104,4 @@ def _forget_all(*, forked: bool = False) -> None:
 
 
 # Every copy that kept a connection would go on with the same TLS keys.
-heed_copies(in_fork=partial(_forget_all, forked=True), before_snapshot=_forget_all)
+register_fork_hooks(in_fork=partial(_forget_all, forked=True), before_snapshot=_forget_all)

@@ -10,13 +10,13 @@ from lambdachain._calling.options import check_transport
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.endpoint_check import check_destination
-from lambdachain._transports.transport_override import SendsToAws, guard
+from lambdachain._transports.transport_override import AwsTransport, network_guard
 
 from . import endpoint as endpoints
 from .credentials import Credentials
 from .endpoint import Endpoint
-from .settings import Settings, session_of, settings_of, uses_proxy
-from .tls import Trust
+from .settings import HttpSettings, session_of, settings_of, uses_proxy
+from .tls import TlsConfig
 
 if TYPE_CHECKING:
     import boto3
@@ -26,16 +26,16 @@ W = TypeVar("W")
 V = TypeVar("V")
 
 
-class Destination(NamedTuple):
+class EndpointConfig(NamedTuple):
     """A region's endpoint, and what it takes to be heard there."""
 
     endpoint: Endpoint
     region: str
     credentials: Credentials
-    trust: Trust
+    tls_config: TlsConfig
 
 
-class Ways(SendsToAws, Generic[W]):
+class RegionalSenders(AwsTransport, Generic[W]):
     """What the lean transports have in common: settings, and a way for each region. Thread-safe."""
 
     _is_blocking: ClassVar = True
@@ -72,7 +72,7 @@ class Ways(SendsToAws, Generic[W]):
         return kind(**self._arguments)
 
     @abstractmethod
-    def _straight(self, destination: Destination) -> W:
+    def _straight(self, endpoint_config: EndpointConfig) -> W:
         """Make the way over connections of our own."""
 
     @abstractmethod
@@ -112,7 +112,7 @@ class Ways(SendsToAws, Generic[W]):
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
-                guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
             raise _setup_failure(
                 "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
             )
@@ -125,7 +125,9 @@ class Ways(SendsToAws, Generic[W]):
         set_up = self._set_up
         if endpoint is None or set_up is None:
             return self._over_boto()
-        return self._straight(Destination(endpoint, region_, set_up.credentials, _trust(endpoint, set_up.settings)))
+        return self._straight(
+            EndpointConfig(endpoint, region_, set_up.credentials, _tls_config(endpoint, set_up.settings))
+        )
 
     def __repr__(self) -> str:
         from lambdachain._core.text import public_url
@@ -136,7 +138,7 @@ class Ways(SendsToAws, Generic[W]):
 class _SetUp(NamedTuple):
     """What all regions share."""
 
-    settings: Settings
+    settings: HttpSettings
     credentials: Credentials
 
 
@@ -150,7 +152,7 @@ def _read_set_up(given: object) -> _SetUp:
         raise set_up_failure(exc) from None
 
 
-def _endpoint(region: str, url: str | None, settings: Settings) -> Endpoint | None:
+def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
     """Tell where to send; ``None`` where only botocore knows, or has to say what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
@@ -158,14 +160,14 @@ def _endpoint(region: str, url: str | None, settings: Settings) -> Endpoint | No
     return endpoints.by_url(url) if not settings.fips and not settings.dual_stack else None
 
 
-def _trust(endpoint: Endpoint, settings: Settings) -> Trust:
-    trust = Trust(settings.ca_bundle)
+def _tls_config(endpoint: Endpoint, settings: HttpSettings) -> TlsConfig:
+    tls_config = TlsConfig(settings.ca_bundle)
     try:
         if endpoint.tls:
-            _ = trust.context
+            _ = tls_config.context
     except (OSError, ValueError) as exc:
         raise _setup_failure(f"the certificates in {settings.ca_bundle} cannot be read: {exc}") from None
-    return trust
+    return tls_config
 
 
 def _setup_failure(message: str) -> NoAnswerError:

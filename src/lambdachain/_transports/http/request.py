@@ -13,7 +13,7 @@ from lambdachain._core.version import __version__
 from lambdachain._transports.socket_options import MAX_TRACE
 
 from .endpoint import Endpoint
-from .signing import Keys, Signer
+from .signing import Signer, SigningKeys
 
 USER_AGENT: Final = (
     f"lambdachain/{__version__} lang/python#{'.'.join(map(str, sys.version_info[:3]))} lib/lambdachain#{__version__}"
@@ -41,7 +41,7 @@ class RequestWriter:
         self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
-    def head(self, invocation: Invocation, keys: Keys, now: float, *, streamed: bool = False) -> bytes:
+    def head(self, invocation: Invocation, keys: SigningKeys, now: float, *, streamed: bool = False) -> bytes:
         """Write all of a request but its body, which is the payload as it is.
 
         Args:

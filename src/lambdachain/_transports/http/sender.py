@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.socket_options import EXPIRED
-from lambdachain._transports.transport_override import guard
+from lambdachain._transports.transport_override import network_guard
 
 from .connection import Connection, translating
 from .outcome import outcome_of
 from .pool import Pool
-from .regional_senders import Destination
+from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader
-from .signing import Keys
+from .signing import SigningKeys
 
 if TYPE_CHECKING:
     from .stream import HttpStream
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Sender:
     """Sends to *destination*."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._host = destination.endpoint.host
-        self._credentials = destination.credentials
-        self._writer = RequestWriter(destination.endpoint, destination.region)
-        self._pool = Pool(destination.endpoint, destination.trust)
+    def __init__(self, endpoint_config: EndpointConfig) -> None:
+        self._host = endpoint_config.endpoint.host
+        self._credentials = endpoint_config.credentials
+        self._writer = RequestWriter(endpoint_config.endpoint, endpoint_config.region)
+        self._pool = Pool(endpoint_config.endpoint, endpoint_config.tls_config)
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
@@ -37,7 +37,7 @@ class Sender:
         with translating(deadline):
             response = connection.exchange(head, invocation.payload, deadline)
         if response.reusable:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
         else:
             connection.close()
         return self._noted(outcome_of(response), keys)
@@ -52,19 +52,21 @@ class Sender:
             whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
             while reader.status >= 300 and not whole:
                 whole = connection.read_on(reader, deadline)
-        stream = HttpStream(connection, reader, deadline, self._pool.give_back, whole=whole)
+        stream = HttpStream(connection, reader, deadline, self._pool.release, whole=whole)
         stream.outcome = self._noted(stream.outcome, keys)
         return stream
 
-    def _ready(self, invocation: Invocation, deadline: float, *, streamed: bool) -> tuple[Keys, bytes, Connection]:
-        if guard.closed:
-            guard.check(invocation.function, self._host)
+    def _ready(
+        self, invocation: Invocation, deadline: float, *, streamed: bool
+    ) -> tuple[SigningKeys, bytes, Connection]:
+        if network_guard.closed:
+            network_guard.check(invocation.function, self._host)
         keys = self._credentials.by(deadline)
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
         return keys, head, self._pool.take(now, deadline)
 
-    def _noted(self, outcome: Outcome, keys: Keys) -> Outcome:
+    def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
         if outcome.error_code not in EXPIRED:
             return outcome
         self._credentials.renew(keys)

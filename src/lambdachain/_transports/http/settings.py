@@ -22,7 +22,7 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
 _IN_A_PROFILE: Final = ("endpoint_url", "services")
 
 
-class Settings(NamedTuple):
+class HttpSettings(NamedTuple):
     """What decides where requests go and whom to believe there.
 
     Attributes:
@@ -64,7 +64,7 @@ def new_session() -> Any:
     return botocore.session.Session()
 
 
-def settings_of(session: Any) -> Settings:
+def settings_of(session: Any) -> HttpSettings:
     """Read the settings: those of *session*, or of the environment alone if it is ``None``.
 
     Raises:
@@ -74,7 +74,7 @@ def settings_of(session: Any) -> Settings:
     ignored = _is_true(read("ignore_configured_endpoint_urls"))
     endpoint_url = None if ignored else _first(os.environ, _ENDPOINTS)
     in_profile = session is not None and any(name in session.get_scoped_config() for name in _IN_A_PROFILE)
-    return Settings(
+    return HttpSettings(
         region=read("region") or os.environ.get("AWS_REGION") or None,
         endpoint_url=endpoint_url,
         fips=_is_true(read("use_fips_endpoint")),

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
-class Keys(NamedTuple):
+class SigningKeys(NamedTuple):
     """Credentials as they sign one request."""
 
     access_key: str
@@ -34,7 +34,9 @@ class Signer:
         self._scope = f"/{region}/{service}/aws4_request"
         self._latest: tuple[str, str, bytes] = ("", "", b"")
 
-    def authorization(self, keys: Keys, stamp: str, route: str, headers: Mapping[str, str], payload: bytes) -> str:
+    def authorization(
+        self, keys: SigningKeys, stamp: str, route: str, headers: Mapping[str, str], payload: bytes
+    ) -> str:
         """Give the value of the header ``Authorization``.
 
         Args:

@@ -59,7 +59,7 @@ class HttpStream:
         connection: Connection,
         reader: ResponseReader,
         deadline: float,
-        give_back: Callable[[Connection], None],
+        release: Callable[[Connection], None],
         *,
         whole: bool,
     ) -> None:
@@ -67,7 +67,7 @@ class HttpStream:
         self._reader = reader
         self._whole = whole
         self._deadline = deadline
-        self._give_back = give_back
+        self._give_back = release
         self._pieces = Pieces(reader)
         self.outcome = self._pieces.outcome
 

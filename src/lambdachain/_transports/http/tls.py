@@ -31,7 +31,7 @@ class Session(NamedTuple):
     session: ssl.SSLSession
 
 
-class Trust:
+class TlsConfig:
     """The authorities that vouch for the servers of one endpoint.
 
     Args:
@@ -54,7 +54,7 @@ class Trust:
             return _context_of(self._bundle)
         return _context_of_amazon() if self._amazon_only else _context_of_all()
 
-    def widen(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
+    def load_all_cas(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
         """Tell whether a handshake that failed so is worth another: with more authorities than those of *asked*."""
         if error.verify_code not in _ISSUER_UNKNOWN:
             return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 
-from .regional_senders import Destination, Ways
+from .regional_senders import EndpointConfig, RegionalSenders
 from .sender import Sender
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class _Way(Protocol):
     def close(self) -> None: ...
 
 
-class HttpTransport(Ways[_Way]):
+class HttpTransport(RegionalSenders[_Way]):
     """Send invocations over connections of its own, each of them once.
 
     It needs no service model, and of botocore only what a set-up asks for: credentials that are not in the environment,
@@ -63,8 +63,8 @@ class HttpTransport(Ways[_Way]):
         for way in self._taken_down():
             way.close()
 
-    def _straight(self, destination: Destination) -> _Way:
-        return Sender(destination)
+    def _straight(self, endpoint_config: EndpointConfig) -> _Way:
+        return Sender(endpoint_config)
 
     def _over_boto(self) -> _Way:
         return _OverBoto(**self._arguments)

@@ -13,7 +13,7 @@ _CHUNK: Final = 65536
 _MODE: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
-class Appender:
+class AppendOnlyFile:
     """A file that is written at its end only, without a buffer: a killed process loses nothing of what was written.
 
     Args:

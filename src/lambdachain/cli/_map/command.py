@@ -65,13 +65,13 @@ def command(
     line again that has an end. What was under way then may have run: such lines count as failures of class
     OutcomeUnknownError, but for an idempotent contract or with --rerun-unknown, where they are run again.
     """
-    from .session import Asked, run
+    from .session import MapArguments, run
 
     if output is not None and str(output) == "-":
         output = None
     if as_json and output is None:
         raise click.UsageError("--json needs --output: standard output has the results")
-    asked = Asked(
+    asked = MapArguments(
         target=target,
         source=source,
         output=output,

@@ -25,15 +25,15 @@ from zlib import crc32
 
 from lambdachain.cli._exit_status import Refusal
 
-from .append_only_file import Appender, sync_directory
-from .line_states import Ledger, State
+from .append_only_file import AppendOnlyFile, sync_directory
+from .line_states import LineStates, State
 
 _FORMAT: Final = 1
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _SUM: Final = 9
 
 
-class Record(NamedTuple):
+class JournalRecord(NamedTuple):
     """A line of the journal, and where what it says of a result begins; ``kind`` is empty where it is damaged."""
 
     kind: str
@@ -54,10 +54,10 @@ class Journal:
         Refusal: The journal is of another map, or of one that is running, or is none.
     """
 
-    def __init__(self, path: Path, subject: Mapping[str, str], ledger: Ledger, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, subject: Mapping[str, str], ledger: LineStates, *, anew: bool = False) -> None:
         self.path = path
         self.ledger = ledger
-        self._file = Appender(path, private=True)
+        self._file = AppendOnlyFile(path, private=True)
         _lock(self._file, path)
         self._file.cut(0 if anew else _whole_size(path))
         if self._file.size:
@@ -152,7 +152,7 @@ def mark_of(text: bytes) -> int:
     return crc32(text.strip())
 
 
-def _take(ledger: Ledger, record: Record) -> None:
+def _take(ledger: LineStates, record: JournalRecord) -> None:
     if record.kind == "R":
         for line in record.body.split(b","):
             ledger.reserve(int(line))
@@ -168,21 +168,21 @@ def _take(ledger: Ledger, record: Record) -> None:
         ledger.end(int(line), State.OPEN)
 
 
-def _records(path: Path) -> Iterator[Record]:
+def _records(path: Path) -> Iterator[JournalRecord]:
     with path.open("rb") as file:
         begun = 0
         for line in file:
             sum_, body = line[: _SUM - 1], line[_SUM:-1]
             is_whole = line.endswith(b"\n") and sum_ == b"%08x" % crc32(body)
-            yield _record(body, begun + _SUM) if is_whole else Record("", b"", begun)
+            yield _record(body, begun + _SUM) if is_whole else JournalRecord("", b"", begun)
             begun += len(line)
 
 
-def _record(body: bytes, begun: int) -> Record:
+def _record(body: bytes, begun: int) -> JournalRecord:
     kind, rest = body[:1].decode(), body[2:]
     heads = {"D": 1, "F": 2}.get(kind, 0)
     head = sum(len(part) + 1 for part in rest.split(b" ", heads)[:heads])
-    return Record(kind, rest, begun + 2 + head)
+    return JournalRecord(kind, rest, begun + 2 + head)
 
 
 def _whole_size(path: Path) -> int:
@@ -199,7 +199,7 @@ def _whole_size(path: Path) -> int:
     return 0
 
 
-def _check_header(record: Record, path: Path, subject: Mapping[str, str]) -> None:
+def _check_header(record: JournalRecord, path: Path, subject: Mapping[str, str]) -> None:
     try:
         header: dict[str, object] = json.loads(record.body) if record.kind == "H" else {}
     except ValueError:
@@ -212,7 +212,7 @@ def _check_header(record: Record, path: Path, subject: Mapping[str, str]) -> Non
             raise Refusal(f"{words}: go on with the same, or choose another output")
 
 
-def _lock(file: Appender, path: Path) -> None:
+def _lock(file: AppendOnlyFile, path: Path) -> None:
     """Keep others out for as long as this process lives."""
     try:
         import fcntl

@@ -29,7 +29,7 @@ _FORGET_RESERVED: Final = bytes(byte & ~_RESERVED for byte in range(256))
 _TAKE_FOR_STARTED: Final = bytes(byte & ~_RESERVED | _STARTED if byte & _RESERVED else byte for byte in range(256))
 
 
-class Ledger:
+class LineStates:
     """The lines, by their numbers, counted from 1.
 
     >>> ledger = Ledger()

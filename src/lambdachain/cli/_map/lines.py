@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lambdachain.cli._exit_status import Refusal
 
 from .journal import mark_of
-from .line_states import Ledger, State
+from .line_states import LineStates, State
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -96,7 +96,7 @@ class Input:
             yield from lines
 
 
-def check(source: Input, ledger: Ledger, parse: Parse | None) -> int:
+def check(source: Input, ledger: LineStates, parse: Parse | None) -> int:
     """Read all of a file before anything is sent, and count the lines that are to be sent.
 
     Args:
@@ -123,7 +123,7 @@ def check(source: Input, ledger: Ledger, parse: Parse | None) -> int:
     return count
 
 
-def check_same(source: Input, ledger: Ledger, line: Line) -> None:
+def check_same(source: Input, ledger: LineStates, line: Line) -> None:
     """Refuse a line that has been run and has changed since.
 
     Raises:
@@ -134,7 +134,7 @@ def check_same(source: Input, ledger: Ledger, line: Line) -> None:
         raise Refusal(f"{source.place(line.number)} has changed since it was run: {_SAME}")
 
 
-def check_length(source: Input, ledger: Ledger, last: int) -> None:
+def check_length(source: Input, ledger: LineStates, last: int) -> None:
     """Refuse an input that has lost lines that were run.
 
     Raises:

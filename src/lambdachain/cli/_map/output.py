@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from .append_only_file import Appender, sync_directory
+from .append_only_file import AppendOnlyFile, sync_directory
 from .journal import Journal
 from .line_states import FAILURES, State
 
@@ -33,8 +33,8 @@ class Output:
         self._next = 1
         self._failures_path = failures
         failures.unlink(missing_ok=True)
-        self._failures: Appender | None = None
-        self._results = Appender(results)
+        self._failures: AppendOnlyFile | None = None
+        self._results = AppendOnlyFile(results)
         self._results.cut()
         self._make_anew()
 
@@ -48,7 +48,7 @@ class Output:
     def failed(self, line: int) -> None:
         """Write the failure of a line."""
         if self._failures is None:
-            self._failures = Appender(self._failures_path)
+            self._failures = AppendOnlyFile(self._failures_path)
             self._failures.cut()
         text = self._journal.written(line)
         self.classes[json.loads(text)["error"]] += 1

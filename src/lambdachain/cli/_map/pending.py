@@ -10,7 +10,7 @@ from lambdachain._core.errors import InvalidRequestError
 from lambdachain._fan_out.driver import NotYetError
 from lambdachain.cli._exit_status import Refusal
 
-from .line_states import Ledger, State
+from .line_states import LineStates, State
 from .lines import Input, Line, Parse, check_length, check_same
 
 _RESERVED_AT_ONCE: Final = 256
@@ -19,7 +19,7 @@ _RESERVED_AT_ONCE: Final = 256
 class Announced(Protocol):
     """Where lines are announced before they are sent."""
 
-    ledger: Ledger
+    ledger: LineStates
 
     def reserve(self, lines: Sequence[int]) -> None: ...
 

@@ -13,8 +13,8 @@ from lambdachain.cli._exit_status import echo
 from lambdachain.progress import Bar, bar
 
 from .line_states import State
-from .results_store import Book
-from .resume import Manner, Opened, places_of
+from .results_store import ResultSink
+from .resume import MapSession, OutputOptions, places_of
 
 _HINTS: Final = {
     State.UNKNOWN: "may have run: --rerun-unknown runs {} again",
@@ -23,24 +23,24 @@ _HINTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class MapReporter:
     """Tells on standard error, and a summary for programs on standard output."""
 
     quiet: bool
     as_json: bool
 
-    def begin(self, opened: Opened) -> None:
+    def begin(self, opened: MapSession) -> None:
         """Tell what a map that goes on has already."""
         if opened.goes_on and not self.quiet:
             left = "" if opened.count is None else f", {opened.count:,} to be run"
             echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
 
-    def bar(self, description: str, opened: Opened, manner: Manner) -> Bar:
+    def bar(self, description: str, opened: MapSession, manner: OutputOptions) -> Bar:
         """Make a bar, for where somebody looks, something is to be run, and results are not in its way."""
         is_in_the_way = self.quiet or opened.count == 0 or (manner.output is None and sys.stdout.isatty())
         return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
 
-    def end(self, book: Book, manner: Manner, *, complete: bool, left: int) -> None:
+    def end(self, book: ResultSink, manner: OutputOptions, *, complete: bool, left: int) -> None:
         """Tell how it went; *left* is how many lines were under way, and were not waited for."""
         if self.as_json:
             summary = {"complete": complete, "done": book.results, "failed": book.classes.total()}
@@ -50,7 +50,7 @@ class Teller:
                 echo(line, file=sys.stderr)
 
 
-def _summary(book: Book, manner: Manner, *, complete: bool, left: int) -> Iterator[str]:
+def _summary(book: ResultSink, manner: OutputOptions, *, complete: bool, left: int) -> Iterator[str]:
     failed = _failed(book.classes)
     ending = "" if complete else "stopped: "
     places = places_of(manner.output, manner.failures) if manner.output is not None else None

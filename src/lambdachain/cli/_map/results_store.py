@@ -14,7 +14,7 @@ from lambdachain.cli._exit_status import Refusal, in_a_line, one_line, tell_erro
 from lambdachain.cli._report import failure_object
 
 from .journal import Journal
-from .line_states import FAILURES, Ledger, State
+from .line_states import FAILURES, LineStates, State
 from .output import Output
 
 _STATES: Final = {
@@ -30,7 +30,7 @@ _LOST: Final = {
 }
 
 
-class Book(Protocol):
+class ResultSink(Protocol):
     """Where a map keeps what comes of each line.
 
     Attributes:
@@ -40,7 +40,7 @@ class Book(Protocol):
         broken: Why nothing more can be kept; ``None`` as long as it can.
     """
 
-    ledger: Ledger
+    ledger: LineStates
     classes: Counter[str]
     broken: OSError | None
 
@@ -161,7 +161,7 @@ class Stream:
     """
 
     def __init__(self, failures: IO[bytes] | None) -> None:
-        self.ledger = Ledger()
+        self.ledger = LineStates()
         self.classes = Counter[str]()
         self.broken: OSError | None = None
         self.results = 0

@@ -11,13 +11,13 @@ from lambdachain.cli._exit_status import Refusal
 
 from .append_only_file import open_shared
 from .journal import Journal
-from .line_states import Ledger, State
+from .line_states import LineStates, State
 from .lines import Input, Parse, check
 from .output import Output
-from .results_store import Book, Files, Stream, lost_line
+from .results_store import Files, ResultSink, Stream, lost_line
 
 
-class Manner(NamedTuple):
+class OutputOptions(NamedTuple):
     """How a map keeps what comes of it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Manner(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class MapSession:
     """What a map works with.
 
     Attributes:
@@ -49,7 +49,7 @@ class Opened:
         goes_on: Whether a run was there before.
     """
 
-    book: Book
+    book: ResultSink
     count: int | None
     goes_on: bool = False
 
@@ -72,7 +72,7 @@ def places_of(output: Path, failures: Path | None) -> Places:
     return Places(output, failures or beside, output.with_name(f"{output.name}.journal"))
 
 
-def opened(source: Input, function: str, parse: Parse, manner: Manner) -> Opened:
+def opened(source: Input, function: str, parse: Parse, manner: OutputOptions) -> MapSession:
     """Look the input through, then open what the results go to; nothing is made for an input that is refused.
 
     Raises:
@@ -82,13 +82,13 @@ def opened(source: Input, function: str, parse: Parse, manner: Manner) -> Opened
     """
     parse_first = None if manner.skips else parse
     if manner.output is None:
-        count = check(source, Ledger(), parse_first) if source.is_file else None
-        return Opened(Stream(_opened_failures(manner)), count)
+        count = check(source, LineStates(), parse_first) if source.is_file else None
+        return MapSession(Stream(_opened_failures(manner)), count)
     places = places_of(manner.output, manner.failures)
     goes_on = places.journal.exists() and not manner.overwrites
     subject = {"function": function, "failures": os.path.relpath(places.failures, places.output.parent)}
     _check_apart(places, source)
-    ledger = Ledger()
+    ledger = LineStates()
     if goes_on:
         journal = Journal(places.journal, subject, ledger)
         _settle(journal, manner)
@@ -98,10 +98,10 @@ def opened(source: Input, function: str, parse: Parse, manner: Manner) -> Opened
         count = check(source, ledger, parse_first) if source.is_file else None
         journal = Journal(places.journal, subject, ledger, anew=manner.overwrites)
     output = Output(places.output, places.failures, journal, ordered=manner.ordered)
-    return Opened(Files(journal, output), count, goes_on)
+    return MapSession(Files(journal, output), count, goes_on)
 
 
-def _settle(journal: Journal, manner: Manner) -> None:
+def _settle(journal: Journal, manner: OutputOptions) -> None:
     """Decide about lines that were under way, and about failures that are run again."""
     ledger = journal.ledger
     for line in list(ledger.under_way()):
@@ -128,7 +128,7 @@ def _check_free(places: Places, *, overwrites: bool) -> None:
             raise Refusal(f"{place} exists and has no journal to go on from: name another output, or --overwrite")
 
 
-def _opened_failures(manner: Manner) -> IO[bytes] | None:
+def _opened_failures(manner: OutputOptions) -> IO[bytes] | None:
     if manner.failures is None:
         return None
     if manner.failures.exists() and not manner.overwrites:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from lambdachain._client.map import Errand, numbered
+from lambdachain._client.map import MapRequest, numbered
 from lambdachain._core.errors import (
     AccessDeniedError,
     CallError,
@@ -22,7 +22,7 @@ from lambdachain.cli._exit_status import Refusal
 from lambdachain.cli._json import written
 
 from .pending import Pending, StoppedError
-from .results_store import Book
+from .results_store import ResultSink
 
 # What one line meets, every line will: the map ends, and the line is run when it goes on.
 _EVERY_LINES: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)
@@ -43,11 +43,11 @@ class Run:
         is_complete: Whether it has come to its end, and no line is left to be run.
     """
 
-    def __init__(self, errand: Errand, *, is_typed: bool, pending: Pending, book: Book) -> None:
+    def __init__(self, map_request: MapRequest, *, is_typed: bool, pending: Pending, book: ResultSink) -> None:
         self.signal: int | None = None
         self.is_complete = False
-        self._errand = errand
-        self._contract = errand.callee.contract if is_typed else None
+        self._map_request = map_request
+        self._contract = map_request.callee.contract if is_typed else None
         self._pending = pending
         self._book = book
         self._refusal: CallError | None = None
@@ -80,7 +80,7 @@ class Run:
             self._book.release(line)
 
     def _go(self) -> None:
-        for number, result in numbered(self._errand, self._pending):
+        for number, result in numbered(self._map_request, self._pending):
             self._take(self._pending.line_of(number), result)
             if self._book.broken or self._refusal:
                 self._pending.stop()
@@ -99,7 +99,7 @@ class Run:
 
     def _answered(self, line: int, value: Any) -> None:
         try:
-            answer = written(self._contract, value, self._errand.callee.address)
+            answer = written(self._contract, value, self._map_request.callee.address)
         except CallError as exc:
             self._book.failed(line, exc)
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lambdachain._client.map import Errand, bound_errand
+from lambdachain._client.map import MapRequest, bound_map_request
 from lambdachain._core.invocation import InvocationType
 from lambdachain.cli._exit_status import Status
 from lambdachain.cli._json import parsed, typed
@@ -18,17 +18,17 @@ from lambdachain.cli._target_options import Connection
 from .line_states import State
 from .lines import Input, Parse
 from .pending import Counted, Pending
-from .reporting import Teller
-from .resume import Manner, Opened, opened
+from .reporting import MapReporter
+from .resume import MapSession, OutputOptions, opened
 from .run import Run
 
 if TYPE_CHECKING:
-    from lambdachain._client.invoker import Caller
-    from lambdachain._fan_out.options import MapManner, OnProgress
+    from lambdachain._client.invoker import Invoker
+    from lambdachain._fan_out.options import MapMethodOptions, OnProgress
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MapArguments:
     """What the command was given, beside whom to call; see its options."""
 
     target: str
@@ -45,10 +45,10 @@ class Asked:
     quiet: bool
     as_json: bool
 
-    def manner(self, *, idempotent: bool) -> Manner:
+    def manner(self, *, idempotent: bool) -> OutputOptions:
         """Say how the map keeps what comes of it."""
         asked = {State.UNKNOWN: self.reruns_unknown, State.NOT_EXECUTED: self.reruns_not_executed}
-        return Manner(
+        return OutputOptions(
             output=self.output,
             failures=self.failures,
             ordered=self.ordered,
@@ -59,7 +59,7 @@ class Asked:
         )
 
 
-def run(asked: Asked, how: Connection) -> int:
+def run(asked: MapArguments, how: Connection) -> int:
     """Run a map, tell how it went, and give the status to exit with.
 
     Raises:
@@ -69,16 +69,16 @@ def run(asked: Asked, how: Connection) -> int:
     """
     target = target_of(asked.target)
     is_typed = not isinstance(target, str)
-    teller = Teller(asked.quiet, asked.as_json)
+    teller = MapReporter(asked.quiet, asked.as_json)
     with closing(how.caller()) as caller, closing(Input(asked.source)) as source:
-        errand = _errand(asked, how, caller, target)
-        manner = asked.manner(idempotent=errand.callee.contract.idempotent)
-        parse = _parse(errand, is_typed=is_typed)
-        begun = opened(source, errand.callee.address, parse, manner)
+        map_request = _map_request(asked, how, caller, target)
+        manner = asked.manner(idempotent=map_request.callee.contract.idempotent)
+        parse = _parse(map_request, is_typed=is_typed)
+        begun = opened(source, map_request.callee.address, parse, manner)
         teller.begin(begun)
         pending = _pending(source, begun, parse, skips=manner.skips)
-        with closing(teller.bar(errand.callee.address, begun, manner)) as bar:
-            one = Run(_watched(errand, bar), is_typed=is_typed, pending=pending, book=begun.book)
+        with closing(teller.bar(map_request.callee.address, begun, manner)) as bar:
+            one = Run(_watched(map_request, bar), is_typed=is_typed, pending=pending, book=begun.book)
             try:
                 one.until_ended()
             finally:
@@ -88,31 +88,31 @@ def run(asked: Asked, how: Connection) -> int:
     return _status(one, begun)
 
 
-def _errand(asked: Asked, how: Connection, caller: Caller, target: object) -> Errand:
+def _map_request(asked: MapArguments, how: Connection, caller: Invoker, target: object) -> MapRequest:
     """Say what the library is to do for each line."""
     callee, kind = how.callee(caller, target), InvocationType.REQUEST_RESPONSE
     options = how.options(client_context=asked.client_context)
     # The order of the output is the journal's business, and the library's only where there is none.
-    own: MapManner = {"max_concurrency": asked.concurrency, "ordered": asked.ordered and asked.output is None}
-    return bound_errand(caller, callee, kind, options, own, return_exceptions=True)
+    own: MapMethodOptions = {"max_concurrency": asked.concurrency, "ordered": asked.ordered and asked.output is None}
+    return bound_map_request(caller, callee, kind, options, own, return_exceptions=True)
 
 
-def _watched(errand: Errand, on_progress: OnProgress | None) -> Errand:
-    return errand._replace(manner=errand.manner._replace(on_progress=on_progress))
+def _watched(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
+    return map_request._replace(manner=map_request.manner._replace(on_progress=on_progress))
 
 
-def _parse(errand: Errand, *, is_typed: bool) -> Parse:
-    callee = errand.callee
+def _parse(map_request: MapRequest, *, is_typed: bool) -> Parse:
+    callee = map_request.callee
     return (lambda name, text: typed(callee.contract, name, text, callee.address)) if is_typed else parsed
 
 
-def _pending(source: Input, begun: Opened, parse: Parse, *, skips: bool) -> Pending:
+def _pending(source: Input, begun: MapSession, parse: Parse, *, skips: bool) -> Pending:
     if begun.count is None:
         return Pending(source, begun.book, parse, skips=skips)
     return Counted(source, begun.book, parse, skips=skips, count=begun.count)
 
 
-def _status(one: Run, begun: Opened) -> int:
+def _status(one: Run, begun: MapSession) -> int:
     if one.signal is not None:
         return 128 + one.signal
     return Status.NO if begun.book.classes else Status.DONE

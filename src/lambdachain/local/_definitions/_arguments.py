@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lambdachain._templates.problem import Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location
 
-from ._function_builder import Draft, Reading, gather
+from ._function_builder import FunctionBuilder, Reading, gather
 
 
 def is_function(argument: str) -> bool:
@@ -26,16 +26,18 @@ def read_arguments(arguments: Iterable[str], directory: Path) -> Reading:
         arguments: The arguments.
         directory: What their directories are relative to.
     """
-    drafts: list[Draft] = []
-    problems: list[Problem] = []
+    drafts: list[FunctionBuilder] = []
+    problems: list[Diagnostic] = []
     for argument in arguments:
         name, _, code = argument.partition("=")
-        spot = Spot(f"argument {argument!r}")
+        spot = Location(f"argument {argument!r}")
         if not name or not code:
-            problems.append(Problem(spot, "a function is NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler"))
+            problems.append(
+                Diagnostic(spot, "a function is NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler")
+            )
             continue
         below, _, handler = code.rpartition("/")
-        draft = Draft(name, spot)
+        draft = FunctionBuilder(name, spot)
         draft.set("handler", handler, spot)
         draft.set("directory", str(directory / below), spot)
         if code.startswith("/"):

@@ -9,10 +9,10 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_list, is_mapping
 from lambdachain._templates.document import Document, Path
 from lambdachain._templates.intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
-from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._function_builder import Draft, Reading, gather
+from ._function_builder import FunctionBuilder, Reading, gather
 
 # A property of a function, and the setting of LocalFunction that it is.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -39,10 +39,10 @@ def read_template(document: Document, resolver: Resolver, directory: FilePath) -
         directory: Where it lies: what it calls ``./code`` is there.
     """
     problems = list(document.problems)
-    drafts: dict[str, Draft] = {}
+    drafts: dict[str, FunctionBuilder] = {}
     resources = document.get("Resources")
     if not is_mapping(resources):
-        return Reading(problems=(*problems, Problem(document.spot("Resources"), "a template has Resources")))
+        return Reading(problems=(*problems, Diagnostic(document.spot("Resources"), "a template has Resources")))
     problems += _passed_over(document, resources)
     for logical_id in resources:
         if document.get("Resources", logical_id, "Type") not in FUNCTION_TYPES:
@@ -51,24 +51,24 @@ def read_template(document: Document, resolver: Resolver, directory: FilePath) -
             if not _is_there(resolver, logical_id):
                 continue
             drafts[logical_id] = _Function(resolver, logical_id, directory).draft()
-        except MisreadError as exc:
+        except TemplateError as exc:
             problems.append(exc.problem())
     by_name = {draft.name: draft for draft in drafts.values()}
     problems += _companions(resolver, by_name)
     return gather(list(drafts.values()), problems)
 
 
-def _passed_over(document: Document, resources: Mapping[str, Any]) -> Iterator[Problem]:
+def _passed_over(document: Document, resources: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Tell of what may hold functions that are not served."""
     for logical_id in resources:
         spot = document.spot("Resources", logical_id)
         if logical_id.startswith("Fn::ForEach"):
-            yield Problem(
+            yield Diagnostic(
                 spot, "Fn::ForEach is not known here: the functions that it makes are not served", fatal=False
             )
         elif document.get("Resources", logical_id, "Type") in _NESTED:
             text = "the functions of a nested template are not served with this one: name its file as well"
-            yield Problem(spot, text, fatal=False)
+            yield Diagnostic(spot, text, fatal=False)
 
 
 def _is_there(resolver: Resolver, logical_id: str) -> bool:
@@ -89,13 +89,13 @@ class _Function:
         if self._template.get("Resources", logical_id, "Type") == "AWS::Serverless::Function":
             self._roots.append(("Globals", "Function"))
 
-    def draft(self) -> Draft:
+    def draft(self) -> FunctionBuilder:
         """Read everything of it.
 
         Raises:
             MisreadError: Something that it cannot be served without cannot be known here.
         """
-        draft = Draft(self._resolver.name_of(self._id), self._template.spot("Resources", self._id))
+        draft = FunctionBuilder(self._resolver.name_of(self._id), self._template.spot("Resources", self._id))
         self._set_code(draft)
         if (runtime := self._get("Runtime")) is not None:
             draft.set_runtime(str(runtime), self._spot("Runtime"))
@@ -122,10 +122,10 @@ class _Function:
         value = self._resolver.at(*self._path(*keys))
         return None if value is NO_VALUE else value
 
-    def _spot(self, *keys: str) -> Spot:
+    def _spot(self, *keys: str) -> Location:
         return self._template.spot(*self._path(*keys))
 
-    def _set_code(self, draft: Draft) -> None:
+    def _set_code(self, draft: FunctionBuilder) -> None:
         name = "CodeUri" if len(self._roots) == 2 else "Code"
         path = self._path(name)
         spot = self._template.spot(*path)
@@ -136,17 +136,19 @@ class _Function:
             draft.inline = str(inline)
         elif self._get("PackageType") == "Image" or self._get("ImageUri") is not None:
             draft.problems.append(
-                Problem(self._spot("PackageType"), "a function in a container image is not served here")
+                Diagnostic(self._spot("PackageType"), "a function in a container image is not served here")
             )
         elif code is None:
             text = f"no {name}: state the directory of its code, such as {name}: ./{self._id.lower()}"
-            draft.problems.append(Problem(spot, text))
+            draft.problems.append(Diagnostic(spot, text))
         elif not isinstance(code, str) or code.startswith("s3://"):
-            draft.problems.append(Problem(spot, f"the code is in S3: {name} needs to be a directory here to be served"))
+            draft.problems.append(
+                Diagnostic(spot, f"the code is in S3: {name} needs to be a directory here to be served")
+            )
         else:
             draft.set("directory", str(self._directory / code), spot)
 
-    def _environment(self, draft: Draft) -> Iterator[tuple[str, str]]:
+    def _environment(self, draft: FunctionBuilder) -> Iterator[tuple[str, str]]:
         for root in reversed(self._roots):
             path = (*root, "Environment", "Variables")
             variables = self._template.get(*path)
@@ -157,15 +159,17 @@ class _Function:
                     value = self._resolver.at(*path, name)
                     if value is not NO_VALUE and value is not None:
                         yield name, _resolved(as_text(value), name, self._template.spot(*path, name))
-                except MisreadError as exc:
-                    draft.problems.append(Problem(self._template.spot(*path, name), exc.text + _LEFT_OUT, fatal=False))
+                except TemplateError as exc:
+                    draft.problems.append(
+                        Diagnostic(self._template.spot(*path, name), exc.text + _LEFT_OUT, fatal=False)
+                    )
                 except TypeError:
                     spot = self._template.spot(*path, name)
                     draft.problems.append(
-                        Problem(spot, "a variable is text, not a list or a mapping" + _LEFT_OUT, fatal=False)
+                        Diagnostic(spot, "a variable is text, not a list or a mapping" + _LEFT_OUT, fatal=False)
                     )
 
-    def _with_layers(self, environment: dict[str, str], draft: Draft) -> dict[str, str]:
+    def _with_layers(self, environment: dict[str, str], draft: FunctionBuilder) -> dict[str, str]:
         """Put the layers that lie here on the module search paths."""
         directories = [directory for root in reversed(self._roots) for directory in self._layers(root, draft)]
         for variable, inside in (("PYTHONPATH", ("python", "")), ("NODE_PATH", ("nodejs/node_modules",))):
@@ -176,29 +180,29 @@ class _Function:
                 )
         return environment
 
-    def _layers(self, root: Path, draft: Draft) -> Iterator[FilePath]:
+    def _layers(self, root: Path, draft: FunctionBuilder) -> Iterator[FilePath]:
         layers = self._template.get(*root, "Layers")
         for layer in layers if is_list(layers) else ():
             if not is_mapping(layer) or not isinstance(name := layer.get("Ref"), str):
                 continue
             try:
                 content = self._resolver.at("Resources", name, "Properties", "ContentUri")
-            except MisreadError as exc:
+            except TemplateError as exc:
                 draft.problems.append(exc.problem(fatal=False))
                 continue
             if isinstance(content, str):
                 yield (self._directory / content).absolute()
 
-    def _set_events(self, draft: Draft) -> None:
+    def _set_events(self, draft: FunctionBuilder) -> None:
         settings: dict[str, Any] = {}
         try:
             config = self._get("EventInvokeConfig")
             settings = event_settings(config) if is_mapping(config) else {}
             target = self._get("DeadLetterQueue", "TargetArn") or self._get("DeadLetterConfig", "TargetArn")
-        except MisreadError as exc:
+        except TemplateError as exc:
             draft.problems.append(exc.problem(fatal=False))
             return
-        apart: dict[str, Spot] = {}
+        apart: dict[str, Location] = {}
         if target is not None:
             settings["dead_letter"] = target
             stated = ("DeadLetterQueue", "DeadLetterConfig")
@@ -209,10 +213,10 @@ class _Function:
             draft.set_events(settings, spot, **apart)
 
 
-def _resolved(value: str, name: str, spot: Spot) -> str:
+def _resolved(value: str, name: str, spot: Location) -> str:
     """Give a variable's value, unless it is AWS's to look it up when it deploys."""
     if "{{resolve:" in value:
-        raise MisreadError(spot, f"only AWS resolves {{{{resolve:...}}}}: give {name} by --env-file")
+        raise TemplateError(spot, f"only AWS resolves {{{{resolve:...}}}}: give {name} by --env-file")
     return value
 
 
@@ -233,9 +237,9 @@ def event_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _companions(resolver: Resolver, drafts: Mapping[str, Draft]) -> list[Problem]:
+def _companions(resolver: Resolver, drafts: Mapping[str, FunctionBuilder]) -> list[Diagnostic]:
     """Add what other resources say of the functions: versions, aliases, what becomes of events."""
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     readers = {
         "AWS::Lambda::Version": _add_version,
         "AWS::Lambda::Alias": _add_alias,
@@ -252,21 +256,23 @@ def _companions(resolver: Resolver, drafts: Mapping[str, Draft]) -> list[Problem
                 draft = drafts.get(function_name(str(resolver.at(*path, "FunctionName"))))
                 if draft is not None:
                     reader(resolver, logical_id, draft)
-            except MisreadError as exc:
+            except TemplateError as exc:
                 problems.append(exc.problem(fatal=False))
             except (TypeError, ValueError, KeyError, AttributeError):
                 spot = resolver.template.spot(*path)
-                problems.append(Problem(spot, f"is not of the form that CloudFormation reads as {kind}", fatal=False))
+                problems.append(
+                    Diagnostic(spot, f"is not of the form that CloudFormation reads as {kind}", fatal=False)
+                )
     return problems
 
 
-def _add_version(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+def _add_version(resolver: Resolver, logical_id: str, draft: FunctionBuilder) -> None:
     number = str(resolver.version_number(logical_id))
     versions: dict[str, Any] = {**(draft.stated("versions") or {}), number: LocalVersion()}
     draft.set("versions", versions, resolver.template.spot("Resources", logical_id))
 
 
-def _add_alias(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+def _add_alias(resolver: Resolver, logical_id: str, draft: FunctionBuilder) -> None:
     properties = resolver.at("Resources", logical_id, "Properties")
     routed: Mapping[str, Any] = properties.get("RoutingConfig") or {}
     weights: list[Mapping[str, Any]] = routed.get("AdditionalVersionWeights") or []
@@ -276,7 +282,7 @@ def _add_alias(resolver: Resolver, logical_id: str, draft: Draft) -> None:
     draft.set("aliases", aliases, resolver.template.spot("Resources", logical_id))
 
 
-def _add_events(resolver: Resolver, logical_id: str, draft: Draft) -> None:
+def _add_events(resolver: Resolver, logical_id: str, draft: FunctionBuilder) -> None:
     path = ("Resources", logical_id, "Properties")
     settings = event_settings(resolver.at(*path))
     if stated := draft.stated("events"):

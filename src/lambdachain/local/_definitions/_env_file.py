@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from lambdachain._templates.problem import MisreadError, Spot
+from lambdachain._templates.problem import Location, TemplateError
 
 
 def read_env_file(text: str, source: str) -> dict[str, str]:
@@ -21,7 +21,7 @@ def read_env_file(text: str, source: str) -> dict[str, str]:
     variables: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
-            raise MisreadError(Spot(source, line=binding.original.line), "not of the form NAME=VALUE")
+            raise TemplateError(Location(source, line=binding.original.line), "not of the form NAME=VALUE")
         if binding.key is not None and binding.value is not None:
             variables[binding.key] = binding.value
     return variables

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction, RuntimeKind
 
@@ -28,11 +28,11 @@ class Declared:
     """
 
     function: LocalFunction
-    spots: Mapping[str, Spot] = field(hash=False)
+    spots: Mapping[str, Location] = field(hash=False)
     runtime: str | None = None
     inline: str | None = field(default=None, repr=False)
 
-    def spot(self, setting: str) -> Spot:
+    def spot(self, setting: str) -> Location:
         """Say where *setting*, one of `LocalFunction`'s, is written; or the function, where the setting is not."""
         return self.spots.get(setting) or self.spots["name"]
 
@@ -42,40 +42,40 @@ class Reading:
     """What was read: the functions that can be served, and what is wrong with the others."""
 
     declared: tuple[Declared, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
 
-class Draft:
+class FunctionBuilder:
     """Gathers the settings of a function, and the problems with them."""
 
-    def __init__(self, name: str, spot: Spot) -> None:
+    def __init__(self, name: str, spot: Location) -> None:
         self.name = name
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self.runtime: str | None = None
         self.inline: str | None = None
         self._settings: dict[str, Any] = {}
-        self._spots: dict[str, Spot] = {"name": spot}
+        self._spots: dict[str, Location] = {"name": spot}
 
-    def set(self, setting: str, value: Any, spot: Spot) -> None:
+    def set(self, setting: str, value: Any, spot: Location) -> None:
         """State a setting of `LocalFunction`; one of the wrong type is a problem."""
         self._spots[setting] = spot
         try:
             self._settings[setting] = _READERS.get(setting, _as_is)(value)
         except (TypeError, ValueError) as exc:
-            self.problems.append(Problem(spot, f"{exc}, not {value!r}"))
+            self.problems.append(Diagnostic(spot, f"{exc}, not {value!r}"))
 
-    def set_runtime(self, runtime: str, spot: Spot) -> None:
+    def set_runtime(self, runtime: str, spot: Location) -> None:
         """State Lambda's name of the runtime, such as ``python3.13``."""
         self.runtime = runtime
         kind = next((kind for start, kind in _RUNTIMES.items() if runtime.startswith(start)), None)
         if kind is None:
             self.problems.append(
-                Problem(spot, f"runtime {runtime!r} is not served here: python, nodejs and provided are")
+                Diagnostic(spot, f"runtime {runtime!r} is not served here: python, nodejs and provided are")
             )
         else:
             self.set("runtime", kind, spot)
 
-    def set_events(self, settings: Mapping[str, Any], spot: Spot, **apart: Spot) -> None:
+    def set_events(self, settings: Mapping[str, Any], spot: Location, **apart: Location) -> None:
         """State the settings of `EventConfig`; without them where they are wrong.
 
         Args:
@@ -87,7 +87,7 @@ class Draft:
         try:
             self.set("events", EventConfig(**settings), spot)
         except (TypeError, ValueError) as exc:
-            self.problems.append(Problem(spot, f"{exc}; left out", fatal=False))
+            self.problems.append(Diagnostic(spot, f"{exc}; left out", fatal=False))
 
     def stated(self, setting: str) -> Any:
         """Give what a setting is so far, or ``None``."""
@@ -99,17 +99,17 @@ class Draft:
             return None
         spot = self._spots["name"]
         if "handler" not in self._settings and self.stated("runtime") != "provided":
-            self.problems.append(Problem(spot, "no handler"))
+            self.problems.append(Diagnostic(spot, "no handler"))
             return None
         try:
             function = LocalFunction(self.name, self._settings.pop("handler", ""), **self._settings)
         except ValueError as exc:
             text = str(exc).removeprefix(f"function {self.name!r}: ")
-            self.problems.append(Problem(self._spot_of(text), text))
+            self.problems.append(Diagnostic(self._spot_of(text), text))
             return None
         return Declared(function, self._spots, self.runtime, self.inline)
 
-    def _spot_of(self, text: str) -> Spot:
+    def _spot_of(self, text: str) -> Location:
         """Find the setting that a message of `LocalFunction`'s is about: it begins with its name."""
         start = re.match(r"\w+", text)
         word = start[0] if start else ""
@@ -119,7 +119,7 @@ class Draft:
         )
 
 
-def gather(drafts: list[Draft], problems: list[Problem]) -> Reading:
+def gather(drafts: list[FunctionBuilder], problems: list[Diagnostic]) -> Reading:
     """Make functions of drafts; a name that is there already is a problem."""
     declared: dict[str, Declared] = {}
     for draft in drafts:
@@ -129,7 +129,7 @@ def gather(drafts: list[Draft], problems: list[Problem]) -> Reading:
             continue
         if (other := declared.get(draft.name)) is not None:
             twice = f"function {draft.name!r} is declared twice: {other.spot('name')} is the one that is served"
-            problems.append(Problem(function.spot("name"), twice))
+            problems.append(Diagnostic(function.spot("name"), twice))
         else:
             declared[draft.name] = function
     return Reading(tuple(declared.values()), tuple(problems))
@@ -171,4 +171,4 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "timeout": _number,
 }
 
-__all__ = ["Declared", "Draft", "MisreadError", "Reading", "gather"]
+__all__ = ["Declared", "FunctionBuilder", "TemplateError", "Reading", "gather"]

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._lambda_api.aws_location import Place
-from lambdachain._templates.problem import Problem
+from lambdachain._lambda_api.aws_location import AwsLocation
+from lambdachain._templates.problem import Diagnostic
 from lambdachain.local._event_config import EventConfig, service_of
 from lambdachain.local._function import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of
@@ -26,7 +26,7 @@ _ARCHIVES: Final = frozenset({".zip", ".jar"})
 
 def make_ready(
     declared: Declared, *, scratch: Callable[[], Path], environment: Mapping[str, str]
-) -> tuple[LocalFunction | None, list[Problem]]:
+) -> tuple[LocalFunction | None, list[Diagnostic]]:
     """Prepare a function for this machine; ``None`` where it cannot be served.
 
     Args:
@@ -35,19 +35,19 @@ def make_ready(
         environment: Variables that win over the function's own.
     """
     function = replace(declared.function, environment={**declared.function.environment, **environment})
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     if declared.inline is not None:
         try:
             function = _written(function, declared.inline, scratch())
         except OSError as exc:
-            return None, [Problem(declared.spot("directory"), f"its code cannot be written to a file: {exc}")]
+            return None, [Diagnostic(declared.spot("directory"), f"its code cannot be written to a file: {exc}")]
     try:
         function = located(_with_interpreter(function, declared, problems))
         runtime_of(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
         setting = "directory" if text.startswith("directory") else "runtime"
-        return None, [*problems, Problem(declared.spot(setting), _explained(text, function))]
+        return None, [*problems, Diagnostic(declared.spot(setting), _explained(text, function))]
     return function, problems
 
 
@@ -68,7 +68,7 @@ def _explained(text: str, function: LocalFunction) -> str:
     return f"there is no directory {str(function.directory)!r}"
 
 
-def _with_interpreter(function: LocalFunction, declared: Declared, problems: list[Problem]) -> LocalFunction:
+def _with_interpreter(function: LocalFunction, declared: Declared, problems: list[Diagnostic]) -> LocalFunction:
     """Choose an interpreter of the version that is asked for, or this one where there is none with a runtime client."""
     wanted = declared.runtime or ""
     own = "python{}.{}".format(*sys.version_info)
@@ -82,13 +82,13 @@ def _with_interpreter(function: LocalFunction, declared: Declared, problems: lis
     except ValueError:
         pass
     text = f"{wanted} is not installed here together with awslambdaric: {own} runs it"
-    problems.append(Problem(declared.spot("runtime"), text, fatal=False))
+    problems.append(Diagnostic(declared.spot("runtime"), text, fatal=False))
     return function
 
 
 def within_reach(
-    functions: Sequence[LocalFunction], declared: Mapping[str, Declared], place: Place, services: Collection[str]
-) -> tuple[list[LocalFunction], list[Problem]]:
+    functions: Sequence[LocalFunction], declared: Mapping[str, Declared], place: AwsLocation, services: Collection[str]
+) -> tuple[list[LocalFunction], list[Diagnostic]]:
     """Leave out the targets of events that this endpoint cannot reach.
 
     Args:
@@ -99,13 +99,13 @@ def within_reach(
     """
     silent = {function.name: replace(function, events=EventConfig()) for function in functions}
     kept: list[LocalFunction] = []
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     for function in functions:
         lost = [name for name in function.events.targets if not _reaches(function, name, silent, place, services)]
         for name in lost:
             text = f"{name} goes to {_unreached(function.events.targets[name])}; left out"
             stated = declared[function.name]
-            problems.append(Problem(stated.spots.get(name) or stated.spot("events"), text, fatal=False))
+            problems.append(Diagnostic(stated.spots.get(name) or stated.spot("events"), text, fatal=False))
         events: dict[str, Any] = dict.fromkeys(lost)
         kept.append(replace(function, events=replace(function.events, **events)))
     return kept, problems
@@ -115,7 +115,7 @@ def _reaches(
     function: LocalFunction,
     target: str,
     others: Mapping[str, LocalFunction],
-    place: Place,
+    place: AwsLocation,
     services: Collection[str],
 ) -> bool:
     only: dict[str, Any] = {target: function.events.targets[target]}

@@ -7,14 +7,14 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list, is_mapping
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._templates.document import Document, Path
 from lambdachain._templates.intrinsics import NO_VALUE, Resolver, as_text
-from lambdachain._templates.problem import MisreadError, Problem
+from lambdachain._templates.problem import Diagnostic, TemplateError
 from lambdachain._templates.variables import Variables
 from lambdachain.local._versions import LocalVersion
 
-from ._function_builder import Draft, Reading, gather
+from ._function_builder import FunctionBuilder, Reading, gather
 
 # The framework's own defaults, where neither the function nor the provider says anything.
 _TIMEOUT: Final = 6
@@ -29,7 +29,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
 _LEFT_OUT: Final = "; the variable is left out"
 
 
-def read_serverless(variables: Variables, given: Mapping[str, str], place: Place, directory: FilePath) -> Reading:
+def read_serverless(variables: Variables, given: Mapping[str, str], place: AwsLocation, directory: FilePath) -> Reading:
     """Read the functions of a ``serverless.yml``.
 
     Args:
@@ -43,14 +43,14 @@ def read_serverless(variables: Variables, given: Mapping[str, str], place: Place
     try:
         names = dict(names_of(variables))
         resources = resources_of(variables, names)
-    except MisreadError as exc:
+    except TemplateError as exc:
         return Reading(problems=(*problems, exc.problem()))
     service = _Service(variables, Resolver(resources, given, place, stack_of(variables)), names, directory)
-    drafts: list[Draft] = []
+    drafts: list[FunctionBuilder] = []
     for path, key in functions_of(variables):
         try:
             drafts.append(service.draft(key, path))
-        except MisreadError as exc:
+        except TemplateError as exc:
             problems.append(exc.problem())
     return gather(drafts, problems)
 
@@ -76,7 +76,7 @@ def stack_of(variables: Variables) -> str:
     service = variables.at("service")
     name = service.get("name") if is_mapping(service) else service
     if not name:
-        raise MisreadError(variables.document.spot("service"), "no service: its name is part of every function's")
+        raise TemplateError(variables.document.spot("service"), "no service: its name is part of every function's")
     return f"{name}-{variables.stage}"
 
 
@@ -120,16 +120,18 @@ class _Service:
         self._names = names
         self._directory = directory
 
-    def draft(self, key: str, path: Path) -> Draft:
+    def draft(self, key: str, path: Path) -> FunctionBuilder:
         """Read one function.
 
         Raises:
             MisreadError: Something that it cannot be served without cannot be known here.
         """
         spot = self._variables.document.spot
-        draft = Draft(self._names[key], spot(*path))
+        draft = FunctionBuilder(self._names[key], spot(*path))
         if self._variables.at(*path, "image") is not None:
-            draft.problems.append(Problem(spot(*path, "image"), "a function in a container image is not served here"))
+            draft.problems.append(
+                Diagnostic(spot(*path, "image"), "a function in a container image is not served here")
+            )
             return draft
         draft.set("directory", str(self._directory), spot(*path))
         draft.set("timeout", _TIMEOUT, spot(*path))
@@ -154,7 +156,7 @@ class _Service:
         provided = "versionFunctions" if name == "versionFunction" else name
         return self._variables.at("provider", provided), ("provider", provided)
 
-    def _environment(self, path: Path, draft: Draft) -> Iterator[tuple[str, str]]:
+    def _environment(self, path: Path, draft: FunctionBuilder) -> Iterator[tuple[str, str]]:
         for place in (("provider", "environment"), (*path, "environment")):
             tree = self._variables.document.get(*place)
             tree = self._variables.value(tree, place) if isinstance(tree, str) else tree
@@ -164,17 +166,17 @@ class _Service:
                     value = self._value(tree[name], where)
                     if value is not None and value is not NO_VALUE:
                         yield name, as_text(value)
-                except MisreadError as exc:
+                except TemplateError as exc:
                     spot = self._variables.document.spot(*where)
-                    draft.problems.append(Problem(spot, exc.text + _LEFT_OUT, fatal=False))
+                    draft.problems.append(Diagnostic(spot, exc.text + _LEFT_OUT, fatal=False))
                 except TypeError:
                     text = "a variable is text, not a list or a mapping" + _LEFT_OUT
-                    draft.problems.append(Problem(self._variables.document.spot(*where), text, fatal=False))
+                    draft.problems.append(Diagnostic(self._variables.document.spot(*where), text, fatal=False))
 
     def _value(self, tree: Any, path: Path) -> Any:
         return self._resolver.value(self._variables.value(tree, path), path)
 
-    def _set_events(self, path: Path, draft: Draft) -> None:
+    def _set_events(self, path: Path, draft: FunctionBuilder) -> None:
         document = self._variables.document
         try:
             settings = {
@@ -184,9 +186,9 @@ class _Service:
                 "on_failure": self._target(document.get(*path, "destinations", "onFailure"), (*path, "destinations")),
                 "dead_letter": self._target(document.get(*path, "onError"), (*path, "onError")),
             }
-        except MisreadError as exc:
+        except TemplateError as exc:
             spot = document.spot(*path, "destinations")
-            draft.problems.append(Problem(spot, f"{exc.text}; left out", fatal=False))
+            draft.problems.append(Diagnostic(spot, f"{exc.text}; left out", fatal=False))
             return
         stated = {name: value for name, value in settings.items() if value is not None}
         if stated:

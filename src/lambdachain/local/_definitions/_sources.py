@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lambdachain._lambda_api.aws_location import Place
+from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._templates.document import Document, read_yaml
 from lambdachain._templates.intrinsics import Resolver
-from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain._templates.variables import Variables
 
 from ._cloudformation import read_template
@@ -43,7 +43,7 @@ class Surroundings:
         environment: The variables of this process: ``${env:...}``.
     """
 
-    place: Place
+    place: AwsLocation
     stage: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -86,7 +86,7 @@ def _read_text(text: str, source: str, directory: Path, around: Surroundings) ->
         return read_toml(text, source, directory)
     try:
         document = read_yaml(text, source)
-    except MisreadError as exc:
+    except TemplateError as exc:
         return System(Reading(problems=(exc.problem(),)))
     if document.get("Resources") is not None:
         stack = around.parameters.get("AWS::StackName", around.stage or "local")
@@ -132,4 +132,4 @@ def variables_of(document: Document, directory: Path, around: Surroundings) -> V
 
 
 def _unread(source: str, text: str) -> System:
-    return System(Reading(problems=(Problem(Spot(source), text),)))
+    return System(Reading(problems=(Diagnostic(Location(source), text),)))

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.problem import MisreadError, Problem, Spot
+from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._function_builder import Draft, Reading, gather
+from ._function_builder import FunctionBuilder, Reading, gather
 
 _SETTINGS: Final = tuple(each.name for each in fields(LocalFunction) if each.name != "name")
 _TABLES: Final = ("functions", "defaults", "services")
@@ -45,20 +45,20 @@ def read_toml(text: str, source: str, directory: Path) -> System:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        return System(Reading(problems=(Problem(Spot(source), f"not TOML: {exc}"),)))
-    problems = list(_unknown(tree, _TABLES, Spot(source)))
-    drafts: list[Draft] = []
+        return System(Reading(problems=(Diagnostic(Location(source), f"not TOML: {exc}"),)))
+    problems = list(_unknown(tree, _TABLES, Location(source)))
+    drafts: list[FunctionBuilder] = []
     defaults = tree.get("defaults", {})
     functions = tree.get("functions", {})
     if not is_mapping(functions) or not functions:
-        problems.append(Problem(Spot(source), "no functions: each is a table such as [functions.orders]"))
+        problems.append(Diagnostic(Location(source), "no functions: each is a table such as [functions.orders]"))
         return System(gather(drafts, problems))
     for name, table in functions.items():
-        spot = Spot(source, f"functions.{name}")
+        spot = Location(source, f"functions.{name}")
         if is_mapping(table):
             drafts.append(_draft(name, _merged(defaults, table), spot, directory))
         else:
-            problems.append(Problem(spot, "must be a table"))
+            problems.append(Diagnostic(spot, "must be a table"))
     return System(gather(drafts, problems), tree.get("services", {}))
 
 
@@ -70,13 +70,13 @@ def _merged(defaults: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _draft(name: str, table: Mapping[str, Any], spot: Spot, directory: Path) -> Draft:
-    draft = Draft(name, spot)
+def _draft(name: str, table: Mapping[str, Any], spot: Location, directory: Path) -> FunctionBuilder:
+    draft = FunctionBuilder(name, spot)
     draft.problems += _unknown(table, _SETTINGS, spot)
     for setting, value in {"directory": ".", **table}.items():
         if setting not in _SETTINGS:
             continue
-        where = Spot(spot.source, f"{spot.key}.{setting}") if setting in table else spot
+        where = Location(spot.source, f"{spot.key}.{setting}") if setting in table else spot
         try:
             if setting == "runtime":
                 draft.set_runtime(str(value), where)
@@ -84,69 +84,71 @@ def _draft(name: str, table: Mapping[str, Any], spot: Spot, directory: Path) -> 
                 draft.set(setting, str(directory / str(value)), where)
             else:
                 draft.set(setting, _PARTS.get(setting, _same)(value, where, directory), where)
-        except MisreadError as exc:
+        except TemplateError as exc:
             draft.problems.append(exc.problem())
         except (TypeError, ValueError) as exc:
-            draft.problems.append(Problem(where, str(exc)))
+            draft.problems.append(Diagnostic(where, str(exc)))
     return draft
 
 
-def _unknown(table: Mapping[str, Any], known: Iterable[str], spot: Spot) -> Iterable[Problem]:
+def _unknown(table: Mapping[str, Any], known: Iterable[str], spot: Location) -> Iterable[Diagnostic]:
     choices = list(known)
     for key in table:
         if key not in choices:
             close = get_close_matches(key, choices, 1)
             advice = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(choices)}"
-            yield Problem(Spot(spot.source, f"{spot.key}.{key}".lstrip(".")), f"there is no such setting; {advice}")
+            yield Diagnostic(
+                Location(spot.source, f"{spot.key}.{key}".lstrip(".")), f"there is no such setting; {advice}"
+            )
 
 
-def _names(value: Any, spot: Spot) -> dict[str, Any]:
+def _names(value: Any, spot: Location) -> dict[str, Any]:
     """Read a table whose keys are the user's own."""
     if not is_mapping(value):
-        raise MisreadError(spot, "must be a table")
+        raise TemplateError(spot, "must be a table")
     return dict(value)
 
 
-def _table(value: Any, spot: Spot, known: Iterable[str]) -> dict[str, Any]:
+def _table(value: Any, spot: Location, known: Iterable[str]) -> dict[str, Any]:
     """Read a table whose keys are settings."""
     table = _names(value, spot)
     for problem in _unknown(table, known, spot):
-        raise MisreadError(problem.spot, problem.text)
+        raise TemplateError(problem.spot, problem.text)
     return table
 
 
-def _versions(value: Any, spot: Spot, directory: Path) -> dict[str, LocalVersion]:
+def _versions(value: Any, spot: Location, directory: Path) -> dict[str, LocalVersion]:
     known = [each.name for each in fields(LocalVersion)]
     versions: dict[str, LocalVersion] = {}
     for number, differences in _names(value, spot).items():
-        table: dict[str, Any] = dict(_table(differences, Spot(spot.source, f"{spot.key}.{number}"), known))
+        table: dict[str, Any] = dict(_table(differences, Location(spot.source, f"{spot.key}.{number}"), known))
         if "directory" in table:
             table["directory"] = directory / str(table["directory"])
         versions[number] = LocalVersion(**table)
     return versions
 
 
-def _aliases(value: Any, spot: Spot, _directory: Path) -> dict[str, LocalAlias | str]:
+def _aliases(value: Any, spot: Location, _directory: Path) -> dict[str, LocalAlias | str]:
     aliases: dict[str, LocalAlias | str] = {}
     for name, alias in _names(value, spot).items():
-        where = Spot(spot.source, f"{spot.key}.{name}")
+        where = Location(spot.source, f"{spot.key}.{name}")
         aliases[name] = alias if isinstance(alias, str) else LocalAlias(**_table(alias, where, ("version", "routing")))
     return aliases
 
 
-def _events(value: Any, spot: Spot, _directory: Path) -> EventConfig:
+def _events(value: Any, spot: Location, _directory: Path) -> EventConfig:
     return EventConfig(**_table(value, spot, [each.name for each in fields(EventConfig)]))
 
 
-def _environment(value: Any, spot: Spot, _directory: Path) -> dict[str, Any]:
+def _environment(value: Any, spot: Location, _directory: Path) -> dict[str, Any]:
     return _names(value, spot)
 
 
-def _same(value: Any, _spot: Spot, _directory: Path) -> Any:
+def _same(value: Any, _spot: Location, _directory: Path) -> Any:
     return value
 
 
-_PARTS: Final[Mapping[str, Callable[[Any, Spot, Path], Any]]] = {
+_PARTS: Final[Mapping[str, Callable[[Any, Location, Path], Any]]] = {
     "versions": _versions,
     "aliases": _aliases,
     "events": _events,
