@@ -35,7 +35,7 @@ unit-%: $(VENV)/.test
 
 # On the oldest dependencies: whatever meets them. `make oldest` runs everything there.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
-OLDEST_core := $(filter-out tests/test_benchmarks.py tests/test_demo.py tests/test_examples.py,$(wildcard tests/test_*.py)) \
+OLDEST_core := $(filter-out tests/project/test_benchmarks.py tests/project/test_demo.py tests/project/test_examples.py,$(wildcard tests/test_*.py)) \
   tests/conformance tests/stream tests/testing $(addprefix tests/http_transport/test_,credentials.py request.py signing.py) \
   tests/local/definitions $(addprefix tests/local/test_,host_check.py runtime_api.py) \
   $(addprefix tests/local/test_local_,invoke.py client_streams.py headers.py) \
@@ -49,13 +49,13 @@ oldest-%: $(OLDEST)/.test
 
 # aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
 aio: $(AIO)/.test
-	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/test_async_client.py \
+	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/client/test_async_client.py \
 	  tests/local/test_local_client_streams.py -k "async and (boto3 or test_async_client)" -p no:cacheprovider
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
 examples: demo $(addprefix example-,$(DEMOS))
-	$(VENV)/bin/python -m pytest examples tests/test_examples.py
+	$(VENV)/bin/python -m pytest examples tests/project/test_examples.py
 
 example-%: $(VENV)/.test
 	$(VENV)/bin/python examples/$*/$*_demo.py

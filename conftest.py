@@ -52,7 +52,7 @@ def _forget_changes(_namespace: dict[str, Any]) -> None:
 pages = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md", "examples/**/*.md"],
-    # pages of several files each; tests/test_pages.py and tests/cli/test_*_pages.py run them
+    # pages of several files each; tests/project/test_pages.py and tests/cli/test_*_pages.py run them
     excludes=[
         "docs/how-to/test-a-*.md",
         "docs/how-to/keep-contracts-compatible.md",

@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 
 import botocore
 import botocore.session
-import lab_faults as faults
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from lab_faults import bare_status, function_error, service_error
-from laboratory import Fault, Laboratory
 from marked import replace
 from urllib3.exceptions import HTTPError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import bare_status, function_error, service_error
+from tests.lab.laboratory import Fault, Laboratory
 
 PATIENCE, AMPLE = 2.0, 30.0
 Call = Callable[[], str]

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from lab_faults import service_error
-from laboratory import Fault, Laboratory
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
+from tests.lab.lab_faults import service_error
+from tests.lab.laboratory import Fault, Laboratory
 
 CALLERS = 100
 MOST_CALLS = 200

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from aws_answers import answering
+
+from tests.aws_answers import answering
 
 ROOT: Final = Path(__file__).parents[2]
 HOW_TO: Final = ROOT / "docs" / "how-to"

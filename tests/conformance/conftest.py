@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-import conformance_functions as functions
 import pytest
-from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 from lambdachain import (
     BotoTransport,
@@ -26,6 +24,8 @@ from lambdachain import (
 from lambdachain._transports.async_adapter import to_async_transport
 from lambdachain._transports.transport_override import override_transport
 from lambdachain.local import LocalEndpoint, LocalFunction
+from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.conformance import conformance_functions as functions
 
 
 @dataclass(frozen=True)

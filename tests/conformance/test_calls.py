@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conformance_functions import Order, OutOfStock, Placed, place, relay
 
 from lambdachain import (
     Contract,
@@ -22,6 +21,7 @@ from lambdachain import (
     invocation_scope,
 )
 from lambdachain.testing import LambdaContext
+from tests.conformance.conformance_functions import Order, OutOfStock, Placed, place, relay
 
 ONE = Order(item="mug", quantity=1)
 NEVER = RetryPolicy.never()

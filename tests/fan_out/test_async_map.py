@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from crowd import PATIENCE, Crowd, answer
 
 from lambdachain import (
     AsyncLambdaClient,
@@ -29,6 +28,7 @@ from lambdachain import (
 )
 from lambdachain._core import clock as _clock
 from lambdachain.testing import StubTransport
+from tests.fan_out.crowd import PATIENCE, Crowd, answer
 
 pytestmark = pytest.mark.anyio
 double = Contract("double", request=int, response=int)

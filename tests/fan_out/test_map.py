@@ -10,7 +10,6 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from crowd import PATIENCE, THROTTLED, Crowd, answer
 
 from lambdachain import (
     CallError,
@@ -37,6 +36,7 @@ from lambdachain import (
 from lambdachain._core import clock as _clock
 from lambdachain._fan_out.concurrency_limit import INITIAL
 from lambdachain.testing import StubTransport
+from tests.fan_out.crowd import PATIENCE, THROTTLED, Crowd, answer
 
 double = Contract("double", request=int, response=int)
 AT_ONCE = RetryPolicy(initial_delay=0.0)

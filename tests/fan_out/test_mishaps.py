@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
-from awaited import iterated
-from crowd import THROTTLED, Crowd, answer
 from pydantic import BeforeValidator
-from throttling_server import FanOutServer, running
 
 from lambdachain import (
     AsyncHttpTransport,
@@ -33,6 +30,9 @@ from lambdachain import (
 )
 from lambdachain._core import clock as _clock
 from lambdachain.testing import StubTransport
+from tests.awaited import iterated
+from tests.fan_out.crowd import THROTTLED, Crowd, answer
+from tests.fan_out.throttling_server import FanOutServer, running
 
 double = Contract("double", request=int, response=int)
 Map = Callable[..., Iterator[Any]]

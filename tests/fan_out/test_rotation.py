@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, Final
 
 import pytest
-from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
-from throttling_server import FanOutServer, running
 
 from lambdachain import BotoTransport, Contract, CredentialsError, HttpTransport, ResponseError, RetryPolicy
+from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.fan_out.throttling_server import FanOutServer, running
 
 echo = Contract("echo", request=int, response=int)
 KINDS: Final = ("boto3", "http", *ASYNC_TRANSPORTS)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from throttling_server import FanOutServer, running
 
 from lambdachain import (
     AsyncHttpTransport,
@@ -26,6 +25,7 @@ from lambdachain import (
     Transport,
 )
 from lambdachain._transports.http import async_pool as pool
+from tests.fan_out.throttling_server import FanOutServer, running
 
 echo = Contract("echo", request=int, response=int)
 Map = Callable[..., list[int]]

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
-from lab_faults import SUCCESS
-from laboratory import Laboratory, write_certificate
 
 from lambdachain import BotoTransport, HttpTransport, LambdaClient, RetryPolicy
+from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.lab.lab_faults import SUCCESS
+from tests.lab.laboratory import Laboratory, write_certificate
 
 QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
 SECRET = "secret-canary-access-key"

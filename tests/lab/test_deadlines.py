@@ -10,10 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import botocore.session
-import lab_faults as faults
 import pytest
-from lab_faults import service_error
-from laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 from lambdachain import (
     CallError,
@@ -26,6 +23,9 @@ from lambdachain import (
     invocation_scope,
 )
 from lambdachain._transports import socket_options as _wire
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import service_error
+from tests.lab.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 TIMEOUT = 0.4
 

@@ -17,11 +17,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from awaited import ASYNC_TRANSPORTS
 from botocore.config import Config
-from lab_faults import answer
-from laboratory import Connection, Fault, Laboratory
-from snapshots import printed_around_snapshot
 
 from lambdachain import BotoTransport, ContractError, HttpTransport, LambdaClient, S3Offload
 from lambdachain._contracts.s3_offload import REFERENCE
@@ -29,6 +25,10 @@ from lambdachain._json import gc_paused as collector
 from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
 from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.http.credentials import Credentials
+from tests.awaited import ASYNC_TRANSPORTS
+from tests.core.snapshots import printed_around_snapshot
+from tests.lab.lab_faults import answer
+from tests.lab.laboratory import Connection, Fault, Laboratory
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -463,8 +463,8 @@ def test_a_pause_of_the_collector() -> None:
 
 _SNAPSHOT = """
 import threading
-from lab_faults import answer
-from laboratory import Fault, Laboratory
+from tests.lab.lab_faults import answer
+from tests.lab.laboratory import Fault, Laboratory
 from lambdachain import BotoTransport, HttpTransport, LambdaClient
 
 def echo(connection):

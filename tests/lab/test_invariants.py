@@ -17,12 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-import lab_faults as faults
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from lab_faults import answer, bare_status, function_error, service_error, unexpected_status
-from laboratory import EPSILON, Fault, Laboratory, Request
 from pydantic import BaseModel
 
 from lambdachain import (
@@ -36,6 +33,9 @@ from lambdachain import (
     ResponseError,
     RetryPolicy,
 )
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import answer, bare_status, function_error, service_error, unexpected_status
+from tests.lab.laboratory import EPSILON, Fault, Laboratory, Request
 
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")

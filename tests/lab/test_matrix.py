@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
-import lab_faults as faults
 import pytest
-from lab_faults import bare_status, function_error, service_error, unexpected_status
-from laboratory import Fault, Laboratory, refusing, unreachable
 from pydantic import BaseModel
 
 from lambdachain import (
@@ -42,6 +39,9 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import bare_status, function_error, service_error, unexpected_status
+from tests.lab.laboratory import Fault, Laboratory, refusing, unreachable
 
 MAX_ATTEMPTS = 3
 AMPLE = 15.0

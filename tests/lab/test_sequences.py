@@ -8,11 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
-import lab_faults as faults
 import pytest
 from botocore.config import Config
-from lab_faults import service_error
-from laboratory import Fault, Laboratory, refusing
 
 from lambdachain import (
     BotoTransport,
@@ -33,6 +30,9 @@ from lambdachain import (
     RetryPolicy,
     ThrottledError,
 )
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import service_error
+from tests.lab.laboratory import Fault, Laboratory, refusing
 
 PLAIN = Contract("billing-charge", request=Any, response=Any)
 IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)

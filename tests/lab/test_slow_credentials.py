@@ -12,10 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
-from awaited import ASYNC_TRANSPORTS
 from botocore.config import Config
-from lab_faults import SUCCESS, answer
-from laboratory import Connection, Fault, Laboratory
 
 from lambdachain import (
     AsyncHttpTransport,
@@ -27,6 +24,9 @@ from lambdachain import (
     LambdaClient,
     RetryPolicy,
 )
+from tests.awaited import ASYNC_TRANSPORTS
+from tests.lab.lab_faults import SUCCESS, answer
+from tests.lab.laboratory import Connection, Fault, Laboratory
 
 # What other calls of the process have used up of their budget says nothing here.
 UNBOUNDED = RetryPolicy(budget=None)

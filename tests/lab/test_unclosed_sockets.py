@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import lab_faults as faults
 import pytest
-from lab_faults import SUCCESS
-from laboratory import PATIENCE, Fault, Laboratory
 
 from lambdachain import CallError, Execution, LambdaClient, RetryPolicy
 from lambdachain._transports.tls_socket import close_failed_sockets
+from tests.lab import lab_faults as faults
+from tests.lab.lab_faults import SUCCESS
+from tests.lab.laboratory import PATIENCE, Fault, Laboratory
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from recorded_cases import ARN, BROKEN, FAILED, NOT_JSON, TIMEOUT
 
 from lambdachain.local import LocalEndpoint, LocalFunction
+from tests.local.recorded_cases import ARN, BROKEN, FAILED, NOT_JSON, TIMEOUT
 
 
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event", "DryRun"])

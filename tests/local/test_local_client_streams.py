@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 from lambdachain import (
     BotoTransport,
@@ -28,6 +27,7 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
+from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 FUNCTIONS = Path(__file__).parent / "functions"
 TRANSPORTS: dict[str, Callable[..., Any]] = {

@@ -9,8 +9,9 @@ import sys
 from dataclasses import replace
 
 import pytest
-from endpoint_clients import CLIENTS, Answer, JavaScript
-from recorded_cases import BROKEN, DESCRIBED, FAILED, NOT_JSON, REFUSED, RESULTS
+
+from tests.local.endpoint_clients import CLIENTS, Answer, JavaScript
+from tests.local.recorded_cases import BROKEN, DESCRIBED, FAILED, NOT_JSON, REFUSED, RESULTS
 
 ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from plugin_run import LINE, Run
+
+from tests.testing.plugin_run import LINE, Run
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from plugin_run import Run
+
+from tests.testing.plugin_run import Run
 
 ORDERS = '''
 from pydantic import BaseModel

@@ -22,11 +22,11 @@ from typing import Any
 
 import boto3
 import pytest
-from awaited import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
 from botocore.config import Config
 
 from lambdachain import AsyncBotoTransport, BotoTransport, HttpTransport, LambdaClient, RetryPolicy
 from lambdachain._transports import socket_options as _wire
+from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
 
 TRANSPORTS = ("boto3", "http", *ASYNC_TRANSPORTS)
 PATIENCE = 20.0  # guards a hang; no test waits for it

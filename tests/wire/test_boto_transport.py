@@ -17,13 +17,13 @@ from urllib.parse import unquote
 import boto3
 import botocore.session
 import pytest
-from awaited import client_over
 from botocore.config import Config
 from botocore.stub import Stubber
 
 import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
 from lambdachain._transports.boto.async_exchange import _links
+from tests.awaited import client_over
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from awaited import ASYNC_TRANSPORTS
 
 from lambdachain import BotoTransport, Contract, LambdaClient, RetryPolicy, invocation_scope
 from lambdachain.testing import LambdaContext
+from tests.awaited import ASYNC_TRANSPORTS
 
 pytest.importorskip("opentelemetry.instrumentation.botocore")
 pytest.importorskip("opentelemetry.sdk")

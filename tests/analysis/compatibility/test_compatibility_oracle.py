@@ -1,0 +1,105 @@
+"""What is said to fit is read, and what is surely refused is refused: by pydantic itself, over many pairs of types.
+
+``LAMBDACHAIN_SOAK=10000`` compares that many pairs instead of a seeded few.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.incompatibility import Incompatibility
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
+from lambdachain._json.codec import Codec
+from lambdachain._json.json_schema import json_schema_of
+from lambdachain._json.payload_validation import PayloadValidationError
+from tests.analysis.compatibility.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
+
+MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
+
+
+def compared(examples: int) -> settings:
+    """Build types for as long as it takes: each is one of pydantic's own, and slow."""
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    return settings(
+        max_examples=MANY or examples,
+        derandomize=not MANY,
+        database=None,
+        deadline=None,
+        suppress_health_check=slow,
+    )
+
+
+def found_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
+    """Compare the schemas of both."""
+    sent = json_schema_of(Codec(writer.form).schema, "serialization")
+    read = json_schema_of(Codec(reader.form).schema, "validation")
+    return gaps(SchemaNode.root(sent), SchemaNode.root(read), "it")
+
+
+def written(writer: Shape) -> list[bytes]:
+    """Write every value that can be written: there must be some."""
+    codec = Codec(writer.form)
+    texts = [text for value in writer.values if (text := _encoded(codec, value)) is not None]
+    assume(texts)
+    return texts
+
+
+def _encoded(codec: Codec, value: Any) -> bytes | None:
+    try:
+        return codec.encode(value)
+    except PayloadValidationError:
+        return None
+
+
+def refused(texts: list[bytes], reader: Shape) -> list[bytes]:
+    """Give what the reader does not read."""
+    codec = Codec(reader.form)
+    return [text for text in texts if not _reads(codec, text)]
+
+
+def _reads(codec: Codec, text: bytes) -> bool:
+    try:
+        codec.decode(text)
+    except PayloadValidationError:
+        return False
+    return True
+
+
+def check(writer: Shape, reader: Shape) -> None:
+    """Hold what is said of a writer and a reader against what they do."""
+    found = found_between(writer, reader)
+    lost = refused(written(writer), reader)
+
+    assert found or not lost, f"nothing is found between {writer.form} and {reader.form}, which refuses {lost}"
+    assert lost or not any(gap.certain for gap in found), f"{reader.form} reads all of {writer.form}: {found}"
+
+
+@compared(300)
+@given(LEAVES)
+def test_of_plain_values_what_is_said_is_so(pair: Pair):
+    """Texts, numbers, dates and choices of values, with limits and without."""
+    check(*pair)
+    check(*reversed(pair))
+
+
+@pytest.mark.timeout(0 if MANY else 120)
+@compared(100)
+@given(PAIRS)
+def test_of_values_in_others_what_is_said_is_so(pair: Pair):
+    """Lists, sets, mappings, tuples, unions and models."""
+    check(*pair)
+    check(*reversed(pair))
+
+
+@pytest.mark.timeout(0 if MANY else 120)
+@compared(60)
+@given(MODELS)
+def test_of_models_what_is_said_is_so(pair: Pair):
+    """Models, dataclasses and typed dictionaries, in unions with a discriminator, and recursive."""
+    check(*pair)
+    check(*reversed(pair))

@@ -1,0 +1,345 @@
+"""What `lambdachain policy` prints: judged by others, each in the language of the tool that deploys it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from lambdachain._analysis.permissions import identity_policy as identity
+from lambdachain._analysis.permissions import resource_policy as resource
+from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target, required_permissions
+from lambdachain._analysis.survey.sources import read_sources
+from lambdachain._analysis.survey.survey import survey
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "parent_child"
+HERE = Stack("aws", "eu-west-1", "123456789012")
+CHILD = "arn:aws:lambda:eu-west-1:123456789012:function:ChildFunction"
+LIVE = Target("billing-charge", "live")
+OTHER_ACCOUNT = resource.Caller("111122223333")
+
+
+def needs_of_parent() -> Sequence[RequiredPermission]:
+    """What the parent of the parent/child example needs."""
+    found = survey(read_sources([EXAMPLE]))
+    return required_permissions(found.within(handler.unit for handler in found.of_function("ParentFunction"))).each
+
+
+def need(target: Target) -> RequiredPermission:
+    """Make a need of a target."""
+    [one] = needs_of_parent()
+    return RequiredPermission(target, one.calls)
+
+
+def allows(policy: str | dict[str, Any], action: str, arn: str) -> bool:
+    """Ask moto's evaluator of IAM policies."""
+    text = policy if isinstance(policy, str) else json.dumps(policy)
+    return IAMPolicy(text).is_action_permitted(action, arn) is PermissionResult.PERMITTED
+
+
+NEIGHBOURS = [
+    ("another function", ACTION, CHILD.replace("ChildFunction", "ReportFunction")),
+    ("one whose name begins so", ACTION, f"{CHILD}2"),
+    ("a version", ACTION, f"{CHILD}:1"),
+    ("an alias", ACTION, f"{CHILD}:live"),
+    ("$LATEST by name", ACTION, f"{CHILD}:$LATEST"),
+    ("another region", ACTION, CHILD.replace("eu-west-1", "us-east-1")),
+    ("another account", ACTION, CHILD.replace("123456789012", "210987654321")),
+    ("another partition", ACTION, CHILD.replace("arn:aws:", "arn:aws-cn:")),
+    ("reading its code", "lambda:GetFunction", CHILD),
+    ("deleting it", "lambda:DeleteFunction", CHILD),
+    ("calling its URL", "lambda:InvokeFunctionUrl", CHILD),
+    ("its old asynchronous call", "lambda:InvokeAsync", CHILD),
+]
+
+
+def test_the_parents_policy_allows_its_one_call():
+    """By an evaluator that is not ours."""
+    assert allows(identity.as_iam(needs_of_parent(), HERE, "ParentFunction"), ACTION, CHILD)
+
+
+@pytest.mark.parametrize(("what", "action", "arn"), NEIGHBOURS, ids=[one[0] for one in NEIGHBOURS])
+def test_the_parents_policy_denies_its_neighbours(what: str, action: str, arn: str):
+    """Other functions, other qualifiers, other actions."""
+    assert not allows(identity.as_iam(needs_of_parent(), HERE, "ParentFunction"), action, arn)
+
+
+def test_a_qualifier_is_allowed_by_itself():
+    """Neither the function nor its other qualifiers."""
+    policy = identity.as_iam([need(LIVE)], HERE, "x")
+    charge = "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge"
+
+    assert allows(policy, ACTION, f"{charge}:live")
+    assert [
+        arn for arn in (charge, f"{charge}:1", f"{charge}:$LATEST", f"{charge}:lives") if allows(policy, ACTION, arn)
+    ] == []
+
+
+@pytest.mark.parametrize("operation", ["Invoke", "InvokeWithResponseStream"])
+def test_one_action_is_all_that_calls_and_streams_need(operation: str):
+    """Says botocore's service model, of which DryRun and Event are invocation types."""
+    model = botocore.session.get_session().get_service_model("lambda")
+    documentation = model.operation_model(operation).documentation
+
+    assert f">{ACTION}<" in documentation
+    assert documentation.count("requires permission for the") == 1
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_the_partition_is_that_of_the_region(region: str, partition: str):
+    """Unless it is given."""
+    policy = identity.policy_of(needs_of_parent(), Stack(region=region, account_id="123456789012"))
+
+    assert policy["Statement"][0]["Resource"] == [
+        f"arn:{partition}:lambda:{region}:123456789012:function:ChildFunction"
+    ]
+
+
+def linted(path: Path) -> subprocess.CompletedProcess[str]:
+    """Ask cfn-lint."""
+    script = Path(sys.executable).with_name("cfn-lint")
+    if not script.exists():
+        pytest.skip("cfn-lint is not installed")
+    return subprocess.run([script, path], capture_output=True, text=True, check=False)
+
+
+def test_iams_linter_finds_nothing():
+    """The action exists, and works on such a resource."""
+    pytest.importorskip("parliament")
+    policy = identity.as_iam([*needs_of_parent(), need(LIVE)], HERE, "ParentFunction")
+    script = "import parliament, sys; print(parliament.analyze_policy_string(sys.stdin.read()).findings)"
+    ran = subprocess.run([sys.executable, "-c", script], input=policy, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
+FUNCTION = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  ParentFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      InlineCode: "def handler(event, context): ..."
+      Handler: index.handler
+      Runtime: python3.13
+"""
+
+
+@pytest.mark.parametrize("stack", [Stack(), HERE], ids=["deployed anywhere", "deployed here"])
+def test_cfn_lint_and_sams_own_translator_take_what_is_printed_for_sam(stack: Stack, tmp_path: Path):
+    """And the translated role allows the one call."""
+    translator = pytest.importorskip("samtranslator.translator.translator")
+    printed = identity.as_sam([*needs_of_parent(), need(LIVE)], stack, "ParentFunction")
+    path = tmp_path / "template.yaml"
+    path.write_text(FUNCTION + indent(printed, " " * 6))
+    judged = linted(path)
+    parser = importlib.import_module("samtranslator.parser.parser")
+    made = translator.Translator({}, parser.Parser(), boto_session=_session()).translate(_read(path.read_text()), {})
+    [role] = [one for one in made["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
+    document = _placed(role["Properties"]["Policies"][0]["PolicyDocument"])
+
+    assert (judged.returncode, judged.stdout) == (0, "")
+    assert allows(document, ACTION, CHILD)
+    assert allows(document, ACTION, "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge:live")
+    assert not any(allows(document, action, arn) for _, action, arn in NEIGHBOURS)
+
+
+def _session() -> Any:
+    import boto3
+
+    return boto3.Session(region_name="eu-west-1")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's ``!Sub``."""
+
+
+_Loader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
+
+
+def _read(text: str) -> Any:
+    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+
+
+def _placed(tree: Any) -> Any:
+    """Fill in what CloudFormation knows."""
+    known = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012"}
+    if isinstance(tree, dict):
+        if tree.keys() == {"Fn::Sub"}:
+            text = tree["Fn::Sub"]
+            for name, value in known.items():
+                text = text.replace(f"${{{name}}}", value)
+            return text
+        return {key: _placed(value) for key, value in tree.items()}
+    return [_placed(one) for one in tree] if isinstance(tree, list) else tree
+
+
+def test_the_statements_for_the_serverless_framework_are_the_same():
+    """In the place where the framework reads them."""
+    tree = _placed(_read(identity.as_serverless(needs_of_parent(), Stack(), "ParentFunction")))
+    statements = tree["provider"]["iam"]["role"]["statements"]
+
+    assert statements == identity.policy_of(needs_of_parent(), HERE)["Statement"]
+
+
+@pytest.mark.parametrize("stack", [Stack(), HERE], ids=["deployed anywhere", "deployed here"])
+def test_terraform_is_read_and_well_formed(stack: Stack):
+    """By HCL's parser, and where it is installed by ``terraform fmt``."""
+    hcl2 = pytest.importorskip("hcl2")
+    printed = identity.as_terraform([*needs_of_parent(), need(LIVE)], stack, "ParentFunction")
+    tree = hcl2.loads(printed + "\n")
+    [statement] = _unquoted(tree["data"][-1])["aws_iam_policy_document"]["parent_function_calls"]["statement"]
+
+    assert statement["actions"] == [ACTION]
+    assert [arn.rsplit(":function:", 1)[1] for arn in statement["resources"]] == [
+        "ChildFunction",
+        "billing-charge:live",
+    ]
+    _is_formatted(printed)
+
+
+def _is_formatted(text: str) -> None:
+    if shutil.which("terraform") is None:
+        return
+    ran = subprocess.run(
+        ["terraform", "fmt", "-check", "-diff", "-"], input=text + "\n", capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+def _unquoted(tree: Any) -> Any:
+    """HCL's parser leaves the quotes of names and texts where they are, in some versions."""
+    if isinstance(tree, dict):
+        return {key.strip('"'): _unquoted(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_unquoted(one) for one in tree]
+    return tree.strip('"') if isinstance(tree, str) else tree
+
+
+def test_the_cdks_code_makes_the_same_statement():
+    """Run with stand-ins for two of the CDK's classes, which are npm's behind Python's names."""
+    made: list[dict[str, Any]] = []
+
+    class Role:
+        grant_principal: Any = property(lambda self: self)
+
+        def add_to_principal_policy(self, statement: dict[str, Any]) -> None:
+            made.append(statement)
+
+    class AwsLocation:
+        partition, region, account = "aws", "eu-west-1", "123456789012"
+
+    printed = identity.as_cdk([*needs_of_parent(), need(LIVE)], Stack(), "ParentFunction")
+    names = _defined(
+        printed, {"iam": type("iam", (), {"IGrantable": Role, "PolicyStatement": dict}), "Stack": AwsLocation}
+    )
+    names["allow_calls"](Role(), AwsLocation())
+
+    assert made == [
+        {
+            "actions": [ACTION],
+            "resources": [CHILD, "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge:live"],
+        }
+    ]
+
+
+def _defined(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run code without its imports."""
+    tree = ast.parse(code)
+    tree.body = [node for node in tree.body if not isinstance(node, ast.ImportFrom)]
+    exec(compile(tree, "cdk", "exec"), names)  # noqa: S102 - it is what we printed
+    return names
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        (resource.Caller("111122223333"), {"Principal": "111122223333"}),
+        (
+            resource.Caller("arn:aws:iam::111122223333:role/orders"),
+            {"Principal": "arn:aws:iam::111122223333:role/orders"},
+        ),
+        (resource.Caller("*", "o-abcdefghij"), {"Principal": "*", "PrincipalOrgID": "o-abcdefghij"}),
+        (
+            resource.Caller("s3.amazonaws.com", source_arn="arn:aws:s3:::uploads", source_account="111122223333"),
+            {"Principal": "s3.amazonaws.com", "SourceArn": "arn:aws:s3:::uploads", "SourceAccount": "111122223333"},
+        ),
+    ],
+)
+def test_the_callees_side_is_what_add_permission_takes(caller: resource.Caller, expected: dict[str, str]):
+    """Checked against Lambda's own service model; with the qualifier that the contract has."""
+    request = resource.request_of(LIVE, caller, HERE)
+    model = botocore.session.get_session().get_service_model("lambda").operation_model("AddPermission")
+    problems = botocore.validate.ParamValidator().validate(request, model.input_shape)
+
+    assert problems.generate_report() == ""
+    assert expected.items() <= request.items()
+    assert (request["Qualifier"], request["Action"]) == ("live", ACTION)
+    assert request["FunctionName"] == "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge"
+
+
+@pytest.mark.parametrize("target", [LIVE, Target("billing-charge")], ids=str)
+def test_the_callees_side_is_taken_by_each_tool(target: Target, tmp_path: Path):
+    """cfn-lint, HCL's parser and ``terraform fmt``, Python's compiler."""
+    hcl2 = pytest.importorskip("hcl2")
+    printed = {name: write(target, OTHER_ACCOUNT, Stack()) for name, write in resource.WRITERS.items()}
+    path = tmp_path / "template.yaml"
+    path.write_text(f'AWSTemplateFormatVersion: "2010-09-09"\n{printed["sam"]}\n')
+    judged = linted(path)
+    [permission] = _read(printed["sam"])["Resources"].values()
+    [same] = _read(printed["serverless"])["resources"]["Resources"].values()
+    made: list[dict[str, Any]] = []
+    module = type("aws_lambda", (), {"CfnPermission": lambda _scope, _id, **given: made.append(given)})
+    _defined(printed["cdk"], {"aws_lambda": module, "Construct": object})["let_call"](None)
+
+    assert (judged.returncode, judged.stdout) == (0, "")
+    assert same == permission
+    assert permission["Properties"] == {
+        "FunctionName": target.address,
+        "Action": ACTION,
+        "Principal": "111122223333",
+    }
+    assert made == [{"function_name": target.address, "action": ACTION, "principal": "111122223333"}]
+    assert hcl2.loads(printed["terraform"] + "\n")
+    _is_formatted(printed["terraform"])
+
+
+def refused(make: Callable[[], object]) -> str:
+    """Give what a refusal says."""
+    from lambdachain import ContractError
+
+    with pytest.raises(ContractError) as raised:
+        make()
+    return str(raised.value)
+
+
+def test_a_permission_that_allows_nobody_or_anybody_is_refused():
+    """With what to say instead."""
+    anybody = refused(lambda: resource.Caller("*"))
+    nobody = refused(lambda: resource.Caller("111122223333", source_arn="arn:aws:s3:::uploads"))
+    whole_service = refused(lambda: resource.Caller("s3.amazonaws.com"))
+    latest = refused(lambda: resource.request_of(Target("f", "$LATEST"), OTHER_ACCOUNT, HERE))
+
+    assert "anybody at all: give --organization" in anybody
+    assert "would allow nothing: name the role as the principal" in nobody
+    assert "anybody's resources of that service" in whole_service
+    assert "Lambda takes no policy on $LATEST" in latest
+    assert "neither an account of 12 digits" in refused(lambda: resource.Caller("bob"))
+    assert "not of the form o-" in refused(lambda: resource.Caller("*", "r-1"))
+    assert "not 12 digits" in refused(lambda: resource.Caller("s3.amazonaws.com", source_account="1"))
+    assert "source ARN" in refused(lambda: resource.Caller("s3.amazonaws.com", source_arn='arn:aws:s3:::a"b'))

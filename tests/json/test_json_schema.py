@@ -1,0 +1,363 @@
+"""The JSON Schema of a type: true of what is written, and marked with what JSON Schema has no words for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import pytest
+from annotated_types import Predicate
+from hypothesis import given
+from jsonschema import Draft202012Validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FutureDate,
+    HttpUrl,
+    IPvAnyAddress,
+    PlainSerializer,
+    RootModel,
+    SerializeAsAny,
+    StringConstraints,
+    Tag,
+    computed_field,
+    field_validator,
+    model_serializer,
+)
+
+from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.schema_node import SchemaNode
+from lambdachain._json.codec import Codec
+from lambdachain._json.json_schema import MARKS, json_schema_of
+from tests.analysis.compatibility.contract_forms import MODELS, PAIRS, Pair
+from tests.analysis.compatibility.test_compatibility_oracle import compared, written
+
+
+def read(form: Any) -> dict[str, Any]:
+    """Describe what is read."""
+    return json_schema_of(Codec(form).schema, "validation")
+
+
+def sent(form: Any) -> dict[str, Any]:
+    """Describe what is written."""
+    return json_schema_of(Codec(form).schema, "serialization")
+
+
+def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
+    """Find what may not be read: where, and of which kind."""
+    return [
+        (gap.path, gap.reason.name) for gap in gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
+    ]
+
+
+@compared(40)
+@given(PAIRS | MODELS)
+def test_what_is_written_is_valid(pair: Pair):
+    """By a validator that is not ours, of schemas that are valid themselves: draft 2020-12."""
+    for shape in pair:
+        schema = sent(shape.form)
+        refused = [text for text in written(shape) if not Draft202012Validator(schema).is_valid(json.loads(text))]
+
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(read(shape.form))
+        assert refused == []
+
+
+class Base(BaseModel):
+    a: int
+
+
+class Sub(Base):
+    b: int
+
+
+class Fields(BaseModel):
+    plain: int
+    alias: int = Field(alias="called")
+    either: int = Field(validation_alias=AliasChoices("either", "other"))
+    inside: int = Field(validation_alias=AliasPath("deep", 0))
+
+
+def checked(value: Any) -> Any:
+    """Stand for a function of the user's."""
+    return value
+
+
+def made_somehow(value):
+    """Write a value, and do not say as what."""
+    return str(value)
+
+
+class Both(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    alias: int = Field(alias="called")
+
+
+class WithValidator(BaseModel):
+    a: int
+
+    @field_validator("a")
+    @classmethod
+    def is_even(cls, value: int) -> int:
+        return value
+
+
+@dataclass
+class AfterInit:
+    a: int
+
+    def __post_init__(self) -> None:
+        self.a += 0
+
+
+class Tidy(BaseModel):
+    model_config = ConfigDict(
+        str_strip_whitespace=True, coerce_numbers_to_str=True, strict=True, ser_json_timedelta="float"
+    )
+
+    name: str
+    count: int
+    span: dt.timedelta
+
+
+# What is said of a type, and where: at the top, or in a field.
+MARKED: list[tuple[Any, str, dict[str, Any]]] = [
+    (Fields, "", {"names": {"either": ["either", "other"], "inside": [["deep", 0]]}}),
+    (Both, "", {"names": {"called": ["called", "alias"]}}),
+    (Annotated[dt.date, Field(ge=dt.date(2020, 1, 2))], "", {"ge": "2020-01-02"}),
+    (Annotated[dt.timedelta, Field(lt=dt.timedelta(hours=1))], "", {"lt": "3600.0"}),
+    (FutureDate, "", {"now": "future"}),
+    (HttpUrl, "", {"allowed_schemes": ["http", "https"]}),
+    (Annotated[str, StringConstraints(to_lower=True)], "", {"lower": True}),
+    (Tidy, "name", {"strip": True, "numbers": True}),
+    (Tidy, "count", {"strict": True}),
+    (Annotated[int, AfterValidator(checked)], "", {"checks": ["checked"]}),
+    (Annotated[int, Predicate(checked)], "", {"checks": ["checked"]}),
+    (WithValidator, "a", {"checks": ["is_even"]}),
+    (AfterInit, "", {"checks": ["__post_init__"]}),
+    (dict[int, str], "", {"keys": {"type": "integer"}}),
+]
+
+
+@pytest.mark.parametrize(("form", "field", "marks"), MARKED, ids=[f"{form!r} {field}" for form, field, _ in MARKED])
+def test_what_json_schema_has_no_words_for_is_marked(form: Any, field: str, marks: dict[str, Any]):
+    """In a keyword of our own, which validators pass over."""
+    schema = read(form)
+    found = schema["properties"][field] if field else schema
+
+    assert marks.items() <= found[MARKS].items()
+
+
+def test_limits_of_a_decimal_hold_for_its_text_and_its_number():
+    """JSON Schema can bound a number only, and pydantic reads both."""
+    text, number = sorted(
+        read(Annotated[Decimal, Field(ge=1, max_digits=3)])["anyOf"], key=lambda form: form["type"] != "string"
+    )
+
+    assert text["format"] == "decimal"
+    assert text[MARKS] == {"ge": "1", "digits": "3"}
+    assert number[MARKS] == {"ge": "1", "digits": "3", "decimal": True}
+
+
+def test_what_is_written_in_another_unit_is_not_what_is_read():
+    """Seconds as a number, where the reader takes ISO 8601 only if it is told so."""
+    assert sent(Tidy)["properties"]["span"] == {"type": "number", MARKS: {"unit": "seconds"}}
+
+
+def test_a_field_with_a_default_is_always_written():
+    """And need not be there to be read."""
+
+    class Item(BaseModel):
+        a: int = 1
+
+    assert sent(Item)["required"] == ["a"]
+    assert "required" not in read(Item)
+
+
+def test_computed_fields_are_written_and_excluded_ones_are_not():
+    """The other way round for who reads."""
+
+    class Item(BaseModel):
+        a: int = Field(exclude=True)
+
+        @computed_field
+        @property
+        def twice(self) -> int:
+            return 2 * self.a
+
+    assert list(sent(Item)["properties"]) == ["twice"]
+    assert list(read(Item)["properties"]) == ["a"]
+
+
+def test_fields_have_no_titles():
+    """Models do: a title tells one from another."""
+    assert read(Base) == {
+        "properties": {"a": {"type": "integer"}},
+        "required": ["a"],
+        "title": "Base",
+        "type": "object",
+    }
+
+
+def test_what_a_users_serializer_makes_is_not_guessed():
+    """Unless it says what it gives."""
+
+    class Told(BaseModel):
+        a: int
+
+        @model_serializer
+        def written(self) -> dict[str, int]:
+            return {"a": self.a}
+
+    lost = Annotated[int, PlainSerializer(made_somehow)]
+    assert sent(lost) == {MARKS: {"opaque": "made_somehow"}}
+    assert unread(lost, int) == [("it", "WRITER")]
+    assert sent(Told) == {"additionalProperties": {"type": "integer"}, "type": "object"}
+
+
+def test_what_only_a_users_function_can_read_is_not_guessed():
+    """A type of theirs, that pydantic can only ask whether it is one."""
+    assert unread(int, Annotated[Any, AfterValidator(checked)]) == [("it", "CHECK")]
+
+
+def test_a_subclass_that_is_written_as_itself_may_have_more_fields():
+    """Which a reader that forbids them does not read."""
+
+    class Whole(BaseModel):
+        plain: Base
+        part: SerializeAsAny[Base]
+
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        a: int
+
+    class Reader(BaseModel):
+        plain: Strict
+        part: Strict
+
+    text = Codec(Whole).encode(Whole(plain=Base(a=0), part=Sub(a=1, b=2)))
+    assert json.loads(text) == {"plain": {"a": 0}, "part": {"a": 1, "b": 2}}
+    assert unread(Whole, Reader) == [("it.part.*", "FORBIDDEN")]
+    assert unread(Whole, Whole) == []
+
+
+def test_a_union_that_a_function_tells_apart_is_checked_by_it():
+    """Which is named: nothing else is known of it."""
+    union = Annotated[
+        Annotated[Base, Tag("a")] | Annotated[Sub, Tag("b")], Discriminator(lambda value: "a" if value else "b")
+    ]
+
+    assert read(union)[MARKS] == {"checks": ["<lambda>"]}
+
+
+ALIKE: list[Any] = [
+    *(AnyUrl, HttpUrl, IPvAnyAddress, ipaddress.IPv4Network, ipaddress.IPv6Interface, pathlib.Path),
+    *(RootModel[list[int]], WithValidator, AfterInit, Both, dict[Literal["x"], int], complex, Any),
+]
+
+
+@pytest.mark.parametrize("form", ALIKE, ids=repr)
+def test_a_type_reads_what_it_writes(form: Any):
+    """Whatever the release of pydantic calls it, and whichever functions have a say."""
+    assert unread(form, form) == []
+
+
+class TwoNames(BaseModel):
+    a: int
+    b: int
+
+
+class EitherName(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    a: int = Field(validation_alias=AliasChoices("a", "b"))
+
+
+class TextBeside(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str]
+
+    a: int
+
+
+TWO_OR_MORE = Field(min_length=2)
+DIFFERENT: list[tuple[Any, Any, bool]] = [
+    (TwoNames, EitherName, False),
+    (TwoNames, TextBeside, False),
+    (Annotated[list[int], TWO_OR_MORE], Annotated[set[int], TWO_OR_MORE], False),
+    (Annotated[set[int], TWO_OR_MORE], Annotated[list[int], TWO_OR_MORE], True),
+    (ipaddress.IPv4Address, IPvAnyAddress, True),
+    (IPvAnyAddress, ipaddress.IPv4Address, False),
+    (ipaddress.IPv4Address, ipaddress.IPv4Network, False),
+    (pathlib.Path, str, True),
+    (str, pathlib.Path, True),
+    (RootModel[list[int]], list[int], True),
+    (HttpUrl, AnyUrl, True),
+    (AnyUrl, HttpUrl, False),
+    (dt.timedelta, Tidy, False),
+    (bool, int, True),
+    (int, bool, False),
+    (dict[str, int], dict[int, int], False),
+    (dict[int, int], dict[str, int], True),
+]
+
+
+@pytest.mark.parametrize(("writer", "reader", "fits"), DIFFERENT, ids=repr)
+def test_types_with_a_form_of_their_own(writer: Any, reader: Any, fits: bool):
+    """What pydantic names by a format of its own."""
+    assert (unread(writer, reader) == []) is fits
+
+
+UNSURE: list[tuple[Any, Any]] = [
+    (Annotated[int, Field(ge=0, le=9)], Annotated[int, Field(le=4)] | Annotated[int, Field(ge=5)]),
+    (Literal[0], Literal[False]),
+    (Annotated[str, Field(pattern="^ab$")], Annotated[str, Field(max_length=2)]),
+]
+
+
+@pytest.mark.parametrize(("writer", "reader"), UNSURE, ids=repr)
+def test_what_may_be_read_after_all_is_not_called_certain(writer: Any, reader: Any):
+    """It is found, and cannot be told."""
+    found = gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
+
+    assert [gap.certain for gap in found] == [False]
+
+
+def test_sets_stand_in_an_order_that_is_the_same_everywhere():
+    """Defaults too, inside models and dataclasses."""
+
+    class Item(BaseModel):
+        words: frozenset[str] = frozenset({"x", "z", "y"})
+        inner: list[set[str]] = [{"b", "a"}]
+
+    class Whole(BaseModel):
+        item: Item = Item()
+
+    defaults = {"words": ["x", "y", "z"], "inner": [["a", "b"]]}
+    found = read(Whole)
+    assert {name: form["default"] for name, form in found["$defs"]["Item"]["properties"].items()} == defaults
+    assert found["properties"]["item"]["default"] == defaults
+
+
+def test_generating_one_leaves_pydantics_own_alone(recwarn: pytest.WarningsRecorder):
+    """What a model says of itself has titles, and no marks; nothing is warned of."""
+    generate: Callable[[], dict[str, Any]] = WithValidator.model_json_schema
+    before = generate()
+    read(WithValidator)
+
+    assert generate() == before
+    assert MARKS not in json.dumps(before)
+    assert not recwarn.list

@@ -1,0 +1,217 @@
+"""Numbers beyond a float's range: valid JSON that Python reads as infinity, refused wherever a NaN is."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from lambdachain import (
+    AsyncLambdaClient,
+    Contract,
+    InProcessTransport,
+    Invocation,
+    LambdaClient,
+    Outcome,
+    RequestRejectedError,
+    ResponseError,
+    remote,
+)
+from lambdachain._json.codec import codec_of
+from lambdachain._json.large_numbers import may_overflow
+from lambdachain._json.payload_validation import PayloadValidationError
+from tests.awaited import iterated
+
+HUGE = ["1e400", "-1e400", "1E+400", "1e0000400", "9" * 400, f"-{'9' * 309}", f"{'9' * 300}e99", f"{'9' * 310}.5"]
+
+
+class Reading(BaseModel):
+    """A number in a field, by an alias."""
+
+    model_config = ConfigDict(extra="allow")
+
+    value: float = 0
+    inner: Reading | None = None
+
+
+@dataclass(slots=True)
+class Slotted:
+    """A number in a slot."""
+
+    value: float
+
+
+class Pair(NamedTuple):
+    """A number beside a name."""
+
+    name: str
+    value: float
+
+
+FORMS: list[tuple[Any, str, tuple[str | int, ...]]] = [
+    (float, "{}", ()),
+    (float | None, "{}", ()),
+    (float | str, "{}", ()),
+    (list[float], "[1.5, {}]", (1,)),
+    (tuple[str, float], '["a", {}]', (1,)),
+    (Pair, '["a", {}]', (1,)),
+    (dict[str, float], '{{"secret": {}}}', ("*",)),
+    (Reading, '{{"value": {}}}', ("value",)),
+    (Reading, '{{"inner": {{"inner": {{"value": {}}}}}}}', ("inner", "inner", "value")),
+    (Slotted, '{{"value": {}}}', ("value",)),
+]
+UNTYPED: list[tuple[Any, str, tuple[str | int, ...]]] = [
+    (Any, "{}", ()),
+    (JsonValue, '{{"secret": [true, {}]}}', ("*", 1)),
+    (dict[str, Any], '{{"secret": {}}}', ("*",)),
+    (object, "[{}]", (0,)),
+    (Reading, '{{"undeclared": [{}]}}', ("*", 0)),
+]
+
+
+@pytest.mark.parametrize("number", HUGE)
+@pytest.mark.parametrize(("form", "text", "loc"), FORMS)
+def test_a_typed_float_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
+    """Whatever shape the type has; the place is named, and a key is not."""
+    with pytest.raises(PayloadValidationError) as failed:
+        codec_of(form).decode(text.format(number).encode())
+
+    assert number not in str(failed.value)
+    if "e" in number or "." in number:  # pydantic 2.10 itself refuses a long integer for a float, in its own words
+        assert [(detail["loc"], detail["type"]) for detail in failed.value.details] == [(loc, "finite_number")]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1E+400", f"{'9' * 310}.5"])
+@pytest.mark.parametrize(("form", "text", "loc"), UNTYPED)
+def test_an_untyped_number_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
+    """An integer of any length is exact there; a number with a point or an exponent is a float."""
+    with pytest.raises(PayloadValidationError) as failed:
+        codec_of(form).decode(text.format(number).encode())
+
+    assert [detail["loc"] for detail in failed.value.details] == [loc]
+
+
+def test_what_is_exact_is_read():
+    """An integer of 400 digits, a Decimal of as many, the largest float, a tiny one, and texts."""
+    assert codec_of(Any).decode(b"9" * 400) == int("9" * 400)
+    assert codec_of(int).decode(b"9" * 400) == int("9" * 400)
+    assert codec_of(Decimal).decode(b'"1e400"') == Decimal("1e400")
+    assert codec_of(float).decode(b"1.7976931348623157e308") == 1.7976931348623157e308
+    assert codec_of(float).decode(b"1e-400") == 0.0
+    assert codec_of(Any).decode(b'["1e400 ", "Infinity", 0.1]') == ["1e400 ", "Infinity", 0.1]
+    assert codec_of(dict[str, str]).decode(b'{"1e400 ":"a"}') == {"1e400 ": "a"}
+
+
+def test_a_field_that_nobody_reads_may_have_any_number():
+    """Unknown fields are ignored, and no infinity comes of them."""
+
+    @dataclass
+    class Small:
+        value: float
+
+    assert codec_of(Small).decode(b'{"value": 1.5, "other": 1e400}') == Small(1.5)
+
+
+def test_a_text_that_a_type_reads_as_infinity_is_the_type_s_choice():
+    """As for ``ser_json_inf_nan="strings"``."""
+    assert codec_of(list[float]).decode(b'["Infinity", 1e300]') == [math.inf, 1e300]
+
+
+@pytest.mark.parametrize("name", ["plain", "mapped", "async mapped", "untyped"])
+def test_an_answer_out_of_range_is_one_response_error(name: str):
+    """For a call and within a map, of a type and of none."""
+
+    class Huge:
+        def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+            answer = b"1e400" if invocation.payload == b"1" else invocation.payload
+            return Outcome(200, answer, executed_version="1", request_id="r-1")
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    contract = Contract("f", request=int, response=float)
+    if name in ("plain", "untyped"):
+        with pytest.raises(ResponseError, match="beyond the range of a float"):
+            LambdaClient(Huge()).call("f" if name == "untyped" else contract, 1)
+        return
+    client = LambdaClient(Huge()) if name == "mapped" else AsyncLambdaClient(Huge())  # type: ignore[arg-type]
+    results: Any = client.map(contract, range(4), return_exceptions=True)
+    came = list(results if name == "mapped" else iterated(results))
+
+    assert (came[0], *came[2:]) == (0.0, 2.0, 3.0)
+    assert isinstance(came[1], ResponseError)
+
+
+class Small(BaseModel):
+    """An event."""
+
+    cents: float
+    note: Any = None
+
+
+@pytest.mark.parametrize("event", [{"cents": math.inf}, {"cents": 1, "note": [-math.inf]}, {"cents": math.nan}])
+def test_an_event_out_of_range_is_rejected(event: Any):
+    """The runtime client reads ``1e400`` with Python's json, which makes an infinity of it."""
+    ran = list[Small]()
+    contract = Contract("f", request=Small, response=None)
+
+    @remote(contract)
+    def handler(request: Small) -> None:
+        ran.append(request)
+
+    with pytest.raises(RequestRejectedError) as rejected:
+        handler(event, None)
+    assert [error["type"] for error in rejected.value.errors] == ["finite_number"]
+    assert ran == []
+    with InProcessTransport({"f": handler}) as system:
+        outcome = system.send(Invocation("f", payload=b'{"cents": 1e400}'), timeout=None)
+    assert json.loads(outcome.payload)["errorType"] == "RequestRejectedError"
+
+
+@pytest.mark.parametrize("form", [Any, float | str, dict[str, Any], list[float]])
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: x])
+def test_no_type_lets_an_infinite_event_in(form: Any, wrap: Callable[[Any], Any]):
+    """It is refused, or does not fit anyway."""
+    with pytest.raises(PayloadValidationError):
+        codec_of(form).read(wrap(math.inf))
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 990, 2000, 20_000])
+def test_an_event_that_is_nested_deeply_is_read_or_refused(depth: int):
+    """And never a ``RecursionError``."""
+    event: Any = "NaN"
+    for _ in range(depth):
+        event = [event]
+    with suppress(PayloadValidationError):
+        assert codec_of(Any).read(event) is event
+
+
+@given(st.integers(0, 80), st.integers(210, 400), st.integers(1, 99), st.sampled_from(["", " ", "\n", "x"]))
+def test_a_long_number_is_noticed_wherever_it_stands(before: int, digits: int, exponent: int, behind: str):
+    """With a point in it or without."""
+    for mantissa in ("7" * digits, f"{'7' * (digits - 1)}.7"):
+        assert may_overflow(f"{' ' * before}{mantissa}e{exponent}{behind}".encode())
+
+
+def test_what_answers_are_full_of_is_not_suspected():
+    """Names with an e and digits, digests, arrays of numbers of whatever length: they cost no second look."""
+    chance = random.Random(7)
+    numbers = [chance.random() * 1000 for _ in range(5000)]
+    digests = [chance.randbytes(32).hex() for _ in range(2000)]
+
+    assert not may_overflow(json.dumps(numbers).encode())
+    assert not may_overflow(json.dumps(digests).encode())
+    assert not may_overflow(json.dumps({"e1234": "1e400", "name": "Ada E100 7E400-"}).encode())
+    for length in range(1, 60):
+        for separator in (",", ", "):
+            assert not may_overflow(f"[{separator.join(['1' * length] * 500)}]".encode())

@@ -1,0 +1,25 @@
+"""An example's tests, written as ours say that tests are written, notice whatever is broken in its contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.project.mutation_check import MUTATIONS, Mutation, run_with
+
+pytestmark = pytest.mark.mutations
+
+
+def test_the_examples_tests_pass_as_they_are():
+    """Otherwise they would catch everything."""
+    ran = run_with(None)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_broken_contract_is_noticed(mutation: Mutation):
+    """By a test that fails, or by one that cannot even be imported."""
+    ran = run_with(mutation)
+
+    assert ran.returncode in (1, 2), ran.stdout + ran.stderr
+    assert "failed" in ran.stdout or "error" in ran.stdout

@@ -1,0 +1,37 @@
+"""A laboratory, and transports that send to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lambdachain import HttpTransport
+from tests.lab import lab_faults as faults
+from tests.lab.laboratory import Laboratory, write_certificate
+
+
+@pytest.fixture
+def laboratory() -> Iterator[Laboratory]:
+    """A server that answers as Lambda does when all is well, unless it is told otherwise."""
+    with Laboratory() as running:
+        running.play(faults.SUCCESS)
+        yield running
+
+
+@pytest.fixture
+def tls_laboratory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laboratory]:
+    """One that speaks TLS, and is believed."""
+    certificate = write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with Laboratory(certificate) as running:
+        running.play(faults.SUCCESS)
+        yield running
+
+
+@pytest.fixture
+def transport(laboratory: Laboratory) -> Iterator[HttpTransport]:
+    """A transport that sends to the laboratory."""
+    made = HttpTransport(endpoint_url=laboratory.url)
+    yield made
+    made.close()

@@ -1,0 +1,352 @@
+"""The transport as a whole: what it takes from a set-up, what it leaves to boto3, and when it is the default."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+
+from lambdachain import (
+    BotoTransport,
+    ContractError,
+    HttpTransport,
+    Invocation,
+    LambdaClient,
+    NoAnswerError,
+    Progress,
+    Trouble,
+)
+from lambdachain._transports.default import default_transport
+from lambdachain._transports.http.sender import Sender
+from lambdachain._transports.http.transport import _OverBoto
+from lambdachain._transports.transport_override import RealInvokeBlockedError, network_guard
+from tests.lab import lab_faults as faults
+from tests.lab.laboratory import Fault, Laboratory
+
+CALL = Invocation("orders")
+
+
+@pytest.fixture(autouse=True)
+def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test find boto3 as a fresh process does."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+def way_of(transport: HttpTransport, function: str = "orders") -> Any:
+    """Give the way that a call of *function* would take."""
+    return transport._way(Invocation(function).region, function)
+
+
+def url_of(transport: HttpTransport, function: str = "orders") -> str:
+    """Give the URL that a call of *function* would go to, and hold that boto3 would send it there, too."""
+    way = way_of(transport, function)
+    region = Invocation(function).region or transport._region
+    theirs = boto3.client("lambda", region_name=region, endpoint_url=transport._endpoint_url)
+    url = theirs.meta.endpoint_url
+    theirs.close()
+    if isinstance(way, Sender):
+        endpoint = way._pool._endpoint
+        assert url.removesuffix("/") == endpoint.url
+        return endpoint.url
+    return f"over boto3: {url}"
+
+
+LOCAL = "http://127.0.0.1:4566"
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "https://lambda.eu-west-1.amazonaws.com"),
+        ({"AWS_DEFAULT_REGION": "cn-north-1"}, "https://lambda.cn-north-1.amazonaws.com.cn"),
+        ({"AWS_REGION": "us-east-1"}, "https://lambda.eu-west-1.amazonaws.com"),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, "https://lambda-fips.eu-west-1.amazonaws.com"),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "True"}, "https://lambda.eu-west-1.api.aws"),
+        ({"AWS_USE_FIPS_ENDPOINT": "no"}, "https://lambda.eu-west-1.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL_LAMBDA": LOCAL, "AWS_ENDPOINT_URL": "http://elsewhere"}, LOCAL),
+        ({"AWS_ENDPOINT_URL": LOCAL}, LOCAL),
+        (
+            {"AWS_ENDPOINT_URL": LOCAL, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "https://lambda.eu-west-1.amazonaws.com",
+        ),
+        ({"AWS_DEFAULT_REGION": "us-moon-1"}, "https://lambda.us-moon-1.amazonaws.com"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ""}, "over boto3: https://lambda.eu-west-1.amazonaws.com"),
+        ({"https_proxy": "http://proxy:3128", "NO_PROXY": ""}, "over boto3: https://lambda.eu-west-1.amazonaws.com"),
+        ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": ""}, "https://lambda.eu-west-1.amazonaws.com"),
+        (
+            {"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "", "AWS_ENDPOINT_URL": "http://lambda.test"},
+            "over boto3: http://lambda.test",
+        ),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".amazonaws.com"}, "https://lambda.eu-west-1.amazonaws.com"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "https://lambda.eu-west-1.amazonaws.com"),
+    ],
+    ids=lambda value: " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_the_environment_says_where_to_send(
+    environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same to both transports."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert url == url_of(HttpTransport())
+
+
+@pytest.mark.parametrize(
+    ("profile", "url"),
+    [
+        ("default", "https://lambda.ap-south-1.amazonaws.com"),
+        ("fips", "https://lambda-fips.us-east-1.amazonaws.com"),
+        ("dual", "https://lambda.us-east-1.api.aws"),
+        ("elsewhere", f"over boto3: {LOCAL}"),
+        ("services", f"over boto3: {LOCAL}"),
+        ("ignoring", "https://lambda.us-east-1.amazonaws.com"),
+    ],
+)
+def test_a_profile_says_where_to_send(profile: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Region and switches; of an endpoint in a profile, boto3 knows."""
+    (tmp_path / "config").write_text(
+        "[default]\nregion = ap-south-1\n"
+        "[profile fips]\nregion = us-east-1\nuse_fips_endpoint = true\n"
+        "[profile dual]\nregion = us-east-1\nuse_dualstack_endpoint = true\n"
+        f"[profile elsewhere]\nregion = us-east-1\nendpoint_url = {LOCAL}\n"
+        "[profile services]\nregion = us-east-1\nservices = local\n"
+        f"[services local]\nlambda =\n  endpoint_url = {LOCAL}\n"
+        f"[profile ignoring]\nregion = us-east-1\nendpoint_url = {LOCAL}\nignore_configured_endpoint_urls = true\n"
+    )
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", profile)
+
+    assert url == url_of(HttpTransport())
+
+
+def test_a_profile_that_is_not_there_is_a_setting_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As botocore says it."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    with pytest.raises(NoAnswerError, match="nobody") as caught:
+        HttpTransport().send(CALL, timeout=1)
+
+    assert (Progress.NOTHING_SENT, Trouble.SETUP) == (caught.value.progress, caught.value.trouble)
+
+
+def test_aws_region_will_do_where_nothing_else_says_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda sets it beside the name that boto3 knows."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_REGION", "ca-central-1")
+
+    assert "https://lambda.ca-central-1.amazonaws.com" == way_of(HttpTransport())._pool._endpoint.url
+
+
+def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an ARN's region before everything, but for the endpoint."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
+    arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:orders"
+
+    assert LOCAL == url_of(HttpTransport(endpoint_url=LOCAL, region="us-east-1"))
+    assert LOCAL == url_of(HttpTransport(endpoint_url=LOCAL), arn)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert "https://lambda.us-east-1.amazonaws.com" == url_of(HttpTransport(region="us-east-1"))
+    assert "https://lambda.cn-north-1.amazonaws.com.cn" == url_of(HttpTransport(region="us-east-1"), arn)
+
+
+def test_a_session_says_where_to_send() -> None:
+    """Its region, of either kind."""
+    low = botocore.session.Session()
+    low.set_config_variable("region", "sa-east-1")
+
+    for session in (boto3.Session(region_name="sa-east-1"), low):
+        assert "https://lambda.sa-east-1.amazonaws.com" == way_of(HttpTransport(session=session))._pool._endpoint.url
+
+
+def test_boto3s_default_session_counts_where_there_is_one() -> None:
+    """A program that has set it up means it."""
+    boto3.setup_default_session(region_name="sa-east-1")
+
+    assert "https://lambda.sa-east-1.amazonaws.com" == url_of(HttpTransport())
+
+
+@pytest.mark.parametrize(
+    ("environment", "region", "url"),
+    [
+        ({}, "fips-us-east-1", None),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, None, "http://127.0.0.1:1"),
+        ({}, None, "http://127.0.0.1:1/?a=b"),
+    ],
+    ids=["a pseudonym", "FIPS and an endpoint", "a query"],
+)
+def test_what_only_botocore_knows_is_left_to_it(
+    environment: dict[str, str], region: str | None, url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what it has to refuse, in its own words."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert isinstance(way_of(HttpTransport(region=region, endpoint_url=url)), _OverBoto)
+
+
+@pytest.fixture
+def proxied(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpTransport]:
+    """A transport that has to go through a proxy."""
+    monkeypatch.setenv("HTTP_PROXY", laboratory.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    transport = HttpTransport(endpoint_url="http://lambda.invalid")
+    yield transport
+    transport.close()
+
+
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
+def test_a_proxy_is_used(proxied: HttpTransport, laboratory: Laboratory) -> None:
+    """Over boto3, with the same arguments."""
+    assert 200 == proxied.send(CALL, timeout=10).status
+    assert "lambda.invalid" == laboratory.requests[0].headers["host"]
+
+
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
+@pytest.mark.parametrize(("fault", "progress"), [(faults.CONNECTION_FAULTS[3], Progress.PERHAPS_SENT)])
+def test_a_proxy_that_resets_may_have_passed_the_request_on(
+    fault: Fault, progress: Progress, proxied: HttpTransport, laboratory: Laboratory
+) -> None:
+    """As over boto3."""
+    laboratory.play(fault)
+
+    with pytest.raises(NoAnswerError) as caught:
+        proxied.send(CALL, timeout=10)
+
+    assert progress is caught.value.progress
+
+
+@pytest.mark.allow_real_invokes  # through a proxy on this machine
+def test_a_deadline_holds_over_a_proxy(proxied: HttpTransport, laboratory: Laboratory) -> None:
+    """What the way there took is off it."""
+    laboratory.play(faults.SILENT)
+
+    with pytest.raises(NoAnswerError) as caught:
+        proxied.send(CALL, timeout=0.3)
+
+    assert Trouble.TIMEOUT is caught.value.trouble
+
+
+@pytest.mark.allow_real_invokes
+def test_without_a_region_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what to do about it is said."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    with pytest.raises(NoAnswerError, match="set AWS_REGION") as caught:
+        HttpTransport().send(CALL, timeout=1)
+
+    assert (Progress.NOTHING_SENT, Trouble.SETUP) == (caught.value.progress, caught.value.trouble)
+
+
+@pytest.mark.parametrize("environment", [{}, {"AWS_DEFAULT_REGION": ""}, {"AWS_ENDPOINT_URL": "http://192.0.2.1"}])
+def test_the_guard_of_tests_stands_before_it(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory
+) -> None:
+    """Nothing leaves this machine; what stays on it is let through."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(network_guard, "closed", True)
+
+    with pytest.raises(RealInvokeBlockedError, match="orders"):
+        HttpTransport().send(CALL, timeout=1)
+
+    local = HttpTransport(endpoint_url=laboratory.url, region="eu-west-1")
+    assert 200 == local.send(CALL, timeout=10).status
+    local.close()
+
+
+def test_expired_credentials_are_fetched_anew(
+    laboratory: Laboratory, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the next request, which whoever decides about retries sends."""
+    laboratory.play(faults.service_error("ExpiredTokenException", 403), faults.SUCCESS)
+
+    assert 403 == transport.send(CALL, timeout=10).status
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")
+    assert 200 == transport.send(CALL, timeout=10).status
+
+    keys = [request.headers["authorization"].split("Credential=")[1][:7] for request in laboratory.requests]
+    assert ["AKIATES", "AKIANEW"] == keys
+
+
+def test_a_transport_shows_what_it_was_made_with() -> None:
+    """And no more."""
+    assert "HttpTransport(region='eu-west-1', endpoint_url=None)" == repr(HttpTransport(region="eu-west-1"))
+
+
+IN_LAMBDA = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind"),
+    [
+        ({}, BotoTransport),
+        (IN_LAMBDA, HttpTransport),
+        ({"LAMBDACHAIN_TRANSPORT": "http"}, HttpTransport),
+        ({"LAMBDACHAIN_TRANSPORT": "boto", **IN_LAMBDA}, BotoTransport),
+        ({"LAMBDACHAIN_TRANSPORT": "", **IN_LAMBDA}, HttpTransport),
+    ],
+)
+def test_the_default_depends_on_where_the_program_runs(
+    environment: dict[str, str], kind: type, monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory
+) -> None:
+    """A variable changes it."""
+    for name, value in {**environment, "AWS_ENDPOINT_URL": laboratory.url}.items():
+        monkeypatch.setenv(name, value)
+
+    with LambdaClient() as client:
+        assert {"charge_id": "c-1"} == client.call("orders", None)
+        assert kind is type(client._caller._transport)
+
+
+def test_an_argument_comes_before_the_default(monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory) -> None:
+    """Whoever gives a transport means it."""
+    monkeypatch.setenv("LAMBDACHAIN_TRANSPORT", "boto")
+
+    with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
+        assert client.can_invoke("orders")
+
+
+def test_a_default_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what there is."""
+    monkeypatch.setenv("LAMBDACHAIN_TRANSPORT", "https")
+
+    with pytest.raises(ContractError, match=r"'http' .* or 'boto'"):
+        default_transport()
+
+
+def test_a_whole_call_loads_no_botocore(laboratory: Laboratory) -> None:
+    """Inside Lambda that is a quarter of a second."""
+    heavy = ["botocore", "boto3", "urllib3", "http.client", "email", "asyncio", "urllib.parse", "pathlib", "tenacity"]
+    script = (
+        "import sys\nfrom lambdachain import HttpTransport, Invocation\n"
+        f"transport = HttpTransport(endpoint_url={laboratory.url!r})\n"
+        "print(transport.send(Invocation('orders', payload=b'1'), timeout=10).status)\n"
+        f"print(sorted(set({heavy!r}) & set(sys.modules)))\ntransport.close()"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ["200", "[]"] == ran.stdout.split("\n")[:2]
+
+
+def test_threads_that_call_first_at_once_make_one_way(laboratory: Laboratory, transport: HttpTransport) -> None:
+    """What is made at the first call is made once."""
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    start = threading.Barrier(8)
+
+    def first(_: int) -> int:
+        start.wait(10)
+        return transport.send(CALL, timeout=10).status
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [200] * 8 == list(threads.map(first, range(8)))
+    assert 1 == len(transport._ways)
