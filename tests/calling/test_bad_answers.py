@@ -27,7 +27,7 @@ from lambdachain import (
     S3Offload,
     remote,
 )
-from lambdachain._contracts import s3_offload as _offload
+from lambdachain._contracts import s3_offload
 from tests.awaited import iterated
 
 MARK = b'{"__lambdachain_s3__"'
@@ -105,9 +105,9 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    _offload._client.cache_clear()
+    s3_offload._client.cache_clear()
     yield
-    _offload._client.cache_clear()
+    s3_offload._client.cache_clear()
 
 
 def _offloads(url: str) -> S3Offload:

@@ -29,7 +29,7 @@ from lambdachain import (
     S3Offload,
     remote,
 )
-from lambdachain._contracts import s3_offload as _offload
+from lambdachain._contracts import s3_offload
 from tests.awaited import iterated
 
 BUCKET = "orders-payloads"
@@ -42,12 +42,12 @@ plain = Contract("echo", request=str, response=str)
 @pytest.fixture(autouse=True)
 def s3() -> Iterator[Any]:
     """Give moto's S3, with one bucket."""
-    _offload._client.cache_clear()
+    s3_offload._client.cache_clear()
     with mock_aws():
         client: Any = boto3.client("s3", region_name="eu-west-1")
         client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         yield client
-    _offload._client.cache_clear()
+    s3_offload._client.cache_clear()
 
 
 def _keys(s3: Any) -> list[str]:
@@ -257,7 +257,7 @@ def test_no_reference_leads_elsewhere(where: Any, complaint: str):
         echo_handler({"__lambdachain_s3__": where})
 
 
-@pytest.mark.parametrize("size", [True, -1, 16.0, "16", None, [16], 10**12, 10**40, _offload.MAX_SIZE + 1])
+@pytest.mark.parametrize("size", [True, -1, 16.0, "16", None, [16], 10**12, 10**40, s3_offload.MAX_SIZE + 1])
 def test_a_claimed_size_is_checked_before_anything_is_loaded(s3: Any, monkeypatch: pytest.MonkeyPatch, size: Any):
     """Whoever wrote the reference may claim anything."""
     reference = SMALL.put(b'"what was put"')
@@ -287,14 +287,14 @@ def test_a_reference_without_a_size_is_bounded_by_what_s3_has(s3: Any, monkeypat
     reference = SMALL.put(b'"what was put"')
     del reference["__lambdachain_s3__"]["size"]
     assert SMALL.get(reference) == b'"what was put"'
-    monkeypatch.setattr(_offload, "MAX_SIZE", 10)
+    monkeypatch.setattr(s3_offload, "MAX_SIZE", 10)
     with pytest.raises(OffloadError, match="more than 10 bytes"):
         SMALL.get(reference)
 
 
 def test_what_could_not_be_read_back_is_not_put(monkeypatch: pytest.MonkeyPatch):
     """The limit is the same both ways."""
-    monkeypatch.setattr(_offload, "MAX_SIZE", 10)
+    monkeypatch.setattr(s3_offload, "MAX_SIZE", 10)
     with pytest.raises(OffloadError, match="too large"):
         SMALL.put(b'"what was put"')
 

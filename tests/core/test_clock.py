@@ -18,7 +18,7 @@ from lambdachain import (
     ThrottledError,
     invocation_scope,
 )
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain.testing import LambdaContext
 
 THROTTLED = Outcome(429, error_code="TooManyRequestsException")
@@ -39,18 +39,18 @@ class Scripted:
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        _clock.skip(seconds)
+        clock.skip(seconds)
 
     def close(self) -> None: ...
 
 
 def test_what_is_skipped_has_passed_by_both_clocks():
     """The monotonic one and the date."""
-    monotonic, epoch = _clock.monotonic(), _clock.epoch()
-    _clock.skip(1000)
+    monotonic, epoch = clock.monotonic(), clock.epoch()
+    clock.skip(1000)
 
-    assert _clock.monotonic() - monotonic >= 1000
-    assert _clock.epoch() - epoch >= 1000
+    assert clock.monotonic() - monotonic >= 1000
+    assert clock.epoch() - epoch >= 1000
 
 
 def test_a_transport_that_is_not_real_lets_pauses_pass():
@@ -82,7 +82,7 @@ def test_skipped_time_is_gone_from_the_invocation_too():
     """``remaining_time`` in a handler counts what its calls have waited."""
     context = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 10_000)
     with invocation_scope(context) as invocation:
-        _clock.skip(5)
+        clock.skip(5)
         left = invocation.remaining_time()
 
     assert left is not None
@@ -92,12 +92,12 @@ def test_skipped_time_is_gone_from_the_invocation_too():
 def test_a_clock_that_a_test_freezes_is_not_asked(monkeypatch: pytest.MonkeyPatch):
     """As freezegun does it: the fixture's context was there before, and its end seems to be decades ago."""
     context = LambdaContext(timeout=60)
-    epoch = _clock.epoch()
+    epoch = clock.epoch()
     monkeypatch.setattr(time, "monotonic", lambda: 1577836800.0)
     monkeypatch.setattr(time, "time", lambda: 1577836800.0)
 
     assert 50_000 < context.get_remaining_time_in_millis() <= 60_000
-    assert 0 <= _clock.epoch() - epoch < 60
+    assert 0 <= clock.epoch() - epoch < 60
 
 
 def test_a_handler_may_freeze_the_clock(monkeypatch: pytest.MonkeyPatch):

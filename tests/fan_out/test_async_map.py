@@ -26,7 +26,7 @@ from lambdachain import (
     RetryPolicy,
     ThrottledError,
 )
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain.testing import StubTransport
 from tests.fan_out.crowd import PATIENCE, Crowd, answer
 
@@ -283,7 +283,7 @@ async def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_those_b
 async def test_one_deadline_is_for_the_whole_map():
     """What there is no time for is not sent."""
     with StubTransport() as stub:
-        stub.on(double).runs(lambda n: _clock.skip(1.0) or n)
+        stub.on(double).runs(lambda n: clock.skip(1.0) or n)
         results = await _all(
             AsyncLambdaClient().map(double, range(20), timeout=5.5, max_concurrency=1, return_exceptions=True)
         )
@@ -298,10 +298,10 @@ async def test_retry_after_is_obeyed_by_the_whole_map():
     """By a stub's own clock."""
     with StubTransport() as stub:
         stub.on(double).throttles(1, retry_after=7).runs(lambda n: n)
-        began = _clock.monotonic()
+        began = clock.monotonic()
         assert await _all(AsyncLambdaClient().map(double, range(30))) == list(range(30))
 
-    assert _clock.monotonic() - began >= 7
+    assert clock.monotonic() - began >= 7
 
 
 async def test_a_closed_client_refuses_a_map():

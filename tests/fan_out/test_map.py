@@ -33,7 +33,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._fan_out.concurrency_limit import INITIAL
 from lambdachain.testing import StubTransport
 from tests.fan_out.crowd import PATIENCE, THROTTLED, Crowd, answer
@@ -272,8 +272,8 @@ def test_retry_after_is_obeyed_by_the_whole_map():
     """Lambda asks to wait: nothing is sent until then, and then all of it is."""
     sent = list[float]()
     with StubTransport() as stub:
-        stub.on(double).throttles(1, retry_after=7).runs(lambda n: sent.append(_clock.monotonic()) or n)
-        began = _clock.monotonic()
+        stub.on(double).throttles(1, retry_after=7).runs(lambda n: sent.append(clock.monotonic()) or n)
+        began = clock.monotonic()
         assert list(LambdaClient().map(double, range(30))) == list(range(30))
     after = [at - began for at in sent if at - began > 6.9]
 
@@ -311,7 +311,7 @@ def test_time_that_a_stub_lets_pass_for_one_call_is_not_taken_from_those_beside_
 def test_one_deadline_is_for_the_whole_map():
     """What there is no time for is not sent, and says so."""
     with StubTransport() as stub:
-        stub.on(double).runs(lambda n: _clock.skip(1.0) or n)
+        stub.on(double).runs(lambda n: clock.skip(1.0) or n)
         results = list(LambdaClient().map(double, range(20), timeout=5.5, max_concurrency=1, return_exceptions=True))
         calls = stub.calls
 
@@ -340,7 +340,7 @@ def test_a_map_ends_with_the_invocation_it_is_made_in():
             return 2200
 
     with StubTransport() as stub, invocation_scope(Context()):
-        stub.on(double).runs(lambda n: _clock.skip(1.5) or n)
+        stub.on(double).runs(lambda n: clock.skip(1.5) or n)
         results = list(LambdaClient().map(double, range(5), max_concurrency=1, return_exceptions=True))
 
     assert [type(result) for result in results] == [int, int, *[DeadlineExceededError] * 3]
@@ -349,7 +349,7 @@ def test_a_map_ends_with_the_invocation_it_is_made_in():
 def test_a_clients_timeout_is_for_each_call_of_a_map():
     """Twenty calls of a second are no call of twenty seconds."""
     with StubTransport() as stub:
-        stub.on(double).runs(lambda n: _clock.skip(1.0) or n)
+        stub.on(double).runs(lambda n: clock.skip(1.0) or n)
         assert len(list(LambdaClient(timeout=5).map(double, range(20), max_concurrency=1))) == 20
         assert all(call.options.get("timeout", 0) <= 5 for call in stub.calls)
 

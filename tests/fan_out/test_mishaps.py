@@ -28,7 +28,7 @@ from lambdachain import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain.testing import StubTransport
 from tests.awaited import iterated
 from tests.fan_out.crowd import THROTTLED, Crowd, answer
@@ -127,7 +127,7 @@ def test_a_source_that_takes_its_time_holds_no_answer_back(mapped: Map):
         nonlocal taken
         for taken in range(1, 100):
             crowd.settle()
-            _clock.skip(1.0)
+            clock.skip(1.0)
             yield taken
 
     crowd = Settling()
@@ -156,7 +156,7 @@ def test_a_source_that_takes_its_time_does_not_prolong_the_map(kind: Callable[..
 
     def source() -> Iterator[int]:
         for number in range(10):
-            _clock.skip(1.0)
+            clock.skip(1.0)
             yield number
 
     with StubTransport() as stub:

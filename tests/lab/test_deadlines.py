@@ -22,7 +22,7 @@ from lambdachain import (
     RetryPolicy,
     invocation_scope,
 )
-from lambdachain._transports import socket_options as _wire
+from lambdachain._transports import socket_options
 from tests.lab import lab_faults as faults
 from tests.lab.lab_faults import service_error
 from tests.lab.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
@@ -232,7 +232,7 @@ def test_connection_dead_in_silence(
     """A connection that was idle for so long that the network forgot it is not trusted: nothing goes out on it."""
     laboratory.play(Fault("deaf afterwards", _succeed_and_go_deaf, runs=True), faults.SUCCESS)
     client.call(PLAIN, 1)
-    monkeypatch.setattr(_wire, "MAX_IDLE", 0.02)
+    monkeypatch.setattr(socket_options, "MAX_IDLE", 0.02)
     time.sleep(0.05)
 
     result = client.invoke(PLAIN, 1, timeout=10)

@@ -424,17 +424,17 @@ def test_connections_to_where_credentials_come_from(
 
 def test_locks_of_modules() -> None:
     """Whoever held them has stayed with the parent."""
-    from lambdachain._core import clock as _clock
-    from lambdachain._transports import transport_override as _stand_in
+    from lambdachain._core import clock
+    from lambdachain._transports import transport_override
     from lambdachain.testing import _sandboxes
 
-    held = [_clock._lock, _stand_in._lock, _sandboxes._lock]
+    held = [clock._lock, transport_override._lock, _sandboxes._lock]
     for lock in held:
         lock.acquire()
 
     def free() -> bool:
-        _clock.forget()
-        with _stand_in.override_transport(Any):  # type: ignore[arg-type]
+        clock.forget()
+        with transport_override.override_transport(Any):  # type: ignore[arg-type]
             return _sandboxes.sandbox_for(free, "s").takes(free)
 
     child = forked(free)

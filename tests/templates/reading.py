@@ -8,9 +8,10 @@ from textwrap import dedent
 from typing import Any
 
 from lambdachain._lambda_api.aws_location import AwsLocation
+from lambdachain._templates.surroundings import Surroundings
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._function_builder import Reading
-from lambdachain.local._definitions._sources import Surroundings, read_file, read_text
+from lambdachain.local._definitions._sources import read_file, read_text
 
 SYSTEMS = Path(__file__).parent / "systems"
 PLACE = AwsLocation("123456789012", "us-east-1")

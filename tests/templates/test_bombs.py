@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain.local._definitions._sources import Surroundings, read_file
+from lambdachain._templates.surroundings import Surroundings
+from lambdachain.local._definitions._sources import read_file
 from tests.templates.reading import PLACE, problems, read
 
 _LAUGHS = "\n".join(

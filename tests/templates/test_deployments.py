@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambdachain._templates.deployment import Deployment, read_deployment
 from lambdachain._templates.problem import TemplateError
-from lambdachain.local._definitions._sources import Surroundings
+from lambdachain._templates.surroundings import Surroundings
 from tests.templates.reading import PLACE, SYSTEMS
 
 NAMES = st.sampled_from(

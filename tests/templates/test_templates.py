@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdachain._templates.surroundings import Surroundings
 from lambdachain.local import EventConfig, LocalAlias, LocalVersion
-from lambdachain.local._definitions._sources import Surroundings
 from tests.templates.reading import PLACE, SYSTEMS, functions, one, problems, read, read_system
 
 

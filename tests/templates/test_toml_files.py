@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lambdachain._templates.problem import TemplateError
+from lambdachain._templates.surroundings import Surroundings
 from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from lambdachain.local._definitions._arguments import read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
-from lambdachain.local._definitions._sources import Surroundings, find_files, read_file
+from lambdachain.local._definitions._sources import find_files, read_file
 from tests.templates.reading import PLACE, SYSTEMS, functions, problems, read, read_system
 
 

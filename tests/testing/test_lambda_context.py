@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from awslambdaric.lambda_context import LambdaContext as RealContext
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain.testing import LambdaContext
 
 TOLD = {
@@ -97,15 +97,15 @@ def test_the_log_takes_anything(capsys: pytest.CaptureFixture[str]):
 
 def test_the_time_runs_down_to_nothing(monkeypatch: pytest.MonkeyPatch):
     """In whole milliseconds, and by the clock that tests may skip."""
-    monkeypatch.setattr(_clock, "_skipped", _clock._skipped)
+    monkeypatch.setattr(clock, "_skipped", clock._skipped)
     context = ours()
     left = context.get_remaining_time_in_millis()
-    _clock.skip(15)
+    clock.skip(15)
 
     assert isinstance(left, int)
     assert 15_000 < left <= 20_000
     assert left - 15_000 - 5_000 < context.get_remaining_time_in_millis() <= left - 15_000
-    _clock.skip(15)
+    clock.skip(15)
     assert context.get_remaining_time_in_millis() == 0
 
 

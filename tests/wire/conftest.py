@@ -25,7 +25,7 @@ import pytest
 from botocore.config import Config
 
 from lambdachain import AsyncBotoTransport, BotoTransport, HttpTransport, LambdaClient, RetryPolicy
-from lambdachain._transports import socket_options as _wire
+from lambdachain._transports import socket_options
 from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
 
 TRANSPORTS = ("boto3", "http", *ASYNC_TRANSPORTS)
@@ -286,7 +286,7 @@ def make_transport(over: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         if over == "async boto3":
             return AwaitedTransport(ASYNC_TRANSPORTS[over](*client, config=config, **options))
         if config is not None:
-            monkeypatch.setattr(_wire, "CONNECT_TIMEOUT", config.connect_timeout)
+            monkeypatch.setattr(socket_options, "CONNECT_TIMEOUT", config.connect_timeout)
         if over == "async http":
             return AwaitedTransport(ASYNC_TRANSPORTS[over](*client, **options))
         return HttpTransport(*client, **options)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, cast
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome
 
@@ -28,16 +28,16 @@ async def send_with_retries(transport: AsyncTransport, plan: PreparedCall, hooks
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = CallState(plan, _clock.monotonic())
+    course = CallState(plan, clock.monotonic())
     while True:
-        going = AsyncAttemptRunner(transport, course, course.next(_clock.monotonic()))
+        going = AsyncAttemptRunner(transport, course, course.next(clock.monotonic()))
         try:
             outcome = await (going.through(hooks) if hooks else going.proceed())
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, going, _clock.monotonic())
-        await pause(transport, course.failed(error, going, _clock.monotonic()))
+            return course.succeeded(outcome, going, clock.monotonic())
+        await pause(transport, course.failed(error, going, clock.monotonic()))
 
 
 async def send_hedged(transport: AsyncTransport, plan: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> Answer:
@@ -48,11 +48,11 @@ async def send_hedged(transport: AsyncTransport, plan: PreparedCall, hooks: Sequ
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = CallState(plan, _clock.monotonic())
+    course = CallState(plan, clock.monotonic())
     under_way: dict[asyncio.Task[Outcome], AsyncAttemptRunner] = {}
     try:
         while True:
-            now = _clock.monotonic()
+            now = clock.monotonic()
             if not under_way or course.may_hedge(now):
                 going = AsyncAttemptRunner(transport, course, course.next(now))
                 under_way[asyncio.create_task(going.through(hooks))] = going

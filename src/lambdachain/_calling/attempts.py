@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import (
     Attempt,
     CallError,
@@ -57,16 +57,16 @@ def send_with_retries(transport: Transport, plan: PreparedCall, hooks: Sequence[
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = CallState(plan, _clock.monotonic())
+    course = CallState(plan, clock.monotonic())
     while True:
-        going = AttemptRunner(transport, course, course.next(_clock.monotonic()))
+        going = AttemptRunner(transport, course, course.next(clock.monotonic()))
         try:
             outcome = going.through(hooks)
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, going, _clock.monotonic())
-        pause(transport, course.failed(error, going, _clock.monotonic()))
+            return course.succeeded(outcome, going, clock.monotonic())
+        pause(transport, course.failed(error, going, clock.monotonic()))
 
 
 def pause(transport: Transport, seconds: float) -> None:

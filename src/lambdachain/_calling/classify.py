@@ -24,7 +24,7 @@ from lambdachain._core.errors import (
     describe_details,
 )
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._json.core_schema import is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
 
 from .error_table import (
     FUNCTION_ERRORS,

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import Outcome, Transport
 
@@ -33,11 +33,11 @@ def send_hedged(transport: Transport, plan: PreparedCall, hooks: Sequence[Hook] 
     Raises:
         CallError: Whatever kept the call from succeeding.
     """
-    course = CallState(plan, _clock.monotonic())
+    course = CallState(plan, clock.monotonic())
     done: SimpleQueue[_Done] = SimpleQueue()
     under_way = 0
     while True:
-        now = _clock.monotonic()
+        now = clock.monotonic()
         if not under_way or course.may_hedge(now):
             _launch(AttemptRunner(transport, course, course.next(now)), hooks, done)
             under_way += 1
@@ -77,7 +77,7 @@ def settled(
         CallError: There shall be no other attempt.
         BaseException: A hook's own.
     """
-    now = _clock.monotonic()
+    now = clock.monotonic()
     if isinstance(result, Outcome):
         return course.succeeded(result, going, now)
     if not isinstance(result, CallError):

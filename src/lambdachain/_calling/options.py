@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, TypedDict
 
 from lambdachain._core.arn import FunctionArn, parse_target
 from lambdachain._core.errors import ContractError, DeadlineExceededError, InvalidRequestError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
+from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, flags_of, is_async, kind_of
 
 from .retry import RetryPolicy
 from .retry_budget import RetryBudget
 
 _TENANT_ID: Final = r"[a-zA-Z0-9._:/=+\-@ ]{1,256}"
-# inspect's CO_COROUTINE and CO_GENERATOR | CO_ASYNC_GENERATOR: a cold start does not load inspect.
-_CO_COROUTINE: Final = 0x80
-_CO_GENERATORS: Final = 0x20 | 0x200
 _TEXTS: Final = ("idempotency_key", "qualifier", "tenant_id", "durable_name")
 _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
@@ -68,7 +65,7 @@ def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
     for name in _TEXTS:
         value = options.get(name)
         if value is not None and not isinstance(value, str):
-            raise ContractError(f"{name} must be text, not {_kind(value)}")
+            raise ContractError(f"{name} must be text, not {kind_of(value)}")
     custom = options.get("client_context")
     if custom is not None and not _maps_text(custom):
         raise ContractError("client_context must map str to str, for callees in any language")
@@ -87,7 +84,7 @@ def check_retry(retry: Any) -> None:
         remedy = "RetryPolicy.never()"
     elif isinstance(retry, RetryBudget):
         remedy = "RetryPolicy(budget=budget)"
-    raise ContractError(f"retry must be a RetryPolicy, not {_kind(retry)}: retry={remedy}")
+    raise ContractError(f"retry must be a RetryPolicy, not {kind_of(retry)}: retry={remedy}")
 
 
 def check_client(
@@ -114,7 +111,7 @@ def check_client(
 
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
-    name, client = _kind(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    name, client = kind_of(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
     if isinstance(transport, type) and hasattr(transport, "send"):
         raise ContractError(f"transport is the class {transport.__name__}: give an instance, {transport.__name__}()")
     send = getattr(transport, "send", None)
@@ -133,41 +130,13 @@ def _check_transport(transport: Any, *, blocking: bool) -> None:
     raise ContractError(f"{name} is not a transport; {remedy}")
 
 
-def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:
-    """Refuse what a transport cannot be made of; neither is a value quoted, for a URL may have a password in it.
-
-    Raises:
-        ContractError: An argument is not what it has to be; the message says what to give instead.
-    """
-    for name, value, example in (
-        ("region", region, "eu-west-1"),
-        ("endpoint_url", endpoint_url, "http://localhost:9001"),
-    ):
-        if value is not None and not isinstance(value, str):
-            raise ContractError(f"{name} must be text, such as {example!r}, not {_kind(value)}")
-    if session is not None:
-        _check_session(session, blocking=blocking)
-    if config is not None and (isinstance(config, type) or not hasattr(config, "merge")):
-        raise ContractError(f"config must be a botocore.config.Config, not {_kind(config)}: config=Config(...)")
-
-
-def _check_session(session: Any, *, blocking: bool) -> None:
-    if isinstance(session, type) or not hasattr(session, "get_credentials"):
-        remedy = "session=boto3.Session(profile_name=...)"
-        if hasattr(getattr(session, "meta", None), "service_model"):
-            remedy = "a client goes into BotoTransport(client)"
-        raise ContractError(f"session must be a session of boto3 or botocore, not {_kind(session)}: {remedy}")
-    if blocking and is_async(session.get_credentials):
-        raise ContractError("session is aiobotocore's, which is for event loops: AsyncBotoTransport(session=session)")
-
-
 def _check_seconds(timeout: Any) -> None:
     if timeout is None:
         return
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
     if not _is_number(timeout):
-        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {_kind(timeout)}: timeout=30")
+        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {kind_of(timeout)}: timeout=30")
     if timeout <= 0:
         raise ContractError(
             "timeout must be more than 0 seconds: timeout=30, or None for as long as a function may run"
@@ -189,45 +158,25 @@ def _check_resolver(resolve: Any) -> None:
         remedy = f"resolvers.prefix({resolve!r})"
     elif is_mapping(resolve):
         remedy = "resolvers.mapping({...})"
-    raise ContractError(f"resolve must be a function, not {_kind(resolve)}: give {remedy}")
+    raise ContractError(f"resolve must be a function, not {kind_of(resolve)}: give {remedy}")
 
 
 def _check_hooks(hooks: Any, *, blocking: bool) -> None:
     if hooks == ():
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
-        raise ContractError(f"hooks must be a list of hooks, not {_kind(hooks)}: hooks=[hook]")
+        raise ContractError(f"hooks must be a list of hooks, not {kind_of(hooks)}: hooks=[hook]")
     given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for hook in given:
         if not callable(hook) or isinstance(hook, type):
-            raise ContractError(f"hooks: {_kind(hook)} is not a function of (invocation, proceed)")
-        name, flags = getattr(hook, "__qualname__", _kind(hook)), _flags_of(hook)
-        if flags & _CO_GENERATORS:
+            raise ContractError(f"hooks: {kind_of(hook)} is not a function of (invocation, proceed)")
+        name, flags = getattr(hook, "__qualname__", kind_of(hook)), flags_of(hook)
+        if flags & CO_GENERATORS:
             raise ContractError(f"hooks: {name} is a generator function: a hook returns what proceed() returned")
-        if blocking and flags & _CO_COROUTINE:
+        if blocking and flags & CO_COROUTINE:
             raise ContractError(
                 f"hooks: {name} is async def, which is for AsyncLambdaClient: LambdaClient needs a plain function"
             )
-
-
-def is_async(function: Any) -> bool:
-    """Check whether *function* is a coroutine function, or an object that is called like one."""
-    return bool(_flags_of(function) & _CO_COROUTINE)
-
-
-def _flags_of(function: Any) -> int:
-    """Return the flags of the code that calling *function* runs; 0 where it is not Python's."""
-    while isinstance(function, partial):
-        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
-        function = getattr(cast("Any", type(function)), "__call__", None)  # noqa: B004 - the method itself is what counts
-    method: Any = function  # pyright: ignore[reportUnknownVariableType]
-    code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
-    return int(getattr(code, "co_flags", 0))
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def seconds(timeout: float | timedelta | None, function: str) -> float | None:

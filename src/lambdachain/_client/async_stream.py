@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from lambdachain._calling.async_attempts import send_with_retries
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.target import Target
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import ResponseError
 from lambdachain._core.invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
 from lambdachain._core.process_copies import check_process
@@ -38,7 +38,7 @@ async def _streamed(
     opening = AsyncOpening(caller.transport_for(callee))
     try:
         answer = await send_with_retries(opening, plan, caller.hooks)
-        story = Story(plan, answer, _clock.monotonic())
+        story = Story(plan, answer, clock.monotonic())
         piece = opening.first
         while isinstance(piece, bytes):
             story.note(piece)

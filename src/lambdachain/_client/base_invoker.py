@@ -13,7 +13,7 @@ from lambdachain._calling.options import CallOptions, check_names
 from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
 from lambdachain._calling.success import log_tail
 from lambdachain._calling.target import UNSET, Resolver, Target, contract_of, locate
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
 from lambdachain._core.errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
@@ -74,7 +74,7 @@ class BaseInvoker(Generic[T, H]):
 
     def planned(self, callee: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
         """Make a call ready, with this client's defaults; see ``plan``."""
-        now = Moment(_clock.monotonic(), _clock.epoch())
+        now = Moment(clock.monotonic(), clock.epoch())
         stow = None if callee.contract.offload is None else partial(self._stowed, callee)
         merged: CallOptions = {**self._defaults, **options}
         return plan(callee, payload, kind, merged, within=current_invocation(), now=now, stow=stow)

@@ -11,7 +11,7 @@ from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, seconds
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.target import UNSET, Target
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.current_invocation import current_invocation, earlier
 from lambdachain._core.errors import DeadlineExceededError
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Transport
@@ -186,7 +186,7 @@ def connections_of(transport: object) -> int:
 
 def _deadline(timeout: float | None) -> float | None:
     """Take the earlier: the map's own end, or that of the invocation it is made in."""
-    own = None if timeout is None else _clock.monotonic() + timeout
+    own = None if timeout is None else clock.monotonic() + timeout
     within = current_invocation()
     return earlier(own, within.deadline if within else None)
 

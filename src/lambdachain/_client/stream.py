@@ -14,7 +14,7 @@ from lambdachain._calling.classify import failed_answer, no_answer
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.target import Target
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
 from lambdachain._core.process_copies import check_process
@@ -53,7 +53,7 @@ def _streamed(caller: Invoker, callee: Target, payload: object, options: CallOpt
     opening = Opening(caller.transport_for(callee))
     try:
         answer = send_with_retries(opening, plan, caller.hooks)
-        story = Story(plan, answer, _clock.monotonic())
+        story = Story(plan, answer, clock.monotonic())
         piece = opening.first
         while isinstance(piece, bytes):
             story.note(piece)
@@ -190,7 +190,7 @@ class Story:
     def _told(self, error: CallError) -> CallError:
         *before, last = self._answer.attempts
         error.attempts = (*before, last._replace(error=type(error).__name__))
-        error.elapsed = round(_clock.monotonic() - self._began, 6)
+        error.elapsed = round(clock.monotonic() - self._began, 6)
         error.received_bytes = self._received
         return error
 

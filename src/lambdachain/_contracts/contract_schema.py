@@ -8,8 +8,9 @@ from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
+from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.codec import codec_of
-from lambdachain._json.core_schema import Schema, is_mapping, is_sequence
+from lambdachain._json.core_schema import Schema
 from lambdachain._json.json_schema import DIALECT, JsonSchema, json_schema_of
 from lambdachain._json.schema_extensions import Mode
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from lambdachain._core.errors import ContractError, LambdaChainError
 from lambdachain._core.loopback import host_of, is_loopback
 from lambdachain._core.process_copies import register_fork_hooks
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
 
 REFERENCE: Final = "__lambdachain_s3__"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any, Final
 
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 
 from .errors import RequestTooLargeError
 from .invocation import MAX_CLIENT_CONTEXT_BYTES

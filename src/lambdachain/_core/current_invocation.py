@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, cast
 
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 
-from . import clock as _clock
+from . import clock
 from .metadata import Metadata, bounded, bounded_trace, is_plain_text, new_id, read_metadata, read_trace
 
 # What a function keeps of its own time to answer, log and clean up after its last call.
@@ -49,7 +49,7 @@ class CurrentInvocation(NamedTuple):
 
         ``None`` where nothing bounds it; never less than 0.
         """
-        return None if self.deadline is None else max(0.0, self.deadline - _clock.monotonic())
+        return None if self.deadline is None else max(0.0, self.deadline - clock.monotonic())
 
 
 _current: ContextVar[CurrentInvocation | None] = ContextVar("lambdachain_invocation", default=None)
@@ -102,7 +102,7 @@ class _Scope:
 def _entered(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
     if outer is not None and context is None and metadata is None:
         return outer
-    inner = read_invocation(context, metadata, monotonic=_clock.monotonic(), epoch=_clock.epoch())
+    inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
     return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
 
 

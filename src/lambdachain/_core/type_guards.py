@@ -1,16 +1,21 @@
-"""Telling the mappings and lists apart in what a file contains."""
+"""Type guards that type checkers follow through untyped data: what JSON, YAML and botocore return."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether it is a mapping; readers give its keys as text."""
-    return isinstance(value, Mapping)
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Tell whether *value* is a mapping, of whatever."""
+    return isinstance(value, (dict, Mapping))  # a dict is one too, but the abstract class takes its time to say so
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Tell whether *value* is a list or a tuple, of whatever."""
+    return isinstance(value, list | tuple)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether it is a list."""
+    """Check whether it is a list."""
     return isinstance(value, list)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any, NamedTuple
 
 from lambdachain._calling.async_attempts import AsyncHook, pause
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.invocation import AsyncTransport
 from lambdachain._core.process_copies import check_process
 
@@ -39,7 +39,7 @@ class Inbox:
         """Hand to *batch* what has ended."""
         self._wake.clear()
         while self._done:
-            scheduler.finished(self._done.popleft(), _clock.monotonic())
+            scheduler.finished(self._done.popleft(), clock.monotonic())
 
     async def wait(self, timeout: float | None) -> None:  # noqa: ASYNC109 - a pause, and no failure
         """Wait until something happens, at most *timeout* seconds."""
@@ -144,7 +144,7 @@ async def fan_out(
 
 async def _wait(scheduler: MapScheduler, inbox: Inbox, transport: AsyncTransport) -> None:
     """Wait until something may go on: a call has ended, a payload is there, or the pause is over."""
-    timeout = scheduler.wait(_clock.monotonic())
+    timeout = scheduler.wait(clock.monotonic())
     if scheduler.under_way or timeout is None:
         await inbox.wait(timeout)
     else:

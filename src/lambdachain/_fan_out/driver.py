@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from lambdachain._calling.prepared_call import PreparedCall
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.process_copies import check_process
 
 from .concurrency_limit import Permit
@@ -70,7 +70,7 @@ def feed(scheduler: MapScheduler, start: Callable[[Job], None], payloads: Iterat
     Returns:
         Whether more may: a source that takes its time is left for answers that may have come meanwhile.
     """
-    began = now = _clock.monotonic()
+    began = now = clock.monotonic()
     scheduler.drop_late(now)
     while (permit := scheduler.admit(now)) is not None:
         try:
@@ -83,7 +83,7 @@ def feed(scheduler: MapScheduler, start: Callable[[Job], None], payloads: Iterat
         except BaseException:
             scheduler.unused(permit)
             raise
-        now = _clock.monotonic()
+        now = clock.monotonic()
         if now - began > _TURN:
             return True
     return False
@@ -100,7 +100,7 @@ def _new(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any], prepa
         scheduler.exhausted(permit, exc)
     else:
         try:
-            left = None if scheduler.deadline is None else scheduler.deadline - _clock.monotonic()
+            left = None if scheduler.deadline is None else scheduler.deadline - clock.monotonic()
             return scheduler.new(prepare(payload, left), permit)
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             scheduler.refused(exc, permit)
@@ -109,7 +109,7 @@ def _new(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any], prepa
 
 def _wait(scheduler: MapScheduler, executor: Executor) -> None:
     """Wait until something may go on: a call has ended, or the time has passed that Lambda asked for."""
-    timeout = scheduler.wait(_clock.monotonic())
+    timeout = scheduler.wait(clock.monotonic())
     if scheduler.under_way:
         _settle(scheduler, executor, timeout=timeout)
     elif timeout:
@@ -117,7 +117,7 @@ def _wait(scheduler: MapScheduler, executor: Executor) -> None:
 
 
 def _settle(scheduler: MapScheduler, executor: Executor, *, timeout: float | None) -> None:
-    now = _clock.monotonic
+    now = clock.monotonic
     for done in executor.ended(timeout=timeout):
         scheduler.finished(done, now())
 

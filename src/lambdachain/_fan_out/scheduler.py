@@ -40,7 +40,7 @@ class DeferredCall(NamedTuple):
 class Job:
     """A payload that is to be sent, or under way."""
 
-    __slots__ = ("_plan", "number", "slow", "permit")
+    __slots__ = ("_plan", "number", "permit", "slow")
 
     def __init__(self, number: int, plan: PreparedCall | DeferredCall, permit: Permit) -> None:
         self.number = number

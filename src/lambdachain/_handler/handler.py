@@ -20,8 +20,8 @@ from lambdachain._core.current_invocation import current_invocation, invocation_
 from lambdachain._core.errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
 from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
 from lambdachain._core.results import InvokeResult
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.core_schema import is_mapping
 from lambdachain._json.payload_validation import UNDECLARED, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._core.errors import ContractError, ErrorDetail
 
-from .core_schema import Traits, declares_floats, float_keys, reads_like_json, traits_of, writes_nan_as_such
+from .core_schema import (
+    Built,
+    Doubt,
+    Traits,
+    declares_floats,
+    float_keys,
+    reads_like_json,
+    traits_of,
+    writes_nan_as_such,
+)
 from .gc_paused import gc_paused
 from .large_numbers import may_overflow
 from .payload_validation import PayloadValidationError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
-    from pydantic_core import SchemaSerializer, SchemaValidator
-
-Doubt = Callable[[object, bytes], list[ErrorDetail]]
+    from pydantic_core import SchemaValidator
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 _WORTH_ASKING: Final = 4096
@@ -70,14 +77,6 @@ def check_json_type(form: object, role: str) -> None:
 
 class NotYetDefinedError(ContractError):
     """A type names another that does not exist yet."""
-
-
-class Built(NamedTuple):
-    """What pydantic makes of a type."""
-
-    schema: object
-    validator: SchemaValidator
-    serializer: SchemaSerializer
 
 
 class Codec:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeGuard
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lambdachain._core.errors import ErrorDetail
+from lambdachain._core.type_guards import is_mapping, is_sequence
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaSerializer, SchemaValidator
 
 Schema = Mapping[str, Any]
 
@@ -63,15 +69,16 @@ _TEXT: Final = {"type": "str"}
 _NO_TYPES: Final = frozenset({"metadata", "serialization"})
 _NOT_FOR_JSON: Final = _NO_TYPES | {"python_schema", "strict_schema"}
 
-
-def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Tell whether *value* is a mapping, of whatever."""
-    return isinstance(value, (dict, Mapping))  # a dict is one too, but the abstract class takes its time to say so
+Doubt = Callable[[object, bytes], list[ErrorDetail]]
+"""What is asked of a value once it is written: what would be lost or changed."""
 
 
-def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Tell whether *value* is a list or a tuple, of whatever."""
-    return isinstance(value, list | tuple)
+class Built(NamedTuple):
+    """What pydantic makes of a type."""
+
+    schema: object
+    validator: SchemaValidator
+    serializer: SchemaSerializer
 
 
 def nodes(

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from .core_schema import is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer, SchemaValidator

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .core_schema import Schema, is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
+
+from .core_schema import Schema
 from .schema_extensions import Mode, function_name, marks_of
 
 if TYPE_CHECKING:

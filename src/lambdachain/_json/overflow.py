@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, cast
 
 from lambdachain._core.errors import ErrorDetail
+from lambdachain._core.type_guards import is_mapping
 
-from .core_schema import is_mapping
 from .payload_validation import not_finite
 
 # The largest float has 309 digits.

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from lambdachain._core.errors import ErrorDetail, describe_details
+from lambdachain._core.type_guards import is_mapping, is_sequence
 
-from .core_schema import declared_names, is_mapping, is_sequence
+from .core_schema import declared_names
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final, cast
 
 from lambdachain._core.errors import ErrorDetail
+from lambdachain._core.type_guards import is_mapping
 
-from .codec import Built, Doubt
-from .core_schema import Traits, is_mapping
+from .core_schema import Built, Doubt, Traits
 from .payload_validation import Undeclared, details_of
 
 _MASK: Final = b'"**********"'

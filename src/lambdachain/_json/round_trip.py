@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from .core_schema import Schema, config_of, definitions_of, fields_of, is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
+
+from .core_schema import Schema, config_of, definitions_of, fields_of
 from .schema_extensions import function_name, places_of
 
 Path = tuple[str, ...]

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Literal, cast
 
-from .core_schema import Schema, is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
+
+from .core_schema import Schema
 
 Mode = Literal["validation", "serialization"]
 

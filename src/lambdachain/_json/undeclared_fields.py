@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._core.errors import ErrorDetail
+from lambdachain._core.type_guards import is_mapping, is_sequence
 
-from .core_schema import Schema, config_of, definitions_of, fields_of, is_mapping, is_sequence
+from .core_schema import Schema, config_of, definitions_of, fields_of
 
 Loc = tuple[str | int, ...]
 Finder = Callable[[Any, Loc], Iterator[ErrorDetail]]

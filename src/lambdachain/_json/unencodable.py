@@ -10,7 +10,7 @@ from lambdachain._core.errors import ErrorDetail
 from .payload_validation import details_of
 
 if TYPE_CHECKING:
-    from .codec import Built
+    from .core_schema import Built
 
 _SAID_BY_PYDANTIC: Final = (
     ("Circular reference", "It contains itself, or is nested too deeply"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 
 from .delivery import Delivery
 from .events import Condition

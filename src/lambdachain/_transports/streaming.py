@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from lambdachain._core.event_stream import BadEventError, EventReader, Message
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 
 
 class StreamEnd(NamedTuple):

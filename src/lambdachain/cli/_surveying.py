@@ -150,7 +150,7 @@ def read_template(
     from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.deployment import read_deployment
     from lambdachain._templates.problem import TemplateError
-    from lambdachain.local._definitions._sources import Surroundings
+    from lambdachain._templates.surroundings import Surroundings
 
     try:
         place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, Ending
@@ -71,7 +71,7 @@ class Sandbox:
         self._around = around
         self._api = RuntimeApi(function.name)
         self._output = SandboxOutput(function.name)
-        self._launched = _clock.System.monotonic()
+        self._launched = clock.System.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[None] | None = None
         self._served = False
@@ -131,16 +131,16 @@ class Sandbox:
             if self._served and not (isinstance(event, Ready) and self.alive):
                 await self.stop()
                 raise SandboxGoneError
-            delivered = _clock.System.monotonic()
+            delivered = clock.System.monotonic()
             init = None if self._served else delivered - self._launched
             self._served = True
             self._output.mark(start(delivery.request_id, self._version))
             if isinstance(event, Ready):
-                self._api.deliver(delivery, int((_clock.System.epoch() + self._function.timeout) * 1000))
+                self._api.deliver(delivery, int((clock.System.epoch() + self._function.timeout) * 1000))
                 event = await self._answered(sink)
         verdict = judge(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
-        elapsed = _clock.System.monotonic() - delivered
+        elapsed = clock.System.monotonic() - delivered
         if not verdict.survives:
             await self.stop()
         self._output.mark(verdict.log + report(delivery.request_id, elapsed, self._function.memory, memory, init))

@@ -7,8 +7,8 @@ from dataclasses import fields, is_dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
+from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.codec import type_name
-from lambdachain._json.core_schema import is_mapping, is_sequence
 
 _LONGEST: Final = 200
 _ABSENT: Final = object()

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lambdachain._core import clock as _clock
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core import clock
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
 HOME: Final = AwsLocation("123456789012", "us-east-1")
@@ -92,11 +92,11 @@ class LambdaContext:
         self.identity = CognitoIdentity()
         self.client_context = None if client_context is None else ClientContext(client_context)
         self._trace = _w3c(client_context)
-        self._end = _clock.monotonic() + timeout
+        self._end = clock.monotonic() + timeout
 
     def get_remaining_time_in_millis(self) -> int:
         """Tell how many milliseconds the function has left; never less than 0."""
-        return max(0, int((self._end - _clock.monotonic()) * 1000))
+        return max(0, int((self._end - clock.monotonic()) * 1000))
 
     def w3c(self) -> dict[str, str]:
         """Give the W3C trace context that Lambda delivers."""
@@ -111,7 +111,7 @@ class LambdaContext:
 
 
 def _log_stream(version: str) -> str:
-    return f"{time.strftime('%Y/%m/%d', time.gmtime(_clock.epoch()))}/[{version}]{uuid.uuid4().hex}"
+    return f"{time.strftime('%Y/%m/%d', time.gmtime(clock.epoch()))}/[{version}]{uuid.uuid4().hex}"
 
 
 def _w3c(client_context: Mapping[str, Any] | None) -> dict[str, str]:

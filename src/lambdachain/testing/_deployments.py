@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from lambdachain._contracts.contract import HasContract
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._lambda_api import responses as answers
@@ -48,12 +48,12 @@ class Concurrency:
             while not self._has_room():
                 if not waits or self._limit == 0:
                     raise answers.throttled(self._reason)
-                self._changed.wait(min(self._ends.values()) - _clock.System.monotonic())
-            self._ends[place] = _clock.System.monotonic() + timeout
+                self._changed.wait(min(self._ends.values()) - clock.System.monotonic())
+            self._ends[place] = clock.System.monotonic() + timeout
         return partial(self._leave, place)
 
     def _has_room(self) -> bool:
-        now = _clock.System.monotonic()
+        now = clock.System.monotonic()
         self._ends = {place: end for place, end in self._ends.items() if end > now}
         return len(self._ends) < self._limit
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lambdachain._contracts.s3_offload import OffloadMemory
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
 from lambdachain._lambda_api import responses as answers
@@ -196,7 +196,7 @@ class InProcessTransport:
 
     def pause(self, seconds: float) -> None:
         """Let the time between two attempts pass without waiting."""
-        _clock.skip(seconds)
+        clock.skip(seconds)
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

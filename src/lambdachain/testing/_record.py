@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lambdachain._core.invocation import Invocation, InvocationType, Outcome
 from lambdachain._core.text import printable
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 
 VERBS = {
     InvocationType.REQUEST_RESPONSE: "call",

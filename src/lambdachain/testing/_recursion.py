@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT
 
 
@@ -35,7 +35,7 @@ class Chain:
     @property
     def is_over(self) -> bool:
         """Whether Lambda has ended the function that calls: its thread goes on, but on Lambda nothing would."""
-        return _clock.System.monotonic() >= self.ends
+        return clock.System.monotonic() >= self.ends
 
     def loops(self, function: str) -> bool:
         """Tell whether Lambda would stop one more invocation of *function*."""
@@ -43,7 +43,7 @@ class Chain:
 
     def into(self, function: str, system: object, timeout: float) -> Chain:
         """Give the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
-        return Chain((*self.functions, function), system, _clock.System.monotonic() + timeout)
+        return Chain((*self.functions, function), system, clock.System.monotonic() + timeout)
 
 
 _OUTSIDE: Final = Chain()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract
 from lambdachain._contracts.s3_offload import as_bytes, put_payload
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.codec import codec_of, type_name
@@ -85,7 +85,7 @@ def denying(received: Received, _request: Any) -> Answer:
 
 def timing_out(received: Received, _request: Any) -> Answer:
     """Let the caller's time pass without an answer."""
-    _clock.skip(_LONGEST_WAIT if received.timeout is None else received.timeout)
+    clock.skip(_LONGEST_WAIT if received.timeout is None else received.timeout)
     raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
 
 

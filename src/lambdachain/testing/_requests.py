@@ -16,8 +16,8 @@ from lambdachain._core.client_context import opened
 from lambdachain._core.errors import InvalidArnError, RequestRejectedError
 from lambdachain._core.invocation import Invocation, InvocationType
 from lambdachain._core.metadata import TRACE_NAMES, Metadata, read_metadata
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._json.codec import codec_of
-from lambdachain._json.core_schema import is_mapping
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, cast
 
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._lambda_api import log
 from lambdachain._lambda_api import responses as answers
@@ -91,7 +91,7 @@ def run(
         StubError: A call inside the handler was one that the test does not allow: it is the test's to know.
         BaseException: What is not the handler's to raise, such as pytest's own outcomes.
     """
-    began = _clock.System.monotonic()
+    began = clock.System.monotonic()
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
     sandbox = sandbox_for(handler, settings.name)
     work = _isolated(handler, delivery, settings, ended)
@@ -108,7 +108,7 @@ def run(
         raise result
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
-    return Ending(result.body, result.failed, platform_log(delivery, settings, _clock.System.monotonic() - began))
+    return Ending(result.body, result.failed, platform_log(delivery, settings, clock.System.monotonic() - began))
 
 
 def _isolated(

@@ -47,17 +47,17 @@ class InProcessSandbox:
         self._jobs.put(None)
 
     def _live(self) -> None:
-        from lambdachain._handler import event_loop as _loop
+        from lambdachain._handler import event_loop
 
         if sys.version_info < (3, 14):  # the main thread, in which Lambda runs handlers, has a loop for who asks
-            _loop.open()
+            event_loop.open()
         while (job := self._jobs.get()) is not None:
             tell = job()
             del job  # what an invocation refers to shall not live on until the next one
             self._release()
             tell()
             del tell
-        _loop.close()
+        event_loop.close()
 
     def _release(self) -> None:
         with _lock:

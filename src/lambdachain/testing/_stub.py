@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, overload
 from lambdachain._calling.target import contract_of
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._contracts.s3_offload import OffloadMemory
-from lambdachain._core import clock as _clock
+from lambdachain._core import clock
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import ContractError, RequestRejectedError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
@@ -166,7 +166,7 @@ class StubTransport:
 
     def pause(self, seconds: float) -> None:
         """Let the time between two attempts pass without waiting."""
-        _clock.skip(seconds)
+        clock.skip(seconds)
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

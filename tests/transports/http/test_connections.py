@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble
-from lambdachain._transports import socket_options as _wire
+from lambdachain._transports import socket_options
 from lambdachain._transports.http import connection as connections
 from lambdachain._transports.http import pool as pools
 from lambdachain._transports.http.connection import Connection as Ours
@@ -126,7 +126,7 @@ def test_what_stirs_on_an_idle_connection_is_its_end(
     assert (2, 2) == (laboratory.connections, laboratory.received)
 
 
-@pytest.mark.parametrize("jump", [_wire.MAX_IDLE + 1, -_wire.MAX_IDLE - 1])
+@pytest.mark.parametrize("jump", [socket_options.MAX_IDLE + 1, -socket_options.MAX_IDLE - 1])
 def test_a_sandbox_that_was_frozen_uses_no_connection_of_before(
     jump: float, laboratory: Laboratory, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,7 +222,8 @@ def test_the_environment_alone_needs_no_botocore() -> None:
     """Nor anything else that takes long to import."""
     heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
     script = (
-        "import sys\nfrom lambdachain._transports.http.credentials import Credentials\nimport lambdachain._transports.http.transport\n"
+        "import sys\nfrom lambdachain._transports.http.credentials import Credentials\n"
+        "import lambdachain._transports.http.transport\n"
         "print(Credentials(None, given=False).current().access_key)\n"
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from lambdachain._json.core_schema import is_sequence
+from lambdachain._core.type_guards import is_sequence
 
 from .ranges import range_of
 from .schema_node import SchemaNode

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from lambdachain._core.errors import ContractError
-from lambdachain._json.core_schema import Schema, is_mapping, is_sequence
+from lambdachain._core.type_guards import is_mapping, is_sequence
+from lambdachain._json.core_schema import Schema
 from lambdachain._json.json_schema import MARKS
 
 ANNOTATIONS: Final = frozenset(

@@ -1,1 +1,1 @@
-"""Transports over botocore and aiobotocore: their sessions, events, proxies and instrumentation; their retries are off."""
+"""Transports over botocore and aiobotocore: their sessions, events, proxies and instrumentation; not their retries."""

@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain._calling.options import check_transport
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.process_copies import lock_for, register_fork_hooks
+from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.async_adapter import AwsInThreads
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.socket_options import EXPIRED

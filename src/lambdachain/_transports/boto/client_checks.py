@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain._calling.options import is_async
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._transports.argument_checks import is_async
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.foreign_exceptions import frames_of, is_sdk, passes, raised_by_signal_handler
 from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, too_long
 

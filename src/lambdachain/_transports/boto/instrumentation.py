@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lambdachain._core.client_context import with_trace
 from lambdachain._core.current_invocation import current_invocation
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.socket_options import MAX_TRACE
 
 from .serialization import OPERATIONS

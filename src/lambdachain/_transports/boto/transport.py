@@ -15,13 +15,13 @@ from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from lambdachain._calling.options import check_transport
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.loopback import host_of
 from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 from lambdachain._core.version import __version__
+from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.fork_safety import detach_client, has_connections, replace_connections
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import Progress
-from lambdachain._transports import socket_options as _wire
+from lambdachain._transports import socket_options
 
 from .async_timers import Watch
 from .connection import PIECE, RECORD, BaseConnection, no_answer, no_connection, prepare, seconds_left, wrapped
@@ -236,7 +236,7 @@ async def _reach(addresses: Iterable[Address], deadline: float) -> socket.socket
         try:
             sock.setblocking(False)  # noqa: FBT003 - its one argument has no name
             prepare(sock)
-            async with asyncio.timeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT)):
+            async with asyncio.timeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT)):
                 await asyncio.get_running_loop().sock_connect(sock, address)
         except OSError as exc:
             sock.close()
@@ -258,7 +258,7 @@ async def _secured(
         sock.close()
         raise
     try:
-        async with asyncio.timeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT)):
+        async with asyncio.timeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT)):
             await _handshaken(secured)
     except BaseException:
         secured.close()

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._transports import socket_options as _wire
+from lambdachain._transports import socket_options
 
 from .endpoint import Endpoint
 from .response import BadAnswerError, Response, ResponseReader, TooLongAnswerError
@@ -53,7 +53,7 @@ class BaseConnection:
         Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
         which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
         """
-        return abs(now - self._used) <= _wire.MAX_IDLE and not self._stirs()
+        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._stirs()
 
     def close(self) -> None:
         """Close it."""
@@ -228,7 +228,7 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
         sock = socket.socket(family, kind, protocol)
         try:
             prepare(sock)
-            sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
+            sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
             sock.connect(address)
         except OSError as exc:
             sock.close()
@@ -245,7 +245,7 @@ def prepare(sock: socket.socket) -> None:
     """Set what a connection to Lambda needs."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _wire.KEEP_ALIVE:
+    for name, value in socket_options.KEEP_ALIVE:
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
@@ -254,7 +254,7 @@ def _secured(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
-        sock.settimeout(min(seconds_left(deadline), _wire.CONNECT_TIMEOUT))
+        sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
         return wrapped(sock, endpoint, tls_config, context)
     except BaseException:
         sock.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdachain._core.invocation import Outcome
-from lambdachain._json.core_schema import is_mapping
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.socket_options import is_from_lambda, retry_after
 
 from .response import Response

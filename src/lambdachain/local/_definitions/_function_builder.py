@@ -171,4 +171,4 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "timeout": _number,
 }
 
-__all__ = ["Declared", "FunctionBuilder", "TemplateError", "Reading", "gather"]
+__all__ = ["Declared", "FunctionBuilder", "Reading", "TemplateError", "gather"]

@@ -1,0 +1,60 @@
+"""Checks of the arguments that transports are made of, and of what kind a value or a function is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final, cast
+
+from lambdachain._core.errors import ContractError
+
+# inspect's CO_COROUTINE and CO_GENERATOR | CO_ASYNC_GENERATOR: a cold start does not load inspect.
+CO_COROUTINE: Final = 0x80
+CO_GENERATORS: Final = 0x20 | 0x200
+
+
+def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:
+    """Refuse what a transport cannot be made of; neither is a value quoted, for a URL may have a password in it.
+
+    Raises:
+        ContractError: An argument is not what it has to be; the message says what to give instead.
+    """
+    for name, value, example in (
+        ("region", region, "eu-west-1"),
+        ("endpoint_url", endpoint_url, "http://localhost:9001"),
+    ):
+        if value is not None and not isinstance(value, str):
+            raise ContractError(f"{name} must be text, such as {example!r}, not {kind_of(value)}")
+    if session is not None:
+        _check_session(session, blocking=blocking)
+    if config is not None and (isinstance(config, type) or not hasattr(config, "merge")):
+        raise ContractError(f"config must be a botocore.config.Config, not {kind_of(config)}: config=Config(...)")
+
+
+def _check_session(session: Any, *, blocking: bool) -> None:
+    if isinstance(session, type) or not hasattr(session, "get_credentials"):
+        remedy = "session=boto3.Session(profile_name=...)"
+        if hasattr(getattr(session, "meta", None), "service_model"):
+            remedy = "a client goes into BotoTransport(client)"
+        raise ContractError(f"session must be a session of boto3 or botocore, not {kind_of(session)}: {remedy}")
+    if blocking and is_async(session.get_credentials):
+        raise ContractError("session is aiobotocore's, which is for event loops: AsyncBotoTransport(session=session)")
+
+
+def is_async(function: Any) -> bool:
+    """Check whether *function* is a coroutine function, or an object that is called like one."""
+    return bool(flags_of(function) & CO_COROUTINE)
+
+
+def flags_of(function: Any) -> int:
+    """Return the flags of the code that calling *function* runs; 0 where it is not Python's."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not hasattr(function, "__code__") and not hasattr(function, "__func__"):
+        function = getattr(cast("Any", type(function)), "__call__", None)  # noqa: B004 - the method itself is what counts
+    method: Any = function  # pyright: ignore[reportUnknownVariableType]
+    code: Any = getattr(getattr(method, "__func__", method), "__code__", None)  # pyright: ignore[reportUnknownArgumentType]
+    return int(getattr(code, "co_flags", 0))
+
+
+def kind_of(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
