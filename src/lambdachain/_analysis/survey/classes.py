@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from . import library
+from .evaluator import Evaluator
 from .scopes import Assigned, Defined, Scope, keyword, last_name
+from .syntax import CLIENTS, DEFINITIONS, options_of
 from .values import NOT_FOLLOWED, Class, Constant, Instance, Library, Unknown, Values, union
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
 # Bases that call none of a class's own methods but the special ones; what pydantic calls is decorated.
 _QUIET: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
@@ -20,7 +18,7 @@ _RECORDS: Final = frozenset({"dataclass", "define", "frozen", "BaseModel", "Base
 _PROPERTIES: Final = frozenset({"property", "cached_property"})
 
 
-def bases(evaluation: Evaluation, scope: Scope) -> Values:
+def bases(evaluation: Evaluator, scope: Scope) -> Values:
     """Give what a class is built of; of ``Base[int]``, the base."""
     exprs = scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
     return union(
@@ -29,7 +27,7 @@ def bases(evaluation: Evaluation, scope: Scope) -> Values:
     )
 
 
-def lineage(evaluation: Evaluation, scope: Scope) -> list[Scope]:
+def lineage(evaluation: Evaluator, scope: Scope) -> list[Scope]:
     """Give a class and its bases that are in the code, the nearest first."""
     found = [scope]
     for one in found:
@@ -37,7 +35,7 @@ def lineage(evaluation: Evaluation, scope: Scope) -> list[Scope]:
     return found
 
 
-def _outside(evaluation: Evaluation, scope: Scope) -> Iterator[str]:
+def _outside(evaluation: Evaluator, scope: Scope) -> Iterator[str]:
     """Give the names of bases that are not in the code; of one that is not told, nothing."""
     for one in lineage(evaluation, scope):
         for value in bases(evaluation, one):
@@ -45,7 +43,7 @@ def _outside(evaluation: Evaluation, scope: Scope) -> Iterator[str]:
                 yield value.name if isinstance(value, Library) else ""
 
 
-def may_call_any_method(evaluation: Evaluation, scope: Scope) -> bool:
+def may_call_any_method(evaluation: Evaluator, scope: Scope) -> bool:
     """Tell whether a base that is not in the code may call a class's methods, as ``Thread`` calls ``run``."""
     return any(not name.startswith(_QUIET) for name in _outside(evaluation, scope))
 
@@ -66,11 +64,11 @@ def is_property(scope: Scope) -> bool:
 
 
 def _decorators(scope: Scope) -> frozenset[str]:
-    decorators = scope.node.decorator_list if isinstance(scope.node, (*library.DEFINITIONS, ast.ClassDef)) else []
+    decorators = scope.node.decorator_list if isinstance(scope.node, (*DEFINITIONS, ast.ClassDef)) else []
     return frozenset(last_name(one.func if isinstance(one, ast.Call) else one) for one in decorators)
 
 
-def constructor_of(evaluation: Evaluation, scope: Scope) -> Scope | None:
+def constructor_of(evaluation: Evaluator, scope: Scope) -> Scope | None:
     """Give the ``__init__`` that makes objects of a class, if the code has one."""
     for home in lineage(evaluation, scope):
         for binding, _ in home.bindings.get("__init__", ()):
@@ -79,19 +77,19 @@ def constructor_of(evaluation: Evaluation, scope: Scope) -> Scope | None:
     return None
 
 
-def called_by(evaluation: Evaluation, scope: Scope) -> list[str]:
+def called_by(evaluation: Evaluator, scope: Scope) -> list[str]:
     """Give the names that a function may be called by; ``__init__`` by those of its class and of the classes below."""
     if scope.owner is None or not scope.name.endswith(".__init__"):
         return [scope.last]
     return ["__init__", *_names_below(evaluation, scope.owner)]
 
 
-def _names_below(evaluation: Evaluation, scope: Scope) -> list[str]:
+def _names_below(evaluation: Evaluator, scope: Scope) -> list[str]:
     family = evaluation.project.family(scope, evaluation.bases)
     return list(dict.fromkeys(["cls", *(one.last for one in family)]))
 
 
-def field_of(evaluation: Evaluation, scope: Scope, name: str) -> Values:
+def field_of(evaluation: Evaluator, scope: Scope, name: str) -> Values:
     """Give what a field of an object may hold, where no ``__init__`` of the code's own says so."""
     homes = lineage(evaluation, scope)
     home = next((one for one in homes if name in one.fields), None)
@@ -108,14 +106,14 @@ def field_of(evaluation: Evaluation, scope: Scope, name: str) -> Values:
     return annotated if annotated and any(isinstance(value, Unknown) for value in found) else found
 
 
-def _is_record(evaluation: Evaluation, scope: Scope) -> bool:
+def _is_record(evaluation: Evaluator, scope: Scope) -> bool:
     """Tell whether others make objects of a class, from JSON or the like, by its fields."""
     return not _RECORDS.isdisjoint(_decorators(scope)) or any(
         name.rpartition(".")[2] in _RECORDS for name in _outside(evaluation, scope)
     )
 
 
-def _given(evaluation: Evaluation, home: Scope, name: str) -> Iterator[Values]:
+def _given(evaluation: Evaluator, home: Scope, name: str) -> Iterator[Values]:
     """Give what each call that makes an object passes for a field, or the default."""
     for called in _names_below(evaluation, home):
         for call, caller in evaluation.project.calls_of(called):
@@ -125,8 +123,8 @@ def _given(evaluation: Evaluation, home: Scope, name: str) -> Iterator[Values]:
                     yield _default(evaluation, home, name) if passed is None else passed
 
 
-def _passed(evaluation: Evaluation, call: ast.Call, caller: Scope, made: Scope, name: str) -> Values | None:
-    options = library.options_of(evaluation, call, caller, {name: name})
+def _passed(evaluation: Evaluator, call: ast.Call, caller: Scope, made: Scope, name: str) -> Values | None:
+    options = options_of(evaluation, call, caller, {name: name})
     if (found := options.get(name)) is not None:
         return found
     fields = list(dict.fromkeys(one for home in reversed(lineage(evaluation, made)) for one in home.fields))
@@ -136,7 +134,7 @@ def _passed(evaluation: Evaluation, call: ast.Call, caller: Scope, made: Scope, 
     return evaluation.values(before[-1], caller) if len(before) > fields.index(name) else None
 
 
-def _default(evaluation: Evaluation, home: Scope, name: str) -> Values:
+def _default(evaluation: Evaluator, home: Scope, name: str) -> Values:
     """Give the default of a field; that of settings is the environment's to decide."""
     if not any(base.endswith(".BaseSettings") for base in _outside(evaluation, home)):
         return evaluation.declared(home, name)
@@ -147,7 +145,7 @@ def _default(evaluation: Evaluation, home: Scope, name: str) -> Values:
     return (Unknown(f"the environment variable {key} decides it: give --env {key}=VALUE"),)
 
 
-def _prefix(evaluation: Evaluation, scope: Scope) -> str:
+def _prefix(evaluation: Evaluator, scope: Scope) -> str:
     for home in lineage(evaluation, scope):
         for binding, _ in home.bindings.get("model_config", ()):
             if isinstance(binding, Assigned) and isinstance(binding.expr, ast.Call):
@@ -156,6 +154,6 @@ def _prefix(evaluation: Evaluation, scope: Scope) -> str:
     return ""
 
 
-def is_client(evaluation: Evaluation, scope: Scope) -> bool:
+def is_client(evaluation: Evaluator, scope: Scope) -> bool:
     """Tell whether a class is built on lambdachain's client."""
-    return any(name in library.CLIENTS for name in _outside(evaluation, scope))
+    return any(name in CLIENTS for name in _outside(evaluation, scope))

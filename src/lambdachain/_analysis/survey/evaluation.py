@@ -9,10 +9,13 @@ from math import prod
 from typing import Any, Final
 
 from . import classes, library
-from .found import DeclaredContract
+from .found import DeclaredContract, SourceSchema
 from .memory import Memory
 from .project import Project
 from .scopes import Assigned, Binding, Defined, Element, Imported, Opaque, Parameter, Scope, parameters_of
+from .source_schema import source_schema_of
+from .syntax import CLIENTS, DEFINITIONS
+from .syntax import annotation as unquoted
 from .values import (
     NOT_FOLLOWED,
     Class,
@@ -112,11 +115,15 @@ class Evaluation:
         if scope.kind == "class":
             return (Class(scope),)
         found: Value = Function(scope)
-        for expr in reversed(scope.node.decorator_list if isinstance(scope.node, library.DEFINITIONS) else []):
+        for expr in reversed(scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else []):
             for decorator in self.values(expr, scope.parent or scope):
                 if isinstance(decorator, Decorator):
                     found = Function(scope, decorator.make(Function(scope)))
         return (found,)
+
+    def schema(self, expr: ast.expr, scope: Scope) -> SourceSchema:
+        """Return the schema of the type that *expr* names; see ``source_schema_of``."""
+        return source_schema_of(self, expr, scope)
 
     def _bound(self, binding: Binding, scope: Scope) -> Values:
         match binding:
@@ -160,8 +167,8 @@ class Evaluation:
         """Give what an annotation says of a value: a client, or an object of a class in the code."""
         if annotation is None or scope is None:
             return ()
-        for value in self.values(library.annotation(annotation), scope):
-            if isinstance(value, Library) and value.name in library.CLIENTS:
+        for value in self.values(unquoted(annotation), scope):
+            if isinstance(value, Library) and value.name in CLIENTS:
                 return (Client(None),)
             if isinstance(value, Class):
                 return (Instance(value.scope),)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from .evaluation import Evaluation
+from .evaluator import Evaluator
 from .scopes import Scope, keyword
 from .values import Class, Constant, Library
 
@@ -72,7 +72,7 @@ class _Settings:
     forbids_others: bool = False
 
 
-def fields_of(evaluation: Evaluation, scope: Scope) -> Model:
+def fields_of(evaluation: Evaluator, scope: Scope) -> Model:
     """Read the fields of a class, those of its bases first.
 
     Raises:
@@ -89,12 +89,12 @@ def fields_of(evaluation: Evaluation, scope: Scope) -> Model:
     return Model(tuple(found.values()), settings.forbids_others)
 
 
-def is_enum(evaluation: Evaluation, scope: Scope) -> bool:
+def is_enum(evaluation: Evaluator, scope: Scope) -> bool:
     """Tell whether a class is an enumeration."""
     return any(isinstance(base, Library) and base.name in _ENUMS for base in _bases(evaluation, scope))
 
 
-def members_of(evaluation: Evaluation, scope: Scope) -> list[Any]:
+def members_of(evaluation: Evaluator, scope: Scope) -> list[Any]:
     """Give the values of an enumeration.
 
     Raises:
@@ -115,7 +115,7 @@ def _body(scope: Scope) -> list[ast.stmt]:
     return scope.node.body if isinstance(scope.node, ast.ClassDef) else []
 
 
-def _bases(evaluation: Evaluation, scope: Scope) -> Iterator[Class | Library]:
+def _bases(evaluation: Evaluator, scope: Scope) -> Iterator[Class | Library]:
     for expr in scope.node.bases if isinstance(scope.node, ast.ClassDef) else []:
         for value in evaluation.values(expr, scope.parent or scope):
             if isinstance(value, Class | Library):
@@ -124,7 +124,7 @@ def _bases(evaluation: Evaluation, scope: Scope) -> Iterator[Class | Library]:
                 raise UnreadableField(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
 
 
-def _lineage(evaluation: Evaluation, scope: Scope) -> Iterator[Scope]:
+def _lineage(evaluation: Evaluator, scope: Scope) -> Iterator[Scope]:
     """Give a class and its bases; they must end where fields mean what they say."""
     keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
     for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
@@ -142,7 +142,7 @@ def _lineage(evaluation: Evaluation, scope: Scope) -> Iterator[Scope]:
             )
 
 
-def _is_dataclass(evaluation: Evaluation, scope: Scope) -> bool:
+def _is_dataclass(evaluation: Evaluator, scope: Scope) -> bool:
     decorators = scope.node.decorator_list if isinstance(scope.node, ast.ClassDef) else []
     named = [one.func if isinstance(one, ast.Call) else one for one in decorators]
     return any(
@@ -152,7 +152,7 @@ def _is_dataclass(evaluation: Evaluation, scope: Scope) -> bool:
     )
 
 
-def _refuse_hooks(evaluation: Evaluation, scope: Scope) -> None:
+def _refuse_hooks(evaluation: Evaluator, scope: Scope) -> None:
     for child in scope.children:
         for decorator in child.node.decorator_list if isinstance(child.node, ast.FunctionDef) else []:
             function = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -161,7 +161,7 @@ def _refuse_hooks(evaluation: Evaluation, scope: Scope) -> None:
                     raise UnreadableField(f"{child.name} of {scope.name} has a say in what fits")
 
 
-def _own(evaluation: Evaluation, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
+def _own(evaluation: Evaluator, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
     for statement in _body(scope):
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
             continue
@@ -171,7 +171,7 @@ def _own(evaluation: Evaluation, scope: Scope, settings: _Settings) -> Iterator[
         yield name, _field(evaluation, scope, name, statement, settings)
 
 
-def _field(evaluation: Evaluation, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings) -> Field:
+def _field(evaluation: Evaluator, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings) -> Field:
     value = statement.value
     alias = settings.rename(name) if settings.rename else name
     if not (isinstance(value, ast.Call) and ast.unparse(value.func).rsplit(".", 1)[-1] in ("Field", "field")):
@@ -195,7 +195,7 @@ def _field(evaluation: Evaluation, scope: Scope, name: str, statement: ast.AnnAs
     )
 
 
-def _constant(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Any:
+def _constant(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> Any:
     match evaluation.values(expr, scope):
         case (Constant(value),):
             return value
@@ -203,7 +203,7 @@ def _constant(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> Any:
             return None
 
 
-def _settings(evaluation: Evaluation, scope: Scope, before: _Settings) -> _Settings:
+def _settings(evaluation: Evaluator, scope: Scope, before: _Settings) -> _Settings:
     expr = next((value for value in _config(scope)), None)
     if expr is None:
         return before

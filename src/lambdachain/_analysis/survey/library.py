@@ -6,16 +6,18 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
 from . import classes
+from .evaluator import Evaluator
 from .found import AS_IT_IS, DeclaredContract, SourceSchema, UnresolvedError
 from .resolving import from_env, mapping, prefix, resolution_of, undecided
-from .scopes import Scope, keyword, last_name, parameters_of
+from .scopes import Scope, keyword, parameters_of
+from .syntax import CLIENTS, options_of
 from .values import (
     NOT_FOLLOWED,
     Bound,
@@ -40,19 +42,13 @@ from .values import (
     unknowns,
 )
 
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
-
-CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 # What boto3.client("lambda") gives, whatever session makes it.
 BOTO: Final = Library("boto3.client.lambda")
-_QUALIFIER: Final = {"qualifier": "a qualifier"}
-DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-_Work = Callable[["Evaluation", ast.Call, Scope], Values]
+_Work = Callable[[Evaluator, ast.Call, Scope], Values]
 
 
-def called(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def called(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Give what a call may give."""
     if isinstance(node.func, ast.Attribute):
         receivers = merged(evaluation.values(node.func.value, scope))
@@ -62,7 +58,7 @@ def called(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return union(_result(evaluation, function, node, scope) for function in evaluation.values(node.func, scope))
 
 
-def _result(evaluation: Evaluation, function: Value, node: ast.Call, scope: Scope) -> Values:
+def _result(evaluation: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
     match function:
         case Library(name):
             work = _FUNCTIONS.get(name)
@@ -80,7 +76,7 @@ def _result(evaluation: Evaluation, function: Value, node: ast.Call, scope: Scop
             return NOT_FOLLOWED
 
 
-def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
+def _method(evaluation: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
         case (Client() | Function(contract=DeclaredContract()), "bind"):
@@ -110,11 +106,11 @@ def _method(evaluation: Evaluation, receiver: Value, node: ast.Call, scope: Scop
             return ()
 
 
-def _is_lambda(evaluation: Evaluation, node: ast.Call, scope: Scope) -> bool:
+def _is_lambda(evaluation: Evaluator, node: ast.Call, scope: Scope) -> bool:
     return evaluation.text(node.args[0], scope) == "lambda"
 
 
-def _bound(evaluation: Evaluation, receiver: Client | Function, node: ast.Call, scope: Scope) -> Iterator[Value]:
+def _bound(evaluation: Evaluator, receiver: Client | Function, node: ast.Call, scope: Scope) -> Iterator[Value]:
     options = options_of(evaluation, node, scope)
     own = receiver.contract if isinstance(receiver, Function) else None
     resolution = receiver.resolution if isinstance(receiver, Client) else AS_IT_IS
@@ -139,21 +135,7 @@ def contract_in(value: Value) -> DeclaredContract | None:
             return None
 
 
-def options_of(evaluation: Evaluation, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
-    """Give the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
-    entries: dict[str, Values] = {}
-    for one in node.keywords:
-        if one.arg is not None:
-            entries[one.arg] = evaluation.values(one.value, scope)
-            continue
-        for value in evaluation.values(one.value, scope):
-            hidden = f"may be in **{ast.unparse(one.value)}"
-            untold = {name: (Unknown(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
-            entries |= dict(value.entries) if isinstance(value, Table) else untold
-    return Table(tuple(entries.items()))
-
-
-def item(evaluation: Evaluation, value: Value, key: ast.expr, scope: Scope) -> Values:
+def item(evaluation: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
     """Give what ``value[key]`` may be."""
     match value:
         case Library("os.environ"):
@@ -169,27 +151,11 @@ def item(evaluation: Evaluation, value: Value, key: ast.expr, scope: Scope) -> V
             return NOT_FOLLOWED
 
 
-def annotation(expr: ast.expr) -> ast.expr:
-    """Take ``X`` out of ``"X"``, ``X | None`` and ``Annotated[X, ...]``."""
-    match expr:
-        case ast.Constant(value=str(text)):
-            try:
-                return annotation(ast.parse(text, mode="eval").body)
-            except SyntaxError:
-                return expr
-        case ast.BinOp(left=one, right=ast.Constant(value=None)) | ast.BinOp(left=ast.Constant(value=None), right=one):
-            return annotation(one)
-        case ast.Subscript(value=outer, slice=inner) if last_name(outer) in ("Annotated", "Optional"):
-            return annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
-        case _:
-            return expr
-
-
 def _any_of(table: Table) -> Values:
     return union(values for _, values in table.entries)
 
 
-def _got(evaluation: Evaluation, table: Table, node: ast.Call, scope: Scope) -> Values:
+def _got(evaluation: Evaluator, table: Table, node: ast.Call, scope: Scope) -> Values:
     """What ``table.get(key, default)`` gives; of an unknown key, any entry or the default."""
     text = evaluation.text(node.args[0], scope)
     default = evaluation.values(node.args[1], scope) if len(node.args) > 1 else ()
@@ -198,7 +164,7 @@ def _got(evaluation: Evaluation, table: Table, node: ast.Call, scope: Scope) -> 
     return table.get(text) or default or (Constant(None),)
 
 
-def _contract(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _contract(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     given = {one.arg: one.value for one in node.keywords if one.arg is not None}
     types = {name: given[name] for name in ("request", "response") if name in given}
     options = options_of(evaluation, node, scope)
@@ -208,12 +174,12 @@ def _contract(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
 
 
 def _declared(
-    evaluation: Evaluation, node: ast.AST, scope: Scope, options: Table, types: Mapping[Any, ast.expr]
+    evaluation: Evaluator, node: ast.AST, scope: Scope, options: Table, types: Mapping[Any, ast.expr]
 ) -> Callable[[Values], Iterator[DeclaredContract | Unknown]]:
     """Prepare to make contracts of names, with the options that stand beside them."""
     errors = _errors(options)
     forms: dict[str, Callable[[], SourceSchema]] = {
-        name: partial(_form, evaluation, expr, scope) for name, expr in types.items()
+        name: partial(evaluation.schema, expr, scope) for name, expr in types.items()
     }
     idempotent = _truth(options.get("idempotent") or (Constant(False),))  # noqa: FBT003 - a value in the code
 
@@ -243,12 +209,6 @@ def _truth(values: Values) -> bool | None:
             return None
 
 
-def _form(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> SourceSchema:
-    from .source_schema import source_schema_of
-
-    return source_schema_of(evaluation, expr, scope)
-
-
 def _text(value: Value) -> str:
     return value.value if isinstance(value, Constant) and isinstance(value.value, str) else ""
 
@@ -258,7 +218,7 @@ def _errors(options: Table) -> tuple[str, ...]:
     return tuple(sorted(value.scope.last for value in found if isinstance(value, Class)))
 
 
-def _remote(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _remote(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     found: list[Value] = []
     options = options_of(evaluation, node, scope)
     for value in evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED:
@@ -275,7 +235,7 @@ def _same(contract: DeclaredContract, _function: Function) -> DeclaredContract:
     return contract
 
 
-def _decorator(evaluation: Evaluation, name: Constant, node: ast.Call, scope: Scope, options: Table) -> Iterator[Value]:
+def _decorator(evaluation: Evaluator, name: Constant, node: ast.Call, scope: Scope, options: Table) -> Iterator[Value]:
     """A decorator with a name makes the contract of the function's annotations."""
 
     def make(function: Function) -> DeclaredContract:
@@ -296,7 +256,7 @@ def _annotations(scope: Scope) -> dict[str, ast.expr]:
     return {name: expr for name, expr in types.items() if expr is not None}
 
 
-def _client(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _client(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     expr = keyword(node, "resolve")
     if expr is None:
         hidden = any(one.arg is None for one in node.keywords)
@@ -304,15 +264,15 @@ def _client(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return tuple(Client(resolution_of(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
 
 
-def _environment(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _environment(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     return _variable(evaluation, evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED)
 
 
-def _variable(evaluation: Evaluation, names: Values) -> Values:
+def _variable(evaluation: Evaluator, names: Values) -> Values:
     return union(_value_of(evaluation, name) for name in texts(names)) or NOT_FOLLOWED
 
 
-def _value_of(evaluation: Evaluation, name: str) -> Values:
+def _value_of(evaluation: Evaluator, name: str) -> Values:
     if name in evaluation.environment:
         return (Constant(evaluation.environment[name]),)
     return (Unknown(f"the environment variable {name} decides it: give --env {name}=VALUE"),)
@@ -331,14 +291,14 @@ def _checked(make: Callable[[Any], str], values: Values) -> Iterator[Value]:
 
 
 def _through(make: Callable[[Any], str]) -> _Work:
-    def work(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+    def work(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
         given = evaluation.values(node.args[0], scope) if node.args else (Constant(None),)
         return tuple(_checked(make, given))
 
     return work
 
 
-def _built(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _built(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     parts = {"name": node.args[0]} if node.args else {}
     parts |= {one.arg: one.value for one in node.keywords if one.arg is not None}
     chosen = [[(name, value) for value in evaluation.values(expr, scope)] for name, expr in parts.items()]
@@ -353,14 +313,14 @@ def _built(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return tuple(found)
 
 
-def _table(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _table(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """``dict(name=value)``; what it is given else is not followed."""
     if node.args or any(one.arg is None for one in node.keywords):
         return NOT_FOLLOWED
     return (options_of(evaluation, node, scope),)
 
 
-def _own_client(evaluation: Evaluation, inner: Scope, node: ast.Call, scope: Scope) -> Values:
+def _own_client(evaluation: Evaluator, inner: Scope, node: ast.Call, scope: Scope) -> Values:
     """What the code has built on lambdachain's client is a client; its own ``__init__`` may do anything."""
     if not classes.is_client(evaluation, inner):
         return ()
@@ -370,7 +330,7 @@ def _own_client(evaluation: Evaluation, inner: Scope, node: ast.Call, scope: Sco
     return (Client(undecided(f"a resolver may be made in the __init__ at {made.place(made.node)}")),)
 
 
-def _super(evaluation: Evaluation, _node: ast.Call, scope: Scope) -> Values:
+def _super(evaluation: Evaluator, _node: ast.Call, scope: Scope) -> Values:
     at: Scope | None = scope
     while at is not None and at.owner is None:
         at = at.parent
@@ -378,7 +338,7 @@ def _super(evaluation: Evaluation, _node: ast.Call, scope: Scope) -> Values:
     return (Super(owner),) if owner is not None and evaluation.bases(owner) else NOT_FOLLOWED
 
 
-def _default(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _default(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """The default that ``field(...)`` or ``Field(...)`` gives."""
     stated = node.args[0] if node.args else keyword(node, "default")
     if stated is not None:
@@ -388,7 +348,7 @@ def _default(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return union(_result(evaluation, function, node, scope) for function in made)
 
 
-def _same_values(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def _same_values(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     return evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import ast
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lambdachain import resolvers
 
+from .evaluator import Evaluator
 from .found import AS_IT_IS, Resolution, UnresolvedError
 from .scopes import Scope
 from .values import NOT_FOLLOWED, Constant, Function, Resolver, Table, Value, Values, texts, unknowns
 
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
-
-def resolution_of(evaluation: Evaluation, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
+def resolution_of(evaluation: Evaluator, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
     """Give the resolution of a client that is made with ``resolve=``."""
     match value:
         case Constant(None):
@@ -30,7 +27,7 @@ def resolution_of(evaluation: Evaluation, value: Value, expr: ast.expr, scope: S
             return undecided(f"{why[0]} (the resolver at {scope.place(expr)})")
 
 
-def _applied(evaluation: Evaluation, function: Scope, name: str) -> str:
+def _applied(evaluation: Evaluator, function: Scope, name: str) -> str:
     match evaluation.applied(function, name):
         case (Constant(str(text)),):
             return text
@@ -48,14 +45,14 @@ def undecided(why: str) -> Resolution:
     return Resolution(resolve, why)
 
 
-def prefix(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def prefix(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Give what ``lambdachain.resolvers.prefix`` gives."""
     given = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
     found = [Resolver(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in texts(given)]
     return (*found, *(Resolver(undecided(why)) for why in unknowns(given)))
 
 
-def mapping(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def mapping(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Give what ``lambdachain.resolvers.mapping`` gives."""
     match evaluation.values(node.args[0], scope) if node.args else ():
         case (Table(entries),) if all(len(texts(values)) == len(values) == 1 for _, values in entries):
@@ -66,7 +63,7 @@ def mapping(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
             return (Resolver(undecided(why)),)
 
 
-def from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
+def from_env(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Give what ``lambdachain.resolvers.from_env`` gives."""
     patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
     found = [
@@ -75,7 +72,7 @@ def from_env(evaluation: Evaluation, node: ast.Call, scope: Scope) -> Values:
     return (*found, *(Resolver(undecided(why)) for why in unknowns(patterns)))
 
 
-def _by_variable(evaluation: Evaluation, pattern: str, name: str) -> str:
+def _by_variable(evaluation: Evaluator, pattern: str, name: str) -> str:
     key = resolvers.variable_of(name, pattern)
     if key not in evaluation.environment:
         raise UnresolvedError(f"the environment variable {key} names {name}: give --env {key}=NAME")

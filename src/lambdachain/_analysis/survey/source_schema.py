@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from lambdachain._json.json_schema import MARKS
 
-from .evaluation import Evaluation
+from .evaluator import Evaluator
 from .fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
 from .found import SourceSchema
-from .library import annotation as unquoted
 from .scopes import Scope
+from .syntax import annotation as unquoted
 from .values import Class, Constant, Library
 
 _PLAIN: Final[Mapping[str, dict[str, Any]]] = {
@@ -62,7 +62,7 @@ _DESCRIPTIONS: Final = ("title", "description", "examples")
 _Schema = dict[str, Any]
 
 
-def source_schema_of(evaluation: Evaluation, expr: ast.expr, scope: Scope) -> SourceSchema:
+def source_schema_of(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> SourceSchema:
     """Describe the type that *expr* names in *scope*, as far as the text tells."""
     try:
         return SourceSchema(
@@ -84,7 +84,7 @@ def _literal_of(part: ast.expr) -> Any:
 class _Writer:
     """Writes one schema: of what is read, or of what is sent."""
 
-    def __init__(self, evaluation: Evaluation, *, reading: bool) -> None:
+    def __init__(self, evaluation: Evaluator, *, reading: bool) -> None:
         self._evaluation = evaluation
         self._reading = reading
         self._defs: dict[str, _Schema] = {}

@@ -28,6 +28,7 @@ from .found import (
 from .project import Project
 from .scopes import Scope, keyword
 from .sources import Source
+from .syntax import CLIENTS, options_of
 from .uses import uses_of
 from .values import (
     Bound,
@@ -128,7 +129,7 @@ class _Surveyor:
             value.resolution
             for scope in self._scopes
             for call in scope.calls
-            if any(isinstance(one, Library) and one.name in library.CLIENTS for one in self._callees(call, scope))
+            if any(isinstance(one, Library) and one.name in CLIENTS for one in self._callees(call, scope))
             for value in self._values(call, scope)
             if isinstance(value, Client) and value.resolution is not None
         }
@@ -172,7 +173,7 @@ class _Surveyor:
     ) -> Iterator[CallSite | UnresolvedCall]:
         """A method of a client, called with *arguments*, or passed on with them: ``submit(client.call, charge)``."""
         targets = self._values(arguments[0], scope) if arguments else ()
-        options = dict(library.options_of(self._evaluation, call, scope).entries)
+        options = dict(options_of(self._evaluation, call, scope).entries)
         for receiver in self._receivers(method, targets, scope):
             site = _Site(call, method.attr, MODES[method.attr], scope)
             yield from self._of_receiver(site, receiver, targets, options)
@@ -240,7 +241,7 @@ class _Surveyor:
 
     def _boto_options(self, call: ast.Call, scope: Scope) -> dict[str, Values]:
         hiding = {"FunctionName": "it", "Qualifier": "a qualifier"}
-        return dict(library.options_of(self._evaluation, call, scope, hiding).entries)
+        return dict(options_of(self._evaluation, call, scope, hiding).entries)
 
     def _of_boto(self, call: ast.Call, scope: Scope, verb: str) -> Iterator[CallSite | UnresolvedCall]:
         """A call of boto3's own client."""
