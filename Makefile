@@ -35,10 +35,11 @@ unit-%: $(VENV)/.test
 
 # On the oldest dependencies: whatever meets them. `make oldest` runs everything there.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
-OLDEST_core := $(filter-out tests/project/test_benchmarks.py tests/project/test_demo.py tests/project/test_examples.py,$(wildcard tests/test_*.py)) \
-  tests/conformance tests/stream tests/testing $(addprefix tests/http_transport/test_,credentials.py request.py signing.py) \
-  tests/local/definitions $(addprefix tests/local/test_,host_check.py runtime_api.py) \
-  $(addprefix tests/local/test_local_,invoke.py client_streams.py headers.py) \
+OLDEST_core := $(addprefix tests/,analysis/compatibility calling client conformance contracts core handler json templates testing) \
+  tests/test_resolvers.py tests/transports/test_transport_override.py \
+  $(addprefix tests/transports/http/test_,credentials.py request.py signing.py) \
+  $(addprefix tests/project/test_,imports.py system.py) \
+  $(addprefix tests/local/test_,host_check.py runtime_api.py local_invoke.py local_client_streams.py local_headers.py) \
   $(addprefix tests/cli/test_,bad_answers_cli.py call.py credentials.py serve_reload.py) examples src
 OLDEST_faults := $(PART_faults) -k "not http"
 oldest: $(OLDEST)/.test
@@ -92,10 +93,10 @@ soak-map: $(VENV)/.test
 	LAMBDACHAIN_SOAK_LINES=$(LINES) $(VENV)/bin/python -m pytest tests/cli/test_map_killed.py --timeout=0
 
 reliability: $(VENV)/.test
-	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/reliability.py --write README.md
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/reliability.py --write README.md
 
 retry-load: $(VENV)/.test
-	PYTHONPATH=tests/lab $(VENV)/bin/python benchmarks/retry_load.py
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/retry_load.py
 
 # What is measured stands in an environment of its own, as a deployment would: pydantic looks through all of it.
 bench: $(VENV)/.plots $(BENCH)/.ready bench-fan-out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from sybil.parsers.rest import DocTestParser
 
 ROOT = Path(__file__).parent
 EXAMPLE = ROOT / "examples" / "parent_child"
+
+# Each example is a deployment of its own: Lambda imports its modules from the directory that they are in.
+sys.path += sorted(
+    {str(path.parent) for path in (ROOT / "examples").glob("**/*.py") if "node_modules" not in path.parts}
+)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -13,74 +15,61 @@ import lambdachain
 
 SOURCE = Path(lambdachain.__file__).parent
 
-# From the ground up: a module imports only what stands above it in this list.
+# From the ground up: a package imports only from those above it in this list.
 LAYERS = [
-    ["_text"],
-    ["_version", "_errors", "_event_stream", "_foreign", "_loopback", "_tls_socket", "_wire"],
-    ["_copies"],
-    ["_alarm", "_budget", "_clock", "_fork_safety", "_single_flight"],
+    ["_core"],
     ["_json"],
-    ["_annotations", "_arn"],
-    ["_metadata"],
-    ["_remote_error", "_invocation", "_results", "_receipts", "_retry", "_scope"],
-    ["_stand_in", "_destination", "_streaming", "_success"],
-    ["_offload"],
-    ["_contract_schema"],
-    ["_compatibility"],
-    ["_contract", "_failures", "_options", "_client_context", "resolvers"],
-    ["_boto"],
-    ["_classify", "_callee"],
-    ["_plan", "_signature", "_loop", "_service"],
-    ["_answer"],
-    ["_http", "_in_threads"],
-    ["_async_boto"],
-    ["_async_http"],
-    ["_default_transport"],
-    ["_attempts"],
-    ["_hedging"],
-    ["_async_attempts"],
+    ["_transports", "resolvers"],
+    ["_contracts", "_lambda_api"],
+    ["_calling"],
     ["_fan_out"],
-    ["_calls", "progress"],
-    ["_async_caller", "_caller"],
-    ["_mapping", "_streams"],
-    ["_async_mapping", "_async_streams"],
-    ["_async_remote_function", "_remote_function"],
-    ["_async_client", "_client"],
-    ["_handler"],
-    ["_survey"],
-    ["_grants"],
-    ["_call_graph", "_diagnosis"],
+    ["_client", "progress"],
+    ["_analysis", "_handler"],
+    ["_templates"],
     ["doctor", "local", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
 ]
-LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
+MODULES = {
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in SOURCE.rglob("*.py")
+}
 
 
-def _imports(path: Path) -> set[str]:
+def _imports(module: str) -> set[str]:
+    """Return the modules of the package that a module imports, wherever in its code it does so."""
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     found = set[str]()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and path.parent == SOURCE:
-            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("lambdachain."):
-            found.add((node.module or "").split(".")[1])
-    return found
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module or ""
+            found |= {name if (name := f"{source}.{alias.name}") in MODULES else source for alias in node.names}
+    return {name for name in found if name in MODULES} - {module, "lambdachain"}
 
 
-def test_every_module_has_its_place():
-    """No module stands outside the layers."""
-    modules = {path.stem for path in SOURCE.glob("*.py")} | {path.name for path in SOURCE.iterdir() if path.is_dir()}
+def test_every_package_has_its_layer():
+    """No package or top-level module is missing from the layers, and few are private."""
+    packages = {module.split(".")[1] for module in MODULES if "." in module} | {"__init__"}
 
-    assert set(LEVEL) == modules - {"__pycache__"}
+    assert set(LEVEL) == packages
+    assert len([name for name in packages if name.startswith("_") and name != "__init__"]) <= 12
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_go_down_only(path: Path):
-    """A module imports from lower layers only; ``local`` from any of the core."""
-    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    upward = [name for name in _imports(path) if LEVEL[name] >= LEVEL[own] and name != own]
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_go_down_only(module: str):
+    """A package imports from lower layers only."""
+    own = module.split(".")[1] if "." in module else "__init__"
+    imported = {name.split(".")[1] for name in _imports(module)}
 
-    assert upward == []
+    assert [name for name in sorted(imported) if name != own and LEVEL[name] >= LEVEL[own]] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Inside the packages, too: there is an order in which every module comes after those that it imports."""
+    order = TopologicalSorter({module: _imports(module) for module in MODULES})
+
+    assert len([*order.static_order()]) == len(MODULES)
 
 
 def test_importing_loads_nothing_heavy():
@@ -108,36 +97,43 @@ def test_a_handler_loads_no_client():
 
 
 _CORE = {
-    "_answer",
-    "_arn",
-    "_attempts",
-    "_budget",
-    "_callee",
-    "_caller",
-    "_calls",
+    "_calling",
+    "_calling.answer",
+    "_calling.attempts",
+    "_calling.options",
+    "_calling.prepared_call",
+    "_calling.retry",
+    "_calling.retry_budget",
+    "_calling.success",
+    "_calling.target",
     "_client",
-    "_client_context",
-    "_clock",
-    "_contract",
-    "_copies",
-    "_default_transport",
-    "_errors",
-    "_invocation",
+    "_client.base_invoker",
+    "_client.invoker",
+    "_client.client",
+    "_client.remote_function",
+    "_contracts",
+    "_contracts.contract",
+    "_core",
+    "_core.arn",
+    "_core.client_context",
+    "_core.clock",
+    "_core.current_invocation",
+    "_core.errors",
+    "_core.invocation",
+    "_core.metadata",
+    "_core.process_copies",
+    "_core.results",
+    "_core.type_guards",
     "_json",
     "_json.codec",
-    "_json.collector",
     "_json.core_schema",
+    "_json.gc_paused",
     "_json.large_numbers",
-    "_json.misfit",
-    "_metadata",
-    "_options",
-    "_plan",
-    "_remote_function",
-    "_results",
-    "_retry",
-    "_scope",
-    "_stand_in",
-    "_success",
+    "_json.payload_validation",
+    "_transports",
+    "_transports.argument_checks",
+    "_transports.default",
+    "_transports.transport_override",
 }
 _COLD_START = """
 import sys
@@ -235,7 +231,7 @@ def test_no_third_party_at_the_top_of_a_module():
     lazy = {"boto3", "botocore", "pydantic", "pydantic_core", "tenacity", "typing_extensions"}
     found = {
         f"{path.name}: {name}"
-        for path in SOURCE.glob("*.py")
+        for path in SOURCE.glob("_*/**/*.py")
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
