@@ -124,7 +124,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def lambda_stub(request: pytest.FixtureRequest) -> Generator[StubTransport]:
-    """Say what functions answer, and look at what they were asked; nothing is sent to AWS.
+    """Describe what functions answer, and look at what they were asked; nothing is sent to AWS.
 
     Takes the calls of every client that would send to AWS, in all threads:
 
@@ -193,7 +193,7 @@ def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
 
 @pytest.fixture
 def lambda_context() -> LambdaContext:
-    """Give the context that Lambda gives a handler, with Lambda's defaults: 128 MB, and 3 seconds that run from now.
+    """Return the context that Lambda gives a handler, with Lambda's defaults: 128 MB, and 3 seconds that run from now.
 
     For other values make one: LambdaContext("orders", timeout=30).
     """
@@ -236,7 +236,7 @@ def _check(stub: StubTransport, item: pytest.Item) -> None:
 
 
 def _is_caught_by(item: pytest.Item, traceback: TracebackType | None) -> bool:
-    """Tell whether the test itself caught an error: the outermost frame of a traceback is where it was caught."""
+    """Check whether the test itself caught an error: the outermost frame of a traceback is where it was caught."""
     if traceback is None:  # unittest's assertRaises takes it away
         return True
     path = Path(traceback.tb_frame.f_code.co_filename)
@@ -245,13 +245,13 @@ def _is_caught_by(item: pytest.Item, traceback: TracebackType | None) -> bool:
 
 
 def _file_of(function: object) -> list[Path]:
-    """Give the file of a test function: another than its item's where the class of a test is inherited."""
+    """Return the file of a test function: another than its item's where the class of a test is inherited."""
     code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
     return [Path(code.co_filename)] if code is not None else []
 
 
 def _cut(failure: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
-    """Take our frames, and those below them, out of the traceback of an error of ours."""
+    """Remove our frames, and those below them, out of the traceback of an error of ours."""
     kept = list(_users(failure.tb))
     if not isinstance(failure.value, LambdaChainError) or all(map(_is_pytests, kept)):
         return failure
@@ -287,7 +287,7 @@ def _is_pytests(entry: TracebackType) -> bool:
 
 
 def _package(entry: TracebackType) -> str:
-    """Tell the top-level package of a frame."""
+    """Return the top-level package of a frame."""
     return str(entry.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
 
 

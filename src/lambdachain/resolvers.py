@@ -60,5 +60,5 @@ def from_env(variable: str = VARIABLE, /) -> Callable[[str], str]:
 
 
 def variable_of(name: str, variable: str) -> str:
-    """Say which environment variable names the function of a contract."""
+    """Describe which environment variable names the function of a contract."""
     return variable.replace("{NAME}", re.sub(r"[^A-Z0-9]", "_", name.upper()))

@@ -72,7 +72,7 @@ def _plan(
 
 
 def _taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
-    """Take what an attempt led to, as ``perform`` does."""
+    """Take what an attempt led to, as ``send_with_retries`` does."""
     going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:
@@ -85,7 +85,7 @@ def _taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> A
 
 
 class Driver:
-    """Drives a course as ``perform`` does, by a clock that only attempts and pauses move on."""
+    """Drives a course as ``send_with_retries`` does, by a clock that only attempts and pauses move on."""
 
     def __init__(
         self, call: PreparedCall, replies: Sequence[Reply], *, each: float = 0.25, overslept: float = 0.0

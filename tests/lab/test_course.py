@@ -35,7 +35,7 @@ BEGINNING = 1000.0
 
 
 def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
-    """Take what an attempt led to, as ``perform`` does."""
+    """Take what an attempt led to, as ``send_with_retries`` does."""
     going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:

@@ -172,7 +172,7 @@ def test_s3_by_itself(no_keys, recorder):
 
 def test_a_client_of_s3_from_before():
     from lambdachain._contracts import s3_offload as _offload
-    from lambdachain._transports.transport_override import guard
+    from lambdachain._transports.transport_override import network_guard as guard
 
     offload = S3Offload("orders", region="eu-west-1")
     guard.closed = False
@@ -246,7 +246,7 @@ def test_a_proxy_on_this_machine_makes_nothing_local(recorder, monkeypatch):
 
 
 def test_a_connection_from_before_is_not_used(recorder, monkeypatch):
-    from lambdachain._transports.transport_override import guard
+    from lambdachain._transports.transport_override import network_guard as guard
 
     monkeypatch.setattr(guard, "closed", False)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", recorder.server_address)])

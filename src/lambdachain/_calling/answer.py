@@ -55,7 +55,7 @@ class _NotThereError(Exception):
 
 
 def _payload(plan: PreparedCall, answer: Answer) -> bytes:
-    """Give the answer's payload, wherever it is."""
+    """Return the answer's payload, wherever it is."""
     data = answer.outcome.payload
     if not data.startswith(_IN_S3):
         return data

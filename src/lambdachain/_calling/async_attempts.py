@@ -1,4 +1,4 @@
-"""The attempts of one call, awaited: ``Course`` decides, as it does for threads; here is who sends and sleeps."""
+"""The attempts of one call, awaited: ``CallState`` decides, as it does for threads; here is who sends and sleeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attempts of one call: ``Course`` decides, a driver such as ``perform`` sends and sleeps."""
+"""The attempts of one call: ``CallState`` decides, a driver such as ``send_with_retries`` sends and sleeps."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class PendingAttempt:
         self._begun = True
 
     def judged(self, reply: Reply) -> Outcome:
-        """Take the reply; see ``Course.judge``."""
+        """Classify the reply; see ``CallState.judge``."""
         self.reply = reply
         return self._course.judge(reply)
 
@@ -135,7 +135,7 @@ class CallState:
         self._refused_keys: list[int | None] = []
 
     def next(self, now: float) -> AttemptRequest:
-        """Give the next attempt.
+        """Return the next attempt.
 
         Raises:
             DeadlineExceededError: No time is left for it.
@@ -149,14 +149,14 @@ class CallState:
         return AttemptRequest(self._plan.attempt(self._launched, left), left, now)
 
     def may_hedge(self, now: float) -> bool:
-        """Tell whether one more attempt may be sent beside those under way: by number, budget and time."""
+        """Check whether one more attempt may be sent beside those under way: by number, budget and time."""
         limit = self._plan.policy.max_attempts
         left = self._plan.time_left(now)
         within = isinstance(limit, int) and self._launched < limit
         return within and (self._bucket is None or self._bucket.is_open) and (left is None or left > 0)
 
     def judge(self, reply: Reply) -> Outcome:
-        """Take a reply for what it is.
+        """Classify a reply.
 
         Raises:
             CallError: It is no success.
@@ -174,21 +174,21 @@ class CallState:
         return reply
 
     def succeeded(self, outcome: Outcome, going: PendingAttempt, now: float) -> Answer:
-        """Take the answer of an attempt."""
+        """Record the answer of an attempt."""
         self._note(outcome, None, now - going.send.began)
         if self._bucket:
             self._bucket.succeeded()
         return Answer(outcome, self._attempts, now - self._began)
 
     def failed_beside(self, error: CallError, going: PendingAttempt, now: float) -> None:
-        """Take the failure of an attempt while others are under way: they decide."""
+        """Record the failure of an attempt while others are under way: they decide."""
         self._note(going.reply, error, now - going.send.began)
         self._failures.append(error)
         if self._bucket and error.retryable and tells_of_trouble(error):
             self._bucket.failed()
 
     def failed(self, error: CallError, going: PendingAttempt, now: float) -> float:
-        """Take the failure of the last attempt under way, and tell how many seconds to wait before the next one.
+        """Record the failure of the last attempt under way, and tell how many seconds to wait before the next one.
 
         Raises:
             CallError: There shall be no other.
@@ -217,7 +217,7 @@ class CallState:
         return bool(before) and (keys is None or keys in before or None in before)
 
     def _fail(self, error: CallError, now: float) -> NoReturn:
-        """Give up; where an earlier attempt may have run, no later one can say that the function did not."""
+        """Return up; where an earlier attempt may have run, no later one can say that the function did not."""
         if error.execution is Execution.NOT_EXECUTED:
             error = next((e for e in reversed(self._failures) if e.execution is not Execution.NOT_EXECUTED), error)
         error.attempts = self._attempts
@@ -233,7 +233,7 @@ class CallState:
 
 
 def _too_late(error: CallError) -> CallError:
-    """Say that there is no time to try again; but what may have run stays what it is."""
+    """Report that there is no time to try again; but what may have run stays what it is."""
     if error.execution is not Execution.NOT_EXECUTED:
         return error
     late = DeadlineExceededError(

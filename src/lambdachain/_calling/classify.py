@@ -59,13 +59,13 @@ class CallSemantics(NamedTuple):
 
 
 def no_answer(invocation: Invocation, exc: NoAnswerError, expected: CallSemantics) -> CallError:
-    """Tell what it means that no answer came."""
+    """Return what it means that no answer came."""
     failure = _without_answer(exc.progress, exc.trouble)
     return failure.error(str(exc), **_facts(invocation, failure, exc.request_id, expected))
 
 
 def failed_answer(invocation: Invocation, outcome: Outcome, expected: CallSemantics) -> CallError | None:
-    """Tell how an answer failed; ``None`` for a success, whose payload may still not fit the contract."""
+    """Return how an answer failed; ``None`` for a success, whose payload may still not fit the contract."""
     if outcome.status >= 300:
         return _service_error(invocation, outcome, expected)
     if outcome.function_error is not None:

@@ -71,7 +71,7 @@ def _next(done: SimpleQueue[_Done], patience: float | None) -> _Done | None:
 def settled(
     course: CallState, going: PendingAttempt, result: Outcome | BaseException, *, alone: bool
 ) -> Answer | float:
-    """Take what came of an attempt: the answer, or how many seconds to wait before anything else is done.
+    """Process what came of an attempt: the answer, or how many seconds to wait before anything else is done.
 
     Raises:
         CallError: There shall be no other attempt.

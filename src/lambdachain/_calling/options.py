@@ -180,7 +180,7 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
 
 
 def seconds(timeout: float | timedelta | None, function: str) -> float | None:
-    """Give a timeout in seconds; without time there is nothing to send."""
+    """Return a timeout in seconds; without time there is nothing to send."""
     if timeout is None:
         return None
     value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
@@ -224,7 +224,7 @@ def checked_key(key: str | None, kind: InvocationType, envelope: bool, function:
 
 
 def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  # noqa: FBT001 - an option passed on
-    """Tell whether to ask for the log; an event has none to give."""
+    """Check whether to ask for the log; an event has none to give."""
     if wanted and kind is InvocationType.EVENT:
         raise InvalidRequestError("log_tail: Lambda gives the log with a call, not with a fire", function=function)
     return wanted and kind is InvocationType.REQUEST_RESPONSE

@@ -98,11 +98,11 @@ class PreparedCall(NamedTuple):
         return self.policy.hedge_after if waits and self.repeatable else None
 
     def time_left(self, now: float) -> float | None:
-        """Tell how many seconds are left at *now*."""
+        """Return how many seconds are left at *now*."""
         return None if self.deadline is None else self.deadline - now
 
     def attempt(self, number: int, left: float | None) -> Invocation:
-        """Give the request of attempt *number*, which knows that *left* seconds remain."""
+        """Return the request of attempt *number*, which knows that *left* seconds remain."""
         if self.told is None:
             return self._invocation(None)
         told = self.told._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
@@ -165,7 +165,7 @@ def plan(
 
 
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
-    """Take the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
+    """Return the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
     own = None if timeout is None else now.monotonic + timeout
     return earlier(own, within.deadline if within else None)
 

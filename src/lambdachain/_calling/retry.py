@@ -107,7 +107,7 @@ class RetryPolicy:
 
 
 def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elapsed: float) -> float | None:
-    """Tell how long to wait before attempt number *attempt* + 1; ``None`` if there shall be none.
+    """Return how long to wait before attempt number *attempt* + 1; ``None`` if there shall be none.
 
     Args:
         policy: The call's policy.

@@ -70,7 +70,7 @@ class Bucket:
                 self._tokens = min(self._budget.max_tokens, self._tokens + self._budget.token_ratio)
 
     def failed(self) -> bool:
-        """Take a token for a failure, and tell whether it may be retried."""
+        """Withdraw a token for a failure, and tell whether it may be retried."""
         with self._lock:
             self._tokens = max(0.0, self._tokens - 1)
             return self.is_open
@@ -85,6 +85,6 @@ def forget() -> None:
 
 
 def bucket_of(budget: RetryBudget, function: str) -> Bucket:
-    """Give the bucket of a function: one for all of this process."""
+    """Return the bucket of a function: one for all of this process."""
     key = (budget, function)
     return _buckets.get(key) or _buckets.setdefault(key, Bucket(budget))

@@ -24,12 +24,12 @@ _ENDLESS: Final = (
 
 
 def is_success(kind: InvocationType, outcome: Outcome) -> bool:
-    """Tell whether an answer is a success; its payload may still not fit the contract."""
+    """Check whether an answer is a success; its payload may still not fit the contract."""
     return outcome.status < 300 and outcome.function_error is None and flaw_of(kind, outcome) is None
 
 
 def flaw_of(kind: InvocationType, outcome: Outcome) -> str | None:
-    """Say what is wrong with an answer that reports no error."""
+    """Describe what is wrong with an answer that reports no error."""
     expected = _STATUS[kind]
     if outcome.status != expected:
         return f"status {outcome.status} where Lambda answers {kind} with {expected}"

@@ -71,7 +71,7 @@ def locate(
 
 
 def deployed(function: str, resolve: Resolver | None) -> str:
-    """Give the address of a contract's function: a plain name as *resolve* has it, an ARN as it is."""
+    """Return the address of a contract's function: a plain name as *resolve* has it, an ARN as it is."""
     if resolve is None:
         return function
     target = parse_target(function)

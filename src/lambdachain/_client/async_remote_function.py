@@ -42,7 +42,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         return (await self.invoke(payload)).value
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
-        """Do as ``call``, and tell what Lambda said about it."""
+        """Behave as ``call``, and tell what Lambda said about it."""
         return await self._caller.invoke(self._callee(), payload, self._options)
 
     async def fire(self, payload: Req, /) -> Receipt:

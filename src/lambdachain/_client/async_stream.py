@@ -91,7 +91,7 @@ class AsyncOpening:
         close_stream(self._opened, self._process)
 
     async def close(self) -> None:
-        """Do nothing: the transport is not this one's."""
+        """No-op: the transport is not this one's."""
 
 
 async def texts(pieces: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:

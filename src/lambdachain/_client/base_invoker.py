@@ -91,11 +91,11 @@ class BaseInvoker(Generic[T, H]):
         return put_payload(offload, data, transport)
 
     def timeout_of(self, options: CallOptions) -> float | timedelta | None:
-        """Tell the timeout of one call: its own, or this client's."""
+        """Return the timeout of one call: its own, or this client's."""
         return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
 
     def transport_for(self, callee: Target) -> T:
-        """Give what sends: this client's transport, or a test's in its place.
+        """Return what sends: this client's transport, or a test's in its place.
 
         Raises:
             ConnectError: The client is closed.
@@ -144,7 +144,7 @@ def receipt_of(answer: Answer) -> Receipt:
 
 
 def refusal_of(error: CallError) -> Refusal:
-    """Take the failure of a dry run for an answer.
+    """Convert the failure of a dry run to an answer.
 
     Raises:
         CallError: It is none.
@@ -155,13 +155,13 @@ def refusal_of(error: CallError) -> Refusal:
 
 
 def without_qualifier(callee: Target, refusal: Refusal | None) -> Target | None:
-    """Give what tells a missing qualifier from a missing function, for which Lambda has one and the same message."""
+    """Return what tells a missing qualifier from a missing function, for which Lambda has one and the same message."""
     is_missing = isinstance(refusal, FunctionNotFoundError) and callee.qualifier is not None
     return Target(callee.contract, callee.function, None) if is_missing else None
 
 
 def permission_of(refusal: Refusal | None, *, without_qualifier: bool) -> Permission:
-    """Say what a dry run has told; *without_qualifier* is whether the function was found by its name alone."""
+    """Describe what a dry run has told; *without_qualifier* is whether the function was found by its name alone."""
     from lambdachain._core.receipts import Permission, PermissionReason
 
     if refusal is None:

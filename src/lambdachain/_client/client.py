@@ -111,7 +111,7 @@ class LambdaClient:
     def invoke(
         self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
     ) -> InvokeResult[Any]:
-        """Do as ``call``, and tell what Lambda said about it: version, request id, log, attempts."""
+        """Behave as ``call``, and tell what Lambda said about it: version, request id, log, attempts."""
         callee = self._caller.locate(target, options, response=response)
         return self._caller.invoke(callee, payload, options)
 

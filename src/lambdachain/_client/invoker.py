@@ -52,7 +52,7 @@ class Invoker(BaseInvoker[Transport, Hook]):
             self._side.close()
 
     def loop_side(self, transport: HttpTransport) -> LoopSide:
-        """Give the loop that carries out the maps over *transport*."""
+        """Return the loop that carries out the maps over *transport*."""
         from lambdachain._fan_out.loop_executors import LoopSide
 
         with self._lock:
@@ -93,5 +93,5 @@ class Invoker(BaseInvoker[Transport, Hook]):
 
 @cache
 def default_invoker() -> Invoker:
-    """Give what decorated handlers call through when no client binds them: one a process, with no settings."""
+    """Return what decorated handlers call through when no client binds them: one a process, with no settings."""
     return Invoker(None, {})

@@ -140,7 +140,7 @@ def mapped(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, N
 
 
 def numbered(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
-    """Do as ``mapped``, and say which payload each result is of: who keeps them as they come has to know.
+    """Behave as ``mapped``, and say which payload each result is of: who keeps them as they come has to know.
 
     Raises:
         ContractError: *payloads* are none.
@@ -179,13 +179,13 @@ def _executor(caller: BaseInvoker[Any, Any], transport: Transport, payloads: obj
 
 
 def connections_of(transport: object) -> int:
-    """Tell how many connections a transport keeps: with more calls in flight, it would open one for each call."""
+    """Return how many connections a transport keeps: with more calls in flight, it would open one for each call."""
     kept: int = getattr(transport, "max_connections", _NO_LIMIT)
     return kept
 
 
 def _deadline(timeout: float | None) -> float | None:
-    """Take the earlier: the map's own end, or that of the invocation it is made in."""
+    """Return the earlier: the map's own end, or that of the invocation it is made in."""
     own = None if timeout is None else clock.monotonic() + timeout
     within = current_invocation()
     return earlier(own, within.deadline if within else None)

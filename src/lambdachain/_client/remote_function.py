@@ -42,7 +42,7 @@ class RemoteFunction(Generic[Req, Resp]):
         return self.invoke(payload).value
 
     def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
-        """Do as ``call``, and tell what Lambda said about it."""
+        """Behave as ``call``, and tell what Lambda said about it."""
         return self._caller.invoke(self._callee(), payload, self._options)
 
     def fire(self, payload: Req, /) -> Receipt:

@@ -122,7 +122,7 @@ class Opening:
         close_stream(self._opened, self._process)
 
     def close(self) -> None:
-        """Do nothing: the transport is not this one's."""
+        """No-op: the transport is not this one's."""
 
 
 def close_stream(stream: ResponseStream | AsyncResponseStream | None, process: int) -> None:
@@ -137,7 +137,7 @@ _kept_for_ever: Final[list[object]] = []
 
 
 def is_refused(outcome: Outcome) -> bool:
-    """Tell whether there is nothing to read: the service, or the function in an answer of one piece, has failed.
+    """Check whether there is nothing to read: the service, or the function in an answer of one piece, has failed.
 
     Nor is there in an answer that is not Lambda's.
     """
@@ -145,7 +145,7 @@ def is_refused(outcome: Outcome) -> bool:
 
 
 def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:
-    """Tell what a stream amounts to as a call, as far as it has come."""
+    """Return what a stream amounts to as a call, as far as it has come."""
     if isinstance(piece, StreamEnd) and piece.error_code is not None:
         return replace(outcome, function_error=piece.error_code, payload=_report(piece), log_result=piece.log_result)
     return replace(outcome, payload=_TO_COME)
@@ -161,7 +161,7 @@ class Story:
         self._received = 0
 
     def note(self, piece: bytes) -> None:
-        """Take note of a piece.
+        """Record a piece.
 
         Raises:
             ResponseError: There are more of them than Lambda streams.
@@ -173,11 +173,11 @@ class Story:
         self._received += len(piece)
 
     def broken(self, exc: NoAnswerError) -> CallError:
-        """Say that the rest will not come."""
+        """Report that the rest will not come."""
         return self._told(no_answer(self._plan.invocation, exc, self._plan.expected))
 
     def end(self, end: StreamEnd) -> None:
-        """Take the end.
+        """Record the end.
 
         Raises:
             CallError: The function has failed.

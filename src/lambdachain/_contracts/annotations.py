@@ -13,7 +13,7 @@ class _Holder:
 
 
 def own_annotations(thing: Any) -> Mapping[str, Any]:
-    """Give the annotations of a class or function as they stand: text where they cannot be evaluated yet."""
+    """Return the annotations of a class or function as they stand: text where they cannot be evaluated yet."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format, get_annotations
 

@@ -157,7 +157,7 @@ class PlainContract(Contract[Any, Any]):
 
 
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
-    """Take an address apart into the function and its qualifier, which may be given once."""
+    """Split an address into the function and its qualifier, which may be given once."""
     if qualifier is None and isinstance(function, str):
         return _split(function)
     target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)

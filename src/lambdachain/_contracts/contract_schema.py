@@ -104,7 +104,7 @@ def schema_of(contract: Declaration) -> ContractSchema:
 
 
 def checked_schema(value: object) -> ContractSchema:
-    """Take what was read from a file for the schema of a contract.
+    """Parse what was read from a file as the schema of a contract.
 
     Raises:
         ContractError: It is none, or of another format.
@@ -135,7 +135,7 @@ def _is_deeper(tree: object, depth: int) -> bool:
 
 
 def _forms(schema: Schema) -> Iterator[tuple[str, object]]:
-    """Give every JSON Schema that is in it, and where."""
+    """Yield every JSON Schema that is in it, and where."""
     for name in ("request", "request_as_sent", "response", "response_as_read"):
         yield name, schema.get(name, {})
     for name in ("errors", "errors_as_read"):

@@ -115,7 +115,7 @@ def _names(cls: type[RemoteError]) -> list[str]:
 
 
 def carrier_of(cls: type[RemoteError]) -> type[Any]:
-    """Give the dataclass that has the fields and nothing else: whatever they are called, they hide nothing in it."""
+    """Return the dataclass that has the fields and nothing else: whatever they are called, they hide nothing in it."""
     if cls not in _CARRIERS:
         _CARRIERS[cls] = _build_carrier(cls)
     return _CARRIERS[cls]

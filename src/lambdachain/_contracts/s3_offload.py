@@ -83,7 +83,7 @@ class S3Offload:
         return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {where})"
 
     def takes(self, size: int, *, event: bool = False) -> bool:
-        """Tell whether a payload of *size* bytes goes into S3."""
+        """Check whether a payload of *size* bytes goes into S3."""
         return size > (min(self.threshold, _EVENT_THRESHOLD) if event else self.threshold)
 
     def put(self, data: bytes) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def _remembered(key: str) -> bytes | None:
 
 
 def is_reference(value: object) -> bool:
-    """Tell whether a decoded payload stands for one in S3."""
+    """Check whether a decoded payload stands for one in S3."""
     return is_mapping(value) and set(value) == {REFERENCE}
 
 
@@ -261,7 +261,7 @@ def as_bytes(reference: Mapping[str, Any]) -> bytes:
 
 
 class _in_words:  # noqa: N801 - used as a statement
-    """Says of a failure of botocore's what it means here."""
+    """Translates a failure of botocore's to what it means here."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -276,7 +276,7 @@ class _in_words:  # noqa: N801 - used as a statement
 
 
 def _reason(exc: Exception) -> str:
-    """Say why S3 could not be used: by code or class, for a text may quote a secret.
+    """Describe why S3 could not be used: by code or class, for a text may quote a secret.
 
     Raises:
         Exception: *exc* itself, where it is somebody else's; see ``passes``.

@@ -134,11 +134,11 @@ class FunctionName:
         return None
 
     def with_qualifier(self, qualifier: str) -> FunctionName:
-        """Give the same function at *qualifier*."""
+        """Return the same function at *qualifier*."""
         return replace(self, qualifier=Qualifier(qualifier))
 
     def without_qualifier(self) -> FunctionName:
-        """Give the same function without a qualifier."""
+        """Return the same function without a qualifier."""
         return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
@@ -212,11 +212,11 @@ class FunctionArn:
         return self.qualifier is not None
 
     def with_qualifier(self, qualifier: str) -> FunctionArn:
-        """Give the same function at *qualifier*."""
+        """Return the same function at *qualifier*."""
         return replace(self, qualifier=Qualifier(qualifier))
 
     def without_qualifier(self) -> FunctionArn:
-        """Give the function itself, whatever version or alias this names."""
+        """Return the function itself, whatever version or alias this names."""
         return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
@@ -260,7 +260,7 @@ def _parse_name(text: str) -> FunctionName:
 
 
 def partition_of(region: str) -> str:
-    """Tell the partition that *region* belongs to (``aws`` for every commercial region)."""
+    """Return the partition that *region* belongs to (``aws`` for every commercial region)."""
     return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
 
 

@@ -81,7 +81,7 @@ def enveloped(data: bytes, metadata: Metadata) -> bytes:
 
 
 def opened(event: Any) -> tuple[Any, Metadata | None]:
-    """Take an event out of its envelope, if it has one."""
+    """Unwrap an event from its envelope, if it has one."""
     if is_mapping(event) and ENVELOPE in event and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
         return event["data"], read_metadata(event[ENVELOPE])
     return event, None

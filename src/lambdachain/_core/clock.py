@@ -27,17 +27,17 @@ class System:
 
 
 def monotonic() -> float:
-    """Tell the time by a clock that only goes forward; its zero has no meaning."""
+    """Return the time by a clock that only goes forward; its zero has no meaning."""
     return System.monotonic() + _skipped
 
 
 def epoch() -> float:
-    """Tell the date, in seconds since 1970."""
+    """Return the date, in seconds since 1970."""
     return System.epoch() + _skipped
 
 
 def forget() -> None:
-    """Take back what was skipped: the time that one test lets pass is not taken from what others share with it."""
+    """Undo what was skipped: the time that one test lets pass is not taken from what others share with it."""
     global _skipped  # noqa: PLW0603 - a process has one clock
     with _lock:
         _skipped = 0.0

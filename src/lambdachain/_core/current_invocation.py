@@ -45,7 +45,8 @@ class CurrentInvocation(NamedTuple):
         return f"CurrentInvocation(request_id={self.request_id!r}, {told})"
 
     def remaining_time(self) -> float | None:
-        """Tell how many seconds are left for calls: of this function's time less a margin, or of its caller's patience.
+        """Return how many seconds are left for calls: of this function's time less a margin, or of its caller's
+        patience.
 
         ``None`` where nothing bounds it; never less than 0.
         """
@@ -56,7 +57,7 @@ _current: ContextVar[CurrentInvocation | None] = ContextVar("lambdachain_invocat
 
 
 def current_invocation() -> CurrentInvocation | None:
-    """Give the invocation that is being handled; ``None`` outside a handler and ``invocation_scope``."""
+    """Return the invocation that is being handled; ``None`` outside a handler and ``invocation_scope``."""
     return _current.get()
 
 
@@ -127,7 +128,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
 
 
 def earlier(one: float | None, other: float | None) -> float | None:
-    """Give the earlier of two ends; ``None`` is none."""
+    """Return the earlier of two ends; ``None`` is none."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
@@ -141,7 +142,7 @@ def _own_time(context: Any) -> float | None:
 
 
 def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | None]:
-    """Tell how long the caller still waits: by the time it gave, and by its clock, which sees a slow start too."""
+    """Yield how long the caller still waits: by the time it gave, and by its clock, which sees a slow start too."""
     if told is not None and told.budget_ms is not None:
         yield told.budget_ms / 1000
     if told is not None and told.deadline_ms is not None:

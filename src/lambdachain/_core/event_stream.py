@@ -50,13 +50,13 @@ class EventReader:
         self._at = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Feed the next bytes."""
         del self._held[: self._at]
         self._at = 0
         self._held += data
 
     def next(self) -> Message | None:
-        """Give the next message; ``None`` if it is not whole yet.
+        """Return the next message; ``None`` if it is not whole yet.
 
         Raises:
             BadEventError: This is no event stream.
@@ -70,7 +70,7 @@ class EventReader:
 
 
 def _length(held: bytearray, at: int) -> int | None:
-    """Give the length of the message that begins at *at*; ``None`` as long as it is not there to be read."""
+    """Return the length of the message that begins at *at*; ``None`` as long as it is not there to be read."""
     if len(held) - at < _PRELUDE.size:
         return None
     total, headers, checksum = _PRELUDE.unpack_from(held, at)

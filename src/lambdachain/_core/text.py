@@ -37,7 +37,7 @@ def json_printable(text: str) -> str:
 
 
 def public_url(url: str | None) -> str | None:
-    """Take out of a URL what may be a secret: user and password, and the values of its query.
+    """Remove from a URL what may be a secret: user and password, and the values of its query.
 
     >>> public_url("https://user:password@example.com/path?token=secret")
     'https://***@example.com/path?token=***'
@@ -63,7 +63,7 @@ def for_terminal(text: str) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Take out of the URLs in a text who they are for and with which password.
+    """Remove from the URLs in a text who they are for and with which password.
 
     >>> without_passwords('cannot connect to "https://user:pass/word@example.com/"')
     'cannot connect to "https://***@example.com/"'

@@ -7,12 +7,12 @@ from typing import Any, TypeGuard
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Tell whether *value* is a mapping, of whatever."""
+    """Check whether *value* is a mapping, of whatever."""
     return isinstance(value, (dict, Mapping))  # a dict is one too, but the abstract class takes its time to say so
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Tell whether *value* is a list or a tuple, of whatever."""
+    """Check whether *value* is a list or a tuple, of whatever."""
     return isinstance(value, list | tuple)
 
 

@@ -27,12 +27,12 @@ class Inbox:
         self._wake = asyncio.Event()
 
     def put(self, done: Done) -> None:
-        """Take note that a job has ended."""
+        """Record that a job has ended."""
         self._done.append(done)
         self._wake.set()
 
     def wake(self, _: object = None) -> None:
-        """Take note that something else has happened."""
+        """Record that something else has happened."""
         self._wake.set()
 
     def settle(self, scheduler: MapScheduler) -> None:
@@ -81,7 +81,7 @@ class Pulled(Iterator[Any]):
 
 
 async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
-    """Give the next payload; an empty tuple where there is none, for no future can hold a ``StopIteration``."""
+    """Return the next payload; an empty tuple where there is none, for no future can hold a ``StopIteration``."""
     async for payload in payloads:
         return (payload,)
     return ()
@@ -102,7 +102,7 @@ async def fan_out(
     *,
     on_progress: OnProgress | None,
 ) -> AsyncGenerator[Any, None]:
-    """Give the results of a batch; closed early, start nothing more and wait for what is under way; cancelled, cancel.
+    """Yield the results of a batch; closed early, start nothing more and wait for what is under way; cancelled, cancel.
 
     Raises:
         BaseException: The failure that the batch ends with.

@@ -61,7 +61,7 @@ class Tasks:
         return carry_out(AsyncThrottleAwareTransport(self._transport, job), job.plan, self._hooks)
 
     async def _perform_slowly(self, job: Job) -> Answer | Result:
-        """Do so, with what may wait for S3 in threads; over a test's transport, one job after the other."""
+        """Run it, with what may wait for S3 in threads; over a test's transport, one job after the other."""
         if answers_at_once(self._transport):
             return job.read(await self._perform(job))
         await in_thread(lambda: job.plan)
@@ -74,7 +74,7 @@ class Tasks:
 
 
 class AsyncThrottleAwareTransport(FirstRefusal):
-    """A transport, as the attempts of one job see it; see ``Paced``."""
+    """A transport, as the attempts of one job see it; see ``ThrottleAwareTransport``."""
 
     def __init__(self, transport: AsyncTransport, job: Job) -> None:
         super().__init__(job)
@@ -86,7 +86,7 @@ class AsyncThrottleAwareTransport(FirstRefusal):
         return self.check(await self._transport.send(invocation, timeout=timeout))
 
     async def close(self) -> None:
-        """Do nothing: the transport is not this one's."""
+        """No-op: the transport is not this one's."""
 
     def __getattr__(self, name: str) -> Any:  # such as ``pause``, which a test's transport has
         return getattr(self._transport, name)

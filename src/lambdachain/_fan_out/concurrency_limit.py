@@ -35,13 +35,13 @@ class ConcurrencyLimit:
 
     Times are of a monotonic clock, in seconds, and always given.
 
-    >>> pace = Pace()
-    >>> tickets = [pace.enter(0.0, held=count) for count in range(INITIAL)]
-    >>> pace.enter(0.0, held=INITIAL) is None
+    >>> concurrency_limit = ConcurrencyLimit()
+    >>> tickets = [concurrency_limit.enter(0.0, held=count) for count in range(INITIAL)]
+    >>> concurrency_limit.enter(0.0, held=INITIAL) is None
     True
-    >>> for ticket in tickets:
-    ...     pace.succeeded(ticket)
-    >>> pace.limit
+    >>> for permit in tickets:
+    ...     concurrency_limit.succeeded(permit)
+    >>> concurrency_limit.limit
     20
     """
 
@@ -67,7 +67,7 @@ class ConcurrencyLimit:
         return self._in_flight
 
     def pause_left(self, now: float) -> float:
-        """Tell for how many seconds Lambda wants no call; 0 for none."""
+        """Return for how many seconds Lambda wants no call; 0 for none."""
         return max(0.0, self._resumes_at - now)
 
     def enter(self, now: float, *, held: int) -> Permit | None:
@@ -87,7 +87,7 @@ class ConcurrencyLimit:
             return Permit(self._round, self.limit == self._in_flight == 1)
 
     def succeeded(self, permit: Permit) -> None:
-        """Take note that a call was let in: there may be room for more."""
+        """Record that a call was let in: there may be room for more."""
         with self._lock:
             self._in_flight -= 1
             self._pause = _FIRST_PAUSE
@@ -97,7 +97,7 @@ class ConcurrencyLimit:
                 self._limit = max(self._limit, min(self._limit + gain, 2.0 * self._peak))
 
     def throttled(self, permit: Permit, now: float, retry_after: float | None) -> None:
-        """Take note that Lambda had no room for a call; *retry_after* is how many seconds it asks to wait."""
+        """Record that Lambda had no room for a call; *retry_after* is how many seconds it asks to wait."""
         with self._lock:
             self._in_flight -= 1
             self._resumes_at = max(self._resumes_at, now + (retry_after or 0.0))
@@ -112,12 +112,12 @@ class ConcurrencyLimit:
                 self._peak = int(self._limit)
 
     def left(self, _ticket: Permit) -> None:
-        """Take note that a call is over that says nothing of room: it failed in another way, or was not sent."""
+        """Record that a call is over that says nothing of room: it failed in another way, or was not sent."""
         with self._lock:
             self._in_flight -= 1
 
     def abandon(self, count: int) -> None:
-        """Take note that nobody will tell what becomes of *count* calls."""
+        """Record that nobody will tell what becomes of *count* calls."""
         with self._lock:
             self._in_flight -= count
 
@@ -132,7 +132,7 @@ register_fork_hooks(in_fork=forget)  # what is in flight is the parent's, and wo
 
 
 def concurrency_limit_for(paces: dict[str, ConcurrencyLimit], function: str) -> ConcurrencyLimit:
-    """Give the pace of a function among those of one client."""
+    """Return the pace of a function among those of one client."""
     found = paces.get(function)
     if found is not None and found.era != _era:
         paces.pop(function, None)

@@ -29,7 +29,7 @@ def fan_out(
     prepare: Prepare,
     on_progress: OnProgress | None,
 ) -> Generator[Any, None, None]:
-    """Give the results of a batch; closed early, start nothing more and wait for what is under way.
+    """Yield the results of a batch; closed early, start nothing more and wait for what is under way.
 
     Raises:
         BaseException: The failure that the batch ends with.

@@ -24,7 +24,7 @@ class Executor(Protocol):
         ...
 
     def ended(self, *, timeout: float | None) -> list[Done]:
-        """Give the jobs that have ended: wait for one, at most *timeout* seconds, or for ever."""
+        """Return the jobs that have ended: wait for one, at most *timeout* seconds, or for ever."""
         ...
 
     def pause(self, seconds: float) -> None:
@@ -65,7 +65,7 @@ class ThreadExecutor:
             self._start_thread()
 
     def ended(self, *, timeout: float | None) -> list[Done]:
-        """Give the jobs that have ended; see ``Crew.ended``."""
+        """Return the jobs that have ended; see ``Executor.ended``."""
         found: list[Done] = []
         try:
             if timeout != 0:
@@ -81,7 +81,7 @@ class ThreadExecutor:
         pause(self._transport, seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let the threads end; see ``Crew.dismiss``."""
+        """Let the threads end; see ``Executor.dismiss``."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads if wait else ():
@@ -124,11 +124,11 @@ class InlineExecutor:
         self._jobs: list[Job] = []
 
     def start(self, job: Job) -> None:
-        """Take a job."""
+        """Accept a job."""
         self._jobs.append(job)
 
     def ended(self, *, timeout: float | None) -> list[Done]:  # noqa: ARG002 - as Crew
-        """Do the jobs; see ``Crew.ended``."""
+        """Run the jobs; see ``Executor.ended``."""
         jobs, self._jobs = self._jobs, []
         return [_carried_out(job, self._transport, self._hooks) for job in jobs]
 
@@ -137,7 +137,7 @@ class InlineExecutor:
         pause(self._transport, seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """Do nothing: there is nobody."""
+        """No-op: there is nobody."""
 
 
 def _carried_out(job: Job, transport: Transport, hooks: Sequence[Hook]) -> Done:
@@ -172,4 +172,4 @@ class ThrottleAwareTransport:
         pause(self._transport, seconds)
 
     def close(self) -> None:
-        """Do nothing: the transport is not this one's."""
+        """No-op: the transport is not this one's."""

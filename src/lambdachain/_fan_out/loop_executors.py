@@ -57,7 +57,7 @@ class LoopSide:
             self._maps += 1
 
     def leave(self) -> None:
-        """Take note that a map is over."""
+        """Record that a map is over."""
         with self._lock:
             self._maps -= 1
             is_over = self._closed and not self._maps
@@ -130,7 +130,7 @@ class LoopExecutor:
             self._loop.call_soon_threadsafe(self._launch)
 
     def ended(self, *, timeout: float | None) -> list[Done]:
-        """Give the jobs that have ended; see ``Crew.ended``."""
+        """Return the jobs that have ended; see ``Executor.ended``."""
         found: list[Done] = []
         if timeout != 0:
             with suppress(Empty):

@@ -49,7 +49,8 @@ class MapMethodOptions(TypedDict, total=False):
 
 
 class MapOptions(CallOptions, MapMethodOptions, total=False):
-    """What ``map`` and ``fire_map`` of a client take: see ``MapManner``, and ``CallOptions`` for what goes with a call.
+    """What ``map`` and ``fire_map`` of a client take: see ``MapMethodOptions``, and ``CallOptions`` for what goes
+    with a call.
 
     ``timeout`` is for the whole map, from the first result that is asked for; that of the client, or of a bound
     function, is for each call. ``idempotency_key`` and ``durable_name``, which are one call's, are refused.
@@ -90,7 +91,7 @@ def settings_for(options: MapMethodOptions, timeout: float | None, *, return_exc
 
 
 def split(options: MapOptions) -> tuple[CallOptions, MapMethodOptions]:
-    """Take the options of a map apart into those of its calls and its own; ``timeout`` is in neither."""
+    """Accept the options of a map apart into those of its calls and its own; ``timeout`` is in neither."""
     own = {name: value for name, value in options.items() if name in MapMethodOptions.__optional_keys__}
     calls = {name: value for name, value in options.items() if name not in own and name != "timeout"}
     return cast("CallOptions", calls), cast("MapMethodOptions", own)

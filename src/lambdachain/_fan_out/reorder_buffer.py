@@ -11,12 +11,12 @@ T = TypeVar("T")
 class ReorderBuffer(Generic[T]):
     """Holds results until they may leave.
 
-    >>> window = Window[str](ordered=True)
-    >>> window.put(1, "b")
-    >>> window.pop() is None
+    >>> reorder_buffer = ReorderBuffer[str](ordered=True)
+    >>> reorder_buffer.put(1, "b")
+    >>> reorder_buffer.pop() is None
     True
-    >>> window.put(0, "a")
-    >>> window.pop(), window.pop(), window.pop()
+    >>> reorder_buffer.put(0, "a")
+    >>> reorder_buffer.pop(), reorder_buffer.pop(), reorder_buffer.pop()
     ('a', 'b', None)
     """
 
@@ -27,7 +27,7 @@ class ReorderBuffer(Generic[T]):
         self._next = 0
 
     def put(self, number: int, result: T) -> None:
-        """Take the result of payload *number*, counted from 0."""
+        """Store the result of payload *number*, counted from 0."""
         if not self._ordered:
             self._ready.append(result)
         elif number != self._next:
@@ -40,7 +40,7 @@ class ReorderBuffer(Generic[T]):
                 self._next += 1
 
     def pop(self) -> T | None:
-        """Give the result that is next to leave; ``None`` if it is not there yet."""
+        """Return the result that is next to leave; ``None`` if it is not there yet."""
         return self._ready.popleft() if self._ready else None
 
     def __len__(self) -> int:

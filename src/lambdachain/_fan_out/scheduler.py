@@ -92,7 +92,7 @@ class FirstRefusal:
         self._sent = 0
 
     def sending(self) -> None:
-        """Take note of an attempt."""
+        """Record an attempt."""
         self._sent += 1
 
     def check(self, outcome: Outcome) -> Outcome:
@@ -161,7 +161,7 @@ class MapScheduler:
         return permit
 
     def again(self, permit: Permit) -> Job | None:
-        """Give the job that was taken back first, if there is one."""
+        """Return the job that was taken back first, if there is one."""
         if not self._again:
             return None
         job = self._again.popleft()
@@ -174,24 +174,24 @@ class MapScheduler:
         return Job(self._begun - 1, plan, permit)
 
     def unused(self, permit: Permit) -> None:
-        """Take back leave for a call that there is none for."""
+        """Accept back leave for a call that there is none for."""
         self.under_way -= 1
         self._pace.left(permit)
 
     def refused(self, error: Exception, permit: Permit) -> None:
-        """Take note that the next payload cannot be sent: it does not fit, or a model of the program's has raised."""
+        """Record that the next payload cannot be sent: it does not fit, or a model of the program's has raised."""
         self.unused(permit)
         self._begun += 1
         self._put(self._begun - 1, error)
 
     def exhausted(self, permit: Permit, error: Exception | None = None) -> None:
-        """Take note that there are no more payloads: their source has ended, or raised *error*."""
+        """Record that there are no more payloads: their source has ended, or raised *error*."""
         self.unused(permit)
         self._source_left = False
         self._source_error = error
 
     def finished(self, done: Done, now: float) -> None:
-        """Take what came of a job."""
+        """Process what came of a job."""
         self.under_way -= 1
         job, result = done
         if isinstance(result, RequeuedError):
@@ -218,7 +218,7 @@ class MapScheduler:
                     self._put(job.number, _no_time(job.plan))
 
     def pop(self) -> Result | None:
-        """Give the result that leaves next; ``None`` if it is not there yet."""
+        """Return the result that leaves next; ``None`` if it is not there yet."""
         result = self._window.pop()
         if result is not None:
             self._given += 1
@@ -237,18 +237,18 @@ class MapScheduler:
         return self._failure[1] if self._failure is not None else self._source_error
 
     def wait(self, now: float) -> float | None:
-        """Tell for how many seconds to wait until a call may start again; ``None`` for until one under way ends."""
+        """Return for how many seconds to wait until a call may start again; ``None`` for until one under way ends."""
         pause = self._pace.pause_left(now)
         if not pause or self._failure is not None or not self._has_work():
             return None
         return pause if self.deadline is None else max(0.0, min(pause, self.deadline - now))
 
     def progress(self) -> MapProgress:
-        """Tell how far it has come."""
+        """Return how far it has come."""
         return MapProgress(self._done, self._failed, self._total, self.under_way, self._pace.limit)
 
     def _has_work(self) -> bool:
-        """Tell whether there is something to send; what nobody has asked for yet must not pile up."""
+        """Check whether there is something to send; what nobody has asked for yet must not pile up."""
         return bool(self._again) or (self._source_left and self._begun - self._given < 2 * self.most)
 
     def _valued(self, job: Job, answer: Answer) -> Result | Exception:
@@ -271,7 +271,7 @@ class MapScheduler:
 def _tell(
     concurrency_limit: ConcurrencyLimit, permit: Permit, result: Answer | Result | BaseException, now: float
 ) -> None:
-    """Tell the pace what a call's end says about room: a function that ran had it."""
+    """Report the pace what a call's end says about room: a function that ran had it."""
     if isinstance(result, ThrottledError):
         concurrency_limit.throttled(permit, now, result.retry_after)
     elif isinstance(result, Answer | Result | FunctionError | ResponseError):

@@ -107,7 +107,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self._bound(options).call(payload)
 
     def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
-        """Do as ``call``, and tell what Lambda said about it."""
+        """Behave as ``call``, and tell what Lambda said about it."""
         return self._bound(options).invoke(payload)
 
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
@@ -296,12 +296,12 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
-    """Tell whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
+    """Check whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
     return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNDECLARED
 
 
 def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:
-    """Give the names where a function is decorated: types defined inside another function are found there only."""
+    """Return the names where a function is decorated: types defined inside another function are found there only."""
     return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
 
 

@@ -80,7 +80,7 @@ def check_fulfils(signature: Signature, contract: Contract[Any, Any]) -> None:
 
 
 def _contradicts(given: Any, wanted: Any) -> bool:
-    """Tell whether a *given* class certainly is no *wanted* one; what a type checker must judge is let through."""
+    """Check whether a *given* class certainly is no *wanted* one; what a type checker must judge is let through."""
     given, wanted = (type(None) if form is None else form for form in (given, wanted))
     plain = all(isinstance(form, type) and not hasattr(form, "__args__") for form in (given, wanted))
     if not plain or given is wanted or (wanted is float and given is int) or Any in (given, wanted):

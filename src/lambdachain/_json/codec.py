@@ -1,7 +1,7 @@
 """The way of a payload: a value to JSON bytes and back, straight through pydantic-core.
 
-The only module that validates or serialises. What does not fit is a ``MisfitError``, which says where and why and
-never holds the value; who calls decides what it amounts to.
+The only module that validates or serializes. What does not fit is a ``PayloadValidationError``, which says where and
+why and never holds the value; the caller decides what it amounts to.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MORE_DIGITS: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
 
 
 def codec_of(form: object) -> Codec:
-    """Give the codec of a type; one a type for the life of the process."""
+    """Return the codec of a type; one a type for the life of the process."""
     try:
         # str | date equals date | str, but reads differently: the text tells them apart.
         return _codec_of(form, "" if isinstance(form, type) else repr(form))
@@ -331,7 +331,7 @@ def _is_put_off(form: object) -> bool:
 
 
 def _own(form: object) -> Built | None:
-    """Give what a model or dataclass has of its own: a ``TypeAdapter`` would come to the same by a longer way."""
+    """Return what a model or dataclass has of its own: a ``TypeAdapter`` would come to the same by a longer way."""
     own: Mapping[str, Any] = vars(form) if isinstance(form, type) else {}
     if own.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in own:
         return None

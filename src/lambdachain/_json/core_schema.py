@@ -99,7 +99,7 @@ def nodes(
 
 
 def declares_floats(schema: object) -> bool:
-    """Tell whether floats stand only where the schema says so: there, pydantic keeps a NaN when it dumps objects."""
+    """Check whether floats stand only where the schema says so: there, pydantic keeps a NaN when it dumps objects."""
     return all(node["type"] == "float" and "serialization" not in node for node in nodes(schema) if _may_be_float(node))
 
 
@@ -122,7 +122,7 @@ def _is_open_ended(node: Schema) -> bool:
 
 
 def float_keys(schema: object) -> frozenset[str] | None:
-    """Give the keys that floats are written under; ``None`` if one may stand elsewhere than in a field of its own.
+    """Return the keys that floats are written under; ``None`` if one may stand elsewhere than in a field of its own.
 
     A float may be a NaN, which pydantic writes as ``null``.
     """
@@ -134,7 +134,7 @@ def float_keys(schema: object) -> frozenset[str] | None:
 
 
 def writes_nan_as_such(schema: object) -> bool:
-    """Tell whether a NaN of a declared float is written as ``NaN``, and not as pydantic's usual ``null``."""
+    """Check whether a NaN of a declared float is written as ``NaN``, and not as pydantic's usual ``null``."""
     return any(config_of(node).get("ser_json_inf_nan") == "constants" for node in nodes(schema))
 
 
@@ -146,7 +146,7 @@ def _is_float_field(node: Schema) -> bool:
 
 
 def fields_of(node: Schema) -> Iterator[tuple[str, Schema]]:
-    """Give a node's fields by their names."""
+    """Yield a node's fields by their names."""
     fields = node.get("fields")
     if is_mapping(fields):
         yield from fields.items()
@@ -156,7 +156,7 @@ def fields_of(node: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def reads_like_json(schema: object) -> bool:
-    """Tell whether a decoded JSON value validates as its JSON text would.
+    """Check whether a decoded JSON value validates as its JSON text would.
 
     It does not where pydantic is strict (a date is text in JSON and only there), chooses among the members of a
     union, or decodes bytes by a configured rule.

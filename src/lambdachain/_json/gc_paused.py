@@ -21,7 +21,7 @@ _pause = threading.Lock()
 
 
 def gc_paused(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
-    """Give ``make(source)``, made while the collector pauses where *size*, the bytes of JSON at hand, is large.
+    """Return ``make(source)``, made while the collector pauses where *size*, the bytes of JSON at hand, is large.
 
     A collector that is off stays so. One pause at a time: what another thread makes meanwhile does not prolong it, so
     collection never waits for longer than one payload takes.

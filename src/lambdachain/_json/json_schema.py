@@ -86,7 +86,7 @@ class _Marked(_Base):
         return not is_elsewhere and super().field_is_present(field)
 
     def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001
-        """Say that a field with a default is written always, which pydantic leaves open."""
+        """Report that a field with a default is written always, which pydantic leaves open."""
         if self.mode == "validation":
             return super().field_is_required(field, total)
         is_written = bool(field.get("required", total)) if field["type"] == "typed-dict-field" else True
@@ -164,7 +164,7 @@ def _written_as(node: Schema) -> str | None:
 
 
 def _with_subclasses(described: JsonSchema) -> JsonSchema:
-    """Say that what a subclass adds is written too, though only its base is declared."""
+    """Report that what a subclass adds is written too, though only its base is declared."""
     return {"additionalProperties": True, **described}
 
 
@@ -177,13 +177,13 @@ def _decimal(described: JsonSchema, kind: str, marks: Schema) -> JsonSchema:
 
 
 def _may_be_missing(schema: Any) -> bool:
-    """Tell whether a field may hold pydantic's MISSING, and so not be written."""
+    """Check whether a field may hold pydantic's MISSING, and so not be written."""
     default = schema.get("default") if is_mapping(schema) else None
     return type(default).__name__ in ("Sentinel", "sentinel") and "MISSING" in repr(cast("object", default))
 
 
 def _ordered(value: Any) -> Any:
-    """Give sets an order of their own: that of their elements changes from process to process."""
+    """Return sets an order of their own: that of their elements changes from process to process."""
     if isinstance(value, set | frozenset):
         elements = cast("set[Any]", value)
         return sorted((_ordered(element) for element in elements), key=repr)

@@ -75,7 +75,7 @@ class Undeclared:
 
 
 def details_of(exc: ValidationError, value: object, schema: object) -> list[ErrorDetail]:
-    """Say what pydantic found wrong with *value*."""
+    """Describe what pydantic found wrong with *value*."""
     declared = declared_names(schema)
     return [
         ErrorDetail(
@@ -95,7 +95,7 @@ def _given(rule: str, value: object) -> str:
 
 
 def not_finite(dumped: object, written: object, schema: object) -> list[ErrorDetail]:
-    """Say where a value, as *dumped*, has a number that its JSON, read as *written*, could not carry."""
+    """Describe where a value, as *dumped*, has a number that its JSON, read as *written*, could not carry."""
     declared = declared_names(schema)
     return [
         ErrorDetail(
@@ -161,7 +161,7 @@ def _may_echo(rule: str) -> bool:
 
 
 def _leaves(value: object) -> Iterator[str]:
-    """Give the text of everything inside *value*, however deep it is and even if it contains itself."""
+    """Yield the text of everything inside *value*, however deep it is and even if it contains itself."""
     rest, seen = [value], set[int]()
     while rest:
         inner = rest.pop()

@@ -127,7 +127,7 @@ def _is_written_by_user(serialization: Schema) -> bool:
 
 
 def _has_records_only(node: Schema) -> bool:
-    """Tell whether no member of a union but one of its own kind reads what another has written."""
+    """Check whether no member of a union but one of its own kind reads what another has written."""
     return all(_bare(choice)["type"] in ("model", "dataclass", "typed-dict", "none") for choice in node["choices"])
 
 
@@ -137,7 +137,7 @@ def _bare(choice: Any) -> Schema:
 
 
 def _inner(node: Schema) -> Iterator[tuple[Path, Any]]:
-    """Give the schemas inside of a node, and where each stands."""
+    """Yield the schemas inside of a node, and where each stands."""
     kind = node["type"]
     if kind in ("model-fields", "dataclass-args", "typed-dict", "named-tuple"):
         yield from (((name,), field["schema"]) for name, field in fields_of(node))
@@ -161,7 +161,7 @@ def _inner(node: Schema) -> Iterator[tuple[Path, Any]]:
 
 
 def _flaws_of(node: Schema, config: Schema) -> Iterator[str]:
-    """Say what a node, taken by itself, writes and does not read."""
+    """Describe what a node, taken by itself, writes and does not read."""
     kind = node["type"]
     if kind in ("model-fields", "dataclass-args", "typed-dict"):
         yield from _flaws_of_fields(node, config)
@@ -217,7 +217,7 @@ def _is_scalar(value: object) -> bool:
 
 
 def _flaws_of_keys(keys: Schema, config: Schema) -> Iterator[str]:
-    """Say why a key, which JSON has as text, is not read as what it was."""
+    """Describe why a key, which JSON has as text, is not read as what it was."""
     inner = _key_kinds(keys)
     if inner is None:
         return

@@ -31,7 +31,7 @@ _OWN_READERS: Final = frozenset({"pydantic", "pydantic_core", "collections", "ip
 
 
 def marks_of(node: Schema, config: Schema, mode: Mode) -> Iterator[tuple[str, Any]]:
-    """Say of one node what its JSON Schema does not, by name.
+    """Report of one node what its JSON Schema does not, by name.
 
     Args:
         node: A core schema.
@@ -71,7 +71,7 @@ def _as_text(limit: Any) -> str:
 
 
 def _names(node: Schema, config: Schema) -> Iterator[tuple[str, Any]]:
-    """Say under which names, or where, a field is read, if JSON Schema's one name for it does not tell."""
+    """Report under which names, or where, a field is read, if JSON Schema's one name for it does not tell."""
     fields = node["fields"]
     named = fields.items() if is_mapping(fields) else ((field["name"], field) for field in fields)
     told = {name: places for name, places in (_places(*field, config) for field in named) if places != [name]}

@@ -66,17 +66,17 @@ def begun(now: float) -> EventState:
 def before_delivery(
     course: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
 ) -> Condition | None:
-    """Say why an event is given up without another delivery; ``None`` if it is delivered."""
+    """Describe why an event is given up without another delivery; ``None`` if it is delivered."""
     if reserved_concurrency == 0:
         return Condition.ZERO_RESERVED_CONCURRENCY
     return Condition.EVENT_AGE_EXCEEDED if now - course.fired_at > rules.max_age else None
 
 
 def after_failure(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
-    """Say when an event whose function failed is delivered again, or why it is given up.
+    """Describe when an event whose function failed is delivered again, or why it is given up.
 
     >>> after_failure(begun(0.0), Rules(), now=3.0)
-    Course(fired_at=0.0, due=63.0, runs=1, throttles=0)
+    EventState(fired_at=0.0, due=63.0, runs=1, throttles=0)
     """
     if course.runs >= min(rules.max_retries, len(_PAUSES)):
         return Condition.RETRIES_EXHAUSTED
@@ -84,7 +84,7 @@ def after_failure(course: EventState, rules: Rules, *, now: float) -> EventState
 
 
 def after_throttle(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
-    """Say when an event that was throttled is delivered again, or why it is given up."""
+    """Describe when an event that was throttled is delivered again, or why it is given up."""
     pause = min(2.0**course.throttles, _LONGEST_PAUSE)
     return _in_time(replace(course, due=now + pause, throttles=course.throttles + 1), rules)
 

@@ -143,7 +143,7 @@ def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> It
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:
-    """Give the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
+    """Return the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
 
     One that no runtime could take counts as none.
     """
@@ -175,7 +175,7 @@ def _client_context(header: str | None) -> str | None:
 
 
 def _header_safe(text: str) -> str:
-    """Give JSON on one line of ASCII; what is no JSON goes on as well as it can, for the runtime to refuse."""
+    """Return JSON on one line of ASCII; what is no JSON goes on as well as it can, for the runtime to refuse."""
     try:
         return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
@@ -189,7 +189,7 @@ def _refuse_durable(headers: Mapping[str, str]) -> None:
 
 
 def _json_payload(content: bytes) -> bytes:
-    """Give *content* as it is if it is JSON; an absent payload is ``{}``, as on AWS."""
+    """Return *content* as it is if it is JSON; an absent payload is ``{}``, as on AWS."""
     if not content:
         return b"{}"
     try:

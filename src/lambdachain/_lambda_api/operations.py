@@ -34,7 +34,7 @@ _ROUTES: Final = [
 
 
 def operation_of(method: str, path: str) -> tuple[Operation, str]:
-    """Give the operation and the function in the path, still percent-encoded; the latter is empty where none is.
+    """Return the operation and the function in the path, still percent-encoded; the latter is empty where none is.
 
     Raises:
         RefusedError: There is no such operation here.

@@ -87,7 +87,7 @@ class Record:
         }
 
     def dead_letter_attributes(self) -> dict[str, dict[str, str]]:
-        """Give the attributes that go with the event to its dead-letter target."""
+        """Return the attributes that go with the event to its dead-letter target."""
         status = self.answer.status if self.answer else 429
         return {
             "RequestID": {"DataType": "String", "StringValue": self.delivery.request_id},

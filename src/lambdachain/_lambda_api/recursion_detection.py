@@ -20,12 +20,12 @@ _ENTRY: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 
 def loops(trace_header: str, arn: str) -> bool:
-    """Tell whether Lambda would stop one more invocation of the function in this chain."""
+    """Check whether Lambda would stop one more invocation of the function in this chain."""
     return _counts(trace_header).get(_hash(arn), 0) >= LOOP_LIMIT
 
 
 def passed(trace_header: str, arn: str) -> str:
-    """Give the trace header that the function gets: with itself counted once more.
+    """Return the trace header that the function gets: with itself counted once more.
 
     >>> passed(passed("Root=1-2-3", "a"), "a")
     'Root=1-2-3;Lineage=ca978112:2'

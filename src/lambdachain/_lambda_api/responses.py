@@ -205,7 +205,7 @@ def timed_out(request_id: str, timeout: float) -> bytes:
 
 
 def timeout_text(timeout: float) -> str:
-    """Say that *timeout* seconds have passed, as the answer and the log do."""
+    """Report that *timeout* seconds have passed, as the answer and the log do."""
     return f"Task timed out after {timeout:.2f} seconds"
 
 
@@ -215,7 +215,7 @@ def exited(request_id: str, returncode: int) -> bytes:
 
 
 def exit_text(returncode: int) -> str:
-    """Say how a process ended: *returncode* is its exit status, or less than 0 for a signal."""
+    """Describe how a process ended: *returncode* is its exit status, or less than 0 for a signal."""
     if returncode == 0:
         return "Runtime exited without providing a reason"
     if returncode > 0:

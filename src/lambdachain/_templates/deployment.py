@@ -118,7 +118,7 @@ class _Template(_Reader):
     """Reads a SAM or CloudFormation template."""
 
     def functions(self) -> Iterator[DeployedFunction]:
-        """Give every function."""
+        """Yield every function."""
         template = self._resolver.template
         resources = template.get("Resources")
         for logical_id in resources if is_mapping(resources) else ():
@@ -176,7 +176,7 @@ class _Serverless(_Reader):
         self._around = around
 
     def functions(self) -> Iterator[DeployedFunction]:
-        """Give every function; they share the provider's role."""
+        """Yield every function; they share the provider's role."""
         shared = tuple(self._of_provider())
         for path, key in functions_of(self._variables):
             at, spot = self._variables.at, self._variables.document.spot
@@ -222,6 +222,6 @@ class _Serverless(_Reader):
 
 
 def _moved(document: Document, path: tuple[str | int, ...]) -> dict[tuple[str | int, ...], int]:
-    """Give the lines of what stands at *path* as those of ``statements``."""
+    """Return the lines of what stands at *path* as those of ``statements``."""
     size = len(path)
     return {("statements", *at[size:]): line for at, line in document.lines.items() if at[:size] == path}

@@ -40,13 +40,15 @@ class Document:
     problems: tuple[Diagnostic, ...] = ()
 
     def spot(self, *path: str | int) -> Location:
-        """Say where *path* is written, or the nearest thing around it; the key ends where a value is worked out."""
+        """Describe where *path* is written, or the nearest thing around it; the key ends where a value is worked
+        out.
+        """
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
         return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
 
     def get(self, *path: str | int) -> Any:
-        """Give what is at *path*, or ``None``."""
+        """Return what is at *path*, or ``None``."""
         found = self.tree
         for step in path:
             if is_mapping(found):

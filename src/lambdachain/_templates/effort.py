@@ -21,7 +21,7 @@ class Effort:
         self._under_way = False
 
     def of(self, work: Callable[[], Any], steps: int = 1) -> Any:
-        """Do *work*, a part of the value that is being worked out, or else a value of its own.
+        """Run *work*, a part of the value that is being worked out, or else a value of its own.
 
         Raises:
             TooMuchError: It takes too much, or is nested too deeply.

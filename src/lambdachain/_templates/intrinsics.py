@@ -103,7 +103,7 @@ class Resolver:
         return {key: value for key, value in values.items() if value is not NO_VALUE}
 
     def name_of(self, logical_id: str) -> str:
-        """Give the name of a resource: what its properties say, or its logical id.
+        """Return the name of a resource: what its properties say, or its logical id.
 
         Raises:
             MisreadError: Its properties say what cannot be known here.
@@ -117,7 +117,7 @@ class Resolver:
         return str(self.at(*path))
 
     def holds(self, condition: str, path: Path) -> bool:
-        """Tell whether a condition of the template holds.
+        """Check whether a condition of the template holds.
 
         Raises:
             MisreadError: There is none of this name, or it cannot be known here.
@@ -313,7 +313,7 @@ class Resolver:
 
 
 def function_name(text: str) -> str:
-    """Give the name in what a template calls a function by: a name, a partial ARN or an ARN."""
+    """Return the name in what a template calls a function by: a name, a partial ARN or an ARN."""
     return parse_target(text).name
 
 

@@ -48,7 +48,7 @@ class Policies:
         self._template = resolver.template
 
     def of_function(self, logical_id: str) -> Iterator[Grant]:
-        """Give what a function of a SAM or CloudFormation template is granted."""
+        """Yield what a function of a SAM or CloudFormation template is granted."""
         own = ("Resources", logical_id, "Properties")
         role = self._template.get(*own, "Role")
         if role is not None:
@@ -58,7 +58,7 @@ class Policies:
         yield from self._connected(logical_id)
 
     def statements(self, path: Path) -> Iterator[Grant]:
-        """Give what the statements at *path* grant."""
+        """Yield what the statements at *path* grant."""
         yield from self._statements(self._template.get(*path), path)
 
     def _statements(self, tree: Any, path: Path) -> Iterator[Grant]:
@@ -69,7 +69,7 @@ class Policies:
                 yield from self._guarded(self._statement, statement, place)
 
     def attached(self, role: str) -> Iterator[Grant]:
-        """Give what policies of their own grant a role of the template."""
+        """Yield what policies of their own grant a role of the template."""
         resources = self._template.get("Resources")
         for name in resources if is_mapping(resources) else ():
             if self._template.get("Resources", name, "Type") in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
@@ -193,7 +193,7 @@ def _is_intrinsic(tree: Mapping[str, Any]) -> bool:
 
 
 def _referred(tree: Any) -> str | None:
-    """Give the resource that ``Ref`` or ``Fn::GetAtt`` names."""
+    """Return the resource that ``Ref`` or ``Fn::GetAtt`` names."""
     if not is_mapping(tree):
         return None
     if "Ref" in tree:

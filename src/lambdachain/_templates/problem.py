@@ -11,7 +11,7 @@ from lambdachain._core.text import printable
 class Location:
     """A place in what the user wrote.
 
-    >>> str(Spot("template.yaml", "Resources.Child.Properties.CodeUri", 12))
+    >>> str(Location("template.yaml", "Resources.Child.Properties.CodeUri", 12))
     'template.yaml:12: Resources.Child.Properties.CodeUri'
 
     Attributes:
@@ -61,5 +61,5 @@ class TemplateError(Exception):
         self.text = text
 
     def problem(self, *, fatal: bool = True) -> Diagnostic:
-        """Give what to report."""
+        """Return what to report."""
         return Diagnostic(self.spot, self.text, fatal)

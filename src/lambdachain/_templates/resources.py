@@ -56,7 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType({
 
 
 def reference(resource_type: str, name: str, place: AwsLocation) -> str:
-    """Say what ``Ref`` gives."""
+    """Describe what ``Ref`` gives."""
     kind = KINDS.get(resource_type)
     if kind is None or kind.ref == "name":
         return name
@@ -66,7 +66,7 @@ def reference(resource_type: str, name: str, place: AwsLocation) -> str:
 
 
 def attribute(resource_type: str, name: str, wanted: str, place: AwsLocation) -> str | None:
-    """Say what ``Fn::GetAtt`` gives for the attribute *wanted*, if it can be known."""
+    """Describe what ``Fn::GetAtt`` gives for the attribute *wanted*, if it can be known."""
     kind = KINDS.get(resource_type)
     if kind is None:
         return None

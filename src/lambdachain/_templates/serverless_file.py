@@ -13,7 +13,7 @@ from .variables import Variables
 
 
 def functions_of(variables: Variables) -> Iterator[tuple[Path, str]]:
-    """Give each function's place and key; ``functions`` is a mapping or a list of them."""
+    """Yield each function's place and key; ``functions`` is a mapping or a list of them."""
     functions = variables.document.get("functions")
     if isinstance(functions, str):
         functions = variables.at("functions")
@@ -25,7 +25,7 @@ def functions_of(variables: Variables) -> Iterator[tuple[Path, str]]:
 
 
 def stack_of(variables: Variables) -> str:
-    """Give the name of the stack that the framework deploys.
+    """Return the name of the stack that the framework deploys.
 
     Raises:
         MisreadError: The file has no service, or its name cannot be known here.
@@ -38,7 +38,7 @@ def stack_of(variables: Variables) -> str:
 
 
 def names_of(variables: Variables) -> Iterator[tuple[str, str]]:
-    """Give each function's key and name."""
+    """Yield each function's key and name."""
     stack = stack_of(variables)
     for path, key in functions_of(variables):
         yield key, str(variables.at(*path, "name") or f"{stack}-{key}")

@@ -63,7 +63,7 @@ class Variables:
         return str(self._options.get("stage") or self.at("provider", "stage") or "dev")
 
     def at(self, *path: str | int) -> Any:
-        """Give what stands at *path*, its variables replaced; ``None`` where nothing does.
+        """Return what stands at *path*, its variables replaced; ``None`` where nothing does.
 
         Raises:
             MisreadError: A variable cannot be known here and has no default.

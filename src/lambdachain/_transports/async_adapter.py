@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def to_async_transport(transport: Transport | AsyncTransport) -> AsyncTransport:
-    """Give what an async client can send over: *transport* itself, or one that awaits what blocks."""
+    """Return what an async client can send over: *transport* itself, or one that awaits what blocks."""
     if iscoroutinefunction(transport.send):
         return cast("AsyncTransport", transport)
     blocking = cast("Transport", transport)
@@ -97,12 +97,12 @@ class AwsInThreads(ThreadAdapter, AwsTransport):
     """The same, over a transport whose calls a stand-in takes."""
 
     def host_for(self, region: str | None, function: str) -> str:
-        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        """Return the host that calls go to; see ``AwsTransport.host_for``."""
         return cast("AwsTransport", self._transport).host_for(region, function)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do *work* in a thread of its own, in a copy of this context."""
+    """Run *work* in a thread of its own, in a copy of this context."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
     context = copy_context()

@@ -33,7 +33,7 @@ def _is_region(value: object) -> bool:
 
 
 def _flaw_of(url: object) -> str | None:
-    """Say what is wrong with a URL; it is not quoted, for it may have a password in it."""
+    """Describe what is wrong with a URL; it is not quoted, for it may have a password in it."""
     if not isinstance(url, str):
         return f"is of the type {type(url).__name__}, not a string"
     if not (url.isascii() and url.isprintable()) or " " in url:

@@ -22,7 +22,7 @@ def replace_connections(client: Any) -> bool:
 
 
 def replace_pools(session: Any) -> bool:
-    """Do so for one of botocore's HTTP sessions."""
+    """Detach one of botocore's HTTP sessions."""
     manager: Any = getattr(session, "_manager", None)
     make: Any = getattr(session, "_get_pool_manager_kwargs", None)
     proxies: Any = getattr(session, "_proxy_managers", None)

@@ -100,11 +100,11 @@ class WholeAnswer:
         self._pieces: list[bytes | StreamEnd] = [StreamEnd(log_result=outcome.log_result), outcome.payload]
 
     def read(self) -> bytes | StreamEnd:
-        """Give the payload, and then the end."""
+        """Return the payload, and then the end."""
         return self._pieces.pop()
 
     def close(self) -> None:
-        """Do nothing: it is here."""
+        """No-op: it is here."""
 
 
 class AsyncWholeAnswer:
@@ -115,11 +115,11 @@ class AsyncWholeAnswer:
         self._whole = WholeAnswer(outcome)
 
     async def read(self) -> bytes | StreamEnd:
-        """Give the payload, and then the end."""
+        """Return the payload, and then the end."""
         return self._whole.read()
 
     def close(self) -> None:
-        """Do nothing: it is here."""
+        """No-op: it is here."""
 
 
 def open_stream(transport: Transport, invocation: Invocation, timeout: float | None) -> ResponseStream:
@@ -134,7 +134,7 @@ async def open_async_stream(
     invocation: Invocation,
     timeout: float | None,  # noqa: ASYNC109 - handed on
 ) -> AsyncResponseStream:
-    """Do the same in an event loop."""
+    """Provide the same in an event loop."""
     if isinstance(transport, AsyncStreamingTransport):
         return await transport.open_stream(invocation, timeout=timeout)
     return AsyncWholeAnswer(await transport.send(invocation, timeout=timeout))
@@ -147,11 +147,11 @@ class PieceReader:
         self._events = EventReader()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Feed the next bytes."""
         self._events.feed(data)
 
     def next(self) -> bytes | StreamEnd | None:
-        """Give the next piece; ``None`` if it is not whole yet.
+        """Return the next piece; ``None`` if it is not whole yet.
 
         Raises:
             BadEventError: This is no event stream, or it tells of an error of the service.

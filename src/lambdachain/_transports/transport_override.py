@@ -39,7 +39,7 @@ _lock = lock_for(sys.modules[__name__])
 
 
 def transport_override() -> Transport | None:
-    """Give what takes the calls that would go to AWS; ``None`` outside tests."""
+    """Return what takes the calls that would go to AWS; ``None`` outside tests."""
     here = _here.get()
     if here is not None:
         return here
@@ -69,7 +69,7 @@ def override_transport_in_context(transport: Transport) -> Generator[None]:
 
 
 def answers_at_once(transport: object) -> bool:
-    """Tell whether a transport keeps nobody waiting, as a test's does: its answers then have one order."""
+    """Check whether a transport keeps nobody waiting, as a test's does: its answers then have one order."""
     return getattr(transport, "answers_at_once", False)
 
 
@@ -111,7 +111,7 @@ class NetworkGuard:
             self.check(function, transport.host_for(region, function))
 
     def blocks(self, host: str) -> bool:
-        """Tell whether no call may go to *host*."""
+        """Check whether no call may go to *host*."""
         if not self.closed:
             return False
         from lambdachain._core.loopback import is_loopback

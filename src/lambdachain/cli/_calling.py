@@ -143,7 +143,7 @@ def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
 def _calling(
     how: Connection, text: str, *, as_json: bool, logs: bool = False, left: str = ""
 ) -> Generator[tuple[Any, Any, Any]]:
-    """Give a caller, what it calls, and its contract, if it has one; tell a failure of the call and exit.
+    """Return a caller, what it calls, and its contract, if it has one; tell a failure of the call and exit.
 
     Args:
         how: Whom to call, and over what.

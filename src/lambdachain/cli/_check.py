@@ -49,7 +49,7 @@ _DEPLOYED: Final = {
 def check(
     *, old: str, new: str, first: First | None, other_callers: bool, allow: tuple[str, ...], as_json: bool
 ) -> None:
-    """Say whether callers and callees of two versions of a contract understand each other.
+    """Check whether callers and callees of two versions of a contract understand each other.
 
     OLD is what is deployed, NEW what will be; each is a file that `lambdachain schema` has written, module:contract
     for the code that is here, or revision:module:contract or revision:file.json for a revision of the git repository.
@@ -110,7 +110,7 @@ def _schema_in(text: str | bytes, name: str) -> ContractSchema:
 def _told(
     function: str, changes: Collection[Change], broken: Collection[Change], reason: str, when: str
 ) -> Iterator[str]:
-    """Say in words what has changed, whom it breaks, and what to do."""
+    """Report in words what has changed, whom it breaks, and what to do."""
     from lambdachain._analysis.compatibility.advice import order_of
 
     for change in changes:

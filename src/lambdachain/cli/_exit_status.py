@@ -45,7 +45,7 @@ class Refusal(click.ClickException):
 
 
 def status_of(error: CallError) -> Status:
-    """Give the status of a failure's family.
+    """Return the status of a failure's family.
 
     >>> from lambdachain import CallTimeoutError, ThrottledError
     >>> status_of(ThrottledError()), status_of(CallTimeoutError())
@@ -63,7 +63,9 @@ def status_of(error: CallError) -> Status:
 
 
 def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
-    """Tell in a line what ended a command, and give the status to exit with; ``None`` if that was a mistake of ours."""
+    """Report in a line what ended a command, and give the status to exit with; ``None`` if that was a mistake of
+    ours.
+    """
     from lambdachain._core.errors import CallError, LambdaChainError
 
     if isinstance(error, KeyboardInterrupt):
@@ -87,7 +89,7 @@ def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
 
 
 def in_a_line(error: CallError) -> str:
-    """Say what kind of failure it is, what happened, and how often that was tried."""
+    """Describe what kind of failure it is, what happened, and how often that was tried."""
     tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
     from lambdachain._core.errors import CallError, described
     from lambdachain._core.text import printable

@@ -95,7 +95,7 @@ def as_json(message: Message) -> str:
 
 
 def exports(url: str, region: str) -> dict[str, str]:
-    """Give the variables with which any AWS SDK calls the endpoint."""
+    """Return the variables with which any AWS SDK calls the endpoint."""
     return {"AWS_ENDPOINT_URL_LAMBDA": url, **_CREDENTIALS, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
 
@@ -184,5 +184,5 @@ def _invocation(done: LocalInvocation, clock: str) -> str:
 
 
 def _colour(function: str) -> str:
-    """Give a function its colour, the same in every run."""
+    """Return a function its colour, the same in every run."""
     return _COLOURS[zlib.crc32(function.encode(errors="replace")) % len(_COLOURS)]

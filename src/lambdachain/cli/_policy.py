@@ -279,7 +279,7 @@ def _starts(function: DeployedFunction, known: Survey) -> list[CodeUnit]:
 
 
 def _is_asked(function: DeployedFunction, units: Sequence[CodeUnit], known: Survey, callers: Sequence[str]) -> bool:
-    """Tell whether a function is asked about: by its name, its handler setting, or its contract's name."""
+    """Check whether a function is asked about: by its name, its handler setting, or its contract's name."""
     contracts = (handler.contract.function for handler in known.handlers if handler.unit in units)
     return not {function.name, function.handler, *contracts}.isdisjoint(callers)
 

@@ -16,7 +16,7 @@ _OF_FUNCTIONS: Final = ("error_type", "error_message", "stack_trace", "log_tail"
 
 
 def facts(result: InvokeResult[Any]) -> str:
-    """Say in a line what Lambda told about an answer.
+    """Report in a line what Lambda told about an answer.
 
     >>> from lambdachain import InvokeResult
     >>> facts(InvokeResult(7, "8f5e", "3", None, (), 0.0421))
@@ -48,23 +48,23 @@ def duration(seconds: float) -> str:
 
 
 def result_object(result: InvokeResult[Any], value: Any) -> dict[str, Any]:
-    """Give an answer as an object; *value* is what its JSON says."""
+    """Return an answer as an object; *value* is what its JSON says."""
     facts = {name: getattr(result, name) for name in ("executed_version", "request_id", "duration", "log_tail")}
     return {"value": value, **facts, "attempts": _attempts(result.attempts)}
 
 
 def receipt_object(receipt: Receipt) -> dict[str, Any]:
-    """Give a receipt as an object."""
+    """Return a receipt as an object."""
     return {"request_id": receipt.request_id, "attempts": _attempts(receipt.attempts)}
 
 
 def permission_object(permission: Permission) -> dict[str, Any]:
-    """Give a permission as an object."""
+    """Return a permission as an object."""
     return {**asdict(permission), "reason": str(permission.reason)}
 
 
 def failure_object(error: CallError) -> dict[str, Any]:
-    """Give a failure as an object; what a callee said of itself, and the fields of a declared error, are in it."""
+    """Return a failure as an object; what a callee said of itself, and the fields of a declared error, are in it."""
     facts: dict[str, Any] = {
         "error": type(error).__name__,
         "message": str(error.args[0]) if error.args and error.args[0] else str(error),

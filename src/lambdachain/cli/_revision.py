@@ -19,7 +19,7 @@ _SCRIPT: Final = "from lambdachain.cli._revision import print_schema; print_sche
 
 
 def schema_at(revision: str, module: str, name: str) -> ContractSchema:
-    """Give the schema of ``module:name`` as it is in a revision of the repository around this directory.
+    """Return the schema of ``module:name`` as it is in a revision of the repository around this directory.
 
     Raises:
         Refusal: There is no repository, no such revision, or no such contract in it.
@@ -47,7 +47,7 @@ def schema_at(revision: str, module: str, name: str) -> ContractSchema:
 
 
 def file_at(revision: str, path: str) -> str:
-    """Give the text of a file, relative to this directory, as it is in a revision.
+    """Return the text of a file, relative to this directory, as it is in a revision.
 
     Raises:
         Refusal: There is no repository, no such revision, or no such file in it.
@@ -74,7 +74,7 @@ def print_schema() -> None:
 
 
 def _paths(root: Path, tree: Path) -> list[str]:
-    """Give where modules are looked for in the tree: where they are looked for in the repository."""
+    """Return where modules are looked for in the tree: where they are looked for in the repository."""
     here = [Path.cwd(), *map(Path, sys.path), root / "src", root]
     inside = [path.resolve().relative_to(root) for path in here if path.resolve().is_relative_to(root)]
     return list(dict.fromkeys(str(tree / path) for path in inside))

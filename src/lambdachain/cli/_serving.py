@@ -238,7 +238,7 @@ class _Run:
 
 
 def _as_declared(function: LocalFunction, found: Found) -> LocalFunction:
-    """Give a function with the directories that were written for it: a symbolic link may lead elsewhere later."""
+    """Return a function with the directories that were written for it: a symbolic link may lead elsewhere later."""
     declared = found.declared.get(function.name)
     if declared is None or declared.inline is not None:
         return function
@@ -302,7 +302,7 @@ def endpoint_closed(endpoint: LocalEndpoint) -> Generator[None]:
 
 @contextmanager
 def scratch_directory() -> Generator[Callable[[], Path]]:
-    """Give what makes a temporary directory when it is first asked; it is gone at the end."""
+    """Return what makes a temporary directory when it is first asked; it is gone at the end."""
     with ExitStack() as stack:
         yield cache(lambda: Path(stack.enter_context(TemporaryDirectory(prefix="lambdachain-"))).resolve())
 

@@ -168,7 +168,7 @@ def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:
 
 
 def undecided_objects(undecided: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
-    """Give what cannot be told as objects."""
+    """Return what cannot be told as objects."""
     return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in undecided]
 
 

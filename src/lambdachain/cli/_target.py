@@ -69,7 +69,7 @@ def contract_in(module: str, name: str, *, instead: str = "") -> HasContract[Any
 
 
 def hint_of(text: str) -> str:
-    """Say what a target that was not found may have been meant for."""
+    """Describe what a target that was not found may have been meant for."""
     module, _, name = text.partition(":")
     if name and ":" not in name and "." not in name and not name.isdigit():
         return f" (nor is there a module {module!r} here or on PYTHONPATH)"
@@ -84,7 +84,7 @@ def _imported(module: str) -> ModuleType:
 
 
 def _has_module(name: str) -> bool:
-    """Tell whether there is such a module, in this directory too, as with ``python -m``."""
+    """Check whether there is such a module, in this directory too, as with ``python -m``."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

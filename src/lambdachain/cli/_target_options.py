@@ -114,7 +114,7 @@ class Connection(NamedTuple):
         return caller.locate(target, self.options(), response=response, function=self.function)
 
     def options(self, **more: Any) -> CallOptions:
-        """Give the options of each call, and *more*, where they say something."""
+        """Return the options of each call, and *more*, where they say something."""
         said: Mapping[str, Any] = {"qualifier": self.qualifier, "tenant_id": self.tenant_id, **more}
         options = {name: value for name, value in said.items() if value not in (None, {}, False)}
         return cast("CallOptions", options)

@@ -72,7 +72,8 @@ class View:
         return frozenset(place.path for place in places if place.identity is not None)
 
     def since(self, before: View) -> Changed | None:
-        """Say what it means that directories are others than *before*: made anew, replaced, or reached by another link.
+        """Describe what it means that directories are others than *before*: made anew, replaced, or reached by
+        another link.
 
         A function whose own directory is gone is left as it is: there is nothing to load.
         """
@@ -160,7 +161,7 @@ class Watch:
         *,
         recursive: bool,
     ) -> None:
-        """Tell of changes until the directories are no longer those of *view*.
+        """Report of changes until the directories are no longer those of *view*.
 
         What has *moved* before is told as soon as nothing that follows can be missed.
         """
@@ -195,7 +196,7 @@ class Watch:
 
 
 def code_directories(function: LocalFunction) -> tuple[Path, ...]:
-    """Give the directories that a function's code comes from: its own, and what it adds to the search paths."""
+    """Return the directories that a function's code comes from: its own, and what it adds to the search paths."""
     own = Path(function.directory).absolute()
     versions = [Path(each.directory).absolute() for each in function.versions.values() if each.directory]
     added = [
@@ -219,7 +220,7 @@ def _view_of_files(files: frozenset[Path]) -> View:
 
 
 def _held(paths: Iterable[Path]) -> ExitStack:
-    """Keep directories open: as long as one is, no other gets its inode, and `Place` tells the two apart."""
+    """Keep directories open: as long as one is, no other gets its inode, and `AwsLocation` tells the two apart."""
     held = ExitStack()
     for path in paths:
         with suppress(OSError):
@@ -240,7 +241,7 @@ def _place(path: Path) -> AwsLocation:
 def what_changed(
     paths: Iterable[Path], roots: Mapping[str, Sequence[Path]], described: frozenset[Path]
 ) -> Changed | None:
-    """Say what changed files mean; ``None`` where they mean nothing.
+    """Describe what changed files mean; ``None`` where they mean nothing.
 
     Args:
         paths: The files.

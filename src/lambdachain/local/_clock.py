@@ -6,14 +6,14 @@ import time
 
 
 class QueueClock:
-    """Tells the time in seconds since 1970; a virtual one begins with the system's time."""
+    """Returns the time in seconds since 1970; a virtual one begins with the system's time."""
 
     def __init__(self, *, is_virtual: bool) -> None:
         self.is_virtual = is_virtual
         self._now = time.time()
 
     def now(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self._now if self.is_virtual else time.time()
 
     def move_to(self, moment: float) -> None:

@@ -19,7 +19,7 @@ _CREDENTIAL: Final = re.compile(r"Credential=([A-Z0-9]+)/")
 
 @cache
 def access_key(function: str) -> str:
-    """Give the access key id of a function, in the form that AWS's have."""
+    """Return the access key id of a function, in the form that AWS's have."""
     return "LOCAL" + hashlib.sha256(function.encode()).hexdigest()[:15].upper()
 
 

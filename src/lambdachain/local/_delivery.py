@@ -191,7 +191,7 @@ class EventDelivery:
     async def _end(
         self, event: QueuedEvent, condition: Condition, answer: LastAnswer | None, *, runs: int | None = None
     ) -> None:
-        """Tell those who are to know of it, and take the event out of the queue."""
+        """Report those who are to know of it, and take the event out of the queue."""
         ran = event.course.runs + (answer is not None) if runs is None else runs
         record = Record(event.delivery, condition, ran, answer, time.time())
         config = self._fleet.function(event.function).events
@@ -246,7 +246,7 @@ class _Outage:
 
 
 def _most_at_a_time(function: LocalFunction) -> int:
-    """Tell how many events of a function are delivered at a time; one that takes none still gets them given up."""
+    """Return how many events of a function are delivered at a time; one that takes none still gets them given up."""
     limits = (MOST_AT_A_TIME, function.reserved_concurrency, function.max_sandboxes)
     return max(1, min(limit for limit in limits if limit is not None))
 

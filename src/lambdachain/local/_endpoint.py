@@ -122,7 +122,7 @@ class LocalEndpoint:
         return self._url
 
     def arn(self, name: str) -> str:
-        """Give the ARN of a function here, without a qualifier."""
+        """Return the ARN of a function here, without a qualifier."""
         return str(self._place.arn(name))
 
     def start(self) -> Self:

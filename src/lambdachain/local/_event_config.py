@@ -74,5 +74,5 @@ class EventConfig:
 
 
 def service_of(arn: str) -> str:
-    """Give the service that an ARN names: ``lambda``, ``sqs``, ``sns`` or ``events``."""
+    """Return the service that an ARN names: ``lambda``, ``sqs``, ``sns`` or ``events``."""
     return arn.split(":")[2]

@@ -132,7 +132,7 @@ class LocalFunction:
             self.as_published(version)
 
     def as_published(self, version: str) -> LocalFunction:
-        """Give the function as it is in a version: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
+        """Return the function as it is in a version: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
 
         Raises:
             KeyError: There is no such version.
@@ -146,7 +146,7 @@ class LocalFunction:
             raise ValueError(f"{exc} (version {version!r})") from None
 
     def alias(self, name: str) -> LocalAlias:
-        """Give an alias by its name.
+        """Return an alias by its name.
 
         Raises:
             KeyError: There is none.
@@ -242,7 +242,7 @@ def _check_function(function: Any) -> None:
 
 
 def located(function: LocalFunction) -> LocalFunction:
-    """Give a function with its directories, those of its versions too, absolute.
+    """Return a function with its directories, those of its versions too, absolute.
 
     Raises:
         ValueError: One is missing, or *function* is not a function.

@@ -38,7 +38,7 @@ class FunctionRegistry:
         await asyncio.gather(*(each.close() for each in (*self._deployed.values(), *self._retired)))
 
     def function(self, name: str) -> LocalFunction:
-        """Give a function as it is now.
+        """Return a function as it is now.
 
         Raises:
             KeyError: There is none of that name.

@@ -61,7 +61,7 @@ class HttpConnection:
         return Request(method, path, headers)
 
     async def body(self) -> AsyncGenerator[bytes]:
-        """Give the body of the request as it comes; then its trailers are in *trailers*.
+        """Yield the body of the request as it comes; then its trailers are in *trailers*.
 
         Raises:
             ProtocolError: It is cut short.

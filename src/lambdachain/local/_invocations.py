@@ -53,7 +53,7 @@ Observer: TypeAlias = Callable[[LocalInvocation], None]
 
 
 def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None) -> LocalInvocation:
-    """Tell of a call that was answered; without an ending, of a dry run."""
+    """Report a call that was answered; without an ending, of a dry run."""
     return LocalInvocation(
         function=invoke.function,
         version=version,
@@ -68,13 +68,13 @@ def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, 
 
 
 def refused(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
-    """Tell of a call that was refused."""
+    """Report a call that was refused."""
     told = finished(invoke, None, None, caller)
     return replace(told, status=error.answer.status, error=str(error))
 
 
 def misaddressed(target: str, request_id: str, error: RefusedError, caller: str | None) -> LocalInvocation:
-    """Tell of a call that was refused before it could be read as one: no such function, a body that is no JSON."""
+    """Report a call that was refused before it could be read as one: no such function, a body that is no JSON."""
     try:
         function = parse_target(unquote(target)).name
     except InvalidArnError:

@@ -50,7 +50,7 @@ class MemoryWatch:
 
 
 def resident_memory(pid: int) -> int | None:
-    """Give the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
+    """Return the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
     try:
         return sum(int(_read(f"/proc/{each}/statm").split()[1]) for each in process_tree(pid)) * os.sysconf(
             "SC_PAGE_SIZE"
@@ -60,7 +60,7 @@ def resident_memory(pid: int) -> int | None:
 
 
 def peak_memory(pid: int) -> int | None:
-    """Give the most memory that a process has had, in MB; ``None`` where it has ended or the system does not tell."""
+    """Return the most memory that a process has had, in MB; ``None`` where it has ended or the system does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

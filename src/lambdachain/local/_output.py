@@ -48,7 +48,7 @@ class SandboxOutput:
         self._keep(line.encode())
 
     def take_tail(self) -> bytes:
-        """Give the last 4 KB since the last time, and begin anew."""
+        """Return the last 4 KB since the last time, and begin anew."""
         tail = _ERROR_LINE.sub(lambda match: _unfold(match[0]), self._tail)
         self._tail.clear()
         return tail

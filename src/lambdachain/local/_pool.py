@@ -70,7 +70,7 @@ class SandboxPool:
         await asyncio.gather(*(sandbox.stop() for sandbox in sandboxes))
 
     async def _take_idle(self, tenant_id: str | None) -> Sandbox | None:
-        """Take the sandbox used last; those of other tenants are none of this one's."""
+        """Accept the sandbox used last; those of other tenants are none of this one's."""
         for sandbox in [sandbox for sandbox in reversed(self._idle) if sandbox.tenant_id == tenant_id]:
             self._idle.remove(sandbox)
             if sandbox.alive:
@@ -102,5 +102,5 @@ class SandboxPool:
 
 
 def slots(limit: int | None) -> Slots:
-    """Give something to hold while something runs, of which *limit* may at a time."""
+    """Return something to hold while something runs, of which *limit* may at a time."""
     return nullcontext() if limit is None else asyncio.Semaphore(limit)

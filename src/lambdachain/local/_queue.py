@@ -112,7 +112,7 @@ class EventQueue:
             db.execute(_PUT, row)
 
     def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
-        """Take the event of one of *functions* that is due first, if one is due by *now*."""
+        """Accept the event of one of *functions* that is due first, if one is due by *now*."""
         with self._using() as db:
             row = db.execute(_FIRST_DUE, (_list(functions), now)).fetchone()
             if row is None:
@@ -123,7 +123,7 @@ class EventQueue:
         return QueuedEvent(row[0], row[1], row[2], EventState(*row[3:7]), delivery)
 
     def next_due(self, functions: Iterable[str]) -> float | None:
-        """Tell when the first event that waits for one of *functions* is due."""
+        """Return when the first event that waits for one of *functions* is due."""
         with self._using() as db:
             due: float | None = db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
         return due
@@ -138,7 +138,7 @@ class EventQueue:
 
     @contextmanager
     def ending(self, event: QueuedEvent) -> Generator[None]:
-        """Take an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
+        """Accept an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
         with self._using() as db:
             db.execute("BEGIN")
             try:
@@ -195,7 +195,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Tell which file is at a path: SQLite goes on with one that was deleted, and what it keeps there is lost."""
+    """Return which file is at a path: SQLite goes on with one that was deleted, and what it keeps there is lost."""
     try:
         found = path.stat() if path else None
     except OSError:

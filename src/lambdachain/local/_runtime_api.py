@@ -294,7 +294,7 @@ class RuntimeApi:
         return waiting
 
     def _announce(self) -> None:
-        """Tell once for each invocation that the runtime is ready, however often it asks."""
+        """Report once for each invocation that the runtime is ready, however often it asks."""
         if not self._is_ready:
             self._is_ready = True
             self.events.put_nowait(Ready())

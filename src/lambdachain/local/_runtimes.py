@@ -35,11 +35,11 @@ class Runtime(Protocol):
         ...
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Give the program and its arguments; it starts in the function's directory."""
+        """Return the program and its arguments; it starts in the function's directory."""
         ...
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
-        """Give the variables that this runtime's own images set."""
+        """Return the variables that this runtime's own images set."""
         ...
 
     def takes_path(self, function: LocalFunction) -> bool:
@@ -59,11 +59,11 @@ class PythonRuntime:
         return (function.python, str(_PYTHON_CLIENT))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
-        """Say which runtime it is: the client encodes results by it."""
+        """Describe which runtime it is: the client encodes results by it."""
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}", "PYTHONUNBUFFERED": "1"}
 
     def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
-        """Take one, by that script."""
+        """Accept one, by that script."""
         return True
 
 
@@ -75,7 +75,7 @@ RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {
 
 
 def runtime_of(function: LocalFunction) -> Runtime:
-    """Give the runtime of a function, after a look at whether it can run it.
+    """Return the runtime of a function, after a look at whether it can run it.
 
     Raises:
         ValueError: It cannot; the message names the function.

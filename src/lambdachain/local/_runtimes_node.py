@@ -33,11 +33,11 @@ class NodeRuntime:
         return (_node(), str(client), *(() if client == _OUR_CLIENT else (function.handler,)))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
-        """Say which runtime it is."""
+        """Describe which runtime it is."""
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}"}
 
     def takes_path(self, function: LocalFunction) -> bool:
-        """Take one in the client beside this file; ``aws-lambda-ric`` leaves it out of streams and failed starts."""
+        """Accept one in the client beside this file; ``aws-lambda-ric`` leaves it out of streams and failed starts."""
         return client_of(function) == _OUR_CLIENT
 
 

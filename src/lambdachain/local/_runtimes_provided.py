@@ -29,9 +29,9 @@ class ProvidedRuntime:
         return (str(bootstrap),)
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:  # noqa: ARG002 - as of every runtime
-        """Give nothing: what else there is comes with the program."""
+        """Return nothing: what else there is comes with the program."""
         return {}
 
     def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
-        """Take none: clients in Rust, Swift and many scripts want a host and a port."""
+        """Accept none: clients in Rust, Swift and many scripts want a host and a port."""
         return False

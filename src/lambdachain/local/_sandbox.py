@@ -190,7 +190,7 @@ class Sandbox:
             return None
 
     async def _collected(self, sink: Sink | None) -> RuntimeEvent:
-        """Take the parts of an answer: to the *sink*, or together into one body."""
+        """Accept the parts of an answer: to the *sink*, or together into one body."""
         content = bytearray()
         size = 0
         while isinstance(event := await self._api.events.get(), Streaming):
@@ -214,7 +214,7 @@ class Sandbox:
 
 
 def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
-    """Say what the end of an invocation means; *event* is ``None`` when its *timeout*, in seconds, has passed."""
+    """Describe what the end of an invocation means; *event* is ``None`` when its *timeout*, in seconds, has passed."""
     match event:
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
             return InvocationOutcome(answers.response_too_large(), failed=True, survives=False)

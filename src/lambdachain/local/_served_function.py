@@ -73,7 +73,7 @@ class ServedFunction:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
     def describe(self, qualifier: str | None) -> Description:
-        """Tell how the version or alias is set up; an alias as the version that gets its calls by default."""
+        """Return how the version or alias is set up; an alias as the version that gets its calls by default."""
         is_alias = qualifier in self.function.aliases
         version = self.function.alias(str(qualifier)).version if is_alias else qualifier or LATEST
         function = self.function.as_published(version)
@@ -103,5 +103,5 @@ class AcceptedInvocation:
     delivery: Delivery
 
     async def run(self, *, log_tail: bool = False, sink: Sink | None = None) -> Ending:
-        """Run it to its end; see `Deployed.run`."""
+        """Run it to its end; see `ServedFunction.run`."""
         return await self.deployed.run(self.delivery, self.version, log_tail=log_tail, sink=sink)

@@ -61,7 +61,7 @@ class LocalAlias:
 
 
 def problems_of_versions(versions: Iterable[str], aliases: Mapping[str, LocalAlias]) -> Iterable[str]:
-    """Say what is wrong with the versions and aliases of a function."""
+    """Describe what is wrong with the versions and aliases of a function."""
     published = set(versions)
     for version in published:
         if not VERSION.fullmatch(version):

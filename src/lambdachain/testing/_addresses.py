@@ -19,7 +19,7 @@ class Deployment:
     qualifier: str | None
 
     def has(self, called: FunctionArn | FunctionName) -> bool:
-        """Tell whether *called* is this function: each part of the address that is said here is the same there."""
+        """Check whether *called* is this function: each part of the address that is said here is the same there."""
         parts = ((self.function.name, called.name), *((getattr(self.function, p), getattr(called, p)) for p in _PARTS))
         return all(here is None or here == there for here, there in parts)
 
@@ -48,5 +48,5 @@ def deployment(
 
 
 def version_of(qualifier: str | None) -> str:
-    """Give the version that a call of *qualifier* runs: an alias leads to some version, say the first."""
+    """Return the version that a call of *qualifier* runs: an alias leads to some version, say the first."""
     return LATEST if qualifier is None else qualifier if qualifier == LATEST or qualifier.isdigit() else "1"

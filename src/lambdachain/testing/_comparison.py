@@ -15,7 +15,7 @@ _ABSENT: Final = object()
 
 
 def compare(expected: Sequence[object], came: Sequence[object]) -> list[str]:
-    """Say in lines how the requests that came differ from those expected; none if they do not."""
+    """Report in lines how the requests that came differ from those expected; none if they do not."""
     pairs = zip_longest(expected, came, fillvalue=_ABSENT)
     return [line for number, pair in enumerate(pairs, 1) for line in _call(f"call {number}", *pair)]
 
@@ -30,7 +30,7 @@ def _call(name: str, expected: object, came: object) -> Iterator[str]:
 
 
 def differences(expected: object, came: object, path: str = "") -> list[str]:
-    """Say where two values differ, in lines such as ``items[1].price: 3 came, 4 was expected``."""
+    """Describe where two values differ, in lines such as ``items[1].price: 3 came, 4 was expected``."""
     if expected == came:
         return []
     parts, others = _parts(expected), _parts(came)
@@ -65,7 +65,7 @@ def _told(value: object, other: object) -> str:
 
 
 def _parts(value: Any) -> Mapping[str, object] | None:
-    """Take a value apart; ``None`` for one that has no parts."""
+    """Accept a value apart; ``None`` for one that has no parts."""
     if is_mapping(value):
         return {f"[{key!r}]": inner for key, inner in value.items()}
     if is_sequence(value):

@@ -95,11 +95,11 @@ class LambdaContext:
         self._end = clock.monotonic() + timeout
 
     def get_remaining_time_in_millis(self) -> int:
-        """Tell how many milliseconds the function has left; never less than 0."""
+        """Return how many milliseconds the function has left; never less than 0."""
         return max(0, int((self._end - clock.monotonic()) * 1000))
 
     def w3c(self) -> dict[str, str]:
-        """Give the W3C trace context that Lambda delivers."""
+        """Return the W3C trace context that Lambda delivers."""
         return dict(self._trace)
 
     def log(self, msg: object) -> None:

@@ -34,7 +34,7 @@ class Concurrency:
         self._changed = threading.Condition()
 
     def enter(self, timeout: float, *, waits: bool) -> Callable[[], None]:
-        """Take a place for *timeout* seconds, and give what gives it back.
+        """Accept a place for *timeout* seconds, and give what gives it back.
 
         Args:
             timeout: Seconds.
@@ -87,11 +87,11 @@ class Function:
         return self.deployed.qualifier or LATEST
 
     def settings(self, invoked_arn: str) -> Settings:
-        """Tell how the version that *invoked_arn* leads to is deployed."""
+        """Return how the version that *invoked_arn* leads to is deployed."""
         return Settings(self.name, self.timeout, self.memory, version_of(parse_target(invoked_arn).qualifier))
 
     def loses_answer(self) -> bool:
-        """Tell whether the answer just made is to be lost."""
+        """Check whether the answer just made is to be lost."""
         with self._lock:
             is_lost = self.answers_to_lose > 0
             self.answers_to_lose -= is_lost
@@ -123,7 +123,7 @@ class Deployments:
         self._functions.append(Function(deployed, handler, timeout, memory, concurrency, tenant_isolation))
 
     def find(self, target: Target) -> Function:
-        """Give the function that was deployed at *target*.
+        """Return the function that was deployed at *target*.
 
         Raises:
             ContractError: There is none.
@@ -135,7 +135,7 @@ class Deployments:
         raise ContractError(f"there is no function {wanted}; {self}")
 
     def at(self, name: str, place: AwsLocation) -> list[Function]:
-        """Give the versions and aliases of the function that a call of *name* at *place* is for.
+        """Return the versions and aliases of the function that a call of *name* at *place* is for.
 
         A function deployed at that very place goes before one that is deployed wherever its callers look for it.
         """

@@ -26,7 +26,7 @@ class Event:
         return self.course.runs + 1
 
     def again(self) -> Event | None:
-        """Give the next delivery of an event whose function failed; ``None`` when it is given up."""
+        """Return the next delivery of an event whose function failed; ``None`` when it is given up."""
         course = after_failure(self.course, Rules(), now=self.course.due)
         return replace(self, course=course) if isinstance(course, EventState) else None
 
@@ -49,7 +49,7 @@ class InProcessEventQueue:
             self._waiting.append(event)
 
     def take(self, until: float | None) -> Event | None:
-        """Take the next event that is due by *until*, and let the clock be there; ``None`` if none is."""
+        """Accept the next event that is due by *until*, and let the clock be there; ``None`` if none is."""
         with self._lock:
             due = [event for event in self._waiting if until is None or event.course.due <= until]
             if not due:

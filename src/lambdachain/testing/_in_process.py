@@ -199,7 +199,7 @@ class InProcessTransport:
         clock.skip(seconds)
 
     def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """No-op: there are no connections."""
 
     def describe(self) -> str:
         """Write the calls that came, one a line."""

@@ -78,7 +78,7 @@ class _Writer:
         return None
 
     def _container(self, value: Any) -> tuple[str, Iterator[tuple[str, Any]], str]:
-        """Take a value apart: what comes first, each member and what leads it, and what comes last."""
+        """Accept a value apart: what comes first, each member and what leads it, and what comes last."""
         fields = _fields(value)
         if fields is not None:
             keys = (f"{self._text(_key(key))}: " for key in fields)
@@ -111,7 +111,7 @@ def _key(key: Any) -> str:
 
 
 def _fields(value: Any) -> Mapping[Any, Any] | None:
-    """Give the fields of a dictionary, of a named tuple, and of what can be taken for one."""
+    """Return the fields of a dictionary, of a named tuple, and of what can be taken for one."""
     asdict = getattr(value, "_asdict", None)
     fields: Any = asdict() if callable(asdict) else value
     if isinstance(fields, dict):

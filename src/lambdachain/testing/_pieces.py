@@ -53,7 +53,7 @@ def _failing(contract: Contract[Any, Any], error: Exception) -> Reply:
 
 
 def stream_of(answer: Answer, outcome: Outcome) -> ResponseStream:
-    """Give an answer as a stream does."""
+    """Return an answer as a stream does."""
     return ScriptedStream(answer, outcome) if isinstance(answer, PiecewiseAnswer) else WholeAnswer(outcome)
 
 
@@ -68,8 +68,8 @@ class ScriptedStream:
         self._pieces = iter(pieces)
 
     def read(self) -> bytes | StreamEnd:
-        """Give the next piece, or the end."""
+        """Return the next piece, or the end."""
         return next(self._pieces)
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """No-op: there is no connection."""

@@ -38,11 +38,11 @@ class Chain:
         return clock.System.monotonic() >= self.ends
 
     def loops(self, function: str) -> bool:
-        """Tell whether Lambda would stop one more invocation of *function*."""
+        """Check whether Lambda would stop one more invocation of *function*."""
         return self.functions.count(function) >= LOOP_LIMIT
 
     def into(self, function: str, system: object, timeout: float) -> Chain:
-        """Give the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
+        """Return the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
         return Chain((*self.functions, function), system, clock.System.monotonic() + timeout)
 
 
@@ -51,7 +51,7 @@ _chain: ContextVar[Chain] = ContextVar("lambdachain_chain", default=_OUTSIDE)
 
 
 def current_chain() -> Chain:
-    """Give the chain that this code runs in; an empty one outside handlers."""
+    """Return the chain that this code runs in; an empty one outside handlers."""
     return _chain.get()
 
 

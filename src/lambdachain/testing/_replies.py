@@ -65,7 +65,7 @@ def running(contract: Contract[Any, Any], function: Callable[..., Any]) -> Reply
 
 
 def queueing(_received: Received, _request: Any) -> Answer:
-    """Take an event."""
+    """Accept an event."""
     return answer_queued()
 
 

@@ -33,7 +33,7 @@ _HEADERS: Final = {
 
 
 def place_of(invocation: Invocation) -> AwsLocation:
-    """Take the account and region that the call names: functions are wherever their callers believe them to be."""
+    """Accept the account and region that the call names: functions are wherever their callers believe them to be."""
     try:
         called = parse_target(invocation.function_name)
     except InvalidArnError:
@@ -115,13 +115,13 @@ class Received:
         return None if self.kind is InvocationType.DRY_RUN else read_metadata(self.custom())
 
     def custom(self) -> Mapping[str, Any]:
-        """Give the texts of the ClientContext."""
+        """Return the texts of the ClientContext."""
         context: Any = json.loads(self.delivery.client_context or "{}")
         custom: Any = context.get("custom") if is_mapping(context) else None
         return custom if is_mapping(custom) else {}
 
     def options(self, metadata: Metadata | None) -> CallOptions:
-        """Tell with which options it was sent; ``timeout`` is what this attempt had of it."""
+        """Return with which options it was sent; ``timeout`` is what this attempt had of it."""
         texts = {name: text for name, text in self.custom().items() if _is_users(name)}
         sent = CallOptions(
             timeout=self.timeout,

@@ -253,7 +253,7 @@ def _report(error_type: str, message: str, stack: list[str], request_id: str) ->
 
 
 def _status(code: object) -> int:
-    """Give the exit status of a process that ends with ``sys.exit(code)``."""
+    """Return the exit status of a process that ends with ``sys.exit(code)``."""
     if code is None:
         return 0
     if not isinstance(code, int):

@@ -31,15 +31,15 @@ class InProcessSandbox:
         self._thread.start()
 
     def takes(self, handler: object) -> bool:
-        """Tell whether it can run *handler*; a process that was forked has none of its parent's threads."""
+        """Check whether it can run *handler*; a process that was forked has none of its parent's threads."""
         return self.handler is handler and self._thread.is_alive()
 
     def start(self, job: Job) -> None:
-        """Do a job, without waiting for it."""
+        """Run a job, without waiting for it."""
         self._jobs.put(job)
 
     def end(self) -> None:
-        """Take no more jobs; what runs goes on, since a thread cannot be stopped."""
+        """Accept no more jobs; what runs goes on, since a thread cannot be stopped."""
         with _lock:
             self._ended = True
             if self in _idle:
@@ -72,7 +72,7 @@ _idle: Final[list[InProcessSandbox]] = []
 
 
 def sandbox_for(handler: object, name: str) -> InProcessSandbox:
-    """Give the sandbox that ran *handler* last, or a new one if none is idle."""
+    """Return the sandbox that ran *handler* last, or a new one if none is idle."""
     with _lock:
         for sandbox in reversed(_idle):
             if sandbox.takes(handler):

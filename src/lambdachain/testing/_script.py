@@ -68,7 +68,7 @@ class Step:
 
     @property
     def is_done(self) -> bool:
-        """Tell whether it was asked for as often as the test said."""
+        """Check whether it was asked for as often as the test said."""
         return self.left == 0 or (self.left is None and self.is_used)
 
     def __str__(self) -> str:
@@ -166,7 +166,7 @@ class Stub(Generic[Req, Resp]):
         return self._add("streams", _CALL, streaming(self.contract, pieces), None)
 
     def accepts(self) -> Self:
-        """Take events: ``fire`` gets its receipt, and nothing is run."""
+        """Accept events: ``fire`` gets its receipt, and nothing is run."""
         return self._add("accepts", _EVENT, queueing, None)
 
     def throttles(self, times: int | None = None, *, reason: str | None = None, retry_after: int | None = None) -> Self:
@@ -180,7 +180,7 @@ class Stub(Generic[Req, Resp]):
         return self._add("throttles", _ANY, throttling(reason, retry_after), times)
 
     def times_out(self, times: int | None = None) -> Self:
-        """Give no answer until the caller's time is over; the function may have run.
+        """Return no answer until the caller's time is over; the function may have run.
 
         The time passes at once. Without a timeout, it is the 910 s after which the longest function has ended.
         """
@@ -224,7 +224,7 @@ class Stub(Generic[Req, Resp]):
             return step
 
     def answers(self, kind: InvocationType) -> bool:
-        """Tell whether anything was said about invocations of *kind*."""
+        """Check whether anything was said about invocations of *kind*."""
         return any(kind in step.kinds for step in self._steps)
 
     def note(self, call: StubCall[Any]) -> None:
@@ -236,7 +236,7 @@ class Stub(Generic[Req, Resp]):
 
     @property
     def unused(self) -> str | None:
-        """Say what of it no call asked for; ``None`` if all was."""
+        """Describe what of it no call asked for; ``None`` if all was."""
         if self.optional:
             return None
         left = [step for step in self._steps if not step.is_done]

@@ -169,7 +169,7 @@ class StubTransport:
         clock.skip(seconds)
 
     def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """No-op: there are no connections."""
 
     def describe(self) -> str:
         """Write the calls that came and what became of them, one a line."""
@@ -260,7 +260,7 @@ def _nothing_said(received: Received, payload: object, stubs: Sequence[Stub[Any,
 
 
 def _why_not(stub: Stub[Any, Any], received: Received) -> str:
-    """Say why a stub of the very function is not for this call; nothing of other functions' stubs."""
+    """Describe why a stub of the very function is not for this call; nothing of other functions' stubs."""
     if not stub.deployed.has(received.called):
         return ""
     if not _is_for(stub, received):

@@ -63,7 +63,7 @@ class Graph:
     edges: tuple[Edge, ...]
 
     def node(self, name: str) -> Node:
-        """Give a node by its name."""
+        """Return a node by its name."""
         return next(node for node in self.nodes if node.name == name)
 
     def of_functions(self) -> Graph:
@@ -91,7 +91,7 @@ def graph_of(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType(
 
 
 def function_name(function: str) -> str:
-    """Give the name in a function's address."""
+    """Return the name in a function's address."""
     return parse_target(function).name
 
 
@@ -132,7 +132,7 @@ def _nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable
 
 
 def _contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
-    """Give the contracts of each function, those of its handlers first: they have the last word."""
+    """Return the contracts of each function, those of its handlers first: they have the last word."""
     found: dict[str, list[DeclaredContract]] = {}
     for contract in [*(handler.contract for handler in survey.handlers), *survey.contracts]:
         listed = found.setdefault(function_name(contract.function), [])
@@ -142,5 +142,5 @@ def _contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
 
 
 def idempotency(contracts: Iterable[DeclaredContract]) -> bool | None:
-    """Tell whether a function may run twice: the first contract says it."""
+    """Check whether a function may run twice: the first contract says it."""
     return next((contract.idempotent for contract in contracts), None)

@@ -141,7 +141,7 @@ class _Group:
         return boxes, x - lane, height
 
     def _middles(self, steps: Sequence[Link]) -> dict[str, float]:
-        """Give each node the height at which its neighbours are, without overlapping."""
+        """Return each node the height at which its neighbours are, without overlapping."""
         middles: dict[str, float] = {}
         for column in self._order:
             self._spread(column, dict.fromkeys(column, 0.0), middles)

@@ -54,7 +54,7 @@ def _mermaid_node(node: Node) -> str:
 
 
 def notes(node: Node) -> list[str]:
-    """Say what a picture tells of a node below its name."""
+    """Describe what a picture tells of a node below its name."""
     raised = ", ".join(node.errors)
     return [*(["idempotent"] if node.idempotent else []), *([f"raises {raised}"] if raised else [])]
 
@@ -81,7 +81,7 @@ def _in_quotes(text: str) -> str:
 
 
 def as_object(graph: Graph, warned: Sequence[Warned]) -> dict[str, Any]:
-    """Give the graph as an object, with every place."""
+    """Return the graph as an object, with every place."""
     nodes = [
         {
             "name": node.name,

@@ -59,7 +59,7 @@ def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[lis
 
 
 def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
-    """Give the contracts that are called by, and the functions whose code does."""
+    """Return the contracts that are called by, and the functions whose code does."""
     found: dict[DeclaredContract, list[str]] = {}
     handled = {
         unit: function_name(handler.contract.function)
@@ -95,7 +95,7 @@ def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Tar
 
 
 def _compared(contract: DeclaredContract, callee: _Target) -> Iterator[tuple[str, str, bool]]:
-    """Give where the two do not fit: the path, what happens there, and whether that is certain."""
+    """Yield where the two do not fit: the path, what happens there, and whether that is certain."""
     request, response = (_form(contract, name) for name in ("request", "response"))
     told = request.why or response.why or callee.why or "a type is not stated"
     pairs = (

@@ -125,7 +125,7 @@ def circles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
 
 
 def _reached(targets: Mapping[str, Sequence[str]], start: str) -> frozenset[str]:
-    """Give all that is called from *start* on, in one step or more."""
+    """Return all that is called from *start* on, in one step or more."""
     seen: set[str] = set()
     left = list(targets.get(start, ()))
     while left:
@@ -146,7 +146,7 @@ def _targets(edges: Iterable[Edge]) -> dict[str, list[str]]:
 
 
 def _way(targets: Mapping[str, Sequence[str]], start: str, end: str, group: frozenset[str]) -> list[str]:
-    """Give the shortest way from *start* to *end* within *group*."""
+    """Return the shortest way from *start* to *end* within *group*."""
     ways = [[start]]
     seen = {start}
     for way in ways:
@@ -160,7 +160,7 @@ def _way(targets: Mapping[str, Sequence[str]], start: str, end: str, group: froz
 
 
 def _longest(targets: Mapping[str, Sequence[str]], start: str) -> list[str]:
-    """Give the longest way from *start*; there are no circles in *targets*."""
+    """Return the longest way from *start*; there are no circles in *targets*."""
     ways = [_longest(targets, name) for name in targets.get(start, ())]
     return [start, *(max(ways, key=len) if ways else ())]
 

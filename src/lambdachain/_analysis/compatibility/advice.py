@@ -16,7 +16,7 @@ _ABSENT: Final = frozenset({Reason.MISSING, Reason.LEFT_OUT})
 
 
 def order_of(who: Collection[Who]) -> str:
-    """Say in which order to deploy, if any is safe."""
+    """Report in which order to deploy, if any is safe."""
     sides = {one for one in who if one != "other callers"}
     if sides == {"old callers"}:
         return 'Deploy every caller first, then the callee: assert_compatible(..., first="caller") checks that order.'
@@ -26,21 +26,21 @@ def order_of(who: Collection[Who]) -> str:
 
 
 def address_remedy(path: str) -> str:
-    """Say what to do about a change of the address."""
+    """Describe what to do about a change of the address."""
     if path == "function":
         return "Deploy it under both names, until nobody calls the old one."
     return f'If the function has both, allow=["{path}"].'
 
 
 def promise_remedy(path: str, who: Who) -> str:
-    """Say what to do about a change of what is promised beside the types."""
+    """Describe what to do about a change of what is promised beside the types."""
     if path == "envelope" and who == "old callers":
         return "Deploy the callers first, and the callee when no event of theirs is queued any more."
     return _in_order((who,), "")
 
 
 def message_remedy(path: str, gaps: Collection[tuple[Who, Incompatibility]], renamed: str | None) -> str:
-    """Say what to do about a change of a message.
+    """Describe what to do about a change of a message.
 
     Args:
         path: Where it is.

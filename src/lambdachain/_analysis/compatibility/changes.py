@@ -53,7 +53,7 @@ class Change:
     advice: str = ""
 
     def breaks_any(self, *who: Who) -> bool:
-        """Tell whether it breaks, or may break, one of these."""
+        """Check whether it breaks, or may break, one of these."""
         return any(breakage.who in who for breakage in self.breaks)
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ def _address_changes(old: ContractSchema, new: ContractSchema) -> Iterator[Chang
 
 
 def _is_same_function(old: str, new: str) -> bool:
-    """Tell whether two addresses are of one function, as far as both say where it is."""
+    """Check whether two addresses are of one function, as far as both say where it is."""
     before, after = parse_target(old), parse_target(new)
     pairs = [(getattr(before, part, None), getattr(after, part, None)) for part in _PARTS]
     return all(was == is_now or (None in (was, is_now)) for was, is_now in pairs)

@@ -55,7 +55,7 @@ class _Comparison:
         self._met: dict[_Pair, list[Incompatibility] | None] = {}
 
     def mistaken(self) -> set[_Pair]:
-        """Give the definitions that were taken to fit, and do not."""
+        """Return the definitions that were taken to fit, and do not."""
         return {pair for pair in self._assumed if self._met[pair]}
 
     def gaps(self, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
@@ -274,7 +274,7 @@ def _most_keys(sent: SchemaNode) -> float:
 
 
 def _may_run_out(sent: SchemaNode, read: SchemaNode) -> bool:
-    """Tell whether a set may have no room for more: there are just so many different elements."""
+    """Check whether a set may have no room for more: there are just so many different elements."""
     element = sent.element(0)
     is_set = sent.node.get("uniqueItems") or read.node.get("uniqueItems")
     return bool(is_set) and (element.values is not None or element.type not in ("integer", "number", "string"))
@@ -290,7 +290,7 @@ def _doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompati
 
 
 def _refuses_all(found: Iterable[Incompatibility], sent: SchemaNode, path: str) -> bool:
-    """Tell whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
+    """Check whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
     always = {path, *(f"{path}.{name}" for name in sent.required)}
     return any(
         one.is_total and (one.path in always or (one.reason is Reason.MISSING and one.path.rpartition(".")[0] == path))
@@ -303,7 +303,7 @@ def _is_sure(found: Iterable[Incompatibility]) -> bool:
 
 
 def _unlikeness(sent: SchemaNode, read: SchemaNode, found: list[Incompatibility]) -> tuple[bool, bool, bool, int]:
-    """Tell which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
+    """Return which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
     return _is_sure(found), sent.type != read.type, _title(sent) != _title(read), len(found)
 
 

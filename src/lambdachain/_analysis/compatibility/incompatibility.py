@@ -50,14 +50,14 @@ class Incompatibility:
 
     @property
     def is_total(self) -> bool:
-        """Tell whether nothing at all that is written there is read."""
+        """Check whether nothing at all that is written there is read."""
         sent, read = self.parts
         if self.reason is Reason.VALUES:
             return self.certain and not any(value in (read.values or ()) for value in sent.values or ())
         return self.reason is Reason.MISSING or (self.reason is Reason.TYPE and self.certain and sent.type != read.type)
 
     def evidence(self) -> tuple[object, ...]:
-        """Give what tells this gap from another."""
+        """Return what tells this gap from another."""
         sent, read = self.parts
         return self.path, self.reason, self.sent, self.read, sent.fingerprint(), read.fingerprint()
 

@@ -32,7 +32,7 @@ class Message:
 
     @property
     def is_request(self) -> bool:
-        """Tell whether callers write it."""
+        """Check whether callers write it."""
         return self.path == "request"
 
 
@@ -49,7 +49,7 @@ class Meeting:
 
 
 def messages_of(schema: ContractSchema) -> dict[str, Message]:
-    """Take a contract apart into its messages."""
+    """Accept a contract apart into its messages."""
     told = cast("Mapping[str, Any]", schema)
     errors_read: Mapping[str, Any] = told.get("errors_as_read", {})
     forms = {
@@ -61,7 +61,7 @@ def messages_of(schema: ContractSchema) -> dict[str, Message]:
 
 
 def meetings(old: Message, new: Message) -> Iterator[Meeting]:
-    """Say who meets whom, of those who are not of one version."""
+    """Describe who meets whom, of those who are not of one version."""
     if old.is_request:
         yield Meeting("old callers", "old callers", "the new callee", old.sent, new.read)
         yield Meeting("new callers", "new callers", "the old callee", new.sent, old.read)
@@ -73,7 +73,7 @@ def meetings(old: Message, new: Message) -> Iterator[Meeting]:
 
 
 def already(old: Message, meeting: Meeting) -> tuple[SchemaNode, SchemaNode]:
-    """Give what writer and reader were before: what did not fit then is no change."""
+    """Return what writer and reader were before: what did not fit then is no change."""
     return (old.published, old.read if old.is_request else old.published) if not meeting.lax else (old.sent, old.read)
 
 
@@ -98,7 +98,7 @@ _READS: Final = ("require", "refuse", "look", "take", "check")
 
 
 def why(gap: Incompatibility, meeting: Meeting) -> str:
-    """Say in a sentence why the reader may fail."""
+    """Report in a sentence why the reader may fail."""
     verbs = {verb: _conjugated(verb, meeting.writer) for verb in _WRITES}
     verbs |= {verb: _conjugated(verb, meeting.reader) for verb in _READS}
     verbs["read_it"] = f"{_conjugated('read', meeting.reader)} it"

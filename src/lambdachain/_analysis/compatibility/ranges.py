@@ -37,7 +37,7 @@ class Range:
     high_open: bool = False
 
     def holds(self, other: Range) -> bool:
-        """Tell whether all that is within *other* is within this one.
+        """Check whether all that is within *other* is within this one.
 
         Raises:
             TypeError: The bounds cannot be compared: one time has a zone, and the other none.
@@ -97,7 +97,7 @@ def _tighter(bounds: list[_Bound], *, lower: bool) -> _Bound:
 
 
 def _is_inside(bound: _Bound, limit: _Bound, is_beyond: Callable[[Any, Any], bool]) -> bool:
-    """Tell whether a bound lets nothing through that a limit does not."""
+    """Check whether a bound lets nothing through that a limit does not."""
     (value, is_open), (most, most_open) = bound, limit
     if most is None:
         return True

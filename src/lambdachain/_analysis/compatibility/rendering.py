@@ -33,7 +33,7 @@ _MARKED: Final = {
 
 
 def in_words(part: SchemaNode, depth: int = 3) -> str:
-    """Say what a value may be: ``integer (≥ 1)``, ``"a" or "b"``, ``array of Item``, ``string or null``."""
+    """Describe what a value may be: ``integer (≥ 1)``, ``"a" or "b"``, ``array of Item``, ``string or null``."""
     if part.opaque is not None:
         return f"what {part.opaque} makes of it"
     if part.values is not None:
@@ -94,7 +94,7 @@ def _limits(part: SchemaNode) -> list[str]:
 
 
 def _tells(part: SchemaNode, name: str) -> bool:
-    """Tell whether a limit is worth a word: that a tuple of two has two items is not."""
+    """Check whether a limit is worth a word: that a tuple of two has two items is not."""
     return name in part.node and not (part.first and name in ("minItems", "maxItems"))
 
 

@@ -44,7 +44,7 @@ def leaf_gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> It
 
 
 def takes(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
-    """Tell whether one value is read; ``None`` if that cannot be told."""
+    """Check whether one value is read; ``None`` if that cannot be told."""
     if read.opaque is not None or read.checks or read.puzzles:
         return None
     if read.members:
@@ -79,14 +79,14 @@ def _is_number_for(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
 
 
 def _may_be_read(kind: str, read: SchemaNode) -> bool:
-    """Tell whether pydantic reads one or the other value of a type as one of another."""
+    """Check whether pydantic reads one or the other value of a type as one of another."""
     if kind == "string":
         return read.type in _NUMBERS or read.type == "boolean"
     return _may_count(read) or (kind in _NUMBERS and read.type == "boolean")
 
 
 def _may_count(read: SchemaNode) -> bool:
-    """Tell whether a number may be read as so many seconds, as an address, or as its own text."""
+    """Check whether a number may be read as so many seconds, as an address, or as its own text."""
     return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.marks)
 
 

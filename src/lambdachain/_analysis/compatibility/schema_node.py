@@ -77,7 +77,7 @@ class SchemaNode:
         return cls(schema, defs, ref)
 
     def within(self, node: object) -> SchemaNode:
-        """Give a part that stands inside this one."""
+        """Return a part that stands inside this one."""
         return SchemaNode.at(node, self.defs)
 
     @cached_property
@@ -109,7 +109,7 @@ class SchemaNode:
 
     @cached_property
     def is_anything(self) -> bool:
-        """Tell whether every value fits."""
+        """Check whether every value fits."""
         return not (self.node.keys() - ANNOTATIONS - {MARKS}) and not self.checks and self.opaque is None
 
     @cached_property
@@ -137,19 +137,19 @@ class SchemaNode:
         return discriminator.get("propertyName") if is_mapping(discriminator) else None
 
     def tagged(self, value: object) -> SchemaNode | None:
-        """Give the alternative that a tag stands for."""
+        """Return the alternative that a tag stands for."""
         name = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
         form = self.node["discriminator"].get("mapping", {}).get(name)
         return None if form is None else self.within({"$ref": form} if isinstance(form, str) else form)
 
     def without_doubts(self) -> SchemaNode:
-        """Give this part without what cannot be judged from here."""
+        """Return this part without what cannot be judged from here."""
         known = {key: value for key, value in self.node.items() if key not in self.puzzles}
         marks = {name: mark for name, mark in self.marks.items() if name != "checks"}
         return SchemaNode({**known, MARKS: marks}, self.defs)
 
     def narrowed(self, name: str, value: object) -> SchemaNode:
-        """Give this object with one property settled."""
+        """Return this object with one property settled."""
         properties = {**self.node.get("properties", {}), name: {"const": value}}
         return SchemaNode({**self.node, "properties": properties}, self.defs)
 
@@ -182,7 +182,7 @@ class SchemaNode:
         return None if form is None else self.within(form)
 
     def places(self, name: str) -> list[str | list[str | int]]:
-        """Tell under which names, or where, a field is read."""
+        """Return under which names, or where, a field is read."""
         return list(self.marks.get("names", {}).get(name, (name,)))
 
     @cached_property
@@ -191,11 +191,11 @@ class SchemaNode:
         return tuple(self.within(node) for node in self.node.get("prefixItems", ()))
 
     def element(self, position: int) -> SchemaNode:
-        """Give what an array has at *position*."""
+        """Return what an array has at *position*."""
         return self.first[position] if position < len(self.first) else self.within(self.node.get("items", True))
 
     def fingerprint(self) -> str:
-        """Give a text that is the same for what means the same, with everything it refers to."""
+        """Return a text that is the same for what means the same, with everything it refers to."""
         reached = dict(_reached(self.node, self.defs, set()))
         return json.dumps([_bare(self.node), {name: _bare(node) for name, node in reached.items()}], sort_keys=True)
 

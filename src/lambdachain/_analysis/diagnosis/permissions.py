@@ -45,14 +45,14 @@ def _asked(client: LambdaClient, target: Target, region: str | None) -> Finding:
 
 
 def address_of(target: Target) -> FunctionArn | FunctionName:
-    """Give what a call is addressed to."""
+    """Return what a call is addressed to."""
     if target.partition is not None and target.region is not None and target.account_id is not None:
         return FunctionArn(target.partition, target.region, target.account_id, target.name, target.qualifier)
     return FunctionName(target.name, target.qualifier, target.account_id, target.region)
 
 
 def told(target: Target, permission: Permission, region: str | None) -> Finding:
-    """Say what Lambda's answer means, and what to do about it."""
+    """Describe what Lambda's answer means, and what to do about it."""
     if permission:
         return Finding(target.address, Level.OK, "may be invoked")
     said = f" ({permission.message})" if permission.message else ""

@@ -53,7 +53,7 @@ class Report(TypedDict):
 
 
 def report_of(findings: Iterable[Finding]) -> Report:
-    """Give findings as an object."""
+    """Return findings as an object."""
     told = [
         FindingObject(subject=one.subject, level=str(one.level), text=one.text, remedy=one.remedy, policy=one.policy)
         for one in findings

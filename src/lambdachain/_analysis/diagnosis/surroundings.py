@@ -66,7 +66,7 @@ def _leave_out_networks(session: Any) -> None:
 
 
 def place(environment: Mapping[str, str]) -> Finding:
-    """Say whether this is a function."""
+    """Check whether this is a function."""
     name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
     if name is None:
         return Finding("place", Level.OK, f"not in a function; Python {platform.python_version()}, {platform.system()}")
@@ -77,7 +77,7 @@ def place(environment: Mapping[str, str]) -> Finding:
 
 
 def versions(installed: Callable[[str], str]) -> Finding:
-    """Say which versions are installed, and whether they are new enough.
+    """Describe which versions are installed, and whether they are new enough.
 
     Args:
         installed: Gives a package's version; raises ``PackageNotFoundError``.
@@ -117,7 +117,7 @@ def _dotted(parts: tuple[int, ...]) -> str:
 
 
 def region_of(session: Any, given: str | None, environment: Mapping[str, str]) -> Finding:
-    """Say which region counts, and who says so."""
+    """Describe which region counts, and who says so."""
     if given is not None:
         return Finding("region", Level.OK, f"{given} (asked for)")
     configured = session.get_config_variable("region")
@@ -130,7 +130,7 @@ def region_of(session: Any, given: str | None, environment: Mapping[str, str]) -
 
 
 def configured_region(session: Any) -> str | None:
-    """Give the region that calls go to where none is asked for."""
+    """Return the region that calls go to where none is asked for."""
     region: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
     return region
 
@@ -168,7 +168,7 @@ def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
 
 
 def endpoint_source(environment: Mapping[str, str], given: str | None) -> str:
-    """Say who names the endpoint, if somebody does."""
+    """Describe who names the endpoint, if somebody does."""
     if given is not None:
         return "asked for"
     return next((name for name in ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL") if environment.get(name)), "")
@@ -202,7 +202,7 @@ def reached(url: str, told: str) -> Finding:
 
 
 def credentials(session: Any) -> Iterator[Finding]:
-    """Say where the credentials come from and when they end; never what they are."""
+    """Describe where the credentials come from and when they end; never what they are."""
     from lambdachain._transports.boto.errors import credentials_failure
 
     try:
@@ -230,7 +230,7 @@ def credentials(session: Any) -> Iterator[Finding]:
 
 
 def transport(environment: Mapping[str, str]) -> Finding:
-    """Say which transport a client has that is given none."""
+    """Describe which transport a client has that is given none."""
     from lambdachain._core.errors import ContractError
     from lambdachain._transports.default import VARIABLE, default_transport
 
@@ -254,7 +254,7 @@ def _is_function(environment: Mapping[str, str]) -> bool:
 
 
 def retries(session: Any, botocore: str) -> Finding:
-    """Say what botocore's own retries would do to a call whose answer is lost.
+    """Describe what botocore's own retries would do to a call whose answer is lost.
 
     Args:
         session: The botocore session.
@@ -277,7 +277,7 @@ def retries(session: Any, botocore: str) -> Finding:
 
 
 def keep_alive() -> Finding:
-    """Say what keeps long calls alive."""
+    """Describe what keeps long calls alive."""
     idle = dict(KEEP_ALIVE)["TCP_KEEPIDLE"]
     system = Path("/proc/sys/net/ipv4/tcp_keepalive_time")
     usual = f"; this system's own is {system.read_text().strip()} s" if system.is_file() else ""

@@ -98,12 +98,12 @@ def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[Issue, str,
 
 
 def concerns_calls(actions: Iterable[str]) -> bool:
-    """Tell whether calls are among what patterns of actions mean."""
+    """Check whether calls are among what patterns of actions mean."""
     return any(matches(action, ACTION, ignore_case=True) for action in actions)
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """Tell whether IAM would match *text*: ``*`` stands for any characters, ``?`` for one.
+    """Check whether IAM would match *text*: ``*`` stands for any characters, ``?`` for one.
 
     >>> matches("arn:aws:lambda:*:*:function:orders-*", "arn:aws:lambda:eu-west-1:123456789012:function:orders-a")
     True

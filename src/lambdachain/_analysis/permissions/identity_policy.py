@@ -157,7 +157,7 @@ def in_docstring(text: str) -> str:
 
 
 def _where(calls: Sequence[CallSite]) -> str:
-    """Say how and where a function is called: every way, the first place of each."""
+    """Describe how and where a function is called: every way, the first place of each."""
     first: dict[str, CallSite] = {}
     for call in calls:
         first.setdefault(call.verb, call)

@@ -83,7 +83,7 @@ class Caller:
 
 
 def request_of(target: Target, caller: Caller, stack: Stack) -> dict[str, str]:
-    """Give the parameters of Lambda's AddPermission.
+    """Return the parameters of Lambda's AddPermission.
 
     Raises:
         ContractError: Lambda takes no policy on ``$LATEST``.

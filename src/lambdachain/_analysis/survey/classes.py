@@ -19,7 +19,7 @@ _PROPERTIES: Final = frozenset({"property", "cached_property"})
 
 
 def bases(evaluation: Evaluator, scope: Scope) -> Values:
-    """Give what a class is built of; of ``Base[int]``, the base."""
+    """Return what a class is built of; of ``Base[int]``, the base."""
     exprs = scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
     return union(
         evaluation.values(expr.value if isinstance(expr, ast.Subscript) else expr, scope.parent or scope)
@@ -28,7 +28,7 @@ def bases(evaluation: Evaluator, scope: Scope) -> Values:
 
 
 def lineage(evaluation: Evaluator, scope: Scope) -> list[Scope]:
-    """Give a class and its bases that are in the code, the nearest first."""
+    """Return a class and its bases that are in the code, the nearest first."""
     found = [scope]
     for one in found:
         found += [base for base in evaluation.bases(one) if base not in found]
@@ -36,7 +36,7 @@ def lineage(evaluation: Evaluator, scope: Scope) -> list[Scope]:
 
 
 def _outside(evaluation: Evaluator, scope: Scope) -> Iterator[str]:
-    """Give the names of bases that are not in the code; of one that is not told, nothing."""
+    """Yield the names of bases that are not in the code; of one that is not told, nothing."""
     for one in lineage(evaluation, scope):
         for value in bases(evaluation, one):
             if not isinstance(value, Class):
@@ -44,12 +44,12 @@ def _outside(evaluation: Evaluator, scope: Scope) -> Iterator[str]:
 
 
 def may_call_any_method(evaluation: Evaluator, scope: Scope) -> bool:
-    """Tell whether a base that is not in the code may call a class's methods, as ``Thread`` calls ``run``."""
+    """Check whether a base that is not in the code may call a class's methods, as ``Thread`` calls ``run``."""
     return any(not name.startswith(_QUIET) for name in _outside(evaluation, scope))
 
 
 def receiver_of(scope: Scope) -> type[Instance | Class] | None:
-    """Tell what a method's first parameter is: an object, the class, or (``None``) a parameter like any other."""
+    """Return what a method's first parameter is: an object, the class, or (``None``) a parameter like any other."""
     if scope.owner is None:
         return None
     decorated = _decorators(scope)
@@ -59,7 +59,7 @@ def receiver_of(scope: Scope) -> type[Instance | Class] | None:
 
 
 def is_property(scope: Scope) -> bool:
-    """Tell whether a method is called where its name is only read."""
+    """Check whether a method is called where its name is only read."""
     return scope.kind == "function" and not _PROPERTIES.isdisjoint(_decorators(scope))
 
 
@@ -69,7 +69,7 @@ def _decorators(scope: Scope) -> frozenset[str]:
 
 
 def constructor_of(evaluation: Evaluator, scope: Scope) -> Scope | None:
-    """Give the ``__init__`` that makes objects of a class, if the code has one."""
+    """Return the ``__init__`` that makes objects of a class, if the code has one."""
     for home in lineage(evaluation, scope):
         for binding, _ in home.bindings.get("__init__", ()):
             if isinstance(binding, Defined):
@@ -78,7 +78,9 @@ def constructor_of(evaluation: Evaluator, scope: Scope) -> Scope | None:
 
 
 def called_by(evaluation: Evaluator, scope: Scope) -> list[str]:
-    """Give the names that a function may be called by; ``__init__`` by those of its class and of the classes below."""
+    """Return the names that a function may be called by; ``__init__`` by those of its class and of the classes
+    below.
+    """
     if scope.owner is None or not scope.name.endswith(".__init__"):
         return [scope.last]
     return ["__init__", *_names_below(evaluation, scope.owner)]
@@ -90,7 +92,7 @@ def _names_below(evaluation: Evaluator, scope: Scope) -> list[str]:
 
 
 def field_of(evaluation: Evaluator, scope: Scope, name: str) -> Values:
-    """Give what a field of an object may hold, where no ``__init__`` of the code's own says so."""
+    """Return what a field of an object may hold, where no ``__init__`` of the code's own says so."""
     homes = lineage(evaluation, scope)
     home = next((one for one in homes if name in one.fields), None)
     if home is None:
@@ -107,14 +109,14 @@ def field_of(evaluation: Evaluator, scope: Scope, name: str) -> Values:
 
 
 def _is_record(evaluation: Evaluator, scope: Scope) -> bool:
-    """Tell whether others make objects of a class, from JSON or the like, by its fields."""
+    """Check whether others make objects of a class, from JSON or the like, by its fields."""
     return not _RECORDS.isdisjoint(_decorators(scope)) or any(
         name.rpartition(".")[2] in _RECORDS for name in _outside(evaluation, scope)
     )
 
 
 def _given(evaluation: Evaluator, home: Scope, name: str) -> Iterator[Values]:
-    """Give what each call that makes an object passes for a field, or the default."""
+    """Yield what each call that makes an object passes for a field, or the default."""
     for called in _names_below(evaluation, home):
         for call, caller in evaluation.project.calls_of(called):
             for value in evaluation.values(call.func, caller):
@@ -135,7 +137,7 @@ def _passed(evaluation: Evaluator, call: ast.Call, caller: Scope, made: Scope, n
 
 
 def _default(evaluation: Evaluator, home: Scope, name: str) -> Values:
-    """Give the default of a field; that of settings is the environment's to decide."""
+    """Return the default of a field; that of settings is the environment's to decide."""
     if not any(base.endswith(".BaseSettings") for base in _outside(evaluation, home)):
         return evaluation.declared(home, name)
     key = f"{_prefix(evaluation, home)}{name}".upper()
@@ -155,5 +157,5 @@ def _prefix(evaluation: Evaluator, scope: Scope) -> str:
 
 
 def is_client(evaluation: Evaluator, scope: Scope) -> bool:
-    """Tell whether a class is built on lambdachain's client."""
+    """Check whether a class is built on lambdachain's client."""
     return any(name in CLIENTS for name in _outside(evaluation, scope))

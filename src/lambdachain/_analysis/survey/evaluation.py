@@ -76,13 +76,13 @@ class Evaluation:
         }
 
     def values(self, expr: ast.expr, scope: Scope) -> Values:
-        """Give what *expr*, which stands in *scope*, may be."""
+        """Return what *expr*, which stands in *scope*, may be."""
         work = self._kinds.get(type(expr))
         # By the node, which the memory keeps alive: the id of one that is gone is soon another's.
         return NOT_FOLLOWED if work is None else self._memory.once(expr, lambda: work(expr, scope))
 
     def named(self, name: str, scope: Scope) -> Values:
-        """Give what a name may be in *scope*."""
+        """Return what a name may be in *scope*."""
         bindings = scope.lookup(name) or list(self._starred(name, scope))
         if not bindings:
             return (Library(f"builtins.{name}"),)
@@ -90,14 +90,14 @@ class Evaluation:
         return self._memory.once(key, lambda: union(self._bound(binding, home) for binding, home in bindings))
 
     def _starred(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
-        """Give what a name is in the modules that all names are imported from."""
+        """Yield what a name is in the modules that all names are imported from."""
         for binding, home in scope.lookup("*"):
             module = self.project.module(binding.module, home.source) if isinstance(binding, Imported) else None
             if module is not None and name != "*":
                 yield from module.lookup(name)
 
     def applied(self, scope: Scope, text: str) -> Values:
-        """Give what a function of one parameter gives for *text*."""
+        """Return what a function of one parameter gives for *text*."""
         arguments = parameters_of(scope.node)
         names = [arg.arg for arg in [*arguments.posonlyargs, *arguments.args]]
         if len(names) != 1 or not scope.returns:
@@ -111,7 +111,7 @@ class Evaluation:
             self._memory = before
 
     def defined(self, scope: Scope) -> Values:
-        """Give what a function or class is once its decorators have had their say."""
+        """Return what a function or class is once its decorators have had their say."""
         if scope.kind == "class":
             return (Class(scope),)
         found: Value = Function(scope)
@@ -164,7 +164,7 @@ class Evaluation:
         return given
 
     def annotated(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
-        """Give what an annotation says of a value: a client, or an object of a class in the code."""
+        """Return what an annotation says of a value: a client, or an object of a class in the code."""
         if annotation is None or scope is None:
             return ()
         for value in self.values(unquoted(annotation), scope):
@@ -175,7 +175,7 @@ class Evaluation:
         return ()
 
     def _arguments(self, parameter: Parameter, scope: Scope) -> Iterator[Values]:
-        """Give what each call that is seen passes for a parameter; one that escapes may be called with anything."""
+        """Yield what each call that is seen passes for a parameter; one that escapes may be called with anything."""
         for name in classes.called_by(self, scope):
             for call, caller in self.project.calls_of(name):
                 shift = self._shift(call, caller, scope)
@@ -234,7 +234,7 @@ class Evaluation:
         return (Table(tuple(entries)),)
 
     def text(self, expr: ast.expr, scope: Scope) -> str | None:
-        """Give the one text that an expression is, or ``None``."""
+        """Return the one text that an expression is, or ``None``."""
         match self.values(expr, scope):
             case (Constant(str(text)),):
                 return text
@@ -277,7 +277,7 @@ class Evaluation:
         )
 
     def _submodule(self, value: Value, name: str, scope: Scope) -> Values:
-        """Give a module of a package: ``shop.names``, which ``import shop.names`` binds no name of its own to."""
+        """Return a module of a package: ``shop.names``, which ``import shop.names`` binds no name of its own to."""
         match value:
             case Library(package):
                 found = self.project.module(f"{package}.{name}", scope.source)
@@ -288,7 +288,7 @@ class Evaluation:
         return () if found is None else (Module(found),)
 
     def attribute(self, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
-        """Give what ``value.name`` may be."""
+        """Return what ``value.name`` may be."""
         match value:
             case Library(whole):
                 return (Library(f"{whole}.{name}"),)
@@ -327,7 +327,7 @@ class Evaluation:
         return union([field, read, kept, self._set(homes, name)]) or NOT_FOLLOWED
 
     def _set(self, homes: list[Scope], name: str) -> Values:
-        """Give what an attribute is set to from outside: of an object, a class or a module."""
+        """Return what an attribute is set to from outside: of an object, a class or a module."""
         return union(
             self.values(expr, scope)
             for of, expr, scope in self.project.settings(name)
@@ -339,13 +339,13 @@ class Evaluation:
         return self.returned(value.scope) if is_read and isinstance(value, Function) else (value,)
 
     def asked_by_name(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
-        """Give the calls ``getattr(something, name)``, with the name where it is told."""
+        """Yield the calls ``getattr(something, name)``, with the name where it is told."""
         for call in scope.calls:
             if len(call.args) > 1 and Library("builtins.getattr") in self.values(call.func, scope):
                 yield call, self.text(call.args[1], scope)
 
     def getters(self, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
-        """Give the properties that are called where an attribute is read."""
+        """Yield the properties that are called where an attribute is read."""
         for value in self.values(node.value, scope):
             if isinstance(value, Instance | Super):
                 for home in self.project.family(value.scope, self.bases):
@@ -364,18 +364,18 @@ class Evaluation:
         return union([self.declared(home, name), *(self._bound(*one) for one in home.attributes.get(name, ()))])
 
     def declared(self, scope: Scope, name: str) -> Values:
-        """Give what the body of a class binds a name to."""
+        """Return what the body of a class binds a name to."""
         return union(self._bound(*one) for one in scope.bindings.get(name, ()))
 
     def returned(self, scope: Scope) -> Values:
-        """Give what a function returns; where that is not followed, what its annotation says of it."""
+        """Return what a function returns; where that is not followed, what its annotation says of it."""
         found = union(self.values(expr, scope) for expr in scope.returns)
         if not found or unknowns(found):
             return self.annotated(getattr(scope.node, "returns", None), scope.parent) or found or NOT_FOLLOWED
         return found
 
     def bases(self, scope: Scope) -> list[Scope]:
-        """Give what a class is built of, as far as it is in the code."""
+        """Return what a class is built of, as far as it is in the code."""
         if scope not in self._bases_of:
             self._bases_of[scope] = []  # while it is worked out
             self._bases_of[scope] = [value.scope for value in classes.bases(self, scope) if isinstance(value, Class)]

@@ -90,12 +90,12 @@ def fields_of(evaluation: Evaluator, scope: Scope) -> Model:
 
 
 def is_enum(evaluation: Evaluator, scope: Scope) -> bool:
-    """Tell whether a class is an enumeration."""
+    """Check whether a class is an enumeration."""
     return any(isinstance(base, Library) and base.name in _ENUMS for base in _bases(evaluation, scope))
 
 
 def members_of(evaluation: Evaluator, scope: Scope) -> list[Any]:
-    """Give the values of an enumeration.
+    """Return the values of an enumeration.
 
     Raises:
         Untold: One is no constant.
@@ -125,7 +125,7 @@ def _bases(evaluation: Evaluator, scope: Scope) -> Iterator[Class | Library]:
 
 
 def _lineage(evaluation: Evaluator, scope: Scope) -> Iterator[Scope]:
-    """Give a class and its bases; they must end where fields mean what they say."""
+    """Yield a class and its bases; they must end where fields mean what they say."""
     keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
     for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
         raise UnreadableField(f"{scope.name} is built with {ast.unparse(one)}")

@@ -14,7 +14,7 @@ from lambdachain._json.core_schema import Schema
 class SourceLocation(NamedTuple):
     """A line in a file.
 
-    >>> str(Place("orders/app.py", 12))
+    >>> str(SourceLocation("orders/app.py", 12))
     'orders/app.py:12'
     """
 
@@ -123,7 +123,7 @@ class Resolution:
     """How a client finds the deployed name: ``None`` takes the name as it is.
 
     Attributes:
-        resolve: From the contract's name to the deployed one; raises `UndecidedError` where the text does not tell.
+        resolve: From the contract's name to the deployed one; raises `UnresolvedError` where the text does not tell.
         words: What it is called.
     """
 
@@ -200,7 +200,7 @@ class Survey:
     units: Mapping[CodeUnit, SourceLocation]
 
     def reached(self, start: CodeUnit) -> frozenset[CodeUnit]:
-        """Give all code that may run when *start* does, itself among it."""
+        """Return all code that may run when *start* does, itself among it."""
         seen = {start}
         left = [start]
         while left:
@@ -217,5 +217,5 @@ class Survey:
         return Survey(self.contracts, self.handlers, calls, undecided, self.uses, self.units)
 
     def of_function(self, name: str) -> Iterator[DeclaredHandler]:
-        """Give the handlers of a function."""
+        """Return the handlers of a function."""
         return (handler for handler in self.handlers if handler.contract.function == name)

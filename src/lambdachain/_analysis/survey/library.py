@@ -49,7 +49,7 @@ _Work = Callable[[Evaluator, ast.Call, Scope], Values]
 
 
 def called(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Give what a call may give."""
+    """Return what a call may give."""
     if isinstance(node.func, ast.Attribute):
         receivers = merged(evaluation.values(node.func.value, scope))
         found = union(_method(evaluation, receiver, node, scope) for receiver in receivers)
@@ -127,7 +127,7 @@ def _bound(evaluation: Evaluator, receiver: Client | Function, node: ast.Call, s
 
 
 def contract_in(value: Value) -> DeclaredContract | None:
-    """Give the contract that a value is or has."""
+    """Return the contract that a value is or has."""
     match value:
         case Contracted(contract) | Function(contract=DeclaredContract() as contract) | Bound(contract=contract):
             return contract
@@ -136,7 +136,7 @@ def contract_in(value: Value) -> DeclaredContract | None:
 
 
 def item(evaluation: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
-    """Give what ``value[key]`` may be."""
+    """Return what ``value[key]`` may be."""
     match value:
         case Library("os.environ"):
             return _variable(evaluation, evaluation.values(key, scope))
@@ -201,7 +201,7 @@ def _declared(
 
 
 def _truth(values: Values) -> bool | None:
-    """Give a truth value; ``None`` where it is decided at run time."""
+    """Return a truth value; ``None`` where it is decided at run time."""
     match values:
         case (Constant(value),):
             return bool(value)

@@ -32,7 +32,7 @@ class Memory(Generic[T]):
         self._lowest: float = inf
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Give what *work* gives, which is asked once for each *key*."""
+        """Return what *work* gives, which is asked once for each *key*."""
         if key in self._known:
             return self._known[key]
         if key in self._circling:

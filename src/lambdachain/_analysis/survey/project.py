@@ -42,12 +42,12 @@ class Project:
                 self._change(target, added, scope)
 
     def scopes(self) -> Iterator[Scope]:
-        """Give every scope of every file."""
+        """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
 
     def module(self, name: str, importer: Source) -> Scope | None:
-        """Give the module that an import in *importer* means, if it is among the files."""
+        """Return the module that an import in *importer* means, if it is among the files."""
         key = (name, importer.file)
         if key not in self._found:
             source = self._imports.find(name, importer)
@@ -55,26 +55,26 @@ class Project:
         return self._found[key]
 
     def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
-        """Give the calls of anything with this last name, or with one that it is imported under."""
+        """Return the calls of anything with this last name, or with one that it is imported under."""
         names = [name]
         for one in names:
             names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
         return [call for one in names for call in self._calls.get(one, ())]
 
     def escapes(self, name: str) -> bool:
-        """Tell whether something of this name is used other than by calling it."""
+        """Check whether something of this name is used other than by calling it."""
         return name in self._escaping
 
     def methods(self, name: str) -> list[Scope]:
-        """Give every method of this name."""
+        """Return every method of this name."""
         return self._methods.get(name, [])
 
     def settings(self, name: str) -> list[tuple[ast.expr, ast.expr, Scope]]:
-        """Give where an attribute of this name is set, of something that is not ``self``: of what, and to what."""
+        """Return where an attribute of this name is set, of something that is not ``self``: of what, and to what."""
         return self._settings.get(name, [])
 
     def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
-        """Give a class with its bases and the classes below it."""
+        """Return a class with its bases and the classes below it."""
         if scope not in self._families:
             up = [scope]
             for one in up:
@@ -101,7 +101,7 @@ class Project:
                 return
 
     def _bound(self, name: str, scope: Scope) -> list[list[tuple[Binding, Scope]]]:
-        """Give what a name is bound to and, where that is imported, what it is in the module that it comes from."""
+        """Return what a name is bound to and, where that is imported, what it is in the module that it comes from."""
         found = scope.lookup(name)
         imported = [
             module.bindings[binding.name]

@@ -14,7 +14,7 @@ from .values import NOT_FOLLOWED, Constant, Function, Resolver, Table, Value, Va
 
 
 def resolution_of(evaluation: Evaluator, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
-    """Give the resolution of a client that is made with ``resolve=``."""
+    """Return the resolution of a client that is made with ``resolve=``."""
     match value:
         case Constant(None):
             return AS_IT_IS
@@ -37,7 +37,7 @@ def _applied(evaluation: Evaluator, function: Scope, name: str) -> str:
 
 
 def undecided(why: str) -> Resolution:
-    """Give one that tells of no name what it is deployed as."""
+    """Return one that tells of no name what it is deployed as."""
 
     def resolve(_name: str) -> str:
         raise UnresolvedError(why)
@@ -46,14 +46,14 @@ def undecided(why: str) -> Resolution:
 
 
 def prefix(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Give what ``lambdachain.resolvers.prefix`` gives."""
+    """Return what ``lambdachain.resolvers.prefix`` gives."""
     given = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
     found = [Resolver(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in texts(given)]
     return (*found, *(Resolver(undecided(why)) for why in unknowns(given)))
 
 
 def mapping(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Give what ``lambdachain.resolvers.mapping`` gives."""
+    """Return what ``lambdachain.resolvers.mapping`` gives."""
     match evaluation.values(node.args[0], scope) if node.args else ():
         case (Table(entries),) if all(len(texts(values)) == len(values) == 1 for _, values in entries):
             names = {name: texts(values)[0] for name, values in entries}
@@ -64,7 +64,7 @@ def mapping(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
 
 
 def from_env(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Give what ``lambdachain.resolvers.from_env`` gives."""
+    """Return what ``lambdachain.resolvers.from_env`` gives."""
     patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
     found = [
         Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)

@@ -108,17 +108,17 @@ class Scope:
         return self.parent if self.parent is not None and self.parent.kind == "class" else None
 
     def place(self, node: ast.AST) -> SourceLocation:
-        """Say where a node stands."""
+        """Describe where a node stands."""
         return SourceLocation(self.source.file, getattr(node, "lineno", 1))
 
     def walk(self) -> Iterator[Scope]:
-        """Give the scope and all within it."""
+        """Yield the scope and all within it."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def lookup(self, name: str) -> list[tuple[Binding, Scope]]:
-        """Give what a name may be bound to: all of its bindings in the nearest scope that has any."""
+        """Return what a name may be bound to: all of its bindings in the nearest scope that has any."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.bindings and (scope.kind != "class" or scope is self):
@@ -334,7 +334,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _added(method: str, call: ast.Call) -> ast.expr | None:
-    """Give what a method adds to a list, a set or a mapping, as one of its kind."""
+    """Return what a method adds to a list, a set or a mapping, as one of its kind."""
     match method, call.args:
         case (("append" | "appendleft" | "add"), [one]):
             return ast.List([one], ast.Load())
@@ -353,7 +353,7 @@ def _qualified(scope: Scope, name: str) -> str:
 
 
 def last_name(expr: ast.expr) -> str:
-    """Give the last name of ``a.b.c``, or nothing."""
+    """Return the last name of ``a.b.c``, or nothing."""
     match expr:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -362,11 +362,11 @@ def last_name(expr: ast.expr) -> str:
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """Give a keyword argument of a call."""
+    """Return a keyword argument of a call."""
     return next((one.value for one in call.keywords if one.arg == name), None)
 
 
 def parameters_of(function: Any) -> ast.arguments:
-    """Give the parameters of a function or lambda."""
+    """Return the parameters of a function or lambda."""
     arguments: ast.arguments = function.args
     return arguments

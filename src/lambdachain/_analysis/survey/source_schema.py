@@ -74,7 +74,7 @@ def source_schema_of(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> Sou
 
 
 def _literal_of(part: ast.expr) -> Any:
-    """Give a value that ``Literal`` names: of a text or a number, minus or not, itself."""
+    """Return a value that ``Literal`` names: of a text or a number, minus or not, itself."""
     try:
         return ast.literal_eval(part)
     except ValueError:

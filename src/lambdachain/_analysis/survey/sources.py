@@ -86,7 +86,9 @@ class Imports:
                 self._by_end.setdefault(source.parts[start:], []).append(source)
 
     def find(self, name: str, importer: Source) -> Source | None:
-        """Give the source of module *name*; ``None`` for one that is not among them, or cannot be told from another."""
+        """Return the source of module *name*; ``None`` for one that is not among them, or cannot be told from
+        another.
+        """
         parts = tuple(part for part in name.split(".") if part)
         if not name.startswith(".") and (parts[0] in sys.stdlib_module_names or parts[0] == "lambdachain"):
             return None

@@ -59,7 +59,7 @@ def survey(sources: Iterable[Source], environment: Mapping[str, str] = MappingPr
 
 
 def survey_of(project: Project, environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
-    """Do as ``survey``, of files that are read already: for several environments, one after the other."""
+    """Behave as ``survey``, of files that are read already: for several environments, one after the other."""
     evaluation = Evaluation(project, environment)
     surveyor = _Surveyor(evaluation)
     found = surveyor.look()
@@ -88,7 +88,7 @@ class _Surveyor:
         return list(dict.fromkeys([*found, *kept, *self._undecided_handlers()]))
 
     def contracts(self) -> Iterator[DeclaredContract]:
-        """Give every contract, each once."""
+        """Yield every contract, each once."""
         declared = {
             value.contract
             for scope in self._scopes
@@ -100,7 +100,7 @@ class _Surveyor:
         yield from declared | {handler.contract for handler in self.handlers()}
 
     def handlers(self) -> Iterator[DeclaredHandler]:
-        """Give every handler at the top of a module: there Lambda finds it."""
+        """Yield every handler at the top of a module: there Lambda finds it."""
         for module in self._evaluation.project.modules.values():
             for name in module.bindings:
                 for value in self._evaluation.named(name, module):
@@ -231,7 +231,7 @@ class _Surveyor:
                 yield site.decided(contract, address, stated, resolution, _seconds(options.get("timeout") or ()))
 
     def _is_of_boto(self, call: ast.Call, receiver: ast.expr, scope: Scope) -> bool:
-        """Tell by the argument's name; where that may be behind ``**``, by the client."""
+        """Decide by the argument's name; where that may be behind ``**``, by the client."""
         found = self._boto_options(call, scope).get("FunctionName", ())
         return bool(found) and (
             keyword(call, "FunctionName") is not None
@@ -298,7 +298,7 @@ class _Site:
 
 
 def _refused(address: str | None) -> str:
-    """Say why an address is none that Lambda takes."""
+    """Describe why an address is none that Lambda takes."""
     try:
         if address is not None:
             parse_target(address)

@@ -16,7 +16,7 @@ _QUALIFIER: Final = {"qualifier": "a qualifier"}
 
 
 def options_of(evaluation: Evaluator, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
-    """Give the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
+    """Return the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
     entries: dict[str, Values] = {}
     for one in node.keywords:
         if one.arg is not None:
@@ -30,7 +30,7 @@ def options_of(evaluation: Evaluator, node: ast.Call, scope: Scope, hiding: Mapp
 
 
 def annotation(expr: ast.expr) -> ast.expr:
-    """Take ``X`` out of ``"X"``, ``X | None`` and ``Annotated[X, ...]``."""
+    """Accept ``X`` out of ``"X"``, ``X | None`` and ``Annotated[X, ...]``."""
     match expr:
         case ast.Constant(value=str(text)):
             try:

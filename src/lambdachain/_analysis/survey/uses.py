@@ -20,7 +20,7 @@ _QUIET: Final = (
 
 
 def uses_of(evaluation: Evaluation) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
-    """Say which units each unit uses: too many rather than too few."""
+    """Describe which units each unit uses: too many rather than too few."""
     found: dict[CodeUnit, set[CodeUnit]] = {}
     for scope in evaluation.project.scopes():
         used = found.setdefault(scope.unit, set())
@@ -52,7 +52,7 @@ def _mentioned(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
 
 
 def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
-    """Give what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
+    """Yield what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
     for call, name in evaluation.asked_by_name(scope):
         for value in evaluation.values(call.args[0], scope):
             if name is not None:
@@ -63,7 +63,7 @@ def _by_getattr(evaluation: Evaluation, scope: Scope) -> Iterator[CodeUnit]:
 
 
 def _targets(call: ast.Call) -> Iterator[ast.expr]:
-    """Give what stands for a function at Lambda: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``."""
+    """Yield what stands for a function at Lambda: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``."""
     for index, node in enumerate([call.func, *call.args]):
         if isinstance(node, ast.Attribute) and node.attr in (*MODES, "bind"):
             yield node.value

@@ -31,7 +31,7 @@ class Table:
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
 
     def get(self, key: str) -> tuple[Value, ...] | None:
-        """Give what is at *key*."""
+        """Return what is at *key*."""
         return next((values for name, values in self.entries if name == key), None)
 
 
@@ -153,12 +153,12 @@ NOT_FOLLOWED: Final[Values] = (Unknown("it is worked out at run time"),)
 
 
 def union(several: Iterable[Iterable[Value]]) -> Values:
-    """Give what any of *several* may be, each once."""
+    """Return what any of *several* may be, each once."""
     return tuple(dict.fromkeys(value for values in several for value in values))
 
 
 def merged(values: Iterable[Value]) -> Values:
-    """Take several mappings for one that has the entries of each."""
+    """Accept several mappings for one that has the entries of each."""
     listed = tuple(values)
     tables = [value for value in listed if isinstance(value, Table)]
     if len(tables) < 2 and not (tables and any(isinstance(value, Many) for value in listed)):
@@ -169,17 +169,17 @@ def merged(values: Iterable[Value]) -> Values:
 
 
 def texts(values: Iterable[Value]) -> tuple[str, ...]:
-    """Give the texts among *values*."""
+    """Return the texts among *values*."""
     return tuple(value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str))
 
 
 def unknowns(values: Iterable[Value]) -> tuple[str, ...]:
-    """Give what is not told among *values*."""
+    """Return what is not told among *values*."""
     return tuple(value.why for value in values if isinstance(value, Unknown))
 
 
 def held(values: Iterable[Value]) -> Values:
-    """Give what a loop over *values* gives."""
+    """Yield what a loop over *values* gives."""
 
     def each(value: Value) -> Iterator[Value]:
         match value:

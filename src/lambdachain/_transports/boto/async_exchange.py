@@ -90,7 +90,7 @@ class AsyncExchange:
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """Say of what goes wrong while the body is read inside what it means."""
+        """Report of what goes wrong while the body is read inside what it means."""
         try:
             yield
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
@@ -112,13 +112,13 @@ class AsyncExchange:
         return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
 
     def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Say what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
+        """Describe what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
         if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
             failure.progress = self._reached(failure.__cause__)
         return failure
 
     def _late(self) -> NoAnswerError:
-        """Say that time was up."""
+        """Report that time was up."""
         progress = begun(self._answer) if self._answer is not None else self._reached(None)
         return NoAnswerError(
             "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
@@ -183,7 +183,7 @@ def _function_under_way() -> str | None:
 
 
 class _Sessions:
-    """Gives aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
+    """Returns aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
@@ -278,7 +278,9 @@ def _probe(sock: Any) -> None:
 
 
 def _read(exc: Exception, progress: Progress) -> NoAnswerError:
-    """Say what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign one."""
+    """Describe what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign
+    one.
+    """
     inner: Any = getattr(exc, "kwargs", {}).get("error")
     cause = inner if isinstance(inner, _aiohttp_errors()) else exc
     if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):

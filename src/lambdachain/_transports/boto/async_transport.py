@@ -152,7 +152,7 @@ class AsyncBotoTransport(AwsTransport):
             raise set_up_failure(exc) from None
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
-        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        """Return the host that calls go to; see ``AwsTransport.host_for``."""
         if self._given is not None:
             return host_sent_to(self._given)
         session = _plain(self._session)
@@ -168,7 +168,7 @@ class AsyncBotoTransport(AwsTransport):
             return self._clients.setdefault(loop, _Clients())
 
     def open_client(self, region: str | None) -> Any:
-        """Give the context manager of a new client."""
+        """Return the context manager of a new client."""
         session = self._session or _aio("session").AioSession()
         config = _aio("config").AioConfig().merge(config_over(self._config))
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
@@ -313,10 +313,10 @@ def _aio(module: str) -> Any:
 
 @cache
 def is_installed() -> bool:
-    """Tell whether aiobotocore is there."""
+    """Check whether aiobotocore is there."""
     return find_spec("aiobotocore") is not None
 
 
 def is_session(session: object) -> bool:
-    """Tell whether a session is aiobotocore's."""
+    """Check whether a session is aiobotocore's."""
     return isinstance(session, _aio("session").AioSession)

@@ -55,7 +55,7 @@ def _retries_off(retries: Mapping[str, Any]) -> bool:
 
 
 def fitting(client: Any, region: str | None) -> Any:
-    """Give *client*, if it is for *region*.
+    """Return *client*, if it is for *region*.
 
     Raises:
         NoAnswerError: It is for another.

@@ -162,7 +162,7 @@ def check_length(headers: Mapping[str, str]) -> bool:
 
 
 def refusal(exc: ClientError) -> NoAnswerError:
-    """Say that another service's call failed on the way to Lambda: credentials are fetched inside ``invoke``."""
+    """Report that another service's call failed on the way to Lambda: credentials are fetched inside ``invoke``."""
     code = exc.response.get("Error", {}).get("Code", "")
     return NoAnswerError(
         f"{_HINTS[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
@@ -231,7 +231,7 @@ def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
 
 
 def _in_handshake(exc: BaseException) -> bool:
-    """Tell whether TLS was still being set up: OpenSSL has the same words for a bad record after the request."""
+    """Check whether TLS was still being set up: OpenSSL has the same words for a bad record after the request."""
     link: BaseException | None = exc
     while link is not None:
         if any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(link.__traceback__)):

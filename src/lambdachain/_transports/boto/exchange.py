@@ -107,7 +107,7 @@ class Exchange:
                 self._hang_up()
 
     def finish(self) -> None:
-        """Say that the request is over."""
+        """Report that the request is over."""
         if self._bell is not None:
             deadline_timer.cancel(self._bell)
         with self._lock:
@@ -123,7 +123,7 @@ class Exchange:
                 self.response.close()
 
     def corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Say what botocore cannot: that nothing was sent, or that time was up."""
+        """Describe what botocore cannot: that nothing was sent, or that time was up."""
         if self._watched and not self._sent and failure.progress is Progress.PERHAPS_SENT:
             failure.progress = Progress.NOTHING_SENT
         if self.expired and failure.trouble is Trouble.CONNECTION:
@@ -189,7 +189,7 @@ def _is_before_sending(frame: FrameType) -> bool:
 
 
 def refusal_in(error: ClientError) -> Outcome:
-    """Take what AWS refused for an answer.
+    """Convert what AWS refused to an answer.
 
     Raises:
         NoAnswerError: It refused something else, such as the credentials that the request was to be signed with.

@@ -133,7 +133,7 @@ class BotoTransport(AwsTransport):
         return open_stream(client, invocation, _left(deadline), keys, partial(self._noted, client))
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
-        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        """Return the host that calls go to; see ``AwsTransport.host_for``."""
         region = region or self._region
         client = self._given or self._clients.get(region)
         return host_sent_to(client or without_credentials(self._session, "lambda", region, self._endpoint_url))
@@ -259,7 +259,7 @@ register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
 def _left(deadline: float | None) -> float | None:
-    """Take off what it took to make a client: on a small function's cold start that is seconds."""
+    """Subtract what it took to make a client: on a small function's cold start that is seconds."""
     left = None if deadline is None else deadline - time.monotonic()
     if left is not None and left <= 0:
         raise _late()
@@ -279,7 +279,7 @@ def _closed() -> NoAnswerError:
 
 
 def left_behind() -> NoAnswerError:
-    """Say that a client's connections are those of another process."""
+    """Report that a client's connections are those of another process."""
     return NoAnswerError(
         "the client given to the transport was made before this process was forked, and its HTTP session cannot be "
         "given connections of its own: make the client after the fork",
@@ -356,7 +356,7 @@ def _has_keys(session: Any) -> bool:
 
 
 def has_endpoint() -> bool:
-    """Tell whether the environment says where to send."""
+    """Check whether the environment says where to send."""
     return any(name in os.environ for name in _ENDPOINTS)
 
 

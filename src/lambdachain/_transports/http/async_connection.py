@@ -129,7 +129,7 @@ class AsyncConnection(BaseConnection):
             return 0
 
     async def _sent(self, data: memoryview) -> int:
-        """Do as ``_put``, once there is room."""
+        """Behave as ``_put``, once there is room."""
         while True:
             self._waiting = self._loop.create_future()
             await _writable(self._sock, self._loop, self._waiting)

@@ -25,7 +25,7 @@ class Addresses:
         self._until = 0.0
 
     async def current(self, deadline: float) -> Sequence[Address]:
-        """Give them.
+        """Return them.
 
         Raises:
             NoAnswerError: The host has none, or nobody said which by *deadline*.
@@ -54,6 +54,6 @@ def _look_up(endpoint: Endpoint) -> Sequence[Address]:
 
 
 def _seen(asked: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody waits for any more."""
+    """Record a failure that nobody waits for any more."""
     if not asked.cancelled():
         asked.exception()

@@ -47,7 +47,7 @@ class AsyncPool(BasePool[AsyncConnection]):
         await self._in_line(self._queue, deadline, self.leave)
 
     def enters_at_once(self) -> bool:
-        """Do as ``enter``, where nobody has to wait for that."""
+        """Behave as ``enter``, where nobody has to wait for that."""
         if self._room <= 0:
             return False
         self._room -= 1
@@ -60,7 +60,7 @@ class AsyncPool(BasePool[AsyncConnection]):
             self._room += 1
 
     async def take(self, now: float, deadline: float) -> AsyncConnection:
-        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+        """Return a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
 
         Where many are being opened, one that is free again is there sooner, as a rule, than one more.
 

@@ -83,7 +83,7 @@ class AsyncSender:
         return stream
 
     def _at_hand(self, invocation: Invocation) -> SigningKeys | None:
-        """Give what signs a request, if nobody has to wait for it."""
+        """Return what signs a request, if nobody has to wait for it."""
         if network_guard.closed:
             network_guard.check(invocation.function, self._destination.endpoint.host)
         return self._credentials.at_hand()

@@ -16,7 +16,7 @@ class Waiting(Protocol):
 
 
 class Watch:
-    """Tells who waits when time is up, for one loop.
+    """Returns who waits when time is up, for one loop.
 
     >>> async def wait() -> bool:
     ...     class Sleeper:

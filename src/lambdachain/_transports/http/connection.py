@@ -48,7 +48,7 @@ class BaseConnection:
         return Session(sock.context, session) if isinstance(sock, ssl.SSLSocket) and session is not None else None
 
     def is_usable(self, now: float) -> bool:
-        """Tell whether the connection may be trusted with another request, at *now* by the wall clock.
+        """Check whether the connection may be trusted with another request, at *now* by the wall clock.
 
         Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
         which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
@@ -87,7 +87,7 @@ class Connection(BaseConnection):
     def ask(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
-        """Do as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+        """Behave as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
 
         Returns:
             Whether the answer is whole.
@@ -170,7 +170,7 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
 
 
 def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
-    """Say what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck.
+    """Describe what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck.
 
     Raises:
         Exception: *exc* itself, where it is somebody else's; see ``passes``.
@@ -185,7 +185,7 @@ def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
 
 
 def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: str | None = None) -> NoAnswerError:
-    """Say what it means that an answer did not come.
+    """Describe what it means that an answer did not come.
 
     Raises:
         Exception: *exc* itself, where it is somebody else's; see ``passes``.
@@ -207,7 +207,7 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
 
 
 class translating:  # noqa: N801 - used as a statement
-    """Says of what is neither the network's nor HTTP's, and comes out of a request, that the function may have run."""
+    """Reports of what is neither the network's nor HTTP's that the function may have run."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -288,7 +288,7 @@ class _AsciiName(str):
 
 
 def seconds_left(deadline: float) -> float:
-    """Tell how long a wait may be.
+    """Return how long a wait may be.
 
     Raises:
         TimeoutError: Not at all.

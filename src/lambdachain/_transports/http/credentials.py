@@ -38,7 +38,7 @@ class Credentials:
         _all.add(self)
 
     def current(self) -> SigningKeys:
-        """Give what signs the next request.
+        """Return what signs the next request.
 
         Raises:
             NoAnswerError: There are none, or they could not be renewed.
@@ -46,7 +46,7 @@ class Credentials:
         return (self._read or self._find())()
 
     def at_hand(self) -> SigningKeys | None:
-        """Give what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
+        """Return what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
 
         Raises:
             NoAnswerError: The environment's are nothing that can sign.

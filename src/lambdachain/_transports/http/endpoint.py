@@ -62,7 +62,7 @@ def by_url(url: str) -> Endpoint | None:
 
 
 def by_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> Endpoint | None:
-    """Give Lambda's own endpoint in *region*; ``None`` where its name follows no rule known here.
+    """Return Lambda's own endpoint in *region*; ``None`` where its name follows no rule known here.
 
     >>> by_region("eu-west-1").url
     'https://lambda.eu-west-1.amazonaws.com'

@@ -42,7 +42,7 @@ def _refused(response: Response) -> Outcome:
 
 
 def _error_code(response: Response, said: dict[str, str]) -> str:
-    """Take the error's name from the header, or the body, or else the status; whatever namespace it is in."""
+    """Extract the error's name from the header, or the body, or else the status; whatever namespace it is in."""
     code = response.headers.get("x-amzn-errortype")
     for key in ("code", "Code", "__type"):
         code = said.get(key) if code is None else code
@@ -52,7 +52,7 @@ def _error_code(response: Response, said: dict[str, str]) -> str:
 
 
 def _texts(body: bytes) -> dict[str, str]:
-    """Give the texts that a service says about an error; what is no JSON is one text, and a page of HTML is none."""
+    """Return the texts that a service says about an error; what is no JSON is one text, and a page of HTML is none."""
     import json
 
     text = body.decode(errors="replace")

@@ -36,7 +36,7 @@ class BasePool(Generic[L]):
         _pools.add(self)
 
     def usable(self, now: float) -> L | None:
-        """Give a connection that waits and is still good at *now* by the wall clock, if there is one."""
+        """Return a connection that waits and is still good at *now* by the wall clock, if there is one."""
         idle = self._idle
         while idle:
             try:
@@ -49,7 +49,7 @@ class BasePool(Generic[L]):
         return None
 
     def release(self, connection: L) -> None:
-        """Take back a connection that is free again; where there are too many, the oldest is closed for it."""
+        """Accept back a connection that is free again; where there are too many, the oldest is closed for it."""
         if self._tls_config.lacks_session:
             self._tls_config.remember(connection.session)
         self._idle.append(connection)
@@ -79,7 +79,7 @@ class Pool(BasePool[Connection]):
         super().__init__(endpoint, tls_config, MAX_KEPT)
 
     def take(self, now: float, deadline: float) -> Connection:
-        """Give a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+        """Return a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
 
         Raises:
             NoAnswerError: There is none by *deadline*.

@@ -95,7 +95,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
         return list(ways.values())
 
     def host_for(self, region: str | None, function: str) -> str:
-        """Return the host that calls go to; see ``SendsToAws.host_for``."""
+        """Return the host that calls go to; see ``AwsTransport.host_for``."""
         with self._lock:
             _, endpoint = self._where(region, function)
         if endpoint is not None:
@@ -153,7 +153,7 @@ def _read_set_up(given: object) -> _SetUp:
 
 
 def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
-    """Tell where to send; ``None`` where only botocore knows, or has to say what is wrong."""
+    """Return where to send; ``None`` where only botocore knows, or has to say what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
         return endpoints.by_region(region, fips=settings.fips, dual_stack=settings.dual_stack) if known else None

@@ -78,7 +78,7 @@ class RequestWriter:
 
 
 def trace_header() -> str:
-    """Give the line that carries on the trace that Lambda gave this invocation, unchanged; "" outside Lambda.
+    """Return the line that carries on the trace that Lambda gave this invocation, unchanged; "" outside Lambda.
 
     One that is far longer than any of Lambda's is left out. As with botocore, it is sent only where
     ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own detection of loops rides on it.

@@ -110,7 +110,7 @@ class ResponseReader:
         return self._status > 0
 
     def taken(self) -> bytes:
-        """Give what has come of the body since this was last asked, and hold it no longer."""
+        """Return what has come of the body since this was last asked, and hold it no longer."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
@@ -132,7 +132,7 @@ class ResponseReader:
         return self._headers.get("x-amzn-requestid")
 
     def feed(self, data: bytes) -> bool:
-        """Take the next bytes, at least one; tell whether the answer is whole.
+        """Feed the next bytes, at least one; tell whether the answer is whole.
 
         Raises:
             BadAnswerError: This is no answer.
@@ -140,7 +140,7 @@ class ResponseReader:
         return self._take(self, data)
 
     def end(self) -> None:
-        """Take note that no more will come: the answer is whole by that, if it said no length.
+        """Record that no more will come: the answer is whole by that, if it said no length.
 
         Raises:
             BadAnswerError: It is not whole.
@@ -253,7 +253,7 @@ class ResponseReader:
         return self._take_trailers(b"")
 
     def _take_of_chunk(self, come: list[bytes]) -> None:
-        """Take what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
+        """Consume what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
         stock, at = self._stock, self._at
         piece = bytes(stock[at : at + max(self._missing - 2, 0)])
         come.append(piece)

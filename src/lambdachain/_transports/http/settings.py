@@ -85,7 +85,7 @@ def settings_of(session: Any) -> HttpSettings:
 
 
 def uses_proxy(url: str) -> bool:
-    """Tell whether requests to *url* go through a proxy, by what botocore asks."""
+    """Check whether requests to *url* go through a proxy, by what botocore asks."""
     variables = {name.lower() for name, value in os.environ.items() if value}
     of_the_system = sys.platform in ("darwin", "win32")
     if not of_the_system and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):

@@ -37,7 +37,7 @@ class Signer:
     def authorization(
         self, keys: SigningKeys, stamp: str, route: str, headers: Mapping[str, str], payload: bytes
     ) -> str:
-        """Give the value of the header ``Authorization``.
+        """Return the value of the header ``Authorization``.
 
         Args:
             keys: What signs.

@@ -24,7 +24,7 @@ class Pieces:
         self._pieces = PieceReader()
 
     def take(self, *, whole: bool) -> bytes | StreamEnd | None:
-        """Give the next piece; ``None`` if it has not come in yet.
+        """Return the next piece; ``None`` if it has not come in yet.
 
         Raises:
             NoAnswerError: What comes is no event stream, or it is *whole* and has no end.

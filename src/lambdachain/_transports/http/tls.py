@@ -55,7 +55,7 @@ class TlsConfig:
         return _context_of_amazon() if self._amazon_only else _context_of_all()
 
     def load_all_cas(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
-        """Tell whether a handshake that failed so is worth another: with more authorities than those of *asked*."""
+        """Check whether a handshake that failed so is worth another: with more authorities than those of *asked*."""
         if error.verify_code not in _ISSUER_UNKNOWN:
             return False
         self._amazon_only = False
@@ -71,7 +71,7 @@ class TlsConfig:
         self._session = session
 
     def session_of(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
-        """Give the session to resume with *context*: no other context may."""
+        """Return the session to resume with *context*: no other context may."""
         kept = self._session
         return kept.session if kept is not None and kept.context is context else None
 

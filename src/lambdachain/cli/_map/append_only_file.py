@@ -66,7 +66,7 @@ class AppendOnlyFile:
         self.size = size
 
     def fileno(self) -> int:
-        """Give the file's descriptor."""
+        """Return the file's descriptor."""
         return self._file
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class AppendOnlyFile:
 
     @contextmanager
     def _named(self) -> Generator[None]:
-        """Say which file it was that failed: a descriptor's errors do not."""
+        """Describe which file it was that failed: a descriptor's errors do not."""
         try:
             yield
         except OSError as exc:

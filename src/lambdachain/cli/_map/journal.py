@@ -92,16 +92,16 @@ class Journal:
         self.ledger.end(line, state, place)
 
     def release(self, line: int) -> None:
-        """Take back that a line was started: its function did not run, and shall."""
+        """Record that a line was not started after all: its function did not run, and shall."""
         self._write(b"N", b"%d" % line)
         self.ledger.end(line, State.OPEN)
 
     def written(self, line: int) -> bytes:
-        """Give what was kept of a line that is done or has failed."""
+        """Return what was kept of a line that is done or has failed."""
         return self._file.line_at(self.ledger.place(line))
 
     def results(self) -> Iterator[int]:
-        """Give the lines that are done, in the order in which they were."""
+        """Yield the lines that are done, in the order in which they were."""
         for record in _records(self.path):
             if record.kind == "D":
                 line = int(record.body.split(b" ", 1)[0])
@@ -144,7 +144,7 @@ class Journal:
 
 
 def mark_of(text: bytes) -> int:
-    """Give the checksum by which a line of the input is known again.
+    """Return the checksum by which a line of the input is known again.
 
     >>> mark_of(b'{"a": 1}') == mark_of(b'{"a": 1} ')
     True
@@ -186,7 +186,7 @@ def _record(body: bytes, begun: int) -> JournalRecord:
 
 
 def _whole_size(path: Path) -> int:
-    """Tell how much of a journal to keep: not the record that its writer was killed in."""
+    """Return how much of a journal to keep: not the record that its writer was killed in."""
     size = path.stat().st_size
     with path.open("rb") as file:
         while size:

@@ -32,7 +32,7 @@ _TAKE_FOR_STARTED: Final = bytes(byte & ~_RESERVED | _STARTED if byte & _RESERVE
 class LineStates:
     """The lines, by their numbers, counted from 1.
 
-    >>> ledger = Ledger()
+    >>> ledger = LineStates()
     >>> ledger.start(3, mark=7)
     >>> ledger.is_under_way(3), ledger.last
     (True, 3)
@@ -52,52 +52,52 @@ class LineStates:
         return len(self._states) - 1
 
     def state(self, line: int) -> State:
-        """Tell what has become of a line."""
+        """Return what has become of a line."""
         return State(self._states[line] & _STATE) if line <= self.last else State.OPEN
 
     def is_open(self, line: int) -> bool:
-        """Tell whether a line is still to be run."""
+        """Check whether a line is still to be run."""
         return line > self.last or not self._states[line] & _STATE
 
     def is_under_way(self, line: int) -> bool:
-        """Tell whether a line was started, and has no end."""
+        """Check whether a line was started, and has no end."""
         return line <= self.last and bool(self._states[line] & _STARTED)
 
     def place(self, line: int) -> int:
-        """Tell where the journal has the end of a line."""
+        """Return where the journal has the end of a line."""
         return self._places[line]
 
     def mark(self, line: int) -> int:
-        """Give the checksum of a line as it was started; 0 where none is known."""
+        """Return the checksum of a line as it was started; 0 where none is known."""
         return self._marks[line] if line <= self.last else 0
 
     def reserve(self, line: int) -> None:
-        """Take note that a line may be started from now on."""
+        """Record that a line may be started from now on."""
         self._reach(line)
         self._states[line] |= _RESERVED
 
     def start(self, line: int, mark: int) -> None:
-        """Take note that a line is sent."""
+        """Record that a line is sent."""
         self._reach(line)
         self._states[line] |= _STARTED
         self._marks[line] = mark
 
     def end(self, line: int, state: State, place: int = 0) -> None:
-        """Take note of what has become of a line; ``State.OPEN`` if it is to be run once more."""
+        """Record what has become of a line; ``State.OPEN`` if it is to be run once more."""
         self._reach(line)
         self._states[line] = state
         self._places[line] = place
 
     def settle(self, *, exact: bool) -> None:
-        """Take note that a run is over: what it had reserved was started if it says so, or may have been."""
+        """Record that a run is over: what it had reserved was started if it says so, or may have been."""
         self._states = self._states.translate(_FORGET_RESERVED if exact else _TAKE_FOR_STARTED)
 
     def under_way(self) -> Iterator[int]:
-        """Give the lines that were started and have no end."""
+        """Return the lines that were started and have no end."""
         return (line for line, byte in enumerate(self._states) if byte & _STARTED)
 
     def lines(self, *states: State) -> Iterator[int]:
-        """Give the lines that have come to one of these states."""
+        """Return the lines that have come to one of these states."""
         return (line for line, byte in enumerate(self._states) if line and byte in states)
 
     def count(self, *states: State) -> int:

@@ -56,7 +56,7 @@ class Input:
         self._at_end = False
 
     def some(self) -> list[Line]:
-        """Give the lines that are there, or wait for one; none at the end."""
+        """Return the lines that are there, or wait for one; none at the end."""
         while not self._at_end:
             data = self._file.read1(_CHUNK)
             self._at_end = not data
@@ -70,7 +70,7 @@ class Input:
         return []
 
     def would_wait(self) -> bool:
-        """Tell whether nothing is there yet."""
+        """Check whether nothing is there yet."""
         return not self.is_file and not self._at_end and not select([self._file], [], [], 0)[0]
 
     def rewind(self) -> None:
@@ -84,7 +84,7 @@ class Input:
             self._file.close()
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether this is the file at *path*."""
+        """Check whether this is the file at *path*."""
         return path.exists() and os.path.samestat(os.fstat(self._file.fileno()), path.stat())
 
     def place(self, number: int) -> str:

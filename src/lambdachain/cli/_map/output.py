@@ -88,7 +88,7 @@ class Output:
             self._copy(self._journal.results())
 
     def _due(self) -> Iterator[int]:
-        """Give the lines that are done and next in order."""
+        """Yield the lines that are done and next in order."""
         ledger = self._journal.ledger
         while self._next <= ledger.last and not ledger.is_under_way(self._next):
             state = ledger.state(self._next)

@@ -55,11 +55,11 @@ class Pending:
         self._given = self._last = 0
 
     def stop(self) -> None:
-        """Give no more payloads."""
+        """Hand out no more payloads."""
         self.is_stopped = True
 
     def line_of(self, number: int) -> int:
-        """Tell the line of payload *number*, which is no longer under way."""
+        """Return the line of payload *number*, which is no longer under way."""
         return self._under_way.pop(number)
 
     @property
@@ -89,7 +89,7 @@ class Pending:
         raise StopIteration
 
     def left(self) -> Iterator[int]:
-        """Give the lines that were announced and not started."""
+        """Return the lines that were announced and not started."""
         return (line.number for line in self._ready)
 
     def _more(self) -> bool:

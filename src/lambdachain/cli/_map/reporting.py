@@ -24,13 +24,13 @@ _HINTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MapReporter:
-    """Tells on standard error, and a summary for programs on standard output."""
+    """Returns on standard error, and a summary for programs on standard output."""
 
     quiet: bool
     as_json: bool
 
     def begin(self, opened: MapSession) -> None:
-        """Tell what a map that goes on has already."""
+        """Report what a map that goes on has already."""
         if opened.goes_on and not self.quiet:
             left = "" if opened.count is None else f", {opened.count:,} to be run"
             echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
@@ -41,7 +41,7 @@ class MapReporter:
         return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
 
     def end(self, book: ResultSink, manner: OutputOptions, *, complete: bool, left: int) -> None:
-        """Tell how it went; *left* is how many lines were under way, and were not waited for."""
+        """Report how it went; *left* is how many lines were under way, and were not waited for."""
         if self.as_json:
             summary = {"complete": complete, "done": book.results, "failed": book.classes.total()}
             echo(json.dumps({**summary, "classes": dict(book.classes)}))

@@ -68,7 +68,7 @@ class ResultSink(Protocol):
         ...
 
     def release(self, line: int) -> None:
-        """Take back an announcement: the line did not run, and shall."""
+        """Withdraw an announcement: the line did not run, and shall."""
         ...
 
     def close(self, *, complete: bool) -> None:
@@ -95,28 +95,28 @@ class Files:
         return self.ledger.count(State.DONE)
 
     def reserve(self, lines: Sequence[int]) -> None:
-        """Announce lines; see ``Book``."""
+        """Announce lines; see ``ResultSink``."""
         self._journal.reserve(lines)
 
     def start(self, line: int, text: bytes) -> None:
-        """Announce that a line is sent; see ``Book``."""
+        """Announce that a line is sent; see ``ResultSink``."""
         self._journal.start(line, text)
 
     def done(self, line: int, answer: bytes) -> None:
-        """Keep an answer; see ``Book``."""
+        """Keep an answer; see ``ResultSink``."""
         self._keep(lambda: self._journal.done(line, result_line(line, answer)))
         self._write(lambda: self._output.done(line))
 
     def failed(self, line: int, error: CallError) -> None:
-        """Keep a failure; see ``Book``."""
+        """Keep a failure; see ``ResultSink``."""
         self._failed(line, _STATES[error.execution], failure_object(error))
 
     def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
-        """Keep that a line cannot be sent; see ``Book``."""
+        """Keep that a line cannot be sent; see ``ResultSink``."""
         self._failed(line, State.NOT_EXECUTED, _refusal(error))
 
     def release(self, line: int) -> None:
-        """Take back an announcement; see ``Book``."""
+        """Withdraw an announcement; see ``ResultSink``."""
         self._keep(lambda: self._journal.release(line))
 
     def close(self, *, complete: bool) -> None:
@@ -168,13 +168,13 @@ class Stream:
         self._failures = failures
 
     def reserve(self, lines: Sequence[int]) -> None:
-        """Do nothing: there is no journal."""
+        """No-op: there is no journal."""
 
     def start(self, line: int, text: bytes) -> None:
-        """Do nothing: there is no journal."""
+        """No-op: there is no journal."""
 
     def release(self, line: int) -> None:
-        """Do nothing: there is no journal."""
+        """No-op: there is no journal."""
 
     def done(self, line: int, answer: bytes) -> None:
         """Print an answer."""
@@ -182,11 +182,11 @@ class Stream:
         self._print(result_line(line, answer), sys.stdout.buffer)
 
     def failed(self, line: int, error: CallError) -> None:
-        """Tell a failure."""
+        """Report a failure."""
         self._failed(line, failure_object(error), in_a_line(error))
 
     def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
-        """Tell that a line cannot be sent."""
+        """Report that a line cannot be sent."""
         refusal = _refusal(error)
         self._failed(line, refusal, f"{refusal['error']}: {refusal['message']}")
 

@@ -75,7 +75,7 @@ class Run:
         self.is_complete = not self._pending.is_stopped
 
     def _give_back(self) -> None:
-        """Take back what was announced and not started."""
+        """Withdraw what was announced and not started."""
         for line in self._pending.left():
             self._book.release(line)
 

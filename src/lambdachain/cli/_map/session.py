@@ -46,7 +46,7 @@ class MapArguments:
     as_json: bool
 
     def manner(self, *, idempotent: bool) -> OutputOptions:
-        """Say how the map keeps what comes of it."""
+        """Describe how the map keeps what comes of it."""
         asked = {State.UNKNOWN: self.reruns_unknown, State.NOT_EXECUTED: self.reruns_not_executed}
         return OutputOptions(
             output=self.output,
@@ -89,7 +89,7 @@ def run(asked: MapArguments, how: Connection) -> int:
 
 
 def _map_request(asked: MapArguments, how: Connection, caller: Invoker, target: object) -> MapRequest:
-    """Say what the library is to do for each line."""
+    """Describe what the library is to do for each line."""
     callee, kind = how.callee(caller, target), InvocationType.REQUEST_RESPONSE
     options = how.options(client_context=asked.client_context)
     # The order of the output is the journal's business, and the library's only where there is none.

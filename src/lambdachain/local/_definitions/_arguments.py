@@ -11,7 +11,7 @@ from ._function_builder import FunctionBuilder, Reading, gather
 
 
 def is_function(argument: str) -> bool:
-    """Tell whether an argument declares a function; otherwise it names a file.
+    """Check whether an argument declares a function; otherwise it names a file.
 
     >>> is_function("orders=app.handler"), is_function("template.yaml")
     (True, False)

@@ -59,7 +59,7 @@ def read_template(document: Document, resolver: Resolver, directory: FilePath) -
 
 
 def _passed_over(document: Document, resources: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """Tell of what may hold functions that are not served."""
+    """Report what may hold functions that are not served."""
     for logical_id in resources:
         spot = document.spot("Resources", logical_id)
         if logical_id.startswith("Fn::ForEach"):
@@ -214,7 +214,7 @@ class _Function:
 
 
 def _resolved(value: str, name: str, spot: Location) -> str:
-    """Give a variable's value, unless it is AWS's to look it up when it deploys."""
+    """Return a variable's value, unless it is AWS's to look it up when it deploys."""
     if "{{resolve:" in value:
         raise TemplateError(spot, f"only AWS resolves {{{{resolve:...}}}}: give {name} by --env-file")
     return value

@@ -33,7 +33,7 @@ class Declared:
     inline: str | None = field(default=None, repr=False)
 
     def spot(self, setting: str) -> Location:
-        """Say where *setting*, one of `LocalFunction`'s, is written; or the function, where the setting is not."""
+        """Describe where *setting*, one of `LocalFunction`'s, is written; or the function, where the setting is not."""
         return self.spots.get(setting) or self.spots["name"]
 
 
@@ -90,11 +90,11 @@ class FunctionBuilder:
             self.problems.append(Diagnostic(spot, f"{exc}; left out", fatal=False))
 
     def stated(self, setting: str) -> Any:
-        """Give what a setting is so far, or ``None``."""
+        """Return what a setting is so far, or ``None``."""
         return self._settings.get(setting)
 
     def declared(self) -> Declared | None:
-        """Give the function, or ``None`` where something stands against serving it."""
+        """Return the function, or ``None`` where something stands against serving it."""
         if any(problem.fatal for problem in self.problems):
             return None
         spot = self._spots["name"]

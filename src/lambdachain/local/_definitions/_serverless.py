@@ -140,7 +140,7 @@ class _Service:
             draft.set_events(stated, document.spot(*path, "destinations"))
 
     def _target(self, tree: Any, path: Path) -> str | None:
-        """Give the ARN of a target: stated, worked out, or of a function of this service by its key."""
+        """Return the ARN of a target: stated, worked out, or of a function of this service by its key."""
         value = self._value(tree, path)
         if is_mapping(value):
             value = value.get("arn")

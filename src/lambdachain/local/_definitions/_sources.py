@@ -29,7 +29,7 @@ FILES: Final = (
 
 
 def find_files(directory: Path) -> list[Path]:
-    """Give the files in *directory* that may describe a system, the one that counts first."""
+    """Return the files in *directory* that may describe a system, the one that counts first."""
     return [path for name in FILES if (path := directory / name).is_file()]
 
 
