@@ -36,7 +36,15 @@ def test_the_list_of_commands_imports_none_of_them():
 
     assert [(name, entry) for name, entry in COMMANDS.items() if f"{name} " not in ran.stdout] == []
     assert [entry.help for entry in COMMANDS.values() if entry.help[:30] not in ran.stdout] == []
-    assert told[-1] == str(["lambdachain", "lambdachain._core.version", "lambdachain.cli", "lambdachain.cli._commands"])
+    assert told[-1] == str(
+        [
+            "lambdachain",
+            "lambdachain._core",
+            "lambdachain._core.version",
+            "lambdachain.cli",
+            "lambdachain.cli._commands",
+        ]
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,16 @@ class Stopped:
 
 
 Message: TypeAlias = Serving | Printed | LocalInvocation | Diagnostic | Notice | Reloaded | Stopped
+# What programs that read --json tell them apart by: documented, whatever the classes are called.
+_TYPES: Final[Mapping[type[Message], str]] = {
+    Serving: "serving",
+    Printed: "printed",
+    LocalInvocation: "invocation",
+    Diagnostic: "problem",
+    Notice: "notice",
+    Reloaded: "reloaded",
+    Stopped: "stopped",
+}
 
 
 def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for each kind
@@ -91,7 +101,7 @@ def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for eac
 
 def as_json(message: Message) -> str:
     """Write a message as one line of JSON; ``type`` says which it is."""
-    return json.dumps({"type": type(message).__name__.removeprefix("Local").lower(), **_fields(message)})
+    return json.dumps({"type": _TYPES[type(message)], **_fields(message)})
 
 
 def exports(url: str, region: str) -> dict[str, str]:
