@@ -342,7 +342,8 @@ def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) 
         environment.setenv("_X_AMZN_TRACE_ID", trace)
         client.call(PLAIN, {})
 
-    assert [unquote(trace)] * 2 == [unquote(r.headers["x-amzn-trace-id"]) for r in laboratory.requests]
+    sent = [request.headers["x-amzn-trace-id"] for request in laboratory.requests]
+    assert [True, True] == [trace in (header, unquote(header)) for header in sent]  # botocore encodes it, we need not
 
 
 def test_response_error_keeps_the_answer_to_itself(laboratory: Laboratory, client: LambdaClient) -> None:
