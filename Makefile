@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each sets up .venv by itself; a second run starts at once.
+# Two commands: `make demo` and `make test`. Each sets up .venv by itself; a second run starts immediately.
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
 VENV := .venv
@@ -7,13 +7,13 @@ BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 
-.PHONY: demo test check unit oldest aio examples javascript node-ric soak soak-local \
+.PHONY: demo test check unit coverage oldest aio examples javascript node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
 
-# The tests in parts, three at a time: some of their time is spent waiting, but a machine that is too busy fails them.
+# The tests in three parallel parts: some of their time is spent waiting.
 PART_faults := tests/lab tests/wire
 PART_processes := tests/local tests/cli examples docs README.md
 PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
@@ -33,7 +33,14 @@ unit: $(VENV)/.test
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
 
-# On the oldest dependencies: whatever meets them. `make oldest` runs everything there.
+# Lines and branches that the tests run, subprocesses included; it fails below the floor of pyproject.toml.
+coverage: $(VENV)/.test
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -m "not mutations and not typing"
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
+
+# On the oldest dependencies: the tests that depend on them. `make oldest` runs all tests there.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
 OLDEST_core := $(addprefix tests/,analysis/compatibility calling client conformance contracts core handler json templates testing) \
   tests/test_resolvers.py tests/transports/test_transport_override.py \
@@ -48,7 +55,7 @@ oldest: $(OLDEST)/.test
 oldest-%: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest $(ON_OLDEST) $(OLDEST_$*)
 
-# aiobotocore pins a botocore of its own, which is not the one that the other tests are for.
+# aiobotocore pins its own botocore version, which differs from the one that the other tests use.
 aio: $(AIO)/.test
 	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/client/test_async_client.py \
 	  tests/local/test_local_client_streams.py -k "async and (boto3 or test_async_client)" -p no:cacheprovider
@@ -66,28 +73,28 @@ examples/node_to_python/node_modules: examples/node_to_python/package.json
 	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund --fetch-retries=1
 	touch $@
 
-# The AWS SDK for JavaScript, for the tests that call by it; where there is no npm, or no registry, they are skipped.
+# The AWS SDK for JavaScript, for the tests that call through it; without npm or a registry, they are skipped.
 javascript:
 	-if command -v npm >/dev/null; then $(MAKE) --no-print-directory examples/node_to_python/node_modules; fi
 
-# AWS's Node.js runtime client, for the tests that compare ours with it: two minutes of building, and npm, a C++ compiler,
-# cmake, autoconf, automake and libtool. Without it those tests are skipped.
+# AWS's Node.js runtime client, for the tests that compare ours with it. Building takes two minutes and needs npm, a C++
+# compiler, cmake, autoconf, automake and libtool. Without it, those tests are skipped.
 node-ric:
 	npm install --prefix .node-ric --no-save --no-audit --no-fund aws-lambda-ric@3.3.0
 	test -f .node-ric/node_modules/aws-lambda-ric/dist/rapid-client.node
 
-# The long form of the fault laboratory: random scripts of faults, a different lot each time.
+# The long form of the fault laboratory: random scripts of faults, different ones each time.
 SCRIPTS ?= 10000
 soak: $(VENV)/.test
 	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_course.py \
 	  --timeout=0 --show-capture=no --hypothesis-show-statistics
 
-# The local endpoint under many calls of mixed outcomes, 16 at a time: what is left of memory, descriptors, processes.
+# The local endpoint under many calls of mixed outcomes, 16 at a time: does it leak memory, descriptors or processes?
 CALLS ?= 50000
 soak-local: $(VENV)/.test
 	LAMBDACHAIN_SOAK_CALLS=$(CALLS) $(VENV)/bin/python -m pytest tests/local/test_local_soak.py
 
-# A map of the command line, killed at ten random moments and gone on with: every line's result once, none missing.
+# `lambdachain map`, killed at ten random moments and resumed: every line's result once, none missing.
 LINES ?= 100000
 soak-map: $(VENV)/.test
 	LAMBDACHAIN_SOAK_LINES=$(LINES) $(VENV)/bin/python -m pytest tests/cli/test_map_killed.py --timeout=0
@@ -98,11 +105,11 @@ reliability: $(VENV)/.test
 retry-load: $(VENV)/.test
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/retry_load.py
 
-# What is measured stands in an environment of its own, as a deployment would: pydantic looks through all of it.
+# The measured programs have an environment of their own, as in a deployment: pydantic searches all of it for plugins.
 bench: $(VENV)/.plots $(BENCH)/.ready bench-fan-out
 	PYTHONPATH=benchmarks $(VENV)/bin/python -m cost --python $(BENCH)/bin/python --write docs/performance.md
 
-# The second half of it by itself: a quarter of an hour.
+# Only the part about fan-out: a quarter of an hour.
 bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 	$(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python \
 	  --write docs/performance-fan-out.md --goals docs/performance.md
@@ -124,7 +131,7 @@ $(BENCH)/.ready: pyproject.toml
 	$(BENCH)/bin/python -m pip install $(PIP_FLAGS) -e . --group bench
 	touch $@
 
-# AWS's emulator is a binary in the wheel of aws-sam-cli; nothing else of it is wanted.
+# AWS's emulator is a binary in the wheel of aws-sam-cli; nothing else of the wheel is needed.
 $(BENCH_LOCAL)/.ready: pyproject.toml constraints.txt
 	test -x $(BENCH_LOCAL)/bin/python || $(PYTHON) -m venv $(BENCH_LOCAL)
 	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -158,7 +165,7 @@ lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
 	  --no-header --no-annotate --no-emit-index-url --upgrade -o constraints.txt
-	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` writes this file anew.' constraints.txt
+	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
