@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lambdachain
+from lambdachain._core import errors
 
 SOURCE = Path(lambdachain.__file__).parent
 
@@ -190,20 +191,29 @@ def test_importing_loads_no_module_of_ours():
 
 
 def test_public_names_are_those_that_type_checkers_see():
-    """``__init__.py`` and ``__init__.pyi`` have one list of names, in order; each is found, where both say it is."""
-    listed = ast.parse((SOURCE / "__init__.pyi").read_text()).body
-    imported = {a.name: node.module for node in listed if isinstance(node, ast.ImportFrom) for a in node.names}
-    declared = next(ast.literal_eval(node.value) for node in listed if isinstance(node, ast.Assign))
+    """``__init__.py`` and ``__init__.pyi`` list the same names in the same modules; the errors come from one list."""
+    stub = [node for node in ast.parse((SOURCE / "__init__.pyi").read_text()).body if isinstance(node, ast.ImportFrom)]
+    exported = {alias.asname: node.module for node in stub for alias in node.names if alias.name != "*"}
 
-    assert sorted(imported) == declared == lambdachain.__all__ == dir(lambdachain)
-    assert imported == lambdachain._HOMES
-    assert all(getattr(lambdachain, name) is not None for name in declared)
+    assert [node.module for node in stub for alias in node.names if alias.name == "*"] == ["_core.errors"]
+    assert exported == lambdachain._HOMES
+    assert sorted([*exported, *errors.__all__]) == lambdachain.__all__ == dir(lambdachain)
+    assert all(getattr(lambdachain, name) is not None for name in lambdachain.__all__)
+
+
+def test_a_wildcard_import_has_every_public_name():
+    """Though ``__all__`` is not computed before it is asked for."""
+    script = "from lambdachain import *; import lambdachain; print(set(lambdachain.__all__) - set(globals()))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "set()"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
     """As for any module."""
-    with pytest.raises(AttributeError, match="'lambdachain' has no attribute 'LambdaCleint'"):
-        _ = lambdachain.LambdaCleint
+    for name in ("LambdaCleint", "ThrotledError", "describe_details"):
+        with pytest.raises(AttributeError, match=f"'lambdachain' has no attribute '{name}'"):
+            getattr(lambdachain, name)
 
 
 def _functions() -> list[tuple[str, int]]:
