@@ -28,7 +28,7 @@ from lambdachain import (
 )
 from lambdachain._core import clock
 from lambdachain.testing import StubTransport
-from tests.fan_out.crowd import PATIENCE, Crowd, answer
+from tests.fan_out.counting_transport import PATIENCE, Crowd, answer
 
 pytestmark = pytest.mark.anyio
 double = Contract("double", request=int, response=int)

@@ -36,7 +36,7 @@ from lambdachain import (
 from lambdachain._core import clock
 from lambdachain._fan_out.concurrency_limit import INITIAL
 from lambdachain.testing import StubTransport
-from tests.fan_out.crowd import PATIENCE, THROTTLED, Crowd, answer
+from tests.fan_out.counting_transport import PATIENCE, THROTTLED, Crowd, answer
 
 double = Contract("double", request=int, response=int)
 AT_ONCE = RetryPolicy(initial_delay=0.0)

@@ -129,7 +129,7 @@ _CORE = {
     "_json.codec",
     "_json.core_schema",
     "_json.gc_paused",
-    "_json.large_numbers",
+    "_json.float_overflow_scan",
     "_json.payload_validation",
     "_transports",
     "_transports.argument_checks",

@@ -24,8 +24,8 @@ from .core_schema import (
     traits_of,
     writes_nan_as_such,
 )
+from .float_overflow_scan import may_overflow
 from .gc_paused import gc_paused
-from .large_numbers import may_overflow
 from .payload_validation import PayloadValidationError, Undeclared, details_of, not_finite
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Codec:
         """What is asked of a value that has been written: nothing, of most types."""
         _, may_differ, may_mask, records, _ = self._traits
         if may_differ or may_mask:
-            from .read_back import doubts_of
+            from .secret_masking import doubts_of
 
             return tuple(doubts_of(self._traits, self._built, is_declared=self.is_declared))
         return (Undeclared(self.schema, records),) if records else ()
@@ -264,7 +264,7 @@ class Codec:
         return said
 
     def _with_digits(self, data: bytes, value: Any) -> Any:
-        from .decimal_digits import with_digits
+        from .decimal_precision import with_digits
 
         _, validator, serializer = self._built
         return with_digits(data, value, validator, serializer)
@@ -280,7 +280,7 @@ class Codec:
         return []
 
     def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
-        from .unencodable import why_not
+        from .encoding_errors import why_not
 
         return why_not(exc, value, self._built) or [
             ErrorDetail(loc=(), type="not_json", msg=f"It does not serialise as {type_name(self._form)}")
@@ -301,7 +301,7 @@ class Codec:
         # Small ones are looked at sooner than the schema of a type.
         if (len(data) > _WORTH_ASKING and not self._may_hold_floats) or not may_overflow(data):
             return []
-        from .overflow import overflowing
+        from .float_overflow import overflowing
 
         return overflowing(value, data, self.schema)
 

@@ -28,7 +28,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._json.codec import codec_of
-from lambdachain._json.large_numbers import may_overflow
+from lambdachain._json.float_overflow_scan import may_overflow
 from lambdachain._json.payload_validation import PayloadValidationError
 from tests.awaited import iterated
 

@@ -31,7 +31,7 @@ from lambdachain import (
 from lambdachain._core import clock
 from lambdachain.testing import StubTransport
 from tests.awaited import iterated
-from tests.fan_out.crowd import THROTTLED, Crowd, answer
+from tests.fan_out.counting_transport import THROTTLED, Crowd, answer
 from tests.fan_out.throttling_server import FanOutServer, running
 
 double = Contract("double", request=int, response=int)
