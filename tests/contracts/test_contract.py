@@ -220,7 +220,7 @@ def test_a_type_that_is_taken_travels(form: Any, value: object, written: object)
     codec = codec_of(_contract(request=form).request)
 
     assert written == json.loads(codec.encode(value))
-    assert value == codec.decode(codec.encode(value)) == codec.read(written)
+    assert value == codec.decode(codec.encode(value)) == codec.validate_event(written)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes typing.TypedDict from Python 3.12 on")
@@ -308,10 +308,10 @@ def test_a_model_may_name_what_is_defined_later(is_list: bool, monkeypatch: pyte
     later: Any = type("Later", (BaseModel,), {"__annotations__": {"z": int}, "__module__": __name__})
 
     with pytest.raises(ContractError, match="not fully defined"):
-        codec_of(contract.request).read([])
+        codec_of(contract.request).validate_event([])
     monkeypatch.setitem(globals(), "Later", later)
     outer.model_rebuild()
     event = {"inner": {"z": 1}}
 
-    read = codec_of(contract.request).read([event] if is_list else event)
+    read = codec_of(contract.request).validate_event([event] if is_list else event)
     assert outer(inner=later(z=1)) == (read[0] if is_list else read)

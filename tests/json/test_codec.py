@@ -235,7 +235,7 @@ def test_a_model_comes_back_as_it_went(form: type[BaseModel], data: st.DataObjec
     wire = codec.encode(value)
 
     assert value == codec.decode(wire)
-    assert value == codec.read(json.loads(wire))
+    assert value == codec.validate_event(json.loads(wire))
     assert TypeAdapter(form).dump_json(value, by_alias=True) == wire
     assert json.loads(wire) == codec.dump(value)
 
@@ -272,7 +272,7 @@ def test_bytes_in_base64_come_back(blob: bytes, more: list[bytes]) -> None:
     wire = codec_of(Base64).encode(value)
 
     assert value == codec_of(Base64).decode(wire)
-    assert value == codec_of(Base64).read(json.loads(wire))
+    assert value == codec_of(Base64).validate_event(json.loads(wire))
 
 
 _FORMS: list[Any] = [
@@ -351,17 +351,17 @@ def test_a_decoded_event_reads_as_its_json_text(form: Any, event: object) -> Non
     """The callee gets decoded JSON: its verdict is what validating the text gives, for unions and strict types too."""
     expected = _verdict(TypeAdapter(form).validate_json, json.dumps(event))
 
-    assert expected == _verdict(codec_of(form).read, event)
+    assert expected == _verdict(codec_of(form).validate_event, event)
     assert expected == _verdict(codec_of(form).decode, json.dumps(event).encode())
 
 
 def test_the_order_of_a_union_is_kept() -> None:
     """``str | date`` equals ``date | str`` in Python, and reads differently."""
     assert (str | dt.date) == (dt.date | str)
-    assert "2020-01-01" == codec_of(str | dt.date).read("2020-01-01")
-    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).read("2020-01-01")
-    assert ["2020-01-01"] == codec_of(list[str | dt.date]).read(["2020-01-01"])
-    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).read(["2020-01-01"])
+    assert "2020-01-01" == codec_of(str | dt.date).validate_event("2020-01-01")
+    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).validate_event("2020-01-01")
+    assert ["2020-01-01"] == codec_of(list[str | dt.date]).validate_event(["2020-01-01"])
+    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).validate_event(["2020-01-01"])
 
 
 def test_one_codec_a_type() -> None:
@@ -410,11 +410,11 @@ def test_unknown_fields_are_read_as_the_model_says(form: type[Order]) -> None:
     wire = json.dumps(data).encode()
 
     if form is ClosedOrder:
-        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).read, data)):
+        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).validate_event, data)):
             assert [("new",)] == _locs(error)
             assert "extra_forbidden" == error.details[0]["type"]
     else:
-        assert codec_of(form).read(data) == codec_of(form).decode(wire)
+        assert codec_of(form).validate_event(data) == codec_of(form).decode(wire)
         assert {"new": [1]} == (codec_of(form).decode(wire).model_extra or {"new": [1]})
 
 
@@ -482,8 +482,8 @@ def test_numbers_written_as_text_are_the_model_s_own_wish(number: float) -> None
     assert repr(value) == repr(codec_of(Strings).decode(wire))
 
 
-def test_a_serialiser_of_the_model_s_own_may_replace_nan() -> None:
-    """What counts is what would be written: a field serialiser that leaves no NaN has its way."""
+def test_a_serializer_of_the_model_s_own_may_replace_nan() -> None:
+    """What counts is what would be written: a field serializer that leaves no NaN has its way."""
 
     class Cleaned(BaseModel):
         value: float
@@ -564,7 +564,7 @@ def test_models_that_were_never_validated_are_refused_with_the_place(value: Orde
     ],
 )
 def test_missing_fields_of_unvalidated_models_are_refused_there(value: Order, loc: tuple[str | int, ...]) -> None:
-    """Pydantic's serialiser does not see that a field is None or not there at all; who reads it does."""
+    """Pydantic's serializer does not see that a field is None or not there at all; who reads it does."""
     written = codec_of(Order).encode(value)
 
     assert [loc] == _locs(_refused(codec_of(Order).decode, written))
@@ -600,7 +600,7 @@ class _Opaque:
         (f"{SECRET}\ud800", "surrogate"),
         ({f"{SECRET}\ud800": 1}, "surrogate"),
         (lambda: SECRET, "JSON"),
-        (b"\xff" + SECRET.encode(), "serialise"),
+        (b"\xff" + SECRET.encode(), "serialize"),
     ],
     ids=["object", "object inside", "cycle", "deep", "deeper", "surrogate", "surrogate key", "function", "bytes"],
 )
@@ -626,7 +626,7 @@ def test_depth_never_escapes_as_a_recursion_error(levels: int) -> None:
             read = None
         event = read if read is not None else _deep(min(levels, 5000))
         try:
-            codec_of(form).read(event)
+            codec_of(form).validate_event(event)
         except PayloadValidationError as exc:
             assert exc.details  # noqa: PT017 - a value is right too
 
@@ -650,7 +650,7 @@ def test_messages_of_users_validators_that_repeat_the_input_are_withheld() -> No
     """A message that quotes the input stays here; one that does not is told, as are pydantic's own."""
     event = {"card": SECRET, "plain": SECRET, "asserted": SECRET, "nested": {"deep": [SECRET]}, "x": 1}
 
-    for way, data in ((codec_of(Watched).read, event), (codec_of(Watched).decode, json.dumps(event).encode())):
+    for way, data in ((codec_of(Watched).validate_event, event), (codec_of(Watched).decode, json.dumps(event).encode())):
         error = _refused(way, data)
         messages = {detail["loc"]: detail["msg"] for detail in error.details}
         assert SECRET not in str(messages)
@@ -671,7 +671,7 @@ def test_a_type_error_of_a_user_s_validator_passes() -> None:
     form = Annotated[int | str, BeforeValidator(lambda value: value + 1)]
 
     with pytest.raises(TypeError, match="concatenate"):
-        codec_of(form).read("text")
+        codec_of(form).validate_event("text")
 
 
 class Keyed(BaseModel):
@@ -699,7 +699,7 @@ def test_keys_of_mappings_are_data_and_masked() -> None:
         ("values", "*", 1, "*"),
     }
 
-    for way, data in ((codec_of(Keyed).read, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
+    for way, data in ((codec_of(Keyed).validate_event, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
         error = _refused(way, data)
         assert expected == set(_locs(error))
         assert SECRET not in f"{error} {error.details}"
@@ -715,14 +715,14 @@ def test_keys_that_are_no_text_are_masked_too(key: object) -> None:
 
 def test_a_field_that_is_a_key_elsewhere_stays_readable() -> None:
     """Aliases count as names of fields."""
-    error = _refused(codec_of(Order).read, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
+    error = _refused(codec_of(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
 
     assert [("items", 0, "theValue")] == _locs(error)
 
 
 def test_details_are_bounded() -> None:
     """A list of thousands of misfits is told by its first few."""
-    error = _refused(codec_of(list[int]).read, ["x"] * 5000)
+    error = _refused(codec_of(list[int]).validate_event, ["x"] * 5000)
 
     assert 50 == len(error.details)
     assert "and 45 more" in str(error)
@@ -731,15 +731,15 @@ def test_details_are_bounded() -> None:
 @pytest.mark.parametrize("event", [object(), {1, 2}, {"a": object()}])
 def test_an_event_that_never_was_json_is_refused(event: object) -> None:
     """A handler called by hand with what no JSON decoder makes gets a misfit, not a crash."""
-    _refused(codec_of(int | str).read, event)
+    _refused(codec_of(int | str).validate_event, event)
 
 
 def test_an_event_that_is_a_model_already_is_taken() -> None:
     """A decorator around a handler may have made the model: unions and strict types do not change that."""
     spot = Location(1, dt.date(2020, 1, 1))
 
-    assert spot == codec_of(Location | int).read(spot)
-    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).read(Cat(lives=9))
+    assert spot == codec_of(Location | int).validate_event(spot)
+    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).validate_event(Cat(lives=9))
 
 
 @often
@@ -878,7 +878,7 @@ def test_a_model_whose_building_is_put_off_is_built_at_the_first_call() -> None:
     assert b'{"number":1}' == codec_of(PutOff).encode(PutOff.model_construct(number=1))
     assert PutOff.__pydantic_complete__
     for _ in range(2):
-        with pytest.raises(ContractError, match=r"PutOffSecret cannot be JSON: .*SecretStr"):
+        with pytest.raises(ContractError, match=r"PutOffSecret cannot be serialized as JSON: .*SecretStr"):
             codec_of(PutOffSecret).decode(b'{"secret": "x"}')
 
 
@@ -891,11 +891,11 @@ def test_a_model_that_a_user_has_built_meanwhile_is_checked_all_the_same() -> No
     check_json_type(Secretive, "request")
     value = Secretive(secret=SecretStr("x"))
 
-    with pytest.raises(ContractError, match=r"Secretive cannot be JSON: .*SecretStr"):
+    with pytest.raises(ContractError, match=r"Secretive cannot be serialized as JSON: .*SecretStr"):
         codec_of(Secretive).encode(value)
 
 
 def test_a_model_s_own_validator_is_used() -> None:
     """Nothing is built a second time."""
-    assert codec_of(Order)._built.validator is Order.__pydantic_validator__
-    assert codec_of(Order)._built.serializer is Order.__pydantic_serializer__
+    assert codec_of(Order)._compiled.validator is Order.__pydantic_validator__
+    assert codec_of(Order)._compiled.serializer is Order.__pydantic_serializer__

@@ -40,19 +40,19 @@ from pydantic import (
 from lambdachain._analysis.compatibility.compare import gaps
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
-from lambdachain._json.json_schema import MARKS, json_schema_of
+from lambdachain._json.json_schema import MARKS, generate_json_schema
 from tests.analysis.compatibility.contract_forms import MODELS, PAIRS, Pair
 from tests.analysis.compatibility.test_compatibility_oracle import compared, written
 
 
 def read(form: Any) -> dict[str, Any]:
     """Describe what is read."""
-    return json_schema_of(Codec(form).schema, "validation")
+    return generate_json_schema(Codec(form).schema, "validation")
 
 
 def sent(form: Any) -> dict[str, Any]:
     """Describe what is written."""
-    return json_schema_of(Codec(form).schema, "serialization")
+    return generate_json_schema(Codec(form).schema, "serialization")
 
 
 def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.codec import codec_of
 from lambdachain._json.core_schema import Schema
-from lambdachain._json.json_schema import DIALECT, JsonSchema, json_schema_of
+from lambdachain._json.json_schema import DIALECT, JsonSchema, generate_json_schema
 from lambdachain._json.schema_extensions import Mode
 
 from .remote_error import RemoteError, carrier_of
@@ -147,11 +147,11 @@ def _forms(schema: Schema) -> Iterator[tuple[str, object]]:
 
 def _error(error: type[RemoteError], mode: Mode) -> JsonSchema:
     carrier = carrier_of(error)
-    codec_of(carrier).check_form(f"error {error.__name__}")
+    codec_of(carrier).check_type(f"error {error.__name__}")
     described = _described(carrier, mode)
     said = error.__dict__.get("__doc__")
     return {**described, "description": inspect.cleandoc(said)} if said else described
 
 
 def _described(form: object, mode: Mode) -> JsonSchema:
-    return {"$schema": DIALECT, **json_schema_of(codec_of(form).schema, mode)}
+    return {"$schema": DIALECT, **generate_json_schema(codec_of(form).schema, mode)}

@@ -99,9 +99,9 @@ def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]
         known = ", ".join(_names(cls)) or "none"
         raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}; it has {known}")
     codec = codec_of(carrier_of(cls))
-    codec.check_form(cls.__name__)
+    codec.check_type(cls.__name__)
     try:
-        return _values(codec.check_written(given))
+        return _values(codec.validate_for_encoding(given))
     except PayloadValidationError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 

@@ -1,6 +1,7 @@
-"""The digits of decimals that are JSON numbers: pydantic reads a number as a float first, which holds 17 of them.
+"""Restore the digits of a ``Decimal`` that is a JSON number: pydantic reads a number as a float, of 17 digits, first.
 
-Python's runtime client for Lambda writes a ``Decimal`` as such a number.
+Python's runtime client for Lambda writes a ``Decimal`` as such a number. Which numbers of a payload are decimals only
+the validator knows, so groups of them are replaced and validated again, until the value differs in decimals only.
 """
 
 from __future__ import annotations
@@ -18,60 +19,64 @@ from lambdachain._core.type_guards import is_mapping, is_sequence
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer, SchemaValidator
 
-_MANY_ATTEMPTS: Final = 256
+# Each attempt decodes the whole payload, so their number is limited; the rest keeps the digits of a float.
+_MAX_ATTEMPTS: Final = 256
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 
 
-def with_digits(data: bytes, value: Any, validator: SchemaValidator, serializer: SchemaSerializer) -> Any:
-    """Return *value* with all the digits of its decimals, wherever *data* has more of them than a float holds.
+def restore_decimal_digits(data: bytes, value: Any, validator: SchemaValidator, serializer: SchemaSerializer) -> Any:
+    """Return *value* with all the digits of its decimals, where *data* has more of them than a float holds.
 
     Args:
-        data: The JSON that *value* was read from.
-        value: What was read.
-        validator: What reads it.
-        serializer: What takes a value of the type apart.
+        data: The JSON that *value* was decoded from.
+        value: The decoded value.
+        validator: The validator of its type.
+        serializer: The serializer of its type.
     """
-    groups = list(_groups(data).values())
+    groups = list(_group_lossy_numbers(data).values())
     if not groups:
         return value
-    known = _Known(value, serializer)
+    baseline = _Baseline(value, serializer)
 
-    def attempt(chosen: Collection[int]) -> Any:
-        for read in (_read_as_text, _read_as_decimals):
-            found = read(data, chosen, validator)
-            if found is not None and known.is_same(found):
+    def try_restoring(selected: Collection[int]) -> Any:
+        for read in (_decode_as_strings, _decode_as_decimals):
+            found = read(data, selected, validator)
+            if found is not None and baseline.is_same(found):
                 return found
         return None
 
-    found = _best(groups, attempt)
+    found = _find_largest_restoration(groups, try_restoring)
     return value if found is None else found
 
 
-def _groups(data: bytes) -> dict[bytes, list[int]]:
-    """Group the numbers that a float does not hold, by the text before them: what has one key is of one type."""
+def _group_lossy_numbers(data: bytes) -> dict[bytes, list[int]]:
+    """Group the numbers that a float does not hold by the string before them, usually their key: it has one type."""
     groups: dict[bytes, list[int]] = {}
-    serials, text = count(), b""
+    indexes, text = count(), b""
     for token in _TOKEN.finditer(data):
         if token[0].startswith(b'"'):
             text = token[0]
         elif _is_lossy(token[0]):
-            groups.setdefault(text, []).append(next(serials))
+            groups.setdefault(text, []).append(next(indexes))
     return groups
 
 
-def _best(groups: list[list[int]], attempt: Callable[[Collection[int]], Any]) -> Any:
-    """Keep the digits of as many groups as are decimals: such a number may stand where a float does, too."""
+def _find_largest_restoration(groups: list[list[int]], try_restoring: Callable[[Collection[int]], Any]) -> Any:
+    """Restore the digits of as many groups as are decimals; such a number may also be the value of a float.
+
+    A group that is not a decimal makes a whole attempt fail, so the groups are halved until it is alone.
+    """
     kept: list[int] = []
     best: Any = None
     rest = [groups]
-    for _ in range(_MANY_ATTEMPTS):
+    for _ in range(_MAX_ATTEMPTS):
         if not rest:
             break
         some = rest.pop()
-        chosen = [*kept, *(serial for group in some for serial in group)]
-        found = attempt(chosen)
+        selected = [*kept, *(index for group in some for index in group)]
+        found = try_restoring(selected)
         if found is not None:
-            kept, best = chosen, found
+            kept, best = selected, found
         elif len(some) > 1:
             middle = len(some) // 2
             rest += [some[middle:], some[:middle]]
@@ -79,7 +84,7 @@ def _best(groups: list[list[int]], attempt: Callable[[Collection[int]], Any]) ->
 
 
 def _is_lossy(token: bytes) -> bool:
-    """Check whether a token of JSON is a number with more digits than a float of it has."""
+    """Check whether a JSON token is a number with more digits than a float holds."""
     if token[:1] == b'"' or token.isdigit():
         return False
     number = float(token)
@@ -88,13 +93,13 @@ def _is_lossy(token: bytes) -> bool:
     )
 
 
-def _read_as_text(data: bytes, chosen: Collection[int], validator: SchemaValidator) -> Any:
-    """Read *data* with the chosen numbers as text, which a decimal is read from digit by digit."""
-    serials, wanted = count(), frozenset(chosen)
+def _decode_as_strings(data: bytes, selected: Collection[int], validator: SchemaValidator) -> Any:
+    """Decode *data* with the selected numbers as strings, from which pydantic reads every digit of a decimal."""
+    indexes, selected_indexes = count(), frozenset(selected)
 
     def as_text(token: re.Match[bytes]) -> bytes:
-        is_chosen = _is_lossy(token[0]) and next(serials) in wanted
-        return b'"%s"' % token[0] if is_chosen else token[0]
+        is_selected = _is_lossy(token[0]) and next(indexes) in selected_indexes
+        return b'"%s"' % token[0] if is_selected else token[0]
 
     try:
         return validator.validate_json(_TOKEN.sub(as_text, data))
@@ -102,13 +107,13 @@ def _read_as_text(data: bytes, chosen: Collection[int], validator: SchemaValidat
         return None
 
 
-def _read_as_decimals(data: bytes, chosen: Collection[int], validator: SchemaValidator) -> Any:
-    """Read *data* with the chosen numbers as decimals: for a union with ``str``, which would take the text."""
-    serials, wanted = count(), frozenset(chosen)
+def _decode_as_decimals(data: bytes, selected: Collection[int], validator: SchemaValidator) -> Any:
+    """Decode *data* with the selected numbers as decimals: for a union with ``str``, which would accept the string."""
+    indexes, selected_indexes = count(), frozenset(selected)
 
     def number(token: str) -> Decimal | float:
-        is_chosen = _is_lossy(token.encode()) and next(serials) in wanted
-        return Decimal(token) if is_chosen else float(token)
+        is_selected = _is_lossy(token.encode()) and next(indexes) in selected_indexes
+        return Decimal(token) if is_selected else float(token)
 
     try:
         return validator.validate_python(json.loads(data, parse_float=number))
@@ -116,19 +121,19 @@ def _read_as_decimals(data: bytes, chosen: Collection[int], validator: SchemaVal
         return None
 
 
-class _Known:
-    """A value as it was read first: whatever is read otherwise must differ from it in the digits of decimals only."""
+class _Baseline:
+    """The value as it was decoded at first: another decoding may differ from it in the digits of decimals only."""
 
     def __init__(self, value: Any, serializer: SchemaSerializer) -> None:
         self._serializer = serializer
-        self._leaves = list(self._leaves_of(value))
+        self._leaves = list(self._iter_leaves(value))
 
     def is_same(self, other: Any) -> bool:
-        leaves = list(self._leaves_of(other))
+        leaves = list(self._iter_leaves(other))
         pairs = zip(self._leaves, leaves, strict=False)
-        return len(leaves) == len(self._leaves) and all(_is_alike(mine, theirs) for mine, theirs in pairs)
+        return len(leaves) == len(self._leaves) and all(_is_same_leaf(expected, actual) for expected, actual in pairs)
 
-    def _leaves_of(self, value: Any) -> Iterator[Any]:
+    def _iter_leaves(self, value: Any) -> Iterator[Any]:
         rest = [self._serializer.to_python(value, warnings=False)]
         while rest:
             inner = rest.pop()
@@ -140,5 +145,5 @@ class _Known:
                 yield inner
 
 
-def _is_alike(mine: Any, theirs: Any) -> bool:
-    return type(mine) is type(theirs) and (isinstance(mine, Decimal) or mine == theirs)
+def _is_same_leaf(expected: Any, actual: Any) -> bool:
+    return type(expected) is type(actual) and (isinstance(expected, Decimal) or expected == actual)

@@ -1,4 +1,4 @@
-"""Why a value could not be encoded: loaded only where one could not."""
+"""Explain why a value could not be encoded. Imported only if one could not."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from typing import TYPE_CHECKING, Final
 
 from lambdachain._core.errors import ErrorDetail
 
-from .payload_validation import details_of
+from .payload_validation import to_error_details
 
 if TYPE_CHECKING:
-    from .core_schema import Built
+    from .core_schema import CompiledType
 
-_SAID_BY_PYDANTIC: Final = (
+# pydantic's messages quote the value, so they are replaced by ours.
+_MESSAGES: Final = (
     ("Circular reference", "It contains itself, or is nested too deeply"),
     ("Maximum serialization depth", "It is nested too deeply"),
-    ("surrogates not allowed", "Its text has a lone surrogate, which no UTF-8 can carry"),
+    ("surrogates not allowed", "Its text has a lone surrogate, which UTF-8 cannot encode"),
 )
 _UNKNOWN_TYPE: Final = r"Unable to serialize unknown type: <class '([\w.<>]+)'>"
 
 
-def why_not(exc: ValueError, value: object, built: Built) -> list[ErrorDetail]:
-    """Return what is wrong with a *value* whose encoding raised *exc*; nothing where that cannot be found out."""
+def explain_encoding_error(exc: ValueError, value: object, built: CompiledType) -> list[ErrorDetail]:
+    """Return what is wrong with a *value* whose encoding raised *exc*; empty if that cannot be determined."""
     from pydantic_core import ValidationError
 
     if isinstance(exc, ValidationError):
-        return details_of(exc, value, built.schema)
+        return to_error_details(exc, value, built.schema)
     if unknown := re.search(_UNKNOWN_TYPE, str(exc)):
-        return [ErrorDetail(loc=(), type="not_json", msg=f"JSON has no form for {unknown[1]}")]
-    said = next((msg for sign, msg in _SAID_BY_PYDANTIC if sign in str(exc)), None)
-    if said is not None:
-        return [ErrorDetail(loc=(), type="not_json", msg=said)]
-    return _misfits(value, built)
+        return [ErrorDetail(loc=(), type="not_json", msg=f"{unknown[1]} cannot be serialized as JSON")]
+    msg = next((msg for part, msg in _MESSAGES if part in str(exc)), None)
+    if msg is not None:
+        return [ErrorDetail(loc=(), type="not_json", msg=msg)]
+    return _revalidate(value, built)
 
 
-def _misfits(value: object, built: Built) -> list[ErrorDetail]:
-    """Find what is wrong in an object that was never validated: pydantic's serializer does not say where."""
+def _revalidate(value: object, built: CompiledType) -> list[ErrorDetail]:
+    """Validate an object that was made without validation: pydantic's serializer does not say where it is wrong.
+
+    The first pass finds values of a wrong type, the second those whose JSON is not read as the type.
+    """
     from pydantic_core import ValidationError
 
     _, validator, serializer = built
@@ -43,7 +47,7 @@ def _misfits(value: object, built: Built) -> list[ErrorDetail]:
         validator.validate_python(serializer.to_python(value, by_alias=True, warnings=False))
         validator.validate_json(serializer.to_json(value, by_alias=True, warnings=False), strict=True)
     except ValidationError as exc:
-        return details_of(exc, value, built.schema)
+        return to_error_details(exc, value, built.schema)
     except (AttributeError, LookupError, TypeError, ValueError):
-        pass  # a user's validator met what it never should
+        pass  # a user's validator met what it never expects
     return []
