@@ -151,8 +151,8 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency="9"), "max_concurrency must be"),  # type: ignore[call-overload]
     (lambda: LambdaClient(StubTransport()).map("f", [1], on_progress=7), "on_progress must be a function"),  # type: ignore[call-overload]
     (lambda: _contract(errors=Bad), r"errors=\[Bad\]"),
-    (lambda: _contract(errors=[ValueError]), "ValueError.* is no subclass of RemoteError"),
-    (lambda: _contract(errors=[Bad(reason="secret")]), "an instance of Bad is no subclass"),
+    (lambda: _contract(errors=[ValueError]), "ValueError.* is not a subclass of RemoteError"),
+    (lambda: _contract(errors=[Bad(reason="secret")]), "an instance of Bad is not a subclass"),
     (lambda: _contract(errors="Bad"), "errors must be a list .*, not str"),
     (lambda: _contract(errors=None), "errors must be a list"),
     (lambda: _contract(errors=7), "errors must be a list"),

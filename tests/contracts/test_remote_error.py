@@ -112,10 +112,10 @@ def test_defaults_that_can_change_are_not_shared() -> None:
     ("make", "words"),
     [
         (Declined, "reason: Field required"),  # type: ignore[call-arg]
-        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour'; it has reason, retry_after_days"),  # type: ignore[call-arg]
+        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour': it has reason, retry_after_days"),  # type: ignore[call-arg]
         (lambda: Declined(reason=5), "reason: Input should be a valid string"),  # type: ignore[arg-type]
         (lambda: Declined(reason="x", retry_after_days="soon"), "retry_after_days: "),  # type: ignore[arg-type]
-        (lambda: Bare(reason="x"), "has no field 'reason'; it has none"),  # type: ignore[call-arg]
+        (lambda: Bare(reason="x"), "has no field 'reason': it has no fields"),  # type: ignore[call-arg]
         (lambda: Declined("limit"), "positional"),  # type: ignore[misc]
     ],
 )
@@ -277,7 +277,7 @@ def test_a_type_that_is_nowhere_is_named() -> None:
     """A field whose type does not exist is a mistake in the declaration."""
     lost: Any = type("Lost", (RemoteError,), {"__annotations__": {"thing": "Nowhere"}})
 
-    with pytest.raises(ContractError, match=r"Lost: the type of a field cannot be found: .*Nowhere"):
+    with pytest.raises(ContractError, match=r"Lost: the annotation of a field cannot be evaluated: .*Nowhere"):
         lost(thing=1)
 
 
@@ -325,7 +325,7 @@ def test_changed_fields_are_what_travels() -> None:
     assert 3 == json.loads(str(error))["retry_after_days"]
 
     error.retry_after_days = "canary"  # type: ignore[assignment]
-    assert "Declined was given a field that does not fit: retry_after_days: " in str(error)
+    assert "Declined has a field that does not fit its type: retry_after_days: " in str(error)
     assert "canary" not in str(error)
     assert _back(error) is None
 

@@ -650,7 +650,10 @@ def test_messages_of_users_validators_that_repeat_the_input_are_withheld() -> No
     """A message that quotes the input stays here; one that does not is told, as are pydantic's own."""
     event = {"card": SECRET, "plain": SECRET, "asserted": SECRET, "nested": {"deep": [SECRET]}, "x": 1}
 
-    for way, data in ((codec_of(Watched).validate_event, event), (codec_of(Watched).decode, json.dumps(event).encode())):
+    for way, data in (
+        (codec_of(Watched).validate_event, event),
+        (codec_of(Watched).decode, json.dumps(event).encode()),
+    ):
         error = _refused(way, data)
         messages = {detail["loc"]: detail["msg"] for detail in error.details}
         assert SECRET not in str(messages)

@@ -1,4 +1,4 @@
-"""Reading annotations without evaluating what is not needed: a context's type may exist for the type checker only."""
+"""Read annotations, and evaluate only those that are needed: a context's type may exist for type checkers only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 
 
 class _Holder:
-    """Something for ``get_type_hints`` to look at."""
+    """An object whose annotations ``get_type_hints`` evaluates."""
 
 
 def own_annotations(thing: Any) -> Mapping[str, Any]:
-    """Return the annotations of a class or function as they stand: text where they cannot be evaluated yet."""
+    """Return the annotations of a class or function, as text where they cannot be evaluated yet."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format, get_annotations
 
@@ -27,7 +27,7 @@ def evaluated(
     """Evaluate annotations.
 
     Raises:
-        NameError: One of them names something that is not there.
+        NameError: One of them refers to a name that is not defined.
     """
     holder = _Holder()
     holder.__annotations__ = dict(forms)

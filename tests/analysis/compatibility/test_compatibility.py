@@ -808,19 +808,19 @@ def test_an_error_that_cannot_read_what_it_writes_is_told_when_two_versions_are_
 
 
 BAD = [
-    (None, "this is neither a contract nor what Contract.schema gives: read its file with json.load"),
-    ("orders.json", "this is neither a contract nor what Contract.schema gives"),
-    ({"type": "object"}, "this is neither a contract nor what Contract.schema gives"),
-    ({**PLAIN.schema(), "lambdachain": 2}, "the schema is of format 2, and this lambdachain knows 1"),
+    (None, r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ("orders.json", r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ({"type": "object"}, r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ({**PLAIN.schema(), "lambdachain": 2}, "the schema has format 2, and this version of lambdachain reads format 1"),
     (
         {**PLAIN.schema(), "request": {"$ref": "#/$defs/Gone"}},
         r"refers to #/\$defs/Gone, which is not among its \$defs",
     ),
-    ({**PLAIN.schema(), "request": []}, "request in the schema is no JSON Schema, but list"),
-    ({**PLAIN.schema(), "errors": [1]}, "errors in the schema is no JSON Schema, but list"),
-    ({**PLAIN.schema(), "errors": {"E": 1}}, r"errors\.E in the schema is no JSON Schema, but int"),
-    ({**PLAIN.schema(), "function": "no such name!"}, "the schema's function is none: .*no such name!"),
-    ({**PLAIN.schema(), "function": None}, "the schema's function is none"),
+    ({**PLAIN.schema(), "request": []}, "request in the schema must be a JSON Schema, not list"),
+    ({**PLAIN.schema(), "errors": [1]}, "errors in the schema must be a JSON Schema, not list"),
+    ({**PLAIN.schema(), "errors": {"E": 1}}, r"errors\.E in the schema must be a JSON Schema, not int"),
+    ({**PLAIN.schema(), "function": "no such name!"}, "the schema's function is not valid: .*no such name!"),
+    ({**PLAIN.schema(), "function": None}, "the schema's function is not valid"),
 ]
 
 
