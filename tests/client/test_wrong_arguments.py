@@ -147,7 +147,10 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: LambdaClient(hooks=[partial(awaiting)]), "is async def"),  # type: ignore[list-item]
     (lambda: LambdaClient(StubTransport()).call("f", 1, retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[call-overload]
     (lambda: LambdaClient(StubTransport()).map("f", [1], retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[call-overload]
-    (lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency=0), "max_concurrency must be 1 or more"),
+    (
+        lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency=0),
+        "max_concurrency must be an integer of 1 or more",
+    ),
     (lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency="9"), "max_concurrency must be"),  # type: ignore[call-overload]
     (lambda: LambdaClient(StubTransport()).map("f", [1], on_progress=7), "on_progress must be a function"),  # type: ignore[call-overload]
     (lambda: _contract(errors=Bad), r"errors=\[Bad\]"),

@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 from lambdachain._fan_out.concurrency_limit import INITIAL, ConcurrencyLimit, Permit
 
 
-def _enter_all(pace: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
+def _enter_all(limit: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
     """Let in as many as are let in."""
-    tickets: list[Permit] = []
-    while (permit := pace.enter(now, held=len(tickets))) is not None:
-        tickets.append(permit)
-    return tickets
+    permits: list[Permit] = []
+    while (permit := limit.acquire(now, own_in_flight=len(permits))) is not None:
+        permits.append(permit)
+    return permits
 
 
-def _round(pace: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
+def _round(limit: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
     """Let a function of *capacity* answer one round of calls; tell how many were in flight."""
-    tickets = _enter_all(pace, now)
-    for permit in tickets[:capacity]:
-        pace.succeeded(permit)
-    for permit in tickets[capacity:]:
-        pace.throttled(permit, now, None)
-    return len(tickets)
+    permits = _enter_all(limit, now)
+    for permit in permits[:capacity]:
+        limit.record_success(permit)
+    for permit in permits[capacity:]:
+        limit.record_throttle(permit, now, None)
+    return len(permits)
 
 
 def test_it_starts_modestly():
@@ -36,44 +36,44 @@ def test_it_starts_modestly():
 
 def test_it_doubles_each_round_until_the_first_throttle():
     """A capacity of hundreds is found in a few rounds."""
-    pace = ConcurrencyLimit()
+    limit = ConcurrencyLimit()
 
-    assert [_round(pace) for _ in range(4)] == [INITIAL, 2 * INITIAL, 4 * INITIAL, 8 * INITIAL]
+    assert [_round(limit) for _ in range(4)] == [INITIAL, 2 * INITIAL, 4 * INITIAL, 8 * INITIAL]
 
 
 def test_room_that_is_never_asked_for_is_not_found():
     """A map that needs three at a time leaves the limit where it is, however long it runs."""
-    pace = ConcurrencyLimit()
+    limit = ConcurrencyLimit()
     for _ in range(1000):
-        tickets = [pace.enter(0.0, held=held) for held in range(3)]
-        for permit in tickets:
+        permits = [limit.acquire(0.0, own_in_flight=own_in_flight) for own_in_flight in range(3)]
+        for permit in permits:
             assert permit is not None
-            pace.succeeded(permit)
+            limit.record_success(permit)
 
-    assert pace.limit == INITIAL
+    assert limit.limit == INITIAL
 
 
 def test_a_round_of_throttles_halves_it_once():
     """Thirty calls that are refused together say one thing, not thirty."""
-    pace = ConcurrencyLimit()
+    limit = ConcurrencyLimit()
     for _ in range(3):
-        _round(pace)
-    tickets = _enter_all(pace)
-    for permit in tickets:
-        pace.throttled(permit, 0.0, None)
+        _round(limit)
+    permits = _enter_all(limit)
+    for permit in permits:
+        limit.record_throttle(permit, 0.0, None)
 
-    assert pace.limit == len(tickets) // 2
+    assert limit.limit == len(permits) // 2
 
 
 def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
     """From half of what was too much, it takes rounds, not one leap, to be back there."""
-    pace = ConcurrencyLimit()
-    while _round(pace, capacity=100) <= 100:
+    limit = ConcurrencyLimit()
+    while _round(limit, capacity=100) <= 100:
         pass
     limits = []
     for _ in range(4):
-        limits.append(pace.limit)
-        _round(pace, capacity=100)
+        limits.append(limit.limit)
+        _round(limit, capacity=100)
     steps = [after - before for before, after in pairwise(limits)]
 
     assert limits[0] == 80
@@ -83,10 +83,10 @@ def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
 @pytest.mark.parametrize("capacity", [1, 2, 7, 50, 333, 1000])
 def test_it_settles_around_the_capacity(capacity: int):
     """It swings between half of the capacity and a step above it, and never collapses."""
-    pace = ConcurrencyLimit()
+    limit = ConcurrencyLimit()
     for _ in range(60):
-        _round(pace, capacity=capacity)
-    seen = [_round(pace, capacity=capacity) for _ in range(60)]
+        _round(limit, capacity=capacity)
+    seen = [_round(limit, capacity=capacity) for _ in range(60)]
 
     assert min(seen) >= max(1, capacity // 2)
     assert max(seen) <= capacity * 1.15 + 2
@@ -95,70 +95,70 @@ def test_it_settles_around_the_capacity(capacity: int):
 
 def test_retry_after_is_obeyed():
     """Nothing is let in before the time that Lambda asked for, not even a first call."""
-    pace = ConcurrencyLimit()
-    permit = pace.enter(100.0, held=0)
+    limit = ConcurrencyLimit()
+    permit = limit.acquire(100.0, own_in_flight=0)
     assert permit is not None
-    pace.throttled(permit, 100.0, 2.5)
+    limit.record_throttle(permit, 100.0, 2.5)
 
-    assert pace.enter(102.4, held=0) is None
-    assert pace.pause_left(102.0) == 0.5
-    assert pace.enter(102.5, held=0) is not None
-    assert pace.pause_left(103.0) == 0.0
+    assert limit.acquire(102.4, own_in_flight=0) is None
+    assert limit.pause_left(102.0) == 0.5
+    assert limit.acquire(102.5, own_in_flight=0) is not None
+    assert limit.pause_left(103.0) == 0.0
 
 
 def test_who_has_nothing_in_flight_is_let_in():
     """Two maps of one function, one inside the other, cannot lock each other out."""
-    pace = ConcurrencyLimit()
-    _enter_all(pace)
+    limit = ConcurrencyLimit()
+    _enter_all(limit)
 
-    assert pace.enter(0.0, held=1) is None
-    assert pace.enter(0.0, held=0) is not None
+    assert limit.acquire(0.0, own_in_flight=1) is None
+    assert limit.acquire(0.0, own_in_flight=0) is not None
 
 
 def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
     """Who is let in beyond a limit of 1, because it has nothing else in flight, does not try and try again."""
-    pace, now = ConcurrencyLimit(), 0.0
-    while pace.limit > 1:
-        permit = pace.enter(now, held=0)
+    limit, now = ConcurrencyLimit(), 0.0
+    while limit.limit > 1:
+        permit = limit.acquire(now, own_in_flight=0)
         assert permit is not None
-        pace.throttled(permit, now, None)
-    pace.enter(now, held=0)
+        limit.record_throttle(permit, now, None)
+    limit.acquire(now, own_in_flight=0)
     pauses = []
     for _ in range(9):
-        now += pace.pause_left(now)
-        permit = pace.enter(now, held=0)
+        now += limit.pause_left(now)
+        permit = limit.acquire(now, own_in_flight=0)
         assert permit is not None
-        assert not permit.alone
-        pace.throttled(permit, now, None)
-        pauses.append(round(pace.pause_left(now), 6))
+        assert not permit.is_only_call
+        limit.record_throttle(permit, now, None)
+        pauses.append(round(limit.pause_left(now), 6))
 
     assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
 
 
 def test_a_call_that_failed_otherwise_changes_nothing():
     """A lost connection says nothing about capacity."""
-    pace = ConcurrencyLimit()
-    for permit in _enter_all(pace):
-        pace.left(permit)
+    limit = ConcurrencyLimit()
+    for permit in _enter_all(limit):
+        limit.release(permit)
 
-    assert (pace.limit, pace.in_flight) == (INITIAL, 0)
+    assert (limit.limit, limit.in_flight) == (INITIAL, 0)
 
 
-@given(st.lists(st.sampled_from(["enter", "ok", "throttle", "left"]), max_size=300))
+@given(st.lists(st.sampled_from(["acquire", "ok", "throttle", "release"]), max_size=300))
 def test_whatever_happens_at_least_one_may_fly_and_the_count_is_right(events: list[str]):
     """The limit never falls below 1, and in flight is what was let in and has not ended."""
-    pace, tickets = ConcurrencyLimit(), list[Permit]()
+    limit, permits = ConcurrencyLimit(), list[Permit]()
     for event in events:
-        if event == "enter":
-            permit = pace.enter(0.0, held=len(tickets))
-            tickets += [permit] if permit else []
-        elif tickets:
-            permit = tickets.pop(0)
+        if event == "acquire":
+            permit = limit.acquire(0.0, own_in_flight=len(permits))
+            permits += [permit] if permit else []
+        elif permits:
+            permit = permits.pop(0)
             if event == "ok":
-                pace.succeeded(permit)
+                limit.record_success(permit)
             elif event == "throttle":
-                pace.throttled(permit, 0.0, None)
+                limit.record_throttle(permit, 0.0, None)
             else:
-                pace.left(permit)
-        assert pace.limit >= 1
-        assert pace.in_flight == len(tickets)
+                limit.release(permit)
+        assert limit.limit >= 1
+        assert limit.in_flight == len(permits)
