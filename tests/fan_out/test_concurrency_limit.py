@@ -1,4 +1,4 @@
-"""How many calls may be in flight: doubled, halved, and grown again, as a pure function of what becomes of calls."""
+"""The concurrency limit: doubled, halved, and grown again, as a pure function of the ends of calls."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lambdachain._fan_out.concurrency_limit import INITIAL, ConcurrencyLimit, Permit
 
 
-def _enter_all(limit: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
-    """Let in as many as are let in."""
+def _acquire_all(limit: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
+    """Acquire as many permits as there are."""
     permits: list[Permit] = []
     while (permit := limit.acquire(now, own_in_flight=len(permits))) is not None:
         permits.append(permit)
@@ -20,8 +20,8 @@ def _enter_all(limit: ConcurrencyLimit, now: float = 0.0) -> list[Permit]:
 
 
 def _round(limit: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0.0) -> int:
-    """Let a function of *capacity* answer one round of calls; tell how many were in flight."""
-    permits = _enter_all(limit, now)
+    """Simulate a round of calls to a function of *capacity*; return how many were in flight."""
+    permits = _acquire_all(limit, now)
     for permit in permits[:capacity]:
         limit.record_success(permit)
     for permit in permits[capacity:]:
@@ -29,9 +29,9 @@ def _round(limit: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0
     return len(permits)
 
 
-def test_it_starts_modestly():
-    """A function of which nothing is known gets few calls at once."""
-    assert len(_enter_all(ConcurrencyLimit())) == INITIAL
+def test_it_starts_low():
+    """A function of which nothing is known gets few calls."""
+    assert len(_acquire_all(ConcurrencyLimit())) == INITIAL
 
 
 def test_it_doubles_each_round_until_the_first_throttle():
@@ -41,8 +41,8 @@ def test_it_doubles_each_round_until_the_first_throttle():
     assert [_round(limit) for _ in range(4)] == [INITIAL, 2 * INITIAL, 4 * INITIAL, 8 * INITIAL]
 
 
-def test_room_that_is_never_asked_for_is_not_found():
-    """A map that needs three at a time leaves the limit where it is, however long it runs."""
+def test_unused_capacity_does_not_raise_the_limit():
+    """A map that needs three calls in flight leaves the limit where it is, however long it runs."""
     limit = ConcurrencyLimit()
     for _ in range(1000):
         permits = [limit.acquire(0.0, own_in_flight=own_in_flight) for own_in_flight in range(3)]
@@ -54,11 +54,11 @@ def test_room_that_is_never_asked_for_is_not_found():
 
 
 def test_a_round_of_throttles_halves_it_once():
-    """Thirty calls that are refused together say one thing, not thirty."""
+    """Thirty calls that are throttled together say one thing, not thirty."""
     limit = ConcurrencyLimit()
     for _ in range(3):
         _round(limit)
-    permits = _enter_all(limit)
+    permits = _acquire_all(limit)
     for permit in permits:
         limit.record_throttle(permit, 0.0, None)
 
@@ -66,7 +66,7 @@ def test_a_round_of_throttles_halves_it_once():
 
 
 def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
-    """From half of what was too much, it takes rounds, not one leap, to be back there."""
+    """It takes several rounds to get back from half of the limit that was too high."""
     limit = ConcurrencyLimit()
     while _round(limit, capacity=100) <= 100:
         pass
@@ -81,8 +81,8 @@ def test_after_a_throttle_it_grows_by_a_fixed_step_a_round():
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 7, 50, 333, 1000])
-def test_it_settles_around_the_capacity(capacity: int):
-    """It swings between half of the capacity and a step above it, and never collapses."""
+def test_it_stays_close_to_the_capacity(capacity: int):
+    """Between half of the capacity and a step above it; it never collapses."""
     limit = ConcurrencyLimit()
     for _ in range(60):
         _round(limit, capacity=capacity)
@@ -94,7 +94,7 @@ def test_it_settles_around_the_capacity(capacity: int):
 
 
 def test_retry_after_is_obeyed():
-    """Nothing is let in before the time that Lambda asked for, not even a first call."""
+    """There is no permit before the time that Lambda asked for, not even for a first call."""
     limit = ConcurrencyLimit()
     permit = limit.acquire(100.0, own_in_flight=0)
     assert permit is not None
@@ -106,17 +106,17 @@ def test_retry_after_is_obeyed():
     assert limit.pause_left(103.0) == 0.0
 
 
-def test_who_has_nothing_in_flight_is_let_in():
-    """Two maps of one function, one inside the other, cannot lock each other out."""
+def test_a_map_with_nothing_in_flight_gets_a_permit():
+    """Two maps of one function, one inside the other, cannot deadlock."""
     limit = ConcurrencyLimit()
-    _enter_all(limit)
+    _acquire_all(limit)
 
     assert limit.acquire(0.0, own_in_flight=1) is None
     assert limit.acquire(0.0, own_in_flight=0) is not None
 
 
-def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
-    """Who is let in beyond a limit of 1, because it has nothing else in flight, does not try and try again."""
+def test_throttles_at_a_limit_of_one_are_answered_with_pauses():
+    """A map that gets a permit beyond the limit, because it has nothing in flight, does not retry in a tight loop."""
     limit, now = ConcurrencyLimit(), 0.0
     while limit.limit > 1:
         permit = limit.acquire(now, own_in_flight=0)
@@ -135,18 +135,18 @@ def test_throttles_that_leave_nothing_to_halve_are_answered_with_pauses():
     assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
 
 
-def test_a_call_that_failed_otherwise_changes_nothing():
+def test_other_failures_do_not_change_the_limit():
     """A lost connection says nothing about capacity."""
     limit = ConcurrencyLimit()
-    for permit in _enter_all(limit):
+    for permit in _acquire_all(limit):
         limit.release(permit)
 
     assert (limit.limit, limit.in_flight) == (INITIAL, 0)
 
 
 @given(st.lists(st.sampled_from(["acquire", "ok", "throttle", "release"]), max_size=300))
-def test_whatever_happens_at_least_one_may_fly_and_the_count_is_right(events: list[str]):
-    """The limit never falls below 1, and in flight is what was let in and has not ended."""
+def test_the_limit_is_at_least_one_and_the_count_is_right(events: list[str]):
+    """Whatever happens: in flight is what acquired a permit and has not ended."""
     limit, permits = ConcurrencyLimit(), list[Permit]()
     for event in events:
         if event == "acquire":

@@ -1,4 +1,4 @@
-"""The order in which results leave."""
+"""The order in which results are yielded."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from lambdachain._fan_out.reorder_buffer import ReorderBuffer
 
 
 @given(st.permutations(range(20)))
-def test_an_ordered_window_gives_the_order_of_the_payloads(order: list[int]):
-    """Whatever comes first, what leaves is 0, 1, 2, and nothing leaves early."""
-    window, left = ReorderBuffer[int](ordered=True), list[int]()
+def test_an_ordered_buffer_yields_the_order_of_the_payloads(order: list[int]):
+    """Whatever comes first, 0, 1, 2 are yielded, and none too early."""
+    buffer, yielded = ReorderBuffer[int](ordered=True), list[int]()
     for number in order:
-        window.put(number, number)
-        while (result := window.pop()) is not None:
-            left.append(result)
-        assert left == list(range(len(left)))
+        buffer.put(number, number)
+        while (result := buffer.pop()) is not None:
+            yielded.append(result)
+        assert yielded == list(range(len(yielded)))
 
-    assert left == list(range(20))
-    assert len(window) == 0
+    assert yielded == list(range(20))
+    assert len(buffer) == 0
 
 
 @given(st.permutations(range(20)))
-def test_a_window_without_order_gives_what_comes_as_it_comes(order: list[int]):
+def test_an_unordered_buffer_yields_results_as_they_come(order: list[int]):
     """First in, first out."""
-    window = ReorderBuffer[int](ordered=False)
+    buffer = ReorderBuffer[int](ordered=False)
     for number in order:
-        window.put(number, number)
+        buffer.put(number, number)
 
-    assert len(window) == 20
-    assert [window.pop() for _ in order] == order
+    assert len(buffer) == 20
+    assert [buffer.pop() for _ in order] == order

@@ -1,4 +1,4 @@
-"""The codec: JSON by alias as pydantic writes it, decoded to an equal value; anything invalid is refused and located."""
+"""The codec: JSON by alias as pydantic writes it, decoded to an equal value; what is invalid is refused and located."""
 
 from __future__ import annotations
 
