@@ -51,7 +51,8 @@ def from_env(variable: str = VARIABLE, /) -> Callable[[str], str]:
     """
 
     def resolve(name: str) -> str:
-        key = variable_of(name, variable)
+        # Read at each call, not at import: tests and frameworks set variables later.
+        key = variable_for(name, variable)
         if key not in os.environ:
             raise FunctionNotFoundError(f"the environment variable {key} is not set", function=name)
         return os.environ[key]
@@ -59,6 +60,6 @@ def from_env(variable: str = VARIABLE, /) -> Callable[[str], str]:
     return resolve
 
 
-def variable_of(name: str, variable: str) -> str:
+def variable_for(name: str, variable: str) -> str:
     """Return the name of the environment variable that has the name of a contract's function."""
     return variable.replace("{NAME}", re.sub(r"[^A-Z0-9]", "_", name.upper()))

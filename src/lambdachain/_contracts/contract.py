@@ -123,6 +123,7 @@ class Contract(HasContract[Req, Resp]):
             _check_type(role, annotation)
             check_json_type(annotation, role)
         values = (name, request, response, _to_error_classes(errors), idempotent, qualifier, envelope, offload)
+        # A generated __init__ could not have the overloads by which type checkers infer Req and Resp.
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -145,9 +146,9 @@ class Contract(HasContract[Req, Resp]):
         Raises:
             ContractError: A type refers to another that is not defined yet.
         """
-        from .contract_schema import schema_of
+        from .contract_schema import to_schema
 
-        return schema_of(self)
+        return to_schema(self)
 
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
@@ -180,6 +181,7 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
     for name, value in (("idempotent", idempotent), ("envelope", envelope)):
         if not isinstance(value, bool):
             raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
+    # Not isinstance(): that would import S3Offload at every cold start.
     if offload is not None and (isinstance(offload, type) or not hasattr(offload, "reference_to")):
         kind = f"the class {offload.__name__}" if isinstance(offload, type) else type(offload).__name__
         raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {kind}')

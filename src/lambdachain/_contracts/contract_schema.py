@@ -78,8 +78,9 @@ class ContractSchema(TypedDict):
     errors_as_read: NotRequired[dict[str, JsonSchema]]
 
 
-def schema_of(contract: Declaration) -> ContractSchema:
+def to_schema(contract: Declaration) -> ContractSchema:
     """Return the schema of *contract*; see ``Contract.schema``."""
+    # Sorted, so that a file with the schema does not change with the order of declaration.
     errors = {error.__name__: error for error in sorted(contract.errors, key=lambda error: error.__name__)}
     schema = ContractSchema(
         lambdachain=FORMAT,

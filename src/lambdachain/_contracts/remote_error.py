@@ -83,9 +83,10 @@ class RemoteError(FunctionError):
         return isinstance(other, RemoteError) and type(other) is type(self) and other._fields() == self._fields()
 
     def __hash__(self) -> int:
-        return hash((type(self), str(self)))
+        return hash((type(self), str(self)))  # not the fields: a list is not hashable
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Not through __init__, which would validate the fields and drop what is known about the call.
         return type(self).__new__, (type(self),), self.__dict__
 
     def _fields(self) -> dict[str, Any]:
@@ -94,6 +95,7 @@ class RemoteError(FunctionError):
 
 _FIELDS_CLASSES: Final[WeakKeyDictionary[type, type[Any]]] = WeakKeyDictionary()
 _LOCAL_NAMES: Final[WeakKeyDictionary[type, Mapping[str, Any]]] = WeakKeyDictionary()
+# Attributes of instances, which hasattr() does not find on the class; add_note() sets __notes__.
 _OWN_ATTRIBUTES: Final = frozenset((*vars(FunctionError()), "__notes__"))
 
 
@@ -150,7 +152,8 @@ def _to_dataclass_field(cls: type[RemoteError], name: str) -> Any:
 
 
 def _get_annotated_names(cls: type) -> list[str]:
-    return [name for name, form in own_annotations(cls).items() if "ClassVar" not in str(form)]
+    # As text: an annotation may be a string, which cannot be evaluated before all names are defined.
+    return [name for name, annotation in own_annotations(cls).items() if "ClassVar" not in str(annotation)]
 
 
 def _get_local_names(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
@@ -158,6 +161,6 @@ def _get_local_names(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
     scope = frame.f_back if frame is not None else None
     if scope is None or scope.f_locals is scope.f_globals:
         return {}
-    forms = [form for form in own_annotations(cls).values() if isinstance(form, str)]
-    named = {name for form in forms for name in compile(form, "<annotation>", "eval").co_names}
+    texts = [text for text in own_annotations(cls).values() if isinstance(text, str)]
+    named = {name for text in texts for name in compile(text, "<annotation>", "eval").co_names}
     return {name: scope.f_locals[name] for name in named.intersection(scope.f_locals)}

@@ -129,7 +129,7 @@ class S3Offload:
             raise OffloadError(f"the payload's key does not begin with {self.prefix}, the prefix of the contract")
         size = _parse_size(location)
         with _translate_errors(f"could not read the payload from the bucket {self.bucket}"):
-            data = _find_in_memory(key)
+            data = _find_in_memory(key)  # a test's transport may have kept it there
             if data is None:
                 data = _read_object(self._client().get_object(Bucket=self.bucket, Key=key), size)
         if hashlib.sha256(data).hexdigest() != location.get("sha256"):
@@ -289,7 +289,7 @@ def _describe_error(exc: Exception) -> str:
 
     from lambdachain._transports.foreign_exceptions import passes
 
-    # botocore wraps whatever an HTTP session raises; a user's exception (of a signal handler, say) must pass unchanged.
+    # botocore wraps every exception of its HTTP session, also that of a user's signal handler, which must pass.
     inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
     cause = inner if isinstance(inner, Exception) else exc
     if passes(cause):

@@ -2,7 +2,7 @@
 
 After RFC 5681, with throttles as lost packets. As long as nothing was throttled, the limit doubles with each round of
 successes. From the first throttle on, it grows by a fixed step each round, and a throttle halves it, at most once a
-round. Calls that were in flight already when it was halved say nothing new, whatever their result.
+round. Calls that were in flight already when it was halved say nothing new, regardless of their result.
 """
 
 from __future__ import annotations

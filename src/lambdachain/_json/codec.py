@@ -48,7 +48,7 @@ def codec_of(annotation: object) -> Codec:
         # keeps their cache entries apart.
         return _cached_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
     except TypeError as exc:
-        if isinstance(exc, ContractError):
+        if isinstance(exc, ContractError):  # it is a TypeError, too, but says that the type cannot be built
             raise
         return Codec(annotation)  # a type with unhashable metadata, such as Annotated[int, {...}]
 
@@ -164,6 +164,7 @@ class Codec:
             _, validator, serializer = self._compiled
             # Strict, as type checkers are: coercing a value would hide a mistake of this program.
             checked = validator.validate_python(value, strict=True)
+            # A model that was changed after its validation may hold anything, of which pydantic would only warn.
             data = serializer.to_json(checked, by_alias=True, warnings="error")
         except ValueError as exc:
             details = self._explain_encoding_error(exc, value)
@@ -201,7 +202,7 @@ class Codec:
                 of a float.
         """
         try:
-            if _has_nan_literal(data):
+            if _has_nan_literal(data):  # validate_json would accept it
                 _raise_for_nan(data)
             value = gc_paused(len(data), self._compiled.validator.validate_json, data)
             if self._traits.has_decimals and MAY_EXCEED_FLOAT_PRECISION.search(data):
@@ -329,6 +330,7 @@ class Codec:
     def _find_non_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
         if not self._has_nan_marker(data):
             return []
+        # Walking the value is slow, and most nulls are Nones: without them, a null can only be a NaN.
         without_none = self._compiled.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
         if not self._has_nan_marker(without_none):
             return []  # every null came from a None, so no float was written as null
@@ -426,6 +428,7 @@ def _may_hold_nan(dumped: object) -> bool:
     from pydantic_core import to_json
 
     try:
+        # The modes keep bytes and unknown objects from ending the scan with an error.
         written = to_json(dumped, inf_nan_mode="constants", bytes_mode="base64", serialize_unknown=True)
     except ValueError:
         return True

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Schema = Mapping[str, Any]
 
+# A list of the types that hold none: one that a later release of pydantic adds may hold floats.
 _HOLDS_NO_FLOAT: Final = frozenset(
     (
         "bool",
@@ -72,6 +73,7 @@ _ROUND_TRIP_CONFIG_KEYS: Final = frozenset(
 # The functions with which pydantic masks a secret: local to the classes up to pydantic 2.10, in the module later.
 _SECRET_SERIALIZERS: Final = ("_serialize_secret", "Secret.", "_SecretField.")
 _TEXT: Final = {"type": "str"}
+# What is under these keys may have a "type", but is not the schema of a value.
 _NO_TYPES: Final = frozenset({"metadata", "serialization"})
 _NOT_FOR_JSON: Final = _NO_TYPES | {"python_schema", "strict_schema"}
 

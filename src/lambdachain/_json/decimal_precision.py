@@ -85,6 +85,7 @@ def _find_largest_restoration(groups: list[list[int]], try_restoring: Callable[[
 
 def _is_lossy(token: bytes) -> bool:
     """Check whether a JSON token is a number with more digits than a float holds."""
+    # Integers of any length are read exactly: only a point or an exponent makes a float of a number.
     if token[:1] == b'"' or token.isdigit():
         return False
     number = float(token)

@@ -83,6 +83,7 @@ class _ExtendedGenerator(_Base):
         return {MARKS: {"opaque": name or schema["type"]}}
 
     def field_is_present(self, field: Any) -> bool:
+        # A dataclass's InitVar is only read, a field with init=False only written.
         is_elsewhere = field.get("init_only") if self.mode == "serialization" else field.get("init") is False
         return not is_elsewhere and super().field_is_present(field)
 
@@ -101,6 +102,7 @@ class _ExtendedGenerator(_Base):
         return super().encode_default(_sort_sets(dft))
 
     def _describe(self, method: Callable[[Any], JsonSchema], node: Schema) -> JsonSchema:
+        # The config of a model applies to the nodes of its fields, which do not have it themselves.
         config = node.get("config")
         self._core_configs.append(config if is_mapping(config) else self._core_configs[-1])
         try:

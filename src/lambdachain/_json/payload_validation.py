@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Loc = tuple[str | int, ...]
 
+# The details become a part of the callee's response, which has a limit.
 _MAX_DETAILS: Final = 50
 _REDACTED: Final = "rejected by a validator whose message repeats the input (withheld)"
 UNEXPECTED_FIELD_RULES: Final = ("extra_forbidden", "unexpected_keyword_argument")
@@ -151,6 +152,7 @@ def _get_inner(value: Any, step: Any) -> Any:
 
 def _redact_input(rule: str, msg: str, value: object) -> str:
     """Withhold the message of a user's validator that repeats a part of the input."""
+    # A single character is in almost any message, so it does not count as a repetition.
     echoes = _may_repeat_input(rule) and any(len(leaf) > 1 and leaf in msg for leaf in _iter_leaves(value))
     return _REDACTED if echoes else msg
 
@@ -158,6 +160,7 @@ def _redact_input(rule: str, msg: str, value: object) -> str:
 def _may_repeat_input(rule: str) -> bool:
     from pydantic_core.core_schema import ErrorType
 
+    # pydantic's own messages have no input in them, except where a user's code provides a part of their text.
     return rule in _USER_WORDED_RULES or rule not in get_args(ErrorType)
 
 

@@ -309,7 +309,7 @@ def _get_key_type_name(node: Schema) -> str:
 
 
 def _find_field_flaws(node: Schema, config: Schema) -> Iterator[str]:
-    written = [(name, _written_key(name, field)) for name, field in iter_fields(node) if _is_written(field)]
+    written = [(name, _get_written_key(name, field)) for name, field in iter_fields(node) if _is_written(field)]
     keys = [key for _, key in written]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
@@ -332,7 +332,7 @@ def _find_alias_flaws(name: str, field: Schema, keys: Sequence[str], config: Sch
         if is_required:
             yield f"{name!r} is required but not written: give it a default, or do not exclude it"
         return
-    key = _written_key(name, field)
+    key = _get_written_key(name, field)
     locations = get_lookup_locations(name, field, config)
     # pydantic takes the first of the locations that is there, so a key that another field writes may come first.
     first = next((location for location in locations if _get_first_step(location) in keys), None)
@@ -351,7 +351,7 @@ def _format_location(location: str | list[str | int]) -> str:
     return repr(location) if isinstance(location, str) else ".".join(map(str, location))
 
 
-def _written_key(name: str, field: Schema) -> str:
+def _get_written_key(name: str, field: Schema) -> str:
     alias = field.get("serialization_alias")
     return alias if isinstance(alias, str) else name
 
@@ -364,6 +364,7 @@ def _is_required(field: Schema) -> bool:
     if field["type"] == "typed-dict-field" and not field.get("required", True):
         return False
     inner = field["schema"]
+    # A validator of the field is wrapped around its default.
     while inner["type"] not in ("default", "nullable") and "schema" in inner and "function" in inner:
         inner = inner["schema"]
     return bool(inner["type"] != "default")

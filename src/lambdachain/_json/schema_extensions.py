@@ -135,6 +135,7 @@ def _iter_hooks(node: Schema) -> Iterator[str]:
     if post_init is True:
         yield "__post_init__"
     elif isinstance(post_init, str):
+        # pydantic itself sets this one, for private attributes.
         hook = getattr(node["cls"], post_init, None)
         if getattr(hook, "__name__", "") != "init_private_attributes":
             yield post_init
@@ -145,6 +146,7 @@ def _iter_hooks(node: Schema) -> Iterator[str]:
 def get_function_name(function: Any) -> str | None:
     """Return the name of a user's function; ``None`` for pydantic's own, which only read a type."""
     arguments: Mapping[str, Any] = {}
+    # pydantic checks the limits of a type that it cannot check natively by a partial of its own function.
     if isinstance(function, partial):
         arguments, function = function.keywords, cast("Any", function.func)  # pyright: ignore[reportUnknownMemberType]
     module = str(getattr(function, "__module__", None) or type(function).__module__)

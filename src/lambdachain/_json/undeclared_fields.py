@@ -176,7 +176,7 @@ def _find_in_mapping_values(find: Finder, value: Any, loc: Loc) -> Iterator[Erro
 def _find_in_union(members: list[_UnionMember], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
     """Find with the member that the value is written as: its own class, or else the first that it is a subclass of.
 
-    A value that is no record (a list of records) is written as the member that fits best.
+    A value that is not a record (a list of records) is written as the member that fits best.
     """
     fitting = [member for member in members if member.cls is not None and isinstance(value, member.cls)]
     exact = [member for member in fitting if member.cls is type(value)]
@@ -190,14 +190,14 @@ def _find_in_union(members: list[_UnionMember], value: Any, loc: Loc) -> Iterato
 
 def _get_added_names(value: Any, declared: type) -> list[str]:
     """Return the names of the fields that a value of a subclass has and the declared class does not."""
-    own, base = _written_names(type(value)), _written_names(declared)
+    own, base = _get_written_names(type(value)), _get_written_names(declared)
     extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
-    if getattr(declared, "model_config", {}).get("extra") == "allow":
+    if getattr(declared, "model_config", {}).get("extra") == "allow":  # then the declared class writes them, too
         extra = {}
     return [name for name in dict.fromkeys([*own, *extra]) if name not in base]
 
 
-def _written_names(cls: Any) -> list[str]:
+def _get_written_names(cls: Any) -> list[str]:
     fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", None) or getattr(cls, "__dataclass_fields__", {})
     decorators = getattr(cls, "__pydantic_decorators__", None)
     computed: Mapping[str, Any] = getattr(decorators, "computed_fields", {})
