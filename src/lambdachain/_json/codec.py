@@ -164,7 +164,7 @@ class Codec:
             _, validator, serializer = self._compiled
             # Strict, as type checkers are: coercing a value would hide a mistake of this program.
             checked = validator.validate_python(value, strict=True)
-            # A model that was changed after its validation may hold anything, of which pydantic would only warn.
+            # A model that was changed after validation may hold anything; by default, pydantic would only warn.
             data = serializer.to_json(checked, by_alias=True, warnings="error")
         except ValueError as exc:
             details = self._explain_encoding_error(exc, value)
@@ -267,8 +267,7 @@ class Codec:
     def _dump_directly(self, value: object, declared_class: object) -> JsonValue:
         """Dump *value* without encoding and decoding it; ``None`` if ``encode`` has to explain what is wrong with it.
 
-        That is so for a NaN, a lone surrogate in a key, and whatever fails a check. Not for types with undeclared
-        floats: pydantic dumps their NaN as None, so it would be lost unnoticed.
+        Not for types with undeclared floats: pydantic dumps their NaN as None, so it would be lost unnoticed.
         """
         from pydantic_core import to_json
 
@@ -354,10 +353,7 @@ def _is_deferred(annotation: object) -> bool:
 
 
 def _find_compiled(annotation: object) -> CompiledType | None:
-    """Return what pydantic has built for a model or dataclass; ``TypeAdapter`` would find the same, more slowly.
-
-    ``None`` for other types, and where the build is deferred.
-    """
+    """Return what pydantic has built for a model or dataclass; ``None`` for other types, or if that is deferred."""
     # vars(), not getattr(): a plain subclass of a pydantic dataclass would find the parts of its base.
     members: Mapping[str, Any] = vars(annotation) if isinstance(annotation, type) else {}
     if members.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in members:

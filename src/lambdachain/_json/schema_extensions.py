@@ -23,7 +23,7 @@ _BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of")
 _LIMITS: Final = {
     **{name: name for name in _BOUNDS},
     "max_digits": "digits",
-    "decimal_places": "locations",
+    "decimal_places": "places",
     "now_op": "now",
     "tz_constraint": "timezone",
 }
