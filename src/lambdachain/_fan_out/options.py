@@ -117,8 +117,8 @@ def check_payloads(payloads: object, *, asynchronous: bool = False) -> None:
     Raises:
         ContractError: It is not.
     """
+    kind = type(payloads).__name__
     is_single = isinstance(payloads, str | bytes | bytearray | Mapping)
     is_iterable = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
     if is_single or not is_iterable:
-        kind = type(payloads).__name__
         raise ContractError(f"map() takes an iterable of payloads, not {kind}: use call() for a single payload")
