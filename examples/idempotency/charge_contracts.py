@@ -1,4 +1,4 @@
-"""What both sides agree on."""
+"""The contract of both sides."""
 
 from __future__ import annotations
 

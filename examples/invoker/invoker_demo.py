@@ -1,4 +1,4 @@
-"""An invoker that waits and one that does not, in processes of the real Lambda runtime client."""
+"""An invoker that waits for the response and one that does not, in processes of the real Lambda runtime client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def system(seen: list[LocalInvocation]) -> LocalEndpoint:
-    """Deploy the three functions here; *seen* gets to know what they did."""
+    """Deploy the three functions on this machine; *seen* collects what they did."""
     return LocalEndpoint(
         [
             LocalFunction("PayAndWait", "invoker_function.wait", directory=HERE),

@@ -32,13 +32,13 @@ def system() -> LocalEndpoint:
 
 
 def local_client(endpoint: LocalEndpoint) -> LambdaClient:
-    """Call the endpoint with credentials that are none: it asks for a signature and checks nothing."""
+    """Create a client for the endpoint, with dummy credentials: it requires a signature but does not verify it."""
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
     return LambdaClient(BotoTransport(session=session, endpoint_url=endpoint.url), timeout=20)
 
 
 def show(title: str, action: Callable[[], object]) -> None:
-    """Print what an action gives, or how it fails."""
+    """Print what an action returns, or how it fails."""
     print(f"\n{title}")
     try:
         print(f"  {action()!r}")

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO
 from ._fan_out.options import MapProgress
 
 
-class _Bar(Protocol):
+class _BarBackend(Protocol):
     def update(self, progress: MapProgress) -> None: ...
 
     def close(self) -> None: ...
@@ -42,7 +42,7 @@ class Bar:
     def __init__(self, description: str, file: TextIO) -> None:
         self._description = description
         self._file = file
-        self._bar: _Bar | None = None
+        self._bar: _BarBackend | None = None
         self._is_drawn = file.isatty()
 
     def __call__(self, progress: MapProgress) -> None:
@@ -66,10 +66,10 @@ class Bar:
         self.close()
 
 
-def _create_bar(description: str, total: int | None, file: TextIO) -> _Bar:
+def _create_bar(description: str, total: int | None, file: TextIO) -> _BarBackend:
     if find_spec("tqdm") is not None:
-        return _Tqdm(description, total, file)
-    return _Rich(description, total, file) if find_spec("rich") is not None else _NoBar()
+        return _TqdmBar(description, total, file)
+    return _RichBar(description, total, file) if find_spec("rich") is not None else _NoBar()
 
 
 class _NoBar:
@@ -80,7 +80,7 @@ class _NoBar:
         """No-op: nothing was drawn."""
 
 
-class _Tqdm:
+class _TqdmBar:
     def __init__(self, description: str, total: int | None, file: TextIO) -> None:
         from importlib import import_module
 
@@ -97,7 +97,7 @@ class _Tqdm:
         self._bar.close()
 
 
-class _Rich:
+class _RichBar:
     def __init__(self, description: str, total: int | None, file: TextIO) -> None:
         from importlib import import_module
 
