@@ -49,7 +49,7 @@ def main() -> None:
         print("S3: an upload")
         client.fire("OnUpload", s3_event("invoices", "2026/May report.pdf"))
         show(endpoint, seen)
-        print("API Gateway: an order over HTTP, and what is none")
+        print("API Gateway: a valid and an invalid order over HTTP")
         print(f"  {client.call('OnRequest', http_event(order('o-4', 'Keyboard')))}")
         print(f"  {client.call('OnRequest', http_event('{}'))}")
         show(endpoint, seen)

@@ -40,10 +40,10 @@ def main() -> None:
         print("PayAndWait calls ProcessPayment and waits:")
         print(f"  {client.call(pay_and_wait, payment).text}")
         print(f"  {client.call(pay_and_wait, too_much).text}")
-        print("PayAndGoOn has Lambda queue it and goes on:")
+        print("PayAndGoOn queues an event and does not wait:")
         print(f"  accepted as {client.call(pay_and_go_on, payment).request_id}")
         endpoint.deliver()
-    print("Who called whom:")
+    print("Calls between functions:")
     for line in sorted(f"{one.caller} -> {one.function} ({one.invocation_type})" for one in seen if one.caller):
         print(f"  {line}")
 

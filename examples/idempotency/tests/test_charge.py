@@ -28,7 +28,7 @@ def _system(lambda_inprocess: InProcessTransport, monkeypatch: pytest.MonkeyPatc
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        # imported here: Powertools asks boto3 for a region at once
+        # imported here: importing Powertools needs a region
         lambda_inprocess.add(importlib.import_module("charge_function").handler)
         yield lambda_inprocess
 
