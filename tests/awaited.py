@@ -1,6 +1,6 @@
-"""The async client and transports as if they were blocking ones, so that one suite of tests runs over both kinds.
+"""The async client and transports with the interface of blocking ones, so that one test suite covers both.
 
-Everything is awaited in one event loop, in a thread of its own, for as long as the tests run.
+Everything is awaited in one event loop, in a background thread, for as long as the tests run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ASYNC_TRANSPORTS: Final[dict[str, Any]] = {"async http": AsyncHttpTransport} | (
 
 
 def awaited(to_async_transport: Awaitable[Any]) -> Any:
-    """Await something in the loop of the tests, in a copy of this thread's context."""
+    """Await something in the event loop of the tests, in a copy of this thread's context."""
     future = asyncio.run_coroutine_threadsafe(_of(to_async_transport), _loop())
     try:
         return future.result()
@@ -60,7 +60,7 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
 
 
 def iterated(results: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
-    """Go through an async generator."""
+    """Iterate over an async generator."""
     end = object()
     try:
         while (result := awaited(anext(results, end))) is not end:
@@ -70,7 +70,7 @@ def iterated(results: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
 
 
 class AwaitedTransport:
-    """An async transport, as the tests of the seam see it."""
+    """An async transport with the interface of a blocking one."""
 
     def __init__(self, transport: Any) -> None:
         self.inner = transport
@@ -83,7 +83,7 @@ class AwaitedTransport:
 
 
 class AwaitedClient:
-    """An async client, as the tests see a blocking one."""
+    """An async client with the interface of a blocking one."""
 
     def __init__(self, transport: Any, **settings: Any) -> None:
         self.inner = AsyncLambdaClient(transport, **settings)
@@ -129,7 +129,7 @@ class AwaitedClient:
 
 
 class AwaitedFunction:
-    """A bound async function, as the tests see a blocking one."""
+    """A bound async function with the interface of a blocking one."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -154,14 +154,14 @@ class AwaitedFunction:
 
 
 def client_over(transport: Any, **settings: Any) -> LambdaClient:
-    """Make the client that fits a transport."""
+    """Create the client that fits a transport."""
     if isinstance(transport, AwaitedTransport):
         return cast("LambdaClient", AwaitedClient(transport.inner, **settings))
     return LambdaClient(transport, **settings)
 
 
 def session_for(over: str) -> Any:
-    """Make a botocore session of the kind that a transport takes."""
+    """Create a botocore session of the kind that a transport accepts."""
     import botocore.session
 
     if over == "async boto3":
@@ -175,7 +175,7 @@ def session_for(over: str) -> Any:
 
 @cache
 def _read_once() -> Any:
-    """Keep botocore's models: a client is then made in less time than the shortest timeout of a test."""
+    """Cache botocore's models: a client is then created in less time than the shortest timeout of a test."""
     import botocore.loaders
 
     return botocore.loaders.create_loader()

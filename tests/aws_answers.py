@@ -1,4 +1,4 @@
-"""A stand-in for Lambda's endpoint that answers DryRuns as AWS was recorded to: allowed, denied, not there."""
+"""A server in place of Lambda that answers DryRuns as AWS was recorded to: allowed, denied, not found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def answering() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Give the endpoint's address, and the requests that have come: the function, and how it was called."""
+    """Return the server's address, and the requests that it has received: the function, and how it was called."""
     seen: list[tuple[str, str]] = []
     handler = type("Handler", (_Handler,), {"seen": seen})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,4 +1,4 @@
-"""From a contract's name to the deployed function's."""
+"""Resolvers: from a contract's name to that of the deployed function."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lambdachain import CallError, Execution, FunctionNotFoundError
 from lambdachain.resolvers import from_env, mapping, prefix
 
 
-def test_prefix_puts_a_text_before() -> None:
-    """Every name gets it, the empty one too."""
+def test_prefix_adds_text_before_a_name() -> None:
+    """To every name, an empty one, too."""
     assert ["prod-orders", "orders"] == [prefix("prod-")("orders"), prefix("")("orders")]
 
 
-def test_mapping_looks_up_and_lets_others_pass() -> None:
+def test_mapping_looks_names_up() -> None:
     """A name that is not in the mapping is used as it is; later changes of the mapping count."""
     names = {"orders": "orders-1A2B"}
     resolve = mapping(names)
@@ -32,22 +32,22 @@ def test_mapping_looks_up_and_lets_others_pass() -> None:
     ],
 )
 def test_from_env_reads_a_variable(name: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable is called after the contract, in capitals; it is read at the call."""
+    """The variable is named after the contract, in upper case, and read at the call."""
     resolve = from_env()
     monkeypatch.setenv(variable, "deployed-1A2B")
 
     assert "deployed-1A2B" == resolve(name)
 
 
-def test_from_env_takes_another_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``{NAME}`` stands where the user puts it."""
+def test_from_env_accepts_another_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``{NAME}`` may be anywhere in it."""
     monkeypatch.setenv("ORDERS_FUNCTION_ARN", "arn:aws:lambda:eu-west-1:123456789012:function:orders")
 
     assert "arn:aws:lambda:eu-west-1:123456789012:function:orders" == from_env("{NAME}_FUNCTION_ARN")("orders")
 
 
 def test_a_missing_variable_is_named() -> None:
-    """The error is what a missing function is, and says which variable it looked for."""
+    """The error is that of a missing function, and names the variable."""
     with pytest.raises(FunctionNotFoundError, match="LAMBDACHAIN_BILLING_CHARGE") as caught:
         from_env()("billing-charge")
 
@@ -60,8 +60,8 @@ def test_a_missing_variable_is_named() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "not a name"])
-def test_a_variable_that_names_no_function_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty or foreign value does not go to Lambda: it is found where the address is made."""
+def test_an_invalid_value_of_a_variable_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty or foreign value is not sent to Lambda: the address is not valid."""
     from lambdachain import Contract, InvalidArnError, LambdaClient
 
     monkeypatch.setenv("LAMBDACHAIN_ORDERS", value)

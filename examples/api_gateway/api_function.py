@@ -24,7 +24,7 @@ orders_api = Contract("OrdersApi", request=RestEvent | HttpEvent, response=Proxy
 
 client = LambdaClient()
 
-# The first class that fits decides: what clients can mend; what did not run, so that they may try again; the rest.
+# The first class that matches decides: what clients can fix; what did not run, so that they may retry; the rest.
 STATUS: Final[dict[type[CallError], int]] = {
     UnknownProduct: 404,
     OutOfStock: 409,
@@ -54,7 +54,7 @@ def handler(event: RestEvent | HttpEvent) -> ProxyAnswer:
 
 
 def refusal(error: CallError) -> ProxyAnswer:
-    """Say what the client may know: of a declared error its fields, of any other nothing but the status."""
+    """Return what the client may know: the fields of a declared error, and only the status of any other."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     match error:
         case OutOfStock(available=available):

@@ -1,4 +1,4 @@
-"""What clients of the API get to see: both kinds of API Gateway, every kind of status."""
+"""What clients of the API see: both kinds of API Gateway, and every status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 def system(*, orders_concurrency: int | None = None) -> LocalEndpoint:
-    """Deploy the API's function and the one behind it, which takes so many calls at a time."""
+    """Deploy the API's function and the one behind it, which has a concurrency limit."""
     return LocalEndpoint(
         [
             LocalFunction("OrdersApi", "api_function.handler", directory=HERE),

@@ -1,4 +1,4 @@
-"""The events of API Gateway's Lambda proxy integration and their answer: the fields that this API reads and writes."""
+"""The events and responses of API Gateway's Lambda proxy integration: the fields that this API reads and writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What API Gateway hands to a function, with the fields that both payload formats always have."""
+"""The events that API Gateway sends to a function, with the fields that both payload formats always have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def rest_event(method: str, path: str, body: str | None) -> dict[str, Any]:
-    """Make an event of payload format 1.0."""
+    """Create an event of payload format 1.0."""
     return {
         "resource": path,
         "path": path,
@@ -25,7 +25,7 @@ def rest_event(method: str, path: str, body: str | None) -> dict[str, Any]:
 
 
 def http_event(method: str, path: str, body: str | None) -> dict[str, Any]:
-    """Make an event of payload format 2.0, which leaves out what is not there."""
+    """Create an event of payload format 2.0, which omits empty fields."""
     event = {
         "version": "2.0",
         "routeKey": f"{method} {path}",

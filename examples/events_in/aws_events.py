@@ -1,4 +1,4 @@
-"""The events of SQS, S3 and an HTTP API, and their answers: the fields that these functions read and write."""
+"""The events of SQS, S3 and an HTTP API, and the responses: the fields that these functions read and write."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BatchItemFailure(Wire):
 
 
 class BatchAnswer(Wire):
-    """What the event source mapping reads, with ReportBatchItemFailures on: the messages to deliver again."""
+    """The response that the event source mapping reads with ReportBatchItemFailures: the messages to deliver again."""
 
     batch_item_failures: list[BatchItemFailure]
 
@@ -60,7 +60,7 @@ class S3Event(Wire):
 
 
 class HttpEvent(Wire):
-    """Of an HTTP API: payload format 2.0. [Behind API Gateway](../api_gateway/README.md) has more of it."""
+    """Of an HTTP API: payload format 2.0. See also [Behind API Gateway](../api_gateway/README.md)."""
 
     body: str = ""
 

@@ -1,4 +1,4 @@
-"""Events as their services send them."""
+"""Events as AWS services send them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _sqs_record(message_id: str, body: str) -> dict[str, Any]:
 
 
 def s3_event(bucket: str, key: str) -> dict[str, Any]:
-    """Make the event of an upload; S3 encodes the key as a form does."""
+    """Create the event of an upload; S3 encodes the key as a form does."""
     stored = {"key": quote_plus(key, safe="/"), "size": 1024, "eTag": "0123456789abcdef", "sequencer": "0A1B2C3D4E5F"}
     owner = {"principalId": "A3NL1KOZZKExample"}
     return {

@@ -1,4 +1,4 @@
-"""Events of SQS, S3 and API Gateway reach handlers, as Lambda's own pollers and API Gateway hand them over."""
+"""Events of SQS, S3 and API Gateway reach handlers, as Lambda's pollers and API Gateway send them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def local_client(endpoint: LocalEndpoint) -> LambdaClient:
 
 
 def show(endpoint: LocalEndpoint, seen: list[LocalInvocation]) -> None:
-    """Let everything happen that was set going, and say which function called which."""
+    """Deliver all queued events, and print which function called which."""
     endpoint.deliver()
     for one in filter(lambda one: one.caller, seen):
         print(f"  {one.caller} -> {one.function} ({one.invocation_type}){f': {one.error}' if one.error else ''}")
@@ -49,7 +49,7 @@ def main() -> None:
         print("S3: an upload")
         client.fire("OnUpload", s3_event("invoices", "2026/May report.pdf"))
         show(endpoint, seen)
-        print("API Gateway: an order over HTTP, and what is none")
+        print("API Gateway: a valid and an invalid order over HTTP")
         print(f"  {client.call('OnRequest', http_event(order('o-4', 'Keyboard')))}")
         print(f"  {client.call('OnRequest', http_event('{}'))}")
         show(endpoint, seen)

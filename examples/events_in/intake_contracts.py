@@ -1,4 +1,4 @@
-"""What the functions that take events in hand on."""
+"""The contracts of the functions that are called for an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OnQueue, OnUpload and OnRequest: events of SQS, S3 and API Gateway come in, calls go out.
+"""OnQueue, OnUpload and OnRequest: they receive events of SQS, S3 and API Gateway, and call other functions.
 
 Handler settings: intake_functions.on_queue, intake_functions.on_upload, intake_functions.on_request.
 """
@@ -18,7 +18,7 @@ client = LambdaClient()
 
 @remote("OnQueue")
 def on_queue(event: SqsEvent) -> BatchAnswer:
-    """Store each order; what failed stays in the queue, what was stored does not come again."""
+    """Store each order; a message that failed stays in the queue, one that was stored is not delivered again."""
     failed = [message.message_id for message in event.records if not is_done(message)]
     return BatchAnswer(batch_item_failures=[BatchItemFailure(item_identifier=message_id) for message_id in failed])
 
@@ -36,7 +36,7 @@ def is_done(message: SqsMessage) -> bool:
 
 @remote("OnUpload")
 def on_upload(event: S3Event) -> None:
-    """Have each object read; nobody waits here for that. If one cannot be queued, Lambda delivers the event again."""
+    """Have each object read, without waiting for it. If one cannot be queued, Lambda delivers the event again."""
     for record in event.records:
         client.fire(read_document, document(record))
 
@@ -48,7 +48,7 @@ def document(record: S3Record) -> Document:
 
 @remote("OnRequest")
 def on_request(event: HttpEvent) -> HttpAnswer:
-    """Take an order over HTTP: 202 says that it is queued, not that it is stored."""
+    """Accept an order over HTTP: 202 means that it is queued, not that it is stored."""
     try:
         order = Order.model_validate_json(event.body)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What came of an event goes on: to a function if it succeeded, to queues if it was given up. The queues are moto's."""
+"""The results of events: sent to a function if they succeeded, to queues if they failed. The queues are moto's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def functions() -> list[LocalFunction]:
 
 
 class Queues:
-    """The queues at moto's server."""
+    """The queues on moto's server."""
 
     def __init__(self, url: str) -> None:
         boto: Any = boto3  # whose types know no name that is not a literal
@@ -43,7 +43,7 @@ class Queues:
         self._urls = {name: self._sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
 
     def take(self, name: str) -> list[dict[str, Any]]:
-        """Take the messages out of a queue."""
+        """Remove the messages from a queue, and return them."""
         got = self._sqs.receive_message(
             QueueUrl=self._urls[name], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
@@ -60,7 +60,7 @@ class Queues:
 
 @contextmanager
 def moto_queues() -> Generator[tuple[str, Queues]]:
-    """Start moto's server; give its address, and the queues there."""
+    """Start moto's server; return its address, and the queues there."""
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())

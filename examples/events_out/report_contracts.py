@@ -1,4 +1,4 @@
-"""What is asked for, and what Lambda tells of it when it has ended."""
+"""The request for a report, and the record that Lambda sends once the event has been processed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LambdaFailure(Wire):
 
 
 class DestinationRecord(Wire, Generic[Asked, Answered]):
-    """What a destination gets: the event, how it ended, and what came of it."""
+    """The record that a destination receives: the event, how it ended, and its result."""
 
     request_context: RecordContext
     request_payload: Asked

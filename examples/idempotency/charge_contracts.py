@@ -1,4 +1,4 @@
-"""What both sides agree on."""
+"""The contract of both sides."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Charged(BaseModel):
     cents: int
 
 
-# idempotent: the function tells repetitions by the caller's key, or by the order: what was lost may be sent again
+# idempotent: the function recognizes duplicates by the caller's key, or by the order, so a lost call may be retried
 charge = Contract("ChargeFunction", request=Charge, response=Charged, idempotent=True)

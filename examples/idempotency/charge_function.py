@@ -1,4 +1,4 @@
-"""ChargeFunction: takes money once for a key. Lambda's handler setting: charge_function.handler."""
+"""ChargeFunction: charges once for each key. Lambda's handler setting: charge_function.handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the three functions agree on; on the wire the fields are CustomerId and Amount, as in other teams' events."""
+"""The contracts of the three functions; on the wire the fields are CustomerId and Amount, as in other teams' events."""
 
 from __future__ import annotations
 

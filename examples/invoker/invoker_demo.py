@@ -1,4 +1,4 @@
-"""An invoker that waits and one that does not, in processes of the real Lambda runtime client."""
+"""An invoker that waits for the response and one that does not, in processes of the real Lambda runtime client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def system(seen: list[LocalInvocation]) -> LocalEndpoint:
-    """Deploy the three functions here; *seen* gets to know what they did."""
+    """Deploy the three functions on this machine; *seen* collects what they did."""
     return LocalEndpoint(
         [
             LocalFunction("PayAndWait", "invoker_function.wait", directory=HERE),
@@ -40,10 +40,10 @@ def main() -> None:
         print("PayAndWait calls ProcessPayment and waits:")
         print(f"  {client.call(pay_and_wait, payment).text}")
         print(f"  {client.call(pay_and_wait, too_much).text}")
-        print("PayAndGoOn has Lambda queue it and goes on:")
+        print("PayAndGoOn queues an event and does not wait:")
         print(f"  accepted as {client.call(pay_and_go_on, payment).request_id}")
         endpoint.deliver()
-    print("Who called whom:")
+    print("Calls between functions:")
     for line in sorted(f"{one.caller} -> {one.function} ({one.invocation_type})" for one in seen if one.caller):
         print(f"  {line}")
 

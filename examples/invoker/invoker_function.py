@@ -19,7 +19,7 @@ client = LambdaClient()
 
 @remote(pay_and_wait)
 def wait(payment: Payment) -> Confirmation:
-    """Need the answer to go on: both functions are billed while this one waits."""
+    """Wait for the response: both functions are billed meanwhile."""
     try:
         done = client.call(process_payment, payment)
     except CreditExceeded as exceeded:
@@ -29,5 +29,5 @@ def wait(payment: Payment) -> Confirmation:
 
 @remote(pay_and_go_on)
 def go_on(payment: Payment) -> Accepted:
-    """Have it done later: Lambda queues the event, and tries it again should it fail."""
+    """Do not wait: Lambda queues the event, and retries it if it fails."""
     return Accepted(request_id=client.fire(process_payment, payment).request_id)

@@ -1,4 +1,4 @@
-"""ProcessPayment: does the work, whether somebody waits for it or not. Handler setting: payment_function.handler."""
+"""ProcessPayment: does the work, whether or not a caller waits for it. Handler setting: payment_function.handler."""
 
 from __future__ import annotations
 

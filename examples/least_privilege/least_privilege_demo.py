@@ -1,4 +1,4 @@
-"""The policy that lets the parent call its child, and nothing else: printed, judged by moto's IAM, compared."""
+"""The policy that allows the parent to call its child, and nothing else: printed, evaluated by moto, and compared."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ QUESTIONS = {
 
 
 def lambdachain(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command, as a shell would."""
+    """Run the command as a shell would."""
     command = [sys.executable, "-c", "from lambdachain.cli import main; main()", *arguments]
     return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)  # noqa: S603 - our own
 
 
 def policy() -> str:
-    """Have the policy of the parent's role printed."""
+    """Return the policy of the parent's role, as the command prints it."""
     place = ["--account-id", "123456789012", "--region", "eu-west-1"]
     return lambdachain("policy", str(SYSTEM), "--caller", "ParentFunction", *place).stdout
 

@@ -23,7 +23,7 @@ lambda_a = Contract("LambdaA", request=QuoteRequest, response=Told)
 
 
 def system() -> LocalEndpoint:
-    """Deploy both; what npm installed beside LambdaA is found as on AWS."""
+    """Deploy both; the packages that npm installed for LambdaA are found as on AWS."""
     return LocalEndpoint(
         [
             LocalFunction("LambdaA", "lambda_a.handler", runtime="nodejs", directory=HERE, timeout=10, memory=256),

@@ -32,13 +32,13 @@ def system() -> LocalEndpoint:
 
 
 def local_client(endpoint: LocalEndpoint) -> LambdaClient:
-    """Call the endpoint with credentials that are none: it asks for a signature and checks nothing."""
+    """Create a client for the endpoint, with dummy credentials: it requires a signature but does not verify it."""
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
     return LambdaClient(BotoTransport(session=session, endpoint_url=endpoint.url), timeout=20)
 
 
 def show(title: str, action: Callable[[], object]) -> None:
-    """Print what an action gives, or how it fails."""
+    """Print what an action returns, or how it fails."""
     print(f"\n{title}")
     try:
         print(f"  {action()!r}")
@@ -54,16 +54,19 @@ def main() -> None:
         print(f"ParentFunction, ChildFunction and ReportFunction at {endpoint.url}")
         show("call: the parent, which calls the child", lambda: client.call(parent, keyboards))
         show("call: the child itself, typed", lambda: client.call(child, keyboards))
-        show("invoke: the same, with what Lambda says about it", lambda: client.invoke(child, keyboards, log_tail=True))
-        show("fire: queue it and go on", lambda: client.fire(child, keyboards))
-        show("can_invoke: may I?", lambda: client.can_invoke(child))
-        show("can_invoke: is it there?", lambda: client.can_invoke("ChildFuntcion"))
+        show(
+            "invoke: the same, with the metadata of the response",
+            lambda: client.invoke(child, keyboards, log_tail=True),
+        )
+        show("fire: queue an event", lambda: client.fire(child, keyboards))
+        show("can_invoke: is it allowed?", lambda: client.can_invoke(child))
+        show("can_invoke: does it exist?", lambda: client.can_invoke("ChildFuntcion"))
         show("a declared error comes back as its class", lambda: client.call(child, monitors))
         show("... and the parent caught it", lambda: client.call(parent, monitors))
         show("the function runs into its own timeout (1 s)", lambda: client.call(report, None))
-        show("the caller waits no longer (0.5 s)", lambda: client.call(report, None, timeout=0.5))
+        show("the caller stops waiting (0.5 s)", lambda: client.call(report, None, timeout=0.5))
         wrong = keyboards.model_copy(update={"quantity": "three"})
-        show("a wrong payload is refused here, before it is sent", lambda: client.call(child, wrong))
+        show("an invalid payload is refused here, before it is sent", lambda: client.call(child, wrong))
         show("... and there, if a caller has no contract", lambda: client.call("ChildFunction", {"quantity": 0}))
         try:
             client.call(child, monitors)

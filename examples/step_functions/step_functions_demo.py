@@ -34,7 +34,7 @@ def system() -> LocalEndpoint:
 
 
 class StateMachine:
-    """The state machine, deployed where Step Functions is moto's; its functions are those at an endpoint."""
+    """The state machine, deployed to moto's Step Functions; its functions are those of an endpoint."""
 
     def __init__(self, client: Any, arn: str) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class StateMachine:
         self._started = 0
 
     def run(self, request: BaseModel | dict[str, object]) -> dict[str, Any]:
-        """Run it to its end, and give what Step Functions says of the execution."""
+        """Run it to its end, and return what Step Functions says about the execution."""
         text = request.model_dump_json() if isinstance(request, BaseModel) else json.dumps(request)
         self._started += 1
         # Without a name, moto takes the second execution for the first.
@@ -61,7 +61,7 @@ def _client(service: str) -> Any:
 
 @contextmanager
 def deployed(endpoint: LocalEndpoint) -> Generator[StateMachine]:
-    """Deploy the state machine; every AWS call of this process is moto's meanwhile, but for those of Lambda."""
+    """Deploy the state machine; meanwhile, every AWS call of this process goes to moto, except those to Lambda."""
     settings = {"AWS_ENDPOINT_URL_LAMBDA": endpoint.url, "AWS_DEFAULT_REGION": "us-east-1"}
     with patch.dict(os.environ, settings), mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         client = _client("stepfunctions")

@@ -1,4 +1,4 @@
-"""What the state machine hands to its functions and gets from them."""
+"""The requests and responses between the state machine and its functions."""
 
 from __future__ import annotations
 

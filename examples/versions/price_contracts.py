@@ -1,4 +1,4 @@
-"""What callers of Price agree on: its alias too, so that a deployment shifts them all."""
+"""The contract of Price, with its alias, so that a deployment shifts all callers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ TEN = PriceRequest(product="Keyboard", quantity=10)
 
 
 def price_function(live: LocalAlias) -> LocalFunction:
-    """Give Price with both its versions; what is not published yet ($LATEST) is the newest."""
+    """Return Price with both versions; the newest code, which is not published yet, is $LATEST."""
     return LocalFunction(
         "Price",
         "price_v2.handler",
@@ -33,7 +33,7 @@ def local_client(endpoint: LocalEndpoint) -> LambdaClient:
 
 
 def who_answers(client: LambdaClient, calls: int) -> dict[str | None, int]:
-    """Call the alias so often, and count which version answered."""
+    """Call the alias repeatedly, and count which version responded."""
     return dict(sorted(Counter(client.invoke(price, TEN).executed_version for _ in range(calls)).items()))
 
 

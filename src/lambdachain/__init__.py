@@ -1,7 +1,7 @@
 """Typed function-to-function calls on AWS Lambda: safe to retry, cheap, testable without AWS.
 
-Importing this package loads none of its modules: each name is looked up where it is first asked for, so a function pays
-for what it uses. Type checkers read the same list in ``__init__.pyi``.
+Importing this package loads none of its modules: each name is imported when it is first used, so a function pays only
+for what it uses. Type checkers read the same names in ``__init__.pyi``. The errors are listed in ``_core/errors.py``.
 """
 
 from __future__ import annotations
@@ -20,38 +20,7 @@ _MODULES = {
     "_calling.retry_budget": ("RetryBudget",),
     "_client.client": ("LambdaClient",),
     "_contracts.contract": ("Contract",),
-    "_core.errors": (
-        "AccessDeniedError",
-        "Attempt",
-        "CallError",
-        "CallTimeoutError",
-        "ConnectError",
-        "ConnectionLostError",
-        "ContractError",
-        "CredentialsError",
-        "DeadlineExceededError",
-        "ErrorDetail",
-        "Execution",
-        "FunctionCrashedError",
-        "FunctionError",
-        "FunctionInitError",
-        "FunctionMisconfiguredError",
-        "FunctionNotFoundError",
-        "FunctionNotReadyError",
-        "FunctionTimeoutError",
-        "InvalidArnError",
-        "InvalidRequestError",
-        "LambdaChainError",
-        "NotInvokedError",
-        "OutcomeUnknownError",
-        "RecursiveInvocationError",
-        "RequestRejectedError",
-        "RequestTooLargeError",
-        "ResponseError",
-        "ResponseTooLargeError",
-        "ServiceError",
-        "ThrottledError",
-    ),
+    "_core.errors": ("Attempt", "ErrorDetail", "Execution"),  # and all its errors, see __getattr__
     "_handler.handler": ("RemoteHandler", "remote"),
     "_transports.http.transport": ("HttpTransport",),
     "_core.invocation": (
@@ -78,17 +47,20 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [*sorted(_HOMES)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll] - __init__.pyi has it
-
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    if name == "__all__":
+        value: object = __dir__()
+    elif name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    elif name.endswith("Error") and name in (errors := import_module("._core.errors", __name__)).__all__:
+        # Errors are listed in _core.errors only, which is not imported before an error (or __all__) is asked for.
+        value = getattr(errors, name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{home}", __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*_HOMES, *import_module("._core.errors", __name__).__all__])

@@ -1,6 +1,6 @@
-"""A bar for a map on a terminal, drawn by tqdm or rich, whichever is installed.
+"""A progress bar for a map on a terminal, drawn by tqdm or rich, whichever is installed.
 
-Neither is needed: without them, and where nobody looks (no terminal, as in Lambda), nothing is drawn.
+Neither is required: without them, and without a terminal (as in Lambda), nothing is drawn.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, Protocol, TextIO
 from ._fan_out.options import MapProgress
 
 
-class _Bar(Protocol):
+class _BarBackend(Protocol):
     def update(self, progress: MapProgress) -> None: ...
 
     def close(self) -> None: ...
 
 
 def bar(description: str = "", *, file: TextIO | None = None) -> Bar:
-    """Make an ``on_progress`` for one map: a bar with what is done, failed, and in flight.
+    """Create an ``on_progress`` for one map: a bar that shows how many payloads are done, failed and in flight.
 
     >>> from lambdachain import Contract, LambdaClient
     >>> from lambdachain.testing import StubTransport
@@ -30,46 +30,46 @@ def bar(description: str = "", *, file: TextIO | None = None) -> Bar:
     [0, 2, 4]
 
     Args:
-        description: What stands before the bar.
-        file: Where it is drawn, if that is a terminal; standard error without it.
+        description: The text before the bar.
+        file: Where to draw it, if that is a terminal; standard error by default.
     """
     return Bar(description, file or sys.stderr)
 
 
 class Bar:
-    """An ``on_progress`` that opens a bar when the map begins, and closes it when all of it is done; see ``bar``."""
+    """An ``on_progress`` that opens a bar when the map begins, and closes it when everything is done; see ``bar``."""
 
     def __init__(self, description: str, file: TextIO) -> None:
         self._description = description
         self._file = file
-        self._bar: _Bar | None = None
+        self._bar: _BarBackend | None = None
         self._is_drawn = file.isatty()
 
     def __call__(self, progress: MapProgress) -> None:
-        """Draw how far a map has come."""
+        """Draw the progress of a map."""
         if not self._is_drawn:
             return
         if self._bar is None:
-            self._bar = _bar_of(self._description, progress.total, self._file)
+            self._bar = _create_bar(self._description, progress.total, self._file)
         self._bar.update(progress)
         if progress.total is not None and progress.done >= progress.total:
             self.close()
 
     def close(self) -> None:
-        """Close the bar of a map that was left early, or did not know its end."""
+        """Close the bar of a map that was closed early, or whose number of payloads is unknown."""
         self._is_drawn = False
         if self._bar is not None:
             self._bar.close()
 
     def __del__(self) -> None:
-        """Close it, if nobody has."""
+        """Close the bar if it is still open."""
         self.close()
 
 
-def _bar_of(description: str, total: int | None, file: TextIO) -> _Bar:
+def _create_bar(description: str, total: int | None, file: TextIO) -> _BarBackend:
     if find_spec("tqdm") is not None:
-        return _Tqdm(description, total, file)
-    return _Rich(description, total, file) if find_spec("rich") is not None else _NoBar()
+        return _TqdmBar(description, total, file)
+    return _RichBar(description, total, file) if find_spec("rich") is not None else _NoBar()
 
 
 class _NoBar:
@@ -77,42 +77,42 @@ class _NoBar:
         """Draw nothing."""
 
     def close(self) -> None:
-        """Draw nothing."""
+        """No-op: nothing was drawn."""
 
 
-class _Tqdm:
+class _TqdmBar:
     def __init__(self, description: str, total: int | None, file: TextIO) -> None:
         from importlib import import_module
 
-        tqdm: Any = import_module("tqdm")
+        tqdm: Any = import_module("tqdm")  # not an import statement: without its stubs, type checkers would refuse it
         self._bar: Any = tqdm.tqdm(desc=description or None, total=total, file=file, unit="call")
 
     def update(self, progress: MapProgress) -> None:
-        """Draw how far it has come."""
+        """Draw the progress."""
         self._bar.set_postfix(failed=progress.failed, in_flight=progress.in_flight, refresh=False)
         self._bar.update(progress.done - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Close the bar, and leave it on the terminal."""
         self._bar.close()
 
 
-class _Rich:
+class _RichBar:
     def __init__(self, description: str, total: int | None, file: TextIO) -> None:
         from importlib import import_module
 
         console: Any = import_module("rich.console")
         progress: Any = import_module("rich.progress")
-        columns = (*progress.Progress.get_default_columns(), "{task.fields[said]}")
+        columns = (*progress.Progress.get_default_columns(), "{task.fields[counts]}")
         self._progress: Any = progress.Progress(*columns, console=console.Console(file=file))
-        self._task: Any = self._progress.add_task(description, total=total, said="")
+        self._task: Any = self._progress.add_task(description, total=total, counts="")
         self._progress.start()
 
     def update(self, progress: MapProgress) -> None:
-        """Draw how far it has come."""
-        said = f"{progress.failed} failed, {progress.in_flight} in flight"
-        self._progress.update(self._task, completed=progress.done, said=said)
+        """Draw the progress."""
+        counts = f"{progress.failed} failed, {progress.in_flight} in flight"
+        self._progress.update(self._task, completed=progress.done, counts=counts)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Close the bar, and leave it on the terminal."""
         self._progress.stop()

@@ -1,6 +1,6 @@
-"""From a contract's name to the deployed function's: what ``LambdaClient(resolve=...)`` takes.
+"""Resolvers turn a contract's name into the name of the deployed function, for ``LambdaClient(resolve=...)``.
 
-Only plain names are resolved; a contract that has an ARN, and an address given with a call, are used as they are.
+Only plain names are resolved. A contract with an ARN, and an address that is passed with a call, are used as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VARIABLE: Final = "LAMBDACHAIN_{NAME}"
 
 
 def prefix(text: str, /) -> Callable[[str], str]:
-    """Put *text* before every name: for stages in one account.
+    """Resolve a name by adding *text* before it: for several stages in one account.
 
     >>> prefix("prod-")("billing-charge")
     'prod-billing-charge'
@@ -27,7 +27,7 @@ def prefix(text: str, /) -> Callable[[str], str]:
 
 
 def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
-    """Look names up; a name that is not in *names* is used as it is.
+    """Resolve a name by looking it up in *names*; one that is not there is used as it is.
 
     >>> mapping({"billing-charge": "billing-ChargeFunction-1A2B"})("billing-charge")
     'billing-ChargeFunction-1A2B'
@@ -36,29 +36,30 @@ def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
 
 
 def from_env(variable: str = VARIABLE, /) -> Callable[[str], str]:
-    """Read names from environment variables, as SAM, CDK or Terraform pass a function's name or ARN to another.
+    """Resolve a name by an environment variable, in which SAM, CDK or Terraform pass the name or ARN of a function.
 
     >>> os.environ["LAMBDACHAIN_BILLING_CHARGE"] = "billing-ChargeFunction-1A2B"
     >>> from_env()("billing-charge")
     'billing-ChargeFunction-1A2B'
 
     Args:
-        variable: How the variable is called; ``{NAME}`` stands for the contract's name in capitals, with ``_`` for
-            every character that is no letter or digit.
+        variable: The name of the variable. ``{NAME}`` is replaced by the contract's name in upper case, with ``_`` for
+            every character that is not a letter or digit.
 
     Raises:
-        FunctionNotFoundError: At the call: there is no such variable.
+        FunctionNotFoundError: When the function is called: the variable is not set.
     """
 
     def resolve(name: str) -> str:
-        key = variable_of(name, variable)
+        # Read at each call, not at import: tests and frameworks set variables later.
+        key = variable_for(name, variable)
         if key not in os.environ:
-            raise FunctionNotFoundError(f"the environment variable {key} does not name it", function=name)
+            raise FunctionNotFoundError(f"the environment variable {key} is not set", function=name)
         return os.environ[key]
 
     return resolve
 
 
-def variable_of(name: str, variable: str) -> str:
-    """Describe which environment variable names the function of a contract."""
+def variable_for(name: str, variable: str) -> str:
+    """Return the name of the environment variable that has the name of a contract's function."""
     return variable.replace("{NAME}", re.sub(r"[^A-Z0-9]", "_", name.upper()))

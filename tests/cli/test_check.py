@@ -184,7 +184,10 @@ def test_a_revision_is_looked_at_and_nothing_else(lambdachain: Run, here: Path):
         ("HEAD:json:dumps", "json:dumps is no contract, but function"),
         ("HEAD:nowhere.json", "there is no nowhere.json in a revision 'HEAD'"),
         ("torn.json", "torn.json: it is not JSON"),
-        ("other.json", "other.json: this is neither a contract nor what Contract.schema gives"),
+        (
+            "other.json",
+            "other.json: not a contract schema: pass what Contract.schema() returned, read from its file as JSON",
+        ),
         ("nowhere:charge", "there is no module 'nowhere' here or on PYTHONPATH"),
     ],
 )

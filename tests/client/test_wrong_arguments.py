@@ -147,12 +147,15 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: LambdaClient(hooks=[partial(awaiting)]), "is async def"),  # type: ignore[list-item]
     (lambda: LambdaClient(StubTransport()).call("f", 1, retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[call-overload]
     (lambda: LambdaClient(StubTransport()).map("f", [1], retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[call-overload]
-    (lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency=0), "max_concurrency must be 1 or more"),
+    (
+        lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency=0),
+        "max_concurrency must be an integer of 1 or more",
+    ),
     (lambda: LambdaClient(StubTransport()).map("f", [1], max_concurrency="9"), "max_concurrency must be"),  # type: ignore[call-overload]
     (lambda: LambdaClient(StubTransport()).map("f", [1], on_progress=7), "on_progress must be a function"),  # type: ignore[call-overload]
     (lambda: _contract(errors=Bad), r"errors=\[Bad\]"),
-    (lambda: _contract(errors=[ValueError]), "ValueError.* is no subclass of RemoteError"),
-    (lambda: _contract(errors=[Bad(reason="secret")]), "an instance of Bad is no subclass"),
+    (lambda: _contract(errors=[ValueError]), "ValueError.* is not a subclass of RemoteError"),
+    (lambda: _contract(errors=[Bad(reason="secret")]), "an instance of Bad is not a subclass"),
     (lambda: _contract(errors="Bad"), "errors must be a list .*, not str"),
     (lambda: _contract(errors=None), "errors must be a list"),
     (lambda: _contract(errors=7), "errors must be a list"),

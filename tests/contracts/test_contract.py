@@ -1,4 +1,4 @@
-"""Contracts: values that check themselves where they are declared."""
+"""Contracts: immutable values that are checked where they are declared."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _contract(function: Any = "billing-charge", **options: Any) -> Contract[Any,
 
 
 def test_a_contract_is_a_value() -> None:
-    """Equal declarations are equal, hash alike and can be keys; another field makes another contract."""
+    """Equal declarations are equal, hash alike and can be keys; a different field makes a different contract."""
     contract = _contract(errors=[Declined])
     others = [
         _contract("billing-refund", errors=[Declined]),
@@ -111,7 +111,7 @@ def test_a_contract_is_a_value() -> None:
 
 
 def test_a_contract_is_frozen() -> None:
-    """Nothing of a contract can be set, nor added."""
+    """No attribute can be set or added."""
     contract = _contract()
 
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -120,8 +120,8 @@ def test_a_contract_is_frozen() -> None:
         contract.colour = "blue"  # type: ignore[attr-defined]
 
 
-def test_a_contract_shows_what_it_says() -> None:
-    """The repr has the name, with its qualifier, and both types."""
+def test_the_repr_of_a_contract() -> None:
+    """It has the name, with its qualifier, and both types."""
     assert "Contract('billing-charge', Charge -> Charged)" == repr(_contract())
     assert "Contract('billing-charge:live', list[int] -> None)" == repr(
         _contract("billing-charge:live", request=list[int], response=None)
@@ -150,8 +150,8 @@ def test_a_contract_shows_what_it_says() -> None:
         ),
     ],
 )
-def test_a_function_is_named_in_any_form(function: str | FunctionArn, name: str, qualifier: str | None) -> None:
-    """Every form that Invoke accepts names a contract's function; its qualifier is kept apart."""
+def test_a_function_may_be_named_in_any_form(function: str | FunctionArn, name: str, qualifier: str | None) -> None:
+    """A contract accepts every form that Invoke accepts; the qualifier is kept separately."""
     contract = _contract(function)
 
     assert (name, qualifier) == (contract.function, contract.qualifier)
@@ -191,7 +191,7 @@ def test_a_function_is_named_in_any_form(function: str | FunctionArn, name: str,
     ],
     ids=str,
 )
-def test_any_type_with_a_json_form_is_taken(form: Any) -> None:
+def test_any_json_type_is_accepted(form: Any) -> None:
     """Whatever pydantic can read from JSON and write as JSON can be a request or a response."""
     contract = _contract(request=form, response=form)
 
@@ -215,17 +215,17 @@ def test_any_type_with_a_json_form_is_taken(form: Any) -> None:
     ],
     ids=str,
 )
-def test_a_type_that_is_taken_travels(form: Any, value: object, written: object) -> None:
-    """What a contract accepts as a type goes out as pydantic writes it, and comes back equal."""
+def test_an_accepted_type_round_trips(form: Any, value: object, written: object) -> None:
+    """It is sent as pydantic writes it, and comes back equal."""
     codec = codec_of(_contract(request=form).request)
 
     assert written == json.loads(codec.encode(value))
-    assert value == codec.decode(codec.encode(value)) == codec.read(written)
+    assert value == codec.decode(codec.encode(value)) == codec.validate_event(written)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes typing.TypedDict from Python 3.12 on")
 def test_typing_typed_dict_is_refused_with_the_remedy() -> None:
-    """Before 3.12 pydantic needs typing_extensions' TypedDict; the error says so."""
+    """Before Python 3.12, pydantic needs the TypedDict of typing_extensions; the error says so."""
     form = typing.TypedDict("form", {"a": int})  # noqa: UP013
 
     with pytest.raises(ContractError, match=r"typing_extensions\.TypedDict"):
@@ -252,8 +252,8 @@ def test_typing_typed_dict_is_refused_with_the_remedy() -> None:
     ],
     ids=str,
 )
-def test_a_type_that_json_cannot_carry_is_refused_where_it_is_declared(form: Any, part: str, role: str) -> None:
-    """The declaration fails, as a TypeError, and names the part."""
+def test_a_type_that_is_not_json_is_refused_where_it_is_declared(form: Any, part: str, role: str) -> None:
+    """The declaration raises a TypeError that names the part."""
     with pytest.raises(ContractError, match=part) as caught:
         _contract(**{role: form})
 
@@ -262,23 +262,23 @@ def test_a_type_that_json_cannot_carry_is_refused_where_it_is_declared(form: Any
 
 @pytest.mark.parametrize("error", [ValueError, "Declined", None, int, Plain()])
 def test_only_remote_errors_can_be_declared(error: Any) -> None:
-    """An error that would not come back as its class is no error of a contract."""
-    with pytest.raises(ContractError, match="is no subclass of RemoteError"):
+    """An error that would not come back as its class cannot be an error of a contract."""
+    with pytest.raises(ContractError, match="is not a subclass of RemoteError"):
         _contract(errors=[error])
 
 
 def test_two_errors_of_one_name_are_refused() -> None:
-    """Only the class name travels, so one contract cannot have it twice."""
+    """Only the class name is sent, so one contract cannot have it twice."""
     twin = type("Declined", (RemoteError,), {})
 
-    with pytest.raises(ContractError, match="two classes are called Declined"):
+    with pytest.raises(ContractError, match="two classes are named Declined"):
         _contract(errors=[Declined, twin])
 
 
 def test_a_qualifier_is_given_once() -> None:
-    """In the name or by keyword, not both, even if they agree."""
+    """In the name or as keyword, not both, even if they are equal."""
     assert "live" == _contract(qualifier="live").qualifier
-    with pytest.raises(ContractError, match="has a qualifier already"):
+    with pytest.raises(ContractError, match="already has a qualifier"):
         _contract("billing-charge:live", qualifier="live")
 
 
@@ -294,24 +294,24 @@ def test_a_qualifier_is_given_once() -> None:
         ("billing", "", "qualifier ''"),
     ],
 )
-def test_bad_addresses_are_refused(function: Any, qualifier: Any, part: str) -> None:
-    """Text or not, what Lambda does not accept as a function or qualifier is an InvalidArnError."""
+def test_invalid_addresses_are_refused(function: Any, qualifier: Any, part: str) -> None:
+    """Whatever Lambda does not accept as a function or qualifier is an InvalidArnError."""
     with pytest.raises(InvalidArnError, match=part):
         _contract(function, qualifier=qualifier)
 
 
 @pytest.mark.parametrize("is_list", [False, True])
-def test_a_model_may_name_what_is_defined_later(is_list: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A forward reference is no mistake where the contract stands; used too early, the error says what is missing."""
+def test_a_model_may_have_a_forward_reference(is_list: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is valid in a contract; if the contract is used too early, the error says what is missing."""
     outer: Any = type("Outer", (BaseModel,), {"__annotations__": {"inner": "Later"}, "__module__": __name__})
     contract = _contract(request=list[outer] if is_list else outer)
     later: Any = type("Later", (BaseModel,), {"__annotations__": {"z": int}, "__module__": __name__})
 
     with pytest.raises(ContractError, match="not fully defined"):
-        codec_of(contract.request).read([])
+        codec_of(contract.request).validate_event([])
     monkeypatch.setitem(globals(), "Later", later)
     outer.model_rebuild()
     event = {"inner": {"z": 1}}
 
-    read = codec_of(contract.request).read([event] if is_list else event)
+    read = codec_of(contract.request).validate_event([event] if is_list else event)
     assert outer(inner=later(z=1)) == (read[0] if is_list else read)

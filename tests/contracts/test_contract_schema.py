@@ -1,4 +1,4 @@
-"""A contract as JSON: the same in every process, complete, and no longer than it need be."""
+"""A contract as JSON: the same in every process, complete, and without redundant parts."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Locked(RemoteError):
 CHARGE = Contract("billing-charge", request=Charge, response=Charged, errors=[Locked, CardDeclined], qualifier="live")
 
 
-def test_a_contract_is_described_for_callers_in_any_language():
-    """What the callee accepts, what it answers and how it fails, each on its own."""
+def test_a_schema_has_what_callers_in_any_language_need():
+    """What the callee accepts, what it returns and how it fails, each on its own."""
     schema = CHARGE.schema()
     order = {"type": "string"}
     cents = {"exclusiveMinimum": 0, "type": "integer"}
@@ -73,8 +73,8 @@ def test_a_contract_is_described_for_callers_in_any_language():
     assert list(schema["errors"]) == ["CardDeclined", "Locked"]
 
 
-def test_what_our_own_callers_do_differently_is_said_besides():
-    """They write what has a default, and need not read it."""
+def test_what_lambdachain_callers_do_differently_is_added():
+    """They write fields with a default, and need not read them."""
     schema = CHARGE.schema()
 
     assert schema["request_as_sent"]["required"] == ["orderId", "cents", "currency"]
@@ -95,8 +95,8 @@ def _described(schema: Any) -> list[dict[str, Any]]:
     ] + several
 
 
-def test_every_schema_in_it_is_valid_and_complete():
-    """Draft 2020-12, and every reference leads somewhere inside."""
+def test_every_schema_is_valid_and_self_contained():
+    """Draft 2020-12, and every reference is resolved inside it."""
     described = _described(CHARGE.schema())
 
     assert len(described) == 7
@@ -107,8 +107,8 @@ def test_every_schema_in_it_is_valid_and_complete():
     assert not answers.is_valid({"charge_id": "c-1", "again": {"charge_id": 0, "again": None}})
 
 
-def test_it_is_json():
-    """Written and read again it is equal."""
+def test_it_survives_json():
+    """Written and read again, it is equal."""
     schema = CHARGE.schema()
 
     assert json.loads(json.dumps(schema)) == schema
@@ -146,7 +146,7 @@ print(json.dumps(Contract("f", request=Item, response=list[Item], errors=list(er
 
 
 def test_it_is_the_same_in_every_process():
-    """To the letter, whatever order sets have there."""
+    """To the byte, whatever the order of sets."""
     printed = {
         subprocess.run(
             [sys.executable, "-c", SCRIPT], env={"PYTHONHASHSEED": str(seed)}, capture_output=True, check=True
@@ -157,8 +157,8 @@ def test_it_is_the_same_in_every_process():
     assert len(printed) == 1
 
 
-def test_a_handlers_contract_has_one():
-    """Made of its annotations."""
+def test_a_handler_s_contract_has_a_schema():
+    """Created from its annotations."""
 
     @remote("double")
     def double(number: int) -> int:
@@ -167,8 +167,8 @@ def test_a_handlers_contract_has_one():
     assert double.contract.schema() == Contract("double", request=int, response=int).schema()
 
 
-def test_a_type_that_is_not_there_yet_has_none():
-    """It says which."""
+def test_a_type_that_is_not_defined_yet_has_no_schema():
+    """The error names it."""
     late = Contract[Any, Any]("f", request=list["NotYet"], response=int)  # noqa: F821 (that is the point)
 
     with pytest.raises(ContractError, match="NotYet"):
@@ -176,8 +176,8 @@ def test_a_type_that_is_not_there_yet_has_none():
 
 
 @pytest.mark.parametrize("depth", [101, 400, 100_000])
-def test_a_schema_that_is_nested_too_deeply_is_none(depth: int):
-    """It comes out of a file, and is compared level by level."""
+def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int):
+    """It comes from a file, and is compared recursively."""
     form: dict[str, Any] = {}
     for _ in range(depth):
         form = {"items": form}

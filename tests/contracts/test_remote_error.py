@@ -1,4 +1,4 @@
-"""Domain errors: declared as classes with fields, raised there and caught here as themselves."""
+"""Domain errors: declared as classes with fields, raised in the callee, and caught in the caller as themselves."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def _back(error: RemoteError, **facts: Any) -> Any:
     return type(error).received(str(error), **facts)
 
 
-def test_fields_are_given_by_keyword() -> None:
-    """Fields are attributes, defaults fill in, and the error is a FunctionError like any other."""
+def test_fields_are_passed_by_keyword() -> None:
+    """Fields are attributes with defaults, and the error is a FunctionError like any other."""
     error = Declined(reason="limit")
 
     assert ("limit", None) == (error.reason, error.retry_after_days)
@@ -93,13 +93,13 @@ def test_fields_are_given_by_keyword() -> None:
 
 
 def test_an_error_without_fields_works() -> None:
-    """The class alone may say all."""
+    """The class alone may be enough."""
     assert ("{}", "Bare()") == (str(Bare()), repr(Bare()))
     assert Bare() == _back(Bare())
 
 
-def test_defaults_that_can_change_are_not_shared() -> None:
-    """Each error has a list of its own."""
+def test_mutable_defaults_are_not_shared() -> None:
+    """Each error has its own list."""
     one, other = Listing(), Listing()
 
     one.items.append("x")
@@ -112,21 +112,21 @@ def test_defaults_that_can_change_are_not_shared() -> None:
     ("make", "words"),
     [
         (Declined, "reason: Field required"),  # type: ignore[call-arg]
-        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour'; it has reason, retry_after_days"),  # type: ignore[call-arg]
+        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour': it has reason, retry_after_days"),  # type: ignore[call-arg]
         (lambda: Declined(reason=5), "reason: Input should be a valid string"),  # type: ignore[arg-type]
         (lambda: Declined(reason="x", retry_after_days="soon"), "retry_after_days: "),  # type: ignore[arg-type]
-        (lambda: Bare(reason="x"), "has no field 'reason'; it has none"),  # type: ignore[call-arg]
+        (lambda: Bare(reason="x"), "has no field 'reason': it has no fields"),  # type: ignore[call-arg]
         (lambda: Declined("limit"), "positional"),  # type: ignore[misc]
     ],
 )
-def test_wrong_fields_are_a_type_error(make: Any, words: str) -> None:
-    """A field that is missing, unknown or of the wrong type is refused at once, by name."""
+def test_invalid_fields_are_a_type_error(make: Any, words: str) -> None:
+    """A field that is missing, unknown or of a wrong type is refused with its name."""
     with pytest.raises(TypeError, match=words):
         make()
 
 
-def test_a_refused_value_is_not_repeated() -> None:
-    """The error about a wrong field does not hold its value."""
+def test_an_invalid_value_is_not_repeated() -> None:
+    """The error about an invalid field does not contain its value."""
     with pytest.raises(ContractError) as caught:
         Declined(reason={"card": "canary"})  # type: ignore[arg-type]
 
@@ -155,15 +155,15 @@ def test_a_refused_value_is_not_repeated() -> None:
         "_fields",
     ],
 )
-def test_a_field_that_hides_an_attribute_is_refused_with_the_class(name: str) -> None:
-    """Such a field would break what every call error promises; the class cannot be made."""
+def test_a_field_that_hides_an_attribute_is_refused(name: str) -> None:
+    """It would break what every call error has, so the class cannot be defined."""
     with pytest.raises(ContractError, match=rf"Bad\.{name} hides an attribute"):
         type("Bad", (RemoteError,), {"__annotations__": {name: "str"}})
 
 
 @pytest.mark.parametrize("name", ["_private", "model_config", "model_fields", "copy", "json", "schema", "dict"])
-def test_a_field_may_be_called_as_pydantic_s_own_names_or_is_refused_with_the_class(name: str) -> None:
-    """No name is accepted with the class only to fail when the error is raised."""
+def test_a_field_named_like_an_attribute_of_pydantic_works_or_is_refused(name: str) -> None:
+    """No name is accepted when the class is defined, only to fail when the error is raised."""
     try:
         form: Any = type("Odd", (RemoteError,), {"__annotations__": {name: "str"}})
     except ContractError:
@@ -174,8 +174,8 @@ def test_a_field_may_be_called_as_pydantic_s_own_names_or_is_refused_with_the_cl
     assert error == _back(error)
 
 
-def test_a_field_of_several_types_is_given_as_python_has_it() -> None:
-    """Constructing takes Python's values, whatever JSON will make of them."""
+def test_a_field_of_a_union_type_keeps_the_python_value() -> None:
+    """The constructor takes Python values, whatever they become in JSON."""
 
     class Odd(RemoteError):
         code: int | str
@@ -191,7 +191,7 @@ def test_a_field_of_several_types_is_given_as_python_has_it() -> None:
 
 
 def test_subclasses_have_the_fields_of_their_bases() -> None:
-    """Inheritance adds fields, in order, and may sharpen them."""
+    """Inheritance adds fields, in order, and may narrow their types."""
     error = HardDeclined(reason="limit", bank="b")
 
     assert "HardDeclined(reason='limit', retry_after_days=None, bank='b')" == repr(error)
@@ -200,8 +200,8 @@ def test_subclasses_have_the_fields_of_their_bases() -> None:
     assert error != Declined(reason="limit")
 
 
-def test_class_variables_and_methods_are_no_fields() -> None:
-    """A ClassVar stays with the class, a method is a method."""
+def test_class_variables_and_methods_are_not_fields() -> None:
+    """A ClassVar belongs to the class."""
     error = Rich(**_RICH)
 
     assert Decimal("2.20") == error.worth()
@@ -210,8 +210,8 @@ def test_class_variables_and_methods_are_no_fields() -> None:
         Rich(**_RICH, version=3)
 
 
-def test_values_that_pydantic_writes_specially_travel() -> None:
-    """Dates, decimals, UUIDs and models go as pydantic writes them, and come back as themselves."""
+def test_fields_of_special_types_round_trip() -> None:
+    """Dates, decimals, UUIDs and models are sent as pydantic writes them, and come back equal."""
     error = Rich(**_RICH)
 
     assert {
@@ -227,7 +227,7 @@ def test_values_that_pydantic_writes_specially_travel() -> None:
 
 
 def test_errors_compare_by_value() -> None:
-    """Same class and fields make equal errors of equal hash; a plain message is something else."""
+    """Errors of the same class with equal fields are equal and hash alike; a plain message is something else."""
     assert Declined(reason="a") == Declined(reason="a")
     assert Declined(reason="a") != Declined(reason="b")
     assert Declined(reason="a") != Exception("a")
@@ -238,7 +238,7 @@ def test_errors_compare_by_value() -> None:
 
 @pytest.mark.parametrize("error", [Declined(reason="limit"), Bare(), Listing(items=["a"]), Rich(**_RICH)], ids=repr)
 def test_errors_pickle_and_copy(error: RemoteError) -> None:
-    """Across a process pool an error stays the same, with what was learnt about the call."""
+    """An error survives a process pool, with what is known about the call."""
     error = _back(error, function="billing", request_id="r-1", error_type=type(error).__name__, retryable=True)
 
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
@@ -250,7 +250,7 @@ def test_errors_pickle_and_copy(error: RemoteError) -> None:
 
 
 def test_a_deep_copy_shares_nothing() -> None:
-    """The list inside is copied too."""
+    """The list inside is copied, too."""
     error = Listing(items=["a"])
 
     copy.deepcopy(error).items.append("b")
@@ -258,7 +258,7 @@ def test_a_deep_copy_shares_nothing() -> None:
 
 
 def test_types_of_a_local_scope_work() -> None:
-    """A class defined in a function may use types of that function, its annotations being texts or not."""
+    """A class defined in a function may use types of that function, whether its annotations are strings or not."""
 
     class Detail(BaseModel):
         z: int
@@ -273,16 +273,16 @@ def test_types_of_a_local_scope_work() -> None:
     assert error == _back(error)
 
 
-def test_a_type_that_is_nowhere_is_named() -> None:
-    """A field whose type does not exist is a mistake in the declaration."""
+def test_an_undefined_type_of_a_field_is_named() -> None:
+    """It is an error in the declaration."""
     lost: Any = type("Lost", (RemoteError,), {"__annotations__": {"thing": "Nowhere"}})
 
-    with pytest.raises(ContractError, match=r"Lost: the type of a field cannot be found: .*Nowhere"):
+    with pytest.raises(ContractError, match=r"Lost: the annotation of a field cannot be evaluated: .*Nowhere"):
         lost(thing=1)
 
 
-def test_a_caught_error_can_be_raised_again_with_its_facts() -> None:
-    """What the caller learnt stays on the error: as for every FunctionError."""
+def test_a_caught_error_can_be_raised_again_with_its_attributes() -> None:
+    """What the caller knows stays on the error, as on every FunctionError."""
     error = _back(
         Declined(reason="limit"),
         function="billing",
@@ -307,32 +307,32 @@ def test_a_caught_error_can_be_raised_again_with_its_facts() -> None:
 
 
 @pytest.mark.parametrize("wire", ["", "limit", "{}", "null", "[]", '{"reason": 5}', '{"reason": "x"', "\ud800", "NaN"])
-def test_a_foreign_message_is_not_taken_for_ours(wire: str) -> None:
-    """Another exception of the same name has another message: there is no error to make of it."""
+def test_another_error_of_the_same_name_is_not_mistaken_for_it(wire: str) -> None:
+    """Its message does not fit, so no error of the class is created."""
     assert Declined.received(wire) is None
 
 
 def test_a_newer_callee_may_send_more_fields() -> None:
-    """Unknown fields are ignored: errors are read as tolerantly as responses."""
+    """Unknown fields are ignored: errors are read as leniently as responses."""
     assert Declined(reason="x") == Declined.received('{"reason": "x", "code": 7}')
 
 
-def test_changed_fields_are_what_travels() -> None:
-    """An error may be completed before it is raised; a wrong value in it does not hide the error."""
+def test_changed_fields_are_sent() -> None:
+    """An error may be completed before it is raised; an invalid value in it does not hide the error."""
     error = Declined(reason="limit")
 
     error.retry_after_days = 3
     assert 3 == json.loads(str(error))["retry_after_days"]
 
     error.retry_after_days = "canary"  # type: ignore[assignment]
-    assert "Declined was given a field that does not fit: retry_after_days: " in str(error)
+    assert "Declined has a field that does not fit its type: retry_after_days: " in str(error)
     assert "canary" not in str(error)
     assert _back(error) is None
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.integers())
-def test_any_field_value_travels(reason: str, days: int | None) -> None:
+def test_any_field_value_round_trips(reason: str, days: int | None) -> None:
     """Whatever the text, the error comes back equal."""
     error = Declined(reason=reason, retry_after_days=days)
 

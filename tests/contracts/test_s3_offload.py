@@ -1,4 +1,4 @@
-"""Large payloads through S3: moto's bucket between a caller and real handlers, transparent on both sides."""
+"""Large payloads through S3: a bucket of moto between a caller and real handlers, transparent to both."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ plain = Contract("echo", request=str, response=str)
 
 @pytest.fixture(autouse=True)
 def s3() -> Iterator[Any]:
-    """Give moto's S3, with one bucket."""
+    """Return an S3 client of moto, with one bucket."""
     s3_offload._client.cache_clear()
     with mock_aws():
         client: Any = boto3.client("s3", region_name="eu-west-1")
@@ -56,18 +56,18 @@ def _keys(s3: Any) -> list[str]:
 
 @remote(echo)
 def echo_handler(text: str) -> str:
-    """Give back what came."""
+    """Return the request."""
     return text
 
 
 @remote(plain)
 def plain_handler(text: str) -> str:
-    """Give back what came, knowing of no bucket."""
+    """Return the request; its contract has no bucket."""
     return text
 
 
-def test_a_large_payload_travels_through_the_bucket_both_ways(s3: Any):
-    """Caller and handler notice nothing; Lambda sees references."""
+def test_a_large_payload_goes_through_the_bucket_in_both_directions(s3: Any):
+    """Caller and handler are unaffected; Lambda sees references."""
     with InProcessTransport({echo: echo_handler}) as system:
         assert LambdaClient().call(echo, LARGE) == LARGE
     call = system.calls[0]
@@ -77,8 +77,8 @@ def test_a_large_payload_travels_through_the_bucket_both_ways(s3: Any):
     assert LARGE not in json.dumps([call.request, call.response])
 
 
-def test_a_small_payload_does_not():
-    """What Lambda carries, Lambda carries."""
+def test_a_small_payload_does_not_go_through_the_bucket():
+    """What Lambda accepts is sent directly."""
     client: Any = boto3.client("s3", region_name="eu-west-1")
     with InProcessTransport({echo: echo_handler}) as system:
         assert LambdaClient().call(echo, "small") == "small"
@@ -87,8 +87,8 @@ def test_a_small_payload_does_not():
     assert _keys(client) == []
 
 
-def test_beyond_lambdas_limit_a_payload_arrives(s3: Any):
-    """Seven megabytes each way, with the threshold as it is by default."""
+def test_a_payload_beyond_lambda_s_limit_arrives(s3: Any):
+    """Seven megabytes in each direction, with the default threshold."""
     contract = Contract("echo", request=str, response=str, offload=S3Offload(BUCKET))
     handler = remote(contract)(lambda_echo)
     huge = "x" * 7_000_000
@@ -97,12 +97,12 @@ def test_beyond_lambdas_limit_a_payload_arrives(s3: Any):
 
 
 def lambda_echo(text: str) -> str:
-    """Give back what came."""
+    """Return the event."""
     return text
 
 
-def test_an_event_goes_through_the_bucket_from_a_megabyte_on(s3: Any):
-    """Lambda takes less of an event than of a call; with an envelope, too."""
+def test_an_event_goes_through_the_bucket_above_a_megabyte(s3: Any):
+    """Lambda accepts less for an event than for a call; with an envelope, too."""
     got = list[int]()
     contract = Contract("log", request=str, response=None, offload=S3Offload(BUCKET), envelope=True)
 
@@ -116,7 +116,7 @@ def test_an_event_goes_through_the_bucket_from_a_megabyte_on(s3: Any):
 
 
 def test_objects_are_tagged_for_a_lifecycle_rule(s3: Any):
-    """And lie under the prefix."""
+    """And have the prefix."""
     with InProcessTransport({echo: echo_handler}):
         LambdaClient().call(echo, LARGE)
     for key in _keys(s3):
@@ -124,8 +124,8 @@ def test_objects_are_tagged_for_a_lifecycle_rule(s3: Any):
         assert s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] == [{"Key": "lambdachain", "Value": "offload"}]
 
 
-def test_an_async_client_does_so_too(s3: Any):
-    """In a thread, so that its loop goes on."""
+def test_an_async_client_uses_the_bucket(s3: Any):
+    """In a thread, so that its loop is not blocked."""
 
     async def call() -> str:
         return await AsyncLambdaClient().call(echo, LARGE)
@@ -134,34 +134,32 @@ def test_an_async_client_does_so_too(s3: Any):
         assert asyncio.run(call()) == LARGE
 
 
-def test_a_map_does_so_too(s3: Any):
-    """Payload by payload."""
+def test_a_map_uses_the_bucket(s3: Any):
+    """For each payload."""
     with InProcessTransport({echo: echo_handler}):
         assert list(LambdaClient().map(echo, [LARGE, "small", LARGE])) == [LARGE, "small", LARGE]
 
 
 def _by_threes(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Let three through together."""
+    """Let three calls through together."""
     together = threading.Barrier(3)
     return lambda *arguments: (together.wait(20), call(*arguments))[1]
 
 
 class Mirror:
-    """Answers with what came: a reference with the same one."""
+    """Returns the request: a reference for a reference."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Answer."""
+        """Return the response."""
         return Outcome(200, invocation.payload, executed_version="1")
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_a_maps_payloads_go_to_s3_and_come_from_there_beside_each_other(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Any]
-):
-    """Neither the consumer nor an event loop waits for one after the other."""
+def test_a_map_uses_s3_concurrently(s3: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Any]):
+    """Neither the consumer nor an event loop waits for one payload after the other."""
     for name in ("put", "get"):
         monkeypatch.setattr(S3Offload, name, _by_threes(getattr(S3Offload, name)))
     texts = [letter * 5000 for letter in "abc"]
@@ -171,8 +169,8 @@ def test_a_maps_payloads_go_to_s3_and_come_from_there_beside_each_other(
 
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_what_s3_does_not_take_is_the_payloads_failure_in_a_map(kind: type[Any]):
-    """The others go through."""
+def test_a_payload_that_s3_refuses_fails_alone_in_a_map(kind: type[Any]):
+    """The others succeed."""
     contract = Contract("echo", request=str, response=str, offload=S3Offload("no-such-bucket", threshold=1000))
     handler = remote(contract)(lambda_echo)
     with InProcessTransport({contract: handler}):
@@ -184,8 +182,8 @@ def test_what_s3_does_not_take_is_the_payloads_failure_in_a_map(kind: type[Any])
 
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_a_stream_has_its_answer_in_itself(s3: Any, kind: type[Any]):
-    """The request goes through the bucket, and the answer does not: pieces are what the function sends."""
+def test_a_stream_s_response_does_not_go_through_the_bucket(s3: Any, kind: type[Any]):
+    """Its request does; the response is streamed as the function sends it."""
     with InProcessTransport({echo: echo_handler}):
         pieces = kind().stream(echo, LARGE)
         came = b"".join(pieces if kind is LambdaClient else iterated(pieces))
@@ -194,14 +192,14 @@ def test_a_stream_has_its_answer_in_itself(s3: Any, kind: type[Any]):
     assert len(_keys(s3)) == 1
 
 
-def test_a_handler_that_knows_of_no_bucket_refuses(s3: Any):
+def test_a_handler_without_offload_rejects_a_reference(s3: Any):
     """And says what its contract lacks."""
     with InProcessTransport({plain: plain_handler}), pytest.raises(RequestRejectedError, match="needs offload"):
         LambdaClient().call(echo, LARGE)
 
 
-def test_a_caller_that_knows_of_no_bucket_is_sent_none(s3: Any):
-    """The answer comes as it is, up to what Lambda carries."""
+def test_a_caller_without_offload_gets_no_reference(s3: Any):
+    """The response is sent directly, up to Lambda's limit."""
     giving = Contract("give", request=int, response=str)
 
     @remote(Contract("give", request=int, response=str, offload=SMALL))
@@ -215,15 +213,15 @@ def test_a_caller_that_knows_of_no_bucket_is_sent_none(s3: Any):
     assert _keys(s3) == []
 
 
-def test_an_answer_in_s3_for_a_contract_without_offload_is_a_response_error():
-    """Should one come."""
+def test_a_reference_for_a_caller_without_offload_is_a_response_error():
+    """If one comes."""
     reference = {"__lambdachain_s3__": {"bucket": BUCKET, "key": "lambdachain/k", "size": 1, "sha256": "0"}}
     with InProcessTransport({"echo": lambda _event, _context: reference}), pytest.raises(ResponseError, match="S3"):
         LambdaClient().call(plain, "small")
 
 
 def _changed(s3: Any) -> Any:
-    """Make a handler that answers with a reference to an object that is changed after it was put."""
+    """Create a handler that returns a reference to an object that was changed after it was written."""
 
     def handler(_event: Any, _context: Any) -> Any:
         reference = SMALL.put(b'"what was put"')
@@ -233,7 +231,7 @@ def _changed(s3: Any) -> Any:
     return handler
 
 
-def test_what_is_not_what_was_put_is_refused(s3: Any):
+def test_a_changed_object_is_refused(s3: Any):
     """By its digest."""
     with InProcessTransport({"echo": _changed(s3)}), pytest.raises(ResponseError, match="SHA-256 differs"):
         LambdaClient().call(echo, "small")
@@ -242,15 +240,18 @@ def test_what_is_not_what_was_put_is_refused(s3: Any):
 @pytest.mark.parametrize(
     ("where", "complaint"),
     [
-        ({"bucket": "somebody-elses", "key": "lambdachain/k"}, "not in the bucket orders-payloads"),
+        ({"bucket": "somebody-elses", "key": "lambdachain/k"}, "does not name the bucket orders-payloads"),
         ({"bucket": BUCKET, "key": "secrets/k"}, "does not begin with lambdachain/"),
-        ({"bucket": BUCKET, "key": "lambdachain/gone"}, "could not be got from the bucket orders-payloads: NoSuchKey"),
-        ({"bucket": BUCKET}, "not in the bucket"),
-        ("text", "not in the bucket"),
+        (
+            {"bucket": BUCKET, "key": "lambdachain/gone"},
+            "could not read the payload from the bucket orders-payloads: NoSuchKey",
+        ),
+        ({"bucket": BUCKET}, "does not name the bucket"),
+        ("text", "does not name the bucket"),
     ],
 )
-def test_no_reference_leads_elsewhere(where: Any, complaint: str):
-    """A caller cannot have a handler read what else it may read: bucket and prefix are the contract's."""
+def test_a_reference_to_another_place_is_refused(where: Any, complaint: str):
+    """A caller cannot make a handler read other objects: bucket and prefix are the contract's."""
     with pytest.raises(OffloadError, match=complaint):
         SMALL.get({"__lambdachain_s3__": where})
     with pytest.raises(OffloadError, match=complaint):
@@ -258,12 +259,12 @@ def test_no_reference_leads_elsewhere(where: Any, complaint: str):
 
 
 @pytest.mark.parametrize("size", [True, -1, 16.0, "16", None, [16], 10**12, 10**40, s3_offload.MAX_SIZE + 1])
-def test_a_claimed_size_is_checked_before_anything_is_loaded(s3: Any, monkeypatch: pytest.MonkeyPatch, size: Any):
-    """Whoever wrote the reference may claim anything."""
+def test_a_claimed_size_is_checked_before_the_download(s3: Any, monkeypatch: pytest.MonkeyPatch, size: Any):
+    """The author of a reference may claim anything."""
     reference = SMALL.put(b'"what was put"')
     reference["__lambdachain_s3__"]["size"] = size
     monkeypatch.setattr(S3Offload, "_client", lambda _: pytest.fail("S3 was asked"))
-    complaint = "not a number of bytes|more than 268,435,456 bytes"
+    complaint = "not a number of bytes|larger than 268,435,456 bytes"
     with pytest.raises(OffloadError, match=complaint):
         SMALL.get(reference)
     with pytest.raises(OffloadError, match=complaint):
@@ -275,31 +276,31 @@ def test_a_claimed_size_is_checked_before_anything_is_loaded(s3: Any, monkeypatc
 
 @pytest.mark.parametrize("size", [0, 13, 15, 1_000_000])
 def test_an_object_of_another_size_is_not_read(s3: Any, size: int):
-    """What S3 says of its length counts, before its body does."""
+    """The length that S3 reports is checked before the body is read."""
     reference = SMALL.put(b'"what was put"')
     reference["__lambdachain_s3__"]["size"] = size
-    with pytest.raises(OffloadError, match="its size or its SHA-256 differs"):
+    with pytest.raises(OffloadError, match="its size or SHA-256 differs"):
         SMALL.get(reference)
 
 
-def test_a_reference_without_a_size_is_bounded_by_what_s3_has(s3: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_reference_without_a_size_is_limited_by_the_object(s3: Any, monkeypatch: pytest.MonkeyPatch):
     """It may be another program's."""
     reference = SMALL.put(b'"what was put"')
     del reference["__lambdachain_s3__"]["size"]
     assert SMALL.get(reference) == b'"what was put"'
     monkeypatch.setattr(s3_offload, "MAX_SIZE", 10)
-    with pytest.raises(OffloadError, match="more than 10 bytes"):
+    with pytest.raises(OffloadError, match="larger than 10 bytes"):
         SMALL.get(reference)
 
 
-def test_what_could_not_be_read_back_is_not_put(monkeypatch: pytest.MonkeyPatch):
-    """The limit is the same both ways."""
+def test_a_payload_that_could_not_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch):
+    """The limit is the same in both directions."""
     monkeypatch.setattr(s3_offload, "MAX_SIZE", 10)
     with pytest.raises(OffloadError, match="too large"):
         SMALL.put(b'"what was put"')
 
 
-def test_a_bucket_that_takes_nothing_keeps_the_call_from_being_sent():
+def test_a_call_is_not_sent_if_writing_to_the_bucket_fails():
     """Nothing ran."""
     contract = Contract("echo", request=str, response=str, offload=S3Offload("no-such-bucket", threshold=10))
     with InProcessTransport({plain: plain_handler}) as system, pytest.raises(NotInvokedError, match="NoSuchBucket"):
@@ -307,8 +308,8 @@ def test_a_bucket_that_takes_nothing_keeps_the_call_from_being_sent():
     assert system.calls == ()
 
 
-def test_without_offload_what_is_too_large_is_refused_and_offload_is_named():
-    """The remedy stands in the error."""
+def test_a_large_payload_without_offload_is_refused_and_offload_named():
+    """The error has the remedy."""
     with pytest.raises(RequestTooLargeError, match="S3Offload"):
         LambdaClient(InProcessTransport()).call(plain, "x" * 7_000_000)
 
@@ -316,13 +317,13 @@ def test_without_offload_what_is_too_large_is_refused_and_offload_is_named():
 @pytest.mark.parametrize(
     "options", [{"bucket": ""}, {"bucket": "b", "threshold": -1}, {"bucket": "b", "threshold": 7 << 20}]
 )
-def test_what_cannot_be_is_refused_where_it_is_declared(options: Any):
+def test_invalid_arguments_are_refused_where_they_are_declared(options: Any):
     """Not at the first large payload."""
     with pytest.raises(ContractError, match="offload"):
         S3Offload(**options)
 
 
-def test_a_contract_with_offload_is_hashable_and_equal_to_its_like():
+def test_a_contract_with_offload_is_hashable_and_compares_by_value():
     """As every contract."""
     other = Contract("echo", request=str, response=str, offload=S3Offload(BUCKET, threshold=1000))
 
@@ -330,8 +331,8 @@ def test_a_contract_with_offload_is_hashable_and_equal_to_its_like():
     assert echo != plain
 
 
-def test_a_users_model_of_one_field_is_no_reference():
-    """Only the very name is."""
+def test_a_model_with_one_field_is_not_mistaken_for_a_reference():
+    """Only the exact name is."""
     single = Contract("one", request=dict[str, int], response=dict[str, int], offload=SMALL)
     handler = remote(single)(_same)
     with InProcessTransport({single: handler}):

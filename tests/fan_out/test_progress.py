@@ -1,4 +1,4 @@
-"""The bar on a terminal, by tqdm or rich, or none."""
+"""The progress bar on a terminal, drawn by tqdm or rich, or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ double = Contract("double", request=int, response=int)
 
 
 class Terminal(io.StringIO):
-    """What somebody looks at."""
+    """A file that is a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
@@ -43,14 +43,14 @@ def test_a_bar_is_drawn_on_a_terminal(library: str, counted: bool, monkeypatch: 
     assert "25" in drawn or "100%" in drawn
 
 
-def test_without_either_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
+def test_without_tqdm_and_rich_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
     """And nothing fails."""
     monkeypatch.setattr(progress, "find_spec", lambda _: None)
 
     assert _drawn(Terminal(), range(5)) == ""
 
 
-def test_where_nobody_looks_nothing_is_drawn_or_imported():
+def test_without_a_terminal_nothing_is_drawn_or_imported():
     """As in Lambda."""
     before = {"tqdm", "rich"} & set(sys.modules)
 

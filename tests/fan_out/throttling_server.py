@@ -1,4 +1,4 @@
-"""A server that answers each call after a while, and throttles beyond so many at once: in a thread, or a process."""
+"""A server that answers each call after a delay, and throttles beyond its capacity: in a thread, or a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THROTTLED = (
 
 
 class FanOutServer:
-    """Gives each payload back as the answer, after *delay* seconds; refuses whoever finds *capacity* others there."""
+    """Returns each payload after *delay* seconds; throttles a call if *capacity* others are in flight."""
 
     def __init__(self, *, capacity: int = 1_000_000, delay: float = 0.0) -> None:
         self.capacity = capacity

@@ -1,4 +1,4 @@
-"""The way of a payload: what goes out is pydantic's JSON by alias, what comes in is the same value again."""
+"""The codec: JSON by alias as pydantic writes it, decoded to an equal value; what is invalid is refused and located."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _locs(error: PayloadValidationError) -> list[tuple[str | int, ...]]:
 
 
 def _verdict(read: Any, data: Any) -> Any:
-    """Give what a reader makes of *data*, told apart by type too; what is refused is refused."""
+    """Return what a reader makes of *data*, with its type; an error if it refuses."""
     try:
         return repr(read(data))
     except (PayloadValidationError, ValidationError):
@@ -228,14 +228,14 @@ def _verdict(read: Any, data: Any) -> Any:
 @pytest.mark.parametrize("form", [Everything, StrictEverything])
 @often
 @given(data=st.data())
-def test_a_model_comes_back_as_it_went(form: type[BaseModel], data: st.DataObject) -> None:
-    """Decoding what was encoded, or reading it decoded, gives the value again; the JSON is pydantic's own by alias."""
+def test_a_value_round_trips(form: type[BaseModel], data: st.DataObject) -> None:
+    """Decoding or validating what was encoded returns an equal value; the JSON is pydantic's own by alias."""
     value = form(**data.draw(st.fixed_dictionaries(_fields)))
     codec = codec_of(form)
     wire = codec.encode(value)
 
     assert value == codec.decode(wire)
-    assert value == codec.read(json.loads(wire))
+    assert value == codec.validate_event(json.loads(wire))
     assert TypeAdapter(form).dump_json(value, by_alias=True) == wire
     assert json.loads(wire) == codec.dump(value)
 
@@ -254,8 +254,8 @@ _said = st.recursive(
 @pytest.mark.parametrize("form", [Any, list[Any], list[float | str | None], list[str], dict[float, float | None], Size])
 @often
 @given(data=st.data())
-def test_an_answer_is_dumped_as_its_json_says(form: Any, data: st.DataObject) -> None:
-    """Dumping goes a shorter way than writing and reading JSON, and comes to the same, type and refusal too."""
+def test_dump_equals_encoding_and_decoding(form: Any, data: st.DataObject) -> None:
+    """Dumping takes a shortcut, with the same result, types and errors."""
     inner = {list[Any]: st.lists(_said), list[str]: st.lists(st.text(st.characters())), Size: st.sampled_from(Size)}
     floats = {list[float | str | None]: st.lists(_said), dict[float, float | None]: st.dictionaries(st.floats(), _said)}
     value = data.draw({Any: _said, **inner, **floats}[form])
@@ -266,13 +266,13 @@ def test_an_answer_is_dumped_as_its_json_says(form: Any, data: st.DataObject) ->
 
 @often
 @given(blob=st.binary(), more=st.lists(st.binary(), max_size=3))
-def test_bytes_in_base64_come_back(blob: bytes, more: list[bytes]) -> None:
-    """A model that writes bytes as base64 is read by the same rule, from JSON text and from decoded JSON."""
+def test_base64_bytes_round_trip(blob: bytes, more: list[bytes]) -> None:
+    """A model that writes bytes as base64 reads them by the same rule, from JSON text and from decoded JSON."""
     value = Base64(blob=blob, more=more)
     wire = codec_of(Base64).encode(value)
 
     assert value == codec_of(Base64).decode(wire)
-    assert value == codec_of(Base64).read(json.loads(wire))
+    assert value == codec_of(Base64).validate_event(json.loads(wire))
 
 
 _FORMS: list[Any] = [
@@ -347,25 +347,25 @@ _lookalikes = st.sampled_from(
 @pytest.mark.parametrize("form", _FORMS, ids=str)
 @settings(max_examples=60, deadline=None)
 @given(event=_lookalikes | _modest_json)
-def test_a_decoded_event_reads_as_its_json_text(form: Any, event: object) -> None:
-    """The callee gets decoded JSON: its verdict is what validating the text gives, for unions and strict types too."""
+def test_a_decoded_event_validates_as_its_json_text(form: Any, event: object) -> None:
+    """The callee gets decoded JSON; the result is that of validating the text, for unions and strict types, too."""
     expected = _verdict(TypeAdapter(form).validate_json, json.dumps(event))
 
-    assert expected == _verdict(codec_of(form).read, event)
+    assert expected == _verdict(codec_of(form).validate_event, event)
     assert expected == _verdict(codec_of(form).decode, json.dumps(event).encode())
 
 
 def test_the_order_of_a_union_is_kept() -> None:
-    """``str | date`` equals ``date | str`` in Python, and reads differently."""
+    """``str | date`` equals ``date | str`` in Python, but they read differently."""
     assert (str | dt.date) == (dt.date | str)
-    assert "2020-01-01" == codec_of(str | dt.date).read("2020-01-01")
-    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).read("2020-01-01")
-    assert ["2020-01-01"] == codec_of(list[str | dt.date]).read(["2020-01-01"])
-    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).read(["2020-01-01"])
+    assert "2020-01-01" == codec_of(str | dt.date).validate_event("2020-01-01")
+    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).validate_event("2020-01-01")
+    assert ["2020-01-01"] == codec_of(list[str | dt.date]).validate_event(["2020-01-01"])
+    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).validate_event(["2020-01-01"])
 
 
-def test_one_codec_a_type() -> None:
-    """The validator of a type is built once; an unhashable type still works."""
+def test_there_is_one_codec_for_each_type() -> None:
+    """The validator of a type is built once; an unhashable type works, too."""
     form = Annotated[int, {"unit": ["cent"]}]
 
     assert codec_of(list[Inner]) is codec_of(list[Inner])
@@ -395,8 +395,8 @@ def test_one_codec_a_type() -> None:
         (None, 0, ()),
     ],
 )
-def test_requests_are_taken_strictly(form: Any, value: object, loc: tuple[str | int, ...] | None) -> None:
-    """Nothing is coerced on the way out: what is not of the type is refused, with its place."""
+def test_requests_are_validated_strictly(form: Any, value: object, loc: tuple[str | int, ...] | None) -> None:
+    """Nothing is coerced when a request is encoded: a value of another type is refused, with its location."""
     if loc is None:
         assert b"more" not in codec_of(form).encode(value)
     else:
@@ -404,22 +404,22 @@ def test_requests_are_taken_strictly(form: Any, value: object, loc: tuple[str | 
 
 
 @pytest.mark.parametrize("form", [Order, ClosedOrder, OpenOrder])
-def test_unknown_fields_are_read_as_the_model_says(form: type[Order]) -> None:
-    """A response's unknown fields are ignored, unless the model forbids or keeps them."""
+def test_unknown_fields_are_handled_as_the_model_configures(form: type[Order]) -> None:
+    """Unknown fields of a response are ignored, unless the model forbids or keeps them."""
     data = {"order_id": "o", "cents": 1, "new": [1]}
     wire = json.dumps(data).encode()
 
     if form is ClosedOrder:
-        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).read, data)):
+        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).validate_event, data)):
             assert [("new",)] == _locs(error)
             assert "extra_forbidden" == error.details[0]["type"]
     else:
-        assert codec_of(form).read(data) == codec_of(form).decode(wire)
+        assert codec_of(form).validate_event(data) == codec_of(form).decode(wire)
         assert {"new": [1]} == (codec_of(form).decode(wire).model_extra or {"new": [1]})
 
 
-def test_a_response_s_texts_are_read_leniently() -> None:
-    """On the way in pydantic's own lax rules hold: a callee in another language may write "5" for 5."""
+def test_responses_are_validated_leniently() -> None:
+    """The lax rules of pydantic apply: a callee in another language may write "5" for 5."""
     assert Order(order_id="o", cents=5) == codec_of(Order).decode(b'{"order_id": "o", "cents": "5"}')
 
 
@@ -450,16 +450,16 @@ def test_a_response_s_texts_are_read_leniently() -> None:
         (OpenOrder, lambda x: OpenOrder(order_id="o", cents=1, new=x), ("*",)),
     ],
 )
-def test_numbers_that_json_lacks_are_refused_on_the_way_out(form: Any, wrap: Any, loc: Any, number: float) -> None:
-    """NaN and the infinities never become null or a text that no parser takes: refused, with their place."""
+def test_nan_and_infinity_are_not_encoded(form: Any, wrap: Any, loc: Any, number: float) -> None:
+    """They become neither null nor text that no parser reads: they are refused, with their location."""
     for way in (codec_of(form).encode, codec_of(form).dump):
         error = _refused(way, wrap(number))
         assert [loc] == _locs(error)
         assert "finite_number" == error.details[0]["type"]
 
 
-def test_a_float_in_a_dataclass_is_looked_at_too() -> None:
-    """NaN in a dataclass is found as in a model."""
+def test_nan_in_a_dataclass_is_refused() -> None:
+    """As in a model."""
 
     @dataclasses.dataclass
     class Measure:
@@ -471,8 +471,8 @@ def test_a_float_in_a_dataclass_is_looked_at_too() -> None:
 
 
 @pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
-def test_numbers_written_as_text_are_the_model_s_own_wish(number: float) -> None:
-    """``ser_json_inf_nan="strings"`` makes valid JSON, so it goes out as it says, from callers and handlers alike."""
+def test_nan_may_be_written_as_a_string(number: float) -> None:
+    """``ser_json_inf_nan="strings"`` makes valid JSON, so it is sent as configured, by callers and handlers."""
     value = Strings(value=number, more=[number, 1.0], named={"k": number})
     text = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(number, "NaN")
     wire = codec_of(Strings).encode(value)
@@ -482,8 +482,8 @@ def test_numbers_written_as_text_are_the_model_s_own_wish(number: float) -> None
     assert repr(value) == repr(codec_of(Strings).decode(wire))
 
 
-def test_a_serialiser_of_the_model_s_own_may_replace_nan() -> None:
-    """What counts is what would be written: a field serialiser that leaves no NaN has its way."""
+def test_a_field_serializer_may_replace_nan() -> None:
+    """What counts is what would be written: if a serializer leaves no NaN, the value is valid."""
 
     class Cleaned(BaseModel):
         value: float
@@ -497,16 +497,16 @@ def test_a_serialiser_of_the_model_s_own_may_replace_nan() -> None:
     assert b'{"value":-1.0,"other":"none","note":null}' == codec_of(Cleaned).encode(Cleaned(value=NAN, other=NAN))
 
 
-def test_none_beside_floats_is_no_nan() -> None:
-    """A null in the JSON may be a None: it passes, beside any number of floats."""
+def test_none_is_not_mistaken_for_nan() -> None:
+    """A null in the JSON may be a None: it passes, next to any number of floats."""
     value = Reading(value=1.5, more=[0.1], note=None, spare=None, extra=[None, 1.0, {"k": None}])
 
     assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
     assert codec_of(Reading).dump(value) == json.loads(codec_of(Reading).encode(value))
 
 
-def test_text_that_says_nan_is_text() -> None:
-    """Only numbers are looked at, whatever the texts around them say."""
+def test_strings_that_contain_nan_are_valid() -> None:
+    """Only numbers are checked, whatever the strings contain."""
     value = Reading(name="NaN null Infinity", value=1.5)
 
     assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
@@ -514,16 +514,16 @@ def test_text_that_says_nan_is_text() -> None:
 
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
 @pytest.mark.parametrize("form", [Reading, Any, JsonValue])
-def test_nan_in_a_response_is_no_json(form: Any, literal: bytes) -> None:
-    """A callee that writes NaN wrote no JSON, and is not read."""
+def test_nan_in_a_response_is_refused(form: Any, literal: bytes) -> None:
+    """NaN is not JSON, so a response that has it is not decoded."""
     error = _refused(codec_of(form).decode, b'{"value":' + literal + b"}")
 
     assert "json_invalid" == error.details[0]["type"]
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"order_id": "o"', b"\xff\xfe", b"null null", b"'a'", b"<html>"])
-def test_what_is_no_json_is_refused(data: bytes) -> None:
-    """A cut or foreign body is a misfit at the whole, whatever the type."""
+def test_invalid_json_is_refused(data: bytes) -> None:
+    """A truncated or foreign body is an error of the whole value, whatever the type."""
     for form in (Order, Any, JsonValue, None):
         assert "json_invalid" == _refused(codec_of(form).decode, data).details[0]["type"]
 
@@ -547,8 +547,8 @@ def _mutated(**changes: object) -> Order:
         (Order.model_construct(order_id="o", cents=[SECRET]), ("cents",)),
     ],
 )
-def test_models_that_were_never_validated_are_refused_with_the_place(value: Order, loc: tuple[str | int, ...]) -> None:
-    """Assignment and ``model_construct`` skip pydantic's checks; what they smuggle in does not go out."""
+def test_invalid_values_in_unvalidated_models_are_refused(value: Order, loc: tuple[str | int, ...]) -> None:
+    """Assignment and ``model_construct`` skip validation; what they let in is not sent, and the location is named."""
     error = _refused(codec_of(Order).encode, value)
 
     assert [loc] == _locs(error)
@@ -563,8 +563,8 @@ def test_models_that_were_never_validated_are_refused_with_the_place(value: Orde
         (_mutated(items=[Inner.model_construct()]), ("items", 0, "theValue")),
     ],
 )
-def test_missing_fields_of_unvalidated_models_are_refused_there(value: Order, loc: tuple[str | int, ...]) -> None:
-    """Pydantic's serialiser does not see that a field is None or not there at all; who reads it does."""
+def test_missing_fields_in_unvalidated_models_are_refused(value: Order, loc: tuple[str | int, ...]) -> None:
+    """The serializer of pydantic does not notice that a field is None or missing; the reader would."""
     written = codec_of(Order).encode(value)
 
     assert [loc] == _locs(_refused(codec_of(Order).decode, written))
@@ -600,12 +600,12 @@ class _Opaque:
         (f"{SECRET}\ud800", "surrogate"),
         ({f"{SECRET}\ud800": 1}, "surrogate"),
         (lambda: SECRET, "JSON"),
-        (b"\xff" + SECRET.encode(), "serialise"),
+        (b"\xff" + SECRET.encode(), "serialize"),
     ],
     ids=["object", "object inside", "cycle", "deep", "deeper", "surrogate", "surrogate key", "function", "bytes"],
 )
-def test_what_has_no_json_form_is_refused_in_words(form: Any, value: object, word: str) -> None:
-    """An object, a cycle, a lone surrogate or a bottomless list: a misfit says what it is, not its content."""
+def test_values_that_cannot_be_serialized_are_refused(form: Any, value: object, word: str) -> None:
+    """An object, a cycle, a lone surrogate or too deep a value: the error says what it is, not its contents."""
     payload: Any = Reading(extra=value) if form is Reading else [value] if form == list[Any] else value
 
     for way in (codec_of(form).encode, codec_of(form).dump):
@@ -616,8 +616,8 @@ def test_what_has_no_json_form_is_refused_in_words(form: Any, value: object, wor
 
 
 @pytest.mark.parametrize("levels", [150, 190, 230, 300, 5000, 100_000])
-def test_depth_never_escapes_as_a_recursion_error(levels: int) -> None:
-    """However deep JSON comes in, it is a value or a misfit."""
+def test_deeply_nested_json_raises_no_recursion_error(levels: int) -> None:
+    """However deep the JSON is, decoding returns a value or a validation error."""
     data = b"[" * levels + b"]" * levels
     for form in (Any, JsonValue, list[Any], Order, dict[str, Any] | list[Any]):
         try:
@@ -626,7 +626,7 @@ def test_depth_never_escapes_as_a_recursion_error(levels: int) -> None:
             read = None
         event = read if read is not None else _deep(min(levels, 5000))
         try:
-            codec_of(form).read(event)
+            codec_of(form).validate_event(event)
         except PayloadValidationError as exc:
             assert exc.details  # noqa: PT017 - a value is right too
 
@@ -646,11 +646,14 @@ class Watched(BaseModel):
     nested: Annotated[dict[str, Any], BeforeValidator(lambda value: _reject(f"no {value['deep'][0]}"))]
 
 
-def test_messages_of_users_validators_that_repeat_the_input_are_withheld() -> None:
-    """A message that quotes the input stays here; one that does not is told, as are pydantic's own."""
+def test_validator_messages_that_repeat_the_input_are_redacted() -> None:
+    """A message that quotes the input is withheld; one that does not, and pydantic's own, are passed on."""
     event = {"card": SECRET, "plain": SECRET, "asserted": SECRET, "nested": {"deep": [SECRET]}, "x": 1}
 
-    for way, data in ((codec_of(Watched).read, event), (codec_of(Watched).decode, json.dumps(event).encode())):
+    for way, data in (
+        (codec_of(Watched).validate_event, event),
+        (codec_of(Watched).decode, json.dumps(event).encode()),
+    ):
         error = _refused(way, data)
         messages = {detail["loc"]: detail["msg"] for detail in error.details}
         assert SECRET not in str(messages)
@@ -658,20 +661,20 @@ def test_messages_of_users_validators_that_repeat_the_input_are_withheld() -> No
         assert all("withheld" in messages[name,] for name in ("card", "asserted", "nested"))
 
 
-def test_a_cyclic_input_to_a_user_s_validator_is_no_trap() -> None:
-    """Looking for the input in a message ends, even where the input contains itself."""
+def test_redaction_of_a_cyclic_input_ends() -> None:
+    """The search for the input in a message ends, even if the input contains itself."""
     form = Annotated[list[Any], BeforeValidator(lambda _: _reject(f"no {SECRET}"))]
 
     assert "withheld" in str(_refused(codec_of(form).encode, _cycle()))
     assert "no canary" in str(_refused(codec_of(form).encode, _deep(5000)))
 
 
-def test_a_type_error_of_a_user_s_validator_passes() -> None:
-    """What pydantic lets through of user code is no misfit: it is a bug to be seen."""
+def test_a_type_error_in_a_user_s_validator_passes_unchanged() -> None:
+    """Pydantic lets it through, and so does the codec: it is a bug to be seen, not a validation error."""
     form = Annotated[int | str, BeforeValidator(lambda value: value + 1)]
 
     with pytest.raises(TypeError, match="concatenate"):
-        codec_of(form).read("text")
+        codec_of(form).validate_event("text")
 
 
 class Keyed(BaseModel):
@@ -681,8 +684,8 @@ class Keyed(BaseModel):
     values: dict[str, list[dict[str, int]]] = {}
 
 
-def test_keys_of_mappings_are_data_and_masked() -> None:
-    """A place names fields and positions; keys show as an asterisk, a forbidden field by its name."""
+def test_keys_of_mappings_are_masked() -> None:
+    """A location has fields and positions; keys are data and show as an asterisk, a forbidden field by its name."""
     order = {"order_id": "o", "cents": 1}
     event = {
         "by_name": {SECRET: {"order_id": 5}},
@@ -699,61 +702,61 @@ def test_keys_of_mappings_are_data_and_masked() -> None:
         ("values", "*", 1, "*"),
     }
 
-    for way, data in ((codec_of(Keyed).read, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
+    for way, data in ((codec_of(Keyed).validate_event, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
         error = _refused(way, data)
         assert expected == set(_locs(error))
         assert SECRET not in f"{error} {error.details}"
 
 
 @pytest.mark.parametrize("key", [dt.date(2020, 1, 1), UUID(int=4111), (SECRET, 1), SECRET.encode(), 4111, True, None])
-def test_keys_that_are_no_text_are_masked_too(key: object) -> None:
-    """On the way out a key may be any object; pydantic would show its repr."""
+def test_keys_that_are_not_strings_are_masked(key: object) -> None:
+    """In a Python value, a key may be any object; pydantic would show its repr."""
     error = _refused(codec_of(dict[Any, int]).encode, {key: "x"})
 
     assert [("*",)] == _locs(error)
 
 
-def test_a_field_that_is_a_key_elsewhere_stays_readable() -> None:
+def test_a_field_name_that_is_also_a_key_is_not_masked() -> None:
     """Aliases count as names of fields."""
-    error = _refused(codec_of(Order).read, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
+    error = _refused(codec_of(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
 
     assert [("items", 0, "theValue")] == _locs(error)
 
 
-def test_details_are_bounded() -> None:
-    """A list of thousands of misfits is told by its first few."""
-    error = _refused(codec_of(list[int]).read, ["x"] * 5000)
+def test_the_number_of_details_is_limited() -> None:
+    """A list with thousands of errors reports the first few."""
+    error = _refused(codec_of(list[int]).validate_event, ["x"] * 5000)
 
     assert 50 == len(error.details)
     assert "and 45 more" in str(error)
 
 
 @pytest.mark.parametrize("event", [object(), {1, 2}, {"a": object()}])
-def test_an_event_that_never_was_json_is_refused(event: object) -> None:
-    """A handler called by hand with what no JSON decoder makes gets a misfit, not a crash."""
-    _refused(codec_of(int | str).read, event)
+def test_an_event_that_is_not_json_is_refused(event: object) -> None:
+    """A handler that is called by hand with Python objects raises a validation error, and does not crash."""
+    _refused(codec_of(int | str).validate_event, event)
 
 
-def test_an_event_that_is_a_model_already_is_taken() -> None:
-    """A decorator around a handler may have made the model: unions and strict types do not change that."""
+def test_an_event_may_be_a_model_already() -> None:
+    """A decorator around a handler may have created the model: unions and strict types accept it, too."""
     spot = Location(1, dt.date(2020, 1, 1))
 
-    assert spot == codec_of(Location | int).read(spot)
-    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).read(Cat(lives=9))
+    assert spot == codec_of(Location | int).validate_event(spot)
+    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).validate_event(Cat(lives=9))
 
 
 @often
 @given(_json)
 @example({"a": [None, 1.5, "x"]})
 def test_any_json_passes_unchanged(value: object) -> None:
-    """A plain call carries any JSON there and back."""
+    """A call by plain name carries any JSON in both directions."""
     for form in (Any, JsonValue):
         assert value == codec_of(form).decode(codec_of(form).encode(value))
         assert value == codec_of(form).dump(value)
 
 
 class Priced(BaseModel):
-    """Floats in fields of their own only, under every kind of name: whether one is NaN is seen by its key."""
+    """Floats in fields of their own only, with every kind of name: the key shows whether one is NaN."""
 
     price: float
     rebate: Annotated[float, Field(ge=-1e9)] | None = None
@@ -800,8 +803,8 @@ _parcels = st.builds(
 
 @often
 @given(st.tuples(st.just(Parcel), _parcels) | st.tuples(st.just(PricedConstants), _priced[1]))
-def test_a_nan_among_fields_is_found_by_its_key(given: tuple[Any, Any]) -> None:
-    """Wherever it is, and whatever texts, keys and Nones look like one: what is sent says what was meant."""
+def test_nan_is_found_by_the_key_of_its_field(given: tuple[Any, Any]) -> None:
+    """Wherever it is, and whatever strings, keys and Nones look like it; valid values are sent."""
     form, value = given
     meant = TypeAdapter(form).dump_python(value, by_alias=True)
     if _is_finite(meant):
@@ -818,8 +821,8 @@ def _is_finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
-    """``polymorphic_serialization`` (pydantic 2.13) writes what the declared class does not have: refused before it."""
+def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
+    """With ``polymorphic_serialization`` (pydantic 2.13), fields are written that the declared class does not have."""
 
     class Base(BaseModel):
         model_config = ConfigDict(polymorphic_serialization=True)  # type: ignore[typeddict-unknown-key, unused-ignore]
@@ -849,8 +852,8 @@ def test_a_subclass_that_is_written_as_such_may_bring_a_nan() -> None:
         (dict[dt.date, Any], lambda x: {dt.date(2020, 1, 1): [None, Reading(spare=x), UUID(int=1)]}),
     ],
 )
-def test_among_nones_a_nan_is_found(form: Any, wrap: Any, number: float | None) -> None:
-    """Both are ``null`` in JSON: the NaN is refused, however many Nones stand around it, and a None is not."""
+def test_nan_among_nones_is_refused(form: Any, wrap: Any, number: float | None) -> None:
+    """Both are ``null`` in JSON: a NaN is refused, however many Nones there are, and a None is not."""
     if number is NAN:
         assert "finite_number" == _refused(codec_of(form).encode, wrap(number)).details[0]["type"]
     else:
@@ -869,8 +872,8 @@ class PutOffSecret(BaseModel):
     secret: SecretStr
 
 
-def test_a_model_whose_building_is_put_off_is_built_at_the_first_call() -> None:
-    """A contract may declare it at no cost; that it has no JSON form shows when it is built."""
+def test_a_model_with_deferred_build_is_built_at_the_first_call() -> None:
+    """A contract that declares it costs nothing; that it cannot be serialized shows when it is built."""
     check_json_type(PutOff, "request")
     check_json_type(PutOffSecret, "request")
     assert not PutOff.__pydantic_complete__
@@ -878,12 +881,12 @@ def test_a_model_whose_building_is_put_off_is_built_at_the_first_call() -> None:
     assert b'{"number":1}' == codec_of(PutOff).encode(PutOff.model_construct(number=1))
     assert PutOff.__pydantic_complete__
     for _ in range(2):
-        with pytest.raises(ContractError, match=r"PutOffSecret cannot be JSON: .*SecretStr"):
+        with pytest.raises(ContractError, match=r"PutOffSecret cannot be serialized as JSON: .*SecretStr"):
             codec_of(PutOffSecret).decode(b'{"secret": "x"}')
 
 
-def test_a_model_that_a_user_has_built_meanwhile_is_checked_all_the_same() -> None:
-    """To make an instance builds the model: the contract's check comes with the first call."""
+def test_a_deferred_model_that_was_built_meanwhile_is_checked() -> None:
+    """Creating an instance builds the model; the contract's check happens at the first call."""
 
     class Secretive(PutOffSecret):
         more: int = 0
@@ -891,11 +894,11 @@ def test_a_model_that_a_user_has_built_meanwhile_is_checked_all_the_same() -> No
     check_json_type(Secretive, "request")
     value = Secretive(secret=SecretStr("x"))
 
-    with pytest.raises(ContractError, match=r"Secretive cannot be JSON: .*SecretStr"):
+    with pytest.raises(ContractError, match=r"Secretive cannot be serialized as JSON: .*SecretStr"):
         codec_of(Secretive).encode(value)
 
 
-def test_a_model_s_own_validator_is_used() -> None:
+def test_the_validator_of_a_model_is_reused() -> None:
     """Nothing is built a second time."""
-    assert codec_of(Order)._built.validator is Order.__pydantic_validator__
-    assert codec_of(Order)._built.serializer is Order.__pydantic_serializer__
+    assert codec_of(Order)._compiled.validator is Order.__pydantic_validator__
+    assert codec_of(Order)._compiled.serializer is Order.__pydantic_serializer__

@@ -1,4 +1,4 @@
-"""The garbage collector pauses while a large payload becomes objects, and is as it was afterwards."""
+"""The garbage collector is paused while a large payload is decoded, and is restored afterwards."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def _is_on(_: object) -> bool:
 
 
 @pytest.mark.parametrize(("size", "on_inside"), [(WORTH_PAUSING - 1, True), (WORTH_PAUSING, False)])
-def test_it_pauses_for_what_is_large(size: int, on_inside: bool) -> None:
-    """A small payload makes no difference worth the trouble."""
+def test_it_is_paused_for_large_payloads(size: int, on_inside: bool) -> None:
+    """For a small payload, a pause is not worth its cost."""
     gc.enable()
 
     assert on_inside is gc_paused(size, _is_on, None)
     assert gc.isenabled()
 
 
-def test_a_collector_that_is_off_stays_off() -> None:
-    """Whoever has switched it off decides when it comes back."""
+def test_a_disabled_collector_stays_disabled() -> None:
+    """The code that disabled it decides when to enable it."""
     gc.disable()
 
     assert not gc_paused(WORTH_PAUSING, _is_on, None)
     assert not gc.isenabled()
 
 
-def test_it_is_back_after_an_error() -> None:
-    """What could not be made changes nothing."""
+def test_it_is_enabled_again_after_an_error() -> None:
+    """Even if decoding fails."""
     gc.enable()
 
     with pytest.raises(ValueError, match="not json"):
@@ -52,8 +52,8 @@ def test_it_is_back_after_an_error() -> None:
     assert not gc_paused(WORTH_PAUSING, _is_on, None)
 
 
-def test_a_pause_within_a_pause_leaves_the_outer_one_alone() -> None:
-    """A validator that decodes something itself does not end the pause it runs in."""
+def test_a_nested_pause_does_not_end_the_outer_one() -> None:
+    """A validator that decodes something itself does not end the pause that it runs in."""
     gc.enable()
 
     def nested(_: object) -> tuple[bool, bool]:
@@ -64,7 +64,7 @@ def test_a_pause_within_a_pause_leaves_the_outer_one_alone() -> None:
 
 
 def test_another_thread_does_not_prolong_a_pause() -> None:
-    """Threads that decode all the time, one beside the other, do not keep the collector from its work."""
+    """Threads that decode one after the other do not keep the collector from running."""
     gc.enable()
     begun, may_end = threading.Event(), threading.Event()
 
@@ -86,8 +86,8 @@ def test_another_thread_does_not_prolong_a_pause() -> None:
     assert (False, True, True) == (inside, after, gc.isenabled())
 
 
-def test_decoding_a_large_answer_leaves_the_collector_on() -> None:
-    """A value or a misfit, by every way that decodes."""
+def test_decoding_leaves_the_collector_enabled() -> None:
+    """With a value or an error, for every way of decoding."""
     gc.enable()
     numbers = list(range(WORTH_PAUSING))
     data = json.dumps(numbers).encode()

@@ -1,4 +1,4 @@
-"""The JSON Schema of a type: true of what is written, and marked with what JSON Schema has no words for."""
+"""The JSON Schema of a type describes what is written and read, and x-lambdachain has what JSON Schema cannot say."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ from pydantic import (
 from lambdachain._analysis.compatibility.compare import gaps
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
-from lambdachain._json.json_schema import MARKS, json_schema_of
+from lambdachain._json.json_schema import MARKS, generate_json_schema
 from tests.analysis.compatibility.contract_forms import MODELS, PAIRS, Pair
 from tests.analysis.compatibility.test_compatibility_oracle import compared, written
 
 
 def read(form: Any) -> dict[str, Any]:
-    """Describe what is read."""
-    return json_schema_of(Codec(form).schema, "validation")
+    """Return the schema of what is read."""
+    return generate_json_schema(Codec(form).schema, "validation")
 
 
 def sent(form: Any) -> dict[str, Any]:
-    """Describe what is written."""
-    return json_schema_of(Codec(form).schema, "serialization")
+    """Return the schema of what is written."""
+    return generate_json_schema(Codec(form).schema, "serialization")
 
 
 def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
-    """Find what may not be read: where, and of which kind."""
+    """Find what may not be read, as locations and kinds."""
     return [
         (gap.path, gap.reason.name) for gap in gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
     ]
@@ -64,8 +64,8 @@ def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
 
 @compared(40)
 @given(PAIRS | MODELS)
-def test_what_is_written_is_valid(pair: Pair):
-    """By a validator that is not ours, of schemas that are valid themselves: draft 2020-12."""
+def test_what_is_written_is_valid_against_the_schema(pair: Pair):
+    """By an independent validator; the schemas themselves are valid: draft 2020-12."""
     for shape in pair:
         schema = sent(shape.form)
         refused = [text for text in written(shape) if not Draft202012Validator(schema).is_valid(json.loads(text))]
@@ -91,12 +91,12 @@ class Fields(BaseModel):
 
 
 def checked(value: Any) -> Any:
-    """Stand for a function of the user's."""
+    """Stand in for a user's function."""
     return value
 
 
 def made_somehow(value):
-    """Write a value, and do not say as what."""
+    """Write a value without a declared return type."""
     return str(value)
 
 
@@ -153,16 +153,16 @@ MARKED: list[tuple[Any, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("form", "field", "marks"), MARKED, ids=[f"{form!r} {field}" for form, field, _ in MARKED])
-def test_what_json_schema_has_no_words_for_is_marked(form: Any, field: str, marks: dict[str, Any]):
-    """In a keyword of our own, which validators pass over."""
+def test_what_json_schema_cannot_say_is_an_extension(form: Any, field: str, marks: dict[str, Any]):
+    """Under a keyword of our own, which validators ignore."""
     schema = read(form)
     found = schema["properties"][field] if field else schema
 
     assert marks.items() <= found[MARKS].items()
 
 
-def test_limits_of_a_decimal_hold_for_its_text_and_its_number():
-    """JSON Schema can bound a number only, and pydantic reads both."""
+def test_limits_of_a_decimal_apply_to_strings_and_numbers():
+    """JSON Schema can limit numbers only, and pydantic reads both."""
     text, number = sorted(
         read(Annotated[Decimal, Field(ge=1, max_digits=3)])["anyOf"], key=lambda form: form["type"] != "string"
     )
@@ -172,13 +172,13 @@ def test_limits_of_a_decimal_hold_for_its_text_and_its_number():
     assert number[MARKS] == {"ge": "1", "digits": "3", "decimal": True}
 
 
-def test_what_is_written_in_another_unit_is_not_what_is_read():
-    """Seconds as a number, where the reader takes ISO 8601 only if it is told so."""
+def test_a_duration_written_in_another_unit_is_not_what_is_read():
+    """Seconds as a number, while the reader accepts ISO 8601 unless it is configured."""
     assert sent(Tidy)["properties"]["span"] == {"type": "number", MARKS: {"unit": "seconds"}}
 
 
 def test_a_field_with_a_default_is_always_written():
-    """And need not be there to be read."""
+    """But need not be there to be read."""
 
     class Item(BaseModel):
         a: int = 1
@@ -188,7 +188,7 @@ def test_a_field_with_a_default_is_always_written():
 
 
 def test_computed_fields_are_written_and_excluded_ones_are_not():
-    """The other way round for who reads."""
+    """For a reader, it is the other way round."""
 
     class Item(BaseModel):
         a: int = Field(exclude=True)
@@ -212,8 +212,8 @@ def test_fields_have_no_titles():
     }
 
 
-def test_what_a_users_serializer_makes_is_not_guessed():
-    """Unless it says what it gives."""
+def test_the_output_of_a_user_s_serializer_is_opaque():
+    """Unless its return type is declared."""
 
     class Told(BaseModel):
         a: int
@@ -228,13 +228,13 @@ def test_what_a_users_serializer_makes_is_not_guessed():
     assert sent(Told) == {"additionalProperties": {"type": "integer"}, "type": "object"}
 
 
-def test_what_only_a_users_function_can_read_is_not_guessed():
-    """A type of theirs, that pydantic can only ask whether it is one."""
+def test_a_type_that_only_a_user_s_function_reads_is_opaque():
+    """A class of which pydantic only checks whether a value is an instance."""
     assert unread(int, Annotated[Any, AfterValidator(checked)]) == [("it", "CHECK")]
 
 
 def test_a_subclass_that_is_written_as_itself_may_have_more_fields():
-    """Which a reader that forbids them does not read."""
+    """A reader that forbids them rejects it."""
 
     class Whole(BaseModel):
         plain: Base
@@ -254,8 +254,8 @@ def test_a_subclass_that_is_written_as_itself_may_have_more_fields():
     assert unread(Whole, Whole) == []
 
 
-def test_a_union_that_a_function_tells_apart_is_checked_by_it():
-    """Which is named: nothing else is known of it."""
+def test_a_union_with_a_callable_discriminator_names_it():
+    """Nothing else is known about it."""
     union = Annotated[
         Annotated[Base, Tag("a")] | Annotated[Sub, Tag("b")], Discriminator(lambda value: "a" if value else "b")
     ]
@@ -271,7 +271,7 @@ ALIKE: list[Any] = [
 
 @pytest.mark.parametrize("form", ALIKE, ids=repr)
 def test_a_type_reads_what_it_writes(form: Any):
-    """Whatever the release of pydantic calls it, and whichever functions have a say."""
+    """Whatever the release of pydantic calls it, and whichever functions take part."""
     assert unread(form, form) == []
 
 
@@ -316,8 +316,8 @@ DIFFERENT: list[tuple[Any, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("writer", "reader", "fits"), DIFFERENT, ids=repr)
-def test_types_with_a_form_of_their_own(writer: Any, reader: Any, fits: bool):
-    """What pydantic names by a format of its own."""
+def test_types_with_a_format_of_their_own(writer: Any, reader: Any, fits: bool):
+    """Those that pydantic names by a format of its own."""
     assert (unread(writer, reader) == []) is fits
 
 
@@ -329,15 +329,15 @@ UNSURE: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("writer", "reader"), UNSURE, ids=repr)
-def test_what_may_be_read_after_all_is_not_called_certain(writer: Any, reader: Any):
-    """It is found, and cannot be told."""
+def test_an_uncertain_incompatibility_is_marked_as_such(writer: Any, reader: Any):
+    """It is found, but cannot be determined."""
     found = gaps(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
 
     assert [gap.certain for gap in found] == [False]
 
 
-def test_sets_stand_in_an_order_that_is_the_same_everywhere():
-    """Defaults too, inside models and dataclasses."""
+def test_sets_are_sorted():
+    """Defaults, too, inside models and dataclasses."""
 
     class Item(BaseModel):
         words: frozenset[str] = frozenset({"x", "z", "y"})
@@ -352,8 +352,8 @@ def test_sets_stand_in_an_order_that_is_the_same_everywhere():
     assert found["properties"]["item"]["default"] == defaults
 
 
-def test_generating_one_leaves_pydantics_own_alone(recwarn: pytest.WarningsRecorder):
-    """What a model says of itself has titles, and no marks; nothing is warned of."""
+def test_pydantic_s_own_generator_is_unchanged(recwarn: pytest.WarningsRecorder):
+    """The schema that a model returns itself has titles and no extensions; no warning is issued."""
     generate: Callable[[], dict[str, Any]] = WithValidator.model_json_schema
     before = generate()
     read(WithValidator)

@@ -1,4 +1,4 @@
-"""A contract reads what it writes, writes all that it is given, and never writes a secret as asterisks."""
+"""A contract reads what it writes, writes every field of a value, and never writes a secret as asterisks."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ HIDDEN = "tr0ub4dor"
 
 
 def declared(form: Any) -> Contract[Any, Any]:
-    """Declare *form* for both directions."""
+    """Declare a contract with *form* in both directions."""
     return Contract("orders", request=form, response=form)
 
 
 def one_field(form: Any, field: Any = ..., **config: Any) -> type[BaseModel]:
-    """Make a model with one field."""
+    """Create a model with one field."""
     return create_model("One", __config__=ConfigDict(**config), x=(form, field))
 
 
@@ -99,8 +99,8 @@ class Settings(TypedDict):
     ],
     ids=str,
 )
-def test_a_secret_that_is_written_as_asterisks_is_refused(form: Any) -> None:
-    """Wherever it stands, with what to do."""
+def test_a_secret_in_a_declared_type_is_refused(form: Any) -> None:
+    """Wherever it is, with a remedy."""
     with pytest.raises(ContractError, match="written as asterisks: give it a serializer that writes its value"):
         declared(form)
 
@@ -146,8 +146,8 @@ class ByWrappedModel(BaseModel):
     ],
     ids=str,
 )
-def test_a_secret_whose_serializer_writes_it_is_sent(form: Any, value: Any) -> None:
-    """By field, ``Annotated`` or model: it was meant."""
+def test_a_secret_with_a_serializer_is_sent(form: Any, value: Any) -> None:
+    """For a field, with ``Annotated`` or in a model: it is intended."""
     declared(form)
     codec = codec_of(form)
 
@@ -163,8 +163,8 @@ def test_a_secret_whose_serializer_writes_it_is_sent(form: Any, value: Any) -> N
     ],
     ids=["its serializer masks it", "nothing declares it"],
 )
-def test_a_secret_that_turns_out_masked_is_refused_when_it_is_sent(form: Any, value: Any) -> None:
-    """It cannot be seen before, and nothing shows the secret."""
+def test_a_masked_secret_in_an_undeclared_place_is_refused_when_it_is_sent(form: Any, value: Any) -> None:
+    """The type does not show it; the error does not show the secret."""
     with pytest.raises(PayloadValidationError, match="secret is written as asterisks") as caught:
         codec_of(form).encode(value)
     with pytest.raises(PayloadValidationError):
@@ -173,8 +173,8 @@ def test_a_secret_that_turns_out_masked_is_refused_when_it_is_sent(form: Any, va
     assert HIDDEN not in str(caught.value)
 
 
-def test_asterisks_that_are_text_are_sent() -> None:
-    """They are no secret."""
+def test_a_string_of_asterisks_is_sent() -> None:
+    """It is not a secret."""
     assert b'{"a":"**********"}' == codec_of(Any).encode({"a": "**********"})
 
 
@@ -300,8 +300,8 @@ FORMS: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(
     ("form", "value"), FORMS, ids=[f"{position} {form}" for position, (form, _) in enumerate(FORMS)]
 )
-def test_what_cannot_read_what_it_writes_is_told_and_nothing_else(form: Any, value: Any) -> None:
-    """Pydantic itself is the judge: the contract is refused where the value does not come back, and only there."""
+def test_types_that_do_not_round_trip_are_refused_and_no_others(form: Any, value: Any) -> None:
+    """Pydantic itself is the judge: the contract is refused if the value does not come back, and only then."""
     adapter = TypeAdapter[Any](form)
     made = value if form == Json[int] else adapter.validate_python(value)
     try:
@@ -313,12 +313,12 @@ def test_what_cannot_read_what_it_writes_is_told_and_nothing_else(form: Any, val
         declared(form)
         assert made == codec_of(form).decode(codec_of(form).encode(made))
     else:
-        with pytest.raises(ContractError, match="cannot read what it writes"):
+        with pytest.raises(ContractError, match="does not round-trip through JSON"):
             declared(form)
 
 
-def test_a_serializer_that_its_type_does_not_read_is_told_before_anything_is_sent() -> None:
-    """The types do not show it: the first value does, by its place, and nothing is invoked."""
+def test_a_serializer_that_the_type_does_not_read_is_found_at_the_first_value() -> None:
+    """The types do not show it; the error names the location, and nothing is invoked."""
 
     class Charge(BaseModel):
         cents: Annotated[int, PlainSerializer(lambda cents: f"{cents} cents")]
@@ -327,7 +327,7 @@ def test_a_serializer_that_its_type_does_not_read_is_told_before_anything_is_sen
     stub = transport.on("charge").returns(1)
     contract = Contract("charge", request=Charge, response=Any)
 
-    with pytest.raises(InvalidRequestError, match=r"cents: It is written so that .*\(int_parsing\)"):
+    with pytest.raises(InvalidRequestError, match=r"cents: Its JSON cannot be read back .*\(int_parsing\)"):
         LambdaClient(transport).call(contract, Charge(cents=5))
     assert not stub.calls
 
@@ -335,7 +335,7 @@ def test_a_serializer_that_its_type_does_not_read_is_told_before_anything_is_sen
     def handler(_: None) -> Charge:
         return Charge(cents=5)
 
-    with pytest.raises(ResponseError, match="cents: It is written so that it cannot be read back"):
+    with pytest.raises(ResponseError, match="cents: Its JSON cannot be read back"):
         handler(None, None)
 
 
@@ -343,8 +343,8 @@ class EitherWay(BaseModel):
     ways: list[int | Literal[Named.FIRST]] = []
 
 
-def test_each_value_is_tried_where_its_parts_decide() -> None:
-    """That one of them is read back shows nothing about the next."""
+def test_each_value_is_decoded_if_its_parts_decide() -> None:
+    """That one value round-trips shows nothing about the next."""
     declared(EitherWay)
     codec = codec_of(EitherWay)
 
@@ -412,8 +412,8 @@ class Order(BaseModel):
     ],
     ids=str,
 )
-def test_fields_that_only_a_subclass_has_are_told(form: Any, value: Any, place: str) -> None:
-    """Both ways out, with what to do; the keys of a mapping are not shown."""
+def test_fields_that_only_a_subclass_has_are_refused(form: Any, value: Any, place: str) -> None:
+    """For requests and responses, with a remedy; the keys of a mapping are not shown."""
     for write in (codec_of(form).encode, codec_of(form).dump):
         with pytest.raises(PayloadValidationError) as caught:
             write(value)
@@ -438,14 +438,14 @@ def test_fields_that_only_a_subclass_has_are_told(form: Any, value: Any, place: 
     ],
     ids=str,
 )
-def test_what_is_written_whole_is_no_error(form: Any, value: Any) -> None:
+def test_a_subclass_that_is_written_completely_is_valid(form: Any, value: Any) -> None:
     """A subclass without fields of its own, a union that has it, ``SerializeAsAny``."""
     assert TypeAdapter[Any](form).dump_json(value) == codec_of(form).encode(value)
     assert TypeAdapter[Any](form).dump_python(value, mode="json") == codec_of(form).dump(value)
 
 
-def test_a_subclass_is_told_to_whoever_sends_it() -> None:
-    """A caller before anything is invoked, a handler as its answer, an error when it is made."""
+def test_undeclared_fields_are_an_error_of_the_sender() -> None:
+    """For a caller before anything is invoked, for a handler with its response, for an error when it is created."""
     transport = StubTransport()
     stub = transport.on("orders").returns(1)
 
@@ -469,13 +469,13 @@ def test_a_subclass_is_told_to_whoever_sends_it() -> None:
     assert Refused(item=Item()).item == Item()
     with pytest.raises(ContractError, match="item: Gift has 'note'"):
         Refused(item=Gift())
-    with pytest.raises(ContractError, match=r"Leaking cannot be JSON: .*asterisks"):
+    with pytest.raises(ContractError, match=r"Leaking cannot be serialized as JSON: .*asterisks"):
         Leaking(password=Secret(HIDDEN))
 
 
 @pytest.mark.parametrize("payload", [b'{"a": 1}', b"plain", bytearray(b"{}"), '{"a": 1}', " [1]", "[]"], ids=repr)
-def test_bytes_and_json_text_are_no_payload_for_a_plain_name(payload: Any) -> None:
-    """They would arrive as text: what boto3 takes for Payload is told, for calls, events and maps."""
+def test_bytes_and_json_text_are_refused_for_a_plain_name(payload: Any) -> None:
+    """They would arrive as a string: what boto3 accepts as Payload is refused, for calls, events and maps."""
     transport = StubTransport()
     stub = transport.on("orders").returns(1)
     client = LambdaClient(transport)
@@ -487,8 +487,8 @@ def test_bytes_and_json_text_are_no_payload_for_a_plain_name(payload: Any) -> No
 
 
 @pytest.mark.parametrize("text", ["hello", "12", '"quoted"', "{not json}", "", "[", "null"])
-def test_other_text_is_a_payload(text: str) -> None:
-    """And a contract sends any text."""
+def test_other_strings_are_valid_payloads(text: str) -> None:
+    """And with a contract, any string."""
     transport = StubTransport()
     stub = transport.on("orders").returns(1)
     LambdaClient(transport).call("orders", text)
@@ -530,16 +530,16 @@ class Sum(BaseModel):
     ],
     ids=str,
 )
-def test_a_decimal_that_is_a_number_keeps_its_digits(form: Any, wire: str, value: Any) -> None:
-    """And only a decimal: what is a float, text, or anything is read as ever."""
+def test_a_decimal_in_a_json_number_keeps_its_digits(form: Any, wire: str, value: Any) -> None:
+    """And only a decimal: floats, strings and untyped values are read as before."""
     read = codec_of(form).decode(wire.encode())
 
     assert value == read
     assert repr(value) == repr(read)
 
 
-def test_a_handler_s_decimal_comes_back_with_its_digits() -> None:
-    """Python's runtime client writes a Decimal as a number: the caller's types read it."""
+def test_a_decimal_in_a_response_keeps_its_digits() -> None:
+    """The runtime client of Python writes a Decimal as a number; the caller's types read it."""
 
     def handler(_event: Any, _context: Any) -> Any:
         return {"amount": Decimal(LONG)}
@@ -550,8 +550,8 @@ def test_a_handler_s_decimal_comes_back_with_its_digits() -> None:
     assert Sum(amount=Decimal(LONG)) == client.call("sums", None, response=Sum)
 
 
-def test_many_numbers_of_two_kinds_take_little_time() -> None:
-    """What has one key is of one type: its numbers are tried together."""
+def test_many_numbers_of_two_types_take_few_attempts() -> None:
+    """Numbers under one key have one type, so they are tried together."""
     wire = ",".join(f'{{"amount":{LONG},"ratio":{LONG}}}' for _ in range(500))
 
     assert [Sum(amount=Decimal(LONG), ratio=float(LONG))] * 500 == codec_of(list[Sum]).decode(f"[{wire}]".encode())

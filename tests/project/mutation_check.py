@@ -1,4 +1,4 @@
-"""Break the contract of an example in many ways: its own tests must notice each. Run by hand, or by pytest.
+"""Break the contract of an example in many ways: its own tests must fail for each. Run by hand, or by pytest.
 
 ``python tests/project/mutation_check.py`` prints what became of each; it fails if one survives.
 """
@@ -23,14 +23,14 @@ CONTRACT: Final = Path("contracts/purchase_contracts.py")
 
 @dataclass(frozen=True)
 class Mutation:
-    """A change of the contract: one text for another."""
+    """A change of the contract: one text is replaced by another."""
 
     name: str
     before: str
     after: str
 
     def applied(self, source: str) -> str:
-        """Give the broken contract."""
+        """Return the broken contract."""
         if source.count(self.before) != 1:
             raise ValueError(f"{self.name}: {self.before!r} is in the contract {source.count(self.before)} times")
         return source.replace(self.before, self.after)
@@ -85,7 +85,7 @@ def run_with(mutation: Mutation | None) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> None:
-    """Print what became of each mutation."""
+    """Print the result of each mutation."""
     ran = run_with(None)
     if ran.returncode:
         sys.exit(f"the tests fail without any mutation:\n{ran.stdout}{ran.stderr}")

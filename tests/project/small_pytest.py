@@ -1,4 +1,4 @@
-"""pytest on a small project, in a process of its own, with our plugin and no other: others take a second to load."""
+"""Run pytest on a small project, in a subprocess with our plugin only: others take a second to load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def run_pytest(directory: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it in *directory*."""
+    """Run pytest in *directory*."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "lambdachain", *arguments],
         cwd=directory,

@@ -1,4 +1,4 @@
-"""The benchmarks work: every way is measured in every respect. What they measure is nobody's business here."""
+"""The benchmarks work: every variant is measured in every respect. Their figures are not checked here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from marked import replace
 
 @pytest.fixture(scope="module")
 def ways() -> list[str]:
-    """Those that this installation can go."""
+    """The variants that this installation can run."""
     return bench.ways_of(sys.executable)
 
 
@@ -45,7 +45,7 @@ def _sane(values: object) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_every_way_is_measured_in_every_respect(measured: Measured, ways: list[str]) -> None:
+def test_every_variant_is_measured_in_every_respect(measured: Measured, ways: list[str]) -> None:
     """Cold and warm, in each size, with more models, and its memory: a finite figure for each."""
     assert set(ways) == set(measured.cold[0]) == set(measured.memory)
     assert set(measured.cold[1]) == set(ways) & set(TYPED)
@@ -59,8 +59,8 @@ def test_every_way_is_measured_in_every_respect(measured: Measured, ways: list[s
 
 
 @pytest.mark.timeout(300)
-def test_the_page_has_a_row_for_each(measured: Measured, ways: list[str]) -> None:
-    """In each table; and a goal is set beside what was found."""
+def test_the_page_has_a_row_for_each_variant(measured: Measured, ways: list[str]) -> None:
+    """In each table; a goal is shown next to the figure."""
     written = list(page(measured, bench.facts(sys.executable)))
     rows = [line.split(" | ")[0].removeprefix("| ") for line in written if line.startswith("| ")]
 
@@ -72,8 +72,8 @@ def test_the_page_has_a_row_for_each(measured: Measured, ways: list[str]) -> Non
 
 
 @pytest.mark.timeout(300)
-def test_what_is_counted_stands_beside_what_is_timed(measured: Measured, ways: list[str]) -> None:
-    """Of a cold start, and of a further call; a miss is in bold."""
+def test_instruction_counts_are_shown_next_to_times(measured: Measured, ways: list[str]) -> None:
+    """Of a cold start, and of a further call; a missed goal is in bold."""
     counted = dict.fromkeys(ways, (100.0, 10.0)) | {OURS: (57.0, 1.0)}
     written = list(page(measured._replace(instructions=counted), ["facts"]))
     goals_written = [line for line in written if "≤" in line]
@@ -101,14 +101,14 @@ def test_ratios_are_taken_pair_by_pair() -> None:
     assert {"other": [-0.5, -1.0, -0.5]} == above(rounds, "base")
 
 
-def test_every_round_begins_with_another() -> None:
-    """So that none always follows the same."""
+def test_every_round_begins_with_another_variant() -> None:
+    """So that no variant always follows the same one."""
     assert [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]] == [in_turn("abc", n) for n in range(4)]
 
 
 @pytest.mark.timeout(300)
-def test_the_local_endpoint_is_measured_beside_the_bare_runtime_client() -> None:
-    """Cold, warm, together, and its memory; AWS's emulator only where it is installed."""
+def test_the_local_endpoint_is_compared_with_the_runtime_client() -> None:
+    """Cold, warm, concurrently, and its memory; AWS's emulator only where it is installed."""
     measured = local.measure(sys.executable, None, local_bench.QUICK)
     written = list(local_page(measured, local_bench.QUICK.together, local_bench.facts(sys.executable, None)))
 
@@ -120,8 +120,8 @@ def test_the_local_endpoint_is_measured_beside_the_bare_runtime_client() -> None
     assert "lambdachain" in written[0]
 
 
-def test_the_start_of_the_command_is_measured() -> None:
-    """That of its help beside pydantic's import, which comes first."""
+def test_the_start_of_the_command_line_is_measured() -> None:
+    """The time of --help next to that of pydantic's import, which comes first."""
     ran = subprocess.run(
         [sys.executable, cli_start.__file__, "--runs", "1"], capture_output=True, text=True, check=True
     )
@@ -133,7 +133,7 @@ def test_the_start_of_the_command_is_measured() -> None:
 
 @pytest.mark.timeout(300)
 def test_a_fan_out_is_measured(tmp_path: Path) -> None:
-    """Throughput of both maps, what they take of CPU and memory, and what many payloads hold."""
+    """Throughput of both maps, their CPU time and memory, and the memory of many payloads."""
     with fan_out.place(sys.executable) as where:
         measured = fan_out.measure(where, fan_out.QUICK, 1, rounds=2)
         held = fan_out.memory(where, 1000)
@@ -145,8 +145,8 @@ def test_a_fan_out_is_measured(tmp_path: Path) -> None:
     assert section.count("| lambdachain, `map`") == 4
 
 
-def test_figures_replace_those_between_their_own_marks(tmp_path: Path) -> None:
-    """Whatever else a page says stays as it is."""
+def test_figures_replace_those_between_their_own_markers(tmp_path: Path) -> None:
+    """The rest of the page stays the same."""
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- one:begin -->\nold\n<!-- one:end -->\nb\n<!-- two:begin -->\n<!-- two:end -->\n")
     replace(page, "two", "new")
@@ -157,7 +157,7 @@ def test_figures_replace_those_between_their_own_marks(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_the_throughput_is_drawn(tmp_path: Path) -> None:
-    """Of each way that was measured."""
+    """Of each variant that was measured."""
     figures = {"new": 1.0, "warm": 2.0, "cpu": 0.1, "memory": 30.0}
     fan_out.draw({(way, number): figures for way in fan_out.FULL for number in (50, 100)}, tmp_path / "fan-out.svg")
 

@@ -41,7 +41,7 @@ def _invoke(boto, function: str, payload: object, **parameters: str) -> tuple[di
     return answer, json.loads(body) if body else None
 
 
-def test_boto3_gets_a_plain_answer(boto):
+def test_boto3_gets_a_plain_response(boto):
     """A caller without lambdachain sees an ordinary function."""
     answer, body = _invoke(boto, "ChildFunction", ORDER, LogType="Tail")
 
@@ -52,7 +52,7 @@ def test_boto3_gets_a_plain_answer(boto):
 
 
 def test_boto3_sees_the_parent_call_the_child(boto):
-    """The parent's own calls go through the endpoint too."""
+    """The parent's own calls go through the endpoint, too."""
     _, body = _invoke(boto, "ParentFunction", ORDER)
 
     assert "Keyboard: 74.70 to pay" == body["text"]
@@ -69,7 +69,7 @@ def test_boto3_sees_a_declared_error_as_a_lambda_error(boto):
 
 
 def test_boto3_sees_a_rejected_request_without_its_values(boto):
-    """A refusal says where and why."""
+    """A rejection says where and why."""
     answer, body = _invoke(boto, "ChildFunction", ORDER | {"quantity": "canary"})
 
     assert "Unhandled" == answer["FunctionError"]
@@ -79,7 +79,7 @@ def test_boto3_sees_a_rejected_request_without_its_values(boto):
 
 
 def test_boto3_sees_a_timeout(boto):
-    """A function that runs into its timeout answers as on AWS."""
+    """A function that exceeds its timeout responds as on AWS."""
     answer, body = _invoke(boto, "ReportFunction", None)
 
     assert "Unhandled" == answer["FunctionError"]
@@ -87,7 +87,7 @@ def test_boto3_sees_a_timeout(boto):
     assert body["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
 
 
-def test_boto3_fires_and_asks(boto):
+def test_boto3_sends_events_and_dry_runs(boto):
     """Event is 202, DryRun 204, an unknown function 404."""
     assert (202, None) == (_invoke(boto, "ChildFunction", ORDER, InvocationType="Event")[0]["StatusCode"], None)
     assert 204 == _invoke(boto, "ChildFunction", ORDER, InvocationType="DryRun")[0]["StatusCode"]
@@ -98,7 +98,7 @@ def test_boto3_fires_and_asks(boto):
 
 @pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="awscli pins the newest botocore")
 def test_the_aws_cli_calls_the_demo(url: str, tmp_path: Path):
-    """``aws lambda invoke`` prints what AWS would: the answer, a function error, an unknown function."""
+    """``aws lambda invoke`` prints what it prints with AWS: the response, a function error, an unknown function."""
     out = tmp_path / "out.json"
 
     def aws(function: str, payload: object) -> subprocess.CompletedProcess[str]:
@@ -120,7 +120,7 @@ def test_the_aws_cli_calls_the_demo(url: str, tmp_path: Path):
 
 
 def test_the_demo_shows_every_kind_of_failure():
-    """``make demo`` ends well and names what happened each time."""
+    """``make demo`` succeeds and names what happened each time."""
     environment = os.environ | {"PYTHONPATH": str(HERE / "contracts")}
     ran = subprocess.run(
         [sys.executable, str(HERE / "demo.py")], capture_output=True, text=True, check=True, env=environment

@@ -24,8 +24,8 @@ TESTS: Final = [
 ]
 
 
-def _shown(readme: str) -> list[re.Pattern[str]]:
-    """Give the lines that a README shows; ``...`` in them stands for anything."""
+def _read_shown_lines(readme: str) -> list[re.Pattern[str]]:
+    """Return the lines that a README shows; ``...`` in them stands for anything."""
     [fence] = _FENCE.findall(readme)
     return [re.compile(".*".join(map(re.escape, line.split("...")))) for line in fence.splitlines()]
 
@@ -49,7 +49,11 @@ def test_the_demo_prints_what_its_readme_shows(demo: Path):
     assert ran.returncode == 0, ran.stdout
 
     printed = iter(ran.stdout.splitlines())
-    missing = [line.pattern for line in _shown((demo.parent / "README.md").read_text()) if not _is_next(line, printed)]
+    missing = [
+        line.pattern
+        for line in _read_shown_lines((demo.parent / "README.md").read_text())
+        if not _is_next(line, printed)
+    ]
     assert missing == [], ran.stdout
 
 
@@ -60,7 +64,7 @@ def _is_next(line: re.Pattern[str], printed) -> bool:
 @pytest.mark.docs
 @pytest.mark.parametrize(("readme", "source"), TESTS, ids=[path.parent.name for path, _ in TESTS])
 def test_a_test_in_a_readme_passes(readme: Path, source: str, tmp_path: Path):
-    """As its reader would run it, beside the example's files."""
+    """Run as its reader would run it, next to the example's files."""
     (tmp_path / "test_readme.py").write_text(source)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     ran = run_pytest(tmp_path, {**os.environ, "PYTHONPATH": str(readme.parent)}, "-q")
@@ -69,13 +73,13 @@ def test_a_test_in_a_readme_passes(readme: Path, source: str, tmp_path: Path):
 
 
 def test_there_are_tests_in_readmes():
-    """The one before this runs some."""
+    """The test before this one runs some."""
     assert {path.parent.name for path, _ in TESTS} >= {"api_gateway", "events_in"}
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda path: path.parent.name)
 def test_every_example_is_in_the_index(demo: Path):
-    """Of the project's README, and ``make example-...`` is the command that its own names."""
+    """In the project's README; ``make example-...`` is the command that its own README names."""
     name = demo.parent.name
 
     assert demo.name == f"{name}_demo.py"

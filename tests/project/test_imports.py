@@ -1,4 +1,4 @@
-"""What importing costs, and which way imports go."""
+"""The cost of importing, and the direction of imports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import lambdachain
+from lambdachain._core import errors
 
 SOURCE = Path(lambdachain.__file__).parent
 
-# From the ground up: a package imports only from those above it in this list.
+# From the bottom up: a package imports only from those before it in this list.
 LAYERS = [
     ["_core"],
     ["_json"],
@@ -37,8 +38,8 @@ MODULES = {
 }
 
 
-def _imports(module: str) -> set[str]:
-    """Return the modules of the package that a module imports, wherever in its code it does so."""
+def _get_imports(module: str) -> set[str]:
+    """Return the modules of the package that a module imports, anywhere in its code."""
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     found = set[str]()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
@@ -60,20 +61,20 @@ def test_every_package_has_its_layer():
 def test_imports_go_down_only(module: str):
     """A package imports from lower layers only."""
     own = module.split(".")[1] if "." in module else "__init__"
-    imported = {name.split(".")[1] for name in _imports(module)}
+    imported = {name.split(".")[1] for name in _get_imports(module)}
 
     assert [name for name in sorted(imported) if name != own and LEVEL[name] >= LEVEL[own]] == []
 
 
-def test_no_modules_import_each_other_in_a_circle():
-    """Inside the packages, too: there is an order in which every module comes after those that it imports."""
-    order = TopologicalSorter({module: _imports(module) for module in MODULES})
+def test_there_are_no_import_cycles():
+    """Inside packages, too: there is an order in which every module comes after those that it imports."""
+    order = TopologicalSorter({module: _get_imports(module) for module in MODULES})
 
     assert len([*order.static_order()]) == len(MODULES)
 
 
 def test_importing_loads_nothing_heavy():
-    """``import lambdachain`` leaves boto3, botocore, tenacity, asyncio and pydantic for when they are needed."""
+    """``import lambdachain`` does not import boto3, botocore, tenacity, asyncio or pydantic."""
     heavy = {"boto3", "botocore", "tenacity", "asyncio", "urllib3", "pydantic", "pydantic_core", "importlib.metadata"}
     script = f"import lambdachain, lambdachain.resolvers, sys; print(sorted({heavy!r} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -82,7 +83,7 @@ def test_importing_loads_nothing_heavy():
 
 
 def test_a_handler_loads_no_client():
-    """A module that only handles loads neither boto3, botocore, tenacity nor asyncio."""
+    """A module that only has a handler imports neither boto3, botocore, tenacity nor asyncio."""
     script = (
         "import sys\nfrom lambdachain import Contract, RemoteError, remote\nfrom pydantic import BaseModel\n"
         "class A(BaseModel):\n    x: int\n"
@@ -128,7 +129,7 @@ _CORE = {
     "_json.codec",
     "_json.core_schema",
     "_json.gc_paused",
-    "_json.large_numbers",
+    "_json.float_overflow_scan",
     "_json.payload_validation",
     "_transports",
     "_transports.argument_checks",
@@ -173,7 +174,7 @@ loaded("again")
 
 
 def test_each_stage_of_a_cold_start_loads_what_it_needs_and_no_more():
-    """What comes in beside pydantic, module by module, until a call is through; a further call loads nothing."""
+    """The modules that are imported after pydantic, until a call has succeeded; a further call imports none."""
     ran = subprocess.run([sys.executable, "-c", _COLD_START], capture_output=True, text=True, check=True)
     stages = {stage: set(modules) for stage, *modules in map(str.split, ran.stdout.splitlines())}
 
@@ -181,8 +182,8 @@ def test_each_stage_of_a_cold_start_loads_what_it_needs_and_no_more():
     assert [set(), set(), set()] == [stages["declared"], stages["called"], stages["again"]]
 
 
-def test_importing_loads_no_module_of_ours():
-    """Each name is looked up where it is first asked for."""
+def test_importing_lambdachain_loads_none_of_its_modules():
+    """Each name is imported when it is first used."""
     script = "import lambdachain, sys; print(sorted(name for name in sys.modules if name.startswith('lambdachain')))"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
@@ -190,20 +191,29 @@ def test_importing_loads_no_module_of_ours():
 
 
 def test_public_names_are_those_that_type_checkers_see():
-    """``__init__.py`` and ``__init__.pyi`` have one list of names, in order; each is found, where both say it is."""
-    listed = ast.parse((SOURCE / "__init__.pyi").read_text()).body
-    imported = {a.name: node.module for node in listed if isinstance(node, ast.ImportFrom) for a in node.names}
-    declared = next(ast.literal_eval(node.value) for node in listed if isinstance(node, ast.Assign))
+    """``__init__.py`` and ``__init__.pyi`` list the same names in the same modules; the errors come from one list."""
+    stub = [node for node in ast.parse((SOURCE / "__init__.pyi").read_text()).body if isinstance(node, ast.ImportFrom)]
+    exported = {alias.asname: node.module for node in stub for alias in node.names if alias.name != "*"}
 
-    assert sorted(imported) == declared == lambdachain.__all__ == dir(lambdachain)
-    assert imported == lambdachain._HOMES
-    assert all(getattr(lambdachain, name) is not None for name in declared)
+    assert [node.module for node in stub for alias in node.names if alias.name == "*"] == ["_core.errors"]
+    assert exported == lambdachain._HOMES
+    assert sorted([*exported, *errors.__all__]) == lambdachain.__all__ == dir(lambdachain)
+    assert all(getattr(lambdachain, name) is not None for name in lambdachain.__all__)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_a_wildcard_import_has_every_public_name():
+    """Though ``__all__`` is only computed when it is read."""
+    script = "from lambdachain import *; import lambdachain; print(set(lambdachain.__all__) - set(globals()))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "set()"
+
+
+def test_an_unknown_name_is_an_attribute_error():
     """As for any module."""
-    with pytest.raises(AttributeError, match="'lambdachain' has no attribute 'LambdaCleint'"):
-        _ = lambdachain.LambdaCleint
+    for name in ("LambdaCleint", "ThrotledError", "describe_details"):
+        with pytest.raises(AttributeError, match=f"'lambdachain' has no attribute '{name}'"):
+            getattr(lambdachain, name)
 
 
 def _functions() -> list[tuple[str, int]]:
@@ -216,7 +226,7 @@ def _functions() -> list[tuple[str, int]]:
     ]
 
 
-def test_the_house_is_small_rooms():
+def test_modules_and_functions_are_small():
     """No module over 450 lines, no function over 60, the median function under 10."""
     modules = {path.name: path.read_text().count("\n") for path in SOURCE.rglob("*.py")}
     lengths = sorted(length for _, length in _functions())
@@ -226,8 +236,8 @@ def test_the_house_is_small_rooms():
     assert lengths[len(lengths) // 2] < 10
 
 
-def test_no_third_party_at_the_top_of_a_module():
-    """boto3, botocore, pydantic and tenacity are imported where they are first needed (or for the type checker)."""
+def test_no_third_party_import_at_the_top_of_a_module():
+    """boto3, botocore, pydantic and tenacity are imported where they are first needed (or for type checkers)."""
     lazy = {"boto3", "botocore", "pydantic", "pydantic_core", "tenacity", "typing_extensions"}
     found = {
         f"{path.name}: {name}"

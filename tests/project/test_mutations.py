@@ -1,4 +1,4 @@
-"""An example's tests, written as ours say that tests are written, notice whatever is broken in its contract."""
+"""The tests of an example, written as our pages say, fail whatever is broken in its contract."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.project.mutation_check import MUTATIONS, Mutation, run_with
 pytestmark = pytest.mark.mutations
 
 
-def test_the_examples_tests_pass_as_they_are():
-    """Otherwise they would catch everything."""
+def test_the_example_s_tests_pass_unchanged():
+    """Otherwise they would fail for every mutation."""
     ran = run_with(None)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr

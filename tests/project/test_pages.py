@@ -1,4 +1,4 @@
-"""The how-to pages about testing are run as a reader would: their files in a directory, and pytest."""
+"""The how-to pages about testing are run as a reader would run them: their files in a directory, and pytest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TITLE: Final = re.compile(r"# ([\w/]+\.(?:py|toml))(?:, continued)?\n")
 
 @dataclass(frozen=True)
 class Page:
-    """A page's files, and what pytest is said to print of those that fail."""
+    """The files of a page, and what it says that pytest prints for those that fail."""
 
     files: dict[str, str]
     printed: dict[str, list[str]]
@@ -47,7 +47,7 @@ class Page:
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Run pytest in a directory of the page's files."""
+    """Run pytest in a directory with the files of the page."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
 
@@ -66,7 +66,7 @@ def run(tmp_path: Path):
 @pytest.mark.docs
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_tests_of_the_page_pass(path: Path, run):
-    """Every one of them, and there are some."""
+    """All of them, and there are some."""
     page = Page.read(path.read_text())
     tests = [name for name in page.files if "test_" in name and name not in page.printed]
     written = sum(len(re.findall(r"^\s*(?:async )?def test_", page.files[name], re.MULTILINE)) for name in tests)
@@ -81,8 +81,8 @@ FAILING: Final = [(path, name) for path in PAGES for name in Page.read(path.read
 
 @pytest.mark.docs
 @pytest.mark.parametrize(("path", "name"), FAILING, ids=[f"{path.stem}-{name}" for path, name in FAILING])
-def test_what_a_failing_test_prints_is_what_the_page_says(path: Path, name: str, run):
-    """Line for line, but for what the page leaves out with ``...``."""
+def test_a_failing_test_prints_what_the_page_says(path: Path, name: str, run):
+    """Line for line, except for what the page omits with ``...``."""
     page = Page.read(path.read_text())
     ran = run(page.files, name)
     missing = [line for line in page.printed[name] if line.strip() != "..." and line.rstrip() not in ran.stdout]
@@ -93,7 +93,7 @@ def test_what_a_failing_test_prints_is_what_the_page_says(path: Path, name: str,
 
 @pytest.mark.docs
 def test_the_tutorial_runs_without_an_aws_account():
-    """From the first fence to the last, in a checkout; where boto3 finds neither a region nor credentials."""
+    """From the first fence to the last, in a checkout, where boto3 finds neither a region nor credentials."""
     root = HOW_TO.parents[1]
     text = (root / "docs" / "tutorial" / "two-functions.md").read_text()
     program = "\n".join(body for language, body in _FENCE.findall(text) if language == "python")
@@ -109,7 +109,7 @@ def test_the_tutorial_runs_without_an_aws_account():
 
 @pytest.mark.docs
 def test_the_test_in_the_readme_passes(run):
-    """With the contract and the handler that stand before it; its calls need no endpoint."""
+    """With the contract and the handler that come before it; its calls need no endpoint."""
     fences = [
         body for language, body in _FENCE.findall((HOW_TO.parents[1] / "README.md").read_text()) if language == "python"
     ]

@@ -1,4 +1,4 @@
-"""Functions that call functions, each in processes of the real runtime client: deadlines, metadata, and no stampede."""
+"""Functions that call functions, each in processes of the real runtime client: deadlines, metadata, no retry storms."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def heedless(event, context):
 """
 
 
-class Broken(BaseHTTPRequestHandler):
-    """Lambda on a bad day: every call is answered with 500, and counted."""
+class BrokenLambda(BaseHTTPRequestHandler):
+    """Lambda on a bad day: every call gets a 500, and is counted."""
 
     calls: int
 
@@ -165,13 +165,13 @@ class Broken(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """No-op."""
 
 
 @pytest.fixture(scope="module")
-def broken() -> Iterator[tuple[str, type[Broken]]]:
-    """Serve a Lambda that is broken; give its address and its counter."""
-    counter = type("Counter", (Broken,), {"calls": 0})
+def broken() -> Iterator[tuple[str, type[BrokenLambda]]]:
+    """Serve a Lambda that is broken; return its address and its counter."""
+    counter = type("Counter", (BrokenLambda,), {"calls": 0})
     server = ThreadingHTTPServer(("127.0.0.1", 0), counter)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -185,13 +185,13 @@ def broken() -> Iterator[tuple[str, type[Broken]]]:
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the file that functions write down in that they ran."""
+    """Return the file in which functions record that they ran."""
     return tmp_path_factory.mktemp("notes") / "notes.txt"
 
 
 @pytest.fixture(scope="module")
 def endpoint(
-    tmp_path_factory: pytest.TempPathFactory, notes: Path, broken: tuple[str, type[Broken]]
+    tmp_path_factory: pytest.TempPathFactory, notes: Path, broken: tuple[str, type[BrokenLambda]]
 ) -> Iterator[LocalEndpoint]:
     """Serve all functions."""
     directory = tmp_path_factory.mktemp("functions")
@@ -220,7 +220,7 @@ def endpoint(
 
 @pytest.fixture
 def ran(notes: Path) -> Callable[[], list[str]]:
-    """Give what the functions have written down since the test began."""
+    """Return what the functions have recorded since the test began."""
     notes.write_text("")
     return lambda: notes.read_text().splitlines()
 
@@ -232,7 +232,7 @@ def _transport(endpoint: LocalEndpoint) -> BotoTransport:
 
 @pytest.fixture
 def client(endpoint: LocalEndpoint) -> Iterator[LambdaClient]:
-    """Call them from outside."""
+    """Return a client that calls them from outside."""
     with LambdaClient(_transport(endpoint), timeout=90) as calling:
         yield calling
 
@@ -245,7 +245,7 @@ def _call(client: LambdaClient, function: str, payload: Any = None, **options: A
 def test_a_parent_with_three_seconds_left_never_waits_four(
     function: str, client: LambdaClient, ran: Callable[[], list[str]]
 ):
-    """It gives up before its own end, from a cold start too, and can still say so; the child had been sent to work."""
+    """It gives up before its own timeout, after a cold start, too, and can still respond; the child was called."""
     for _ in range(2):
         said = _call(client, function)
 
@@ -259,7 +259,7 @@ def test_a_parent_with_three_seconds_left_never_waits_four(
 
 
 class SlowSession(boto3.Session):
-    """A session that takes its time to make a client, as a small function does on a cold start."""
+    """A session that is slow to create a client, as a small function is at a cold start."""
 
     def client(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         """Sleep first."""
@@ -267,8 +267,8 @@ class SlowSession(boto3.Session):
         return super().client(*args, **options)
 
 
-def test_making_a_client_takes_time_of_the_call(endpoint: LocalEndpoint, ran: Callable[[], list[str]]):
-    """The deadline is that of the call, cold or warm: where nothing is left, nothing is sent."""
+def test_creating_a_client_counts_against_the_deadline(endpoint: LocalEndpoint, ran: Callable[[], list[str]]):
+    """Cold or warm: if no time is left, nothing is sent."""
     session = SlowSession(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
     with (
         LambdaClient(BotoTransport(session=session, endpoint_url=endpoint.url)) as client,
@@ -280,8 +280,8 @@ def test_making_a_client_takes_time_of_the_call(endpoint: LocalEndpoint, ran: Ca
     assert isinstance(late.value.__cause__, ConnectError)
 
 
-def test_the_callee_sees_what_its_caller_has_left(client: LambdaClient):
-    """Its own minute counts for nothing where the caller has 20 s, less a margin, and the caller's caller 12."""
+def test_the_callee_sees_the_remaining_time_of_its_caller(client: LambdaClient):
+    """Its own minute does not count if the caller has 20 s, less a margin, and the caller's caller 12."""
     said = _call(client, "parent")
     bounded = _call(client, "parent", timeout=12)
 
@@ -290,8 +290,8 @@ def test_the_callee_sees_what_its_caller_has_left(client: LambdaClient):
     assert 0 < bounded["callee"]["remaining"] <= bounded["parent"]["remaining"] <= 12.0
 
 
-def test_the_callee_sees_whose_call_it_is_part_of(client: LambdaClient):
-    """One correlation id from end to end, one deeper at each call, request ids of their own."""
+def test_the_callee_sees_the_correlation_id_and_the_depth(client: LambdaClient):
+    """One correlation id from end to end, one level deeper at each call, different request ids."""
     said = _call(client, "parent")
     parent, callee = said["parent"], said["callee"]
 
@@ -301,7 +301,7 @@ def test_the_callee_sees_whose_call_it_is_part_of(client: LambdaClient):
 
 
 def test_a_trace_goes_from_end_to_end(client: LambdaClient):
-    """W3C trace context that came with the first call reaches the last function."""
+    """W3C trace context that comes with the first call reaches the last function."""
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"}
     said = _call(client, "parent", client_context=trace)
 
@@ -309,26 +309,26 @@ def test_a_trace_goes_from_end_to_end(client: LambdaClient):
 
 
 class ThrottledOnce:
-    """A transport whose first answer is a throttle."""
+    """A transport whose first response is a throttle."""
 
     def __init__(self, transport: BotoTransport) -> None:
         self._transport = transport
         self._sent = 0
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Throttle, then send."""
+        """Throttle the first time, then send."""
         self._sent += 1
         if self._sent == 1:
             return Outcome(429, error_code="TooManyRequestsException")
         return self._transport.send(invocation, timeout=timeout)
 
     def close(self) -> None:
-        """Close the real one."""
+        """Close the wrapped transport."""
         self._transport.close()
 
 
-def test_the_callee_sees_the_attempt_and_the_key(endpoint: LocalEndpoint):
-    """The same key at every attempt, and which of them it is."""
+def test_the_callee_sees_the_attempt_and_the_idempotency_key(endpoint: LocalEndpoint):
+    """The same key with every attempt, and the number of the attempt."""
     with LambdaClient(ThrottledOnce(_transport(endpoint)), retry=RetryPolicy(initial_delay=0.01)) as client:
         said = _call(client, "callee", idempotency_key="order-17")
 
@@ -344,17 +344,15 @@ def test_a_leaf_that_raises_runs_once(client: LambdaClient, ran: Callable[[], li
 
 
 def test_a_leaf_that_crashes_runs_once(client: LambdaClient, ran: Callable[[], list[str]]):
-    """Its process ended: it had begun to run."""
+    """Its process exited: it had started to run."""
     with pytest.raises(FunctionError):
         _call(client, "first", "crashing")
 
     assert ["first", "second", "leaf", "second: FunctionCrashedError after 1"] == ran()
 
 
-def test_a_leaf_that_is_throttled_is_asked_three_times_not_twentyseven(
-    client: LambdaClient, ran: Callable[[], list[str]]
-):
-    """Only the caller next to it tries again: its failure is an answer to those above."""
+def test_a_throttled_leaf_is_called_three_times_not_twentyseven(client: LambdaClient, ran: Callable[[], list[str]]):
+    """Only its direct caller retries: its error is a response to those above."""
     with pytest.raises(FunctionError) as failed:
         _call(client, "first", "throttled")
 
@@ -362,10 +360,10 @@ def test_a_leaf_that_is_throttled_is_asked_three_times_not_twentyseven(
     assert 1 == len(failed.value.attempts)
 
 
-def test_a_leaf_behind_a_broken_lambda_is_asked_three_times_not_twentyseven(
-    client: LambdaClient, ran: Callable[[], list[str]], broken: tuple[str, type[Broken]]
+def test_a_leaf_behind_a_broken_lambda_is_called_three_times_not_twentyseven(
+    client: LambdaClient, ran: Callable[[], list[str]], broken: tuple[str, type[BrokenLambda]]
 ):
-    """A 500 may have run: with idempotent contracts it is sent again, by one caller and not by all of them."""
+    """A 500 may have run: with idempotent contracts it is retried, by one caller and not by all of them."""
     broken[1].calls = 0
     second = Contract("second-elsewhere", request=str, response=str, idempotent=True)
     with pytest.raises(FunctionError):
@@ -376,7 +374,7 @@ def test_a_leaf_behind_a_broken_lambda_is_asked_three_times_not_twentyseven(
 
 
 def test_a_direct_caller_of_a_throttled_function_gives_up_in_time(client: LambdaClient):
-    """Its error tells of three attempts and of the limit."""
+    """Its error has three attempts and names the limit."""
     with pytest.raises(ThrottledError) as throttled:
         _call(client, "throttled", retry=RetryPolicy(initial_delay=0.001, max_delay=0.05))
 
@@ -387,7 +385,7 @@ def test_a_direct_caller_of_a_throttled_function_gives_up_in_time(client: Lambda
 
 
 def test_a_function_that_calls_itself_is_stopped(client: LambdaClient, ran: Callable[[], list[str]]):
-    """At the twelfth call of the chain, of which the first eight are left out here, with the id to look for."""
+    """At the twelfth call of the chain, of which the first eight are omitted here; the error has the correlation id."""
     said = _call(client, "ouroboros", client_context={"lc-depth": "9", "lc-id": "chain-4111"})
     *runs, stopped = ran()
 
@@ -396,8 +394,8 @@ def test_a_function_that_calls_itself_is_stopped(client: LambdaClient, ran: Call
     assert "it would be call 13 of a chain (chain-4111)" in stopped
 
 
-def test_a_stranger_gets_the_payload_as_it_is(client: LambdaClient):
-    """A handler that never heard of lambdachain sees the event alone, and texts beside it if it looks."""
+def test_a_function_without_lambdachain_gets_the_payload_unchanged(client: LambdaClient):
+    """It sees the event alone; the metadata is in the client context, if it looks."""
     event = {"a": [1, None, "ü"], "b": {}}
     said = _call(client, "stranger", event, timeout=30, client_context={"shop": "berlin"}, idempotency_key="k")
 
@@ -407,8 +405,8 @@ def test_a_stranger_gets_the_payload_as_it_is(client: LambdaClient):
     assert event == _call(client, "heedless", event)
 
 
-def test_a_stranger_may_call(endpoint: LocalEndpoint):
-    """boto3, with a client context of its own or with none: the handler begins a chain."""
+def test_a_caller_without_lambdachain_may_call(endpoint: LocalEndpoint):
+    """boto3, with a client context of its own or with none: the handler starts a chain."""
     plain = boto3.client(
         "lambda", endpoint_url=endpoint.url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
@@ -421,7 +419,7 @@ def test_a_stranger_may_call(endpoint: LocalEndpoint):
 
 
 def test_an_event_is_fired_within_the_time_that_is_left(client: LambdaClient, ran: Callable[[], list[str]]):
-    """A fire is a call of its own; what it sets off is not waited for."""
+    """A fire is a call of its own; what the event causes is not waited for."""
     started = time.monotonic()
     client.fire("slow", None)
     while "slow" not in ran():

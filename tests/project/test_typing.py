@@ -1,4 +1,4 @@
-"""Type checkers infer what ``typing_tests/ok.py`` says and refuse every marked line of ``typing_tests/errors.py``."""
+"""Type checkers infer what ``typing_tests/ok.py`` says and reject every marked line of ``typing_tests/errors.py``."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def _pyright() -> dict[int, set[str]]:
 
 
 @pytest.mark.parametrize(("checker", "run"), [("mypy", _mypy), ("pyright", _pyright)], ids=["mypy", "pyright"])
-def test_every_mistake_is_refused(checker, run):
-    """Each marked line is refused with one of its codes, and no other line is."""
+def test_every_mistake_is_rejected(checker, run):
+    """Each marked line is rejected with one of its codes, and no other line is."""
     marked = _marked(checker)
     found = run()
 

@@ -1,4 +1,4 @@
-"""The API's function: which status its clients see, by itself and with the function behind it."""
+"""The API's function: the status that its clients see, alone and with the function behind it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _event(request: pytest.FixtureRequest) -> Event:
 
 @pytest.fixture(name="post")
 def _post(event: Event, lambda_context: LambdaContext) -> Callable[[str], tuple[int, Any]]:
-    """Hand a body to the handler, as Lambda does, and give the status and body of the answer."""
+    """Pass a body to the handler, as Lambda does, and return the status and body of the response."""
 
     def post(body: str) -> tuple[int, Any]:
         answer: Any = handler(event("POST", "/orders", body), lambda_context)
@@ -86,14 +86,14 @@ def test_an_error_has_its_status(
     assert post(order("Keyboard", 3)) == (status, body)
 
 
-def test_who_is_throttled_is_told_when_to_come_back(lambda_stub: StubTransport) -> None:
+def test_a_throttled_client_gets_retry_after(lambda_stub: StubTransport) -> None:
     lambda_stub.on(place_order).throttles()
     event = RestEvent.model_validate(rest_event("POST", "/orders", order("Keyboard", 3)))
 
     assert handler.local(event).headers["Retry-After"] == "1"
 
 
-def test_a_wrong_order_is_told_field_by_field_and_not_sent(lambda_stub: StubTransport, post: Post) -> None:
+def test_an_invalid_order_is_reported_by_field_and_not_sent(lambda_stub: StubTransport, post: Post) -> None:
     status, body = post('{"quantity": 0}')
 
     assert (status, [field["field"] for field in body["fields"]]) == (400, ["product", "quantity"])
@@ -128,7 +128,7 @@ def test_both_functions_together(lambda_inprocess: InProcessTransport, event: Ev
     assert ("OrdersApi", "PlaceOrder") in {(caller, callee) for caller, callee, _ in lambda_inprocess.graph}
 
 
-def test_the_same_as_they_are_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_both_functions_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
     lambda_endpoint(
         LocalFunction("OrdersApi", "api_function.handler", directory=EXAMPLE),
         LocalFunction("PlaceOrder", "orders_function.handler", directory=EXAMPLE),

@@ -1,4 +1,4 @@
-"""The functions that take events in: what they call, and what they tell the service that sent the event."""
+"""The functions that receive events: what they call, and what they return to the service that sent the event."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_every_message_of_a_batch_is_stored(lambda_stub: StubTransport, lambda_c
     assert [call.request.order_id for call in orders.calls] == ["o-1", "o-2"]
 
 
-def test_only_the_message_that_failed_comes_again(lambda_stub: StubTransport, lambda_context: LambdaContext) -> None:
+def test_only_the_message_that_failed_is_delivered_again(
+    lambda_stub: StubTransport, lambda_context: LambdaContext
+) -> None:
     lambda_stub.on(store_order).returns(Stored(order_id="o-1")).raises(RuntimeError("away")).returns(
         Stored(order_id="o-3")
     )
@@ -41,20 +43,20 @@ def test_only_the_message_that_failed_comes_again(lambda_stub: StubTransport, la
     assert failed(on_queue(batch, lambda_context)) == ["m-2"]
 
 
-def test_a_message_that_is_no_order_stays_too_and_is_not_sent(
+def test_an_invalid_message_stays_in_the_queue_and_is_not_sent(
     lambda_stub: StubTransport, lambda_context: LambdaContext
 ) -> None:
     assert failed(on_queue(sqs_event("no order at all", "{}"), lambda_context)) == ["m-1", "m-2"]
     assert not lambda_stub.calls
 
 
-def test_a_refusal_is_an_answer(lambda_stub: StubTransport, lambda_context: LambdaContext) -> None:
+def test_a_refused_order_is_not_delivered_again(lambda_stub: StubTransport, lambda_context: LambdaContext) -> None:
     lambda_stub.on(store_order).raises(OrderRefused(order_id="o-1", why="no longer made"))
 
     assert on_queue(sqs_event(order("o-1", "Abacus")), lambda_context) == NONE_FAILED
 
 
-def test_an_order_is_stored_again_if_its_answer_was_lost(lambda_inprocess: InProcessTransport) -> None:
+def test_an_order_is_stored_again_if_the_response_was_lost(lambda_inprocess: InProcessTransport) -> None:
     lambda_inprocess.add(on_queue)
     lambda_inprocess.add(store)
     lambda_inprocess.lose_answers(store_order, times=1)
@@ -71,7 +73,7 @@ def test_an_upload_is_read_by_its_real_key(key: str, lambda_stub: StubTransport,
     assert [call.request for call in documents.calls] == [Document(bucket="invoices", key=key)]
 
 
-def test_an_upload_that_cannot_be_queued_fails_so_that_it_comes_again(
+def test_an_upload_that_cannot_be_queued_is_delivered_again(
     lambda_stub: StubTransport, lambda_context: LambdaContext
 ) -> None:
     lambda_stub.on(read_document).throttles()
@@ -90,7 +92,7 @@ def test_an_order_over_http_is_queued(lambda_stub: StubTransport, lambda_context
 
 
 @pytest.mark.usefixtures("lambda_stub")
-def test_what_is_no_order_is_told_so(lambda_context: LambdaContext) -> None:
+def test_an_invalid_order_over_http_is_rejected(lambda_context: LambdaContext) -> None:
     answer: Any = on_request(http_event("{}"), lambda_context)
 
     assert answer["statusCode"] == 400
@@ -107,7 +109,7 @@ def test_all_of_them_together(lambda_inprocess: InProcessTransport) -> None:
     assert {call.function for call in lambda_inprocess.calls} == {"OnQueue", "StoreOrder", "OnUpload", "ReadDocument"}
 
 
-def test_the_same_as_they_are_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_all_of_them_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
     lambda_endpoint(*functions())
     client = LambdaClient(timeout=20)
 

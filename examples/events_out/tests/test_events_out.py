@@ -1,4 +1,4 @@
-"""What came of an event: told to a function, or left in queues; and each function by itself."""
+"""The results of events, sent to a function or to queues; and each function alone."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_call_goes_to_neither(system: System) -> None:
     assert queues.take("failed-reports") == []
 
 
-def test_a_queue_that_no_service_has_is_an_error_before_anything_runs() -> None:
+def test_a_missing_queue_is_an_error_before_anything_runs() -> None:
     with pytest.raises(ValueError, match=r"^function 'BuildReport': events: on_failure .* needs services="):
         LocalEndpoint(functions())
 

@@ -1,4 +1,4 @@
-"""The charge by itself: Powertools' real layer, on moto's DynamoDB, called as Lambda would call it."""
+"""The charge alone: Powertools' real layer, on moto's DynamoDB, called as Lambda would call it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _system(lambda_inprocess: InProcessTransport, monkeypatch: pytest.MonkeyPatc
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        # imported here: Powertools asks boto3 for a region at once
+        # imported here: importing Powertools needs a region
         lambda_inprocess.add(importlib.import_module("charge_function").handler)
         yield lambda_inprocess
 
@@ -38,7 +38,7 @@ def _taken(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
     return lambda: [line for line in capsys.readouterr().out.splitlines() if line.startswith("took")]
 
 
-def test_the_same_key_twice_takes_money_once(taken: Callable[[], list[str]]) -> None:
+def test_the_same_key_twice_charges_once(taken: Callable[[], list[str]]) -> None:
     first = client.call(charge, ORDER, idempotency_key="k-1")
     second = client.call(charge, ORDER, idempotency_key="k-1")
 
@@ -62,7 +62,7 @@ def test_without_a_key_the_order_is_the_key(taken: Callable[[], list[str]]) -> N
     assert taken() == ["took 500 cents for o-1", "took 7 cents for o-2"]
 
 
-def test_an_answer_that_was_lost_is_asked_for_again(system: InProcessTransport, taken: Callable[[], list[str]]) -> None:
+def test_a_lost_response_is_retried(system: InProcessTransport, taken: Callable[[], list[str]]) -> None:
     system.lose_answers(charge, times=1)
     result = client.invoke(charge, ORDER, idempotency_key="k-1")
 
@@ -71,7 +71,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(system: InProcessTransport, 
     assert len(taken()) == 1
 
 
-def test_a_key_is_good_for_one_request(taken: Callable[[], list[str]]) -> None:
+def test_a_key_belongs_to_one_request(taken: Callable[[], list[str]]) -> None:
     client.call(charge, ORDER, idempotency_key="k-1")
     with pytest.raises(FunctionError) as refused:
         client.call(charge, Charge(order_id="o-1", cents=900), idempotency_key="k-1")

@@ -1,4 +1,4 @@
-"""The invokers: each by itself, with the function they invoke, and as they are deployed."""
+"""The invokers: each alone, with the function they invoke, and in the real runtime."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROCESSED = Processed(payment_id=UUID(int=1), customer_id="C-1", amount=Decimal(
 client = LambdaClient()
 
 
-def test_the_one_that_waits_has_the_answer(lambda_stub: StubTransport) -> None:
+def test_pay_and_wait_returns_the_response(lambda_stub: StubTransport) -> None:
     payments = lambda_stub.on(process_payment).returns(PROCESSED)
 
     assert invoker_function.wait.local(PAYMENT) == Confirmation(text="24.90 taken from C-1", payment_id=UUID(int=1))
@@ -41,13 +41,13 @@ def test_the_one_that_waits_has_the_answer(lambda_stub: StubTransport) -> None:
     ]
 
 
-def test_the_one_that_waits_catches_the_declared_error(lambda_stub: StubTransport) -> None:
+def test_pay_and_wait_catches_the_declared_error(lambda_stub: StubTransport) -> None:
     lambda_stub.on(process_payment).raises(CreditExceeded(customer_id="C-1", left=Decimal(3)))
 
     assert invoker_function.wait.local(PAYMENT) == Confirmation(text="refused: 3 left for C-1")
 
 
-def test_the_one_that_goes_on_knows_only_that_it_was_accepted(lambda_stub: StubTransport) -> None:
+def test_pay_and_go_on_knows_only_that_the_event_was_accepted(lambda_stub: StubTransport) -> None:
     payments = lambda_stub.on(process_payment).accepts()
 
     assert invoker_function.go_on.local(PAYMENT).request_id
@@ -83,7 +83,7 @@ def test_both_reach_the_same_function(system: InProcessTransport) -> None:
     }
 
 
-def test_nobody_hears_of_an_event_that_failed_but_lambda(system: InProcessTransport) -> None:
+def test_only_lambda_knows_of_a_failed_event(system: InProcessTransport) -> None:
     assert client.call(pay_and_wait, TOO_MUCH).text == "refused: 1000 left for C-1"
     client.call(pay_and_go_on, TOO_MUCH)
 
@@ -91,7 +91,7 @@ def test_nobody_hears_of_an_event_that_failed_but_lambda(system: InProcessTransp
     assert len(system.discarded) == 1
 
 
-def test_the_same_as_they_are_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_all_of_them_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
     lambda_endpoint(
         LocalFunction("PayAndWait", "invoker_function.wait", directory=EXAMPLE),
         LocalFunction("PayAndGoOn", "invoker_function.go_on", directory=EXAMPLE),

@@ -10,7 +10,7 @@ from least_privilege_demo import QUESTIONS, is_allowed, lambdachain, policy
 SYSTEM = str(Path(__file__).parents[2] / "parent_child")
 
 
-def test_the_call_is_allowed_and_its_neighbours_are_denied() -> None:
+def test_the_call_is_allowed_and_similar_ones_are_denied() -> None:
     document = policy()
 
     assert [question for question, asked in QUESTIONS.items() if is_allowed(document, *asked)] == [
@@ -25,7 +25,7 @@ def test_the_template_grants_what_the_code_calls() -> None:
 
 
 @pytest.mark.parametrize("resource", ["function:ChildFunction*", "function:ReportFunction"])
-def test_a_template_that_grants_something_else_is_told(tmp_path: Path, resource: str) -> None:
+def test_a_template_that_grants_something_else_is_reported(tmp_path: Path, resource: str) -> None:
     text = (Path(__file__).parents[1] / "template.yaml").read_text()
     wrong = tmp_path / "template.yaml"
     wrong.write_text(text.replace("function:ChildFunction\n", f"{resource}\n").replace("../parent_child", SYSTEM))

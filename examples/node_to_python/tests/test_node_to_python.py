@@ -1,4 +1,4 @@
-"""Node.js calls Python: through the SDK where npm has installed it, else with the requests that the SDK sends."""
+"""Node.js calls Python: through the SDK where npm has installed it, otherwise with the requests that the SDK sends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def deployed(directory: Path) -> list[LocalFunction]:
 def _system(
     request: pytest.FixtureRequest, lambda_endpoint: Callable[..., LocalEndpoint], tmp_path: Path
 ) -> LocalEndpoint:
-    """Serve LambdaA with whatever npm has installed beside it, and, copied elsewhere, with nothing."""
+    """Serve LambdaA with the packages that npm has installed, and a copy of it without any."""
     if request.param == "as installed":
         return lambda_endpoint(*deployed(HERE))
     for source in SOURCES:
@@ -43,7 +43,7 @@ def _system(
 
 
 @pytest.mark.usefixtures("system")
-def test_node_gets_the_answer_of_python() -> None:
+def test_node_gets_the_response_of_python() -> None:
     told = client.call(lambda_a, KEYBOARDS)
 
     assert told.text == "3 x Keyboard: 74.70"
@@ -56,7 +56,7 @@ def test_node_reads_the_fields_of_a_declared_error() -> None:
 
 
 @pytest.mark.usefixtures("system")
-def test_node_does_not_take_a_failure_for_an_answer() -> None:
+def test_node_does_not_mistake_an_error_for_a_response() -> None:
     with pytest.raises(FunctionError, match="QuotePrice failed: RequestRejectedError") as failed:
         client.call("LambdaA", {"product": "Keyboard", "quantity": 0})
 
@@ -71,7 +71,7 @@ def test_the_sdk_is_used_where_npm_has_installed_it(lambda_endpoint: Callable[..
     assert client.call(lambda_a, KEYBOARDS).through == "@aws-sdk/client-lambda"
 
 
-def test_the_python_function_by_itself(lambda_context: LambdaContext) -> None:
+def test_the_python_function_alone(lambda_context: LambdaContext) -> None:
     assert handler.local(KEYBOARDS) == Quote(total=Decimal("74.70"))
     assert handler({"product": "Keyboard", "quantity": 1}, lambda_context) == {"total": "24.90"}
     with pytest.raises(UnknownProduct):

@@ -1,4 +1,4 @@
-"""What both sides agree on: installed by the parent and by the child, from a package of its own."""
+"""The contract of both sides: a package of its own, which parent and child install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ParentFunction: takes an order and has the child register it. Lambda's handler setting: parent_function.handler."""
+"""ParentFunction: receives an order, and calls the child to register it. Handler setting: parent_function.handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parent by itself: what the child answers is said, what the parent asked is looked at."""
+"""The parent alone: the test scripts the child's responses, and checks the parent's requests."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_the_parent_catches_the_childs_error(lambda_stub: StubTransport) -> None
     assert handler.local(KEYBOARDS) == Confirmation(text="sorry, only 2 x Keyboard left")
 
 
-def test_a_child_that_is_throttled_is_asked_again(lambda_stub: StubTransport) -> None:
+def test_a_throttled_child_is_called_again(lambda_stub: StubTransport) -> None:
     sales = lambda_stub.on(child).throttles(2).returns(SOLD)
     assert handler.local(KEYBOARDS).transaction_id == UUID(int=7)
     assert len(sales.calls) == 3
 
 
-def test_a_sale_whose_answer_is_lost_is_not_made_twice(lambda_stub: StubTransport) -> None:
+def test_a_sale_whose_response_is_lost_is_not_retried(lambda_stub: StubTransport) -> None:
     sales = lambda_stub.on(child).times_out()
     with pytest.raises(CallTimeoutError):
         handler.local(KEYBOARDS)

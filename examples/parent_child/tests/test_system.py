@@ -57,7 +57,7 @@ def test_the_child_can_be_called_in_any_language() -> None:
     assert (answer["product"], answer["amount"]) == ("Keyboard", "74.70")
 
 
-def test_the_same_as_they_are_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_both_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
     installed = {"PYTHONPATH": str(EXAMPLE / "contracts")}
     lambda_endpoint(
         LocalFunction("ParentFunction", "parent_function.handler", directory=EXAMPLE / "parent", environment=installed),

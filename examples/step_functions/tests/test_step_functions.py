@@ -1,4 +1,4 @@
-"""The functions by themselves, and the whole state machine with the functions as they are deployed."""
+"""The functions alone, and the whole state machine with the functions in the real runtime."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_declared_error_is_caught_by_its_name_and_read(machine: StateMachine) 
     }
 
 
-def test_what_nobody_catches_fails_the_execution(machine: StateMachine) -> None:
+def test_an_uncaught_error_fails_the_execution(machine: StateMachine) -> None:
     execution = machine.run({"kind": "PURCHASE", "transaction_id": "t-2", "amount": "nothing"})
 
     assert (execution["status"], execution["error"]) == ("FAILED", "RequestRejectedError")
@@ -65,7 +65,7 @@ def test_the_functions_in_one_process(lambda_inprocess: InProcessTransport) -> N
     assert late.value == RefundTooLate(days=31, allowed=30)
 
 
-def test_the_functions_keep_their_contracts() -> None:
+def test_the_functions_fulfil_their_contracts() -> None:
     assert_handler_fulfils(process_purchase, purchase, requests=[PURCHASE])
     assert_handler_fulfils(process_refund, refund, requests=[REFUND, LATE])
 

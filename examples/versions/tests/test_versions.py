@@ -1,4 +1,4 @@
-"""Which version answers: of a number, of an alias, of an alias that shifts."""
+"""The version that responds: by number, by alias, and by an alias that shifts traffic."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_callers_call_the_alias_of_the_contract(lambda_stub: StubTransport) -> N
     assert [call.function for call in quotes.calls] == ["Price:live"]
 
 
-def test_both_versions_keep_the_contract() -> None:
+def test_both_versions_fulfil_the_contract() -> None:
     for version in (price_v1.handler, price_v2.handler):
         assert_handler_fulfils(price, version, requests=[ONE, TEN])
 
@@ -44,7 +44,7 @@ def test_a_version_is_called_by_its_number(lambda_endpoint: Serve) -> None:
     assert client.call(price, TEN, qualifier="$LATEST").total == Decimal("224.1")
 
 
-def test_an_alias_leads_to_its_version(lambda_endpoint: Serve) -> None:
+def test_an_alias_points_to_its_version(lambda_endpoint: Serve) -> None:
     lambda_endpoint(price_function(live=LocalAlias("1")))
     answer = client.invoke(price, TEN)
 
@@ -61,7 +61,7 @@ def test_an_alias_shifts_a_share_of_its_calls(lambda_endpoint: Serve) -> None:
     assert 5 <= answers["2"] <= 40
 
 
-def test_a_deployment_goes_on_and_back_under_its_callers(lambda_endpoint: Serve) -> None:
+def test_a_deployment_and_its_rollback(lambda_endpoint: Serve) -> None:
     endpoint = lambda_endpoint(price_function(live=LocalAlias("1")))
     assert who_answers(client, 3) == {"1": 3}
 

@@ -211,10 +211,10 @@ def _payload(callee: Target, payload: Any, kind: InvocationType, told: Metadata,
 
 def _stowed(offload: S3Offload, data: bytes, function: str, stow: Stow | None) -> bytes:
     """Put a payload into S3: the one thing in making a call ready that is no pure function."""
-    from lambdachain._contracts.s3_offload import OffloadError, as_bytes
+    from lambdachain._contracts.s3_offload import OffloadError, encode_reference
 
     try:
-        return as_bytes(stow(offload, data) if stow is not None else offload.put(data))
+        return encode_reference(stow(offload, data) if stow is not None else offload.put(data))
     except OffloadError as exc:
         raise NotInvokedError(str(exc), function=function) from exc
 

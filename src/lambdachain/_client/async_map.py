@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from lambdachain._fan_out.async_driver import Begun, fan_out
+from lambdachain._fan_out.async_driver import MapParts, fan_out
 from lambdachain._fan_out.options import check_payloads
 
 from .map import MapRequest, connections_of
@@ -21,13 +21,13 @@ def mapped(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, N
     """
     check_payloads(payloads, asynchronous=True)
 
-    def begin() -> Begun:
+    def create_parts() -> MapParts:
         transport = map_request.caller.transport_for(map_request.callee)
         scheduler = map_request.scheduler(payloads, connections_of(transport))
-        return Begun(scheduler, transport, _begun(payloads), map_request.over(transport).prepare)
+        return MapParts(scheduler, transport, _to_iterator(payloads), map_request.over(transport).prepare)
 
-    return fan_out(begin, map_request.caller.hooks, on_progress=map_request.manner.on_progress)
+    return fan_out(create_parts, map_request.caller.hooks, on_progress=map_request.manner.on_progress)
 
 
-def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:
+def _to_iterator(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:
     return aiter(payloads) if isinstance(payloads, AsyncIterable) else iter(payloads)

@@ -19,14 +19,14 @@ from .base_invoker import BaseInvoker, Refusal, permission_of, receipt_of, refus
 
 if TYPE_CHECKING:
     from lambdachain._core.receipts import Permission, Receipt
-    from lambdachain._fan_out.loop_executors import LoopSide
+    from lambdachain._fan_out.loop_executors import BackgroundLoop
     from lambdachain._transports.http.transport import HttpTransport
 
 
 class Invoker(BaseInvoker[Transport, Hook]):
     """Carries calls out, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
 
-    _side: LoopSide | None = None
+    _side: BackgroundLoop | None = None
 
     def invoke(self, callee: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and read its answer."""
@@ -51,13 +51,13 @@ class Invoker(BaseInvoker[Transport, Hook]):
         if self._side is not None:
             self._side.close()
 
-    def loop_side(self, transport: HttpTransport) -> LoopSide:
+    def loop_side(self, transport: HttpTransport) -> BackgroundLoop:
         """Return the loop that carries out the maps over *transport*."""
-        from lambdachain._fan_out.loop_executors import LoopSide
+        from lambdachain._fan_out.loop_executors import BackgroundLoop
 
         with self._lock:
-            if self._side is None or not self._side.is_here:
-                self._side = LoopSide(transport)
+            if self._side is None or not self._side.is_usable:
+                self._side = BackgroundLoop(transport)
             return self._side
 
     def _refusal(self, callee: Target, options: CallOptions) -> Refusal | None:

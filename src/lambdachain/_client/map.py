@@ -24,10 +24,10 @@ from lambdachain._fan_out.options import (
     MapOptions,
     MapSettings,
     Numbered,
-    check_options,
+    check_call_options,
     check_payloads,
     settings_for,
-    split,
+    split_options,
 )
 from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
 from lambdachain._transports.transport_override import answers_at_once
@@ -61,7 +61,7 @@ class MapRequest(NamedTuple):
         return MapScheduler(
             concurrency_limit_for(self.caller.paces, self.callee.address),
             self.manner,
-            most=connections,
+            max_connections=connections,
             total=len(payloads) if isinstance(payloads, Sized) else None,
             deadline=_deadline(self.manner.timeout),
             read=_READERS[self.kind],
@@ -104,8 +104,8 @@ def map_request(
         InvalidArnError: As ``LambdaClient.call``.
         DeadlineExceededError: The timeout leaves no time.
     """
-    one, own = split(options)
-    check_options(one)
+    one, own = split_options(options)
+    check_call_options(one)
     callee = caller.locate(target, one, response=response)
     whole = seconds(options.get("timeout"), callee.address)
     return MapRequest(caller, callee, kind, one, settings_for(own, whole, return_exceptions=return_exceptions))
@@ -125,7 +125,7 @@ def bound_map_request(
     Raises:
         ContractError: An option cannot be.
     """
-    check_options(options)
+    check_call_options(options)
     return MapRequest(caller, callee, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
 
 

@@ -1,1 +1,1 @@
-"""What both sides of a call declare: contracts, declared errors, payloads in S3."""
+"""What both sides of a call declare: contracts, their errors, and the offload of large payloads to S3."""

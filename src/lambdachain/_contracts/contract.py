@@ -1,4 +1,4 @@
-"""A contract: what a function is called, what it takes, what it gives back and how it may fail."""
+"""A contract: the name of a function, the types of its request and response, and the errors that it may raise."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Resp = TypeVar("Resp")
 
 
 class HasContract(ABC, Generic[Req, Resp]):
-    """What can be called: a ``Contract``, or a handler decorated with ``remote``."""
+    """Base of what can be called by its contract: a ``Contract``, or a handler decorated with ``remote``."""
 
     @property
     @abstractmethod
     def contract(self) -> Contract[Req, Resp]:
-        """What both sides agree on."""
+        """The contract of the function."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Contract(HasContract[Req, Resp]):
-    """What both sides of a call agree on: shared by caller and callee, it does nothing by itself.
+    """What both sides of a call agree on. Caller and callee share it; it does nothing by itself.
 
     >>> from pydantic import BaseModel
     >>> class ChargeRequest(BaseModel):
@@ -49,18 +49,20 @@ class Contract(HasContract[Req, Resp]):
     Attributes:
         function: The function's name, partial ARN or ARN, as text and without qualifier.
         request: The type of the payload: anything pydantic can handle.
-        response: The type of the answer.
-        errors: The domain errors that the callee may raise and the caller gets back as the same class.
-        idempotent: The function may be run twice for one call: what may have run counts as ``retryable``.
-        qualifier: The version or alias that calls go to; ``None`` for the unpublished version.
-        offload: Where payloads go that are too large for Lambda, an ``S3Offload`` that both sides have; ``None`` for
-            nowhere: then such a call is refused.
-        envelope: Events of ``fire`` travel in an envelope that carries metadata, the idempotency key among it: only for
-            callees that are handlers made by ``remote``.
+        response: The type of the response.
+        errors: The domain errors that the callee may raise. The caller catches them as the same classes.
+        idempotent: Whether running the function twice for one call does no harm. If so, a call that may have run is
+            ``retryable``.
+        qualifier: The version or alias that is called; ``None`` for the unpublished version.
+        offload: The S3 bucket that payloads too large for Lambda go through, an ``S3Offload`` that both sides have;
+            ``None`` to refuse such payloads.
+        envelope: Whether ``fire`` sends events in an envelope that carries metadata, including the idempotency key.
+            Only for callees whose handlers are made by ``remote``.
 
     Raises:
-        ContractError: A type cannot be JSON, an error is no ``RemoteError``, or the qualifier is given twice.
-        InvalidArnError: *function* or *qualifier* is nothing that Lambda accepts.
+        ContractError: A type cannot be serialized as JSON, an error is not a subclass of ``RemoteError``, or the
+            qualifier is given twice.
+        InvalidArnError: *function* or *qualifier* is not a name that Lambda accepts.
     """
 
     function: str
@@ -117,10 +119,11 @@ class Contract(HasContract[Req, Resp]):
     ) -> None:
         _check_arguments(idempotent, envelope, offload)
         name, qualifier = split_qualifier(function, qualifier, ContractError)
-        for role, form in (("request", request), ("response", response)):
-            _check_type(role, form)
-            check_json_type(form, role)
-        values = (name, request, response, _checked_errors(errors), idempotent, qualifier, envelope, offload)
+        for role, annotation in (("request", request), ("response", response)):
+            _check_type(role, annotation)
+            check_json_type(annotation, role)
+        values = (name, request, response, _to_error_classes(errors), idempotent, qualifier, envelope, offload)
+        # A generated __init__ could not have the overloads by which type checkers infer Req and Resp.
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -130,10 +133,10 @@ class Contract(HasContract[Req, Resp]):
         return self
 
     def schema(self) -> ContractSchema:
-        """Describe the contract as JSON: for a file beside the code, and for callers in other languages.
+        """Return the contract as JSON: for a file in your repository, and for callers in other languages.
 
-        ``request``, ``response`` and ``errors`` are JSON Schemas of what the callee accepts and answers. Equal
-        contracts give equal schemas, in every process. ``lambdachain.testing.assert_compatible`` compares two.
+        ``request``, ``response`` and ``errors`` are JSON Schemas of what the callee accepts and returns. Equal
+        contracts have equal schemas, in every process. ``lambdachain.testing.assert_compatible`` compares two.
 
         >>> double = Contract("orders-double", request=int, response=int)
         >>> schema = double.schema()
@@ -141,11 +144,11 @@ class Contract(HasContract[Req, Resp]):
         ('orders-double', 'integer')
 
         Raises:
-            ContractError: A type names another that does not exist yet.
+            ContractError: A type refers to another that is not defined yet.
         """
-        from .contract_schema import schema_of
+        from .contract_schema import to_schema
 
-        return schema_of(self)
+        return to_schema(self)
 
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
@@ -153,23 +156,23 @@ class Contract(HasContract[Req, Resp]):
 
 
 class PlainContract(Contract[Any, Any]):
-    """The contract of a plain name, which nobody declared: it takes any JSON."""
+    """The contract of a plain name or ARN, for which none was declared: it accepts any JSON."""
 
 
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
-    """Split an address into the function and its qualifier, which may be given once."""
+    """Split an address into the function and its qualifier, which may be given in it or beside it, but not twice."""
     if qualifier is None and isinstance(function, str):
-        return _split(function)
+        return _split_text(function)
     target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
     if qualifier is None:
         return str(target.without_qualifier()), target.qualifier
     if target.qualifier is not None:
-        raise error(f"{target} has a qualifier already, and qualifier={qualifier!r} is given too: drop one of them")
+        raise error(f"{target} already has a qualifier, and qualifier={qualifier!r} is given, too: remove one of them")
     return str(target), Qualifier(qualifier)
 
 
 @lru_cache(maxsize=1024)
-def _split(function: str) -> tuple[str, str | None]:
+def _split_text(function: str) -> tuple[str, str | None]:
     target = parse_target(function)
     return str(target.without_qualifier()), target.qualifier
 
@@ -178,20 +181,21 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
     for name, value in (("idempotent", idempotent), ("envelope", envelope)):
         if not isinstance(value, bool):
             raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
+    # Not isinstance(): that would import S3Offload at every cold start.
     if offload is not None and (isinstance(offload, type) or not hasattr(offload, "reference_to")):
         kind = f"the class {offload.__name__}" if isinstance(offload, type) else type(offload).__name__
         raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {kind}')
 
 
-# Of these pydantic's own message has what is in them, or there is none.
-_VALUES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
+# pydantic would accept these, or raise an error that shows their contents.
+_VALUE_TYPES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
 
 
-def _check_type(role: str, form: Any) -> None:
-    """Refuse a value, such as an instance of a model, where a type has to be given."""
-    kind = cast("Any", type(form))
-    is_handler = isinstance(form, HasContract) and not isinstance(form, Contract)
-    if is_handler or kind in _VALUES:
+def _check_type(role: str, annotation: Any) -> None:
+    """Check that a type is given, and not a value such as an instance of a model."""
+    kind = cast("Any", type(annotation))
+    is_handler = isinstance(annotation, HasContract) and not isinstance(annotation, Contract)
+    if is_handler or kind in _VALUE_TYPES:
         raise ContractError(f"{role} must be a type, such as a pydantic model, not {kind.__name__}")
     if hasattr(kind, "__pydantic_validator__") or (
         hasattr(kind, "__dataclass_fields__") and kind.__module__ != "typing"
@@ -204,7 +208,7 @@ def _class_name(value: object) -> str:
     return type(value).__name__
 
 
-def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
+def _to_error_classes(errors: Any) -> tuple[type[RemoteError], ...]:
     if isinstance(errors, type):
         raise ContractError(f"errors must be a list of classes: errors=[{errors.__name__}]")
     if not isinstance(errors, Collection) or isinstance(errors, str | bytes):
@@ -217,9 +221,9 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
             given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
-            raise ContractError(f"errors: {given} is no subclass of RemoteError")
+            raise ContractError(f"errors: {given} is not a subclass of RemoteError")
     names = [error.__name__ for error in classes]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
+        raise ContractError(f"errors: two classes are named {twice.pop()}: names must differ, since only they are sent")
     return classes

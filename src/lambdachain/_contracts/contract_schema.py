@@ -1,4 +1,4 @@
-"""A contract as JSON: what travels between caller and callee, for those who do not have its Python."""
+"""A contract as JSON: what caller and callee send each other, for programs that do not have its Python code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.codec import codec_of
 from lambdachain._json.core_schema import Schema
-from lambdachain._json.json_schema import DIALECT, JsonSchema, json_schema_of
+from lambdachain._json.json_schema import DIALECT, JsonSchema, generate_json_schema
 from lambdachain._json.schema_extensions import Mode
 
-from .remote_error import RemoteError, carrier_of
+from .remote_error import RemoteError, fields_class_for
 
 FORMAT: Final = 1
 _MAX_DEPTH: Final = 100
@@ -25,7 +25,7 @@ _REQUIRED: Final = frozenset(
 
 
 class Declaration(Protocol):
-    """What a contract says; see ``Contract``, which stands above this module."""
+    """The attributes of a ``Contract``, whose module imports this one."""
 
     @property
     def function(self) -> str: ...
@@ -46,10 +46,10 @@ class Declaration(Protocol):
 class ContractSchema(TypedDict):
     """A contract as JSON; ``Contract.schema`` makes it.
 
-    The schemas are JSON Schema, draft 2020-12, each complete in itself. Who calls the function from another language
-    needs ``request``, ``response`` and ``errors``. The others are there only where lambdachain's own callers send or
-    read something else: they always send a field that has a default, for example. The keyword ``x-lambdachain``
-    inside says what JSON Schema has no words for; a validator may ignore it.
+    The schemas are JSON Schema, draft 2020-12, each self-contained. A caller in another language needs ``request``,
+    ``response`` and ``errors``. The others are there only if lambdachain's own callers send or read something else:
+    they always send a field that has a default, for example. The keyword ``x-lambdachain`` has what JSON Schema cannot
+    express; a validator may ignore it.
 
     Attributes:
         lambdachain: The version of this format.
@@ -58,10 +58,10 @@ class ContractSchema(TypedDict):
         idempotent: Whether the function may be run twice for one call.
         envelope: Whether events of ``fire`` travel in an envelope.
         request: What the callee accepts.
-        response: What the callee answers.
+        response: What the callee returns.
         errors: What the callee writes as ``errorMessage``, itself JSON, for each ``errorType`` that it declares.
         request_as_sent: What callers send.
-        response_as_read: What callers accept as the answer.
+        response_as_read: What callers accept as the response.
         errors_as_read: What callers accept as each error.
     """
 
@@ -78,8 +78,9 @@ class ContractSchema(TypedDict):
     errors_as_read: NotRequired[dict[str, JsonSchema]]
 
 
-def schema_of(contract: Declaration) -> ContractSchema:
-    """Describe *contract*; see ``Contract.schema``."""
+def to_schema(contract: Declaration) -> ContractSchema:
+    """Return the schema of *contract*; see ``Contract.schema``."""
+    # Sorted, so that a file with the schema does not change with the order of declaration.
     errors = {error.__name__: error for error in sorted(contract.errors, key=lambda error: error.__name__)}
     schema = ContractSchema(
         lambdachain=FORMAT,
@@ -87,13 +88,13 @@ def schema_of(contract: Declaration) -> ContractSchema:
         qualifier=None if contract.qualifier is None else str(contract.qualifier),
         idempotent=contract.idempotent,
         envelope=contract.envelope,
-        request=_described(contract.request, "validation"),
-        response=_described(contract.response, "serialization"),
-        errors={name: _error(error, "serialization") for name, error in errors.items()},
+        request=_describe(contract.request, "validation"),
+        response=_describe(contract.response, "serialization"),
+        errors={name: _describe_error(error, "serialization") for name, error in errors.items()},
     )
-    sent, read = _described(contract.request, "serialization"), _described(contract.response, "validation")
-    errors_read = {name: _error(error, "validation") for name, error in errors.items()}
-    errors_read = {name: form for name, form in errors_read.items() if form != schema["errors"][name]}
+    sent, read = _describe(contract.request, "serialization"), _describe(contract.response, "validation")
+    errors_read = {name: _describe_error(error, "validation") for name, error in errors.items()}
+    errors_read = {name: error for name, error in errors_read.items() if error != schema["errors"][name]}
     if sent != schema["request"]:
         schema["request_as_sent"] = sent
     if read != schema["response"]:
@@ -104,29 +105,32 @@ def schema_of(contract: Declaration) -> ContractSchema:
 
 
 def checked_schema(value: object) -> ContractSchema:
-    """Parse what was read from a file as the schema of a contract.
+    """Check that *value*, which was read from a file, is the schema of a contract, and return it.
 
     Raises:
-        ContractError: It is none, or of another format.
+        ContractError: It is not, or has an unknown format.
     """
     if not is_mapping(value) or not value.keys() >= _REQUIRED:
-        raise ContractError("this is neither a contract nor what Contract.schema gives: read its file with json.load")
+        raise ContractError("not a contract schema: pass what Contract.schema() returned, read from its file as JSON")
     if value["lambdachain"] != FORMAT:
-        raise ContractError(f"the schema is of format {value['lambdachain']}, and this lambdachain knows {FORMAT}")
+        raise ContractError(
+            f"the schema has format {value['lambdachain']}, and this version of lambdachain reads format {FORMAT}"
+        )
     try:
         parse_target(value["function"])
     except (InvalidArnError, TypeError) as exc:
-        raise ContractError(f"the schema's function is none: {exc}") from exc
-    for place, form in _forms(value):
-        if not is_mapping(form):
-            raise ContractError(f"{place} in the schema is no JSON Schema, but {type(form).__name__}")
-        if _is_deeper(form, _MAX_DEPTH):
-            raise ContractError(f"{place} in the schema is nested too deeply: at most {_MAX_DEPTH} levels are read")
+        raise ContractError(f"the schema's function is not valid: {exc}") from exc
+    for location, schema in _iter_schemas(value):
+        if not is_mapping(schema):
+            raise ContractError(f"{location} in the schema must be a JSON Schema, not {type(schema).__name__}")
+        # Schemas are compared recursively, so one from a file must not exhaust the stack.
+        if _is_nested_deeper(schema, _MAX_DEPTH):
+            raise ContractError(f"{location} in the schema is nested too deeply: at most {_MAX_DEPTH} levels are read")
     return cast("ContractSchema", value)
 
 
-def _is_deeper(tree: object, depth: int) -> bool:
-    """Check whether JSON is nested more deeply than *depth*, level by level."""
+def _is_nested_deeper(tree: object, depth: int) -> bool:
+    """Check whether JSON is nested more deeply than *depth*, without recursion."""
     level: list[object] = [tree]
     for _ in range(depth):
         inner = [one.values() if is_mapping(one) else one for one in level if is_mapping(one) or is_sequence(one)]
@@ -134,24 +138,26 @@ def _is_deeper(tree: object, depth: int) -> bool:
     return bool(level)
 
 
-def _forms(schema: Schema) -> Iterator[tuple[str, object]]:
-    """Yield every JSON Schema that is in it, and where."""
+def _iter_schemas(schema: Schema) -> Iterator[tuple[str, object]]:
+    """Yield every JSON Schema in a contract's schema, and its location."""
     for name in ("request", "request_as_sent", "response", "response_as_read"):
         yield name, schema.get(name, {})
     for name in ("errors", "errors_as_read"):
-        forms = schema.get(name, {})
+        schemas = schema.get(name, {})
         yield from (
-            ((f"{name}.{error}", form) for error, form in forms.items()) if is_mapping(forms) else [(name, forms)]
+            ((f"{name}.{error}", inner) for error, inner in schemas.items())
+            if is_mapping(schemas)
+            else [(name, schemas)]
         )
 
 
-def _error(error: type[RemoteError], mode: Mode) -> JsonSchema:
-    carrier = carrier_of(error)
-    codec_of(carrier).check_form(f"error {error.__name__}")
-    described = _described(carrier, mode)
-    said = error.__dict__.get("__doc__")
-    return {**described, "description": inspect.cleandoc(said)} if said else described
+def _describe_error(error: type[RemoteError], mode: Mode) -> JsonSchema:
+    fields_class = fields_class_for(error)
+    codec_of(fields_class).check_type(f"error {error.__name__}")
+    described = _describe(fields_class, mode)
+    docstring = error.__dict__.get("__doc__")
+    return {**described, "description": inspect.cleandoc(docstring)} if docstring else described
 
 
-def _described(form: object, mode: Mode) -> JsonSchema:
-    return {"$schema": DIALECT, **json_schema_of(codec_of(form).schema, mode)}
+def _describe(annotation: object, mode: Mode) -> JsonSchema:
+    return {"$schema": DIALECT, **generate_json_schema(codec_of(annotation).schema, mode)}

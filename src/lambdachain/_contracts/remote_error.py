@@ -1,4 +1,4 @@
-"""Domain errors: declared once, raised in the callee, caught as the same class in the caller."""
+"""Domain errors: declared once, raised in the callee, and caught as the same class in the caller."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from .annotations import own_annotations
 
 @dataclass_transform(kw_only_default=True)
 class RemoteError(FunctionError):
-    """Base of the errors that a contract declares.
+    """Base class of the errors that a contract declares.
 
-    Annotate the fields, as in a dataclass; construct by keyword. On the wire it is an ordinary Lambda error whose
-    ``errorType`` is the class name and whose ``errorMessage`` is the fields as JSON, so CloudWatch, Step Functions'
-    ``Catch`` and callers in other languages can read it. Whatever stands in a field is meant to be seen there.
+    Annotate the fields, as in a dataclass, and pass them as keyword arguments. On the wire it is an ordinary Lambda
+    error whose ``errorType`` is the class name and whose ``errorMessage`` is the fields as JSON, so CloudWatch, Step
+    Functions' ``Catch`` and callers in other languages can read it. Fields are not redacted anywhere: put no secrets
+    into them.
 
     >>> class CardDeclined(RemoteError):
     ...     reason: str
@@ -35,42 +36,45 @@ class RemoteError(FunctionError):
     '{"reason":"limit","retry_after_days":null}'
 
     Raises:
-        ContractError: When the class is made: a field would hide an attribute of ``FunctionError``.
-        TypeError: When an error is made: a field is missing, unknown, or of the wrong type.
+        ContractError: When the class is defined: a field would hide an attribute of ``FunctionError``.
+        TypeError: When an error is created: a field is missing, unknown, or of the wrong type.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        hidden = sorted(name for name in _annotated(cls) if hasattr(RemoteError, name) or name in _OWN_ATTRIBUTES)
+        hidden = sorted(
+            name for name in _get_annotated_names(cls) if hasattr(RemoteError, name) or name in _OWN_ATTRIBUTES
+        )
         if hidden:
             raise ContractError(f"{cls.__name__}.{hidden[0]} hides an attribute of every call error: rename the field")
-        _LOCAL_NAMES[cls] = _names_beside(inspect.currentframe(), cls)
+        _LOCAL_NAMES[cls] = _get_local_names(inspect.currentframe(), cls)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__()
-        self.__dict__.update(_checked(type(self), fields))
+        self.__dict__.update(_validate_fields(type(self), fields))
 
     @classmethod
     def received(cls, wire: str, **facts: Unpack[FunctionErrorFacts]) -> Self | None:
-        """Make the error that a callee raised, from its ``errorMessage``; ``None`` if that is not this class's form."""
+        """Create the error that a callee raised from its ``errorMessage``; ``None`` if that does not fit this class."""
         try:
-            carried = codec_of(carrier_of(cls)).decode(wire.encode())
+            decoded = codec_of(fields_class_for(cls)).decode(wire.encode())
         except (PayloadValidationError, UnicodeEncodeError):
             return None
         error = cls.__new__(cls)
         FunctionError.__init__(error, **facts)
-        error.__dict__.update(_values(carried))
+        error.__dict__.update(_to_fields(decoded))
         return error
 
     def __str__(self) -> str:
-        carrier = carrier_of(type(self))
+        fields_class = fields_class_for(type(self))
         try:
             from lambdachain._core.text import json_printable
 
-            return json_printable(codec_of(carrier).encode(carrier(**self._fields())).decode())
+            return json_printable(codec_of(fields_class).encode(fields_class(**self._fields())).decode())
         except PayloadValidationError as exc:
-            # A runtime asks for this text while it reports the error: raising here would end the process.
-            return f"{carrier.__name__} was given a field that does not fit: {exc}"
+            # A field was set to another type after the error was created. The runtime calls str() while it reports the
+            # error, so raising here would end the process.
+            return f"{fields_class.__name__} has a field that does not fit its type: {exc}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._fields().items())})"
@@ -79,60 +83,66 @@ class RemoteError(FunctionError):
         return isinstance(other, RemoteError) and type(other) is type(self) and other._fields() == self._fields()
 
     def __hash__(self) -> int:
-        return hash((type(self), str(self)))
+        return hash((type(self), str(self)))  # not the fields: a list is not hashable
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Not through __init__, which would validate the fields and drop what is known about the call.
         return type(self).__new__, (type(self),), self.__dict__
 
     def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _names(type(self))}
+        return {name: getattr(self, name) for name in _get_field_names(type(self))}
 
 
-_CARRIERS: Final[WeakKeyDictionary[type, type[Any]]] = WeakKeyDictionary()
+_FIELDS_CLASSES: Final[WeakKeyDictionary[type, type[Any]]] = WeakKeyDictionary()
 _LOCAL_NAMES: Final[WeakKeyDictionary[type, Mapping[str, Any]]] = WeakKeyDictionary()
+# Attributes of instances, which hasattr() does not find on the class; add_note() sets __notes__.
 _OWN_ATTRIBUTES: Final = frozenset((*vars(FunctionError()), "__notes__"))
 
 
-def _checked(cls: type[RemoteError], given: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(given.keys() - set(_names(cls)))
+def _validate_fields(cls: type[RemoteError], values: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(values.keys() - set(_get_field_names(cls)))
     if unknown:
-        known = ", ".join(_names(cls)) or "none"
-        raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}; it has {known}")
-    codec = codec_of(carrier_of(cls))
-    codec.check_form(cls.__name__)
+        known = ", ".join(_get_field_names(cls))
+        raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}: it has {known or 'no fields'}")
+    codec = codec_of(fields_class_for(cls))
+    codec.check_type(cls.__name__)
     try:
-        return _values(codec.check_written(given))
+        return _to_fields(codec.validate_for_encoding(values))
     except PayloadValidationError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
 
 
-def _values(carried: object) -> dict[str, Any]:
-    return dict(vars(carried))
+def _to_fields(instance: object) -> dict[str, Any]:
+    return dict(vars(instance))
 
 
-def _names(cls: type[RemoteError]) -> list[str]:
-    return [field.name for field in fields(carrier_of(cls))]
+def _get_field_names(cls: type[RemoteError]) -> list[str]:
+    return [field.name for field in fields(fields_class_for(cls))]
 
 
-def carrier_of(cls: type[RemoteError]) -> type[Any]:
-    """Return the dataclass that has the fields and nothing else: whatever they are called, they hide nothing in it."""
-    if cls not in _CARRIERS:
-        _CARRIERS[cls] = _build_carrier(cls)
-    return _CARRIERS[cls]
+def fields_class_for(cls: type[RemoteError]) -> type[Any]:
+    """Return the dataclass that has the fields of an error and nothing else, so that no field name hides anything."""
+    if cls not in _FIELDS_CLASSES:
+        _FIELDS_CLASSES[cls] = _build_fields_class(cls)
+    return _FIELDS_CLASSES[cls]
 
 
-def _build_carrier(cls: type[RemoteError]) -> type[Any]:
-    lineage = [base for base in reversed(cls.__mro__) if issubclass(base, RemoteError) and base is not RemoteError]
-    local_names = {name: value for base in lineage for name, value in _LOCAL_NAMES.get(base, {}).items()}
+def _build_fields_class(cls: type[RemoteError]) -> type[Any]:
+    bases = [base for base in reversed(cls.__mro__) if issubclass(base, RemoteError) and base is not RemoteError]
+    local_names = {name: value for base in bases for name, value in _LOCAL_NAMES.get(base, {}).items()}
     try:
         hints = get_type_hints(cls, localns=local_names, include_extras=True)
     except NameError as exc:
-        raise ContractError(f"{cls.__name__}: the type of a field cannot be found: {exc}") from exc
-    slots = {name: (name, hints[name], _default(cls, name)) for base in lineage for name in _annotated(base)}
-    return make_dataclass(cls.__name__, slots.values(), kw_only=True)
+        raise ContractError(f"{cls.__name__}: the annotation of a field cannot be evaluated: {exc}") from exc
+    specs = {
+        name: (name, hints[name], _to_dataclass_field(cls, name))
+        for base in bases
+        for name in _get_annotated_names(base)
+    }
+    return make_dataclass(cls.__name__, specs.values(), kw_only=True)
 
 
-def _default(cls: type[RemoteError], name: str) -> Any:
+def _to_dataclass_field(cls: type[RemoteError], name: str) -> Any:
     from pydantic.fields import FieldInfo
 
     default = getattr(cls, name, MISSING)
@@ -141,15 +151,16 @@ def _default(cls: type[RemoteError], name: str) -> Any:
     return field(default_factory=partial(deepcopy, default))
 
 
-def _annotated(cls: type) -> list[str]:
-    return [name for name, form in own_annotations(cls).items() if "ClassVar" not in str(form)]
+def _get_annotated_names(cls: type) -> list[str]:
+    # As text: an annotation may be a string, which cannot be evaluated before all names are defined.
+    return [name for name, annotation in own_annotations(cls).items() if "ClassVar" not in str(annotation)]
 
 
-def _names_beside(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
-    """Keep what the annotations name of the scope that a class is defined in: it cannot be looked up later."""
-    beside = frame.f_back if frame is not None else None
-    if beside is None or beside.f_locals is beside.f_globals:
+def _get_local_names(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
+    """Return the local names that the annotations of a class use: later, they cannot be looked up."""
+    scope = frame.f_back if frame is not None else None
+    if scope is None or scope.f_locals is scope.f_globals:
         return {}
-    forms = [form for form in own_annotations(cls).values() if isinstance(form, str)]
-    named = {name for form in forms for name in compile(form, "<annotation>", "eval").co_names}
-    return {name: beside.f_locals[name] for name in named.intersection(beside.f_locals)}
+    texts = [text for text in own_annotations(cls).values() if isinstance(text, str)]
+    named = {name for text in texts for name in compile(text, "<annotation>", "eval").co_names}
+    return {name: scope.f_locals[name] for name in named.intersection(scope.f_locals)}

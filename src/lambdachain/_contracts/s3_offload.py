@@ -1,4 +1,4 @@
-"""Payloads that are too large for Lambda: put into S3, with a reference to travel in their place ("claim check")."""
+"""Offload payloads that are too large for Lambda to S3, and send a reference in their place ("claim check" pattern)."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from lambdachain._transports.transport_override import guard_sends, is_mocked, n
 
 REFERENCE: Final = "__lambdachain_s3__"
 TAG: Final = ("lambdachain", "offload")
-# A runtime writes an answer with blanks that we do not count, so that there has to be some room below 6 MiB.
+# A runtime writes a response with blanks that are not counted here, so some room is left below Lambda's 6 MiB.
 DEFAULT_THRESHOLD: Final = 5 * 1024 * 1024
 _EVENT_THRESHOLD: Final = 1024 * 1024 - 16 * 1024
 _MAX_THRESHOLD: Final = 6 * 1024 * 1024
 MAX_SIZE: Final = 256 * 1024 * 1024
-_DIFFERENT: Final = "the payload in S3 is not the one that was put there: its size or its SHA-256 differs"
-_MARK: Final = b'{"%b"' % REFERENCE.encode()
+_MISMATCH: Final = "the payload in S3 is not the one that was sent: its size or SHA-256 differs"
+_PREFIX_OF_REFERENCE: Final = b'{"%b"' % REFERENCE.encode()
 
 
 class OffloadError(LambdaChainError):
-    """A payload could not be put into S3 or got from there, or is not what was put."""
+    """A payload could not be written to S3 or read from it, or is not the one that was written."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class S3Offload:
-    """Where a contract's large payloads go: requests and answers beyond *threshold* travel through an S3 bucket.
+    """The S3 bucket that a contract's large payloads go through: requests and responses larger than *threshold*.
 
-    Both sides have it in their contract, and permission for the bucket: ``s3:PutObject``, ``s3:PutObjectTagging`` and
-    ``s3:GetObject``. Each object is tagged ``lambdachain=offload``, for a lifecycle rule that deletes it: nothing here
-    does. A payload is checked against its size and its SHA-256 where it is taken out. The longest is of 256 MiB: a
-    reference that claims more is refused before anything is loaded.
+    Both sides have it in their contract, and need permission for the bucket: ``s3:PutObject``, ``s3:PutObjectTagging``
+    and ``s3:GetObject``. Each object is tagged ``lambdachain=offload``, for a lifecycle rule that deletes it:
+    lambdachain does not. A payload that is read is checked against its size and SHA-256. The maximum is 256 MiB: a
+    reference that claims more is refused before anything is downloaded.
 
     >>> S3Offload("orders-payloads", threshold=1_000_000)
     S3Offload(bucket='orders-payloads', threshold=1000000, prefix='lambdachain/', region=None, endpoint_url=None)
 
     Attributes:
         bucket: The bucket's name.
-        threshold: Bytes of JSON beyond which a payload goes there; 5 MiB if not given, and for events at most 1,008
-            KiB, for Lambda takes less of them.
-        prefix: What each key begins with; keys without it are not read.
-        region: The bucket's region; the program's own without it.
-        endpoint_url: Where S3 is, in place of AWS.
+        threshold: The largest payload that is sent directly, in bytes of JSON: 5 MiB by default. For events it is at
+            most 1,008 KiB, since Lambda accepts 1 MiB.
+        prefix: The prefix of each key; keys without it are not read.
+        region: The bucket's region; by default that of the environment.
+        endpoint_url: The endpoint of S3, if it is not AWS's.
 
     Raises:
-        ContractError: The threshold is none that Lambda would leave room for, there is no bucket, or an argument is not
-            what it has to be.
+        ContractError: The threshold is larger than Lambda's limit, the bucket is missing, or an argument has a wrong
+            type.
     """
 
     bucket: str
@@ -79,67 +79,71 @@ class S3Offload:
     def __repr__(self) -> str:
         from lambdachain._core.text import public_url
 
-        where = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
-        return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {where})"
+        settings = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
+        return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {settings})"
 
     def takes(self, size: int, *, event: bool = False) -> bool:
         """Check whether a payload of *size* bytes goes into S3."""
         return size > (min(self.threshold, _EVENT_THRESHOLD) if event else self.threshold)
 
     def put(self, data: bytes) -> dict[str, Any]:
-        """Put a payload into the bucket, and give what travels in its place.
+        """Write a payload to the bucket, and return the reference to send in its place.
 
         Raises:
-            OffloadError: S3 does not take it, or it is longer than what is read back.
+            OffloadError: S3 does not accept it, or it is larger than the maximum.
         """
         reference, key = self.reference_to(data)
-        with _in_words(f"the payload of {len(data):,} bytes could not be put into the bucket {self.bucket}"):
+        with _translate_errors(f"could not write the payload of {len(data):,} bytes to the bucket {self.bucket}"):
             self._client().put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType="application/json", Tagging="=".join(TAG)
             )
         return reference
 
     def reference_to(self, data: bytes) -> tuple[dict[str, Any], str]:
-        """Return what travels in the place of a payload, and the new key that it names.
+        """Return the reference to send in the place of a payload, and the new key that is in it.
 
         Raises:
-            OffloadError: The payload is longer than what is read back.
+            OffloadError: The payload is larger than the maximum.
         """
         if len(data) > MAX_SIZE:
-            raise OffloadError(f"the payload of {len(data):,} bytes is too large: at most {MAX_SIZE:,} go through S3")
+            raise OffloadError(
+                f"the payload of {len(data):,} bytes is too large: the maximum through S3 is {MAX_SIZE:,}"
+            )
         digest = hashlib.sha256(data).hexdigest()
-        key = f"{self.prefix}{_new_name()}.json"
+        key = f"{self.prefix}{_generate_name()}.json"
         return {REFERENCE: {"bucket": self.bucket, "key": key, "size": len(data), "sha256": digest}}, key
 
     def get(self, reference: Mapping[str, Any]) -> bytes:
-        """Get the payload that *reference* stands for.
+        """Read the payload that *reference* refers to.
 
         Raises:
-            OffloadError: S3 does not give it, it is not what was put, or it is in another place than this one.
+            OffloadError: S3 does not return it, it is not the one that was written, or the reference is to another
+                bucket or prefix.
         """
-        where: Any = reference[REFERENCE]
-        key = where.get("key") if is_mapping(where) else None
-        if not is_mapping(where) or not isinstance(key, str) or where.get("bucket") != self.bucket:
-            raise OffloadError(f"the payload is not in the bucket {self.bucket}, which the contract names")
+        # A reference comes from outside: it must not make this function read any object that its role may read.
+        location: Any = reference[REFERENCE]
+        key = location.get("key") if is_mapping(location) else None
+        if not is_mapping(location) or not isinstance(key, str) or location.get("bucket") != self.bucket:
+            raise OffloadError(f"the reference does not name the bucket {self.bucket} of the contract")
         if not key.startswith(self.prefix):
-            raise OffloadError(f"the payload's key does not begin with {self.prefix}, as the contract says")
-        size = _claimed_size(where)
-        with _in_words(f"the payload could not be got from the bucket {self.bucket}"):
-            data = _remembered(key)
+            raise OffloadError(f"the payload's key does not begin with {self.prefix}, the prefix of the contract")
+        size = _parse_size(location)
+        with _translate_errors(f"could not read the payload from the bucket {self.bucket}"):
+            data = _find_in_memory(key)  # a test's transport may have kept it there
             if data is None:
-                data = _read(self._client().get_object(Bucket=self.bucket, Key=key), size)
-        if hashlib.sha256(data).hexdigest() != where.get("sha256"):
-            raise OffloadError(_DIFFERENT)
+                data = _read_object(self._client().get_object(Bucket=self.bucket, Key=key), size)
+        if hashlib.sha256(data).hexdigest() != location.get("sha256"):
+            raise OffloadError(_MISMATCH)
         return data
 
     @property
     def is_simulated(self) -> bool:
-        """Whether S3 is on this machine or in this process: a server on loopback, or moto's."""
+        """Whether S3 is simulated: by moto in this process, or by a server on loopback."""
         return is_mocked() or is_loopback(self._host)
 
     @property
     def _host(self) -> str:
-        """Where S3 is; "" where a client would not know either."""
+        """The host of S3; "" if a client could not determine it either."""
         if self.endpoint_url:
             return host_of(self.endpoint_url)
         try:
@@ -157,14 +161,14 @@ class S3Offload:
         return _client(self.region, self.endpoint_url)
 
 
-def _claimed_size(where: Mapping[str, Any]) -> int | None:
-    """Return how long a reference says that its payload is; ``None`` if it does not say so.
+def _parse_size(location: Mapping[str, Any]) -> int | None:
+    """Return the size that a reference claims for its payload; ``None`` if it has none.
 
     Raises:
-        OffloadError: That is no size, or the payload would be too large to be loaded.
+        OffloadError: It is not a valid size, or larger than the maximum.
     """
-    size = where.get("size")
-    if size is None and "size" not in where:
+    size = location.get("size")
+    if size is None and "size" not in location:
         return None
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise OffloadError("the reference to a payload in S3 claims a size that is not a number of bytes")
@@ -174,19 +178,19 @@ def _claimed_size(where: Mapping[str, Any]) -> int | None:
 
 def _check_loadable(size: int) -> None:
     if size > MAX_SIZE:
-        raise OffloadError(f"the payload in S3 has more than {MAX_SIZE:,} bytes: it is not loaded")
+        raise OffloadError(f"the payload in S3 is larger than {MAX_SIZE:,} bytes, so it is not downloaded")
 
 
-def _read(found: Mapping[str, Any], claimed: int | None) -> bytes:
-    """Read an object that has the size which a reference claimed, and no more than that.
+def _read_object(found: Mapping[str, Any], expected_size: int | None) -> bytes:
+    """Read an object, if it has the expected size.
 
     Raises:
-        OffloadError: It has another size, or one that is too large.
+        OffloadError: It has another size, or is larger than the maximum.
     """
     body, size = found["Body"], int(found["ContentLength"])
     try:
-        if claimed is not None and size != claimed:
-            raise OffloadError(_DIFFERENT)
+        if expected_size is not None and size != expected_size:
+            raise OffloadError(_MISMATCH)
         _check_loadable(size)
         return bytes(body.read(size + 1))
     finally:
@@ -194,10 +198,10 @@ def _read(found: Mapping[str, Any], claimed: int | None) -> bytes:
 
 
 class OffloadMemory:
-    """Payloads that a test's transport keeps in S3's place.
+    """Offloaded payloads that a test's transport keeps in memory instead of S3.
 
     Args:
-        yields_to_s3: Whether S3 is used all the same where it is simulated, by moto or on loopback.
+        yields_to_s3: Whether S3 is used if it is simulated, by moto or on loopback.
     """
 
     def __init__(self, *, yields_to_s3: bool = False) -> None:
@@ -206,17 +210,17 @@ class OffloadMemory:
         _memories.add(self)
 
     def takes_from(self, offload: S3Offload) -> bool:
-        """Check whether the payloads of *offload* are kept here."""
+        """Check whether the payloads of *offload* are kept in memory."""
         return not (self._yields_to_s3 and offload.is_simulated)
 
     def put(self, offload: S3Offload, data: bytes) -> dict[str, Any]:
-        """Keep a payload, and return what travels in its place."""
+        """Store a payload, and return the reference to send in its place."""
         reference, key = offload.reference_to(data)
         self._payloads[key] = data
         return reference
 
     def get(self, key: str) -> bytes | None:
-        """Return the payload at *key*, if it is here."""
+        """Return the payload at *key*; ``None`` if there is none."""
         return self._payloads.get(key)
 
 
@@ -224,10 +228,10 @@ _memories: Final[WeakSet[OffloadMemory]] = WeakSet()
 
 
 def put_payload(offload: S3Offload, data: bytes, transport: object) -> dict[str, Any]:
-    """Put a payload into the bucket, or into the memory of a test's *transport*; return what travels in its place.
+    """Write a payload to the bucket, or to the memory of a test's *transport*; return the reference to send.
 
     Raises:
-        OffloadError: S3 does not take it.
+        OffloadError: S3 does not accept it.
     """
     memory: OffloadMemory | None = getattr(transport, "offload_memory", None)
     if memory is not None and memory.takes_from(offload):
@@ -235,36 +239,36 @@ def put_payload(offload: S3Offload, data: bytes, transport: object) -> dict[str,
     return offload.put(data)
 
 
-def _remembered(key: str) -> bytes | None:
+def _find_in_memory(key: str) -> bytes | None:
     return next((data for memory in tuple(_memories) if (data := memory.get(key)) is not None), None)
 
 
 def is_reference(value: object) -> bool:
-    """Check whether a decoded payload stands for one in S3."""
+    """Check whether a decoded payload is a reference to one in S3."""
     return is_mapping(value) and set(value) == {REFERENCE}
 
 
 def reference_in(data: bytes) -> Mapping[str, Any] | None:
-    """Read a payload that stands for one in S3; ``None`` for any other, whether or not it is JSON."""
-    if not data.startswith(_MARK):
+    """Parse a payload that is a reference to one in S3; ``None`` for any other, whether or not it is JSON."""
+    if not data.startswith(_PREFIX_OF_REFERENCE):
         return None
     try:
         value: Any = json.loads(data)
-    except (ValueError, RecursionError):  # not JSON, or nothing that a reference of ours looks like
+    except (ValueError, RecursionError):  # not JSON, or nested too deeply for a reference
         return None
     return value if is_reference(value) else None
 
 
-def as_bytes(reference: Mapping[str, Any]) -> bytes:
-    """Write a reference as it travels."""
+def encode_reference(reference: Mapping[str, Any]) -> bytes:
+    """Encode a reference as JSON."""
     return json.dumps(reference, separators=(",", ":")).encode()
 
 
-class _in_words:  # noqa: N801 - used as a statement
-    """Translates a failure of botocore's to what it means here."""
+class _translate_errors:  # noqa: N801 - used like a function, in a with statement
+    """Raise OffloadError for an exception of botocore."""
 
-    def __init__(self, words: str) -> None:
-        self._words = words
+    def __init__(self, message: str) -> None:
+        self._message = message
 
     def __enter__(self) -> None: ...
 
@@ -272,19 +276,20 @@ class _in_words:  # noqa: N801 - used as a statement
         if exc is None:
             return
         if isinstance(exc, Exception):
-            raise OffloadError(f"{self._words}: {_reason(exc)}") from None
+            raise OffloadError(f"{self._message}: {_describe_error(exc)}") from None
 
 
-def _reason(exc: Exception) -> str:
-    """Describe why S3 could not be used: by code or class, for a text may quote a secret.
+def _describe_error(exc: Exception) -> str:
+    """Describe an exception of botocore by its code or class only: its message may quote a secret.
 
     Raises:
-        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+        Exception: *exc* itself, if it is not botocore's; see ``passes``.
     """
     from botocore.exceptions import ClientError, HTTPClientError
 
     from lambdachain._transports.foreign_exceptions import passes
 
+    # botocore wraps every exception of its HTTP session, also that of a user's signal handler, which must pass.
     inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
     cause = inner if isinstance(inner, Exception) else exc
     if passes(cause):
@@ -292,7 +297,7 @@ def _reason(exc: Exception) -> str:
     return str(exc.response.get("Error", {}).get("Code")) if isinstance(exc, ClientError) else type(cause).__name__
 
 
-def _new_name() -> str:
+def _generate_name() -> str:
     import uuid
 
     return str(uuid.uuid4())
@@ -312,8 +317,8 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
 _clients: Final[WeakSet[Any]] = WeakSet()
 
 
-def _begin_anew() -> None:
-    """Keep no connection of the process that this one is a copy of."""
+def _drop_connections() -> None:
+    """Drop the connections that a forked or restored process shares with its original."""
     from lambdachain._transports.fork_safety import detach_client
 
     are_detached = [detach_client(client) for client in _clients]
@@ -321,4 +326,4 @@ def _begin_anew() -> None:
         _client.cache_clear()
 
 
-register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_drop_connections, before_snapshot=_drop_connections)

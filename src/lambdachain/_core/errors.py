@@ -1,35 +1,12 @@
-"""The tree of errors: what went wrong with a call, whether the function ran, and whether calling again is safe.
+"""The errors of lambdachain. This module is the one list of them: ``__all__``.
 
-::
+Every error of a call belongs to one of four families, by what is known about the function: ``NotInvokedError`` (it
+did not run), ``OutcomeUnknownError`` (it may have run), ``FunctionError`` (it ran and failed) and ``ResponseError`` (it
+ran, and its response cannot be used). ``docs/reference/errors.md`` shows the tree. Three errors are defined elsewhere:
+``RemoteError``, the base of declared errors, ``OffloadError`` and ``NoAnswerError``.
 
-    LambdaChainError
-    ├── CallError                         a call, fire or can_invoke did not succeed
-    │   ├── NotInvokedError               the function did not run
-    │   │   ├── ThrottledError
-    │   │   ├── FunctionNotReadyError
-    │   │   ├── AccessDeniedError
-    │   │   │   └── CredentialsError
-    │   │   ├── FunctionNotFoundError
-    │   │   ├── FunctionMisconfiguredError
-    │   │   ├── RequestTooLargeError
-    │   │   ├── InvalidRequestError
-    │   │   ├── RecursiveInvocationError
-    │   │   ├── DeadlineExceededError
-    │   │   └── ConnectError
-    │   ├── OutcomeUnknownError           it may have run
-    │   │   ├── CallTimeoutError
-    │   │   ├── ConnectionLostError
-    │   │   └── ServiceError
-    │   ├── FunctionError                 it ran and failed
-    │   │   ├── FunctionTimeoutError
-    │   │   ├── FunctionCrashedError
-    │   │   ├── ResponseTooLargeError
-    │   │   ├── FunctionInitError
-    │   │   ├── RequestRejectedError
-    │   │   └── RemoteError               and every declared domain error (module _remote_error)
-    │   └── ResponseError                 it ran, and its answer cannot be used
-    ├── ContractError(TypeError)          a wrong declaration
-    └── InvalidArnError(ValueError)
+To add an error, add its class here and its name to ``__all__``. ``lambdachain`` exports it, at run time and to type
+checkers, and the tests of the docs, the exit statuses and ``Stub.raises`` fail until they cover it.
 
 No message, repr or pickle holds a payload, a ClientContext or a credential.
 """
@@ -40,6 +17,36 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack, cast
+
+__all__ = [
+    "AccessDeniedError",
+    "CallError",
+    "CallTimeoutError",
+    "ConnectError",
+    "ConnectionLostError",
+    "ContractError",
+    "CredentialsError",
+    "DeadlineExceededError",
+    "FunctionCrashedError",
+    "FunctionError",
+    "FunctionInitError",
+    "FunctionMisconfiguredError",
+    "FunctionNotFoundError",
+    "FunctionNotReadyError",
+    "FunctionTimeoutError",
+    "InvalidArnError",
+    "InvalidRequestError",
+    "LambdaChainError",
+    "NotInvokedError",
+    "OutcomeUnknownError",
+    "RecursiveInvocationError",
+    "RequestRejectedError",
+    "RequestTooLargeError",
+    "ResponseError",
+    "ResponseTooLargeError",
+    "ServiceError",
+    "ThrottledError",
+]
 
 _MAX_MESSAGE: Final = 4000
 _MAX_NAME: Final = 300

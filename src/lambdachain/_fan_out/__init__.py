@@ -1,1 +1,1 @@
-"""Many calls at once, blocking and async: at what pace, by whom, and in which order their answers are given."""
+"""Many calls at once, blocking and async: a scheduler, an adaptive concurrency limit, executors, and result order."""

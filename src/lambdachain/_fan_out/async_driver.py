@@ -1,4 +1,4 @@
-"""A map as a coroutine drives it: payloads are taken, and results given, in the consumer's own task, on demand."""
+"""Run a map for a coroutine: payloads are taken and results yielded on demand, in the consumer's own task."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from lambdachain._core import clock
 from lambdachain._core.invocation import AsyncTransport
 from lambdachain._core.process_copies import check_process
 
-from .async_executors import Tasks
-from .driver import NotYetError, Prepare, feed
+from .async_executors import TaskExecutor
+from .driver import NotYetError, Prepare, start_calls
 from .options import OnProgress
-from .scheduler import Done, MapScheduler
+from .scheduler import FinishedJob, MapScheduler
 
 
 class Inbox:
-    """What has happened since the consumer last looked, and what wakes it."""
+    """The jobs that have finished since the consumer last looked, and an event that wakes it."""
 
     def __init__(self) -> None:
-        self._done: deque[Done] = deque()
+        self._finished: deque[FinishedJob] = deque()
         self._wake = asyncio.Event()
 
-    def put(self, done: Done) -> None:
-        """Record that a job has ended."""
-        self._done.append(done)
+    def put(self, finished: FinishedJob) -> None:
+        """Add a job that has finished."""
+        self._finished.append(finished)
         self._wake.set()
 
     def wake(self, _: object = None) -> None:
-        """Record that something else has happened."""
+        """Wake the consumer for another reason."""
         self._wake.set()
 
-    def settle(self, scheduler: MapScheduler) -> None:
-        """Hand to *batch* what has ended."""
+    def deliver(self, scheduler: MapScheduler) -> None:
+        """Hand the finished jobs to *scheduler*."""
         self._wake.clear()
-        while self._done:
-            scheduler.finished(self._done.popleft(), clock.monotonic())
+        while self._finished:
+            scheduler.complete(self._finished.popleft(), clock.monotonic())
 
-    async def wait(self, timeout: float | None) -> None:  # noqa: ASYNC109 - a pause, and no failure
+    async def wait(self, timeout: float | None) -> None:  # noqa: ASYNC109 - it ends a wait, and is no failure
         """Wait until something happens, at most *timeout* seconds."""
         if timeout is None:
             await self._wake.wait()
@@ -53,42 +53,45 @@ class Inbox:
             return
 
 
-class Pulled(Iterator[Any]):
-    """An async iterator, asked for its next payload by a task beside the consumer."""
+class PayloadReader(Iterator[Any]):
+    """An iterator over an async iterator, whose next payload a task of its own reads while the consumer does not wait.
+
+    Its ``__next__`` does not block: it raises ``NotYetError`` until the payload is there.
+    """
 
     def __init__(self, payloads: AsyncIterator[Any], inbox: Inbox) -> None:
         self._payloads = payloads
         self._inbox = inbox
-        self._pull: asyncio.Future[Any] | None = None
+        self._pending: asyncio.Future[Any] | None = None
 
     def __next__(self) -> Any:
-        if self._pull is None:
-            self._pull = asyncio.ensure_future(_next_of(self._payloads))
-            self._pull.add_done_callback(self._inbox.wake)
-        if not self._pull.done():
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(_read_next(self._payloads))
+            self._pending.add_done_callback(self._inbox.wake)
+        if not self._pending.done():
             raise NotYetError
-        pull, self._pull = self._pull, None
-        found = pull.result()
+        pending, self._pending = self._pending, None
+        found = pending.result()
         if not found:
             raise StopIteration
         return found[0]
 
     async def close(self) -> None:
-        """Ask for nothing more."""
-        if self._pull is not None:
-            self._pull.cancel()
-            await asyncio.gather(self._pull, return_exceptions=True)
+        """Cancel the read that is pending."""
+        if self._pending is not None:
+            self._pending.cancel()
+            await asyncio.gather(self._pending, return_exceptions=True)
 
 
-async def _next_of(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
-    """Return the next payload; an empty tuple where there is none, for no future can hold a ``StopIteration``."""
+async def _read_next(payloads: AsyncIterator[Any]) -> tuple[Any, ...]:
+    """Return the next payload; an empty tuple at the end, since a future cannot hold a ``StopIteration``."""
     async for payload in payloads:
         return (payload,)
     return ()
 
 
-class Begun(NamedTuple):
-    """A map at its beginning: what decides, what sends, where payloads come from, and what makes them ready."""
+class MapParts(NamedTuple):
+    """What a map consists of: its scheduler, its transport, its payloads, and the function that prepares a call."""
 
     scheduler: MapScheduler
     transport: AsyncTransport
@@ -97,67 +100,71 @@ class Begun(NamedTuple):
 
 
 async def fan_out(
-    begin: Callable[[], Begun],
+    create_parts: Callable[[], MapParts],
     hooks: Sequence[AsyncHook],
     *,
     on_progress: OnProgress | None,
 ) -> AsyncGenerator[Any, None]:
-    """Yield the results of a batch; closed early, start nothing more and wait for what is under way; cancelled, cancel.
+    """Yield the results of a map.
+
+    If closed early, start nothing more and wait for the calls in flight; if cancelled, cancel them.
 
     Raises:
-        BaseException: The failure that the batch ends with.
+        BaseException: The error that ends the map.
     """
-    scheduler, transport, payloads, prepare = begin()
+    # Only now: the time of a map, and its transport's loop, begin when the first result is asked for.
+    scheduler, transport, payloads, prepare = create_parts()
     inbox = Inbox()
-    tasks = Tasks(transport, hooks, inbox.put)
-    source = payloads if isinstance(payloads, Iterator) else Pulled(payloads, inbox)
+    executor = TaskExecutor(transport, hooks, inbox.put)
+    source = payloads if isinstance(payloads, Iterator) else PayloadReader(payloads, inbox)
     process = os.getpid()
     try:
         while True:
             check_process(process, "map")
-            inbox.settle(scheduler)
-            may_go_on = feed(scheduler, tasks.start, source, prepare)
+            inbox.deliver(scheduler)
+            can_start_more = start_calls(scheduler, executor.start, source, prepare)
             result = scheduler.pop()
             if on_progress is not None:
                 on_progress(scheduler.progress())
             if result is not None:
+                # No call is started until the consumer asks for the next result: backpressure.
                 yield result.value
-            elif scheduler.is_over:
+            elif scheduler.is_done:
                 break
-            elif may_go_on:
-                await asyncio.sleep(0)
+            elif can_start_more:
+                await asyncio.sleep(0)  # lets calls finish while a slow iterator of payloads is read
             else:
                 await _wait(scheduler, inbox, transport)
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-        tasks.cancel()
+        executor.cancel()
         raise
     finally:
-        if process == os.getpid():
+        if process == os.getpid():  # a fork has a copy of the generator: the calls in flight are the parent's
             try:
-                await _finish(tasks, source)
+                await _finish(executor, source)
             finally:
-                inbox.settle(scheduler)
+                inbox.deliver(scheduler)
                 scheduler.abandon()
-    if scheduler.ending is not None:
-        raise scheduler.ending
+    if scheduler.error is not None:
+        raise scheduler.error
 
 
 async def _wait(scheduler: MapScheduler, inbox: Inbox, transport: AsyncTransport) -> None:
-    """Wait until something may go on: a call has ended, a payload is there, or the pause is over."""
-    timeout = scheduler.wait(clock.monotonic())
-    if scheduler.under_way or timeout is None:
+    """Wait until a call has ended, a payload is there, or the pause is over that Lambda asked for."""
+    timeout = scheduler.seconds_to_wait(clock.monotonic())
+    if scheduler.in_flight or timeout is None:
         await inbox.wait(timeout)
     else:
         await pause(transport, timeout)
 
 
-async def _finish(tasks: Tasks, source: Iterator[Any]) -> None:
-    """Wait for what is under way; cancelled meanwhile, cancel it."""
+async def _finish(executor: TaskExecutor, source: Iterator[Any]) -> None:
+    """Wait for the calls in flight; if cancelled meanwhile, cancel them."""
     try:
-        if isinstance(source, Pulled):
+        if isinstance(source, PayloadReader):
             await source.close()
-        await tasks.gone()
+        await executor.wait()
     except asyncio.CancelledError:
-        tasks.cancel()
-        await tasks.gone()
+        executor.cancel()
+        await executor.wait()
         raise

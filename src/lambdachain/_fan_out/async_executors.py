@@ -1,4 +1,4 @@
-"""Tasks of an event loop that carry out the calls of one map."""
+"""The executor of one map in an event loop: a task for each job."""
 
 from __future__ import annotations
 
@@ -12,69 +12,74 @@ from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import answers_at_once
 
-from .scheduler import Done, FirstRefusal, Job, Result
+from .scheduler import FinishedJob, Job, MapResult, RequeuePolicy
 
 
-class Tasks:
-    """A task for each job that is under way; to be used in one loop only.
+class TaskExecutor:
+    """Runs each job in a task of its own. Used in one event loop only.
 
     Args:
-        transport: What sends.
-        hooks: What stands around each attempt.
-        tell: Is told of each job that has ended.
+        transport: The transport.
+        hooks: The client's hooks, which run around each attempt.
+        on_finished: Called with each job that has finished.
     """
 
-    def __init__(self, transport: AsyncTransport, hooks: Sequence[AsyncHook], tell: Callable[[Done], object]) -> None:
+    def __init__(
+        self, transport: AsyncTransport, hooks: Sequence[AsyncHook], on_finished: Callable[[FinishedJob], object]
+    ) -> None:
         self._transport = transport
         self._hooks = hooks
-        self._tell = tell
+        self._on_finished = on_finished
         self._tasks: dict[Job, asyncio.Task[None]] = {}
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Start a job."""
         task = asyncio.get_running_loop().create_task(self._work(job))
-        if not task.done():  # as those of an eager factory may be
+        if not task.done():  # an eager task factory may have run it to its end
             self._tasks[job] = task
 
     def cancel(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the jobs in flight."""
         for task in self._tasks.values():
             task.cancel()
 
-    async def gone(self) -> None:
+    async def wait(self) -> None:
         """Wait until every task has ended."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        result: Answer | Result | BaseException
+        result: Answer | MapResult | BaseException
         try:
-            result = await (self._perform(job) if job.slow is None else self._perform_slowly(job))
-        except asyncio.CancelledError as exc:  # by whomever: a hook may await what somebody else has cancelled
-            self._ended(Done(job, exc))
+            result = await (self._send(job) if job.deferred is None else self._run_deferred(job))
+        except asyncio.CancelledError as exc:  # not only by us: a hook may await a task that was cancelled elsewhere
+            self._finish(FinishedJob(job, exc))
             raise
         except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             result = exc
-        self._ended(Done(job, result))
+        self._finish(FinishedJob(job, result))
 
-    def _perform(self, job: Job) -> Coroutine[Any, Any, Answer]:
-        carry_out = send_with_retries if job.plan.hedge_after is None else send_hedged
-        return carry_out(AsyncThrottleAwareTransport(self._transport, job), job.plan, self._hooks)
+    def _send(self, job: Job) -> Coroutine[Any, Any, Answer]:
+        send = send_with_retries if job.call.hedge_after is None else send_hedged
+        return send(AsyncThrottleAwareTransport(self._transport, job), job.call, self._hooks)
 
-    async def _perform_slowly(self, job: Job) -> Answer | Result:
-        """Run it, with what may wait for S3 in threads; over a test's transport, one job after the other."""
+    async def _run_deferred(self, job: Job) -> Answer | MapResult:
+        """Run a deferred call. Preparing and decoding it may wait for S3, so each runs in a thread.
+
+        Over a test's transport that answers at once, neither does: jobs run one after the other, in order.
+        """
         if answers_at_once(self._transport):
-            return job.read(await self._perform(job))
-        await in_thread(lambda: job.plan)
-        answer = await self._perform(job)
+            return job.read(await self._send(job))
+        await in_thread(lambda: job.call)
+        answer = await self._send(job)
         return await in_thread(lambda: job.read(answer))
 
-    def _ended(self, done: Done) -> None:
-        self._tasks.pop(done.job, None)
-        self._tell(done)
+    def _finish(self, finished: FinishedJob) -> None:
+        self._tasks.pop(finished.job, None)
+        self._on_finished(finished)
 
 
-class AsyncThrottleAwareTransport(FirstRefusal):
-    """A transport, as the attempts of one job see it; see ``ThrottleAwareTransport``."""
+class AsyncThrottleAwareTransport(RequeuePolicy):
+    """The transport of one job; see ``ThrottleAwareTransport``."""
 
     def __init__(self, transport: AsyncTransport, job: Job) -> None:
         super().__init__(job)
@@ -82,11 +87,11 @@ class AsyncThrottleAwareTransport(FirstRefusal):
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send once; see ``AsyncTransport.send``."""
-        self.sending()
+        self.record_attempt()
         return self.check(await self._transport.send(invocation, timeout=timeout))
 
     async def close(self) -> None:
-        """No-op: the transport is not this one's."""
+        """No-op: the transport is shared."""
 
-    def __getattr__(self, name: str) -> Any:  # such as ``pause``, which a test's transport has
+    def __getattr__(self, name: str) -> Any:  # such as pause, which a test's transport has
         return getattr(self._transport, name)

@@ -1,8 +1,8 @@
-"""How many calls of one function may be in flight: found by trying, as TCP finds out how much a network carries.
+"""The adaptive limit of calls in flight to one function: found by trying, as TCP finds the capacity of a network.
 
-After RFC 5681: as long as nothing was ever refused, what is allowed doubles with each round of successes; from the
-first throttle on it grows by a fixed step a round, and is halved by a throttle, at most once a round. Calls that were
-on their way already when it was halved say nothing new, whatever becomes of them.
+After RFC 5681, with throttles as lost packets. As long as nothing was throttled, the limit doubles with each round of
+successes. From the first throttle on, it grows by a fixed step each round, and a throttle halves it, at most once a
+round. Calls that were in flight already when it was halved say nothing new, regardless of their result.
 """
 
 from __future__ import annotations
@@ -13,41 +13,42 @@ from typing import Final, NamedTuple
 from lambdachain._core.process_copies import register_fork_hooks
 
 INITIAL: Final = 10
-# So many rounds bring it from half of what was too much back to that.
+# Rounds that it takes to grow from half of a limit that was too high back to that limit.
 _ROUNDS_BACK: Final = 8
-# Where there is nothing left to halve, throttles are answered with pauses, in seconds.
+# A limit of 1 cannot be halved: a throttle is then answered with a pause, in seconds.
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 1.0
 
-# Which test it is, in a process that runs tests.
-_era = 0
+# The number of the test, in a process that runs tests: limits of earlier tests are discarded.
+_generation = 0
 
 
 class Permit(NamedTuple):
-    """Leave for one call: which round it belongs to, and whether it is the only one, with no other allowed."""
+    """Permission for one call: the round that it belongs to, and whether it is the only call that is allowed."""
 
     round: int
-    alone: bool
+    is_only_call: bool
 
 
 class ConcurrencyLimit:
-    """The calls of one function that are in flight, and how many may be; thread-safe.
+    """The calls to one function that are in flight, and how many may be; thread-safe.
 
-    Times are of a monotonic clock, in seconds, and always given.
+    Times are those of a monotonic clock, in seconds, and are passed in.
 
     >>> concurrency_limit = ConcurrencyLimit()
-    >>> tickets = [concurrency_limit.enter(0.0, held=count) for count in range(INITIAL)]
-    >>> concurrency_limit.enter(0.0, held=INITIAL) is None
+    >>> permits = [concurrency_limit.acquire(0.0, own_in_flight=count) for count in range(INITIAL)]
+    >>> concurrency_limit.acquire(0.0, own_in_flight=INITIAL) is None
     True
-    >>> for permit in tickets:
-    ...     concurrency_limit.succeeded(permit)
+    >>> for permit in permits:
+    ...     concurrency_limit.record_success(permit)
     >>> concurrency_limit.limit
     20
     """
 
     def __init__(self) -> None:
-        self.era = _era
+        self.generation = _generation
         self._limit = float(INITIAL)
+        # 0 before the first throttle: the limit doubles each round.
         self._step = 0.0
         self._in_flight = 0
         self._peak = 0
@@ -58,50 +59,51 @@ class ConcurrencyLimit:
 
     @property
     def limit(self) -> int:
-        """How many may be in flight."""
+        """The maximum number of calls in flight."""
         return int(self._limit)
 
     @property
     def in_flight(self) -> int:
-        """How many are."""
+        """The number of calls in flight."""
         return self._in_flight
 
     def pause_left(self, now: float) -> float:
-        """Return for how many seconds Lambda wants no call; 0 for none."""
+        """Return the seconds for which no call should be sent; 0 for none."""
         return max(0.0, self._resumes_at - now)
 
-    def enter(self, now: float, *, held: int) -> Permit | None:
-        """Let one more call start, or not.
+    def acquire(self, now: float, *, own_in_flight: int) -> Permit | None:
+        """Return a permit for one more call; ``None`` if the limit is reached, or no call should be sent now.
 
-        Who has none in flight is let in beyond the limit: two that wait for each other would wait for ever.
+        A map with no call in flight gets one beyond the limit: otherwise, two maps that wait for each other's results
+        could wait forever.
 
         Args:
             now: The time.
-            held: How many calls the asker has in flight.
+            own_in_flight: How many calls the map that asks has in flight.
         """
         with self._lock:
-            if now < self._resumes_at or (held and self._in_flight >= self.limit):
+            if now < self._resumes_at or (own_in_flight and self._in_flight >= self.limit):
                 return None
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
             return Permit(self._round, self.limit == self._in_flight == 1)
 
-    def succeeded(self, permit: Permit) -> None:
-        """Record that a call was let in: there may be room for more."""
+    def record_success(self, permit: Permit) -> None:
+        """Record that Lambda accepted a call: there may be capacity for more."""
         with self._lock:
             self._in_flight -= 1
             self._pause = _FIRST_PAUSE
             if permit.round == self._round:
                 gain = self._step / self._limit if self._step else 1.0
-                # Room that was never asked for is no room that was found.
+                # Capacity that was never used is not known to exist: the limit stays below twice what was in flight.
                 self._limit = max(self._limit, min(self._limit + gain, 2.0 * self._peak))
 
-    def throttled(self, permit: Permit, now: float, retry_after: float | None) -> None:
-        """Record that Lambda had no room for a call; *retry_after* is how many seconds it asks to wait."""
+    def record_throttle(self, permit: Permit, now: float, retry_after: float | None) -> None:
+        """Record that Lambda had no capacity for a call; *retry_after* is how many seconds it asks to wait."""
         with self._lock:
             self._in_flight -= 1
             self._resumes_at = max(self._resumes_at, now + (retry_after or 0.0))
-            if self.limit == 1 and not permit.alone:  # who is alone has had the pauses of its retry policy
+            if self.limit == 1 and not permit.is_only_call:  # the only call has had the pauses of its retry policy
                 self._resumes_at = max(self._resumes_at, now + self._pause)
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             if permit.round == self._round:
@@ -111,29 +113,29 @@ class ConcurrencyLimit:
                 self._limit = max(1.0, reached / 2)
                 self._peak = int(self._limit)
 
-    def left(self, _ticket: Permit) -> None:
-        """Record that a call is over that says nothing of room: it failed in another way, or was not sent."""
+    def release(self, _permit: Permit) -> None:
+        """Record the end of a call that says nothing about capacity: it failed in another way, or was not sent."""
         with self._lock:
             self._in_flight -= 1
 
     def abandon(self, count: int) -> None:
-        """Record that nobody will tell what becomes of *count* calls."""
+        """Forget *count* calls in flight whose results will not be recorded."""
         with self._lock:
             self._in_flight -= count
 
 
 def forget() -> None:
-    """Let every client find out anew: what was throttled in one test is nothing to the next one."""
-    global _era  # noqa: PLW0603 - a process runs one test at a time
-    _era += 1
+    """Discard the limits of all clients: a throttle in one test must not slow down the next one."""
+    global _generation  # noqa: PLW0603 - a process runs one test at a time
+    _generation += 1
 
 
-register_fork_hooks(in_fork=forget)  # what is in flight is the parent's, and would hold places here for ever
+register_fork_hooks(in_fork=forget)  # the parent's calls in flight would hold permits here forever
 
 
-def concurrency_limit_for(paces: dict[str, ConcurrencyLimit], function: str) -> ConcurrencyLimit:
-    """Return the pace of a function among those of one client."""
-    found = paces.get(function)
-    if found is not None and found.era != _era:
-        paces.pop(function, None)
-    return paces.setdefault(function, ConcurrencyLimit())
+def concurrency_limit_for(limits: dict[str, ConcurrencyLimit], function: str) -> ConcurrencyLimit:
+    """Return the limit of a function among those of one client."""
+    found = limits.get(function)
+    if found is not None and found.generation != _generation:
+        limits.pop(function, None)
+    return limits.setdefault(function, ConcurrencyLimit())

@@ -1,4 +1,4 @@
-"""A map as its consumer drives it: payloads are taken, and results given, in the consumer's own thread, on demand."""
+"""Run a map for a blocking consumer: payloads are taken and results yielded on demand, in the consumer's own thread."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .executors import Executor
 from .options import OnProgress
 from .scheduler import DeferredCall, Job, MapScheduler
 
-# Seconds that a source of payloads may take before answers are looked for.
-_TURN: Final = 0.01
+# Seconds of taking payloads from a slow iterator after which finished calls are looked for.
+_MAX_START_SECONDS: Final = 0.01
 
 Prepare = Callable[[Any, float | None], PreparedCall | DeferredCall]
-"""Makes a payload ready, given how many seconds the map has left; raises if it cannot be sent."""
+"""Prepares the call of a payload, given how many seconds the map has left; raises if it cannot be sent."""
 
 
 def fan_out(
@@ -29,115 +29,119 @@ def fan_out(
     prepare: Prepare,
     on_progress: OnProgress | None,
 ) -> Generator[Any, None, None]:
-    """Yield the results of a batch; closed early, start nothing more and wait for what is under way.
+    """Yield the results of a map. If closed early, start nothing more and wait for the calls in flight.
 
     Raises:
-        BaseException: The failure that the batch ends with.
+        BaseException: The error that ends the map.
     """
     process = os.getpid()
     try:
         while True:
             check_process(process, "map")
-            _settle(scheduler, executor, timeout=0)
-            may_go_on = feed(scheduler, executor.start, payloads, prepare)
+            _collect(scheduler, executor, timeout=0)
+            can_start_more = start_calls(scheduler, executor.start, payloads, prepare)
             result = scheduler.pop()
             if on_progress is not None:
                 on_progress(scheduler.progress())
             if result is not None:
+                # No call is started until the consumer asks for the next result: backpressure.
                 yield result.value
-            elif scheduler.is_over:
+            elif scheduler.is_done:
                 break
-            elif not may_go_on:
+            elif not can_start_more:
                 _wait(scheduler, executor)
     except (KeyboardInterrupt, SystemExit):
-        _let_go(scheduler, executor)
+        # The program is to end now, so do not wait for calls that may take minutes.
+        _abandon(scheduler, executor)
         raise
     except BaseException:
         _finish(scheduler, executor, process)
         raise
     _finish(scheduler, executor, process)
-    if scheduler.ending is not None:
-        raise scheduler.ending
+    if scheduler.error is not None:
+        raise scheduler.error
 
 
 class NotYetError(Exception):
-    """The next payload is not there yet; raised by a source that would not block."""
+    """The next payload is not there yet. Raised by an iterator that does not block."""
 
 
-def feed(scheduler: MapScheduler, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare) -> bool:
-    """Start as many calls as may start.
+def start_calls(
+    scheduler: MapScheduler, start: Callable[[Job], None], payloads: Iterator[Any], prepare: Prepare
+) -> bool:
+    """Start as many calls as may start now.
 
     Returns:
-        Whether more may: a source that takes its time is left for answers that may have come meanwhile.
+        Whether more may start: a slow iterator of payloads is interrupted to look for finished calls.
     """
     began = now = clock.monotonic()
-    scheduler.drop_late(now)
-    while (permit := scheduler.admit(now)) is not None:
+    scheduler.expire_requeued(now)
+    while (permit := scheduler.acquire(now)) is not None:
         try:
-            job = scheduler.again(permit) or _new(scheduler, permit, payloads, prepare)
+            job = scheduler.pop_requeued(permit) or _create_job(scheduler, permit, payloads, prepare)
             if job is not None:
                 start(job)
         except NotYetError:
-            scheduler.unused(permit)
+            scheduler.release(permit)
             return False
         except BaseException:
-            scheduler.unused(permit)
+            scheduler.release(permit)
             raise
         now = clock.monotonic()
-        if now - began > _TURN:
+        if now - began > _MAX_START_SECONDS:
             return True
     return False
 
 
-def _new(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any], prepare: Prepare) -> Job | None:
+def _create_job(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any], prepare: Prepare) -> Job | None:
     try:
         payload = next(payloads)
     except StopIteration:
-        scheduler.exhausted(permit)
+        scheduler.source_done(permit)
     except NotYetError:
         raise
-    except Exception as exc:  # noqa: BLE001 - it is raised again behind the results of the payloads before it
-        scheduler.exhausted(permit, exc)
+    except Exception as exc:  # noqa: BLE001 - it is raised again after the results of the payloads before it
+        scheduler.source_done(permit, exc)
     else:
         try:
             left = None if scheduler.deadline is None else scheduler.deadline - clock.monotonic()
-            return scheduler.new(prepare(payload, left), permit)
+            return scheduler.create_job(prepare(payload, left), permit)
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-            scheduler.refused(exc, permit)
+            scheduler.reject(exc, permit)
     return None
 
 
 def _wait(scheduler: MapScheduler, executor: Executor) -> None:
-    """Wait until something may go on: a call has ended, or the time has passed that Lambda asked for."""
-    timeout = scheduler.wait(clock.monotonic())
-    if scheduler.under_way:
-        _settle(scheduler, executor, timeout=timeout)
+    """Wait until a call has ended, or the pause is over that Lambda asked for."""
+    timeout = scheduler.seconds_to_wait(clock.monotonic())
+    if scheduler.in_flight:
+        _collect(scheduler, executor, timeout=timeout)
     elif timeout:
         executor.pause(timeout)
 
 
-def _settle(scheduler: MapScheduler, executor: Executor, *, timeout: float | None) -> None:
+def _collect(scheduler: MapScheduler, executor: Executor, *, timeout: float | None) -> None:
     now = clock.monotonic
-    for done in executor.ended(timeout=timeout):
-        scheduler.finished(done, now())
+    for finished in executor.collect(timeout=timeout):
+        scheduler.complete(finished, now())
 
 
 def _finish(scheduler: MapScheduler, executor: Executor, process: int) -> None:
-    """Wait for what is under way; whoever interrupts that, lets go of it."""
-    if process != os.getpid():
+    """Wait for the calls in flight; if that is interrupted, abandon them."""
+    if process != os.getpid():  # a fork has a copy of the generator: the calls in flight are the parent's
         return
-    if executor.works_here:  # the collector may drop a map in any thread, and none can wait for itself
-        _let_go(scheduler, executor)
+    if executor.runs_in_this_thread:  # the collector may close a map in any thread, and none can wait for itself
+        _abandon(scheduler, executor)
         return
     try:
-        while scheduler.under_way:
-            _settle(scheduler, executor, timeout=None)
+        while scheduler.in_flight:
+            _collect(scheduler, executor, timeout=None)
     except BaseException:
-        _let_go(scheduler, executor)
+        _abandon(scheduler, executor)
         raise
     executor.shutdown(wait=True)
 
 
-def _let_go(scheduler: MapScheduler, executor: Executor) -> None:
+def _abandon(scheduler: MapScheduler, executor: Executor) -> None:
     scheduler.abandon()
     executor.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""What carries out the calls of one map over a transport that blocks: threads, or its consumer's own."""
+"""Executors run the calls of one map over a blocking transport: in threads, or in the consumer's own thread."""
 
 from __future__ import annotations
 
@@ -13,91 +13,96 @@ from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import Hook, pause, send_with_retries
 from lambdachain._core.invocation import Invocation, Outcome, Transport
 
-from .scheduler import Done, FirstRefusal, Job
+from .scheduler import FinishedJob, Job, RequeuePolicy
 
 
 class Executor(Protocol):
-    """What carries out jobs for a consumer that waits for none in particular."""
+    """Runs jobs, and returns them as they finish, in any order."""
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Start a job."""
         ...
 
-    def ended(self, *, timeout: float | None) -> list[Done]:
-        """Return the jobs that have ended: wait for one, at most *timeout* seconds, or for ever."""
+    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
+        """Return the jobs that have finished since the last call.
+
+        Args:
+            timeout: Seconds to wait for one if none has; 0 not to wait, ``None`` to wait for as long as it takes.
+        """
         ...
 
     def pause(self, seconds: float) -> None:
-        """Let time pass while nothing is under way."""
+        """Wait while nothing is in flight."""
         ...
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let go of the crew, and *wait* until it is gone; nothing is to be under way then."""
+        """End the workers. With *wait*, which is only for when nothing is in flight, wait until they have ended."""
         ...
 
     @property
-    def works_here(self) -> bool:
-        """Whether this thread is one of the crew's."""
+    def runs_in_this_thread(self) -> bool:
+        """Whether the current thread is one of the workers."""
         ...
 
 
 class ThreadExecutor:
-    """A crew of threads; one more is hired where all are busy.
+    """Runs jobs in threads, and starts another one if all are busy.
 
     Args:
-        transport: What sends.
-        hooks: What stands around each attempt.
+        transport: The transport.
+        hooks: The client's hooks, which run around each attempt.
     """
 
     def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
         self._transport = transport
         self._hooks = hooks
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._done: SimpleQueue[Done] = SimpleQueue()
+        self._finished: SimpleQueue[FinishedJob] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._under_way = 0
+        self._in_flight = 0
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Start a job."""
         self._jobs.put(job)
-        self._under_way += 1
-        if self._under_way > len(self._threads):
+        self._in_flight += 1
+        if self._in_flight > len(self._threads):
             self._start_thread()
 
-    def ended(self, *, timeout: float | None) -> list[Done]:
-        """Return the jobs that have ended; see ``Executor.ended``."""
-        found: list[Done] = []
+    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
+        """Return the jobs that have finished; see ``Executor.collect``."""
+        found: list[FinishedJob] = []
         try:
             if timeout != 0:
-                found.append(self._done.get(timeout=timeout))
+                found.append(self._finished.get(timeout=timeout))
             while True:
-                found.append(self._done.get_nowait())
+                found.append(self._finished.get_nowait())
         except Empty:
-            self._under_way -= len(found)
+            self._in_flight -= len(found)
             return found
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, as the transport does between two attempts."""
+        """Wait, as the transport does between two attempts."""
         pause(self._transport, seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let the threads end; see ``Executor.dismiss``."""
+        """End the threads; see ``Executor.shutdown``."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads if wait else ():
             thread.join()
 
     @property
-    def works_here(self) -> bool:
-        """Whether this thread is one of the crew's."""
+    def runs_in_this_thread(self) -> bool:
+        """Whether the current thread is one of the executor's."""
         return threading.current_thread() in self._threads
 
     def _start_thread(self) -> None:
+        # Each thread gets the context of the consumer: the current invocation, with its deadline, and trace context.
         work = partial(copy_context().run, self._work)
         thread = threading.Thread(target=work, name="lambdachain-map", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads: those that there are do it one after the other
+        except RuntimeError:  # the system has no more threads: those that have started do all the work
             if not self._threads:
                 raise
         else:
@@ -105,18 +110,18 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._done.put(_carried_out(job, self._transport, self._hooks))
+            self._finished.put(_run(job, self._transport, self._hooks))
 
 
 class InlineExecutor:
-    """No crew at all, for a transport that keeps nobody waiting: calls come in the order of their payloads.
+    """Runs jobs in the consumer's thread, over a transport that answers at once: calls keep the order of the payloads.
 
     Args:
-        transport: What sends.
-        hooks: What stands around each attempt.
+        transport: The transport.
+        hooks: The client's hooks, which run around each attempt.
     """
 
-    works_here = False
+    runs_in_this_thread = False
 
     def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
         self._transport = transport
@@ -124,52 +129,52 @@ class InlineExecutor:
         self._jobs: list[Job] = []
 
     def start(self, job: Job) -> None:
-        """Accept a job."""
+        """Queue a job for ``collect``."""
         self._jobs.append(job)
 
-    def ended(self, *, timeout: float | None) -> list[Done]:  # noqa: ARG002 - as Crew
-        """Run the jobs; see ``Executor.ended``."""
+    def collect(self, *, timeout: float | None) -> list[FinishedJob]:  # noqa: ARG002 - as Executor
+        """Run the queued jobs; see ``Executor.collect``."""
         jobs, self._jobs = self._jobs, []
-        return [_carried_out(job, self._transport, self._hooks) for job in jobs]
+        return [_run(job, self._transport, self._hooks) for job in jobs]
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, as the transport does between two attempts."""
+        """Wait, as the transport does between two attempts."""
         pause(self._transport, seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """No-op: there is nobody."""
+        """No-op: there are no workers."""
 
 
-def _carried_out(job: Job, transport: Transport, hooks: Sequence[Hook]) -> Done:
+def _run(job: Job, transport: Transport, hooks: Sequence[Hook]) -> FinishedJob:
     try:
-        return Done(job, job.read(_performed(job, ThrottleAwareTransport(transport, job), hooks)))
+        return FinishedJob(job, job.read(_send(job, ThrottleAwareTransport(transport, job), hooks)))
     except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-        return Done(job, exc)
+        return FinishedJob(job, exc)
 
 
-def _performed(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> Answer:
-    if job.plan.hedge_after is None:
-        return send_with_retries(transport, job.plan, hooks)
+def _send(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> Answer:
+    if job.call.hedge_after is None:
+        return send_with_retries(transport, job.call, hooks)
     from lambdachain._calling.hedging import send_hedged
 
-    return send_hedged(transport, job.plan, hooks)
+    return send_hedged(transport, job.call, hooks)
 
 
 class ThrottleAwareTransport:
-    """A transport, as the attempts of one job see it: what is throttled may be taken back by its map."""
+    """The transport of one job, which raises ``RequeuedError`` for a throttle that its map handles."""
 
     def __init__(self, transport: Transport, job: Job) -> None:
         self._transport = transport
-        self._refusal: Final = FirstRefusal(job)
+        self._requeue_policy: Final = RequeuePolicy(job)
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send once; see ``Transport.send``."""
-        self._refusal.sending()
-        return self._refusal.check(self._transport.send(invocation, timeout=timeout))
+        self._requeue_policy.record_attempt()
+        return self._requeue_policy.check(self._transport.send(invocation, timeout=timeout))
 
     def pause(self, seconds: float) -> None:
         """Wait between two attempts, as the transport does."""
         pause(self._transport, seconds)
 
     def close(self) -> None:
-        """No-op: the transport is not this one's."""
+        """No-op: the transport is shared."""

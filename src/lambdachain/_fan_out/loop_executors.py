@@ -1,6 +1,6 @@
-"""An event loop in a thread beside the program, so that a map that blocks has the throughput of one that is awaited.
+"""Run a blocking map in an event loop of a background thread, for the throughput that an async map has.
 
-One loop a client, kept from one map to the next with its connections.
+There is one loop for each client. It is kept from one map to the next, with its connections.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._transports.http.async_transport import AsyncHttpTransport
 from lambdachain._transports.http.transport import HttpTransport
 
-from .async_executors import Tasks
-from .scheduler import Done, Job
+from .async_executors import TaskExecutor
+from .scheduler import FinishedJob, Job
 
 
-class LoopSide:
-    """A loop in a thread, and a transport for it with the settings of *transport*; it ends with the last map in it.
+class BackgroundLoop:
+    """An event loop in a thread, and an async transport in it with the settings of *transport*.
+
+    Once closed, it ends with the last map that uses it.
 
     Raises:
         NoAnswerError: *transport* is closed.
@@ -32,52 +34,52 @@ class LoopSide:
     def __init__(self, transport: HttpTransport) -> None:
         self.transport = transport.in_the_form_of(AsyncHttpTransport)
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=_run, args=(self.loop,), name="lambdachain-loop", daemon=True)
+        self.thread = threading.Thread(target=_run_loop, args=(self.loop,), name="lambdachain-loop", daemon=True)
         self._process = os.getpid()
         self._maps = 0
         self._closed = False
         self._lock = threading.Lock()
         self.thread.start()
-        self._end = weakref.finalize(self, _end, self.loop, self.thread, self.transport)
+        self._stop = weakref.finalize(self, _stop_loop, self.loop, self.thread, self.transport)
 
     @property
-    def is_here(self) -> bool:
-        """Whether the loop runs in this process, which may be a fork of the one that began it."""
-        return self._process == os.getpid() and self._end.alive
+    def is_usable(self) -> bool:
+        """Whether the loop runs in this process: a fork has the object, but not the thread."""
+        return self._process == os.getpid() and self._stop.alive
 
-    def enter(self) -> None:
-        """Begin a map in it; ``leave`` ends that.
+    def acquire(self) -> None:
+        """Register a map that uses the loop, until ``release``.
 
         Raises:
-            NoAnswerError: It is closed.
+            NoAnswerError: The loop is closed.
         """
         with self._lock:
             if self._closed:
                 raise NoAnswerError("the client is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
             self._maps += 1
 
-    def leave(self) -> None:
-        """Record that a map is over."""
+    def release(self) -> None:
+        """Record that a map has ended."""
         with self._lock:
             self._maps -= 1
-            is_over = self._closed and not self._maps
-        if is_over:
-            self._end()
+            is_last = self._closed and not self._maps
+        if is_last:
+            self._stop()
 
     def close(self) -> None:
-        """Refuse every later call; end the loop, its connections and its thread once no call is under way."""
-        if not self.is_here:
+        """Refuse later calls; end the loop, its connections and its thread once no call is in flight."""
+        if not self.is_usable:
             return
         with self._lock:
             self._closed = True
-            is_over = not self._maps
-        if is_over:
-            self._end()
+            is_last = not self._maps
+        if is_last:
+            self._stop()
         else:
             asyncio.run_coroutine_threadsafe(self.transport.close(), self.loop).result()
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -85,20 +87,20 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transport: AsyncHttpTransport) -> None:
-    if not thread.is_alive():  # as in a fork, where the thread has stayed behind
+def _stop_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transport: AsyncHttpTransport) -> None:
+    if not thread.is_alive():  # as in a fork, which has no copy of the thread
         return
-    loop.call_soon_threadsafe(_wind_up, loop, transport)
-    if thread is not threading.current_thread():  # where the collector may have dropped the last who knew of it
+    loop.call_soon_threadsafe(_start_shutdown, loop, transport)
+    if thread is not threading.current_thread():  # the collector may finalize the last reference in the loop's thread
         thread.join()
 
 
-def _wind_up(loop: asyncio.AbstractEventLoop, transport: AsyncHttpTransport) -> None:
-    loop.create_task(_wound_up(transport)).add_done_callback(lambda _: loop.stop())
+def _start_shutdown(loop: asyncio.AbstractEventLoop, transport: AsyncHttpTransport) -> None:
+    loop.create_task(_shut_down(transport)).add_done_callback(lambda _: loop.stop())
 
 
-async def _wound_up(transport: AsyncHttpTransport) -> None:
-    """Close the connections, and let whatever is still under way end."""
+async def _shut_down(transport: AsyncHttpTransport) -> None:
+    """Close the connections, and cancel the tasks that are left."""
     await transport.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
@@ -108,63 +110,63 @@ async def _wound_up(transport: AsyncHttpTransport) -> None:
 
 
 class LoopExecutor:
-    """A crew of tasks in a loop that another thread runs; what goes to and fro goes in batches.
+    """Runs jobs in a background loop. Jobs and results cross between the threads in batches, to wake them less often.
 
     Raises:
         NoAnswerError: The loop's client is closed.
     """
 
-    def __init__(self, side: LoopSide) -> None:
-        side.enter()
-        self._side = side
-        self._loop = side.loop
-        self._tasks = Tasks(side.transport, (), self._tell)
+    def __init__(self, background_loop: BackgroundLoop) -> None:
+        background_loop.acquire()
+        self._background_loop = background_loop
+        self._loop = background_loop.loop
+        self._tasks = TaskExecutor(background_loop.transport, (), self._add_finished)
         self._jobs: deque[Job] = deque()
-        self._fresh: list[Done] = []
-        self._done: SimpleQueue[list[Done]] = SimpleQueue()
+        self._batch: list[FinishedJob] = []
+        self._finished: SimpleQueue[list[FinishedJob]] = SimpleQueue()
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Start a job."""
         self._jobs.append(job)
-        if len(self._jobs) == 1:  # else the loop has been told, and not come to it yet
-            self._loop.call_soon_threadsafe(self._launch)
+        if len(self._jobs) == 1:  # otherwise, the loop has been woken and has not started the earlier jobs yet
+            self._loop.call_soon_threadsafe(self._start_jobs)
 
-    def ended(self, *, timeout: float | None) -> list[Done]:
-        """Return the jobs that have ended; see ``Executor.ended``."""
-        found: list[Done] = []
+    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
+        """Return the jobs that have finished; see ``Executor.collect``."""
+        found: list[FinishedJob] = []
         if timeout != 0:
             with suppress(Empty):
-                found += self._done.get(timeout=timeout)
-        while not self._done.empty():  # nobody else takes from it
-            found += self._done.get()
+                found += self._finished.get(timeout=timeout)
+        while not self._finished.empty():  # safe: no other thread takes from it
+            found += self._finished.get()
         return found
 
     def pause(self, seconds: float) -> None:
-        """Let time pass while nothing is under way."""
+        """Wait while nothing is in flight."""
         time.sleep(seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let go of the crew; without *wait*, what is under way is cancelled."""
+        """Release the loop; without *wait*, cancel the jobs in flight."""
         if not wait:
             self._loop.call_soon_threadsafe(self._tasks.cancel)
-        self._side.leave()
+        self._background_loop.release()
 
     @property
-    def works_here(self) -> bool:
-        """Whether this thread is one of the crew's."""
-        return threading.current_thread() is self._side.thread
+    def runs_in_this_thread(self) -> bool:
+        """Whether the current thread is the loop's."""
+        return threading.current_thread() is self._background_loop.thread
 
-    def _launch(self) -> None:
+    def _start_jobs(self) -> None:
         jobs = self._jobs
         while jobs:
             self._tasks.start(jobs[0])
-            jobs.popleft()
+            jobs.popleft()  # only now: while the deque is not empty, start() does not wake the loop again
 
-    def _tell(self, done: Done) -> None:
-        if not self._fresh:
+    def _add_finished(self, finished: FinishedJob) -> None:
+        if not self._batch:
             self._loop.call_soon(self._hand_over)
-        self._fresh.append(done)
+        self._batch.append(finished)
 
     def _hand_over(self) -> None:
-        fresh, self._fresh = self._fresh, []
-        self._done.put(fresh)
+        batch, self._batch = self._batch, []
+        self._finished.put(batch)

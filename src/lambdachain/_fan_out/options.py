@@ -1,4 +1,4 @@
-"""How a map goes about it: its options, checked before anything is sent, and the word of how far it has come."""
+"""The options of a map, checked before anything is sent, and its progress."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from lambdachain._calling.options import CallOptions
 from lambdachain._core.errors import ContractError
 
 DEFAULT_CONCURRENCY: Final = 100
-_ONE_CALLS: Final = ("idempotency_key", "durable_name")
+_SINGLE_CALL_OPTIONS: Final = ("idempotency_key", "durable_name")
 
 
 @dataclass(frozen=True, slots=True)
 class MapProgress:
-    """How far a map has come; what ``on_progress`` is given.
+    """The progress of a map, as passed to ``on_progress``.
 
     Attributes:
-        done: Payloads that are through, the failed ones among them.
-        failed: Those whose call failed.
-        total: How many there are in all; ``None`` where the payloads do not say (a generator).
-        in_flight: Calls of this map that are under way.
-        limit: How many calls of the function may be under way at present: what Lambda was found to bear.
+        done: How many payloads are done, including failed ones.
+        failed: How many of them failed.
+        total: How many payloads there are; ``None`` if unknown (a generator).
+        in_flight: How many calls of this map are in flight.
+        limit: How many calls to the function may currently be in flight: the concurrency that Lambda was found to
+            accept.
     """
 
     done: int
@@ -36,11 +37,11 @@ OnProgress = Callable[[MapProgress], object]
 
 
 class MapMethodOptions(TypedDict, total=False):
-    """What a map may say about itself, beside the options of its calls.
+    """The options of a map itself, in addition to those of its calls.
 
-    ``max_concurrency``: how many calls may be in flight, however many Lambda would take; 100 if not given.
-    ``ordered``: give results in the order of their payloads, which is what happens if not given; or as they come.
-    ``on_progress``: called with a ``MapProgress`` as the map goes on, in the thread (or loop) that consumes it.
+    ``max_concurrency``: the maximum number of calls in flight, even if Lambda would accept more; 100 by default.
+    ``ordered``: whether results come in the order of their payloads (the default), or as they complete.
+    ``on_progress``: called with a ``MapProgress`` as the map proceeds, in the thread (or loop) that consumes it.
     """
 
     max_concurrency: int
@@ -49,11 +50,10 @@ class MapMethodOptions(TypedDict, total=False):
 
 
 class MapOptions(CallOptions, MapMethodOptions, total=False):
-    """What ``map`` and ``fire_map`` of a client take: see ``MapMethodOptions``, and ``CallOptions`` for what goes
-    with a call.
+    """The options of a client's ``map`` and ``fire_map``: see ``MapMethodOptions``, and ``CallOptions`` for each call.
 
-    ``timeout`` is for the whole map, from the first result that is asked for; that of the client, or of a bound
-    function, is for each call. ``idempotency_key`` and ``durable_name``, which are one call's, are refused.
+    ``timeout`` applies to the whole map, from the first result that is asked for; the timeout of the client, or of a
+    bound function, applies to each call. ``idempotency_key`` and ``durable_name`` are for one call, and are refused.
     """
 
 
@@ -76,49 +76,49 @@ class Numbered(NamedTuple):
 
 
 def settings_for(options: MapMethodOptions, timeout: float | None, *, return_exceptions: bool) -> MapSettings:
-    """Check how a map shall go about it.
+    """Check the options of a map.
 
     Raises:
-        ContractError: A number is out of range.
+        ContractError: An option is not valid.
     """
     number: Any = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     if type(number) is not int or number < 1:
-        raise ContractError(f"max_concurrency must be 1 or more, not {number!r}")
+        raise ContractError(f"max_concurrency must be an integer of 1 or more, not {number!r}")
     on_progress: Any = options.get("on_progress")
     if on_progress is not None and not callable(on_progress):
         raise ContractError(f"on_progress must be a function of a MapProgress, not {type(on_progress).__name__}")
     return MapSettings(number, options.get("ordered", True), return_exceptions, options.get("on_progress"), timeout)
 
 
-def split(options: MapOptions) -> tuple[CallOptions, MapMethodOptions]:
-    """Accept the options of a map apart into those of its calls and its own; ``timeout`` is in neither."""
+def split_options(options: MapOptions) -> tuple[CallOptions, MapMethodOptions]:
+    """Split the options of a map into those of its calls and its own; ``timeout`` is in neither."""
     own = {name: value for name, value in options.items() if name in MapMethodOptions.__optional_keys__}
     calls = {name: value for name, value in options.items() if name not in own and name != "timeout"}
     return cast("CallOptions", calls), cast("MapMethodOptions", own)
 
 
-def check_options(options: CallOptions) -> None:
-    """Refuse what is for one call only.
+def check_call_options(options: CallOptions) -> None:
+    """Check that there is no option that is for a single call only.
 
     Raises:
-        ContractError: There is such an option.
+        ContractError: There is one.
     """
-    for name in _ONE_CALLS:
+    for name in _SINGLE_CALL_OPTIONS:
         if options.get(name) is not None:
             raise ContractError(
-                f"{name} is for one call: with the same one for every payload, only the first would be run. "
-                "Declare Contract(..., idempotent=True), or call one by one"
+                f"{name} is for a single call: if every payload had the same one, only the first would run. "
+                "Declare Contract(..., idempotent=True), or use call() for each payload"
             )
 
 
 def check_payloads(payloads: object, *, asynchronous: bool = False) -> None:
-    """Refuse what is one payload, by the look of it.
+    """Check that *payloads* is an iterable of payloads, and not a single one.
 
     Raises:
-        ContractError: It is.
+        ContractError: It is not.
     """
     kind = type(payloads).__name__
-    one = isinstance(payloads, str | bytes | bytearray | Mapping)
-    many = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
-    if one or not many:
-        raise ContractError(f"a map takes an iterable of payloads, not {kind}: for one there is call")
+    is_single = isinstance(payloads, str | bytes | bytearray | Mapping)
+    is_iterable = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
+    if is_single or not is_iterable:
+        raise ContractError(f"map() takes an iterable of payloads, not {kind}: use call() for a single payload")

@@ -1,4 +1,4 @@
-"""Results on their way out: in the order of their payloads, or as they come."""
+"""Yield results in the order of their payloads, or as they complete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class ReorderBuffer(Generic[T]):
-    """Holds results until they may leave.
+    """Holds results until it is their turn.
 
     >>> reorder_buffer = ReorderBuffer[str](ordered=True)
     >>> reorder_buffer.put(1, "b")
@@ -22,7 +22,7 @@ class ReorderBuffer(Generic[T]):
 
     def __init__(self, *, ordered: bool) -> None:
         self._ordered = ordered
-        self._early: dict[int, T] = {}
+        self._waiting: dict[int, T] = {}
         self._ready: deque[T] = deque()
         self._next = 0
 
@@ -31,17 +31,17 @@ class ReorderBuffer(Generic[T]):
         if not self._ordered:
             self._ready.append(result)
         elif number != self._next:
-            self._early[number] = result
+            self._waiting[number] = result
         else:
             self._ready.append(result)
             self._next += 1
-            while self._next in self._early:
-                self._ready.append(self._early.pop(self._next))
+            while self._next in self._waiting:
+                self._ready.append(self._waiting.pop(self._next))
                 self._next += 1
 
     def pop(self) -> T | None:
-        """Return the result that is next to leave; ``None`` if it is not there yet."""
+        """Return the next result; ``None`` if it is not there yet."""
         return self._ready.popleft() if self._ready else None
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._early)
+        return len(self._ready) + len(self._waiting)

@@ -1,4 +1,8 @@
-"""What a map decides: which call may start now, and whose result leaves next. Without I/O, for threads and asyncio."""
+"""The scheduler of a map: decides which call may start now, and which result is yielded next.
+
+Without I/O, so that threads and asyncio share it. Three things limit it: ``max_concurrency`` and the transport's
+connections, the ``ConcurrencyLimit`` of the function, and backpressure: a slow consumer slows the calls.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ from .options import MapProgress, MapSettings, Numbered
 from .reorder_buffer import ReorderBuffer
 
 
-class Result(NamedTuple):
-    """What leaves a map for one payload: an answer, a receipt, or a failure where those are results too."""
+class MapResult(NamedTuple):
+    """What a map yields for one payload: a response, a receipt, or an error if those are yielded too."""
 
     value: Any
 
@@ -28,50 +32,50 @@ Reader = Callable[[PreparedCall, Answer], Any]
 
 
 class DeferredCall(NamedTuple):
-    """What of a job is done where it is carried out, since it may wait for S3: its plan, and reading its answer.
+    """A call that is prepared, and whose response is decoded, by the executor, since either may wait for S3.
 
-    So it is, too, where a test's transport lets time pass for one call: the time of the next runs from its own start.
+    So is a call over a test's transport that lets time pass: the time of each call runs from its own start.
     """
 
-    make: Callable[[], PreparedCall]
+    prepare: Callable[[], PreparedCall]
     read: Reader
 
 
 class Job:
-    """A payload that is to be sent, or under way."""
+    """A payload that is to be sent, or in flight."""
 
-    __slots__ = ("_plan", "number", "permit", "slow")
+    __slots__ = ("_call", "deferred", "number", "permit")
 
-    def __init__(self, number: int, plan: PreparedCall | DeferredCall, permit: Permit) -> None:
+    def __init__(self, number: int, call: PreparedCall | DeferredCall, permit: Permit) -> None:
         self.number = number
-        self.slow = plan if isinstance(plan, DeferredCall) else None
+        self.deferred = call if isinstance(call, DeferredCall) else None
         self.permit = permit
-        self._plan = None if isinstance(plan, DeferredCall) else plan
+        self._call = None if isinstance(call, DeferredCall) else call
 
     @property
-    def plan(self) -> PreparedCall:
-        """What is sent; of a slow job, it is made where this is first asked for, and raises what that raises."""
-        if self._plan is None:
-            assert self.slow is not None  # noqa: S101 - for type checkers
-            self._plan = self.slow.make()
-        return self._plan
+    def call(self) -> PreparedCall:
+        """The prepared call. A deferred one is prepared when this is first read, which may raise its errors."""
+        if self._call is None:
+            assert self.deferred is not None  # noqa: S101 - for type checkers
+            self._call = self.deferred.prepare()
+        return self._call
 
-    def read(self, answer: Answer) -> Answer | Result:
-        """Read an answer, if that may take long."""
-        return answer if self.slow is None else Result(self.slow.read(self.plan, answer))
+    def read(self, answer: Answer) -> Answer | MapResult:
+        """Decode the response of a deferred call; return any other unchanged."""
+        return answer if self.deferred is None else MapResult(self.deferred.read(self.call, answer))
 
 
-class Done(NamedTuple):
-    """A job, and what came of it."""
+class FinishedJob(NamedTuple):
+    """A job and its result."""
 
     job: Job
-    result: Answer | Result | BaseException
+    result: Answer | MapResult | BaseException
 
 
 class RequeuedError(Exception):
-    """A throttle that says more of how many calls there are than of this one: it is sent again when there is room.
+    """A throttle that the map handles by sending the payload again once there is capacity.
 
-    It goes through a client's hooks, which stand around each attempt.
+    The hooks of a client see it, since they run around each attempt.
     """
 
     def __init__(self, retry_after: float | None) -> None:
@@ -79,208 +83,216 @@ class RequeuedError(Exception):
         self.retry_after = retry_after
 
 
-class FirstRefusal:
-    """Decides whether a job is taken back: a throttle of its only attempt so far, unless it was the only call allowed.
+class RequeuePolicy:
+    """Decides whether a throttled job is requeued: if it was its first attempt, and not the only call in flight.
 
-    What is sent again after another failure, or beside an attempt that is late, is one call with what was sent before:
-    its throttles are the retry policy's to judge, and so are those of a call with nothing else in flight.
+    A first attempt that is throttled says that the map is too fast, which is for the ``ConcurrencyLimit``. A retry or a
+    hedge belongs to a call that was sent before, so its throttles are left to the retry policy. So are those of a call
+    with nothing else in flight: slowing down would not help it.
     """
 
     def __init__(self, job: Job) -> None:
-        self._is_alone = job.permit.alone
-        self._patience = job.plan.policy.max_delay
+        self._is_alone = job.permit.is_only_call
+        self._max_wait = job.call.policy.max_delay
         self._sent = 0
 
-    def sending(self) -> None:
-        """Record an attempt."""
+    def record_attempt(self) -> None:
+        """Count an attempt."""
         self._sent += 1
 
     def check(self, outcome: Outcome) -> Outcome:
-        """Let an answer pass.
+        """Return *outcome*, unless the job is to be requeued.
 
         Raises:
-            TakenBackError: The job is taken back.
+            RequeuedError: It is.
         """
-        if outcome.status >= 300 and self._sent == 1 and not self._is_alone and self._is_passing(outcome):
+        if outcome.status >= 300 and self._sent == 1 and not self._is_alone and self._is_temporary_throttle(outcome):
             raise RequeuedError(outcome.retry_after)
         return outcome
 
-    def _is_passing(self, outcome: Outcome) -> bool:
+    def _is_temporary_throttle(self, outcome: Outcome) -> bool:
         failure = service_failure(outcome.error_code, outcome.status)
         is_throttle = failure.error is ThrottledError and failure.retry is Retryability.SAFE
-        return is_throttle and (outcome.retry_after or 0.0) <= self._patience
+        return is_throttle and (outcome.retry_after or 0.0) <= self._max_wait
 
 
 class MapScheduler:
-    """The payloads of one map that are between their source and their consumer.
+    """The payloads of one map, from their source to the consumer of the results.
 
     Args:
-        pace: How many calls of the function may be in flight.
-        manner: How the map goes about it.
-        most: How many calls its transport has connections for.
-        total: How many payloads there are, if that is known.
-        deadline: When the whole map is over, by the monotonic clock.
-        read: Makes of a success what the consumer gets; what it raises is the payload's failure.
+        concurrency_limit: The limit of calls in flight that the function's throttles set.
+        settings: The options of the map.
+        max_connections: How many calls the transport has connections for.
+        total: How many payloads there are, if known.
+        deadline: When the whole map ends, by the monotonic clock.
+        read: Converts a response to what the map yields; what it raises is the payload's error.
     """
 
     def __init__(
         self,
         concurrency_limit: ConcurrencyLimit,
-        manner: MapSettings,
+        settings: MapSettings,
         *,
-        most: int,
+        max_connections: int,
         total: int | None,
         deadline: float | None,
         read: Reader,
     ) -> None:
-        self.under_way = 0
-        self.most = min(manner.max_concurrency, most)
+        self.in_flight = 0
         self.deadline = deadline
-        self._pace = concurrency_limit
-        self._returns_exceptions = manner.return_exceptions
-        self._is_numbered = manner.numbered
+        self._max_in_flight = min(settings.max_concurrency, max_connections)
+        self._concurrency_limit = concurrency_limit
+        self._returns_exceptions = settings.return_exceptions
+        self._is_numbered = settings.numbered
         self._read = read
         self._total = total
-        self._window = ReorderBuffer[Result](ordered=manner.ordered)
-        self._again: deque[Job] = deque()
+        self._buffer = ReorderBuffer[MapResult](ordered=settings.ordered)
+        self._requeued: deque[Job] = deque()
         self._failure: tuple[int, BaseException] | None = None
-        self._source_left = True
+        self._has_source = True
         self._source_error: Exception | None = None
-        self._begun = self._done = self._failed = self._given = 0
+        self._started = self._done = self._failed = self._yielded = 0
 
-    def admit(self, now: float) -> Permit | None:
-        """Let a call start, that of a job taken back or of a new payload; ``None`` where it has to wait."""
-        if self._failure is not None or self.under_way >= self.most or not self._has_work():
+    def acquire(self, now: float) -> Permit | None:
+        """Return a permit for a requeued job or a new payload; ``None`` if no call may start now."""
+        if self._failure is not None or self.in_flight >= self._max_in_flight or not self._has_work():
             return None
-        if self.deadline is not None and now >= self.deadline:  # it will not be sent, so there is no room to wait for
-            permit = self._pace.enter(math.inf, held=0)
+        if self.deadline is not None and now >= self.deadline:
+            # The call will fail without being sent, so it must not wait for capacity: inf is after every pause, and a
+            # map with nothing in flight always gets a permit.
+            permit = self._concurrency_limit.acquire(math.inf, own_in_flight=0)
         else:
-            permit = self._pace.enter(now, held=self.under_way)
+            permit = self._concurrency_limit.acquire(now, own_in_flight=self.in_flight)
         if permit is not None:
-            self.under_way += 1
+            self.in_flight += 1
         return permit
 
-    def again(self, permit: Permit) -> Job | None:
-        """Return the job that was taken back first, if there is one."""
-        if not self._again:
+    def pop_requeued(self, permit: Permit) -> Job | None:
+        """Return the job that was requeued first; ``None`` if there is none."""
+        if not self._requeued:
             return None
-        job = self._again.popleft()
+        job = self._requeued.popleft()
         job.permit = permit
         return job
 
-    def new(self, plan: PreparedCall | DeferredCall, permit: Permit) -> Job:
-        """Make a job of the next payload."""
-        self._begun += 1
-        return Job(self._begun - 1, plan, permit)
+    def create_job(self, call: PreparedCall | DeferredCall, permit: Permit) -> Job:
+        """Create the job of the next payload."""
+        self._started += 1
+        return Job(self._started - 1, call, permit)
 
-    def unused(self, permit: Permit) -> None:
-        """Accept back leave for a call that there is none for."""
-        self.under_way -= 1
-        self._pace.left(permit)
+    def release(self, permit: Permit) -> None:
+        """Return a permit that was not used."""
+        self.in_flight -= 1
+        self._concurrency_limit.release(permit)
 
-    def refused(self, error: Exception, permit: Permit) -> None:
-        """Record that the next payload cannot be sent: it does not fit, or a model of the program's has raised."""
-        self.unused(permit)
-        self._begun += 1
-        self._put(self._begun - 1, error)
+    def reject(self, error: Exception, permit: Permit) -> None:
+        """Record that the next payload cannot be sent, and why."""
+        self.release(permit)
+        self._started += 1
+        self._put(self._started - 1, error)
 
-    def exhausted(self, permit: Permit, error: Exception | None = None) -> None:
-        """Record that there are no more payloads: their source has ended, or raised *error*."""
-        self.unused(permit)
-        self._source_left = False
+    def source_done(self, permit: Permit, error: Exception | None = None) -> None:
+        """Record that there are no more payloads: their iterator has ended, or raised *error*."""
+        self.release(permit)
+        self._has_source = False
         self._source_error = error
 
-    def finished(self, done: Done, now: float) -> None:
-        """Process what came of a job."""
-        self.under_way -= 1
-        job, result = done
+    def complete(self, finished: FinishedJob, now: float) -> None:
+        """Record the result of a job, or requeue it."""
+        self.in_flight -= 1
+        job, result = finished
         if isinstance(result, RequeuedError):
-            self._pace.throttled(job.permit, now, result.retry_after)
-            self._again.append(job)
+            self._concurrency_limit.record_throttle(job.permit, now, result.retry_after)
+            self._requeued.append(job)
             return
-        _tell(self._pace, job.permit, result, now)
-        self._put(job.number, self._valued(job, result) if isinstance(result, Answer) else result)
+        _record_end(self._concurrency_limit, job.permit, result, now)
+        self._put(job.number, self._decode(job, result) if isinstance(result, Answer) else result)
 
     def abandon(self) -> None:
-        """Forget what is under way: nobody will tell what becomes of it."""
-        self._pace.abandon(self.under_way)
-        self.under_way = 0
+        """Forget the calls in flight, whose results will not be recorded."""
+        self._concurrency_limit.abandon(self.in_flight)
+        self.in_flight = 0
 
-    def drop_late(self, now: float) -> None:
-        """Give up what was taken back and has less time left than Lambda asks to wait."""
-        pause = self._pace.pause_left(now) if self._again else 0.0
+    def expire_requeued(self, now: float) -> None:
+        """Fail the requeued jobs that have less time left than Lambda asks to wait."""
+        pause = self._concurrency_limit.pause_left(now) if self._requeued else 0.0
         if pause:
-            jobs, self._again = self._again, deque()
+            jobs, self._requeued = self._requeued, deque()
             for job in jobs:
-                if job.plan.deadline is None or job.plan.deadline > now + pause:
-                    self._again.append(job)
+                if job.call.deadline is None or job.call.deadline > now + pause:
+                    self._requeued.append(job)
                 else:
-                    self._put(job.number, _no_time(job.plan))
+                    self._put(job.number, _to_deadline_error(job.call))
 
-    def pop(self) -> Result | None:
-        """Return the result that leaves next; ``None`` if it is not there yet."""
-        result = self._window.pop()
+    def pop(self) -> MapResult | None:
+        """Return the result that is yielded next; ``None`` if it is not there yet."""
+        result = self._buffer.pop()
         if result is not None:
-            self._given += 1
+            self._yielded += 1
         return result
 
     @property
-    def is_over(self) -> bool:
-        """Whether no further result will come; ``ending`` tells why."""
+    def is_done(self) -> bool:
+        """Whether no further result will come; ``error`` says why."""
         if self._failure is not None:
-            return self.under_way == 0
-        return not (self._source_left or self._again or self.under_way or self._window)
+            return self.in_flight == 0
+        return not (self._has_source or self._requeued or self.in_flight or self._buffer)
 
     @property
-    def ending(self) -> BaseException | None:
-        """What the map ends with, once it is over: the first failure, or what the source of payloads raised."""
+    def error(self) -> BaseException | None:
+        """The exception that ends the map, once it is done: that of a payload, or of the iterator of payloads."""
         return self._failure[1] if self._failure is not None else self._source_error
 
-    def wait(self, now: float) -> float | None:
-        """Return for how many seconds to wait until a call may start again; ``None`` for until one under way ends."""
-        pause = self._pace.pause_left(now)
+    def seconds_to_wait(self, now: float) -> float | None:
+        """Return how long to wait until a call may start; ``None`` to wait for a call in flight instead."""
+        pause = self._concurrency_limit.pause_left(now)
         if not pause or self._failure is not None or not self._has_work():
             return None
         return pause if self.deadline is None else max(0.0, min(pause, self.deadline - now))
 
     def progress(self) -> MapProgress:
-        """Return how far it has come."""
-        return MapProgress(self._done, self._failed, self._total, self.under_way, self._pace.limit)
+        """Return the progress of the map."""
+        return MapProgress(self._done, self._failed, self._total, self.in_flight, self._concurrency_limit.limit)
 
     def _has_work(self) -> bool:
-        """Check whether there is something to send; what nobody has asked for yet must not pile up."""
-        return bool(self._again) or (self._source_left and self._begun - self._given < 2 * self.most)
+        """Check whether there is a payload to send now.
 
-    def _valued(self, job: Job, answer: Answer) -> Result | Exception:
+        Backpressure: results that the consumer has not taken must not pile up, so a new payload is taken only while
+        fewer than twice the calls that may be in flight are between source and consumer.
+        """
+        return bool(self._requeued) or (self._has_source and self._started - self._yielded < 2 * self._max_in_flight)
+
+    def _decode(self, job: Job, answer: Answer) -> MapResult | Exception:
         try:
-            return Result(self._read(job.plan, answer))
+            return MapResult(self._read(job.call, answer))
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             return exc
 
-    def _put(self, number: int, result: Result | BaseException) -> None:
+    def _put(self, number: int, result: MapResult | BaseException) -> None:
         self._done += 1
-        self._failed += not isinstance(result, Result)
+        self._failed += not isinstance(result, MapResult)
         if isinstance(result, CallError) and self._returns_exceptions:
-            result = Result(result)
-        if isinstance(result, Result):
-            self._window.put(number, Result(Numbered(number, result.value)) if self._is_numbered else result)
+            result = MapResult(result)
+        if isinstance(result, MapResult):
+            self._buffer.put(number, MapResult(Numbered(number, result.value)) if self._is_numbered else result)
+        # Of several errors, that of the earliest payload is raised, not the one that happened to come first.
         elif self._failure is None or number < self._failure[0]:
             self._failure = number, result
 
 
-def _tell(
-    concurrency_limit: ConcurrencyLimit, permit: Permit, result: Answer | Result | BaseException, now: float
+def _record_end(
+    concurrency_limit: ConcurrencyLimit, permit: Permit, result: Answer | MapResult | BaseException, now: float
 ) -> None:
-    """Report the pace what a call's end says about room: a function that ran had it."""
+    """Record what the end of a call says about capacity: if the function ran, there was some."""
     if isinstance(result, ThrottledError):
-        concurrency_limit.throttled(permit, now, result.retry_after)
-    elif isinstance(result, Answer | Result | FunctionError | ResponseError):
-        concurrency_limit.succeeded(permit)
+        concurrency_limit.record_throttle(permit, now, result.retry_after)
+    elif isinstance(result, Answer | MapResult | FunctionError | ResponseError):
+        concurrency_limit.record_success(permit)
     else:
-        concurrency_limit.left(permit)
+        concurrency_limit.release(permit)
 
 
-def _no_time(plan: PreparedCall) -> DeadlineExceededError:
+def _to_deadline_error(call: PreparedCall) -> DeadlineExceededError:
     return DeadlineExceededError(
-        "no time left to try again after ThrottledError: Lambda asks to wait longer", function=plan.callee.address
+        "no time left to try again after ThrottledError: Lambda asks to wait longer", function=call.callee.address
     )

@@ -22,7 +22,7 @@ from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
 from lambdachain._core.results import InvokeResult
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._json.codec import codec_of, type_name
-from lambdachain._json.payload_validation import UNDECLARED, PayloadValidationError
+from lambdachain._json.payload_validation import UNEXPECTED_FIELD_RULES, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
 from .signature import Signature, check_fulfils, contract_from, signature_of
@@ -162,7 +162,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         codec = codec_of(self._contract.request)
         stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
         try:
-            request: Req = codec.read(event) if stored is None else codec.decode(stored)
+            request: Req = codec.validate_event(event) if stored is None else codec.decode(stored)
         except PayloadValidationError as exc:
             rejected = RequestRejectedError(errors=exc.details)
         else:
@@ -297,7 +297,7 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
     """Check whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
-    return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNDECLARED
+    return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNEXPECTED_FIELD_RULES
 
 
 def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:

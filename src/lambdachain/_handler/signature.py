@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lambdachain._contracts.annotations import evaluated, own_annotations
+from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
 from lambdachain._contracts.contract import Contract
 from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import type_name
@@ -101,7 +101,7 @@ def _hints(function: Any, first: str, local_names: Mapping[str, Any]) -> dict[st
     for key, name in (("request", first), ("return", "return")):
         if name in forms:
             try:
-                hints |= evaluated({key: forms[name]}, getattr(function, "__globals__", {}), local_names)
+                hints |= evaluate_annotations({key: forms[name]}, getattr(function, "__globals__", {}), local_names)
             except NameError:
                 continue
     return hints

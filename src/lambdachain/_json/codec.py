@@ -1,7 +1,8 @@
-"""The way of a payload: a value to JSON bytes and back, straight through pydantic-core.
+"""Encode and decode payloads: from a value to JSON bytes and back, directly through pydantic-core.
 
-The only module that validates or serializes. What does not fit is a ``PayloadValidationError``, which says where and
-why and never holds the value; the caller decides what it amounts to.
+The only module that validates or serializes payloads. A value that does not fit its type raises
+``PayloadValidationError``, which says where and why and never holds the value; callers translate it into an error of
+the call. Secrets are in ``secret_masking``, what an error may quote of a payload in ``payload_validation``.
 """
 
 from __future__ import annotations
@@ -15,397 +16,422 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from lambdachain._core.errors import ContractError, ErrorDetail
 
 from .core_schema import (
-    Built,
-    Doubt,
-    Traits,
-    declares_floats,
-    float_keys,
-    reads_like_json,
-    traits_of,
-    writes_nan_as_such,
+    CompiledType,
+    PostEncodeCheck,
+    SchemaTraits,
+    get_float_keys,
+    has_only_declared_floats,
+    inspect_schema,
+    validates_like_json,
+    writes_nan_literals,
 )
+from .float_overflow_scan import may_overflow
 from .gc_paused import gc_paused
-from .large_numbers import may_overflow
-from .payload_validation import PayloadValidationError, Undeclared, details_of, not_finite
+from .payload_validation import PayloadValidationError, UndeclaredFieldsCheck, find_non_finite, to_error_details
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
     from pydantic_core import SchemaValidator
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
-_WORTH_ASKING: Final = 4096
-_REPLACED: Final = "\ufffd".encode()
-# A float may not hold such a number.
-MORE_DIGITS: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
+# Bytes of JSON from which walking the schema, once a type, is cheaper than scanning the payload for large numbers.
+_LARGE: Final = 4096
+_REPLACEMENT_CHARACTER: Final = "\ufffd".encode()
+# A number of 16 characters or more, or with an exponent: a float may not have all of its digits.
+MAY_EXCEED_FLOAT_PRECISION: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
 
 
-def codec_of(form: object) -> Codec:
-    """Return the codec of a type; one a type for the life of the process."""
+def codec_of(annotation: object) -> Codec:
+    """Return the codec of a type. There is one for each type, for the life of the process."""
     try:
-        # str | date equals date | str, but reads differently: the text tells them apart.
-        return _codec_of(form, "" if isinstance(form, type) else repr(form))
+        # date | str and str | date are equal and hash alike, but pydantic tries their members in order: the repr
+        # keeps their cache entries apart.
+        return _cached_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
     except TypeError as exc:
-        if isinstance(exc, ContractError):
+        if isinstance(exc, ContractError):  # it is a TypeError, too, but says that the type cannot be built
             raise
-        return Codec(form)  # a type with unhashable metadata, such as Annotated[int, {...}]
+        return Codec(annotation)  # a type with unhashable metadata, such as Annotated[int, {...}]
 
 
-def type_name(form: object) -> str:
-    """Name a type as its author would: ``ChargeRequest``, ``list[int]``, ``None``."""
-    if isinstance(form, type) and not hasattr(form, "__args__"):
-        return form.__name__
-    return str(form).replace("typing.", "")
+def type_name(annotation: object) -> str:
+    """Format a type as its author would write it: ``ChargeRequest``, ``list[int]``, ``None``."""
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "")
 
 
-def check_json_type(form: object, role: str) -> None:
-    """Refuse a type that JSON cannot carry, or that does not read what it writes.
+def check_json_type(annotation: object, role: str) -> None:
+    """Check that a type can be serialized as JSON and survives a round trip.
 
-    Models and dataclasses that pydantic has built already cost nothing here; those it has put off (``defer_build``, a
-    name that is defined later) are let through, built and checked at the first call. Other types are built now.
+    Models and dataclasses that pydantic has built already cost nothing here. Those whose build it has deferred
+    (``defer_build``, a name that is defined later) pass, and are built and checked at the first call. Other types are
+    built now.
 
     Raises:
-        ContractError: pydantic cannot handle *form*, a part of it has no JSON form, or is not read as it is written.
+        ContractError: pydantic cannot handle *annotation*, or a part of it has no JSON form or does not round-trip.
     """
     try:
-        codec = codec_of(form)
+        codec = codec_of(annotation)
         codec.is_declared = True
-        if not codec.is_put_off:
-            codec.check_form(f"{role} {type_name(form)}")
+        if not codec.is_deferred:
+            codec.check_type(f"{role} {type_name(annotation)}")
     except NotYetDefinedError:
         return
 
 
 class NotYetDefinedError(ContractError):
-    """A type names another that does not exist yet."""
+    """A type refers to another that is not defined yet."""
 
 
 class Codec:
-    """Encodes and decodes one type; its validator is built when first needed."""
+    """Encodes and decodes one type. Its validator is built when it is first needed."""
 
-    def __init__(self, form: object) -> None:
-        self._form = form
-        self.is_put_off = _is_put_off(form)
+    def __init__(self, annotation: object) -> None:
+        self._annotation = annotation
+        self.is_deferred = _is_deferred(annotation)
         self.is_declared = False
 
     @cached_property
-    def _built(self) -> Built:
-        built = _own(self._form) or _build(self._form)
-        if self.is_put_off:
-            _check_form(traits_of(built.schema), built.schema, type_name(self._form))
-        return built
+    def _compiled(self) -> CompiledType:
+        compiled = _find_compiled(self._annotation) or _compile(self._annotation)
+        if self.is_deferred:  # check_json_type() could not check it when the contract was made
+            _check_schema(inspect_schema(compiled.schema), compiled.schema, type_name(self._annotation))
+        return compiled
 
     @property
     def schema(self) -> object:
-        """The core schema of the type."""
-        return self._built.schema
+        """The core schema that pydantic has for the type."""
+        return self._compiled.schema
 
-    def check_form(self, what: str) -> None:
-        """Refuse the type; see ``check_json_type``."""
-        _check_form(self._traits, self.schema, what)
-
-    @cached_property
-    def _traits(self) -> Traits:
-        return traits_of(self.schema)
+    def check_type(self, label: str) -> None:
+        """Check the type as ``check_json_type`` does; *label* begins the error message."""
+        _check_schema(self._traits, self.schema, label)
 
     @cached_property
-    def _doubts(self) -> tuple[Doubt, ...]:
-        """What is asked of a value that has been written: nothing, of most types."""
-        _, may_differ, may_mask, records, _ = self._traits
-        if may_differ or may_mask:
-            from .read_back import doubts_of
-
-            return tuple(doubts_of(self._traits, self._built, is_declared=self.is_declared))
-        return (Undeclared(self.schema, records),) if records else ()
+    def _traits(self) -> SchemaTraits:
+        return inspect_schema(self.schema)
 
     @cached_property
-    def _signs_of_nan(self) -> tuple[bytes, ...]:
-        """One of these is in the JSON of a value that has a NaN; none where none can be."""
-        keys = float_keys(self.schema)
+    def _post_encode_checks(self) -> tuple[PostEncodeCheck, ...]:
+        """Checks of a value and its JSON, for what the type alone does not show; most types need none."""
+        traits, checks = self._traits, list[PostEncodeCheck]()
+        if traits.may_hold_secrets:
+            from .secret_masking import find_masked_secrets
+
+            checks.append(find_masked_secrets)
+        if traits.record_classes:
+            checks.append(UndeclaredFieldsCheck(self.schema, traits.record_classes))
+        if traits.may_not_round_trip and self.is_declared:
+            from .round_trip import read_back_check
+
+            checks += read_back_check(self._compiled)
+        return tuple(checks)
+
+    @cached_property
+    def _nan_markers(self) -> tuple[bytes, ...]:
+        """Bytes of which at least one is in the JSON of a value that holds a NaN; empty if the type has no floats."""
+        keys = get_float_keys(self.schema)
         if keys is None:
             return (b"null", b"NaN", b"Infinity")
-        as_such = (b"NaN", b"Infinity") if keys and writes_nan_as_such(self.schema) else ()
-        return (*(f'"{key}":null'.encode() for key in sorted(keys)), *as_such)
+        literals = (b"NaN", b"Infinity") if keys and writes_nan_literals(self.schema) else ()
+        return (*(f'"{key}":null'.encode() for key in sorted(keys)), *literals)
 
     @cached_property
-    def _declares_floats(self) -> bool:
-        return declares_floats(self.schema)
+    def _has_only_declared_floats(self) -> bool:
+        return has_only_declared_floats(self.schema)
 
     @cached_property
     def _may_hold_floats(self) -> bool:
-        return float_keys(self.schema) != frozenset()
+        return get_float_keys(self.schema) != frozenset()
 
     @cached_property
-    def _reads_like_json(self) -> bool:
-        return reads_like_json(self.schema)
+    def _validates_like_json(self) -> bool:
+        return validates_like_json(self.schema)
 
-    def encode(self, value: object, narrower: object = None) -> bytes:
-        """Write *value* as JSON, by alias.
+    def encode(self, value: object, declared_class: object = None) -> bytes:
+        """Encode *value* as JSON, by alias.
+
+        Args:
+            value: The value.
+            declared_class: The class that a handler's return annotation names. If it is a subclass of the contract's
+                type, its additional fields were left out on purpose.
 
         Raises:
-            MisfitError: The value is not of the type, or has a part that JSON cannot carry (NaN, an open file).
+            PayloadValidationError: The value is not of the type, or has a part that JSON cannot represent (NaN, an
+                open file).
         """
         try:
-            _, validator, serializer = self._built
+            _, validator, serializer = self._compiled
+            # Strict, as type checkers are: coercing a value would hide a mistake of this program.
             checked = validator.validate_python(value, strict=True)
+            # A model that was changed after validation may hold anything; by default, pydantic would only warn.
             data = serializer.to_json(checked, by_alias=True, warnings="error")
         except ValueError as exc:
-            details = self._why_not(exc, value)
+            details = self._explain_encoding_error(exc, value)
         else:
-            details = self._not_finite(checked, data) or self._doubted(value, data, narrower)
+            details = self._find_non_finite(checked, data) or self._run_post_encode_checks(value, data, declared_class)
             if not details:
                 return data
         raise PayloadValidationError(details)
 
-    def dump(self, value: object, narrower: object = None) -> JsonValue:
-        """Turn *value* into what its JSON says, for an encoder that is not ours.
+    def dump(self, value: object, declared_class: object = None) -> JsonValue:
+        """Convert *value* to plain JSON values, which a runtime's own encoder serializes.
 
         Raises:
-            MisfitError: As ``encode``.
+            PayloadValidationError: As ``encode``.
         """
-        said = self._said(value, narrower) if self._declares_floats else None
-        if said is not None:
-            return said
+        dumped = self._dump_directly(value, declared_class) if self._has_only_declared_floats else None
+        if dumped is not None:
+            return dumped
         from pydantic_core import from_json
 
-        data = self.encode(value, narrower)
+        data = self.encode(value, declared_class)
         try:
-            read: JsonValue = gc_paused(len(data), from_json, data)
+            decoded: JsonValue = gc_paused(len(data), from_json, data)
         except ValueError:
             details = [_TOO_DEEP]
         else:
-            return read
+            return decoded
         raise PayloadValidationError(details)
 
     def decode(self, data: bytes) -> Any:
-        """Read JSON; unknown fields are ignored unless the type forbids them.
+        """Decode JSON. Unknown fields are ignored unless the type forbids them.
 
         Raises:
-            MisfitError: *data* is not JSON (NaN is not), or not of the type, or has a number beyond a float's range.
+            PayloadValidationError: *data* is not JSON (NaN is not), not of the type, or has a number beyond the range
+                of a float.
         """
         try:
-            if _says_nan(data):
-                _refuse_nan(data)
-            value = gc_paused(len(data), self._built.validator.validate_json, data)
-            if self._traits.has_decimals and MORE_DIGITS.search(data):
-                value = self._with_digits(data, value)
+            if _has_nan_literal(data):  # validate_json would accept it
+                _raise_for_nan(data)
+            value = gc_paused(len(data), self._compiled.validator.validate_json, data)
+            if self._traits.has_decimals and MAY_EXCEED_FLOAT_PRECISION.search(data):
+                value = self._restore_decimal_digits(data, value)
         except _VALIDATION_ERROR() as exc:
-            details = self._details(exc, _json_or_none(data))
+            details = self._to_error_details(exc, _parse_json_or_none(data))
         except ValueError as exc:
             details = [ErrorDetail(loc=(), type="json_invalid", msg=f"Invalid JSON: {exc}")]
         else:
-            details = self._overflowing(value, data)
+            details = self._find_overflows(value, data)
             if not details:
                 return value
         raise PayloadValidationError(details)
 
-    def read(self, event: object) -> Any:
-        """Validate an *event* that somebody else has decoded from JSON, or made a model of.
+    def validate_event(self, event: object) -> Any:
+        """Validate an *event* that a runtime has decoded from JSON, or that a framework has made a model of.
 
         Raises:
-            MisfitError: The event is not of the type, or has a number that is not finite, as ``json.loads`` makes of
-                ``1e400``.
+            PayloadValidationError: The event is not of the type, or has a number that is not finite, as ``json.loads``
+                makes of ``1e400``.
         """
-        if self._may_hold_floats and _may_have_nan(event):
+        if self._may_hold_floats and _may_hold_nan(event):
             self._check_finite(event)
-        text = None if self._reads_like_json else _as_text(event)
+        # A strict date, bytes or a union's member are chosen by JSON's rules only when they come as JSON.
+        text = None if self._validates_like_json else _to_json_text(event)
         if text is None:
-            return self.check(event)
+            return self.validate(event)
         try:
-            return self._built.validator.validate_json(text)
+            return self._compiled.validator.validate_json(text)
         except _VALIDATION_ERROR() as exc:
-            details = self._details(exc, event)
+            details = self._to_error_details(exc, event)
         raise PayloadValidationError(details)
 
-    def check(self, value: object) -> Any:
-        """Validate a *value* of this program, no JSON.
+    def validate(self, value: object) -> Any:
+        """Validate a Python *value*.
 
         Raises:
-            MisfitError: The value is not of the type.
+            PayloadValidationError: The value is not of the type.
         """
         try:
-            return self._built.validator.validate_python(value)
+            return self._compiled.validator.validate_python(value)
         except _VALIDATION_ERROR() as exc:
-            details = self._details(exc, value)
+            details = self._to_error_details(exc, value)
         raise PayloadValidationError(details)
 
-    def check_written(self, value: object) -> Any:
-        """Validate a *value* that will be written later, and ask of it what is asked of a value that has been.
+    def validate_for_encoding(self, value: object) -> Any:
+        """Validate a *value* that will be encoded later, with the checks that ``encode`` makes.
 
         Raises:
-            MisfitError: The value is not of the type, or a part of it would be lost.
+            PayloadValidationError: The value is not of the type, or a part of it would be lost.
         """
-        checked = self.check(value)
+        checked = self.validate(value)
         try:
-            data = self._built.serializer.to_json(checked, by_alias=True, warnings=False)
+            data = self._compiled.serializer.to_json(checked, by_alias=True, warnings=False)
         except ValueError:
-            return checked  # whoever writes it finds out why
-        details = self._doubted(checked, data)
+            return checked  # encode() will explain it
+        details = self._run_post_encode_checks(checked, data)
         if details:
             raise PayloadValidationError(details)
         return checked
 
-    def _said(self, value: object, narrower: object) -> JsonValue:
-        """Dump *value* without writing and reading it; not for a type whose floats are not declared, whose NaN is lost.
+    def _dump_directly(self, value: object, declared_class: object) -> JsonValue:
+        """Dump *value* without encoding and decoding it; ``None`` if ``encode`` has to explain what is wrong with it.
 
-        ``None`` where a trace of what no JSON can say is left (a NaN, a key's lone surrogate): the long way says why.
+        Not for types with undeclared floats: pydantic dumps their NaN as None, so it would be lost unnoticed.
         """
         from pydantic_core import to_json
 
-        _, validator, serializer = self._built
+        _, validator, serializer = self._compiled
         try:
             checked = validator.validate_python(value, strict=True)
             dumped = serializer.to_python(checked, mode="json", by_alias=True, warnings="error")
             written = to_json(dumped, inf_nan_mode="constants")
         except ValueError:
             return None
-        if _says_nan(written) or _REPLACED in written or self._doubted(value, written, narrower):
+        if _has_nan_literal(written) or _REPLACEMENT_CHARACTER in written:
             return None
-        said: JsonValue = dumped
-        return said
+        if self._run_post_encode_checks(value, written, declared_class):
+            return None
+        result: JsonValue = dumped
+        return result
 
-    def _with_digits(self, data: bytes, value: Any) -> Any:
-        from .decimal_digits import with_digits
+    def _restore_decimal_digits(self, data: bytes, value: Any) -> Any:
+        from .decimal_precision import restore_decimal_digits
 
-        _, validator, serializer = self._built
-        return with_digits(data, value, validator, serializer)
+        _, validator, serializer = self._compiled
+        return restore_decimal_digits(data, value, validator, serializer)
 
-    def _doubted(self, value: object, data: bytes, narrower: Any = None) -> list[ErrorDetail]:
-        """Ask what there is to ask of a value; that it is of a class declared as *narrower* is known to its author."""
-        for doubt in self._doubts:
-            details = doubt(value, data)
-            if details and type(value) is narrower:
+    def _run_post_encode_checks(self, value: object, data: bytes, declared_class: Any = None) -> list[ErrorDetail]:
+        """Return what the first failing check found; undeclared fields of *declared_class* itself are expected."""
+        for check in self._post_encode_checks:
+            details = check(value, data)
+            if details and type(value) is declared_class:
                 details = [detail for detail in details if detail["loc"] or detail["type"] != "undeclared_fields"]
             if details:
                 return details
         return []
 
-    def _why_not(self, exc: ValueError, value: object) -> list[ErrorDetail]:
-        from .unencodable import why_not
+    def _explain_encoding_error(self, exc: ValueError, value: object) -> list[ErrorDetail]:
+        from .encoding_errors import explain_encoding_error
 
-        return why_not(exc, value, self._built) or [
-            ErrorDetail(loc=(), type="not_json", msg=f"It does not serialise as {type_name(self._form)}")
+        return explain_encoding_error(exc, value, self._compiled) or [
+            ErrorDetail(loc=(), type="not_json", msg=f"It cannot be serialized as {type_name(self._annotation)}")
         ]
 
-    def _details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
-        return details_of(exc, value, self.schema)
+    def _to_error_details(self, exc: ValidationError, value: object) -> list[ErrorDetail]:
+        return to_error_details(exc, value, self.schema)
 
     def _check_finite(self, event: object) -> None:
         try:
-            details = not_finite(event, event, self.schema)
+            details = find_non_finite(event, event, self.schema)
         except RecursionError:
             details = [_TOO_DEEP]
         if details:
             raise PayloadValidationError(details)
 
-    def _overflowing(self, value: object, data: bytes) -> list[ErrorDetail]:
-        # Small ones are looked at sooner than the schema of a type.
-        if (len(data) > _WORTH_ASKING and not self._may_hold_floats) or not may_overflow(data):
+    def _find_overflows(self, value: object, data: bytes) -> list[ErrorDetail]:
+        if (len(data) > _LARGE and not self._may_hold_floats) or not may_overflow(data):
             return []
-        from .overflow import overflowing
+        from .float_overflow import find_overflows
 
-        return overflowing(value, data, self.schema)
+        return find_overflows(value, data, self.schema)
 
-    def _not_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
-        if not self._may_tell_of_nan(data):
+    def _find_non_finite(self, value: object, data: bytes) -> list[ErrorDetail]:
+        if not self._has_nan_marker(data):
             return []
-        without_none = self._built.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
-        if not self._may_tell_of_nan(without_none):
-            return []  # each null stood for the None of a field
-        dumped = gc_paused(len(data), self._dumped, value)
-        return not_finite(dumped, json.loads(data), self.schema) if _may_have_nan(dumped) else []
+        # Walking the value is slow, and most nulls are Nones: without them, a null can only be a NaN.
+        without_none = self._compiled.serializer.to_json(value, by_alias=True, exclude_none=True, warnings=False)
+        if not self._has_nan_marker(without_none):
+            return []  # every null came from a None, so no float was written as null
+        dumped = gc_paused(len(data), self._dump_python, value)
+        return find_non_finite(dumped, json.loads(data), self.schema) if _may_hold_nan(dumped) else []
 
-    def _may_tell_of_nan(self, data: bytes) -> bool:
-        return any(map(data.__contains__, self._signs_of_nan))
+    def _has_nan_marker(self, data: bytes) -> bool:
+        return any(map(data.__contains__, self._nan_markers))
 
-    def _dumped(self, value: object) -> object:
-        return self._built.serializer.to_python(value, by_alias=True, warnings=False)
+    def _dump_python(self, value: object) -> object:
+        return self._compiled.serializer.to_python(value, by_alias=True, warnings=False)
 
 
 @lru_cache(maxsize=1024)
-def _codec_of(form: object, _order: str) -> Codec:
-    return Codec(form)
+def _cached_codec(annotation: object, _order: str) -> Codec:
+    return Codec(annotation)
 
 
-def _is_put_off(form: object) -> bool:
-    return isinstance(form, type) and vars(form).get("__pydantic_complete__") is False
+def _is_deferred(annotation: object) -> bool:
+    return isinstance(annotation, type) and vars(annotation).get("__pydantic_complete__") is False
 
 
-def _own(form: object) -> Built | None:
-    """Return what a model or dataclass has of its own: a ``TypeAdapter`` would come to the same by a longer way."""
-    own: Mapping[str, Any] = vars(form) if isinstance(form, type) else {}
-    if own.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in own:
+def _find_compiled(annotation: object) -> CompiledType | None:
+    """Return what pydantic has built for a model or dataclass; ``None`` for other types, or if that is deferred."""
+    # vars(), not getattr(): a plain subclass of a pydantic dataclass would find the parts of its base.
+    members: Mapping[str, Any] = vars(annotation) if isinstance(annotation, type) else {}
+    if members.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in members:
         return None
-    return Built(own["__pydantic_core_schema__"], own["__pydantic_validator__"], own["__pydantic_serializer__"])
+    return CompiledType(
+        members["__pydantic_core_schema__"], members["__pydantic_validator__"], members["__pydantic_serializer__"]
+    )
 
 
-def _build(form: object) -> Built:
+def _compile(annotation: object) -> CompiledType:
     from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
     from pydantic_core import SchemaError
 
     try:
-        own = _own(_completed(form)) if _is_put_off(form) else None
-        if own is not None:
-            return own
-        adapter = TypeAdapter[Any](cast("Any", form))
-        adapter.core_schema.get("type")  # builds what pydantic has put off
+        compiled = _find_compiled(_rebuild(annotation)) if _is_deferred(annotation) else None
+        if compiled is not None:
+            return compiled
+        adapter = TypeAdapter[Any](cast("Any", annotation))
+        adapter.core_schema.get("type")  # a lookup makes pydantic build what it has deferred
     except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, ValueError) as exc:
         is_late = getattr(exc, "code", None) in ("class-not-fully-defined", "undefined-annotation")
         error = NotYetDefinedError if is_late else ContractError
-        raise error(f"pydantic cannot handle {type_name(form)}: {exc}") from exc
-    return Built(adapter.core_schema, cast("SchemaValidator", adapter.validator), adapter.serializer)
+        raise error(f"pydantic cannot handle {type_name(annotation)}: {exc}") from exc
+    return CompiledType(adapter.core_schema, cast("SchemaValidator", adapter.validator), adapter.serializer)
 
 
-def _completed(form: Any) -> object:
-    """Have pydantic build what it has put off of a model or dataclass: where that fails, the class stays as it is."""
+def _rebuild(annotation: Any) -> object:
+    """Have pydantic build what it has deferred of a model or dataclass; if that fails, the class is unchanged."""
     from pydantic import BaseModel
     from pydantic.dataclasses import rebuild_dataclass
 
-    rebuild = form.model_rebuild if issubclass(form, BaseModel) else partial(rebuild_dataclass, form)
+    rebuild = annotation.model_rebuild if issubclass(annotation, BaseModel) else partial(rebuild_dataclass, annotation)
     rebuild(raise_errors=False)
-    return form
+    return annotation
 
 
-def _check_form(traits: Traits, schema: object, what: str) -> None:
+def _check_schema(traits: SchemaTraits, schema: object, label: str) -> None:
     if traits.not_json:
-        raise ContractError(f"{what} cannot be JSON: it contains {traits.not_json}")
-    if traits.may_differ:
-        from .round_trip import reading_of
+        raise ContractError(f"{label} cannot be serialized as JSON: it contains {traits.not_json}")
+    if traits.may_not_round_trip:
+        from .round_trip import check_round_trip
 
-        flaw = reading_of(schema).flaw
+        flaw = check_round_trip(schema).flaw
         if flaw is not None:
-            place = f"at {flaw.path}, " if flaw.path else ""
-            raise ContractError(f"{what} cannot read what it writes: {place}{flaw.why}")
+            location = f"at {flaw.path}, " if flaw.path else ""
+            raise ContractError(f"{label} does not round-trip through JSON: {location}{flaw.why}")
 
 
-def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looked up only where an error is at hand
+def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looked up only once something was raised
     from pydantic_core import ValidationError
 
     return ValidationError
 
 
-def _says_nan(data: bytes) -> bool:
-    # One byte is found thirty times as fast as three.
+def _has_nan_literal(data: bytes) -> bool:
+    # bytes.find of one byte is a memchr, thirty times as fast as a search for three.
     return (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data)
 
 
-def _refuse_nan(data: bytes) -> None:
+def _raise_for_nan(data: bytes) -> None:
     from pydantic_core import from_json
 
     from_json(data, allow_inf_nan=False)
 
 
-def _may_have_nan(dumped: object) -> bool:
-    """Look for a NaN or infinity at the speed of pydantic-core: where it is, only a walk tells."""
+def _may_hold_nan(dumped: object) -> bool:
+    """Check whether a value may hold a NaN or infinity, at the speed of pydantic-core; only a walk finds where."""
     from pydantic_core import to_json
 
     try:
+        # The modes keep bytes and unknown objects from ending the scan with an error.
         written = to_json(dumped, inf_nan_mode="constants", bytes_mode="base64", serialize_unknown=True)
     except ValueError:
         return True
-    return _says_nan(written)
+    return _has_nan_literal(written)
 
 
-def _as_text(event: object) -> str | None:
+def _to_json_text(event: object) -> str | None:
     try:
         return json.dumps(event)
     except RecursionError:
@@ -415,7 +441,7 @@ def _as_text(event: object) -> str | None:
     raise PayloadValidationError(details)
 
 
-def _json_or_none(data: bytes) -> object:
+def _parse_json_or_none(data: bytes) -> object:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""The garbage collector, paused while a large payload becomes objects: it would walk them all, and none is garbage yet.
+"""Pause the garbage collector while a large payload is decoded: it would walk all new objects, and none is garbage yet.
 
-That walking is a third to a half of what decoding a megabyte costs.
+Walking them is a third to a half of the cost of decoding a megabyte.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import Final, TypeVar
 from lambdachain._core.process_copies import register_fork_hooks
 
 Arg = TypeVar("Arg")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 WORTH_PAUSING: Final = 64 * 1024
 
 _pause = threading.Lock()
 
 
-def gc_paused(size: int, make: Callable[[Arg], Made], source: Arg) -> Made:
-    """Return ``make(source)``, made while the collector pauses where *size*, the bytes of JSON at hand, is large.
+def gc_paused(size: int, decode: Callable[[Arg], Result], source: Arg) -> Result:
+    """Return ``decode(source)``, with the collector paused if *size*, the bytes of JSON, is large.
 
-    A collector that is off stays so. One pause at a time: what another thread makes meanwhile does not prolong it, so
-    collection never waits for longer than one payload takes.
+    A collector that is disabled stays so. There is one pause at a time: another thread that decodes meanwhile does not
+    prolong it, so a collection waits no longer than one payload takes.
     """
-    pause = _pause  # a fork amid the pause has another one
+    pause = _pause  # a process that is forked during the pause gets a new lock, see _resume
     if size < WORTH_PAUSING or not gc.isenabled() or not pause.acquire(blocking=False):
-        return make(source)
+        return decode(source)
     gc.disable()
     try:
-        return make(source)
+        return decode(source)
     finally:
         gc.enable()
         pause.release()
 
 
 def _resume() -> None:
-    """End in a forked process a pause that another thread of its parent has begun."""
+    """End, in a forked process, the pause that a thread of its parent began: that thread does not exist here."""
     global _pause  # noqa: PLW0603 - a process has one collector
     if _pause.locked():
         _pause = threading.Lock()

@@ -1,7 +1,7 @@
-"""The JSON Schema of a type, with what JSON Schema has no words for in one keyword of its own.
+"""Generate the JSON Schema of a type, with what JSON Schema cannot say under the keyword ``x-lambdachain``.
 
-pydantic describes what a value looks like; whether one side can read what another writes depends on more. That stands
-under ``x-lambdachain``; see ``_schema_marks``.
+pydantic's schema describes what a value looks like. Whether one side can read what the other writes depends on more,
+which ``schema_extensions`` adds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
 from .core_schema import Schema
-from .schema_extensions import Mode, function_name, marks_of
+from .schema_extensions import Mode, get_function_name, iter_extensions
 
 if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema as _Base
@@ -24,32 +24,33 @@ JsonSchema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 MARKS: Final = "x-lambdachain"
+"""The keyword under which a schema has what JSON Schema cannot say."""
 
 _DICTS: Final = frozenset({"dict", "frozendict", "ordered-dict", "counter"})
 _URLS: Final = frozenset({"url", "multi-host-url"})
 _BYTES_FORMAT: Final = {"utf8": "binary", "base64": "base64url", "hex": "hex"}
 
 
-def json_schema_of(core: object, mode: Mode) -> JsonSchema:
-    """Describe what is written (``serialization``), or what is read (``validation``), as JSON Schema 2020-12.
+def generate_json_schema(core: object, mode: Mode) -> JsonSchema:
+    """Generate the JSON Schema (draft 2020-12) of a type.
 
     Args:
         core: pydantic's core schema of the type.
-        mode: Which of the two.
+        mode: ``validation`` for what is read, ``serialization`` for what is written.
     """
     return _generator()(by_alias=True).generate(cast("Any", core), mode=mode)
 
 
 @cache
 def _generator() -> type[_Base]:
-    """Make the class when it is first needed: importing pydantic takes longer than all of us."""
+    """Create the class when it is first needed: importing pydantic takes longer than importing lambdachain."""
     from pydantic.json_schema import GenerateJsonSchema
 
-    return cast("type[_Base]", type("MarkedJsonSchema", (_Marked, GenerateJsonSchema), {}))
+    return cast("type[_Base]", type("ExtendedJsonSchema", (_ExtendedGenerator, GenerateJsonSchema), {}))
 
 
-class _Marked(_Base):
-    """pydantic's generator, which also says what JSON Schema cannot."""
+class _ExtendedGenerator(_Base):
+    """pydantic's generator, extended by ``x-lambdachain``."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012
 
@@ -59,59 +60,61 @@ class _Marked(_Base):
 
     def build_schema_type_to_method(self) -> Any:
         methods = cast("Mapping[str, Callable[[Any], JsonSchema]]", super().build_schema_type_to_method())
-        return {kind: partial(self._described, method) for kind, method in methods.items()}
+        return {kind: partial(self._describe, method) for kind, method in methods.items()}
 
     def generate_inner(self, schema: Any) -> JsonSchema:
-        written_as = _written_as(schema) if self.mode == "serialization" else None
-        if written_as == "to-string" and schema.get("schema", {}).get("type") in _URLS:
-            # It is still a URL, though some releases of pydantic say no more than that it is written by str.
+        serialization_type = _get_serialization_type(schema) if self.mode == "serialization" else None
+        if serialization_type == "to-string" and schema.get("schema", {}).get("type") in _URLS:
+            # Without this, some releases of pydantic describe a URL as any string, since it is written by str().
             schema = {key: value for key, value in schema.items() if key != "serialization"}
         described = super().generate_inner(schema)
-        return _with_subclasses(described) if written_as == "any" else described
+        return _allow_subclass_fields(described) if serialization_type == "any" else described
 
     def ser_schema(self, schema: Any) -> JsonSchema | None:
         described = super().ser_schema(schema)
         if described is None and schema["type"] in ("function-plain", "function-wrap"):
-            name = function_name(schema["function"])
+            name = get_function_name(schema["function"])
             return {MARKS: {"opaque": name}} if name else None
         return described
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:  # noqa: ARG002
         function = schema.get("function")
-        name = function_name(function["function"]) if is_mapping(function) else None
+        name = get_function_name(function["function"]) if is_mapping(function) else None
         return {MARKS: {"opaque": name or schema["type"]}}
 
     def field_is_present(self, field: Any) -> bool:
+        # A dataclass's InitVar is only read, a field with init=False only written.
         is_elsewhere = field.get("init_only") if self.mode == "serialization" else field.get("init") is False
         return not is_elsewhere and super().field_is_present(field)
 
     def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001
-        """Report that a field with a default is written always, which pydantic leaves open."""
+        """Check whether a field is always there. One with a default is always written, which pydantic leaves open."""
         if self.mode == "validation":
             return super().field_is_required(field, total)
         is_written = bool(field.get("required", total)) if field["type"] == "typed-dict-field" else True
         return is_written and "serialization_exclude_if" not in field and not _may_be_missing(field["schema"])
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        """Leave out titles that repeat a field's name."""
+        """Omit titles that only repeat the name of a field."""
         return False
 
     def encode_default(self, dft: Any) -> Any:
-        return super().encode_default(_ordered(dft))
+        return super().encode_default(_sort_sets(dft))
 
-    def _described(self, method: Callable[[Any], JsonSchema], node: Schema) -> JsonSchema:
+    def _describe(self, method: Callable[[Any], JsonSchema], node: Schema) -> JsonSchema:
+        # The config of a model applies to the nodes of its fields, which do not have it themselves.
         config = node.get("config")
         self._core_configs.append(config if is_mapping(config) else self._core_configs[-1])
         try:
             described = method(node)
             if node["type"] in _DICTS:
-                return self._with_keys(described, node)
-            return _with_marks(described, node, self._core_configs[-1], self.mode)
+                return self._describe_keys(described, node)
+            return _describe_extensions(described, node, self._core_configs[-1], self.mode)
         finally:
             self._core_configs.pop()
 
-    def _with_keys(self, described: JsonSchema, node: Schema) -> JsonSchema:
-        """Describe a mapping's keys in one place, and those that JSON has as text without being text too."""
+    def _describe_keys(self, described: JsonSchema, node: Schema) -> JsonSchema:
+        """Describe the keys of a mapping: strings in ``propertyNames``, others (numbers, dates) as an extension."""
         for values in described.pop("patternProperties", {}).values():
             described["additionalProperties"] = values
         described.pop("propertyNames", None)
@@ -119,83 +122,89 @@ class _Marked(_Base):
         keys = {name: value for name, value in keys.items() if name != "title"}
         if keys in ({}, {"type": "string"}):
             return described
-        if self._is_text(keys):
+        if self._is_string(keys):
             return {**described, "propertyNames": keys}
-        return marked(described, {"keys": keys})
+        return add_extensions(described, {"keys": keys})
 
-    def _is_text(self, keys: JsonSchema) -> bool:
+    def _is_string(self, keys: JsonSchema) -> bool:
         try:
             resolved = self.resolve_ref_schema(keys)
-        except RuntimeError:  # a definition that is still being made
+        except RuntimeError:  # a definition that is still being generated
             return False
         values = resolved.get("enum", ())
         return resolved.get("type") == "string" or bool(values and all(isinstance(value, str) for value in values))
 
 
-def marked(described: JsonSchema, marks: Mapping[str, Any]) -> JsonSchema:
-    """Add to what JSON Schema has no words for; what is listed there already stays."""
-    if not marks:
+def add_extensions(described: JsonSchema, extensions: Mapping[str, Any]) -> JsonSchema:
+    """Add *extensions* to those that a schema has already."""
+    if not extensions:
         return described
     known: Mapping[str, Any] = described.get(MARKS, {})
-    checks = [*marks.get("checks", ()), *known.get("checks", ())]
-    merged = {**known, **marks, **({"checks": checks} if checks else {})}
+    checks = [*extensions.get("checks", ()), *known.get("checks", ())]
+    merged = {**known, **extensions, **({"checks": checks} if checks else {})}
     return {**described, MARKS: merged}
 
 
-def _with_marks(described: JsonSchema, node: Schema, config: Schema, mode: Mode) -> JsonSchema:
+def _describe_extensions(described: JsonSchema, node: Schema, config: Schema, mode: Mode) -> JsonSchema:
     kind = node["type"]
     if kind == "bytes":
         encoding = config.get("ser_json_bytes" if mode == "serialization" else "val_json_bytes", "utf8")
         described = {**described, "format": _BYTES_FORMAT.get(encoding, encoding)}
     if mode == "serialization" and kind in ("model", "dataclass") and config.get("polymorphic_serialization"):
-        described = _with_subclasses(described)
-    marks = dict(marks_of(node, config, mode))
+        described = _allow_subclass_fields(described)
+    extensions = dict(iter_extensions(node, config, mode))
     if kind in ("decimal", "fraction"):
-        return _decimal(described, kind, marks)
-    return marked(described, marks)
+        return _describe_decimal(described, kind, extensions)
+    return add_extensions(described, extensions)
 
 
-def _written_as(node: Schema) -> str | None:
-    """Name the type of core schema that a value is written by, if that is not the one it is read by."""
-    how: Schema = node.get("serialization", {})
-    if how.get("type") == "function-wrap" and "schema" in how and function_name(how["function"]) is None:
-        how = how["schema"]
-    return cast("str | None", how.get("type"))
+def _get_serialization_type(node: Schema) -> str | None:
+    """Return the type of the core schema that a value is written by, if it is not the one that it is read by."""
+    serialization: Schema = node.get("serialization", {})
+    if (
+        serialization.get("type") == "function-wrap"
+        and "schema" in serialization
+        and get_function_name(serialization["function"]) is None
+    ):
+        serialization = serialization["schema"]
+    return cast("str | None", serialization.get("type"))
 
 
-def _with_subclasses(described: JsonSchema) -> JsonSchema:
-    """Report that what a subclass adds is written too, though only its base is declared."""
+def _allow_subclass_fields(described: JsonSchema) -> JsonSchema:
+    """Allow additional properties: the fields of a subclass are written, too, though only its base is declared."""
     return {"additionalProperties": True, **described}
 
 
-def _decimal(described: JsonSchema, kind: str, marks: Schema) -> JsonSchema:
-    """Name the text of a decimal as such, and hold a number that stands for one to the same limits."""
+def _describe_decimal(described: JsonSchema, kind: str, extensions: Schema) -> JsonSchema:
+    """Mark a decimal as such, whether it is a string or a number, and give both the same limits."""
     if "anyOf" in described:
-        return {**described, "anyOf": [_decimal(form, kind, marks) for form in described["anyOf"]]}
+        return {**described, "anyOf": [_describe_decimal(option, kind, extensions) for option in described["anyOf"]]}
     is_text = described["type"] == "string"
-    return marked({**described, "format": kind} if is_text else described, marks if is_text else {**marks, kind: True})
+    return add_extensions(
+        {**described, "format": kind} if is_text else described, extensions if is_text else {**extensions, kind: True}
+    )
 
 
 def _may_be_missing(schema: Any) -> bool:
-    """Check whether a field may hold pydantic's MISSING, and so not be written."""
+    """Check whether a field may hold pydantic's MISSING, in which case it is not written."""
     default = schema.get("default") if is_mapping(schema) else None
     return type(default).__name__ in ("Sentinel", "sentinel") and "MISSING" in repr(cast("object", default))
 
 
-def _ordered(value: Any) -> Any:
-    """Return sets an order of their own: that of their elements changes from process to process."""
+def _sort_sets(value: Any) -> Any:
+    """Sort the sets in a default value: with hash randomization, their order changes from process to process."""
     if isinstance(value, set | frozenset):
         elements = cast("set[Any]", value)
-        return sorted((_ordered(element) for element in elements), key=repr)
+        return sorted((_sort_sets(element) for element in elements), key=repr)
     if type(value) in (list, tuple):
-        return [_ordered(inner) for inner in value]
+        return [_sort_sets(inner) for inner in value]
     if type(value) is dict:
-        return {key: _ordered(inner) for key, inner in cast("Schema", value).items()}
+        return {key: _sort_sets(inner) for key, inner in cast("Schema", value).items()}
     if hasattr(value, "__pydantic_serializer__") or hasattr(value, "__dataclass_fields__"):
         from pydantic import TypeAdapter
 
         plain = TypeAdapter(cast("Any", type(value))).dump_python(value, by_alias=True)
-        return _ordered(plain) if _has_set(plain) else value
+        return _sort_sets(plain) if _has_set(plain) else value
     return value
 
 

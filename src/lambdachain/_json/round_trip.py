@@ -1,18 +1,21 @@
-"""Whether a type reads what it writes: pure functions over pydantic's core schemas.
+"""Check whether a type round-trips: whether its JSON is read back as the value that was written.
 
-A flaw is certain only where no function of a user's stands between what is written and what is read. Where one does,
-a trial with the first value decides; see ``Codec``.
+``check_round_trip`` looks at pydantic's core schema. A flaw is certain only where no validator or serializer of a user
+takes part. Where one does, ``read_back_check`` decodes what was encoded: see ``Codec``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
+from lambdachain._core.errors import ErrorDetail
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
-from .core_schema import Schema, config_of, definitions_of, fields_of
-from .schema_extensions import function_name, places_of
+from .core_schema import CompiledType, PostEncodeCheck, Schema, get_config, get_definitions, iter_fields
+from .payload_validation import to_error_details
+from .schema_extensions import get_function_name, get_lookup_locations
 
 Path = tuple[str, ...]
 
@@ -38,113 +41,155 @@ _NO_KEYS: Final = frozenset(
 _TEXT_KEYS: Final = frozenset({"any", "str"})
 _KEYS_INSIDE: Final = {"lax-or-strict": "lax_schema", "json-or-python": "json_schema", "function-after": "schema"}
 _INSIDE: Final = ("schema", "items_schema", "values_schema", "arguments_schema", "json_schema")
-_ALIASES: Final = "give it one alias for both directions, or validate_by_name or populate_by_name"
+_ALIASES: Final = "use the same alias in both directions, or set validate_by_name or populate_by_name"
 
 
 class Flaw(NamedTuple):
-    """A place that is not read as it is written.
+    """A part of a type that is not read as it is written.
 
     Attributes:
-        path: Where: names of fields, ``[]`` for elements, ``*`` for the values of a mapping.
-        why: What differs, and what to do about it.
+        path: Where it is: names of fields, ``[]`` for elements, ``*`` for the values of a mapping.
+        why: What differs, and how to fix it.
     """
 
     path: str
     why: str
 
 
-class Reading(NamedTuple):
-    """What the schema of a type shows of reading back what it writes.
+class RoundTripReport(NamedTuple):
+    """What the schema of a type shows about its round trip.
 
     Attributes:
-        flaw: A place that surely is not read back; ``None`` where there is none.
-        needs_trial: Whether it depends on a function of the user's, or on a value's parts, so that only a trial shows.
-        differs: Whether it depends on the parts of each value: one that is read back shows nothing about the next.
+        flaw: A part that certainly does not round-trip; ``None`` if there is none.
+        needs_trial: Whether a user's function or the value decides, so that only decoding a value shows it.
+        depends_on_value: Whether each value decides for itself: that one round-trips shows nothing about the next.
     """
 
     flaw: Flaw | None
     needs_trial: bool
-    differs: bool
+    depends_on_value: bool
 
 
-def reading_of(schema: object) -> Reading:
-    """Find out whether a type reads what it writes."""
-    walk = _Walk(schema)
-    flaw = next(walk.flaws(schema, (), _Surroundings({}, certain=True)), None)
-    return Reading(flaw, walk.needs_trial, walk.differs)
+def check_round_trip(schema: object) -> RoundTripReport:
+    """Check whether a type reads what it writes, as far as its schema shows."""
+    walk = _RoundTripWalker(schema)
+    flaw = next(walk.flaws(schema, (), _Context({}, certain=True)), None)
+    return RoundTripReport(flaw, walk.needs_trial, walk.depends_on_value)
 
 
-class _Surroundings(NamedTuple):
-    """The config around a node, and whether what is found there is certain."""
+def read_back_check(compiled: CompiledType) -> Iterator[PostEncodeCheck]:
+    """Yield the check that decodes what was encoded, if the schema alone does not show that the type round-trips."""
+    report = check_round_trip(compiled.schema)
+    if report.needs_trial:
+        yield partial(_read_back, compiled, None if report.depends_on_value else set[type]())
+
+
+def _read_back(compiled: CompiledType, tried: set[type] | None, value: object, data: bytes) -> list[ErrorDetail]:
+    """Decode what was encoded, for the first value of each class or for every value.
+
+    Args:
+        compiled: The type.
+        tried: The classes of which a value has been decoded; ``None`` if one value shows nothing about the next.
+        value: The value that was encoded.
+        data: Its JSON.
+    """
+    if tried is not None and type(value) in tried:
+        return []
+    from pydantic_core import ValidationError, from_json
+
+    try:
+        compiled.validator.validate_json(data)
+    except ValidationError as exc:
+        found = to_error_details(exc, from_json(data), compiled.schema)
+        return [_to_error_detail(error["loc"], error["type"]) for error in found]
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:  # a user's validator met what it never expects
+        return [_to_error_detail((), type(exc).__name__)]
+    if tried is not None:
+        tried.add(type(value))
+    return []
+
+
+def _to_error_detail(loc: tuple[str | int, ...], rule: str) -> ErrorDetail:
+    msg = f"Its JSON cannot be read back ({rule}): its serializer and its type do not agree"
+    return ErrorDetail(loc=loc, type="unreadable", msg=msg)
+
+
+class _Context(NamedTuple):
+    """The config that applies to a node, and whether a flaw found there is certain."""
 
     config: Schema
     certain: bool
 
 
-class _Walk:
+class _RoundTripWalker:
     def __init__(self, schema: object) -> None:
         self.needs_trial = False
-        self.differs = False
-        self._definitions = definitions_of(schema)
+        self.depends_on_value = False
+        self._definitions = get_definitions(schema)
         self._seen = set[tuple[str, bool]]()
 
-    def flaws(self, node: Any, path: Path, around: _Surroundings) -> Iterator[Flaw]:
-        """Find what is certainly not read back, and notice what is uncertain."""
+    def flaws(self, node: Any, path: Path, context: _Context) -> Iterator[Flaw]:
+        """Yield what is certainly not read back, and record what is uncertain."""
         if node["type"] == "definition-ref":
             node = self._definitions.get(node["schema_ref"], {"type": "any"})
         ref = node.get("ref")
+        # A recursive model leads back here. It is visited once for certain flaws, once more for uncertain ones.
         if ref is not None:
-            if (ref, around.certain) in self._seen:
+            if (ref, context.certain) in self._seen:
                 return
-            self._seen.add((ref, around.certain))
-        around = _Surroundings(config_of(node) or around.config, self._is_certain(node, around))
-        for why in _flaws_of(node, around.config):
-            if around.certain:
-                yield Flaw(_shown(path), why)
-            self.needs_trial = self.differs = True
-        for steps, inner in _inner(node):
-            yield from self.flaws(inner, (*path, *steps), self._within(node, around))
+            self._seen.add((ref, context.certain))
+        context = _Context(get_config(node) or context.config, self._is_certain(node, context))
+        for why in _find_node_flaws(node, context.config):
+            if context.certain:
+                yield Flaw(_format_path(path), why)
+            self.needs_trial = self.depends_on_value = True
+        for steps, inner in _iter_inner(node):
+            yield from self.flaws(inner, (*path, *steps), self._enter(node, context))
 
-    def _is_certain(self, node: Schema, around: _Surroundings) -> bool:
+    def _is_certain(self, node: Schema, context: _Context) -> bool:
         function = node.get("function")
-        by_user = node["type"] in _READ_BY_FUNCTION and is_mapping(function) and _is_users(function)
+        by_user = node["type"] in _READ_BY_FUNCTION and is_mapping(function) and _is_user_function(function)
         by_user = by_user or ("serialization" in node and _is_written_by_user(node["serialization"]))
         self.needs_trial = self.needs_trial or by_user
-        return around.certain and not by_user
+        return context.certain and not by_user
 
-    def _within(self, node: Schema, around: _Surroundings) -> _Surroundings:
-        """Leave open what a union's other members may read."""
+    def _enter(self, node: Schema, context: _Context) -> _Context:
+        """Return the context of a node's parts: another member of a union may read what one of them wrote."""
         is_open = node["type"] == "union"
-        return around._replace(certain=False) if is_open and not _has_records_only(node) else around
+        return context._replace(certain=False) if is_open and not _has_records_only(node) else context
 
 
-def _is_users(function: Schema) -> bool:
-    return function_name(function["function"]) is not None
+def _is_user_function(function: Schema) -> bool:
+    return get_function_name(function["function"]) is not None
 
 
 def _is_written_by_user(serialization: Schema) -> bool:
-    return serialization.get("type") in _WRITTEN_BY_FUNCTION and _is_users(serialization)
+    return serialization.get("type") in _WRITTEN_BY_FUNCTION and _is_user_function(serialization)
 
 
 def _has_records_only(node: Schema) -> bool:
-    """Check whether no member of a union but one of its own kind reads what another has written."""
-    return all(_bare(choice)["type"] in ("model", "dataclass", "typed-dict", "none") for choice in node["choices"])
+    """Check whether all members of a union are records, or None: those do not read each other's JSON by accident."""
+    return all(
+        _get_choice_schema(choice)["type"] in ("model", "dataclass", "typed-dict", "none") for choice in node["choices"]
+    )
 
 
-def _bare(choice: Any) -> Schema:
+def _get_choice_schema(choice: Any) -> Schema:
     node = choice[0] if is_sequence(choice) else choice
     return cast("Schema", node)
 
 
-def _inner(node: Schema) -> Iterator[tuple[Path, Any]]:
-    """Yield the schemas inside of a node, and where each stands."""
+def _iter_inner(node: Schema) -> Iterator[tuple[Path, Any]]:
+    """Yield the schemas inside a node, with the path to each."""
     kind = node["type"]
     if kind in ("model-fields", "dataclass-args", "typed-dict", "named-tuple"):
-        yield from (((name,), field["schema"]) for name, field in fields_of(node))
+        yield from (((name,), field["schema"]) for name, field in iter_fields(node))
         return
     if kind in ("union", "tagged-union"):
         choices = node["choices"]
-        yield from (((), _bare(choice)) for choice in (choices.values() if is_mapping(choices) else choices))
+        yield from (
+            ((), _get_choice_schema(choice)) for choice in (choices.values() if is_mapping(choices) else choices)
+        )
         return
     if kind == "lax-or-strict":
         yield (), node["strict_schema" if node.get("strict") else "lax_schema"]
@@ -160,26 +205,26 @@ def _inner(node: Schema) -> Iterator[tuple[Path, Any]]:
         yield from (((argument["name"],), argument["schema"]) for argument in node["arguments_schema"])
 
 
-def _flaws_of(node: Schema, config: Schema) -> Iterator[str]:
-    """Describe what a node, taken by itself, writes and does not read."""
+def _find_node_flaws(node: Schema, config: Schema) -> Iterator[str]:
+    """Describe what a node, apart from its parts, writes but does not read."""
     kind = node["type"]
     if kind in ("model-fields", "dataclass-args", "typed-dict"):
-        yield from _flaws_of_fields(node, config)
+        yield from _find_field_flaws(node, config)
     elif kind == "json" and "serialization" not in node and not config.get("ser_json_round_trip"):
-        yield "Json[...] reads text and is written as what that text holds: declare the type inside of it alone"
+        yield "Json[...] reads a string but is written as the value inside it: declare the inner type instead"
     elif kind == "dict" and "keys_schema" in node:
-        yield from _flaws_of_keys(node["keys_schema"], config)
+        yield from _find_key_flaws(node["keys_schema"], config)
     elif kind == "bytes":
         written, read = (config.get(name, "utf8") for name in ("ser_json_bytes", "val_json_bytes"))
         if written != read and "serialization" not in node:
-            yield f"bytes are written as {written} and read as {read}: set ser_json_bytes and val_json_bytes alike"
+            yield f"bytes are written as {written} but read as {read}: set ser_json_bytes and val_json_bytes alike"
     elif kind in _TEMPORAL and "serialization" not in node:
-        yield from _flaws_of_time(node, config)
+        yield from _find_temporal_flaws(node, config)
     elif kind in ("enum", "literal"):
-        yield from _flaws_of_values(node)
+        yield from _find_literal_flaws(node)
 
 
-def _flaws_of_time(node: Schema, config: Schema) -> Iterator[str]:
+def _find_temporal_flaws(node: Schema, config: Schema) -> Iterator[str]:
     unit, kind = config.get("ser_json_temporal", "iso8601"), node["type"]
     if unit == "iso8601" and kind == "timedelta" and config.get("ser_json_timedelta") == "float":
         unit = "seconds"
@@ -187,16 +232,16 @@ def _flaws_of_time(node: Schema, config: Schema) -> Iterator[str]:
         return
     read = config.get("val_temporal_unit", "infer")
     if node.get("strict", config.get("strict")):
-        yield f"a {kind} is written as a number, which a strict field does not read: write it as iso8601"
+        yield f"a {kind} is written as a number, which a strict field does not read: serialize it as iso8601"
     elif node.get("tz_constraint") == "naive":
-        yield f"a {kind} without a time zone is written as a number, which is read with one: write it as iso8601"
+        yield f"a naive {kind} is written as a number, which is read with a time zone: serialize it as iso8601"
     elif kind in ("time", "timedelta") and unit == "milliseconds":
-        yield f"a {kind} is written in milliseconds and read in seconds: write it as iso8601"
+        yield f"a {kind} is written in milliseconds but read in seconds: serialize it as iso8601"
     elif kind in ("date", "datetime") and read not in ("infer", unit):
-        yield f"a {kind} is written in {unit} and read in {read}: set ser_json_temporal and val_temporal_unit alike"
+        yield f"a {kind} is written in {unit} but read in {read}: set ser_json_temporal and val_temporal_unit alike"
 
 
-def _flaws_of_values(node: Schema) -> Iterator[str]:
+def _find_literal_flaws(node: Schema) -> Iterator[str]:
     if node["type"] == "literal":
         odd = [value for value in node["expected"] if not _reads_as_literal(value)]
     elif node.get("sub_type") or node.get("missing"):
@@ -204,11 +249,11 @@ def _flaws_of_values(node: Schema) -> Iterator[str]:
     else:
         odd = [member for member in node["members"] if not _is_scalar(member.value)]
     if odd:
-        yield f"JSON has another value for {odd[0]!r}, which is not read as it: use text or numbers"
+        yield f"{odd[0]!r} is not read back from its JSON: use strings or numbers as values"
 
 
 def _reads_as_literal(value: object) -> bool:
-    """Check whether a literal is read from its JSON; a member of a plain ``Enum`` is not, though its value is."""
+    """Check whether a literal is read from its JSON. A member of a plain ``Enum`` is not, though its value is."""
     return _is_scalar(value)
 
 
@@ -216,29 +261,29 @@ def _is_scalar(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _flaws_of_keys(keys: Schema, config: Schema) -> Iterator[str]:
-    """Describe why a key, which JSON has as text, is not read as what it was."""
+def _find_key_flaws(keys: Schema, config: Schema) -> Iterator[str]:
+    """Describe why a key, which is a string in JSON, is not read back as its type."""
     inner = _key_kinds(keys)
     if inner is None:
         return
     kinds = [node["type"] for node in inner]
     bad = next((node for node in inner if not _reads_as_key(node, config)), None)
     if bad is not None:
-        yield f"JSON has text for a key, and {_key_named(bad)} is not read from it: use text, or a list of pairs"
+        yield f"JSON keys are strings, and {_get_key_type_name(bad)} is not read from one: use str, or a list of pairs"
     elif "str" in kinds and len(set(kinds)) > 1:
         others = ", ".join(dict.fromkeys(kind for kind in kinds if kind not in _TEXT_KEYS))
         if others:
-            yield f"JSON has text for every key, so one that is {others} is read as text: declare one type of key"
+            yield f"JSON keys are strings, so a key that is {others} is read as str: declare one type of key"
 
 
 def _key_kinds(keys: Any) -> list[Schema] | None:
-    """List what a key may be; ``None`` where a function of the user's has a say."""
+    """List the types that a key may have; ``None`` if a user's function takes part."""
     kind = keys["type"]
     by_user = "serialization" in keys and _is_written_by_user(keys["serialization"])
     if by_user or kind in _READ_BY_FUNCTION or kind == "definition-ref":
         return None
     if kind in ("nullable", "union"):
-        choices = [{"type": "none"}, keys["schema"]] if kind == "nullable" else map(_bare, keys["choices"])
+        choices = [{"type": "none"}, keys["schema"]] if kind == "nullable" else map(_get_choice_schema, keys["choices"])
         parts = [_key_kinds(choice) for choice in choices]
         return None if None in parts else [node for part in parts if part for node in part]
     inner = _KEYS_INSIDE.get(kind)
@@ -258,54 +303,55 @@ def _reads_as_key(node: Schema, config: Schema) -> bool:
     return kind not in _NO_KEYS
 
 
-def _key_named(node: Schema) -> str:
+def _get_key_type_name(node: Schema) -> str:
     named: Any = node.get("cls")
     return str(getattr(named, "__name__", node["type"]))
 
 
-def _flaws_of_fields(node: Schema, config: Schema) -> Iterator[str]:
-    written = [(name, _written_key(name, field)) for name, field in fields_of(node) if _is_written(field)]
+def _find_field_flaws(node: Schema, config: Schema) -> Iterator[str]:
+    written = [(name, _get_written_key(name, field)) for name, field in iter_fields(node) if _is_written(field)]
     keys = [key for _, key in written]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
         yield f"two fields are written as {twice!r}: give each its own alias"
-    for name, field in fields_of(node):
-        yield from _flaws_of_field(name, field, keys, config)
-    if _forbids(node, config):
-        read = [name for name, field in fields_of(node) if field.get("init") is not False]
+    for name, field in iter_fields(node):
+        yield from _find_alias_flaws(name, field, keys, config)
+    if _forbids_extra(node, config):
+        read = [name for name, field in iter_fields(node) if field.get("init") is not False]
         computed = [field.get("alias", field["property_name"]) for field in node.get("computed_fields", ())]
         unread = [*computed, *(name for name, _ in written if name not in read)]
         if unread:
-            yield f'{unread[0]!r} is written, and extra="forbid" refuses it: leave it out, or take extra="ignore"'
+            yield f'{unread[0]!r} is written, but extra="forbid" rejects it: exclude it, or use extra="ignore"'
 
 
-def _flaws_of_field(name: str, field: Schema, keys: Sequence[str], config: Schema) -> Iterator[str]:
+def _find_alias_flaws(name: str, field: Schema, keys: Sequence[str], config: Schema) -> Iterator[str]:
     if field.get("init") is False:
         return
     is_required = _is_required(field)
     if not _is_written(field):
         if is_required:
-            yield f"{name!r} is required and not written: give it a default, or do not exclude it"
+            yield f"{name!r} is required but not written: give it a default, or do not exclude it"
         return
-    key = _written_key(name, field)
-    places = places_of(name, field, config)
-    first = next((place for place in places if _head(place) in keys), None)
+    key = _get_written_key(name, field)
+    locations = get_lookup_locations(name, field, config)
+    # pydantic takes the first of the locations that is there, so a key that another field writes may come first.
+    first = next((location for location in locations if _get_first_step(location) in keys), None)
     if first == key:
         return
-    if first is None or isinstance(first, str) or key not in places:
-        reads = ", ".join(map(_place_shown, places)) or "nothing"
-        yield f"{name!r} is written as {key!r} and read as {reads}: {_ALIASES}"
+    if first is None or isinstance(first, str) or key not in locations:
+        reads = ", ".join(map(_format_location, locations)) or "nothing"
+        yield f"{name!r} is written as {key!r} but read as {reads}: {_ALIASES}"
 
 
-def _head(place: str | list[str | int]) -> str | int:
-    return place if isinstance(place, str) else place[0]
+def _get_first_step(location: str | list[str | int]) -> str | int:
+    return location if isinstance(location, str) else location[0]
 
 
-def _place_shown(place: str | list[str | int]) -> str:
-    return repr(place) if isinstance(place, str) else ".".join(map(str, place))
+def _format_location(location: str | list[str | int]) -> str:
+    return repr(location) if isinstance(location, str) else ".".join(map(str, location))
 
 
-def _written_key(name: str, field: Schema) -> str:
+def _get_written_key(name: str, field: Schema) -> str:
     alias = field.get("serialization_alias")
     return alias if isinstance(alias, str) else name
 
@@ -318,16 +364,17 @@ def _is_required(field: Schema) -> bool:
     if field["type"] == "typed-dict-field" and not field.get("required", True):
         return False
     inner = field["schema"]
+    # A validator of the field is wrapped around its default.
     while inner["type"] not in ("default", "nullable") and "schema" in inner and "function" in inner:
         inner = inner["schema"]
     return bool(inner["type"] != "default")
 
 
-def _forbids(node: Schema, config: Schema) -> bool:
+def _forbids_extra(node: Schema, config: Schema) -> bool:
     return bool(node.get("extra_behavior", config.get("extra_fields_behavior")) == "forbid")
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: Path) -> str:
     text = ""
     for step in path:
         text += step if step == "[]" or not text else f".{step}"

@@ -1,6 +1,6 @@
-"""Fields that a value has and its declared type has not: pydantic writes a subclass as its base, without a word.
+"""Find fields that a value has but its declared type does not: pydantic silently writes a subclass as its base.
 
-Made once a type, and only where a class in it has subclasses.
+A finder is built once for each type, and only if a class in it has subclasses.
 """
 
 from __future__ import annotations
@@ -13,84 +13,88 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.errors import ErrorDetail
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
-from .core_schema import Schema, config_of, definitions_of, fields_of
+from .core_schema import Schema, get_config, get_definitions, iter_fields
 
 Loc = tuple[str | int, ...]
 Finder = Callable[[Any, Loc], Iterator[ErrorDetail]]
 
-_SERIES: Final = (list, tuple, set, frozenset, deque)
+_SEQUENCES: Final = (list, tuple, set, frozenset, deque)
 
 
-class _Member(NamedTuple):
-    """A member of a union: the class of its values, if it is a record, and what finds undeclared fields in them."""
+class _UnionMember(NamedTuple):
+    """A member of a union: the class of its values, if they are records, and the finder for them."""
 
     cls: type | None
     find: Finder
 
 
-def finder_of(schema: object) -> Finder:
-    """Make what finds the undeclared fields of a value that is of the type of *schema*."""
-    return _Making(schema).made(schema) or _nothing
+def build_finder(schema: object) -> Finder:
+    """Build the function that finds undeclared fields in values of the type of *schema*."""
+    return _FinderBuilder(schema).build(schema) or _find_nothing
 
 
-def _nothing(_value: Any, _loc: Loc) -> Iterator[ErrorDetail]:
+def _find_nothing(_value: Any, _loc: Loc) -> Iterator[ErrorDetail]:
     return iter(())
 
 
-class _Making:
+class _FinderBuilder:
     def __init__(self, schema: object) -> None:
-        self._definitions = definitions_of(schema)
+        self._definitions = get_definitions(schema)
         self._finders: dict[str, Finder] = {}
 
-    def made(self, node: Any) -> Finder | None:
-        """Make the finder of one node; ``None`` if its values hold no records."""
-        if "serialization" in node:
+    def build(self, node: Any) -> Finder | None:
+        """Build the finder of one node; ``None`` if its values hold no records."""
+        if "serialization" in node:  # a user's serializer decides what is written
             return None
-        make = _MAKERS.get(node["type"])
+        make = _BUILDERS.get(node["type"])
         if make is not None:
             return make(self, node)
         inner = node.get("schema") or node.get("lax_schema") or node.get("json_schema")
-        return self.made(inner) if is_mapping(inner) and "type" in inner else None
+        return self.build(inner) if is_mapping(inner) and "type" in inner else None
 
     def record(self, node: Any) -> Finder:
-        fields = _inner_fields(node["schema"])
+        fields = _get_record_fields(node["schema"])
         if node.get("root_model"):
             fields = {"root": {"schema": node["schema"]}}
-        inside = self._inside(fields)
-        declared = None if config_of(node).get("polymorphic_serialization") else node["cls"]
-        return partial(_in_record, declared, inside)
+        inside = self._build_for_fields(fields)
+        declared = None if get_config(node).get("polymorphic_serialization") else node["cls"]
+        return partial(_find_in_record, declared, inside)
 
     def typed_dict(self, node: Any) -> Finder:
-        return partial(_in_typed_dict, self._inside(dict(fields_of(node))))
+        return partial(_find_in_typed_dict, self._build_for_fields(dict(iter_fields(node))))
 
-    def series(self, node: Any) -> Finder | None:
+    def sequence(self, node: Any) -> Finder | None:
         items = node.get("items_schema")
         if not is_sequence(items):
-            find = self.made(items) if items else None
-            return partial(_in_series, find) if find else None
-        found = [self.made(item) or _nothing for item in items]
+            find = self.build(items) if items else None
+            return partial(_find_in_sequence, find) if find else None
+        finders = [self.build(item) or _find_nothing for item in items]
         variadic = node.get("variadic_item_index")
-        return partial(_in_tuple, found, variadic) if any(find is not _nothing for find in found) else None
+        return (
+            partial(_find_in_tuple, finders, variadic) if any(find is not _find_nothing for find in finders) else None
+        )
 
     def mapping(self, node: Any) -> Finder | None:
-        find = self.made(node["values_schema"]) if "values_schema" in node else None
-        return partial(_in_values, find) if find else None
+        find = self.build(node["values_schema"]) if "values_schema" in node else None
+        return partial(_find_in_mapping_values, find) if find else None
 
     def union(self, node: Any) -> Finder | None:
         choices = node["choices"].values() if is_mapping(node["choices"]) else node["choices"]
         bare = [choice[0] if is_sequence(choice) else choice for choice in choices]
-        members = [_Member(self._class_of(choice), find) for choice in bare if (find := self.made(choice))]
-        return partial(_in_union, members) if members else None
+        members = [
+            _UnionMember(self._get_record_class(choice), find) for choice in bare if (find := self.build(choice))
+        ]
+        return partial(_find_in_union, members) if members else None
 
     def reference(self, node: Any) -> Finder:
-        return partial(self._referred, node["schema_ref"])
+        return partial(self._find_in_reference, node["schema_ref"])
 
-    def _referred(self, ref: str, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
-        if ref not in self._finders:
-            self._finders[ref] = self.made(self._definitions[ref]) or _nothing
+    def _find_in_reference(self, ref: str, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+        if ref not in self._finders:  # built only now: the definition may refer to itself
+            self._finders[ref] = self.build(self._definitions[ref]) or _find_nothing
         return self._finders[ref](value, loc)
 
-    def _class_of(self, node: Any) -> type | None:
+    def _get_record_class(self, node: Any) -> type | None:
         if node["type"] == "definition-ref":
             node = self._definitions[node["schema_ref"]]
         while (
@@ -99,79 +103,81 @@ class _Making:
             node = node["schema"]
         return cast("type | None", node.get("cls")) if node["type"] in ("model", "dataclass") else None
 
-    def _inside(self, fields: Mapping[str, Schema]) -> dict[str, Finder]:
+    def _build_for_fields(self, fields: Mapping[str, Schema]) -> dict[str, Finder]:
         shown = {name: field for name, field in fields.items() if _is_written(field)}
-        return {name: find for name, field in shown.items() if (find := self.made(field["schema"]))}
+        return {name: find for name, field in shown.items() if (find := self.build(field["schema"]))}
 
 
-_MAKERS: Final[Mapping[str, Callable[[_Making, Any], Finder | None]]] = {
-    "model": _Making.record,
-    "dataclass": _Making.record,
-    "typed-dict": _Making.typed_dict,
-    **dict.fromkeys(("list", "set", "frozenset", "tuple"), _Making.series),
-    "dict": _Making.mapping,
-    "union": _Making.union,
-    "tagged-union": _Making.union,
-    "definition-ref": _Making.reference,
+_BUILDERS: Final[Mapping[str, Callable[[_FinderBuilder, Any], Finder | None]]] = {
+    "model": _FinderBuilder.record,
+    "dataclass": _FinderBuilder.record,
+    "typed-dict": _FinderBuilder.typed_dict,
+    **dict.fromkeys(("list", "set", "frozenset", "tuple"), _FinderBuilder.sequence),
+    "dict": _FinderBuilder.mapping,
+    "union": _FinderBuilder.union,
+    "tagged-union": _FinderBuilder.union,
+    "definition-ref": _FinderBuilder.reference,
 }
 
 
-def _inner_fields(node: Any) -> dict[str, Schema]:
-    """Find the fields of a record, behind the functions that may stand before them."""
+def _get_record_fields(node: Any) -> dict[str, Schema]:
+    """Return the fields of a record, which may be wrapped in the nodes of validators."""
     while node["type"] not in ("model-fields", "dataclass-args"):
         if not is_mapping(node.get("schema")):
             return {}
         node = node["schema"]
-    return dict(fields_of(node))
+    return dict(iter_fields(node))
 
 
 def _is_written(field: Schema) -> bool:
     return "serialization" not in field and not field.get("serialization_exclude") and not field.get("init_only")
 
 
-def _in_record(declared: type | None, inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+def _find_in_record(declared: type | None, inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
     cls: Any = cast("Any", type(value))
     if declared is not None and cls is not declared:
-        names = _added(value, declared) if isinstance(value, declared) else []
+        names = _get_added_names(value, declared) if isinstance(value, declared) else []
         if names:
-            yield _undeclared(loc, names, cls.__name__, declared.__name__)
+            yield _to_error_detail(loc, names, cls.__name__, declared.__name__)
     for name, find in inside.items():
         yield from find(getattr(value, name, None), (*loc, name))
 
 
-def _in_typed_dict(inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+def _find_in_typed_dict(inside: Mapping[str, Finder], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
     if is_mapping(value):
         for name, find in inside.items():
             if name in value:
                 yield from find(value[name], (*loc, name))
 
 
-def _in_series(find: Finder, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
-    if isinstance(value, _SERIES):
+def _find_in_sequence(find: Finder, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+    if isinstance(value, _SEQUENCES):
         for position, item in enumerate(cast("Iterable[Any]", value)):
             yield from find(item, (*loc, position))
 
 
-def _in_tuple(found: list[Finder], variadic: int | None, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
-    if not isinstance(value, _SERIES):
+def _find_in_tuple(finders: list[Finder], variadic: int | None, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+    if not isinstance(value, _SEQUENCES):
         return
     items = list(cast("Iterable[Any]", value))
-    finders = found
     if variadic is not None:
-        repeated = [found[variadic]] * (len(items) - len(found) + 1)
-        finders = [*found[:variadic], *repeated, *found[variadic + 1 :]]
+        repeated = [finders[variadic]] * (len(items) - len(finders) + 1)
+        finders = [*finders[:variadic], *repeated, *finders[variadic + 1 :]]
     for position, (find, item) in enumerate(zip(finders, items, strict=False)):
         yield from find(item, (*loc, position))
 
 
-def _in_values(find: Finder, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+def _find_in_mapping_values(find: Finder, value: Any, loc: Loc) -> Iterator[ErrorDetail]:
     if is_mapping(value):
         for inner in value.values():
             yield from find(inner, (*loc, "*"))
 
 
-def _in_union(members: list[_Member], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
-    """Look as the member that the value is written by: its own class, or the first that it is a subclass of."""
+def _find_in_union(members: list[_UnionMember], value: Any, loc: Loc) -> Iterator[ErrorDetail]:
+    """Find with the member that the value is written as: its own class, or else the first that it is a subclass of.
+
+    A value that is not a record (a list of records) is written as the member that fits best.
+    """
     fitting = [member for member in members if member.cls is not None and isinstance(value, member.cls)]
     exact = [member for member in fitting if member.cls is type(value)]
     if fitting:
@@ -182,16 +188,16 @@ def _in_union(members: list[_Member], value: Any, loc: Loc) -> Iterator[ErrorDet
         yield from min(found, key=len)
 
 
-def _added(value: Any, declared: type) -> list[str]:
-    """List what a value of a subclass is written with, and the class that is declared is not."""
-    own, base = _written_names(type(value)), _written_names(declared)
+def _get_added_names(value: Any, declared: type) -> list[str]:
+    """Return the names of the fields that a value of a subclass has and the declared class does not."""
+    own, base = _get_written_names(type(value)), _get_written_names(declared)
     extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
-    if getattr(declared, "model_config", {}).get("extra") == "allow":
+    if getattr(declared, "model_config", {}).get("extra") == "allow":  # then the declared class writes them, too
         extra = {}
     return [name for name in dict.fromkeys([*own, *extra]) if name not in base]
 
 
-def _written_names(cls: Any) -> list[str]:
+def _get_written_names(cls: Any) -> list[str]:
     fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", None) or getattr(cls, "__dataclass_fields__", {})
     decorators = getattr(cls, "__pydantic_decorators__", None)
     computed: Mapping[str, Any] = getattr(decorators, "computed_fields", {})
@@ -199,12 +205,12 @@ def _written_names(cls: Any) -> list[str]:
     return [*shown, *computed]
 
 
-def _undeclared(loc: Loc, names: list[str], own: str, declared: str) -> ErrorDetail:
-    told = f"{own} has {_listed(names)}, which {declared} does not declare and which would not be sent"
+def _to_error_detail(loc: Loc, names: list[str], own: str, declared: str) -> ErrorDetail:
+    problem = f"{own} has {_format_names(names)}, which {declared} does not declare and which would not be sent"
     remedy = f"declare SerializeAsAny[{declared}] or a union with {own}, or pass a {declared}"
-    return ErrorDetail(loc=loc, type="undeclared_fields", msg=f"{told}: {remedy}")
+    return ErrorDetail(loc=loc, type="undeclared_fields", msg=f"{problem}: {remedy}")
 
 
-def _listed(names: list[str]) -> str:
+def _format_names(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

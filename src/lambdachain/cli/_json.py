@@ -109,11 +109,15 @@ def written(contract: Contract[Any, Any] | None, value: Any, address: str) -> by
     from pydantic_core import from_json, to_json
 
     from lambdachain._core.errors import ResponseError
-    from lambdachain._json.codec import MORE_DIGITS, codec_of, type_name
+    from lambdachain._json.codec import MAY_EXCEED_FLOAT_PRECISION, codec_of, type_name
     from lambdachain._json.payload_validation import PayloadValidationError
 
     if contract is None:
-        return in_one_line(loaded(value)).encode() if MORE_DIGITS.search(value) else to_json(from_json(value))
+        return (
+            in_one_line(loaded(value)).encode()
+            if MAY_EXCEED_FLOAT_PRECISION.search(value)
+            else to_json(from_json(value))
+        )
     try:
         return codec_of(contract.response).encode(value)
     except PayloadValidationError as exc:

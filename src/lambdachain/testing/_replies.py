@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract
-from lambdachain._contracts.s3_offload import as_bytes, put_payload
+from lambdachain._contracts.s3_offload import encode_reference, put_payload
 from lambdachain._core import clock
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
@@ -109,7 +109,7 @@ def ended(received: Received, body: bytes, *, has_failed: bool = False) -> Answe
 def _given(contract: Contract[Any, Any], received: Received, body: bytes) -> Answer:
     offload, told = contract.offload, received.told()
     if offload is not None and told is not None and told.offload and offload.takes(len(body)):
-        body = as_bytes(put_payload(offload, body, transport_override()))
+        body = encode_reference(put_payload(offload, body, transport_override()))
     return ended(received, body) if len(body) <= MAX_RESPONSE else failed(received, answers.response_too_large())
 
 

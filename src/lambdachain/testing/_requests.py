@@ -156,7 +156,7 @@ def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metad
     if contract.offload is not None and is_reference(payload):
         payload = json.loads(contract.offload.get(payload))
     try:
-        return codec_of(contract.request).read(payload), metadata
+        return codec_of(contract.request).validate_event(payload), metadata
     except PayloadValidationError as exc:
         rejected = RequestRejectedError(errors=exc.details)
     raise rejected

@@ -775,7 +775,9 @@ def test_what_never_fitted_is_told_with_its_place():
     """A type that does not read what it writes is no contract, old or new."""
     one_way = model(a=(int, Field(validation_alias="in", serialization_alias="out")))
 
-    with pytest.raises(ContractError, match="cannot read what it writes: 'a' is written as 'out' and read as 'in'"):
+    with pytest.raises(
+        ContractError, match="does not round-trip through JSON: 'a' is written as 'out' but read as 'in'"
+    ):
         taking(one_way)
 
 
@@ -789,7 +791,7 @@ def test_a_model_that_is_built_late_is_told_when_two_versions_are_compared():
 
     late = taking(Late)
 
-    with pytest.raises(ContractError, match="Late cannot read what it writes: 'a' is written as 'out'"):
+    with pytest.raises(ContractError, match="Late does not round-trip through JSON: 'a' is written as 'out'"):
         assert_compatible(taking(int), late)
 
 
@@ -801,24 +803,24 @@ def test_an_error_that_cannot_read_what_it_writes_is_told_when_two_versions_are_
 
     declared = Contract("orders", request=int, response=int, errors=[Odd])
 
-    with pytest.raises(ContractError, match="error Odd cannot read what it writes: at numbers"):
+    with pytest.raises(ContractError, match="error Odd does not round-trip through JSON: at numbers"):
         assert_compatible(declared, declared)
 
 
 BAD = [
-    (None, "this is neither a contract nor what Contract.schema gives: read its file with json.load"),
-    ("orders.json", "this is neither a contract nor what Contract.schema gives"),
-    ({"type": "object"}, "this is neither a contract nor what Contract.schema gives"),
-    ({**PLAIN.schema(), "lambdachain": 2}, "the schema is of format 2, and this lambdachain knows 1"),
+    (None, r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ("orders.json", r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ({"type": "object"}, r"not a contract schema: pass what Contract.schema\(\) returned, read from its file as JSON"),
+    ({**PLAIN.schema(), "lambdachain": 2}, "the schema has format 2, and this version of lambdachain reads format 1"),
     (
         {**PLAIN.schema(), "request": {"$ref": "#/$defs/Gone"}},
         r"refers to #/\$defs/Gone, which is not among its \$defs",
     ),
-    ({**PLAIN.schema(), "request": []}, "request in the schema is no JSON Schema, but list"),
-    ({**PLAIN.schema(), "errors": [1]}, "errors in the schema is no JSON Schema, but list"),
-    ({**PLAIN.schema(), "errors": {"E": 1}}, r"errors\.E in the schema is no JSON Schema, but int"),
-    ({**PLAIN.schema(), "function": "no such name!"}, "the schema's function is none: .*no such name!"),
-    ({**PLAIN.schema(), "function": None}, "the schema's function is none"),
+    ({**PLAIN.schema(), "request": []}, "request in the schema must be a JSON Schema, not list"),
+    ({**PLAIN.schema(), "errors": [1]}, "errors in the schema must be a JSON Schema, not list"),
+    ({**PLAIN.schema(), "errors": {"E": 1}}, r"errors\.E in the schema must be a JSON Schema, not int"),
+    ({**PLAIN.schema(), "function": "no such name!"}, "the schema's function is not valid: .*no such name!"),
+    ({**PLAIN.schema(), "function": None}, "the schema's function is not valid"),
 ]
 
 

@@ -15,7 +15,7 @@ from lambdachain._analysis.compatibility.compare import gaps
 from lambdachain._analysis.compatibility.incompatibility import Incompatibility
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
-from lambdachain._json.json_schema import json_schema_of
+from lambdachain._json.json_schema import generate_json_schema
 from lambdachain._json.payload_validation import PayloadValidationError
 from tests.analysis.compatibility.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
 
@@ -36,8 +36,8 @@ def compared(examples: int) -> settings:
 
 def found_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
     """Compare the schemas of both."""
-    sent = json_schema_of(Codec(writer.form).schema, "serialization")
-    read = json_schema_of(Codec(reader.form).schema, "validation")
+    sent = generate_json_schema(Codec(writer.form).schema, "serialization")
+    read = generate_json_schema(Codec(reader.form).schema, "validation")
     return gaps(SchemaNode.root(sent), SchemaNode.root(read), "it")
 
 

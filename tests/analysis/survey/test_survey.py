@@ -176,7 +176,7 @@ def test_all_that_may_be_called_is(look, code: str):
         ("import boto3\nboto3.client('lambda').invoke(**more)", "which function invoke is for is not told"),
         ("def f(to=charge): client.call(to, 1)\nf(**more)", "it is worked out at run time"),
         ("def f(n, to=charge): client.call(to, n)\nf(*more)", "it is worked out at run time"),
-        ("client.bind(charge, 'a:b', qualifier='c').call(1)", "has a qualifier already"),
+        ("client.bind(charge, 'a:b', qualifier='c').call(1)", "already has a qualifier"),
         ("client.call(f'shard-{1:02d}', 1)", "it is worked out at run time"),
         ("client.call(f'shard-{CHARGE!r}', 1)\nCHARGE = 'a'", "it is worked out at run time"),
         ("client.call(charge, 1, qualifier=f'{1 + 2}')", "it is worked out at run time"),

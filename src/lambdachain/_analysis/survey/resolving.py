@@ -73,7 +73,7 @@ def from_env(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
 
 
 def _by_variable(evaluation: Evaluator, pattern: str, name: str) -> str:
-    key = resolvers.variable_of(name, pattern)
+    key = resolvers.variable_for(name, pattern)
     if key not in evaluation.environment:
         raise UnresolvedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
     return evaluation.environment[key]

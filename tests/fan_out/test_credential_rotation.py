@@ -1,4 +1,4 @@
-"""Keys that rotate in the middle of a map: renewed once, and nothing of it is held against the callee."""
+"""Credentials that rotate during a map are refreshed once, and do not count against the callee."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPIRED: Final = (
 
 
 class RotatingServer(FanOutServer):
-    """Takes requests that the newest keys have signed; makes new ones after so many answers."""
+    """Accepts requests signed with the newest keys; rotates them after so many responses."""
 
     def __init__(self, *rotations: int) -> None:
         super().__init__(delay=0.002)
@@ -60,13 +60,13 @@ class RotatingServer(FanOutServer):
             writer.close()
 
     def fetch(self) -> dict[str, str]:
-        """Fetch the newest keys, as a credential provider does."""
+        """Return the newest keys, as a credential provider does."""
         self.fetched += 1
         key = f"AKIA{self.keys}"
         return {"access_key": key, "secret_key": "s", "token": f"t{self.keys}", "expiry_time": "2999-01-01T00:00:00Z"}
 
     async def fetch_async(self) -> dict[str, str]:
-        """Fetch them for aiobotocore."""
+        """Return them for aiobotocore."""
         return self.fetch()
 
 
@@ -92,8 +92,8 @@ def _transport(over: str, **options: Any) -> Any:
 
 @pytest.mark.parametrize("over", KINDS)
 @pytest.mark.parametrize("rotations", [(60,), (40, 150)])
-def test_a_session_whose_keys_rotate_amid_a_map(over: str, rotations: tuple[int, ...]):
-    """Every call succeeds, with 50 in flight and every default; the keys are fetched once a rotation."""
+def test_session_credentials_that_rotate_during_a_map(over: str, rotations: tuple[int, ...]):
+    """Every call succeeds, with 50 in flight and all defaults; the keys are fetched once for each rotation."""
     with running(RotatingServer(*rotations)) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         client = client_over(transport)
@@ -106,10 +106,10 @@ def test_a_session_whose_keys_rotate_amid_a_map(over: str, rotations: tuple[int,
 
 
 @pytest.mark.parametrize("over", KINDS)
-def test_keys_of_the_environment_that_rotate_amid_a_map(
+def test_environment_credentials_that_rotate_during_a_map(
     over: str, monkeypatch: pytest.MonkeyPatch, default_session: Callable[[], None]
 ):
-    """Twice: whoever sets them anew is heard each time."""
+    """Twice: each change of the environment is noticed."""
     default_session()
     with running(RotatingServer(40, 150)) as server:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
@@ -124,7 +124,7 @@ def test_keys_of_the_environment_that_rotate_amid_a_map(
 
 
 class SuccessionServer(RotatingServer):
-    """Takes the keys of this number alone; whoever fetches keys gets the next ones, up to the last."""
+    """Accepts the keys of this number only; each fetch returns the next ones, up to the last."""
 
     def __init__(self, taken: int, last: int) -> None:
         super().__init__()
@@ -140,8 +140,8 @@ class SuccessionServer(RotatingServer):
 
 @pytest.mark.parametrize("over", KINDS)
 @pytest.mark.parametrize("way", ["call", "stream"])
-def test_keys_that_rotate_twice_in_one_call(over: str, way: str):
-    """The second refusal is of other keys: one more attempt is for fresh ones."""
+def test_credentials_that_rotate_twice_during_one_call(over: str, way: str):
+    """The second refusal is of other keys, so there is one more attempt with fresh ones."""
     with running(SuccessionServer(2, last=2)) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         with client_over(transport) as client:
@@ -156,8 +156,8 @@ def test_keys_that_rotate_twice_in_one_call(over: str, way: str):
 
 @pytest.mark.parametrize("over", KINDS)
 @pytest.mark.parametrize("last", [0, 1])
-def test_keys_that_are_refused_twice_are_not_tried_again(over: str, last: int):
-    """What the provider fetches is the same: age is not what is wrong with it."""
+def test_credentials_that_are_refused_twice_are_not_retried(over: str, last: int):
+    """The provider returns the same keys, so they are not expired but wrong."""
     with running(SuccessionServer(9, last)) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         with client_over(transport) as client, pytest.raises(CredentialsError):
@@ -168,7 +168,7 @@ def test_keys_that_are_refused_twice_are_not_tried_again(over: str, last: int):
 
 @pytest.fixture
 def default_session(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Have boto3's default session made anew."""
+    """Have boto3 create its default session again."""
     import boto3
 
     return lambda: monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

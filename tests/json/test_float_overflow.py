@@ -1,4 +1,4 @@
-"""Numbers beyond a float's range: valid JSON that Python reads as infinity, refused wherever a NaN is."""
+"""Numbers beyond the range of a float are valid JSON that Python reads as infinity; they are refused like NaN."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._json.codec import codec_of
-from lambdachain._json.large_numbers import may_overflow
+from lambdachain._json.float_overflow_scan import may_overflow
 from lambdachain._json.payload_validation import PayloadValidationError
 from tests.awaited import iterated
 
@@ -81,8 +81,8 @@ UNTYPED: list[tuple[Any, str, tuple[str | int, ...]]] = [
 
 @pytest.mark.parametrize("number", HUGE)
 @pytest.mark.parametrize(("form", "text", "loc"), FORMS)
-def test_a_typed_float_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
-    """Whatever shape the type has; the place is named, and a key is not."""
+def test_a_typed_float_that_overflows_is_refused(form: Any, text: str, loc: tuple[str | int, ...], number: str):
+    """Whatever the type; the location is named, and keys are masked."""
     with pytest.raises(PayloadValidationError) as failed:
         codec_of(form).decode(text.format(number).encode())
 
@@ -93,7 +93,7 @@ def test_a_typed_float_is_never_infinite(form: Any, text: str, loc: tuple[str | 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1E+400", f"{'9' * 310}.5"])
 @pytest.mark.parametrize(("form", "text", "loc"), UNTYPED)
-def test_an_untyped_number_is_never_infinite(form: Any, text: str, loc: tuple[str | int, ...], number: str):
+def test_an_untyped_number_that_overflows_is_refused(form: Any, text: str, loc: tuple[str | int, ...], number: str):
     """An integer of any length is exact there; a number with a point or an exponent is a float."""
     with pytest.raises(PayloadValidationError) as failed:
         codec_of(form).decode(text.format(number).encode())
@@ -101,8 +101,8 @@ def test_an_untyped_number_is_never_infinite(form: Any, text: str, loc: tuple[st
     assert [detail["loc"] for detail in failed.value.details] == [loc]
 
 
-def test_what_is_exact_is_read():
-    """An integer of 400 digits, a Decimal of as many, the largest float, a tiny one, and texts."""
+def test_exact_numbers_are_decoded():
+    """An integer of 400 digits, a Decimal of as many, the largest float, a tiny one, and strings."""
     assert codec_of(Any).decode(b"9" * 400) == int("9" * 400)
     assert codec_of(int).decode(b"9" * 400) == int("9" * 400)
     assert codec_of(Decimal).decode(b'"1e400"') == Decimal("1e400")
@@ -112,8 +112,8 @@ def test_what_is_exact_is_read():
     assert codec_of(dict[str, str]).decode(b'{"1e400 ":"a"}') == {"1e400 ": "a"}
 
 
-def test_a_field_that_nobody_reads_may_have_any_number():
-    """Unknown fields are ignored, and no infinity comes of them."""
+def test_an_unknown_field_may_have_any_number():
+    """Unknown fields are ignored, so there is no infinity in the value."""
 
     @dataclass
     class Small:
@@ -122,14 +122,14 @@ def test_a_field_that_nobody_reads_may_have_any_number():
     assert codec_of(Small).decode(b'{"value": 1.5, "other": 1e400}') == Small(1.5)
 
 
-def test_a_text_that_a_type_reads_as_infinity_is_the_type_s_choice():
-    """As for ``ser_json_inf_nan="strings"``."""
+def test_a_string_may_be_read_as_infinity():
+    """As with ``ser_json_inf_nan="strings"``."""
     assert codec_of(list[float]).decode(b'["Infinity", 1e300]') == [math.inf, 1e300]
 
 
 @pytest.mark.parametrize("name", ["plain", "mapped", "async mapped", "untyped"])
-def test_an_answer_out_of_range_is_one_response_error(name: str):
-    """For a call and within a map, of a type and of none."""
+def test_a_response_out_of_range_is_a_response_error(name: str):
+    """For a call and in a map, with and without a type."""
 
     class Huge:
         def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
@@ -137,7 +137,7 @@ def test_an_answer_out_of_range_is_one_response_error(name: str):
             return Outcome(200, answer, executed_version="1", request_id="r-1")
 
         def close(self) -> None:
-            """Do nothing."""
+            """No-op."""
 
     contract = Contract("f", request=int, response=float)
     if name in ("plain", "untyped"):
@@ -161,7 +161,7 @@ class Small(BaseModel):
 
 @pytest.mark.parametrize("event", [{"cents": math.inf}, {"cents": 1, "note": [-math.inf]}, {"cents": math.nan}])
 def test_an_event_out_of_range_is_rejected(event: Any):
-    """The runtime client reads ``1e400`` with Python's json, which makes an infinity of it."""
+    """The runtime client reads ``1e400`` with Python's json, which turns it into infinity."""
     ran = list[Small]()
     contract = Contract("f", request=Small, response=None)
 
@@ -180,31 +180,31 @@ def test_an_event_out_of_range_is_rejected(event: Any):
 
 @pytest.mark.parametrize("form", [Any, float | str, dict[str, Any], list[float]])
 @pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: x])
-def test_no_type_lets_an_infinite_event_in(form: Any, wrap: Callable[[Any], Any]):
+def test_no_type_accepts_an_infinite_event(form: Any, wrap: Callable[[Any], Any]):
     """It is refused, or does not fit anyway."""
     with pytest.raises(PayloadValidationError):
-        codec_of(form).read(wrap(math.inf))
+        codec_of(form).validate_event(wrap(math.inf))
 
 
 @pytest.mark.parametrize("depth", [100, 500, 900, 990, 2000, 20_000])
-def test_an_event_that_is_nested_deeply_is_read_or_refused(depth: int):
-    """And never a ``RecursionError``."""
+def test_a_deeply_nested_event_is_validated_or_refused(depth: int):
+    """It never raises ``RecursionError``."""
     event: Any = "NaN"
     for _ in range(depth):
         event = [event]
     with suppress(PayloadValidationError):
-        assert codec_of(Any).read(event) is event
+        assert codec_of(Any).validate_event(event) is event
 
 
 @given(st.integers(0, 80), st.integers(210, 400), st.integers(1, 99), st.sampled_from(["", " ", "\n", "x"]))
-def test_a_long_number_is_noticed_wherever_it_stands(before: int, digits: int, exponent: int, behind: str):
-    """With a point in it or without."""
+def test_the_scan_finds_a_long_number_anywhere(before: int, digits: int, exponent: int, behind: str):
+    """With and without a point."""
     for mantissa in ("7" * digits, f"{'7' * (digits - 1)}.7"):
         assert may_overflow(f"{' ' * before}{mantissa}e{exponent}{behind}".encode())
 
 
-def test_what_answers_are_full_of_is_not_suspected():
-    """Names with an e and digits, digests, arrays of numbers of whatever length: they cost no second look."""
+def test_the_scan_ignores_typical_json():
+    """Names with an e and digits, digests, arrays of numbers of any length: no second scan."""
     chance = random.Random(7)
     numbers = [chance.random() * 1000 for _ in range(5000)]
     digests = [chance.randbytes(32).hex() for _ in range(2000)]

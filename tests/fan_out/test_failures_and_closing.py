@@ -1,4 +1,4 @@
-"""What goes wrong around a map, in the program's own code or because it is closed: it is raised, and nothing hangs."""
+"""Exceptions of the program's own code during a map, and closed clients: errors are raised, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lambdachain import (
 from lambdachain._core import clock
 from lambdachain.testing import StubTransport
 from tests.awaited import iterated
-from tests.fan_out.crowd import THROTTLED, Crowd, answer
+from tests.fan_out.counting_transport import THROTTLED, CountingTransport, answer
 from tests.fan_out.throttling_server import FanOutServer, running
 
 double = Contract("double", request=int, response=int)
@@ -39,8 +39,8 @@ Map = Callable[..., Iterator[Any]]
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_stays() -> Iterator[None]:
-    """Fail a test that leaves a thread of a map behind."""
+def _no_thread_is_left() -> Iterator[None]:
+    """Fail a test that leaves a thread of a map running."""
     yield
     left = [thread for thread in threading.enumerate() if thread.name in ("lambdachain-map", "lambdachain-loop")]
     for thread in left:
@@ -50,18 +50,18 @@ def _no_thread_stays() -> Iterator[None]:
 
 @pytest.fixture(params=["blocking", "async"])
 def mapped(request: pytest.FixtureRequest) -> Map:
-    """Map over a transport that blocks, by either client."""
+    """Return a map over a blocking transport, by either client."""
     if request.param == "blocking":
-        return lambda crowd, *arguments, **options: LambdaClient(crowd).map(*arguments, **options)
-    return lambda crowd, *arguments, **options: iterated(AsyncLambdaClient(crowd).map(*arguments, **options))
+        return lambda counter, *arguments, **options: LambdaClient(counter).map(*arguments, **options)
+    return lambda counter, *arguments, **options: iterated(AsyncLambdaClient(counter).map(*arguments, **options))
 
 
 class NoNumberError(BaseException):
-    """No ``Exception``, as a test runner's or a debugger's own are none."""
+    """Derives from BaseException only, as exceptions of test runners and debuggers do."""
 
 
 def refuse_seven(value: object) -> object:
-    """Fail as a program's own code does, which is no misfit."""
+    """Raise as a program's own code does: not a validation error."""
     if value == 7:
         raise LookupError("seven")
     return value
@@ -70,68 +70,68 @@ def refuse_seven(value: object) -> object:
 Picky = Annotated[int, BeforeValidator(refuse_seven)]
 
 
-def test_a_model_that_raises_while_an_answer_is_read_ends_the_map(mapped: Map):
-    """Behind the answers of the payloads before it, with others in flight."""
-    crowd, given = Crowd(delay=0.002), list[int]()
-    crowd.reply = answer
+def test_an_exception_while_a_response_is_decoded_ends_the_map(mapped: Map):
+    """After the results of earlier payloads, with other calls in flight."""
+    counter, given = CountingTransport(delay=0.002), list[int]()
+    counter.reply = answer
     with pytest.raises(LookupError, match="seven"):
-        given.extend(mapped(crowd, Contract("double", request=int, response=Picky), range(100)))
+        given.extend(mapped(counter, Contract("double", request=int, response=Picky), range(100)))
 
     assert given == list(range(7))
-    assert crowd.inside == 0
+    assert counter.inside == 0
 
 
-def test_a_model_that_raises_while_a_payload_is_written_ends_the_map(mapped: Map):
-    """Behind the answers of the payloads before it, with others in flight."""
-    crowd, given = Crowd(delay=0.002), list[int]()
+def test_an_exception_while_a_payload_is_encoded_ends_the_map(mapped: Map):
+    """After the results of earlier payloads, with other calls in flight."""
+    counter, given = CountingTransport(delay=0.002), list[int]()
     with pytest.raises(LookupError, match="seven"):
-        given.extend(mapped(crowd, Contract("double", request=Picky, response=int), range(100)))
+        given.extend(mapped(counter, Contract("double", request=Picky, response=int), range(100)))
 
     assert given == [2 * number for number in range(7)]
-    assert crowd.inside == 0
+    assert counter.inside == 0
 
 
-def test_a_source_may_raise_what_is_no_exception(mapped: Map):
-    """It goes through, once what is under way has ended."""
+def test_a_source_may_raise_a_base_exception(mapped: Map):
+    """It passes unchanged, once the calls in flight have ended."""
 
     def source() -> Iterator[int]:
         yield from range(5)
         raise NoNumberError
 
-    crowd = Crowd(delay=0.002)
+    counter = CountingTransport(delay=0.002)
     with pytest.raises(NoNumberError):
-        list(mapped(crowd, double, source()))
+        list(mapped(counter, double, source()))
 
-    assert crowd.inside == 0
+    assert counter.inside == 0
 
 
-def test_a_progress_hook_that_raises_ends_the_map(mapped: Map):
+def test_an_exception_of_on_progress_ends_the_map(mapped: Map):
     """Unchanged."""
 
     def on_progress(progress: Any) -> None:
         if progress.done:
             raise LookupError("bar")
 
-    crowd = Crowd(delay=0.002)
+    counter = CountingTransport(delay=0.002)
     with pytest.raises(LookupError, match="bar"):
-        list(mapped(crowd, double, range(100), on_progress=on_progress))
+        list(mapped(counter, double, range(100), on_progress=on_progress))
 
-    assert crowd.inside == 0
+    assert counter.inside == 0
 
 
-def test_a_source_that_takes_its_time_holds_no_answer_back(mapped: Map):
+def test_a_slow_source_does_not_delay_results(mapped: Map):
     """Though many more calls may start, and each payload takes seconds."""
     taken = 0
 
     def source() -> Iterator[int]:
         nonlocal taken
         for taken in range(1, 100):
-            crowd.settle()
+            counter.settle()
             clock.skip(1.0)
             yield taken
 
-    crowd = Settling()
-    results = mapped(crowd, double, source())
+    counter = SettlingTransport()
+    results = mapped(counter, double, source())
     first = next(results)
     before = taken
     results.close()
@@ -140,19 +140,19 @@ def test_a_source_that_takes_its_time_holds_no_answer_back(mapped: Map):
     assert before < 8
 
 
-class Settling(Crowd):
-    """A crowd that can be waited for."""
+class SettlingTransport(CountingTransport):
+    """A transport that a test can wait for."""
 
     def settle(self) -> None:
-        """Wait until nobody is in it."""
+        """Wait until no call is in flight."""
         while self.inside:
             threading.Event().wait(0.001)
         threading.Event().wait(0.01)
 
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_a_source_that_takes_its_time_does_not_prolong_the_map(kind: Callable[..., Any]):
-    """The deadline is the whole map's, whenever a payload comes."""
+def test_a_slow_source_does_not_extend_the_deadline(kind: Callable[..., Any]):
+    """It is that of the whole map, whenever a payload comes."""
 
     def source() -> Iterator[int]:
         for number in range(10):
@@ -169,8 +169,8 @@ def test_a_source_that_takes_its_time_does_not_prolong_the_map(kind: Callable[..
     assert all(call.options["timeout"] <= 4.5 - call.request for call in calls)
 
 
-def test_a_crew_that_gets_no_more_threads_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch):
-    """A sandbox of Lambda's has no more than 1,024."""
+def test_a_map_continues_if_no_more_threads_can_be_started(monkeypatch: pytest.MonkeyPatch):
+    """A sandbox of Lambda has at most 1,024."""
     start, begun = threading.Thread.start, list[threading.Thread]()
 
     def few(thread: threading.Thread) -> None:
@@ -181,20 +181,20 @@ def test_a_crew_that_gets_no_more_threads_goes_on_with_those_it_has(monkeypatch:
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", few)
-    crowd = Crowd(delay=0.001)
+    counter = CountingTransport(delay=0.001)
 
-    assert list(LambdaClient(crowd).map(double, range(100))) == [2 * number for number in range(100)]
-    assert crowd.peak <= 3
+    assert list(LambdaClient(counter).map(double, range(100))) == [2 * number for number in range(100)]
+    assert counter.peak <= 3
 
 
-def test_a_crew_that_gets_no_thread_says_so(monkeypatch: pytest.MonkeyPatch):
-    """And does not wait for what was never begun."""
+def test_a_map_that_cannot_start_a_thread_raises(monkeypatch: pytest.MonkeyPatch):
+    """And does not wait for a job that was never started."""
 
     def none(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", none)
-    client = LambdaClient(Crowd())
+    client = LambdaClient(CountingTransport())
     with pytest.raises(RuntimeError, match="can't start"):
         list(client.map(double, range(100)))
 
@@ -208,18 +208,18 @@ class LostThenThrottled:
         self.sent: dict[bytes, int] = {}
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Fail."""
+        """Raise."""
         count = self.sent[invocation.payload] = self.sent.get(invocation.payload, 0) + 1
         if count == 1:
             raise NoAnswerError("reset", progress=Progress.PERHAPS_SENT)
         return THROTTLED if count == 2 else answer(json.loads(invocation.payload))
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
-def test_a_call_that_may_have_run_is_not_begun_anew_by_its_map():
-    """A throttle of its second attempt is its retry policy's, and does not make one forget the first."""
+def test_a_call_that_may_have_run_is_not_requeued():
+    """The throttle of its second attempt is left to its retry policy, and the first attempt is not forgotten."""
     idempotent = Contract("double", request=int, response=int, idempotent=True)
     policy = RetryPolicy(initial_delay=0.0, max_attempts=2, budget=None)
     results = list(LambdaClient(LostThenThrottled(), retry=policy).map(idempotent, range(20), return_exceptions=True))
@@ -228,8 +228,8 @@ def test_a_call_that_may_have_run_is_not_begun_anew_by_its_map():
     assert {len(result.attempts) for result in results if isinstance(result, CallError)} == {2}
 
 
-def test_a_hedged_call_that_is_throttled_is_not_begun_anew_by_its_map():
-    """The attempt beside it is still under way, and its answer counts."""
+def test_a_throttled_hedge_is_not_requeued():
+    """The first attempt is still in flight, and its response counts."""
     hedged, sent = threading.Event(), list[int]()
     lock = threading.Lock()
 
@@ -254,8 +254,8 @@ def test_a_hedged_call_that_is_throttled_is_not_begun_anew_by_its_map():
     assert sent.count(3) == 2
 
 
-def test_a_hook_that_is_cancelled_from_elsewhere_ends_the_map():
-    """As it ends a call."""
+def test_a_cancelled_hook_ends_the_map():
+    """As it ends a single call."""
 
     async def hook(invocation: Invocation, proceed: Any) -> Outcome:
         if invocation.payload == b"7":
@@ -264,7 +264,7 @@ def test_a_hook_that_is_cancelled_from_elsewhere_ends_the_map():
 
     async def run() -> None:
         async with asyncio.timeout(20):
-            client = AsyncLambdaClient(Crowd(), hooks=[hook])
+            client = AsyncLambdaClient(CountingTransport(), hooks=[hook])
             with pytest.raises(asyncio.CancelledError):
                 [result async for result in client.map(double, range(20))]
 
@@ -274,8 +274,8 @@ def test_a_hook_that_is_cancelled_from_elsewhere_ends_the_map():
 echo = Contract("echo", request=int, response=int)
 
 
-def test_a_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
-    """What was sent is answered, what was not is refused, and no thread stays."""
+def test_closing_a_client_during_a_map_completes_calls_in_flight():
+    """Others are refused, and no thread is left."""
     with running(FanOutServer(delay=0.05)) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
@@ -289,8 +289,8 @@ def test_a_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
     assert {type(result) for result in came if not isinstance(result, int)} == {ConnectError}
 
 
-def test_a_client_may_be_closed_by_another_thread_amid_a_map():
-    """While the map waits for answers."""
+def test_a_client_may_be_closed_by_another_thread_during_a_map():
+    """While the map waits for responses."""
     with running(FanOutServer(delay=0.1)) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         closing = threading.Timer(0.05, client.close)
@@ -300,8 +300,8 @@ def test_a_client_may_be_closed_by_another_thread_amid_a_map():
         closing.join()
 
 
-def test_an_async_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
-    """As the blocking one."""
+def test_closing_an_async_client_during_a_map_completes_calls_in_flight():
+    """As for the blocking one."""
 
     async def run(url: str) -> list[Any]:
         client = AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url), retry=RetryPolicy.never())
@@ -317,8 +317,8 @@ def test_an_async_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
     assert {type(result) for result in came if not isinstance(result, int)} == {ConnectError}
 
 
-def test_a_map_that_the_collector_drops_in_its_own_loop_does_not_wait_for_itself():
-    """The collector runs in whatever thread has allocated much."""
+def test_a_map_that_is_collected_in_its_own_loop_does_not_deadlock():
+    """The garbage collector runs in whatever thread has allocated much."""
     with running(FanOutServer(delay=0.05)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         results = client.map(echo, range(1000), max_concurrency=8)
         next(results)
@@ -330,7 +330,7 @@ def test_a_map_that_the_collector_drops_in_its_own_loop_does_not_wait_for_itself
         assert list(client.map(echo, range(50))) == list(range(50))
 
 
-def test_a_map_that_the_collector_drops_in_a_thread_of_its_own_does_not_wait_for_itself():
+def test_a_map_that_is_collected_in_one_of_its_threads_does_not_deadlock():
     """In the middle of a job."""
     dropped, waiting = threading.Event(), threading.Event()
 
@@ -341,20 +341,20 @@ def test_a_map_that_the_collector_drops_in_a_thread_of_its_own_does_not_wait_for
             dropped.set()
         return answer(number)
 
-    crowd = Crowd()
-    crowd.reply = reply
-    results = LambdaClient(crowd).map(double, range(1000), ordered=False, max_concurrency=6)
+    counter = CountingTransport()
+    counter.reply = reply
+    results = LambdaClient(counter).map(double, range(1000), ordered=False, max_concurrency=6)
     next(results)
     waiting.set()
 
     assert dropped.wait(20)
 
 
-def test_a_failure_of_lambdas_ends_a_map_with_that_failure(mapped: Map):
+def test_a_service_error_ends_a_map_with_that_error(mapped: Map):
     """And not with one of the throttles that came with it."""
-    crowd = Crowd(delay=0.001)
-    crowd.reply = lambda n: Outcome(500, error_code="ServiceException") if n == 3 else answer(n)
+    counter = CountingTransport(delay=0.001)
+    counter.reply = lambda n: Outcome(500, error_code="ServiceException") if n == 3 else answer(n)
     with pytest.raises(ServiceError):
-        list(mapped(crowd, double, range(50)))
+        list(mapped(counter, double, range(50)))
     with pytest.raises(ThrottledError):
-        list(mapped(Crowd(capacity=0), double, range(50)))
+        list(mapped(CountingTransport(capacity=0), double, range(50)))

@@ -1,4 +1,4 @@
-"""Maps over real transports and a real server: the capacity is found, no payload is lost, connections are kept."""
+"""Maps over real transports and a real server: they find its capacity, lose no payload, and keep connections."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def _over_async_http(url: str, payloads: range, **options: Any) -> list[int]:
 
 @pytest.fixture(params=[_over_http, _over_boto, _over_async_http], ids=["http", "boto3", "async http"])
 def mapped(request: pytest.FixtureRequest) -> Map:
-    """Each transport in turn."""
+    """Return a map over each transport."""
     way: Map = request.param
     return way
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    """Fail a test that leaves a thread behind."""
+def _no_thread_is_left() -> Iterator[None]:
+    """Fail a test that leaves a thread running."""
     yield
     gc.collect()
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lambdachain-")] in (
@@ -69,7 +69,7 @@ def _nothing_stays() -> Iterator[None]:
 
 @pytest.mark.parametrize("capacity", [3, 24])
 def test_the_capacity_of_a_server_is_found(mapped: Map, capacity: int):
-    """It swings around it, never collapses to nothing, and every payload is answered once."""
+    """The concurrency stays close to it, never collapses, and every payload is answered once."""
     # It takes 240 calls a second: no more than a busy machine makes over boto3, or the capacity would never be met.
     with running(FanOutServer(capacity=capacity, delay=capacity / 240)) as server:
         results = mapped(server.url, range(900), max_concurrency=150)
@@ -83,7 +83,7 @@ def test_the_capacity_of_a_server_is_found(mapped: Map, capacity: int):
 
 
 def test_connections_are_kept_from_one_map_to_the_next():
-    """The loop beside the program is kept, and its connections with it."""
+    """The background loop is kept, with its connections."""
     with running(FanOutServer(delay=0.005)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         for _ in range(3):
             assert list(client.map(echo, range(300), max_concurrency=20)) == list(range(300))
@@ -91,8 +91,8 @@ def test_connections_are_kept_from_one_map_to_the_next():
     assert server.connections <= 20
 
 
-def test_a_client_that_is_dropped_lets_go_of_its_loop():
-    """Without close, too; the fixture looks for its thread."""
+def test_a_client_that_is_garbage_collected_ends_its_loop():
+    """Without close, too; the fixture checks its thread."""
     with running(FanOutServer()) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url))
         assert list(client.map(echo, range(50))) == list(range(50))
@@ -100,8 +100,8 @@ def test_a_client_that_is_dropped_lets_go_of_its_loop():
         gc.collect()
 
 
-def test_a_map_over_a_loop_that_is_closed_early_waits_for_what_is_under_way():
-    """And the loop is good for the next."""
+def test_a_map_over_a_loop_that_is_closed_early_waits_for_calls_in_flight():
+    """And the loop is usable for the next map."""
     with running(FanOutServer(delay=0.02)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         with closing(client.map(echo, range(1000), max_concurrency=10)) as results:
             next(results)
@@ -111,8 +111,8 @@ def test_a_map_over_a_loop_that_is_closed_early_waits_for_what_is_under_way():
         assert list(client.map(echo, range(50))) == list(range(50))
 
 
-def test_a_map_in_a_map_goes_through_one_loop():
-    """Payloads are taken in the consumer's thread, and never in the loop's."""
+def test_nested_maps_share_one_loop():
+    """Payloads are taken in the consumer's thread, never in the loop's."""
     with running(FanOutServer()) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         assert list(client.map(echo, client.map(echo, range(100)))) == list(range(100))
 
@@ -134,8 +134,8 @@ def test_maps_of_several_threads_share_one_loop():
     assert results == {number: list(range(200)) for number in range(4)}
 
 
-def test_payloads_are_taken_in_the_thread_that_asks():
-    """A database's cursor would not bear any other."""
+def test_payloads_are_taken_in_the_consumer_s_thread():
+    """A database cursor would not work in another."""
     seen = set[int]()
 
     def source() -> Iterator[int]:
@@ -162,8 +162,8 @@ def test_a_closed_transport_fails_each_call(kind: Callable[..., Transport]):
     assert len(results) == 20
 
 
-def test_a_given_client_of_boto3_bounds_a_map_by_its_pool():
-    """A pool of ten with more in flight would open a connection for each call."""
+def test_a_map_is_limited_by_the_pool_of_a_boto3_client():
+    """With a pool of ten, more calls in flight would open a connection each."""
     import boto3
 
     with running(FanOutServer(delay=0.005)) as server:
@@ -178,7 +178,7 @@ def test_a_given_client_of_boto3_bounds_a_map_by_its_pool():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_maps_with_a_loop_of_its_own():
-    """The parent's loop has stayed with the parent."""
+    """The parent's loop is not in the fork."""
     with running(FanOutServer()) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         assert list(client.map(echo, range(50))) == list(range(50))
         child = os.fork()
@@ -193,8 +193,8 @@ def test_a_forked_process_maps_with_a_loop_of_its_own():
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_a_connection_that_is_free_again_is_taken_before_another_is_opened(monkeypatch: pytest.MonkeyPatch):
-    """Where others are being opened, which takes its time: a hundred calls at once make do with a few."""
+def test_a_released_connection_is_reused_before_another_is_opened(monkeypatch: pytest.MonkeyPatch):
+    """While others are being opened, which takes time: a hundred calls in flight need only a few."""
     connect = pool.connect
 
     async def slowly(*arguments: Any) -> Any:

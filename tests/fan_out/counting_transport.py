@@ -1,4 +1,4 @@
-"""A function that counts who is in it, and a transport to it: bears so many at once, and keeps order of nothing."""
+"""A transport that counts the calls in flight, throttles beyond a capacity, and answers in any order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ THROTTLED = Outcome(429, error_code="TooManyRequestsException", error_message="R
 
 
 def answer(value: object) -> Outcome:
-    """Make the answer of a function that gives *value*."""
+    """Return the response of a function that returns *value*."""
     return Outcome(200, json.dumps(value).encode(), executed_version="1", request_id="r-200")
 
 
-class Crowd:
-    """Answers twice the payload, after *delay* seconds; refuses whoever finds *capacity* others there."""
+class CountingTransport:
+    """Returns twice the payload after *delay* seconds; throttles a call if *capacity* others are in flight."""
 
     def __init__(self, *, capacity: int = 1_000_000, delay: float = 0.0) -> None:
         self.capacity = capacity
@@ -33,7 +33,7 @@ class Crowd:
         self._lock = threading.Lock()
 
     def enter(self, invocation: Invocation) -> Outcome | int:
-        """Let a call in and give its payload, or refuse it."""
+        """Start a call and return its payload, or throttle it."""
         with self._lock:
             if self.inside >= self.capacity:
                 self.throttled += 1
@@ -45,7 +45,7 @@ class Crowd:
             return number
 
     def leave(self, number: int) -> Outcome:
-        """Let a call out, with its answer."""
+        """End a call, and return its response."""
         try:
             return self.reply(number)
         finally:
@@ -61,5 +61,5 @@ class Crowd:
         return self.leave(entered)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Record the call only."""
         self.closed = True
