@@ -38,7 +38,7 @@ MODULES = {
 }
 
 
-def _get_imports(module: str) -> set[str]:
+def get_imports(module: str) -> set[str]:
     """Return the modules of the package that a module imports, anywhere in its code."""
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     found = set[str]()
@@ -61,14 +61,14 @@ def test_every_package_has_its_layer():
 def test_imports_go_down_only(module: str):
     """A package imports from lower layers only."""
     own = module.split(".")[1] if "." in module else "__init__"
-    imported = {name.split(".")[1] for name in _get_imports(module)}
+    imported = {name.split(".")[1] for name in get_imports(module)}
 
     assert [name for name in sorted(imported) if name != own and LEVEL[name] >= LEVEL[own]] == []
 
 
 def test_there_are_no_import_cycles():
     """Inside packages, too: there is an order in which every module comes after those that it imports."""
-    order = TopologicalSorter({module: _get_imports(module) for module in MODULES})
+    order = TopologicalSorter({module: get_imports(module) for module in MODULES})
 
     assert len([*order.static_order()]) == len(MODULES)
 

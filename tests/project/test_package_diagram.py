@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.project.test_imports import MODULES, _imports
+from tests.project.test_imports import MODULES, get_imports
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "how-it-is-built.md"
 
@@ -18,7 +18,7 @@ def _package_imports() -> dict[str, set[str]]:
     """Return the other packages that each package imports; the lazy table of names in ``__init__`` is left out."""
     imports = {_package(module): set[str]() for module in MODULES}
     for module in MODULES:
-        imports[_package(module)] |= {_package(name) for name in _imports(module)} - {_package(module)}
+        imports[_package(module)] |= {_package(name) for name in get_imports(module)} - {_package(module)}
     del imports["__init__"]
     return imports
 
