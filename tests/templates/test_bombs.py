@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import Surroundings
 from lambdachain.local._definitions._sources import read_file
-from tests.templates.reading import PLACE, problems, read
+from tests.templates.readers import PLACE, problems, read
 
 _LAUGHS = "\n".join(
     ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]

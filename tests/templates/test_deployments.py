@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lambdachain._templates.context import Surroundings
 from lambdachain._templates.deployment import Deployment, read_deployment
-from lambdachain._templates.problem import TemplateError
-from lambdachain._templates.surroundings import Surroundings
-from tests.templates.reading import PLACE, SYSTEMS
+from lambdachain._templates.diagnostics import TemplateError
+from tests.templates.readers import PLACE, SYSTEMS
 
 NAMES = st.sampled_from(
     ["Statement", "Effect", "Action", "Resource", "NotAction", "LambdaInvokePolicy", "FunctionName", "Variables", "x"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain.local import EventConfig, LocalVersion
-from tests.templates.reading import SYSTEMS, functions, one, problems, read, read_system
+from tests.templates.readers import SYSTEMS, functions, one, problems, read, read_system
 
 
 def test_a_service_is_served_as_it_would_be_deployed():

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import Surroundings
 from lambdachain.local import EventConfig, LocalAlias, LocalVersion
-from tests.templates.reading import PLACE, SYSTEMS, functions, one, problems, read, read_system
+from tests.templates.readers import PLACE, SYSTEMS, functions, one, problems, read, read_system
 
 
 def test_a_sam_template_is_served_as_it_would_be_deployed():

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._templates.problem import TemplateError
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import Surroundings
+from lambdachain._templates.diagnostics import TemplateError
 from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from lambdachain.local._definitions._arguments import read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
 from lambdachain.local._definitions._sources import find_files, read_file
-from tests.templates.reading import PLACE, SYSTEMS, functions, problems, read, read_system
+from tests.templates.readers import PLACE, SYSTEMS, functions, problems, read, read_system
 
 
 def test_everything_that_a_function_may_have_can_be_written():

@@ -11,12 +11,12 @@ from typing import Any, Final
 from lambdachain._analysis.permissions.check import Grant
 from lambdachain._core.type_guards import is_mapping
 
+from .context import Surroundings, variables_of
+from .diagnostics import Diagnostic, Location, TemplateError
 from .document import Document, read_yaml
 from .intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text
 from .policies import Policies
-from .problem import Diagnostic, Location, TemplateError
-from .serverless_file import functions_of, names_of, resources_of, stack_of
-from .surroundings import Surroundings, variables_of
+from .serverless import functions_of, names_of, resources_of, stack_of
 from .variables import Variables
 
 _SAM_TIMEOUT: Final = 3.0

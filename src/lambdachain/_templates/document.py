@@ -12,7 +12,7 @@ import yaml
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
-from .problem import Diagnostic, Location, TemplateError
+from .diagnostics import Diagnostic, Location, TemplateError
 
 Path: TypeAlias = tuple[str | int, ...]
 _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]

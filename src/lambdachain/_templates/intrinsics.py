@@ -13,10 +13,10 @@ from lambdachain._core.arn import parse_target, partition_of
 from lambdachain._core.type_guards import is_list, is_mapping
 from lambdachain._lambda_api.aws_location import AwsLocation
 
+from .diagnostics import TemplateError
 from .document import Document, Path
-from .effort import Effort, TooMuchError
-from .problem import TemplateError
-from .resources import KINDS, attribute, reference
+from .resource_types import KINDS, attribute, reference
+from .work_budget import Effort, TooMuchError
 
 FUNCTION_TYPES: Final = frozenset({"AWS::Serverless::Function", "AWS::Lambda::Function"})
 

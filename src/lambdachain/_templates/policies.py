@@ -9,9 +9,9 @@ from lambdachain._analysis.permissions.check import Grant, concerns_calls
 from lambdachain._analysis.permissions.required import ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
+from .diagnostics import Diagnostic, TemplateError
 from .document import Path
 from .intrinsics import NO_VALUE, Resolver
-from .problem import Diagnostic, TemplateError
 
 # AWS's own policies that allow calls; of all others whose names begin so, none does.
 _MANAGED: Final[Mapping[str, str]] = {

@@ -11,9 +11,9 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_list, is_mapping
 from lambdachain._lambda_api.aws_location import AwsLocation
 
+from .diagnostics import TemplateError
 from .document import Document, Path, read_yaml
-from .effort import Effort, TooMuchError
-from .problem import TemplateError
+from .work_budget import Effort, TooMuchError
 
 _ADDRESS: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?(?::(.*))?", re.DOTALL)
 _LITERALS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}

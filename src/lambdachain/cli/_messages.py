@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from click import style
 
 from lambdachain._core.text import for_terminal, printable
-from lambdachain._templates.problem import Diagnostic
+from lambdachain._templates.diagnostics import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
 from lambdachain.local._runtimes import runtime_of
 

@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 import click
 
 from lambdachain._core.loopback import is_loopback
-from lambdachain._templates.problem import Diagnostic, Location
+from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
 from ._messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text

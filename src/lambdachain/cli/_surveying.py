@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import Deployment
-    from lambdachain._templates.problem import Diagnostic
+    from lambdachain._templates.diagnostics import Diagnostic
 
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
@@ -148,9 +148,9 @@ def read_template(
         raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
+    from lambdachain._templates.context import Surroundings
     from lambdachain._templates.deployment import read_deployment
-    from lambdachain._templates.problem import TemplateError
-    from lambdachain._templates.surroundings import Surroundings
+    from lambdachain._templates.diagnostics import TemplateError
 
     try:
         place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import Surroundings
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._arguments import is_function, read_arguments
 from lambdachain.local._definitions._env_file import read_env_file
 from lambdachain.local._definitions._function_builder import Declared
-from lambdachain.local._definitions._ready import make_ready, within_reach
+from lambdachain.local._definitions._preparation import make_ready, within_reach
 from lambdachain.local._definitions._sources import FILES, find_files, read_file
 from lambdachain.local._definitions._toml import System
 

@@ -125,7 +125,7 @@ def _surroundings(account_id: str, region: str, stage: str | None, parameters: M
 
     from lambdachain import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
-    from lambdachain._templates.surroundings import Surroundings
+    from lambdachain._templates.context import Surroundings
 
     try:
         place = AwsLocation(account_id, region)

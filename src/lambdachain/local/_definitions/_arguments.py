@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lambdachain._templates.problem import Diagnostic, Location
+from lambdachain._templates.diagnostics import Diagnostic, Location
 
 from ._function_builder import FunctionBuilder, Reading, gather
 

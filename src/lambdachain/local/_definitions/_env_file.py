@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from lambdachain._templates.problem import Location, TemplateError
+from lambdachain._templates.diagnostics import Location, TemplateError
 
 
 def read_env_file(text: str, source: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction, RuntimeKind
 

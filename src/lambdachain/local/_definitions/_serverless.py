@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._lambda_api.aws_location import AwsLocation
+from lambdachain._templates.diagnostics import Diagnostic, TemplateError
 from lambdachain._templates.document import Path
 from lambdachain._templates.intrinsics import NO_VALUE, Resolver, as_text
-from lambdachain._templates.problem import Diagnostic, TemplateError
-from lambdachain._templates.serverless_file import functions_of, names_of, resources_of, stack_of
+from lambdachain._templates.serverless import functions_of, names_of, resources_of, stack_of
 from lambdachain._templates.variables import Variables
 from lambdachain.local._versions import LocalVersion
 

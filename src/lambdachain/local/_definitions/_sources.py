@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 from typing import Final
 
+from lambdachain._templates.context import Surroundings, variables_of
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.document import Document, read_yaml
 from lambdachain._templates.files import read_bounded
 from lambdachain._templates.intrinsics import Resolver
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
-from lambdachain._templates.surroundings import Surroundings, variables_of
 
-from ._cloudformation import read_template
 from ._function_builder import Reading
 from ._serverless import read_serverless
+from ._template import read_template
 from ._toml import System, read_toml
 
 # The first that is there describes the system.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._templates.problem import Diagnostic
+from lambdachain._templates.diagnostics import Diagnostic
 from lambdachain.local._event_config import EventConfig, service_of
 from lambdachain.local._function import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of

@@ -7,8 +7,8 @@ from typing import Any
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
+from .diagnostics import TemplateError
 from .document import Document, Path
-from .problem import TemplateError
 from .variables import Variables
 
 

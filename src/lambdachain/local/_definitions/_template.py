@@ -7,9 +7,9 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list, is_mapping
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.document import Document, Path
 from lambdachain._templates.intrinsics import FUNCTION_TYPES, NO_VALUE, Resolver, as_text, function_name
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
 from ._function_builder import FunctionBuilder, Reading, gather

@@ -8,7 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import Surroundings
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._function_builder import Reading
 from lambdachain.local._definitions._sources import read_file, read_text
