@@ -24,11 +24,11 @@ def template(*functions: str) -> str:
 MISTAKES = {
     "unknown intrinsic": (
         "CodeUri: good, Handler: app.handler, Environment: {Variables: {A: !Magic x}}",
-        (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not known here", False),
+        (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not supported", False),
     ),
     "missing code": (
         "Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: state the directory of its code", True),
+        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: set it to the directory of the code", True),
     ),
     "no directory": (
         "CodeUri: nowhere, Handler: app.handler",
@@ -36,7 +36,7 @@ MISTAKES = {
     ),
     "an archive": (
         "CodeUri: code.zip, Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it, and name the directory", True),
+        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it and set the directory", True),
     ),
     "no such module": (
         "CodeUri: good, Handler: main.handler",
@@ -79,7 +79,7 @@ MISTAKES = {
     ),
     "no such runtime": (
         "CodeUri: good, Handler: app.handler, Runtime: ruby3.3",
-        (3, "Resources.Bad.Properties.Runtime", "runtime 'ruby3.3' is not served here", True),
+        (3, "Resources.Bad.Properties.Runtime", "runtime 'ruby3.3' cannot be served", True),
     ),
     "a runtime that is not installed": (
         "CodeUri: good, Handler: app.handler, Runtime: nodejs22.x",
@@ -87,7 +87,7 @@ MISTAKES = {
     ),
     "a name twice": (
         "CodeUri: good, Handler: app.handler, FunctionName: Good",
-        (3, "Resources.Bad", "function 'Good' is declared twice: template.yaml:2: Resources.Good", True),
+        (3, "Resources.Bad", "duplicate function 'Good': template.yaml:2: Resources.Good", True),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Reading a system from text, as the tests do it."""
+"""Read systems from text, for the tests of every kind of file."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from textwrap import dedent
 from typing import Any
 
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._templates.context import Surroundings
+from lambdachain._templates.context import TemplateContext
 from lambdachain.local import LocalFunction
-from lambdachain.local._definitions._function_builder import Reading
-from lambdachain.local._definitions._sources import read_file, read_text
+from lambdachain.local._definitions._function_builder import Declarations
+from lambdachain.local._definitions._sources import parse_system, read_system
 
 SYSTEMS = Path(__file__).parent / "systems"
-PLACE = AwsLocation("123456789012", "us-east-1")
+AWS = AwsLocation("123456789012", "us-east-1")
 
 
-def read(text: str, source: str = "template.yaml", *, around: Surroundings | None = None, **given: Any) -> Reading:
-    """Read a text as if it lay in ``/code``."""
-    return read_text(dedent(text), source, Path("/code"), around or Surroundings(PLACE, **given)).reading
+def parse(text: str, source: str = "template.yaml", **context: Any) -> Declarations:
+    """Parse a text as if the file were in ``/code``."""
+    return parse_system(dedent(text), source, Path("/code"), TemplateContext(AWS, **context)).declarations
 
 
-def read_system(name: str, **given: Any) -> Reading:
-    """Read one of the systems that lie here."""
-    return read_file(SYSTEMS / name, Surroundings(PLACE, **given)).reading
+def read(path: Path, **context: Any) -> Declarations:
+    """Read a file."""
+    return read_system(path, TemplateContext(AWS, **context)).declarations
 
 
-def functions(reading: Reading) -> Mapping[str, LocalFunction]:
-    """Give the functions by name."""
-    return {each.function.name: each.function for each in reading.declared}
+def functions(declarations: Declarations) -> Mapping[str, LocalFunction]:
+    """Return the functions by name."""
+    return {each.function.name: each.function for each in declarations.functions}
 
 
-def problems(reading: Reading) -> list[str]:
-    """Give the problems as they are printed."""
-    return [str(problem) for problem in reading.problems]
+def diagnostics(declarations: Declarations) -> list[str]:
+    """Return the diagnostics as they are printed."""
+    return [str(each) for each in declarations.diagnostics]
 
 
-def one(reading: Reading) -> LocalFunction:
-    """Give the only function, which nothing is wrong with."""
-    assert problems(reading) == []
-    (each,) = reading.declared
-    return each.function
+def only_function(declarations: Declarations) -> LocalFunction:
+    """Return the only function, after checking that nothing is wrong."""
+    assert diagnostics(declarations) == []
+    (declared,) = declarations.functions
+    return declared.function

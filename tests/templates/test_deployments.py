@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdachain._templates.context import Surroundings
-from lambdachain._templates.deployment import Deployment, read_deployment
+from lambdachain._templates.context import TemplateContext
+from lambdachain._templates.deployment import TemplateDeployment, read_deployment
 from lambdachain._templates.diagnostics import TemplateError
-from tests.templates.readers import PLACE, SYSTEMS
+from tests.templates.readers import AWS, SYSTEMS
 
 NAMES = st.sampled_from(
     ["Statement", "Effect", "Action", "Resource", "NotAction", "LambdaInvokePolicy", "FunctionName", "Variables", "x"]
@@ -37,11 +37,11 @@ PROPERTIES = st.dictionaries(
 )
 
 
-def read(tree: Any, directory: Path, name: str = "template.yaml") -> Deployment:
+def read(tree: Any, directory: Path, name: str = "template.yaml") -> TemplateDeployment:
     """Read a tree as a file."""
     path = directory / name
     path.write_text(yaml.safe_dump(tree))
-    return read_deployment(path, Surroundings(PLACE))
+    return read_deployment(path, TemplateContext(AWS))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
@@ -58,7 +58,7 @@ def test_no_template_is_too_wrong_to_be_told_of(tmp_path: Path, properties: dict
     found = read({"Resources": resources, "Globals": doc}, tmp_path)
 
     assert len(found.functions) == 2
-    assert all("\n" not in str(problem) for problem in found.problems)
+    assert all("\n" not in str(problem) for problem in found.diagnostics)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
@@ -72,13 +72,13 @@ def test_no_service_is_too_wrong_to_be_told_of(tmp_path: Path, function: dict[st
     found = read(tree, tmp_path, "serverless.yml")
 
     assert [one.name for one in found.functions] == ["shop-dev-f"]
-    assert all("\n" not in str(problem) for problem in found.problems)
+    assert all("\n" not in str(problem) for problem in found.diagnostics)
 
 
 @pytest.mark.parametrize("name", ["sam/template.yaml", "plain/template.yaml", "serverless/serverless.yml"])
 def test_whole_systems_are_read(name: str):
     """Those that are served in other tests: every function with its timeout and its handler."""
-    found = read_deployment(SYSTEMS / name, Surroundings(PLACE))
+    found = read_deployment(SYSTEMS / name, TemplateContext(AWS))
 
     assert len(found.functions) >= 2
     assert all(one.timeout and one.handler for one in found.functions)
@@ -87,10 +87,10 @@ def test_whole_systems_are_read(name: str):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: [", "not YAML"),
+        ("a: [", "not valid YAML"),
         ("a: b", "neither a template (no Resources) nor a serverless.yml (no service)"),
         ("- 1", "neither a template"),
-        ("functions: {f: {handler: a.b}}", "no service: its name is part of every function's"),
+        ("functions: {f: {handler: a.b}}", "no service: the name of every function starts with the service's name"),
     ],
 )
 def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
@@ -98,6 +98,6 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
     path = tmp_path / "template.yaml"
     path.write_text(text)
     with pytest.raises(TemplateError) as refused:
-        read_deployment(path, Surroundings(PLACE))
+        read_deployment(path, TemplateContext(AWS))
 
-    assert told in str(refused.value.problem())
+    assert told in str(refused.value.to_diagnostic())

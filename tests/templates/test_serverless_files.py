@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain.local import EventConfig, LocalVersion
-from tests.templates.readers import SYSTEMS, functions, one, problems, read, read_system
+from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
 def test_a_service_is_served_as_it_would_be_deployed():
     """Names of service and stage, the provider's defaults, variables, a file, references, destinations."""
-    reading = read_system("serverless/serverless.yml")
-    served = functions(reading)
+    declarations = read(SYSTEMS / "serverless/serverless.yml")
+    served = functions(declarations)
     place, charge, receipt = served["shop-dev-place"], served["shop-dev-charge-card"], served["receipt-dev"]
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert (place.handler, place.directory) == ("orders/app.handler", SYSTEMS / "serverless")
     assert (place.timeout, place.memory, place.versions) == (20, 256, {"1": LocalVersion()})
     assert place.environment == {
@@ -44,7 +44,9 @@ def test_a_service_is_served_as_it_would_be_deployed():
 
 def test_the_stage_and_the_environment_choose():
     """``--stage`` and this process's variables."""
-    served = functions(read_system("serverless/serverless.yml", stage="prod", environment={"SHOP_LOG_LEVEL": "INFO"}))
+    served = functions(
+        read(SYSTEMS / "serverless/serverless.yml", stage="prod", environment={"SHOP_LOG_LEVEL": "INFO"})
+    )
 
     assert list(served) == ["shop-prod-place", "shop-prod-charge-card", "receipt-prod"]
     assert served["shop-prod-place"].memory == 1024
@@ -75,8 +77,8 @@ functions:
 
 def environment_of(expression: str, **given_values: Any) -> Any:
     """Give the variable X, or the problem with it."""
-    reading = read(SERVICE % expression, "serverless.yml", **given_values)
-    return problems(reading) or functions(reading)["shop-dev-f"].environment.get("X")
+    declarations = parse(SERVICE % expression, "serverless.yml", **given_values)
+    return diagnostics(declarations) or functions(declarations)["shop-dev-f"].environment.get("X")
 
 
 VALUES = {
@@ -116,17 +118,17 @@ def test_variables_give_what_the_framework_gives(expression: str, value: str | N
 
 
 UNKNOWN = {
-    "${self:custom.missing}": "${self:custom.missing} has no value here",
-    "${env:NOT_SET}": "${env:NOT_SET} has no value here: set NOT_SET in the environment of this command",
-    "${opt:size}": "${opt:size} has no value here: give --parameter size=VALUE",
-    "${param:size}": "${param:size} has no value here: give --parameter size=VALUE",
-    "${ssm:/shop/key}": "${ssm:/shop/key} has no value here, only in AWS: give --parameter ssm:/shop/key=VALUE",
-    "${cf:other.Url}": "${cf:other.Url} has no value here, only in AWS: give --parameter cf:other.Url=VALUE",
-    "${file(nothing.yml):a}": "${file(nothing.yml):a} has no value here",
-    "${file(made.js):a}": "made.js is a program; only YAML, JSON and text files are read",
+    "${self:custom.missing}": "${self:custom.missing} has no value",
+    "${env:NOT_SET}": "${env:NOT_SET} has no value: set NOT_SET in the environment of this command",
+    "${opt:size}": "${opt:size} has no value: pass --parameter size=VALUE",
+    "${param:size}": "${param:size} has no value: pass --parameter size=VALUE",
+    "${ssm:/shop/key}": "${ssm:/shop/key} has no value outside AWS: pass --parameter ssm:/shop/key=VALUE",
+    "${cf:other.Url}": "${cf:other.Url} has no value outside AWS: pass --parameter cf:other.Url=VALUE",
+    "${file(nothing.yml):a}": "${file(nothing.yml):a} has no value",
+    "${file(made.js):a}": "made.js is a program, which is not run: only YAML, JSON and text files are read",
     "${self:custom.loop}": "${self:custom.loop} refers to itself",
-    "a-${self:custom.list}": "'a-${self:custom.list}' puts a list or a mapping into text",
-    "${self:custom.list}": "a variable is text, not a list or a mapping",
+    "a-${self:custom.list}": "'a-${self:custom.list}' inserts a list or a mapping into text",
+    "${self:custom.list}": "must be text, not a list or a mapping",
     "!Ref Nobody": "there is no resource or parameter 'Nobody'",
 }
 
@@ -150,31 +152,32 @@ def test_what_only_aws_knows_may_be_given():
 
 def test_functions_may_be_a_list_of_mappings():
     """As large services write them."""
-    reading = read(
+    declarations = parse(
         "service: shop\nprovider: {name: aws}\nfunctions:\n  - a: {handler: a.handler}\n  - b: {handler: b.handler}\n",
         "serverless.yml",
     )
 
-    assert problems(reading) == []
-    assert list(functions(reading)) == ["shop-dev-a", "shop-dev-b"]
+    assert diagnostics(declarations) == []
+    assert list(functions(declarations)) == ["shop-dev-a", "shop-dev-b"]
 
 
 def test_the_frameworks_own_defaults_hold():
     """Six seconds and 1024 MB."""
-    served = one(read("service: shop\nfunctions:\n  f: {handler: app.handler}\n", "serverless.yml"))
+    served = only_function(parse("service: shop\nfunctions:\n  f: {handler: app.handler}\n", "serverless.yml"))
 
     assert (served.timeout, served.memory) == (6, 1024)
 
 
 WRONG = {
-    "image: x": "serverless.yml:5: functions.bad.image: a function in a container image is not served here",
+    "image: x": "serverless.yml:5: functions.bad.image: a function in a container image cannot be served",
     "timeout: 5": "serverless.yml:4: functions.bad: no handler",
     "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not of the form 'module.function'",
     "handler: ${ssm:x}": (
-        "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value here, only in AWS: give --parameter ssm:x=VALUE"
+        "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value outside AWS: pass --parameter ssm:x=VALUE"
     ),
     "{handler: a.b, runtime: go1.x}": (
-        "serverless.yml:5: functions.bad.runtime: runtime 'go1.x' is not served here: python, nodejs and provided are"
+        "serverless.yml:5: functions.bad.runtime: "
+        "runtime 'go1.x' cannot be served: only python, nodejs and provided can"
     ),
 }
 
@@ -182,19 +185,19 @@ WRONG = {
 @pytest.mark.parametrize(("body", "line"), WRONG.items(), ids=WRONG)
 def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(body: str, line: str):
     """With the line of the very key."""
-    reading = read(
+    declarations = parse(
         f"service: shop\nfunctions:\n  good: {{handler: app.handler}}\n  bad:\n    {body}\n", "serverless.yml"
     )
     line = line.replace(":4: functions.bad.handler", ":5: functions.bad.handler")
 
-    assert problems(reading) == [line]
-    assert list(functions(reading)) == ["shop-dev-good"]
+    assert diagnostics(declarations) == [line]
+    assert list(functions(declarations)) == ["shop-dev-good"]
 
 
 def test_a_file_without_a_service_is_told_of():
     """Its name is part of every function's."""
-    assert problems(read("functions:\n  f: {handler: app.handler}\n", "serverless.yml")) == [
-        "serverless.yml: service: no service: its name is part of every function's"
+    assert diagnostics(parse("functions:\n  f: {handler: app.handler}\n", "serverless.yml")) == [
+        "serverless.yml: service: no service: the name of every function starts with the service's name"
     ]
 
 
@@ -232,7 +235,7 @@ def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom:
         "resources": resources,
         "functions": {"f": function},
     }
-    reading = read(yaml.safe_dump(tree, sort_keys=False), "serverless.yml")
+    declarations = parse(yaml.safe_dump(tree, sort_keys=False), "serverless.yml")
 
-    assert len(reading.declared) == 1 or reading.problems
-    assert all("\n" not in str(problem) for problem in reading.problems)
+    assert len(declarations.functions) == 1 or declarations.diagnostics
+    assert all("\n" not in str(problem) for problem in declarations.diagnostics)

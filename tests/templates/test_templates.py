@@ -10,20 +10,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._templates.context import Surroundings
 from lambdachain.local import EventConfig, LocalAlias, LocalVersion
-from tests.templates.readers import PLACE, SYSTEMS, functions, one, problems, read, read_system
+from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
 def test_a_sam_template_is_served_as_it_would_be_deployed():
     """Globals, parameters, conditions, references between functions, layers, an alias, what becomes of events."""
-    reading = read_system("sam/template.yaml", parameters={"PaymentKey": "k-1"})
-    served = functions(reading)
+    declarations = read(SYSTEMS / "sam/template.yaml", parameters={"PaymentKey": "k-1"})
+    served = functions(declarations)
     order, charge, receipt = served["PlaceOrder"], served["local-charge"], served["Receipt"]
     here = SYSTEMS / "sam"
     layer = here / "layers" / "common"
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt"]
     assert (order.directory, order.handler, order.timeout, order.memory) == (here / "orders", "app.handler", 12, 256)
     assert order.environment == {
@@ -50,7 +49,7 @@ def test_a_sam_template_is_served_as_it_would_be_deployed():
 
 def test_parameters_choose_what_is_served():
     """Conditions and mappings follow them."""
-    served = functions(read_system("sam/template.yaml", parameters={"Stage": "prod", "PaymentKey": "k-1"}))
+    served = functions(read(SYSTEMS / "sam/template.yaml", parameters={"Stage": "prod", "PaymentKey": "k-1"}))
 
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt", "OnlyInProd"]
     assert served["PlaceOrder"].memory == 1024
@@ -60,11 +59,11 @@ def test_parameters_choose_what_is_served():
 
 def test_a_cloudformation_template_is_served_with_its_versions_and_aliases():
     """Inline code, a canary, dead letters, destinations."""
-    reading = read_system("plain/template.yaml")
-    served = functions(reading)
-    (child,) = (each for each in reading.declared if each.function.name == "child")
+    declarations = read(SYSTEMS / "plain/template.yaml")
+    served = functions(declarations)
+    (child,) = (each for each in declarations.functions if each.function.name == "child")
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert served["Parent"].environment == {"CHILD": "arn:aws:lambda:us-east-1:123456789012:function:child:live"}
     assert served["Parent"].timeout == 5
     assert served["Parent"].events.dead_letter == "arn:aws:sns:us-east-1:123456789012:DeadLetters"
@@ -92,7 +91,9 @@ def test_a_template_of_the_cdk_is_served():
         }
     }
 
-    assert str(one(read(json.dumps(template, indent=1), "stack.template.json")).directory) == "/code/asset.0a1b"
+    assert (
+        str(only_function(parse(json.dumps(template, indent=1), "stack.template.json")).directory) == "/code/asset.0a1b"
+    )
 
 
 TEMPLATE = """\
@@ -134,9 +135,9 @@ Resources:
 
 def environment_of(expression: str, **given_values: Any) -> Any:
     """Give the variable X, or the problem with it."""
-    reading = read(TEMPLATE % expression, **given_values)
-    told = [str(problem) for problem in reading.problems]
-    return told or functions(reading)["F"].environment.get("X")
+    declarations = parse(TEMPLATE % expression, **given_values)
+    told = [str(problem) for problem in declarations.diagnostics]
+    return told or functions(declarations)["F"].environment.get("X")
 
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function"
@@ -200,23 +201,25 @@ def test_intrinsic_functions_give_what_cloudformation_gives(expression: str, val
 
 
 UNKNOWN = {
-    "!Transform {Name: Macro}": "Fn::Transform is not known here; state the value instead, or give it by --env-file",
+    "!Transform {Name: Macro}": (
+        "Fn::Transform is not supported: write the value instead, or set the variable with --env-file"
+    ),
     "!Ref Nobody": "there is no resource or parameter 'Nobody'",
-    "!Ref Unknown": "parameter 'Unknown' has no default: give --parameter Unknown=VALUE",
+    "!Ref Unknown": "parameter 'Unknown' has no default: pass --parameter Unknown=VALUE",
     "!Ref AWS::Mars": "there is no pseudo parameter 'AWS::Mars'",
     "!GetAtt Database.Endpoint.Address": (
-        "only AWS knows Database.Endpoint.Address: give --parameter Database.Endpoint.Address=VALUE"
+        "only AWS knows Database.Endpoint.Address: pass --parameter Database.Endpoint.Address=VALUE"
     ),
-    "!ImportValue vpc": "another stack exports 'vpc': give --parameter vpc=VALUE",
+    "!ImportValue vpc": "another stack exports 'vpc': pass --parameter vpc=VALUE",
     "!FindInMap [Prices, us, low]": "there is no mapping Prices.us.low",
     "!If [Perhaps, a, b]": "there is no condition 'Perhaps'",
     "!If [Loop, a, b]": "condition Loop refers to itself",
-    "!Join [a]": "Fn::Join is not of the form that CloudFormation reads",
-    "!Select [7, [a]]": "Fn::Select is not of the form that CloudFormation reads",
-    "!Sub {a: b}": "Fn::Sub is not of the form that CloudFormation reads",
-    '"p-{{resolve:ssm:/shop/password:1}}"': "only AWS resolves {{resolve:...}}: give X by --env-file",
-    "[a, b]": "a variable is text, not a list or a mapping",
-    "!Ref Zones": "a variable is text, not a list or a mapping",
+    "!Join [a]": "the argument of Fn::Join does not have the form that CloudFormation reads",
+    "!Select [7, [a]]": "the argument of Fn::Select does not have the form that CloudFormation reads",
+    "!Sub {a: b}": "the argument of Fn::Sub does not have the form that CloudFormation reads",
+    '"p-{{resolve:ssm:/shop/password:1}}"': "only AWS resolves {{resolve:...}}: set X with --env-file",
+    "[a, b]": "must be text, not a list or a mapping",
+    "!Ref Zones": "must be text, not a list or a mapping",
 }
 
 
@@ -226,7 +229,7 @@ def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(expression
     where = "template.yaml:21: Resources.F.Properties.Environment.Variables.X"
 
     assert environment_of(expression) == [f"{where}: {text}; the variable is left out"]
-    assert "F" in functions(read(TEMPLATE % expression))
+    assert "F" in functions(parse(TEMPLATE % expression))
 
 
 @pytest.mark.parametrize(
@@ -255,28 +258,29 @@ def function(properties: str, kind: str = "AWS::Serverless::Function") -> str:
     )
 
 
+IN_S3 = "the code is in S3: to serve the function, set CodeUri to a directory on this machine"
 CODE = "CodeUri: code\nHandler: app.handler\n"
 WRONG = {
     "no code": (
         "Handler: app.handler",
-        "4: Resources.Bad.Properties.CodeUri: no CodeUri: state the directory of its code, such as CodeUri: ./bad",
+        "4: Resources.Bad.Properties.CodeUri: no CodeUri: set it to the directory of the code, such as CodeUri: ./bad",
     ),
     "no handler": ("CodeUri: code", "2: Resources.Bad: no handler"),
     "code in S3": (
         "CodeUri: s3://bucket/key\nHandler: app.handler",
-        "5: Resources.Bad.Properties.CodeUri: the code is in S3: CodeUri needs to be a directory here to be served",
+        f"5: Resources.Bad.Properties.CodeUri: {IN_S3}",
     ),
     "code in a bucket": (
         "CodeUri: {Bucket: b, Key: k}\nHandler: app.handler",
-        "5: Resources.Bad.Properties.CodeUri: the code is in S3: CodeUri needs to be a directory here to be served",
+        f"5: Resources.Bad.Properties.CodeUri: {IN_S3}",
     ),
     "an image": (
         "PackageType: Image\nImageUri: app:latest",
-        "5: Resources.Bad.Properties.PackageType: a function in a container image is not served here",
+        "5: Resources.Bad.Properties.PackageType: a function in a container image cannot be served",
     ),
     "a runtime": (
         CODE + "Runtime: java21",
-        "7: Resources.Bad.Properties.Runtime: runtime 'java21' is not served here: python, nodejs and provided are",
+        "7: Resources.Bad.Properties.Runtime: runtime 'java21' cannot be served: only python, nodejs and provided can",
     ),
     "a timeout": (
         CODE + "Timeout: 901",
@@ -301,7 +305,7 @@ WRONG = {
     ),
     "a handler of another stack": (
         "CodeUri: code\nHandler: !ImportValue handler",
-        "6: Resources.Bad.Properties.Handler: another stack exports 'handler': give --parameter handler=VALUE",
+        "6: Resources.Bad.Properties.Handler: another stack exports 'handler': pass --parameter handler=VALUE",
     ),
     "a name": (
         CODE + 'FunctionName: "a b"',
@@ -316,10 +320,7 @@ WRONG = {
     ),
     "a name that is taken": (
         CODE + "FunctionName: Good",
-        (
-            "7: Resources.Good: function 'Good' is declared twice: "
-            "template.yaml:2: Resources.Bad is the one that is served"
-        ),
+        ("7: Resources.Good: duplicate function 'Good': template.yaml:2: Resources.Bad is served instead"),
     ),
 }
 
@@ -328,19 +329,19 @@ WRONG = {
 def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(properties: str, line: str):
     """With the line of the very key."""
     text = function(properties)
-    reading = read(text)
+    declarations = parse(text)
     number, _, rest = line.partition(":")
-    if "is declared twice" in line:
+    if "duplicate function" in line:
         number = str(text.splitlines().index("  Good:") + 1)
 
-    assert problems(reading) == [f"template.yaml:{number}:{rest}"]
-    assert list(functions(reading)) == ["Good"]
+    assert diagnostics(declarations) == [f"template.yaml:{number}:{rest}"]
+    assert list(functions(declarations)) == ["Good"]
 
 
 def test_functions_that_are_not_read_are_told_of():
     """Those of a nested template, and those that a loop makes."""
-    told = problems(
-        read(
+    told = diagnostics(
+        parse(
             """
             Resources:
               Good: {Type: AWS::Serverless::Function, Properties: {CodeUri: good, Handler: app.handler}}
@@ -351,62 +352,62 @@ def test_functions_that_are_not_read_are_told_of():
         )
     )
 
-    nested = "the functions of a nested template are not served with this one: name its file as well"
+    nested = "the functions of a nested template are not served with this one: pass its file as well"
     assert told == [
         f"template.yaml:4: Resources.Stack: {nested}",
         f"template.yaml:5: Resources.App: {nested}",
-        "template.yaml:6: Resources: Fn::ForEach is not known here: the functions that it makes are not served",
+        "template.yaml:6: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
     ]
 
 
 def test_a_plain_function_needs_code_too():
     """``Code`` is its name there."""
-    reading = read(function("Handler: app.handler", "AWS::Lambda::Function"))
+    declarations = parse(function("Handler: app.handler", "AWS::Lambda::Function"))
 
-    assert problems(reading) == [
-        "template.yaml:4: Resources.Bad.Properties.Code: no Code: state the directory of its code, such as Code: ./bad"
-    ]
+    (line,) = diagnostics(declarations)
+    assert line.startswith("template.yaml:4: Resources.Bad.Properties.Code: ")
+    assert line.endswith("no Code: set it to the directory of the code, such as Code: ./bad")
 
 
 def test_a_logical_id_that_stands_twice_is_told_of():
     """YAML itself would take the last in silence."""
     one_of_them = "  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: %s, Handler: app.handler}}\n"
-    reading = read("Resources:\n" + one_of_them % "first" + one_of_them % "second")
+    declarations = parse("Resources:\n" + one_of_them % "first" + one_of_them % "second")
 
-    assert problems(reading) == ["template.yaml:3: Resources.F: written twice; line 2 has it already"]
-    assert str(functions(reading)["F"].directory) == "/code/first"
+    assert diagnostics(declarations) == ["template.yaml:3: Resources.F: duplicate key, already on line 2"]
+    assert str(functions(declarations)["F"].directory) == "/code/first"
 
 
 BROKEN = {
-    "Resources: [": "template.yaml:1: not YAML: expected the node content, but found '<stream end>'",
+    "Resources: [": "template.yaml:1: not valid YAML: expected the node content, but found '<stream end>'",
     "a: b": "template.yaml: neither a template (no Resources) nor a serverless.yml (no service)",
     "": "template.yaml: neither a template (no Resources) nor a serverless.yml (no service)",
-    "Resources: 5": "template.yaml:1: Resources: a template has Resources",
-    "Resources:\n\tF: 5": "template.yaml:2: not YAML: found character '\\t' that cannot start any token",
+    "Resources: 5": "template.yaml:1: Resources: Resources must be a mapping",
+    "Resources:\n\tF: 5": "template.yaml:2: not valid YAML: found character '\\t' that cannot start any token",
     "Resources: &a\n  F: *a": "template.yaml:1: an alias contains itself",
-    "Resources: \x00": "template.yaml:1: not YAML: character #x0000 is not allowed",
+    "Resources: \x00": "template.yaml:1: not valid YAML: character #x0000 is not allowed",
 }
 
 
 @pytest.mark.parametrize(("text", "line"), BROKEN.items(), ids=range(len(BROKEN)))
 def test_a_file_that_cannot_be_read_is_one_line(text: str, line: str):
     """No traceback, whatever it contains."""
-    (told,) = problems(read(text))
+    (told,) = diagnostics(parse(text))
 
     assert told.startswith(line)
 
 
 def test_a_wrong_destination_is_left_out_and_the_function_served():
     """It would fail at every event otherwise."""
-    reading = read(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
+    declarations = parse(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
 
-    assert problems(reading) == [
+    assert diagnostics(declarations) == [
         (
             "template.yaml:7: Resources.Bad.Properties.EventInvokeConfig: "
             "events: max_retries must be 0 to 2, not 5; left out"
         )
     ]
-    assert list(functions(reading)) == ["Bad", "Good"]
+    assert list(functions(declarations)) == ["Bad", "Good"]
 
 
 NAMES = st.sampled_from(
@@ -493,19 +494,19 @@ def test_no_template_is_too_wrong_to_be_told_of(properties: dict[str, Any], vari
             "Good": good,
         },
     }
-    reading = read(yaml.safe_dump(template, sort_keys=False))
+    declarations = parse(yaml.safe_dump(template, sort_keys=False))
 
-    assert "Good" in functions(reading)
-    assert len(functions(reading)) == 3 or reading.problems
-    assert all("\n" not in str(problem) for problem in reading.problems)
+    assert "Good" in functions(declarations)
+    assert len(functions(declarations)) == 3 or declarations.diagnostics
+    assert all("\n" not in str(problem) for problem in declarations.diagnostics)
 
 
 @given(st.text())
 def test_no_text_is_too_wrong_to_be_told_of(text: str):
     """No exception, for any of the kinds of files."""
     for source in ("template.yaml", "serverless.yml", "lambdachain.toml"):
-        reading = read(text, source)
-        assert reading.declared or reading.problems
+        declarations = parse(text, source)
+        assert declarations.functions or declarations.diagnostics
 
 
 @given(
@@ -526,10 +527,10 @@ def test_settings_arrive_as_they_are_written(timeout: int, memory: int, reserved
             "Shared": {"Type": kind, "Properties": {"CodeUri": "c"}},
         },
     }
-    reading = read(json.dumps(template), around=Surroundings(PLACE))
+    declarations = parse(json.dumps(template))
 
-    assert problems(reading) == []
-    for served in functions(reading).values():
+    assert diagnostics(declarations) == []
+    for served in functions(declarations).values():
         assert (served.timeout, served.memory, served.reserved_concurrency, served.handler) == (
             timeout,
             memory,

@@ -1,46 +1,26 @@
-"""What a template may refer to beyond itself: an account, a stage, parameters, variables, other files."""
+"""What a template may refer to beyond itself: an account and region, a stage, parameters, environment variables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 
-from .document import Document
-from .files import read_bounded
-from .variables import Variables
-
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a file may refer to beyond itself.
+class TemplateContext:
+    """Values from outside a template that its values are resolved with.
 
     Attributes:
-        place: The account and the region.
-        stage: The stage: ``${sls:stage}``, ``${opt:stage}``.
-        parameters: Values of parameters, and of anything else that only AWS would know.
-        environment: The variables of this process: ``${env:...}``.
+        aws_location: The account and the region that the template is deployed to.
+        stage: The stage of a ``serverless.yml`` (``${sls:stage}``, ``${opt:stage}``), or a template's stack name.
+        parameters: Values of parameters, and of anything else that only AWS knows, such as
+            ``Database.Endpoint.Address`` or the name of an export; they take precedence over what is known here.
+        environment: The environment variables of this process: ``${env:...}``.
     """
 
-    place: AwsLocation
+    aws_location: AwsLocation
     stage: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-
-
-def variables_of(document: Document, directory: Path, around: Surroundings) -> Variables:
-    """Prepare to work out the variables of a ``serverless.yml`` that lies in *directory*."""
-
-    def read(name: str) -> str:
-        return read_bounded(directory / name)
-
-    return Variables(
-        document,
-        options=around.parameters,
-        environment=around.environment,
-        place=around.place,
-        stage=around.stage,
-        read=read,
-    )

@@ -1,68 +1,296 @@
-"""What a ``serverless.yml`` declares: its functions, their names, and the resources that values may refer to."""
+"""Convert a ``serverless.yml`` to the template of the functions that the Serverless Framework would deploy.
+
+The result is a SAM template, so that everything after this stage reads one format: what ``provider`` sets for all
+functions is in ``Globals``. Names, logical ids and defaults are the framework's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
-from .diagnostics import TemplateError
+from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path
-from .variables import Variables
+from .properties import SAM_FUNCTION, is_intrinsic
+
+_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024}
+_PROPERTIES: Final[Mapping[str, str]] = {
+    "handler": "Handler",
+    "runtime": "Runtime",
+    "timeout": "Timeout",
+    "memorySize": "MemorySize",
+    "reservedConcurrency": "ReservedConcurrentExecutions",
+    "layers": "Layers",
+}
+_EVENT_PROPERTIES: Final[Mapping[str, str]] = {
+    "maximumRetryAttempts": "MaximumRetryAttempts",
+    "maximumEventAge": "MaximumEventAgeInSeconds",
+}
+_SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources")
+_SHARED_ROLE: Final = "IamRoleLambdaExecution"
+# The second is what the first was called up to version 2 of the framework.
+_SHARED_STATEMENTS: Final[tuple[Path, ...]] = (
+    ("provider", "iam", "role", "statements"),
+    ("provider", "iamRoleStatements"),
+)
+_SHARED_MANAGED_POLICIES: Final[tuple[Path, ...]] = (
+    ("provider", "iam", "role", "managedPolicies"),
+    ("provider", "iamManagedPolicies"),
+)
 
 
-def functions_of(variables: Variables) -> Iterator[tuple[Path, str]]:
-    """Yield each function's place and key; ``functions`` is a mapping or a list of them."""
-    functions = variables.document.get("functions")
-    if isinstance(functions, str):
-        functions = variables.at("functions")
-    if is_mapping(functions):
-        yield from ((("functions", key), key) for key in functions)
-    for index, part in enumerate(functions if is_list(functions) else ()):
-        several = variables.value(part, ("functions", index)) if isinstance(part, str) else part
-        yield from ((("functions", index, key), key) for key in several or ())
+def to_sam_template(document: Document) -> Document:
+    """Convert a service whose variables have been replaced.
+
+    Raises:
+        TemplateError: The service's name, its stage or the list of its functions is missing or cannot be resolved.
+    """
+    return _Converter(document).convert()
 
 
-def stack_of(variables: Variables) -> str:
+def stack_name(document: Document) -> str:
     """Return the name of the stack that the framework deploys.
 
     Raises:
-        MisreadError: The file has no service, or its name cannot be known here.
+        TemplateError: The service has no name, or its name or stage cannot be resolved.
     """
-    service = variables.at("service")
-    name = service.get("name") if is_mapping(service) else service
+    name = _resolved(document.get("service"))
+    name = _resolved(name.get("name")) if is_mapping(name) else name
     if not name:
-        raise TemplateError(variables.document.spot("service"), "no service: its name is part of every function's")
-    return f"{name}-{variables.stage}"
+        raise TemplateError(
+            document.location("service"), "no service: the name of every function starts with the service's name"
+        )
+    return f"{name}-{_resolved(document.get('provider', 'stage'))}"
 
 
-def names_of(variables: Variables) -> Iterator[tuple[str, str]]:
-    """Yield each function's key and name."""
-    stack = stack_of(variables)
-    for path, key in functions_of(variables):
-        yield key, str(variables.at(*path, "name") or f"{stack}-{key}")
+def _resolved(value: Any) -> Any:
+    if isinstance(value, UnresolvedValue):
+        raise value.to_error()
+    return value
 
 
-def resources_of(variables: Variables, names: Mapping[str, str]) -> Document:
-    """Compose the template that the framework would deploy, as far as values may refer to it."""
-    own = variables.document.get("resources")
-    parts = own if is_list(own) else [own]
-    resources: dict[str, Any] = {}
-    for part in parts:
-        tree = variables.value(part, ("resources",)) if isinstance(part, str) else part
-        resources |= tree.get("Resources") or {} if is_mapping(tree) else {}
-    for key, name in names.items():
-        logical_id = f"{_normalized(key)}LambdaFunction"
-        resources[logical_id] = {"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": name}}
-    return Document(variables.document.source, {"Resources": variables.value(resources, ("resources", "Resources"))})
+class _Converter:
+    """Collects the sections of the template, and for each part of it the path it has in the ``serverless.yml``."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._stack = stack_name(document)
+        self._tree: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+        self._origins: dict[Path, Path] = {}
+        self._diagnostics = list(document.diagnostics)
+
+    def convert(self) -> Document:
+        """Convert every section; the framework's own resources replace those of the same logical id."""
+        self._add_own_resources()
+        functions = list(self._functions())
+        self._logical_ids = {key: logical_id_for(key) for _, key, _ in functions}
+        self._add_globals()
+        self._add_layers()
+        self._add_shared_role()
+        for path, key, function in functions:
+            self._add_function(self._logical_ids[key], key, path, function)
+        return Document(
+            self._document.source, self._tree, self._document.lines, tuple(self._diagnostics), self._origins
+        )
+
+    def _functions(self) -> Iterator[tuple[Path, str, Any]]:
+        """Yield each function with its path and key; ``functions`` is a mapping, or a list of mappings."""
+        functions = _resolved(self._document.get("functions"))
+        if is_mapping(functions):
+            yield from ((("functions", key), key, function) for key, function in functions.items())
+        for index, part in enumerate(functions if is_list(functions) else ()):
+            if isinstance(part, UnresolvedValue):
+                self._diagnostics.append(Diagnostic(part.location, part.text))
+            for key, function in part.items() if is_mapping(part) else ():
+                yield ("functions", index, key), key, function
+
+    def _add_own_resources(self) -> None:
+        """Add what ``resources`` contains, which is a template itself, or a list of templates to merge."""
+        resources = self._document.get("resources")
+        for path, part in _items(resources, ("resources",)):
+            for name in _SECTIONS:
+                self._add_section(name, part.get(name) if is_mapping(part) else None, (*path, name))
+            if isinstance(part, UnresolvedValue):
+                self._diagnostics.append(Diagnostic(part.location, part.text, fatal=False))
+
+    def _add_section(self, name: str, section: Any, path: Path) -> None:
+        if isinstance(section, UnresolvedValue):
+            self._diagnostics.append(Diagnostic(section.location, section.text, fatal=False))
+        for key, value in section.items() if is_mapping(section) else ():
+            self._tree[name][key] = value
+            self._origins[name, key] = (*path, key)
+
+    def _add_globals(self) -> None:
+        root = ("Globals", "Function")
+        provider: Path = ("provider",)
+        properties = {
+            name: self._at((*root, name), (*provider, setting))
+            for setting, name in _PROPERTIES.items()
+            if self._document.get(*provider, setting) is not None
+        }
+        properties["Environment"] = self._environment(root, provider)
+        self._tree["Globals"] = {"Function": properties}
+
+    def _add_layers(self) -> None:
+        layers = self._document.get("layers")
+        for key in layers if is_mapping(layers) else ():
+            logical_id = f"{_normalize(key)}LambdaLayer"
+            origin: Path = ("layers", key)
+            content = self._at(("Resources", logical_id, "Properties", "ContentUri"), (*origin, "path"))
+            self._add_resource(logical_id, "AWS::Serverless::LayerVersion", {"ContentUri": content}, origin)
+
+    def _add_shared_role(self) -> None:
+        """Add the role of the functions that name no other."""
+        self._add_role(_SHARED_ROLE, _SHARED_STATEMENTS, ("provider",))
+        managed: list[Any] = []
+        for origin in _SHARED_MANAGED_POLICIES:
+            for path, policy in _items(self._document.get(*origin), origin):
+                self._origins["Resources", _SHARED_ROLE, "Properties", "ManagedPolicyArns", len(managed)] = path
+                managed.append(policy)
+        self._tree["Resources"][_SHARED_ROLE]["Properties"]["ManagedPolicyArns"] = managed
+
+    def _add_role(self, logical_id: str, statements: Iterable[Path], origin: Path) -> None:
+        path: Path = ("Resources", logical_id, "Properties", "Policies")
+        policies = [
+            {"PolicyDocument": {"Statement": self._at((*path, index, "PolicyDocument", "Statement"), each)}}
+            for index, each in enumerate(each for each in statements if self._document.get(*each) is not None)
+        ]
+        self._add_resource(logical_id, "AWS::IAM::Role", {"Policies": policies}, origin)
+
+    def _add_function(self, logical_id: str, key: str, origin: Path, function: Any) -> None:
+        root: Path = ("Resources", logical_id, "Properties")
+        if isinstance(function, UnresolvedValue):
+            function = {"handler": function}
+        settings: Mapping[str, Any] = function if is_mapping(function) else {}
+        properties: dict[str, Any] = {"FunctionName": self._name(settings, key), "CodeUri": "."}
+        self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name"), (*root, "CodeUri"): origin}
+        for setting, name in _PROPERTIES.items():
+            if settings.get(setting) is not None:
+                properties[name] = settings[setting]
+                self._origins[*root, name] = (*origin, setting)
+            elif setting in _DEFAULTS and not self._document.get("provider", setting):
+                properties[name] = _DEFAULTS[setting]
+                self._origins[*root, name] = origin
+        if settings.get("image") is not None:
+            properties |= {"PackageType": "Image", "ImageUri": settings["image"]}
+            self._origins |= {(*root, "PackageType"): (*origin, "image"), (*root, "ImageUri"): (*origin, "image")}
+        properties["Environment"] = self._environment(root, origin)
+        properties["Role"] = self._role(logical_id, settings, root, origin)
+        self._add_events(properties, settings, root, origin)
+        self._add_resource(logical_id, SAM_FUNCTION, properties, origin)
+        if (condition := settings.get("condition")) is not None:
+            self._tree["Resources"][logical_id]["Condition"] = condition
+        if self._is_versioned(settings):
+            version = {"FunctionName": {"Ref": logical_id}}
+            self._add_resource(f"{logical_id}Version", "AWS::Lambda::Version", version, origin)
+
+    def _name(self, settings: Mapping[str, Any], key: str) -> Any:
+        name = settings.get("name")
+        if name is None or name == "":
+            return f"{self._stack}-{key}"
+        return name if isinstance(name, UnresolvedValue) or is_mapping(name) else str(name)
+
+    def _environment(self, root: Path, origin: Path) -> dict[str, Any]:
+        self._origins[*root, "Environment"] = (*origin, "environment")
+        return {"Variables": self._at((*root, "Environment", "Variables"), (*origin, "environment"))}
+
+    def _role(self, logical_id: str, settings: Mapping[str, Any], root: Path, origin: Path) -> Any:
+        """Return the role of a function: one it names, one of its own statements, or the service's."""
+        if (role := settings.get("role")) is not None:
+            self._origins[*root, "Role"] = (*origin, "role")
+            return _role_reference(role)
+        own = (*origin, "iamRoleStatements")
+        # The statements of a single function are those of the plugin serverless-iam-roles-per-function.
+        if settings.get("iamRoleStatements"):
+            name = f"{logical_id.removesuffix('LambdaFunction')}{_SHARED_ROLE}"
+            inherited = _SHARED_STATEMENTS if settings.get("iamRoleStatementsInherit") else ()
+            self._add_role(name, (own, *inherited), origin)
+            return _attribute(name, "Arn")
+        for path in (("provider", "iam", "role"), ("provider", "role")):
+            role = self._document.get(*path)
+            if isinstance(role, str | UnresolvedValue) or (is_mapping(role) and is_intrinsic(role)):
+                self._origins[*root, "Role"] = path
+                return _role_reference(role)
+        return _attribute(_SHARED_ROLE, "Arn")
+
+    def _add_events(self, properties: dict[str, Any], settings: Mapping[str, Any], root: Path, origin: Path) -> None:
+        config: dict[str, Any] = {}
+        path: Path = (*root, "EventInvokeConfig")
+        for setting, name in _EVENT_PROPERTIES.items():
+            if settings.get(setting) is not None:
+                config[name] = settings[setting]
+                self._origins[*path, name] = (*origin, setting)
+        destinations = settings.get("destinations")
+        if isinstance(destinations, UnresolvedValue):
+            config["DestinationConfig"] = destinations
+        elif is_mapping(destinations):
+            config["DestinationConfig"] = self._destinations(destinations, path, (*origin, "destinations"))
+        if config:
+            properties["EventInvokeConfig"] = config
+            self._origins[path] = (*origin, "destinations")
+        if (on_error := settings.get("onError")) is not None:
+            properties["DeadLetterQueue"] = {"TargetArn": self._target(on_error)}
+            self._origins |= {
+                (*root, "DeadLetterQueue"): (*origin, "onError"),
+                (*root, "DeadLetterQueue", "TargetArn"): (*origin, "onError"),
+            }
+
+    def _destinations(self, destinations: Mapping[str, Any], path: Path, origin: Path) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        for setting, name in (("onSuccess", "OnSuccess"), ("onFailure", "OnFailure")):
+            if destinations.get(setting) is not None:
+                config[name] = {"Destination": self._target(destinations[setting])}
+                self._origins[*path, "DestinationConfig", name, "Destination"] = (*origin, setting)
+        return config
+
+    def _target(self, target: Any) -> Any:
+        """Return the ARN of a destination: stated, or of a function of this service by its key."""
+        arn = target.get("arn") if is_mapping(target) and "arn" in target else target
+        logical_id = self._logical_ids.get(arn) if isinstance(arn, str) else None
+        return arn if logical_id is None else _attribute(logical_id, "Arn")
+
+    def _is_versioned(self, settings: Mapping[str, Any]) -> bool:
+        own = settings.get("versionFunction")
+        return (self._document.get("provider", "versionFunctions") if own is None else own) is not False
+
+    def _add_resource(self, logical_id: str, kind: str, properties: Mapping[str, Any], origin: Path) -> None:
+        self._tree["Resources"][logical_id] = {"Type": kind, "Properties": dict(properties)}
+        self._origins["Resources", logical_id] = origin
+        self._origins.setdefault(("Resources", logical_id, "Properties"), origin)
+
+    def _at(self, path: Path, origin: Path) -> Any:
+        self._origins[path] = origin
+        return self._document.get(*origin)
 
 
-def _normalized(key: str) -> str:
-    """Write a function's key as the framework does in logical ids.
+def logical_id_for(key: str) -> str:
+    """Return the logical id of a function.
 
-    >>> _normalized("charge-card_now")
-    'ChargeDashcardUnderscorenow'
+    >>> logical_id_for("charge-card_now")
+    'ChargeDashcardUnderscorenowLambdaFunction'
     """
+    return f"{_normalize(key)}LambdaFunction"
+
+
+def _normalize(key: str) -> str:
     name = key.replace("-", "Dash").replace("_", "Underscore")
     return name[:1].upper() + name[1:]
+
+
+def _items(tree: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield the items of a list, or the tree itself where the framework takes one in place of a list."""
+    if is_list(tree):
+        yield from (((*path, index), item) for index, item in enumerate(tree))
+    elif tree is not None:
+        yield path, tree
+
+
+def _attribute(logical_id: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical_id, name]}
+
+
+def _role_reference(role: Any) -> Any:
+    """Return a role as a property: the framework takes a text that is not an ARN for a logical id."""
+    return _attribute(role, "Arn") if isinstance(role, str) and not role.startswith("arn:") else role

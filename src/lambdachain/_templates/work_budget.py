@@ -1,48 +1,61 @@
-"""How much it may take to work out one value: what is referred to twice, and that twice again, fills a machine."""
+"""A limit on the work of resolving values, so that references to references cannot fill the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
-MAX_CHARACTERS: Final = 10_000_000
+# More than any value of a real deployment takes: an environment may have 4 KB, a template 1 MB.
+MAX_PER_VALUE: Final = 10_000_000
+MAX_PER_FILE: Final = 100_000_000
 _STEP: Final = 100
 
 
-class TooMuchError(Exception):
-    """A value takes more than any that a deployment has."""
+class BudgetExceededError(Exception):
+    """Resolving a value takes more work than any value of a real deployment."""
 
 
-class Effort:
-    """What the value that is being worked out has taken so far, in characters; a step counts as a hundred."""
+class WorkBudget:
+    """Counts the work of resolving the values of a file, in characters; a step counts as a hundred."""
 
     def __init__(self) -> None:
-        self._taken = 0
-        self._under_way = False
+        self._spent_on_value = 0
+        self._spent_on_file = 0
+        self._is_resolving = False
 
-    def of(self, work: Callable[[], Any], steps: int = 1) -> Any:
-        """Run *work*, a part of the value that is being worked out, or else a value of its own.
+    def run(self, resolve: Callable[[], Any]) -> Any:
+        """Call *resolve*, for a value of its own or, inside another call, for a part of that value.
 
         Raises:
-            TooMuchError: It takes too much, or is nested too deeply.
+            BudgetExceededError: It takes too much, or is nested too deeply.
         """
-        if self._under_way:
-            self.add(steps * _STEP)
-            return work()
-        self._taken, self._under_way = 0, True
+        if self._is_resolving:
+            self.spend_step()
+            return resolve()
+        self._spent_on_value, self._is_resolving = 0, True
         try:
-            return work()
+            return resolve()
         except RecursionError:
-            raise TooMuchError("nested too deeply") from None
+            raise BudgetExceededError("nested too deeply") from None
         finally:
-            self._under_way = False
+            self._is_resolving = False
 
-    def add(self, characters: int) -> None:
-        """Count what is about to be made.
+    def spend_step(self) -> None:
+        """Count one step, which may produce no text: conditions that multiply take time only.
 
         Raises:
-            TooMuchError: It is too much.
+            BudgetExceededError: It is too much.
         """
-        self._taken += characters
-        if self._taken > MAX_CHARACTERS:
-            raise TooMuchError("too large once its references are followed")
+        self.spend(_STEP)
+
+    def spend(self, characters: int) -> None:
+        """Count text that is about to be produced.
+
+        Raises:
+            BudgetExceededError: It is too much.
+        """
+        self._spent_on_value += characters
+        self._spent_on_file += characters
+        # A file may have thousands of values, each of which stays just below its own limit.
+        if self._spent_on_value > MAX_PER_VALUE or self._spent_on_file > MAX_PER_FILE:
+            raise BudgetExceededError("too large after its references are followed")

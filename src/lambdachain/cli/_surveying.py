@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import Deployment
+    from lambdachain._templates.deployment import TemplateDeployment
     from lambdachain._templates.diagnostics import Diagnostic
 
 # Where a template's values are worked out while nobody says where it will be deployed.
@@ -136,7 +136,7 @@ def resolver_of(given: Iterable[str]) -> Resolver | None:
 
 def read_template(
     path: Path, account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
-) -> Deployment:
+) -> TemplateDeployment:
     """Read the functions that a template deploys.
 
     Raises:
@@ -148,17 +148,17 @@ def read_template(
         raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
-    from lambdachain._templates.context import Surroundings
+    from lambdachain._templates.context import TemplateContext
     from lambdachain._templates.deployment import read_deployment
     from lambdachain._templates.diagnostics import TemplateError
 
     try:
-        place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
-        return read_deployment(path, Surroundings(place, stage, parameters, os.environ))
+        aws_location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        return read_deployment(path, TemplateContext(aws_location, stage, parameters, os.environ))
     except InvalidArnError as exc:
         raise Refusal(f"--account-id and --region need to fit into an ARN: {exc}") from None
     except TemplateError as exc:
-        raise Refusal(str(exc.problem())) from None
+        raise Refusal(str(exc.to_diagnostic())) from None
 
 
 def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:

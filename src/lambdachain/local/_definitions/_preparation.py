@@ -1,4 +1,4 @@
-"""From what is declared to what this machine can run: directories, interpreters, services."""
+"""Prepare declared functions for this machine: directories, interpreters, targets of events."""
 
 from __future__ import annotations
 
@@ -17,117 +17,128 @@ from lambdachain.local._function import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of
 from lambdachain.local._targets import check_targets
 
-from ._function_builder import Declared
+from ._function_builder import DeclaredFunction
 
-# The file that Lambda puts inline code into.
+# Lambda writes inline code to a file of this name.
 _INLINE_FILES: Final[Mapping[str, str]] = {"python": "index.py", "nodejs": "index.js"}
 _ARCHIVES: Final = frozenset({".zip", ".jar"})
 
 
-def make_ready(
-    declared: Declared, *, scratch: Callable[[], Path], environment: Mapping[str, str]
+def prepare_function(
+    declared: DeclaredFunction, *, scratch: Callable[[], Path], environment: Mapping[str, str]
 ) -> tuple[LocalFunction | None, list[Diagnostic]]:
-    """Prepare a function for this machine; ``None`` where it cannot be served.
+    """Return a function as this machine runs it, or ``None`` if it cannot be served, and what is wrong with it.
 
     Args:
         declared: The function.
-        scratch: Gives a directory for code that a template holds itself.
-        environment: Variables that win over the function's own.
+        scratch: Returns a temporary directory for inline code.
+        environment: Variables that take precedence over the function's own.
     """
     function = replace(declared.function, environment={**declared.function.environment, **environment})
-    problems: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     if declared.inline is not None:
         try:
-            function = _written(function, declared.inline, scratch())
+            function = _write_inline_code(function, declared.inline, scratch())
         except OSError as exc:
-            return None, [Diagnostic(declared.spot("directory"), f"its code cannot be written to a file: {exc}")]
+            return None, [
+                Diagnostic(declared.location("directory"), f"the inline code cannot be written to a file: {exc}")
+            ]
     try:
-        function = located(_with_interpreter(function, declared, problems))
+        function = located(_choose_interpreter(function, declared, diagnostics))
         runtime_of(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
         setting = "directory" if text.startswith("directory") else "runtime"
-        return None, [*problems, Diagnostic(declared.spot(setting), _explained(text, function))]
-    return function, problems
+        return None, [*diagnostics, Diagnostic(declared.location(setting), _explain(text, function))]
+    return function, diagnostics
 
 
-def _written(function: LocalFunction, source: str, scratch: Path) -> LocalFunction:
+def _write_inline_code(function: LocalFunction, source: str, scratch: Path) -> LocalFunction:
     directory = scratch / function.name
     directory.mkdir(exist_ok=True)
     (directory / _INLINE_FILES.get(function.runtime, "index")).write_text(source, encoding="utf-8")
     return replace(function, directory=directory)
 
 
-def _explained(text: str, function: LocalFunction) -> str:
+def _explain(text: str, function: LocalFunction) -> str:
     path = Path(function.directory)
     if not text.startswith("directory"):
         return text
     if path.is_file():
         kind = "an archive" if path.suffix in _ARCHIVES else "a file"
-        return f"{str(function.directory)!r} is {kind}: unpack it, and name the directory"
+        return f"{str(function.directory)!r} is {kind}: unpack it and set the directory"
     return f"there is no directory {str(function.directory)!r}"
 
 
-def _with_interpreter(function: LocalFunction, declared: Declared, problems: list[Diagnostic]) -> LocalFunction:
-    """Choose an interpreter of the version that is asked for, or this one where there is none with a runtime client."""
-    wanted = declared.runtime or ""
+def _choose_interpreter(
+    function: LocalFunction, declared: DeclaredFunction, diagnostics: list[Diagnostic]
+) -> LocalFunction:
+    """Choose an interpreter of the declared version, or this one if none with a runtime client is installed."""
+    declared_version = declared.runtime or ""
     own = "python{}.{}".format(*sys.version_info)
-    if not re.fullmatch(r"python3\.\d+", wanted) or wanted == own or "python" in declared.spots:
+    if not re.fullmatch(r"python3\.\d+", declared_version) or declared_version == own or "python" in declared.locations:
         return function
     try:
-        if (found := shutil.which(wanted)) is not None:
+        if (found := shutil.which(declared_version)) is not None:
             chosen = replace(function, python=found)
             runtime_of(chosen)
             return chosen
     except ValueError:
         pass
-    text = f"{wanted} is not installed here together with awslambdaric: {own} runs it"
-    problems.append(Diagnostic(declared.spot("runtime"), text, fatal=False))
+    text = f"{declared_version} with awslambdaric is not installed: {own} runs the function"
+    diagnostics.append(Diagnostic(declared.location("runtime"), text, fatal=False))
     return function
 
 
-def within_reach(
-    functions: Sequence[LocalFunction], declared: Mapping[str, Declared], place: AwsLocation, services: Collection[str]
+def drop_unreachable_targets(
+    functions: Sequence[LocalFunction],
+    declared: Mapping[str, DeclaredFunction],
+    aws_location: AwsLocation,
+    services: Collection[str],
 ) -> tuple[list[LocalFunction], list[Diagnostic]]:
-    """Leave out the targets of events that this endpoint cannot reach.
+    """Leave out the targets of events that this endpoint cannot reach, and report them.
 
     Args:
-        functions: All that are served.
-        declared: The same as they are declared.
-        place: The account and the region.
-        services: The services, by boto3's names, that events can be sent to.
+        functions: The functions that are served.
+        declared: The same functions as they are declared, by name.
+        aws_location: The account and the region.
+        services: The services, by boto3's names, that have an address.
     """
-    silent = {function.name: replace(function, events=EventConfig()) for function in functions}
-    kept: list[LocalFunction] = []
-    problems: list[Diagnostic] = []
+    without_events = {function.name: replace(function, events=EventConfig()) for function in functions}
+    reachable: list[LocalFunction] = []
+    diagnostics: list[Diagnostic] = []
     for function in functions:
-        lost = [name for name in function.events.targets if not _reaches(function, name, silent, place, services)]
+        lost = [
+            name
+            for name in function.events.targets
+            if not _can_reach(function, name, without_events, aws_location, services)
+        ]
         for name in lost:
-            text = f"{name} goes to {_unreached(function.events.targets[name])}; left out"
-            stated = declared[function.name]
-            problems.append(Diagnostic(stated.spots.get(name) or stated.spot("events"), text, fatal=False))
+            text = f"{name} goes to {_describe_unreachable(function.events.targets[name])}; left out"
+            own = declared[function.name]
+            diagnostics.append(Diagnostic(own.locations.get(name) or own.location("events"), text, fatal=False))
         events: dict[str, Any] = dict.fromkeys(lost)
-        kept.append(replace(function, events=replace(function.events, **events)))
-    return kept, problems
+        reachable.append(replace(function, events=replace(function.events, **events)))
+    return reachable, diagnostics
 
 
-def _reaches(
+def _can_reach(
     function: LocalFunction,
     target: str,
     others: Mapping[str, LocalFunction],
-    place: AwsLocation,
+    aws_location: AwsLocation,
     services: Collection[str],
 ) -> bool:
     only: dict[str, Any] = {target: function.events.targets[target]}
     try:
-        check_targets({**others, function.name: replace(function, events=EventConfig(**only))}, place, services)
+        check_targets({**others, function.name: replace(function, events=EventConfig(**only))}, aws_location, services)
     except ValueError:
         return False
     return True
 
 
-def _unreached(arn: str) -> str:
+def _describe_unreachable(arn: str) -> str:
     service = service_of(arn)
     if service == "lambda":
         return f"{arn}, which is not served here"
-    return f"{service}, which has no address here: give --service {service}=URL"
+    return f"{service}, which has no address: pass --service {service}=URL"
