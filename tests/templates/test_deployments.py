@@ -101,3 +101,111 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
         read_deployment(path, TemplateContext(AWS))
 
     assert told in str(refused.value.to_diagnostic())
+
+
+def test_only_what_is_deployed_is_read(tmp_path: Path):
+    """Not a function whose condition is false; one whose condition is unknown is read, and reported."""
+    kind = "AWS::Serverless::Function"
+    tree = {
+        "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
+        "Globals": {"Function": {"Timeout": 60}},
+        "Resources": {
+            "Off": {"Type": kind, "Condition": "Never", "Properties": {"FunctionName": "same"}},
+            "On": {"Type": kind, "Properties": {"FunctionName": "same"}},
+            "Perhaps": {"Type": kind, "Condition": "Nobody", "Properties": {}},
+            "Plain": {"Type": "AWS::Lambda::Function", "Properties": {}},
+        },
+    }
+    found = read(tree, tmp_path)
+
+    assert [(one.name, one.timeout) for one in found.functions] == [("same", 60), ("Perhaps", 60), ("Plain", 3)]
+    assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
+        "Resources.Perhaps.Condition: there is no condition 'Nobody'"
+    ]
+
+
+def test_a_connector_is_a_grant(tmp_path: Path):
+    """Also one that is a resource of its own."""
+    text = """
+    Resources:
+      Caller: {Type: AWS::Serverless::Function, Properties: {Handler: app.one}}
+      Callee: {Type: AWS::Serverless::Function, Properties: {Handler: app.two, FunctionName: callee}}
+      Connector:
+        Type: AWS::Serverless::Connector
+        Properties: {Source: {Id: Caller}, Destination: {Id: Callee}, Permissions: [Write]}
+    """
+    (tmp_path / "template.yaml").write_text(text)
+    caller, callee = read_deployment(tmp_path / "template.yaml", TemplateContext(AWS)).functions
+
+    assert [one.resource for one in caller.grants] == ["arn:aws:lambda:us-east-1:123456789012:function:callee"]
+    assert callee.grants == ()
+
+
+SERVICE_ROLES = {
+    "statements of the provider": (
+        {"iam": {"role": {"statements": [{"Action": "lambda:InvokeFunction", "Resource": "a"}]}}},
+        {},
+        ["a"],
+    ),
+    "statements of the function in place of the provider's": (
+        {"iamRoleStatements": [{"Action": "x", "Resource": "a"}]},
+        {"iamRoleStatements": [{"Action": "x", "Resource": "b"}]},
+        ["b"],
+    ),
+    "statements of both": (
+        {"iamRoleStatements": [{"Action": "x", "Resource": "a"}]},
+        {"iamRoleStatements": [{"Action": "x", "Resource": "b"}], "iamRoleStatementsInherit": True},
+        ["b", "a"],
+    ),
+    "a managed policy": ({"iam": {"role": {"managedPolicies": ["arn:aws:iam::aws:policy/AWSLambdaRole"]}}}, {}, ["*"]),
+    "a role of the resources": ({"iam": {"role": "Role"}}, {}, ["of-role"]),
+    "a role of the function": ({}, {"role": {"Fn::GetAtt": ["Role", "Arn"]}}, ["of-role"]),
+    "a policy that is attached to the shared role": ({}, {"name": "attached"}, ["attached"]),
+    "a statement that only AWS knows": (
+        {"iamRoleStatements": ["${ssm:/statement}", {"Action": "x", "Resource": "a"}]},
+        {},
+        ["a"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("provider", "function", "resources"), SERVICE_ROLES.values(), ids=SERVICE_ROLES)
+def test_a_service_grants_what_its_roles_grant(
+    tmp_path: Path, provider: dict[str, Any], function: dict[str, Any], resources: list[str]
+):
+    """The framework's shared role, a function's own, or one that is named."""
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "of-role"}
+    role = {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
+    policy = {"PolicyDocument": {"Statement": {**statement, "Resource": "attached"}}}
+    attached = {"Roles": [{"Ref": "IamRoleLambdaExecution"}]} if "name" in function else {}
+    tree = {
+        "service": "shop",
+        "provider": {"name": "aws", **provider},
+        "functions": {"f": {"handler": "app.handler", **function}},
+        "resources": {
+            "Resources": {
+                "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+                "Policy": {"Type": "AWS::IAM::Policy", "Properties": {**policy, **attached}},
+            }
+        },
+    }
+    found = read(tree, tmp_path, "serverless.yml")
+
+    assert [one.resource for one in found.functions[0].grants] == resources
+    assert [str(one).rpartition(": ")[2] for one in found.diagnostics] == (
+        ["pass --parameter ssm:/statement=VALUE"] if "ssm" in str(tree) else []
+    )
+
+
+def test_a_role_that_is_not_in_the_template_is_reported(tmp_path: Path):
+    """Nothing is granted, and nothing can be checked."""
+    tree = {
+        "service": "shop",
+        "provider": {"iam": {"role": "arn:aws:iam::123456789012:role/elsewhere"}},
+        "functions": {"f": {"handler": "app.handler"}},
+    }
+    found = read(tree, tmp_path, "serverless.yml")
+
+    assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
+        "provider.iam.role: the role is not in this template: its permissions are unknown"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain.local import EventConfig, LocalVersion
+from lambdachain.local._definitions._function_builder import Declarations
 from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
@@ -239,3 +241,117 @@ def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom:
 
     assert len(declarations.functions) == 1 or declarations.diagnostics
     assert all("\n" not in str(problem) for problem in declarations.diagnostics)
+
+
+def read_service(directory: Path, service: str, **files: str) -> Declarations:
+    """Read a service and the files it includes."""
+    for name, text in files.items():
+        (directory / f"{name}.yml").write_text(text)
+    path = directory / "serverless.yml"
+    path.write_text(f"service: shop\n{service}")
+    return read(path)
+
+
+INCLUDED = "handler: app.handler\nenvironment: {A: from-file, YES: yes}\ndestinations: {onSuccess: g}\n"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "functions: {f: '${file(one.yml)}', g: {handler: app.handler}}",
+        "functions: ['${file(all.yml)}', {g: {handler: app.handler}}]",
+        "functions: {f: '${self:custom.f}', g: {handler: app.handler}}\ncustom: {f: '${file(one.yml)}'}",
+    ],
+)
+def test_an_included_function_is_read_as_a_whole(service: str, tmp_path: Path):
+    """Its environment and destinations too; ``yes`` is text, as in the file that includes it."""
+    declarations = read_service(
+        tmp_path, f"{service}\n", one=INCLUDED, all="f:\n  " + INCLUDED.replace("\n", "\n  ").rstrip()
+    )
+
+    assert diagnostics(declarations) == []
+    served = functions(declarations)["shop-dev-f"]
+    assert served.environment == {"A": "from-file", "YES": "yes"}
+    assert served.events.on_success == "arn:aws:lambda:us-east-1:123456789012:function:shop-dev-g"
+
+
+def test_an_included_provider_is_read_as_a_whole(tmp_path: Path):
+    """Its environment is every function's."""
+    provider = "name: aws\ntimeout: 9\nenvironment: {A: from-file}\n"
+    declarations = read_service(
+        tmp_path, "provider: ${file(aws.yml)}\nfunctions: {f: {handler: app.handler}}\n", aws=provider
+    )
+
+    served = only_function(declarations)
+    assert (served.timeout, served.environment) == (9, {"A": "from-file"})
+
+
+def test_an_unknown_value_hides_nothing_else(tmp_path: Path):
+    """Neither in the resources, where nothing needs it, nor in a file that is included."""
+    included = "A: known\nB: ${ssm:/key}\n"
+    declarations = read_service(
+        tmp_path,
+        "functions: {f: {handler: app.handler, environment: '${file(env.yml)}', timeout: 7}}\n"
+        "resources: {Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: '${ssm:/queue}'}}}}\n",
+        env=included,
+    )
+
+    (line,) = diagnostics(declarations)
+    assert line.endswith(
+        "functions.f.environment.B: ${ssm:/key} has no value outside AWS: pass --parameter ssm:/key=VALUE; "
+        "the variable is left out"
+    )
+    assert functions(declarations)["shop-dev-f"].environment == {"A": "known"}
+
+
+def test_layers_of_the_service_are_on_the_search_paths(tmp_path: Path):
+    """Those that functions refer to by the framework's logical id."""
+    declarations = read_service(
+        tmp_path,
+        "functions: {f: {handler: app.handler, layers: [{Ref: LibLambdaLayer}]}}\nlayers: {lib: {path: layer}}\n",
+    )
+
+    assert only_function(declarations).environment["PYTHONPATH"] == f"{tmp_path}/layer/python:{tmp_path}/layer"
+
+
+def test_sections_of_the_template_may_be_in_resources(tmp_path: Path):
+    """Conditions, parameters and mappings, as the framework merges them."""
+    declarations = read_service(
+        tmp_path,
+        "functions:\n"
+        "  f: {handler: app.handler, environment: {X: !If [IsLocal, here, there], Y: !Ref Size}}\n"
+        "  g: {handler: app.handler, condition: IsRemote}\n"
+        "resources:\n"
+        "  - Conditions: {IsLocal: !Equals [a, a], IsRemote: !Not [!Condition IsLocal]}\n"
+        "  - Parameters: {Size: {Type: Number, Default: 3}}\n",
+    )
+
+    assert only_function(declarations).environment == {"X": "here", "Y": "3"}
+
+
+def test_a_function_among_the_resources_is_served_too(tmp_path: Path):
+    """It is deployed with the others, by its own name and with CloudFormation's defaults."""
+    declarations = read_service(
+        tmp_path,
+        "provider: {name: aws, timeout: 30}\nfunctions: {f: {handler: app.handler}}\n"
+        "resources: {Resources: {Plain: {Type: AWS::Lambda::Function, "
+        "Properties: {Code: {ZipFile: pass}, Handler: index.handler}}}}\n",
+    )
+
+    assert diagnostics(declarations) == []
+    assert {name: served.timeout for name, served in functions(declarations).items()} == {"Plain": 3, "shop-dev-f": 30}
+
+
+def test_a_destination_that_is_unknown_leaves_the_others(tmp_path: Path):
+    """And each has the line of its own key."""
+    declarations = read_service(
+        tmp_path,
+        "functions:\n  f:\n    handler: app.handler\n    maximumRetryAttempts: 1\n    destinations:\n"
+        "      onSuccess: !ImportValue elsewhere\n      onFailure: f\n",
+    )
+
+    (line,) = diagnostics(declarations)
+    assert "serverless.yml:7: functions.f.destinations.onSuccess: another stack exports 'elsewhere'" in line
+    events = functions(declarations)["shop-dev-f"].events
+    assert (events.max_retries, events.on_success) == (1, None)
+    assert events.on_failure == "arn:aws:lambda:us-east-1:123456789012:function:shop-dev-f"

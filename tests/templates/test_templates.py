@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain.local import EventConfig, LocalAlias, LocalVersion
+from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
@@ -537,3 +538,97 @@ def test_settings_arrive_as_they_are_written(timeout: int, memory: int, reserved
             reserved,
             handler,
         )
+
+
+READ_AS_DEPLOYED = {
+    "a name that a condition removes": (
+        "FunctionName: !If [Never, x, !Ref AWS::NoValue]",
+        lambda served: served.name == "F",
+    ),
+    "an environment that a condition chooses": (
+        "Environment: !If [Never, !Ref AWS::NoValue, {Variables: {A: chosen}}]",
+        lambda served: served.environment == {"A": "chosen", "SHARED": "1"},
+    ),
+    "variables that a condition chooses": (
+        "Environment: {Variables: !If [Never, {A: x}, {A: chosen}]}",
+        lambda served: served.environment == {"A": "chosen", "SHARED": "1"},
+    ),
+    "a variable of Globals that is removed": (
+        "Environment: {Variables: {SHARED: !Ref AWS::NoValue}}",
+        lambda served: served.environment == {},
+    ),
+    "an alias that a condition removes": (
+        "AutoPublishAlias: !If [Never, live, !Ref AWS::NoValue]",
+        lambda served: (served.versions, served.aliases) == ({}, {}),
+    ),
+    "retries beside a destination that only AWS knows": (
+        "EventInvokeConfig: {MaximumRetryAttempts: 0, DestinationConfig: {OnFailure: {Destination: !ImportValue x}}}",
+        lambda served: served.events == EventConfig(max_retries=0),
+    ),
+}
+
+
+@pytest.mark.parametrize(("properties", "is_right"), READ_AS_DEPLOYED.values(), ids=READ_AS_DEPLOYED)
+def test_a_property_is_read_as_it_would_be_deployed(properties: str, is_right: Callable[[LocalFunction], bool]):
+    """Where an intrinsic function stands for a whole mapping, or for nothing."""
+    declarations = parse(
+        f"""
+        Conditions: {{Never: !Equals [a, b]}}
+        Globals: {{Function: {{Environment: {{Variables: {{SHARED: 1}}}}}}}}
+        Resources:
+          F: {{Type: AWS::Serverless::Function, Properties: {{CodeUri: c, Handler: app.handler, {properties}}}}}
+        """
+    )
+    (served,) = functions(declarations).values()
+
+    assert is_right(served), served
+    assert all("OnFailure" in line for line in diagnostics(declarations))
+
+
+def test_globals_are_sams_only():
+    """CloudFormation ignores them for its own functions."""
+    declarations = parse(
+        """
+        Globals: {Function: {Timeout: 60, Environment: {Variables: {SHARED: 1}}}}
+        Resources:
+          F: {Type: AWS::Lambda::Function, Properties: {Code: c, Handler: app.handler}}
+        """
+    )
+
+    served = only_function(declarations)
+    assert (served.timeout, served.environment) == (3, {})
+
+
+def test_an_image_of_cloudformation_is_reported_as_an_image():
+    """It has no ``PackageType`` there, and is not in S3."""
+    properties = "Code: {ImageUri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1}"
+
+    assert diagnostics(parse(function(properties, "AWS::Lambda::Function"))) == [
+        "template.yaml:5: Resources.Bad.Properties.Code: a function in a container image cannot be served"
+    ]
+
+
+def test_two_hundred_versions_are_numbered_in_no_time():
+    """Each by itself would look through all the others, twice."""
+    version = "  V%d: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref F}}\n"
+    text = "Resources:\n  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: c, Handler: app.handler}}\n"
+    served = only_function(parse(text + "".join(version % number for number in range(200))))
+
+    assert list(served.versions) == [str(number) for number in range(1, 201)]
+
+
+def test_a_version_of_itself_is_reported():
+    """Its number depends on the function, which it names by its own ARN."""
+    lines = diagnostics(
+        parse(
+            """
+            Resources:
+              F: {Type: AWS::Serverless::Function, Properties: {CodeUri: c, Handler: app.handler}}
+              V: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref V}}
+              W: {Type: AWS::Lambda::Version, Properties: {FunctionName: !GetAtt W.Version}}
+            """
+        )
+    )
+
+    assert len(lines) == 2
+    assert all("itself" in line for line in lines)

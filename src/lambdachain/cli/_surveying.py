@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ._exit_status import Refusal, echo
-from ._extra import missing_packages
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def read_template(
     """
     import os
 
-    if missing := missing_packages():
-        raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
+    if find_spec("yaml") is None:
+        raise Refusal("reading a template needs PyYAML: pip install 'lambdachain[cli]'")
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.context import TemplateContext
