@@ -32,7 +32,7 @@ MISTAKES = {
     ),
     "no directory": (
         "CodeUri: nowhere, Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "there is no directory 'nowhere'", True),
+        (3, "Resources.Bad.Properties.CodeUri", "directory 'nowhere' does not exist", True),
     ),
     "an archive": (
         "CodeUri: code.zip, Handler: app.handler",
@@ -196,7 +196,7 @@ NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orde
         (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
         (["app.py"], 1, "error: app.py"),
         (["a=app"], 1, "error: argument 'a=app': handler 'app' is not of the form 'module.function'\n"),
-        (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': there is no directory 'x'\n"),
+        (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': directory 'x' does not exist\n"),
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),
         (["a=app.handler", "--queue", "no/such/directory/q.db"], 1, "error: lambdachain serve: "),

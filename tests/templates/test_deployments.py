@@ -120,7 +120,7 @@ def test_only_what_is_deployed_is_read(tmp_path: Path):
 
     assert [(one.name, one.timeout) for one in found.functions] == [("same", 60), ("Perhaps", 60), ("Plain", 3)]
     assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
-        "Resources.Perhaps.Condition: there is no condition 'Nobody'"
+        "Resources.Perhaps.Condition: condition 'Nobody' is not defined"
     ]
 
 

@@ -131,7 +131,7 @@ UNKNOWN = {
     "${self:custom.loop}": "${self:custom.loop} refers to itself",
     "a-${self:custom.list}": "'a-${self:custom.list}' inserts a list or a mapping into text",
     "${self:custom.list}": "must be text, not a list or a mapping",
-    "!Ref Nobody": "there is no resource or parameter 'Nobody'",
+    "!Ref Nobody": "resource or parameter 'Nobody' is not defined",
 }
 
 

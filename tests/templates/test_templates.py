@@ -205,15 +205,15 @@ UNKNOWN = {
     "!Transform {Name: Macro}": (
         "Fn::Transform is not supported: write the value instead, or set the variable with --env-file"
     ),
-    "!Ref Nobody": "there is no resource or parameter 'Nobody'",
+    "!Ref Nobody": "resource or parameter 'Nobody' is not defined",
     "!Ref Unknown": "parameter 'Unknown' has no default: pass --parameter Unknown=VALUE",
-    "!Ref AWS::Mars": "there is no pseudo parameter 'AWS::Mars'",
+    "!Ref AWS::Mars": "unknown pseudo parameter 'AWS::Mars'",
     "!GetAtt Database.Endpoint.Address": (
         "only AWS knows Database.Endpoint.Address: pass --parameter Database.Endpoint.Address=VALUE"
     ),
     "!ImportValue vpc": "another stack exports 'vpc': pass --parameter vpc=VALUE",
-    "!FindInMap [Prices, us, low]": "there is no mapping Prices.us.low",
-    "!If [Perhaps, a, b]": "there is no condition 'Perhaps'",
+    "!FindInMap [Prices, us, low]": "mapping Prices.us.low is not defined",
+    "!If [Perhaps, a, b]": "condition 'Perhaps' is not defined",
     "!If [Loop, a, b]": "condition Loop refers to itself",
     "!Join [a]": "the argument of Fn::Join does not have the form that CloudFormation reads",
     "!Select [7, [a]]": "the argument of Fn::Select does not have the form that CloudFormation reads",

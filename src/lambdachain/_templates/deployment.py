@@ -28,7 +28,7 @@ class DeployedFunction:
         name: Its name: what the template sets, or its logical id.
         location: Where it is declared.
         timeout: Seconds that an invocation may take; ``None`` if it cannot be resolved on this machine.
-        handler: Lambda's handler setting, empty if there is none.
+        handler: Lambda's handler setting, or an empty string.
         directory: The directory of its code.
         environment: Its environment variables, as far as they can be resolved on this machine.
         grants: What its role grants.
@@ -45,6 +45,7 @@ class DeployedFunction:
     @property
     def file(self) -> str:
         """The Python file that the handler setting refers to, relative to the current directory."""
+        # awslambdaric accepts slashes and dots between the packages of a handler setting alike.
         module = self.handler.rpartition(".")[0].replace("/", ".").split(".")
         return os.path.relpath(self.directory.joinpath(*module).with_suffix(".py"))
 
@@ -79,12 +80,14 @@ def read_deployment(path: Path, context: TemplateContext) -> TemplateDeployment:
 def _to_deployed(
     function: FunctionDefinition, template: Template, grants: tuple[Grant, ...], diagnostics: list[Diagnostic]
 ) -> DeployedFunction:
-    """Keep what analysis needs; only what cannot be resolved of that is reported."""
+    """Convert a function to what analysis needs, and report what of that cannot be resolved."""
+    # Environment variables are not reported: one that only AWS knows is seldom the name of a function, and a call
+    # whose target depends on it is reported by the analysis itself.
     needed = [function.condition, function.name.value, function.properties["Handler"].value, function.code.error]
     diagnostics += [
         value.to_error().to_diagnostic(fatal=False) for value in needed if isinstance(value, UnresolvedValue)
     ]
-    name, handler = _known(function.name), _known(function.properties["Handler"])
+    name, handler = _value_or_none(function.name), _value_or_none(function.properties["Handler"])
     return DeployedFunction(
         str(function.logical_id if name is None else name),
         function.location,
@@ -96,8 +99,8 @@ def _to_deployed(
     )
 
 
-def _known(value: Property) -> object:
-    return None if isinstance(value.value, UnresolvedValue) else value.value
+def _value_or_none(setting: Property) -> object:
+    return None if isinstance(setting.value, UnresolvedValue) else setting.value
 
 
 def _to_timeout(timeout: Property, diagnostics: list[Diagnostic]) -> float | None:

@@ -69,7 +69,7 @@ class TemplateError(Exception):
 class UnresolvedValue:
     """Stands in a document for a value that cannot be resolved on this machine.
 
-    One such value must not hide the rest of the file, so it is raised only by whoever needs it.
+    One such value must not hide the rest of the file, so its error is raised only where the value is used.
 
     Attributes:
         location: Where the value is written.

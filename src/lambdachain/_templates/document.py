@@ -54,6 +54,7 @@ class Document:
         found = self.tree
         for step in path:
             if is_mapping(found):
+                # Keys are text, even those that YAML reads as numbers, such as the account ids in Mappings.
                 found = found.get(str(step))
             elif is_list(found) and isinstance(step, int):
                 found = found[step] if step < len(found) else None
@@ -69,6 +70,7 @@ class Document:
         return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
 
     def _to_file_path(self, path: Path) -> Path:
+        # The longest origin: parts of a function may come from elsewhere than the function itself.
         for end in range(len(path), 0, -1):
             if (origin := self.origins.get(path[:end])) is not None:
                 return (*origin, *path[end:])
@@ -142,8 +144,8 @@ def _is_merge(key: yaml.Node) -> bool:
 class _TreeBuilder:
     """Builds plain values from YAML nodes and records the line of each key.
 
-    PyYAML's own constructor loses the lines, keeps the last of two equal keys silently, and shares what an alias
-    refers to, so that a small file may stand for more than memory holds once somebody walks it.
+    PyYAML's own constructor loses the lines, keeps the last of two equal keys silently, and lets aliases share their
+    values, so that a small file may expand to more than memory holds when its tree is walked.
     """
 
     def __init__(self, loader: yaml.SafeLoader, source: str) -> None:
@@ -163,6 +165,7 @@ class _TreeBuilder:
         self._count(node)
         self._parents.append(node)
         try:
+            # PyYAML's constructors know no tag of CloudFormation's; a standard tag starts with "tag:yaml.org".
             if node.tag.startswith("!"):
                 return self._expand_short_form(node, path)
             return self._build_value(node, path)
@@ -197,25 +200,25 @@ class _TreeBuilder:
         self._merging.append(node)
         try:
             own = self._first_of_each(node, path)
-            merged = [pair for key, value in own if _is_merge(key) for pair in self._merged_pairs(value, path)]
+            merged = [pair for key, value in own if _is_merge(key) for pair in self._pairs_to_merge(value, path)]
             return {self._key(key): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
         finally:
             self._merging.pop()
 
-    def _merged_pairs(self, node: yaml.Node, path: Path) -> list[_Pair]:
-        """Return the pairs merged from one mapping, or from several, of which the first takes precedence."""
+    def _pairs_to_merge(self, node: yaml.Node, path: Path) -> list[_Pair]:
+        """Return the pairs merged from one mapping, or from a list of them; the first takes precedence."""
         if isinstance(node, yaml.MappingNode):
             pairs = list(self._pairs(node, path).values())
             self._count(node, len(pairs))
             return pairs
         if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.MappingNode) for item in node.value):
-            return [pair for item in reversed(node.value) for pair in self._merged_pairs(item, path)]
+            return [pair for item in reversed(node.value) for pair in self._pairs_to_merge(item, path)]
         found = "sequence" if isinstance(node, yaml.SequenceNode) else "scalar"
         text = f"not valid YAML: << merges a mapping or a list of mappings, not a {found}"
         raise self._error(node, text)
 
     def _count(self, node: yaml.Node, values: int = 1) -> None:
-        """Count what is built: aliases of aliases soon stand for more than memory holds."""
+        """Count what is built: aliases of aliases soon expand to more than memory holds."""
         self._values += values
         if self._values > MAX_VALUES:
             raise self._error(node, f"too large: more than {MAX_VALUES:,} values after its aliases are expanded")
@@ -230,7 +233,7 @@ class _TreeBuilder:
         return TemplateError(Location(self._source, line=node.start_mark.line + 1), text)
 
     def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
-        """Return a mapping's own pairs and report duplicate keys, of which YAML would keep the last silently."""
+        """Return a mapping's own pairs and report duplicate keys; PyYAML would keep the last silently."""
         first: dict[str, _Pair] = {}
         merges: list[_Pair] = []
         for pair in node.value:

@@ -1,7 +1,7 @@
-"""Read the functions of a template: the one place that decides what the template says about each of them.
+"""Read the functions of a template: their code, handlers, environments and limits, as they would be deployed.
 
-Whatever uses functions starts here, so that ``policy``, ``graph`` and ``serve`` agree on a function's code, handler,
-environment and limits. A value that cannot be resolved is an `UnresolvedValue`: only its users know whether it matters.
+Every command that uses a template's functions reads them here, so that ``policy``, ``graph`` and ``serve`` agree. A
+value that cannot be resolved is an `UnresolvedValue`, because only some of the commands need it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .document import Path
 from .intrinsics import NO_VALUE, to_text
 from .properties import (
     FUNCTION_TYPES,
+    find_referenced_id,
     logical_ids,
     property_path,
     property_roots,
-    referenced_id,
 )
 from .template import Template
 
@@ -67,7 +67,7 @@ class FunctionCode:
     Attributes:
         kind: A ``directory`` on this machine, ``inline`` in the template, a container ``image``, a package in ``s3``,
             ``missing`` from the template, or ``unresolved``.
-        location: Where the template says so.
+        location: Where this is written.
         directory: The directory.
         source: The inline source.
         error: Why it cannot be resolved.
@@ -84,7 +84,7 @@ class FunctionCode:
 
 @dataclass(frozen=True, slots=True)
 class FunctionDefinition:
-    """What a template says about a function.
+    """A function as its template defines it.
 
     Attributes:
         logical_id: Its logical id.
@@ -96,7 +96,7 @@ class FunctionDefinition:
         environment_location: Where they are written.
         layers: The directories of its layers that are on this machine.
         is_tenant_isolated: Whether each tenant has execution environments of its own.
-        condition: Why nobody can say here whether it is deployed; ``None`` if it is.
+        condition: Why its condition, and so whether it is deployed, cannot be resolved; ``None`` if it is deployed.
         diagnostics: What is left out of the environment and the layers.
     """
 
@@ -121,6 +121,7 @@ def read_functions(template: Template) -> Iterator[FunctionDefinition]:
             if not template.values.is_deployed(logical_id):
                 continue
         except TemplateError as exc:
+            # Nothing to run, perhaps, but permissions to check: the caller decides.
             condition = UnresolvedValue.from_error(exc)
         yield _FunctionReader(template, logical_id).read(condition)
 
@@ -137,6 +138,7 @@ def to_number(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise TypeError("must be a number") from None
+    # float() accepts "nan" too, which no comparison with a limit would refuse.
     if not math.isfinite(number):
         raise TypeError("must be a number")
     return number
@@ -194,12 +196,13 @@ class _FunctionReader:
         name = "CodeUri" if is_sam else "Code"
         if is_sam and (inline := self._read("InlineCode")).value is not None:
             return _inline_code(inline.value, self._location("InlineCode"))
+        # Before the CDK's asset, which for an image is the directory of its Dockerfile.
         for image in ("PackageType", "ImageUri"):
             value = self._read(image).value
             if value == "Image" or (image == "ImageUri" and value is not None):
                 return FunctionCode("image", self._location(image))
         asset = self._document.get("Resources", self._id, "Metadata", "aws:asset:path")
-        # The CDK writes the place in S3, which is empty before a deployment, into Code, and the directory beside it.
+        # The CDK sets Code to a bucket that has the code after a deployment only, and the directory in the metadata.
         code = asset if isinstance(asset, str) else self._read(name).value
         return _find_code(code, name, self._location(name), self._template.directory)
 
@@ -232,13 +235,14 @@ class _FunctionReader:
         # SAM appends a function's layers to those of Globals.
         for root in reversed(self._roots):
             layers = self._document.get(*root, "Layers")
-            for logical_id in filter(None, map(referenced_id, layers if is_list(layers) else ())):
+            for logical_id in filter(None, map(find_referenced_id, layers if is_list(layers) else ())):
                 try:
                     content = self._values.get("Resources", logical_id, "Properties", "ContentUri")
                 except TemplateError as exc:
                     self._leave_out(exc.location, exc.text + "; the layer is left out")
                     continue
                 if isinstance(content, str):
+                    # A function starts in its own directory, where a relative search path would be another one.
                     yield (self._template.directory / content).absolute()
 
     def _leave_out(self, location: Location, text: str) -> None:
@@ -269,6 +273,7 @@ def _find_code(code: Any, property_name: str, location: Location, directory: Fil
 
 def _without_dynamic_reference(value: str, name: str, location: Location) -> str:
     """Return the value of a variable, unless AWS would look it up during the deployment."""
+    # Passed on as it is, the reference itself would be the password.
     if "{{resolve:" in value:
         raise TemplateError(location, f"only AWS resolves {{{{resolve:...}}}}: set {name} with --env-file")
     return value

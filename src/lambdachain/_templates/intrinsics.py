@@ -127,6 +127,7 @@ class IntrinsicResolver:
             return [item for item in items if item is not NO_VALUE]
         if not is_mapping(tree):
             return tree
+        # A function is the only key of its mapping; `Condition` is a key of policy statements too.
         if len(tree) == 1:
             (name, argument), *_ = tree.items()
             if name in ("Ref", "Condition") or name.startswith("Fn::"):
@@ -135,7 +136,7 @@ class IntrinsicResolver:
         return {key: value for key, value in values.items() if value is not NO_VALUE}
 
     def resource_name(self, logical_id: str) -> str:
-        """Return the name of a resource: what its properties say, or else its logical id.
+        """Return the name of a resource: the one its properties set, or else its logical id.
 
         Raises:
             TemplateError: Its properties set a name that cannot be resolved on this machine.
@@ -162,11 +163,11 @@ class IntrinsicResolver:
         """Check whether a condition of the template, which *path* refers to, is true.
 
         Raises:
-            TemplateError: There is no such condition, or it cannot be resolved on this machine.
+            TemplateError: The condition is not defined, or cannot be resolved on this machine.
         """
         if self.document.get("Conditions", condition) is None:
-            raise self._error(path, f"there is no condition {condition!r}")
-        with self._entered(f"condition {condition}", path):
+            raise self._error(path, f"condition {condition!r} is not defined")
+        with self._detect_cycle(f"condition {condition}", path):
             return self.get("Conditions", condition) is True
 
     def version_number(self, logical_id: str) -> int:
@@ -206,7 +207,7 @@ class IntrinsicResolver:
             found = function(argument, path)
             self._budget.spend(len(found) if isinstance(found, str) else 0)
         except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-            # Arguments are whatever the template contains; checking the form of each would double every function.
+            # An argument may be any tree; checking the form of each first would double the code of every function.
             raise self._error(
                 path, f"the argument of {name} does not have the form that CloudFormation reads"
             ) from None
@@ -215,24 +216,26 @@ class IntrinsicResolver:
     def _ref(self, name: str, path: Path) -> Any:
         if name in self._parameters:
             return self._parameter(name, self._parameters[name])
-        with self._entered(name, path):
-            return self._referenced(name, path)
+        with self._detect_cycle(name, path):
+            return self._resolve_reference(name, path)
 
-    def _referenced(self, name: str, path: Path) -> Any:
+    def _resolve_reference(self, name: str, path: Path) -> Any:
         if name.startswith("AWS::"):
             return self._pseudo_parameter(name, path)
         if (parameter := self.document.get("Parameters", name)) is not None:
             if "Default" not in parameter:
                 raise self._error(path, f"parameter {name!r} has no default: pass --parameter {name}=VALUE")
             return self._parameter(name, parameter["Default"])
+        # SAM adds these to the resources of the template; a logical id has no dot.
         if generated := _GENERATED.fullmatch(name):
-            return self._generated(generated[1], generated[2], path)
+            return self._published_arn(generated[1], generated[2], path)
         kind = self._resource_type(name, path)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             return self._qualified_arn(name, kind)
         return get_reference(kind, self.resource_name(name), self.aws_location)
 
     def _parameter(self, name: str, value: Any) -> Any:
+        # From the command line and from a default alike, a list is one text with commas.
         kind = str(self.document.get("Parameters", name, "Type") or "")
         if kind == "CommaDelimitedList" or kind.startswith("List<"):
             return [item.strip() for item in str(value).split(",")]
@@ -252,7 +255,7 @@ class IntrinsicResolver:
             "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",
         }
         if name not in known:
-            raise self._error(path, f"there is no pseudo parameter {name!r}")
+            raise self._error(path, f"unknown pseudo parameter {name!r}")
         return known[name]
 
     def _get_attribute(self, argument: Any, path: Path) -> Any:
@@ -260,7 +263,7 @@ class IntrinsicResolver:
         attribute = str(self.resolve(attribute, path))
         if (value := self._parameters.get(f"{name}.{attribute}")) is not None:
             return value
-        with self._entered(f"{name}.{attribute}", path):
+        with self._detect_cycle(f"{name}.{attribute}", path):
             return self._attribute(name, attribute, path)
 
     def _attribute(self, name: str, attribute: str, path: Path) -> Any:
@@ -279,14 +282,14 @@ class IntrinsicResolver:
     def _resource_type(self, name: str, path: Path) -> str:
         kind = self.document.get("Resources", name, "Type")
         if kind is None:
-            raise self._error(path, f"there is no resource or parameter {name!r}")
+            raise self._error(path, f"resource or parameter {name!r} is not defined")
         return str(kind)
 
     def _split(self, argument: Any, path: Path) -> list[str]:
         separator, text = argument
         return self._text(text, (*path, 1)).split(separator)
 
-    def _generated(self, function: str, what: str, path: Path) -> str:
+    def _published_arn(self, function: str, what: str, path: Path) -> str:
         """Return the ARN of the version or the alias that ``AutoPublishAlias`` makes."""
         alias = self.get(*property_path(self.document, function, "AutoPublishAlias"))
         if alias is None:
@@ -336,6 +339,7 @@ class IntrinsicResolver:
     def _select(self, argument: Any, path: Path) -> Any:
         index, items = argument
         chosen = int(self._text(index, (*path, 0)))
+        # Python would count from the end; CloudFormation refuses.
         if chosen < 0:
             raise ValueError(chosen)
         return self.resolve(items, (*path, 1))[chosen]
@@ -344,7 +348,7 @@ class IntrinsicResolver:
         names = [self._text(name, (*path, index)) for index, name in enumerate(argument[:3])]
         found = self.document.get("Mappings", *names)
         if found is None:
-            raise self._error(path, f"there is no mapping {'.'.join(names)}")
+            raise self._error(path, f"mapping {'.'.join(names)} is not defined")
         return found
 
     def _import(self, argument: Any, path: Path) -> str:
@@ -357,7 +361,7 @@ class IntrinsicResolver:
         return to_text(self.resolve(tree, path))
 
     @contextmanager
-    def _entered(self, name: str, path: Path) -> Generator[None]:
+    def _detect_cycle(self, name: str, path: Path) -> Generator[None]:
         if name in self._open:
             raise self._error(path, f"{name} refers to itself")
         self._open.append(name)

@@ -1,4 +1,4 @@
-"""Read what a template says about invocations of its functions: versions and aliases, retries and destinations."""
+"""Read how the functions of a template are invoked: their versions and aliases, retries and destinations of events."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class InvocationConfig:
 def read_invocation_configs(
     template: Template, functions: Iterable[FunctionDefinition]
 ) -> tuple[Mapping[str, InvocationConfig], list[Diagnostic]]:
-    """Return how each function may be invoked, by logical id, and what is wrong with the resources that say so."""
+    """Return how each function is invoked, by logical id, and what is wrong with the resources that configure it."""
     names = {function.logical_id: function.name.value for function in functions}
     configs = {function: _read_own_config(template, function) for function in names}
     diagnostics: list[Diagnostic] = []
@@ -68,12 +68,13 @@ def read_invocation_configs(
 
 
 def _read_own_config(template: Template, logical_id: str) -> InvocationConfig:
-    """Read what the function's own properties say."""
+    """Read the function's own properties."""
     config = InvocationConfig()
     path = property_path(template.document, logical_id, "AutoPublishAlias")
     location = template.document.location(*path)
     try:
         if (alias := template.values.get(*path)) is not None:
+            # A stack's first deployment publishes version 1, and that is what is served.
             aliases = {str(alias): Alias("1")}
             config = replace(config, versions=("1",), aliases=aliases)
             config = replace(config, locations={"versions": location, "aliases": location})
@@ -92,6 +93,7 @@ def _with_events(config: InvocationConfig, template: Template, path: tuple[str |
     paths = {name: (*path, name) for name in _EVENT_PROPERTIES}
     paths |= {name: (*path, "DestinationConfig", name, "Destination") for name in _DESTINATIONS}
     values, diagnostics = _resolve_each(template, paths)
+    # The dead-letter queue is a property of the function, which a resource of this kind leaves as it is.
     kept = {name: value for name, value in config.event_config.items() if name == "DeadLetter"}
     return _merge_events(
         replace(config, event_config=kept), values, diagnostics, events=template.document.location(*path)
@@ -121,6 +123,7 @@ def _resolve_each(
         except TemplateError as exc:
             diagnostics.append(Diagnostic(template.document.location(*path), f"{exc.text}; left out", fatal=False))
         else:
+            # CloudFormation passes parameters as text, also those of type Number.
             values |= {} if value is None else {name: int(value) if str(value).isdecimal() else value}
     return values, diagnostics
 

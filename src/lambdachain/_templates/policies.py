@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE
-from .properties import is_intrinsic, logical_ids, referenced_id
+from .properties import find_referenced_id, is_intrinsic, logical_ids
 from .template import Template
 
 # The managed policies of AWS that allow calls of functions, and the action that they allow.
@@ -56,6 +56,7 @@ class PolicyReader:
         own = ("Resources", logical_id, "Properties")
         role = self._document.get(*own, "Role")
         if role is not None:
+            # SAM ignores Policies where a Role is set.
             yield from self._read_role(role, (*own, "Role"))
             return
         # SAM makes a role of the function's own policies, and the connectors add to that.
@@ -91,7 +92,7 @@ class PolicyReader:
         if isinstance(role, UnresolvedValue):
             self.diagnostics.append(Diagnostic(role.location, role.text, fatal=False))
             return
-        logical_id = referenced_id(role)
+        logical_id = find_referenced_id(role)
         if logical_id is None or self._document.get("Resources", logical_id, "Type") != "AWS::IAM::Role":
             self._report(path, "the role is not in this template: its permissions are unknown")
             return
@@ -132,6 +133,7 @@ class PolicyReader:
         if not is_mapping(policy):
             raise TemplateError(self._document.location(*path), "does not have the form that SAM reads")
         name = self._values.resolve(policy.get("FunctionName"), (*path, "FunctionName"))
+        # SAM's own template ends so: the name may be followed by a qualifier, or by more of a name.
         resource = f"{self._values.aws_location.arn('x')}".removesuffix("x") + f"{name}*"
         yield Grant((ACTION,), resource, self._position(path), _SAM_INVOKE)
 
@@ -159,11 +161,12 @@ class PolicyReader:
                 yield Grant((ACTION,), arn, self._position(path), "connector")
 
     def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
-        referenced = referenced_id(policy)
+        referenced = find_referenced_id(policy)
         if referenced is not None and self._document.get("Resources", referenced, "Type") == "AWS::IAM::ManagedPolicy":
             yield from self._read_statements(("Resources", referenced, "Properties", "PolicyDocument", "Statement"))
             return
         try:
+            # An ARN, or the name alone, which SAM accepts too.
             name = str(self._values.resolve(policy, path)).rsplit("/", 1)[-1]
         except TemplateError as exc:
             self.diagnostics.append(exc.to_diagnostic(fatal=False))
@@ -176,6 +179,7 @@ class PolicyReader:
     def _read_statement(self, statement: Any, path: Path) -> Iterator[Grant]:
         if isinstance(statement, UnresolvedValue) or is_intrinsic(statement):
             whole = self._values.resolve(statement, path)
+            # An AWS::NoValue, which removes the statement, is not a mapping.
             if is_mapping(whole):
                 yield from self._read_statement(whole, path)
             return
@@ -219,4 +223,4 @@ def _to_actions(value: Any) -> tuple[str, ...]:
 
 
 def _is_role(tree: Any, role: str) -> bool:
-    return role in (referenced_id(tree), tree)
+    return role in (find_referenced_id(tree), tree)

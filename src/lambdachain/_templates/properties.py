@@ -39,7 +39,7 @@ def is_intrinsic(tree: Mapping[str, Any]) -> bool:
     return len(tree) == 1 and ((name := next(iter(tree))) == "Ref" or name.startswith("Fn::"))
 
 
-def referenced_id(tree: Any) -> str | None:
+def find_referenced_id(tree: Any) -> str | None:
     """Return the logical id that ``Ref`` or ``Fn::GetAtt`` refers to, if *tree* is one of them."""
     if not is_mapping(tree):
         return None

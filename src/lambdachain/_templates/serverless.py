@@ -56,16 +56,16 @@ def stack_name(document: Document) -> str:
     Raises:
         TemplateError: The service has no name, or its name or stage cannot be resolved.
     """
-    name = _resolved(document.get("service"))
-    name = _resolved(name.get("name")) if is_mapping(name) else name
+    name = _require(document.get("service"))
+    name = _require(name.get("name")) if is_mapping(name) else name
     if not name:
         raise TemplateError(
             document.location("service"), "no service: the name of every function starts with the service's name"
         )
-    return f"{name}-{_resolved(document.get('provider', 'stage'))}"
+    return f"{name}-{_require(document.get('provider', 'stage'))}"
 
 
-def _resolved(value: Any) -> Any:
+def _require(value: Any) -> Any:
     if isinstance(value, UnresolvedValue):
         raise value.to_error()
     return value
@@ -97,7 +97,7 @@ class _Converter:
 
     def _functions(self) -> Iterator[tuple[Path, str, Any]]:
         """Yield each function with its path and key; ``functions`` is a mapping, or a list of mappings."""
-        functions = _resolved(self._document.get("functions"))
+        functions = _require(self._document.get("functions"))
         if is_mapping(functions):
             yield from ((("functions", key), key, function) for key, function in functions.items())
         for index, part in enumerate(functions if is_list(functions) else ()):
@@ -162,14 +162,17 @@ class _Converter:
     def _add_function(self, logical_id: str, key: str, origin: Path, function: Any) -> None:
         root: Path = ("Resources", logical_id, "Properties")
         if isinstance(function, UnresolvedValue):
+            # An included file that is missing: the function exists, and what it needs first is its handler.
             function = {"handler": function}
         settings: Mapping[str, Any] = function if is_mapping(function) else {}
+        # The framework packages the whole directory of the service, so a handler contains the path of its module.
         properties: dict[str, Any] = {"FunctionName": self._name(settings, key), "CodeUri": "."}
         self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name"), (*root, "CodeUri"): origin}
         for setting, name in _PROPERTIES.items():
             if settings.get(setting) is not None:
                 properties[name] = settings[setting]
                 self._origins[*root, name] = (*origin, setting)
+            # As in the framework, 0 counts as not set.
             elif setting in _DEFAULTS and not self._document.get("provider", setting):
                 properties[name] = _DEFAULTS[setting]
                 self._origins[*root, name] = origin
@@ -182,6 +185,7 @@ class _Converter:
         self._add_resource(logical_id, SAM_FUNCTION, properties, origin)
         if (condition := settings.get("condition")) is not None:
             self._tree["Resources"][logical_id]["Condition"] = condition
+        # The framework appends a hash of the code to this logical id, so that nothing can refer to it.
         if self._is_versioned(settings):
             version = {"FunctionName": {"Ref": logical_id}}
             self._add_resource(f"{logical_id}Version", "AWS::Lambda::Version", version, origin)
@@ -275,6 +279,7 @@ def logical_id_for(key: str) -> str:
 
 
 def _normalize(key: str) -> str:
+    # CloudFormation allows only letters and digits in a logical id.
     name = key.replace("-", "Dash").replace("_", "Underscore")
     return name[:1].upper() + name[1:]
 

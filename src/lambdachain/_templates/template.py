@@ -59,6 +59,7 @@ def parse_template(text: str, source: str, directory: FilePath, context: Templat
         TemplateError: The text is neither.
     """
     document = parse_yaml(text, source)
+    # By its content, not its name: the CDK and build tools name their files as they like.
     if document.get("Resources") is not None:
         stack = context.parameters.get("AWS::StackName", context.stage or "local")
     elif document.get("service") is not None or document.get("functions") is not None:

@@ -38,10 +38,12 @@ def replace_variables(document: Document, context: TemplateContext, read_file: C
         read_file: Reads a file that ``${file(...)}`` names.
     """
     resolver = _VariableResolver(document, context, read_file)
+    # First, while there is a budget: without its stage no function has a name.
+    stage = resolver.resolve_stage()
     tree = {name: resolver.replace_each(document.get(name), (name,)) for name in _SECTIONS}
     provider = tree["provider"]
     # `provider: aws` is the short form of `provider: {name: aws}`.
-    tree["provider"] = {**(provider if is_mapping(provider) else {}), "stage": resolver.resolve_stage()}
+    tree["provider"] = {**(provider if is_mapping(provider) else {}), "stage": stage}
     return replace(document, tree=tree)
 
 
@@ -96,7 +98,8 @@ class _VariableResolver:
         return tree
 
     def _replace_inner(self, tree: Any, path: Path) -> Any:
-        # A list or mapping that a variable stands for: one unknown value in an included file leaves the others.
+        # Inside the list or mapping that a variable refers to, such as an included file, one unknown value leaves
+        # the others. BudgetExceededError is not caught here, or each of a trillion values would go on to fail.
         try:
             return self._replace(tree, path)
         except TemplateError as exc:
@@ -138,11 +141,13 @@ class _VariableResolver:
         alternatives = _alternatives(inside)
         if not _is_framework_variable(alternatives[0]):
             return f"${{{inside}}}"
+        # The text identifies the variable: a cycle reaches the same text again while it is being resolved.
         if inside in self._open:
             raise self._error(path, f"${{{inside}}} refers to itself")
         self._open.append(inside)
         try:
             for alternative in alternatives:
+                # A null counts as missing, unless it is the last alternative, where somebody wrote it on purpose.
                 found = self._alternative(alternative, path)
                 if found is not _MISSING and found is not None:
                     return found
@@ -198,6 +203,7 @@ class _VariableResolver:
         try:
             text = self._read_file(name)
         except (OSError, ValueError):
+            # As with the framework, a missing file is a missing value: `${file(local.yml):key, 'default'}`.
             return _MISSING
         self._budget.spend(len(text))
         if suffix not in (".yml", ".yaml", ".json"):
@@ -264,6 +270,7 @@ def _alternatives(inside: str) -> list[str]:
 
 def _is_framework_variable(text: str) -> bool:
     """Check whether a variable is the framework's; ``${AWS::Region}`` and ``${Table}`` are CloudFormation's."""
+    # Plugins define sources of their own; without a list of the known ones, `${Table.Arn}` of a Fn::Sub would be one.
     match = re.match(r"(\w+)(?=[:(.])(?!::)", text)
     return text.startswith("${") or (match is not None and match[1] in _SOURCES)
 

@@ -61,7 +61,7 @@ class FunctionBuilder:
         """Set a setting of `LocalFunction`; a value of the wrong type is reported."""
         self._locations[setting] = location
         try:
-            self._settings[setting] = _CONVERTERS.get(setting, _unchanged)(value)
+            self._settings[setting] = _CONVERTERS.get(setting, _identity)(value)
         except (TypeError, ValueError) as exc:
             self.diagnostics.append(Diagnostic(location, f"{exc}, not {value!r}"))
 
@@ -92,6 +92,7 @@ class FunctionBuilder:
 
     def build(self) -> DeclaredFunction | None:
         """Return the function, or ``None`` if something keeps it from being served."""
+        # First, or a function without its code would be reported for its missing handler too.
         if any(diagnostic.fatal for diagnostic in self.diagnostics):
             return None
         if "handler" not in self._settings and self._settings.get("runtime") != "provided":
@@ -107,6 +108,8 @@ class FunctionBuilder:
 
     def _location_for(self, text: str) -> Location:
         """Return the location of the setting that a message of `LocalFunction` is about: it starts with its name."""
+        # A message may be about one of several: "alias 'live' ..." and "environment variable 'A' ..." belong to the
+        # settings `aliases` and `environment`.
         start = re.match(r"\w+", text)
         word = start[0] if start else ""
         return next(
@@ -149,7 +152,7 @@ def _to_text(value: Any) -> str:
     return value
 
 
-def _unchanged(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 

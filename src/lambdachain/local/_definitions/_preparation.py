@@ -55,6 +55,7 @@ def prepare_function(
 
 def _write_inline_code(function: LocalFunction, source: str, scratch: Path) -> LocalFunction:
     directory = scratch / function.name
+    # A reload prepares the function again, in the same directory.
     directory.mkdir(exist_ok=True)
     (directory / _INLINE_FILES.get(function.runtime, "index")).write_text(source, encoding="utf-8")
     return replace(function, directory=directory)
@@ -67,7 +68,7 @@ def _explain(text: str, function: LocalFunction) -> str:
     if path.is_file():
         kind = "an archive" if path.suffix in _ARCHIVES else "a file"
         return f"{str(function.directory)!r} is {kind}: unpack it and set the directory"
-    return f"there is no directory {str(function.directory)!r}"
+    return f"directory {str(function.directory)!r} does not exist"
 
 
 def _choose_interpreter(
@@ -78,6 +79,7 @@ def _choose_interpreter(
     own = "python{}.{}".format(*sys.version_info)
     if not re.fullmatch(r"python3\.\d+", declared_version) or declared_version == own or "python" in declared.locations:
         return function
+    # The interpreter is used only if it can run functions: a system often has one without any packages.
     try:
         if (found := shutil.which(declared_version)) is not None:
             chosen = replace(function, python=found)
@@ -104,6 +106,7 @@ def drop_unreachable_targets(
         aws_location: The account and the region.
         services: The services, by boto3's names, that have an address.
     """
+    # check_targets() checks all functions together; without the events of the others, it checks this one target.
     without_events = {function.name: replace(function, events=EventConfig()) for function in functions}
     reachable: list[LocalFunction] = []
     diagnostics: list[Diagnostic] = []

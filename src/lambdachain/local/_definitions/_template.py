@@ -1,4 +1,4 @@
-"""Serve the functions of a template: what the template says about each, as settings of `LocalFunction`."""
+"""Declare the functions of a template: convert what it defines to settings of `LocalFunction`."""
 
 from __future__ import annotations
 
@@ -122,6 +122,7 @@ def _why_not_served(code: FunctionCode, logical_id: str) -> str:
 def _with_layers(function: FunctionDefinition) -> dict[str, str]:
     """Return the environment with the layers on the modules' search paths, behind what the template puts there."""
     environment = dict(function.environment)
+    # Behind what the template itself puts on the path, which takes precedence.
     for variable, inside in _SEARCH_PATHS:
         entries = [str(directory / part) for directory in function.layers for part in inside]
         if entries:

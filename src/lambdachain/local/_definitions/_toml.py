@@ -23,7 +23,7 @@ _TABLES: Final = ("functions", "defaults", "services")
 
 @dataclass(frozen=True, slots=True)
 class SystemDefinition:
-    """What a file says about a system.
+    """A system as a file defines it.
 
     Attributes:
         declarations: The functions, and what is wrong with the file.
@@ -67,6 +67,7 @@ def parse_toml(text: str, source: str, directory: Path) -> SystemDefinition:
 def _with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     environments = (defaults.get("environment"), table.get("environment"))
     merged = {**defaults, **table}
+    # Environments are merged, as in SAM's Globals; any other setting replaces the default.
     if all(is_mapping(environment) for environment in environments):
         merged["environment"] = {**defaults["environment"], **table["environment"]}
     return merged
@@ -76,6 +77,7 @@ def _to_builder(name: str, table: Mapping[str, Any], location: Location, directo
     builder = FunctionBuilder(name, location)
     builder.diagnostics += _find_unknown_keys(table, _SETTINGS, location)
     for setting, value in {"directory": ".", **table}.items():
+        # Reported above, with a suggestion.
         if setting not in _SETTINGS:
             continue
         where = Location(location.source, f"{location.key}.{setting}") if setting in table else location
@@ -85,7 +87,7 @@ def _to_builder(name: str, table: Mapping[str, Any], location: Location, directo
             elif setting == "directory":
                 builder.set(setting, str(directory / str(value)), where)
             else:
-                builder.set(setting, _CONVERTERS.get(setting, _unchanged)(value, where, directory), where)
+                builder.set(setting, _CONVERTERS.get(setting, _identity)(value, where, directory), where)
         except TemplateError as exc:
             builder.diagnostics.append(exc.to_diagnostic())
         except (TypeError, ValueError) as exc:
@@ -150,7 +152,7 @@ def _to_environment(value: Any, location: Location, _directory: Path) -> dict[st
     return _to_table(value, location)
 
 
-def _unchanged(value: Any, _location: Location, _directory: Path) -> Any:
+def _identity(value: Any, _location: Location, _directory: Path) -> Any:
     return value
 
 
