@@ -54,7 +54,7 @@ def assert_all_agree(path: Path) -> int:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_both_readings_of_a_template_agree(path: Path):
-    """Of every template in this repository."""
+    """Every template in this repository."""
     assert assert_all_agree(path) > 0
 
 
@@ -121,8 +121,8 @@ def test_both_readings_of_any_service_agree(
     assert assert_all_agree(path) == 1
 
 
-def test_templates_are_read_with_pyyaml_only():
-    """A job that checks least privilege installs no web server: the package needs no extra but ``cli``."""
+def test_package_needs_pyyaml_only():
+    """The extra ``cli`` brings that: a CI job that checks least privilege installs no web server."""
     script = (
         "import sys, lambdachain._templates.deployment, lambdachain._templates.invocation_config\n"
         "needed = {name.partition('.')[0] for name in sys.modules} & "

@@ -1,4 +1,4 @@
-"""What a template deploys and grants, for policy and graph: whatever stands in it, one line and no traceback."""
+"""What a template deploys and grants, for ``policy`` and ``graph``; any error is one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def read(tree: Any, directory: Path, name: str = "template.yaml") -> TemplateDep
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 @given(PROPERTIES, TREES, TREES)
-def test_no_template_is_too_wrong_to_be_told_of(tmp_path: Path, properties: dict[str, Any], policies: Any, doc: Any):
-    """Every function is there; what cannot be known of it is a problem, in a line."""
+def test_any_template_is_read_without_a_traceback(tmp_path: Path, properties: dict[str, Any], policies: Any, doc: Any):
+    """Every function is read; each value that cannot be resolved is a diagnostic of one line."""
     role = {"Policies": policies, "ManagedPolicyArns": policies}
     resources = {
         "F": {"Type": "AWS::Serverless::Function", "Properties": properties, "Connectors": doc},
@@ -58,26 +58,28 @@ def test_no_template_is_too_wrong_to_be_told_of(tmp_path: Path, properties: dict
     found = read({"Resources": resources, "Globals": doc}, tmp_path)
 
     assert len(found.functions) == 2
-    assert all("\n" not in str(problem) for problem in found.diagnostics)
+    assert all("\n" not in str(line) for line in found.diagnostics)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["handler", "timeout", "environment", "iamRoleStatements"]), TREES), TREES, TREES
 )
-def test_no_service_is_too_wrong_to_be_told_of(tmp_path: Path, function: dict[str, Any], statements: Any, timeout: Any):
-    """Nor is a ``serverless.yml``."""
+def test_any_service_is_read_without_a_traceback(
+    tmp_path: Path, function: dict[str, Any], statements: Any, timeout: Any
+):
+    """A ``serverless.yml``, as above."""
     provider = {"iam": {"role": {"statements": statements}}, "timeout": timeout}
     tree = {"service": "shop", "provider": provider, "functions": {"f": function}}
     found = read(tree, tmp_path, "serverless.yml")
 
     assert [one.name for one in found.functions] == ["shop-dev-f"]
-    assert all("\n" not in str(problem) for problem in found.diagnostics)
+    assert all("\n" not in str(line) for line in found.diagnostics)
 
 
 @pytest.mark.parametrize("name", ["sam/template.yaml", "plain/template.yaml", "serverless/serverless.yml"])
-def test_whole_systems_are_read(name: str):
-    """Those that are served in other tests: every function with its timeout and its handler."""
+def test_systems_are_read(name: str):
+    """Every function has its timeout and its handler; other tests serve these systems."""
     found = read_deployment(SYSTEMS / name, TemplateContext(AWS))
 
     assert len(found.functions) >= 2
@@ -85,7 +87,7 @@ def test_whole_systems_are_read(name: str):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: [", "not valid YAML"),
         ("a: b", "neither a template (no Resources) nor a serverless.yml (no service)"),
@@ -93,18 +95,18 @@ def test_whole_systems_are_read(name: str):
         ("functions: {f: {handler: a.b}}", "no service: the name of every function starts with the service's name"),
     ],
 )
-def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
-    """With the file, and the line where there is one."""
+def test_file_that_is_not_a_template_is_refused(tmp_path: Path, text: str, message: str):
+    """The error names the file, and the line if there is one."""
     path = tmp_path / "template.yaml"
     path.write_text(text)
     with pytest.raises(TemplateError) as refused:
         read_deployment(path, TemplateContext(AWS))
 
-    assert told in str(refused.value.to_diagnostic())
+    assert message in str(refused.value.to_diagnostic())
 
 
-def test_only_what_is_deployed_is_read(tmp_path: Path):
-    """Not a function whose condition is false; one whose condition is unknown is read, and reported."""
+def test_function_with_a_false_condition_is_not_deployed(tmp_path: Path):
+    """One whose condition is unknown is read, and reported."""
     kind = "AWS::Serverless::Function"
     tree = {
         "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
@@ -124,8 +126,8 @@ def test_only_what_is_deployed_is_read(tmp_path: Path):
     ]
 
 
-def test_a_connector_is_a_grant(tmp_path: Path):
-    """Also one that is a resource of its own."""
+def test_connector_grants_calls(tmp_path: Path):
+    """Also a connector that is a resource of its own."""
     text = """
     Resources:
       Caller: {Type: AWS::Serverless::Function, Properties: {Handler: app.one}}
@@ -170,7 +172,7 @@ SERVICE_ROLES = {
 
 
 @pytest.mark.parametrize(("provider", "function", "resources"), SERVICE_ROLES.values(), ids=SERVICE_ROLES)
-def test_a_service_grants_what_its_roles_grant(
+def test_service_grants_what_its_roles_grant(
     tmp_path: Path, provider: dict[str, Any], function: dict[str, Any], resources: list[str]
 ):
     """The framework's shared role, a function's own, or one that is named."""
@@ -197,8 +199,8 @@ def test_a_service_grants_what_its_roles_grant(
     )
 
 
-def test_a_role_that_is_not_in_the_template_is_reported(tmp_path: Path):
-    """Nothing is granted, and nothing can be checked."""
+def test_role_outside_the_template_is_reported(tmp_path: Path):
+    """Its permissions cannot be checked."""
     tree = {
         "service": "shop",
         "provider": {"iam": {"role": "arn:aws:iam::123456789012:role/elsewhere"}},

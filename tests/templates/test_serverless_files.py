@@ -1,4 +1,4 @@
-"""A ``serverless.yml`` becomes functions, named and set up as the framework would."""
+"""The functions of a ``serverless.yml`` have the names and settings with which the framework would deploy them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lambdachain.local._definitions._function_builder import Declarations
 from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
-def test_a_service_is_served_as_it_would_be_deployed():
-    """Names of service and stage, the provider's defaults, variables, a file, references, destinations."""
+def test_service_is_served_as_it_would_be_deployed():
+    """Names from service and stage, the provider's defaults, variables, an included file, references, destinations."""
     declarations = read(SYSTEMS / "serverless/serverless.yml")
     served = functions(declarations)
     place, charge, receipt = served["shop-dev-place"], served["shop-dev-charge-card"], served["receipt-dev"]
@@ -44,8 +44,8 @@ def test_a_service_is_served_as_it_would_be_deployed():
     )
 
 
-def test_the_stage_and_the_environment_choose():
-    """``--stage`` and this process's variables."""
+def test_stage_and_environment_variables_are_taken_from_the_command():
+    """From ``--stage`` and from this process's environment."""
     served = functions(
         read(SYSTEMS / "serverless/serverless.yml", stage="prod", environment={"SHOP_LOG_LEVEL": "INFO"})
     )
@@ -77,9 +77,9 @@ functions:
 """
 
 
-def environment_of(expression: str, **given_values: Any) -> Any:
-    """Give the variable X, or the problem with it."""
-    declarations = parse(SERVICE % expression, "serverless.yml", **given_values)
+def resolve_variable(expression: str, **context: Any) -> Any:
+    """Return the value of the variable X, or the diagnostics if there are any."""
+    declarations = parse(SERVICE % expression, "serverless.yml", **context)
     return diagnostics(declarations) or functions(declarations)["shop-dev-f"].environment.get("X")
 
 
@@ -114,9 +114,9 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("expression", "value"), VALUES.items(), ids=VALUES)
-def test_variables_give_what_the_framework_gives(expression: str, value: str | None):
-    """Each, in a variable of a function."""
-    assert environment_of(expression, environment={"HOME_OF_SHOP": "here"}) == value
+def test_variable_has_the_value_that_the_framework_gives_it(expression: str, value: str | None):
+    """In an environment variable of a function."""
+    assert resolve_variable(expression, environment={"HOME_OF_SHOP": "here"}) == value
 
 
 UNKNOWN = {
@@ -136,24 +136,24 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("expression", "text"), UNKNOWN.items(), ids=UNKNOWN)
-def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(
+def test_unresolvable_variable_is_left_out_and_reported_with_its_line(
     expression: str, text: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ):
     """The function is served without the variable."""
-    told = environment_of(expression)
+    lines = resolve_variable(expression)
 
-    assert told == [f"serverless.yml:18: functions.f.environment.X: {text}; the variable is left out"]
+    assert lines == [f"serverless.yml:18: functions.f.environment.X: {text}; the variable is left out"]
 
 
-def test_what_only_aws_knows_may_be_given():
-    """By the variable's own text."""
-    given_values = {"ssm:/shop/key": "k-1", "size": "9"}
+def test_parameter_replaces_what_only_aws_knows():
+    """Its name is the text of the variable."""
+    context = {"ssm:/shop/key": "k-1", "size": "9"}
 
-    assert environment_of("${ssm:/shop/key}-${opt:size}", parameters=given_values) == "k-1-9"
+    assert resolve_variable("${ssm:/shop/key}-${opt:size}", parameters=context) == "k-1-9"
 
 
 def test_functions_may_be_a_list_of_mappings():
-    """As large services write them."""
+    """As large services have it."""
     declarations = parse(
         "service: shop\nprovider: {name: aws}\nfunctions:\n  - a: {handler: a.handler}\n  - b: {handler: b.handler}\n",
         "serverless.yml",
@@ -163,7 +163,7 @@ def test_functions_may_be_a_list_of_mappings():
     assert list(functions(declarations)) == ["shop-dev-a", "shop-dev-b"]
 
 
-def test_the_frameworks_own_defaults_hold():
+def test_defaults_are_the_frameworks():
     """Six seconds and 1024 MB."""
     served = only_function(parse("service: shop\nfunctions:\n  f: {handler: app.handler}\n", "serverless.yml"))
 
@@ -185,8 +185,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("body", "line"), WRONG.items(), ids=WRONG)
-def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(body: str, line: str):
-    """With the line of the very key."""
+def test_invalid_function_is_reported_and_the_other_is_served(body: str, line: str):
+    """With the line of the key that is wrong."""
     declarations = parse(
         f"service: shop\nfunctions:\n  good: {{handler: app.handler}}\n  bad:\n    {body}\n", "serverless.yml"
     )
@@ -196,8 +196,8 @@ def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(bod
     assert list(functions(declarations)) == ["shop-dev-good"]
 
 
-def test_a_file_without_a_service_is_told_of():
-    """Its name is part of every function's."""
+def test_missing_service_name_is_reported():
+    """Without it, no function has a name."""
     assert diagnostics(parse("functions:\n  f: {handler: app.handler}\n", "serverless.yml")) == [
         "serverless.yml: service: no service: the name of every function starts with the service's name"
     ]
@@ -228,8 +228,8 @@ PARTS = st.sampled_from(
 
 
 @given(st.dictionaries(PARTS, TREES), TREES, TREES, TREES)
-def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom: Any, provider: Any, resources: Any):
-    """Whatever stands in it: no exception, and every function is served or told of."""
+def test_any_service_is_read_without_a_traceback(function: dict[str, Any], custom: Any, provider: Any, resources: Any):
+    """Every function is served or reported."""
     tree = {
         "service": "shop",
         "custom": custom,
@@ -240,7 +240,7 @@ def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom:
     declarations = parse(yaml.safe_dump(tree, sort_keys=False), "serverless.yml")
 
     assert len(declarations.functions) == 1 or declarations.diagnostics
-    assert all("\n" not in str(problem) for problem in declarations.diagnostics)
+    assert all("\n" not in str(line) for line in declarations.diagnostics)
 
 
 def read_service(directory: Path, service: str, **files: str) -> Declarations:
@@ -263,7 +263,7 @@ INCLUDED = "handler: app.handler\nenvironment: {A: from-file, YES: yes}\ndestina
         "functions: {f: '${self:custom.f}', g: {handler: app.handler}}\ncustom: {f: '${file(one.yml)}'}",
     ],
 )
-def test_an_included_function_is_read_as_a_whole(service: str, tmp_path: Path):
+def test_included_function_is_read_as_a_whole(service: str, tmp_path: Path):
     """Its environment and destinations too; ``yes`` is text, as in the file that includes it."""
     declarations = read_service(
         tmp_path, f"{service}\n", one=INCLUDED, all="f:\n  " + INCLUDED.replace("\n", "\n  ").rstrip()
@@ -275,8 +275,8 @@ def test_an_included_function_is_read_as_a_whole(service: str, tmp_path: Path):
     assert served.events.on_success == "arn:aws:lambda:us-east-1:123456789012:function:shop-dev-g"
 
 
-def test_an_included_provider_is_read_as_a_whole(tmp_path: Path):
-    """Its environment is every function's."""
+def test_included_provider_is_read_as_a_whole(tmp_path: Path):
+    """Also its environment, which all functions share."""
     provider = "name: aws\ntimeout: 9\nenvironment: {A: from-file}\n"
     declarations = read_service(
         tmp_path, "provider: ${file(aws.yml)}\nfunctions: {f: {handler: app.handler}}\n", aws=provider
@@ -286,8 +286,8 @@ def test_an_included_provider_is_read_as_a_whole(tmp_path: Path):
     assert (served.timeout, served.environment) == (9, {"A": "from-file"})
 
 
-def test_an_unknown_value_hides_nothing_else(tmp_path: Path):
-    """Neither in the resources, where nothing needs it, nor in a file that is included."""
+def test_unresolvable_value_hides_nothing_else(tmp_path: Path):
+    """Among the resources, where no function needs it, and in an included file."""
     included = "A: known\nB: ${ssm:/key}\n"
     declarations = read_service(
         tmp_path,
@@ -304,8 +304,8 @@ def test_an_unknown_value_hides_nothing_else(tmp_path: Path):
     assert functions(declarations)["shop-dev-f"].environment == {"A": "known"}
 
 
-def test_layers_of_the_service_are_on_the_search_paths(tmp_path: Path):
-    """Those that functions refer to by the framework's logical id."""
+def test_layers_of_the_service_are_on_the_search_path(tmp_path: Path):
+    """A function refers to a layer by the framework's logical id."""
     declarations = read_service(
         tmp_path,
         "functions: {f: {handler: app.handler, layers: [{Ref: LibLambdaLayer}]}}\nlayers: {lib: {path: layer}}\n",
@@ -314,8 +314,8 @@ def test_layers_of_the_service_are_on_the_search_paths(tmp_path: Path):
     assert only_function(declarations).environment["PYTHONPATH"] == f"{tmp_path}/layer/python:{tmp_path}/layer"
 
 
-def test_sections_of_the_template_may_be_in_resources(tmp_path: Path):
-    """Conditions, parameters and mappings, as the framework merges them."""
+def test_resources_may_have_conditions_and_parameters(tmp_path: Path):
+    """The framework merges all sections into its template."""
     declarations = read_service(
         tmp_path,
         "functions:\n"
@@ -329,8 +329,8 @@ def test_sections_of_the_template_may_be_in_resources(tmp_path: Path):
     assert only_function(declarations).environment == {"X": "here", "Y": "3"}
 
 
-def test_a_function_among_the_resources_is_served_too(tmp_path: Path):
-    """It is deployed with the others, by its own name and with CloudFormation's defaults."""
+def test_function_among_the_resources_is_served(tmp_path: Path):
+    """It is deployed with the others, under its own name and with Lambda's defaults."""
     declarations = read_service(
         tmp_path,
         "provider: {name: aws, timeout: 30}\nfunctions: {f: {handler: app.handler}}\n"
@@ -342,8 +342,8 @@ def test_a_function_among_the_resources_is_served_too(tmp_path: Path):
     assert {name: served.timeout for name, served in functions(declarations).items()} == {"Plain": 3, "shop-dev-f": 30}
 
 
-def test_a_destination_that_is_unknown_leaves_the_others(tmp_path: Path):
-    """And each has the line of its own key."""
+def test_unresolvable_destination_leaves_the_others(tmp_path: Path):
+    """It is reported with the line of its own key."""
     declarations = read_service(
         tmp_path,
         "functions:\n  f:\n    handler: app.handler\n    maximumRetryAttempts: 1\n    destinations:\n"

@@ -1,4 +1,4 @@
-"""SAM and CloudFormation templates become functions; what is wrong with one is told in a line and harms no other."""
+"""The functions of SAM and CloudFormation templates; an error is one line, and the other functions are served."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersi
 from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
-def test_a_sam_template_is_served_as_it_would_be_deployed():
-    """Globals, parameters, conditions, references between functions, layers, an alias, what becomes of events."""
+def test_sam_template_is_served_as_it_would_be_deployed():
+    """Globals, parameters, conditions, references between functions, layers, an alias, the settings of events."""
     declarations = read(SYSTEMS / "sam/template.yaml", parameters={"PaymentKey": "k-1"})
     served = functions(declarations)
     order, charge, receipt = served["PlaceOrder"], served["local-charge"], served["Receipt"]
@@ -48,8 +48,8 @@ def test_a_sam_template_is_served_as_it_would_be_deployed():
     )
 
 
-def test_parameters_choose_what_is_served():
-    """Conditions and mappings follow them."""
+def test_parameters_decide_what_is_served():
+    """Conditions and mappings depend on them."""
     served = functions(read(SYSTEMS / "sam/template.yaml", parameters={"Stage": "prod", "PaymentKey": "k-1"}))
 
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt", "OnlyInProd"]
@@ -58,8 +58,8 @@ def test_parameters_choose_what_is_served():
     assert served["PlaceOrder"].environment["ONLY_IN_PROD"] == "yes"
 
 
-def test_a_cloudformation_template_is_served_with_its_versions_and_aliases():
-    """Inline code, a canary, dead letters, destinations."""
+def test_cloudformation_template_is_served_with_versions_and_aliases():
+    """Inline code, a weighted alias, a dead-letter topic, destinations."""
     declarations = read(SYSTEMS / "plain/template.yaml")
     served = functions(declarations)
     (child,) = (each for each in declarations.functions if each.function.name == "child")
@@ -76,8 +76,8 @@ def test_a_cloudformation_template_is_served_with_its_versions_and_aliases():
     )
 
 
-def test_a_template_of_the_cdk_is_served():
-    """JSON, and the code where the metadata say that it lies."""
+def test_cdk_template_is_served():
+    """It is JSON, and the metadata name the directory of the code."""
     template = {
         "Resources": {
             "Orders": {
@@ -134,11 +134,11 @@ Resources:
 """
 
 
-def environment_of(expression: str, **given_values: Any) -> Any:
-    """Give the variable X, or the problem with it."""
-    declarations = parse(TEMPLATE % expression, **given_values)
-    told = [str(problem) for problem in declarations.diagnostics]
-    return told or functions(declarations)["F"].environment.get("X")
+def resolve_variable(expression: str, **context: Any) -> Any:
+    """Return the value of the variable X, or the diagnostics if there are any."""
+    declarations = parse(TEMPLATE % expression, **context)
+    lines = [str(line) for line in declarations.diagnostics]
+    return lines or functions(declarations)["F"].environment.get("X")
 
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function"
@@ -196,9 +196,9 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("expression", "value"), VALUES.items(), ids=VALUES)
-def test_intrinsic_functions_give_what_cloudformation_gives(expression: str, value: str | None):
-    """Each, in a variable of a function."""
-    assert environment_of(expression) == value
+def test_intrinsic_function_has_the_value_that_cloudformation_gives_it(expression: str, value: str | None):
+    """In an environment variable of a function."""
+    assert resolve_variable(expression) == value
 
 
 UNKNOWN = {
@@ -225,11 +225,11 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("expression", "text"), UNKNOWN.items(), ids=UNKNOWN)
-def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(expression: str, text: str):
+def test_unresolvable_variable_is_left_out_and_reported_with_its_line(expression: str, text: str):
     """The function is served without the variable."""
     where = "template.yaml:21: Resources.F.Properties.Environment.Variables.X"
 
-    assert environment_of(expression) == [f"{where}: {text}; the variable is left out"]
+    assert resolve_variable(expression) == [f"{where}: {text}; the variable is left out"]
     assert "F" in functions(parse(TEMPLATE % expression))
 
 
@@ -245,13 +245,13 @@ def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(expression
         ("!Ref Queue", "Queue"),
     ],
 )
-def test_whatever_a_template_refers_to_may_be_given(expression: str, name: str):
-    """What only AWS knows, and what should be another value here."""
-    assert environment_of(expression, parameters={name: "http://localhost:1"}) == "http://localhost:1"
+def test_parameter_replaces_any_reference(expression: str, name: str):
+    """To what only AWS knows, and to what should have another value here."""
+    assert resolve_variable(expression, parameters={name: "http://localhost:1"}) == "http://localhost:1"
 
 
 def function(properties: str, kind: str = "AWS::Serverless::Function") -> str:
-    """Write a template of one function, and another beside it that is well."""
+    """Return a template with a function of these properties, and a valid one."""
     lines = "\n".join(f"      {line}" for line in properties.splitlines())
     return (
         f"Resources:\n  Bad:\n    Type: {kind}\n    Properties:\n{lines}\n"
@@ -327,8 +327,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("properties", "line"), WRONG.values(), ids=WRONG)
-def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(properties: str, line: str):
-    """With the line of the very key."""
+def test_invalid_function_is_reported_and_the_other_is_served(properties: str, line: str):
+    """With the line of the key that is wrong."""
     text = function(properties)
     declarations = parse(text)
     number, _, rest = line.partition(":")
@@ -339,9 +339,9 @@ def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(pro
     assert list(functions(declarations)) == ["Good"]
 
 
-def test_functions_that_are_not_read_are_told_of():
-    """Those of a nested template, and those that a loop makes."""
-    told = diagnostics(
+def test_functions_that_are_not_read_are_reported():
+    """Those of a nested template, and those that a loop creates."""
+    lines = diagnostics(
         parse(
             """
             Resources:
@@ -354,15 +354,15 @@ def test_functions_that_are_not_read_are_told_of():
     )
 
     nested = "the functions of a nested template are not served with this one: pass its file as well"
-    assert told == [
+    assert lines == [
         f"template.yaml:4: Resources.Stack: {nested}",
         f"template.yaml:5: Resources.App: {nested}",
         "template.yaml:6: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
     ]
 
 
-def test_a_plain_function_needs_code_too():
-    """``Code`` is its name there."""
+def test_missing_code_is_reported_by_cloudformations_name():
+    """``Code`` instead of ``CodeUri``."""
     declarations = parse(function("Handler: app.handler", "AWS::Lambda::Function"))
 
     (line,) = diagnostics(declarations)
@@ -370,8 +370,8 @@ def test_a_plain_function_needs_code_too():
     assert line.endswith("no Code: set it to the directory of the code, such as Code: ./bad")
 
 
-def test_a_logical_id_that_stands_twice_is_told_of():
-    """YAML itself would take the last in silence."""
+def test_duplicate_logical_id_is_reported():
+    """PyYAML itself would keep the last silently."""
     one_of_them = "  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: %s, Handler: app.handler}}\n"
     declarations = parse("Resources:\n" + one_of_them % "first" + one_of_them % "second")
 
@@ -391,15 +391,15 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "line"), BROKEN.items(), ids=range(len(BROKEN)))
-def test_a_file_that_cannot_be_read_is_one_line(text: str, line: str):
-    """No traceback, whatever it contains."""
-    (told,) = diagnostics(parse(text))
+def test_unreadable_file_is_one_diagnostic(text: str, line: str):
+    """Without a traceback."""
+    (found,) = diagnostics(parse(text))
 
-    assert told.startswith(line)
+    assert found.startswith(line)
 
 
-def test_a_wrong_destination_is_left_out_and_the_function_served():
-    """It would fail at every event otherwise."""
+def test_invalid_event_settings_are_left_out_and_the_function_is_served():
+    """Only events are affected."""
     declarations = parse(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
 
     assert diagnostics(declarations) == [
@@ -479,8 +479,8 @@ PROPERTIES = st.dictionaries(
 
 
 @given(PROPERTIES, TREES, TREES)
-def test_no_template_is_too_wrong_to_be_told_of(properties: dict[str, Any], variable: Any, condition: Any):
-    """Whatever stands in it, the functions that are well are served, and each other has a line."""
+def test_any_template_is_read_without_a_traceback(properties: dict[str, Any], variable: Any, condition: Any):
+    """The valid function is served, and every other is served or reported."""
     good = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "good", "Handler": "app.handler"}}
     template = {
         "Parameters": {"Stage": {"Type": "String", "Default": "dev"}},
@@ -499,12 +499,12 @@ def test_no_template_is_too_wrong_to_be_told_of(properties: dict[str, Any], vari
 
     assert "Good" in functions(declarations)
     assert len(functions(declarations)) == 3 or declarations.diagnostics
-    assert all("\n" not in str(problem) for problem in declarations.diagnostics)
+    assert all("\n" not in str(line) for line in declarations.diagnostics)
 
 
 @given(st.text())
-def test_no_text_is_too_wrong_to_be_told_of(text: str):
-    """No exception, for any of the kinds of files."""
+def test_any_text_is_read_without_a_traceback(text: str):
+    """As a file of any kind."""
     for source in ("template.yaml", "serverless.yml", "lambdachain.toml"):
         declarations = parse(text, source)
         assert declarations.functions or declarations.diagnostics
@@ -516,8 +516,8 @@ def test_no_text_is_too_wrong_to_be_told_of(text: str):
     st.integers(0, 1000),
     st.from_regex(r"[a-z_]{1,8}\.[a-z_]{1,8}", fullmatch=True),
 )
-def test_settings_arrive_as_they_are_written(timeout: int, memory: int, reserved: int, handler: str):
-    """Directly, and by way of Globals and a parameter."""
+def test_settings_are_taken_over_unchanged(timeout: int, memory: int, reserved: int, handler: str):
+    """From the function, and from Globals and a parameter."""
     direct = {"Timeout": timeout, "MemorySize": memory, "ReservedConcurrentExecutions": reserved, "Handler": handler}
     kind = "AWS::Serverless::Function"
     template = {
@@ -561,7 +561,7 @@ READ_AS_DEPLOYED = {
         "AutoPublishAlias: !If [Never, live, !Ref AWS::NoValue]",
         lambda served: (served.versions, served.aliases) == ({}, {}),
     ),
-    "retries beside a destination that only AWS knows": (
+    "retries with a destination that only AWS knows": (
         "EventInvokeConfig: {MaximumRetryAttempts: 0, DestinationConfig: {OnFailure: {Destination: !ImportValue x}}}",
         lambda served: served.events == EventConfig(max_retries=0),
     ),
@@ -569,8 +569,8 @@ READ_AS_DEPLOYED = {
 
 
 @pytest.mark.parametrize(("properties", "is_right"), READ_AS_DEPLOYED.values(), ids=READ_AS_DEPLOYED)
-def test_a_property_is_read_as_it_would_be_deployed(properties: str, is_right: Callable[[LocalFunction], bool]):
-    """Where an intrinsic function stands for a whole mapping, or for nothing."""
+def test_property_is_read_as_it_would_be_deployed(properties: str, is_right: Callable[[LocalFunction], bool]):
+    """Where an intrinsic function replaces a whole mapping, or removes a property."""
     declarations = parse(
         f"""
         Conditions: {{Never: !Equals [a, b]}}
@@ -585,8 +585,8 @@ def test_a_property_is_read_as_it_would_be_deployed(properties: str, is_right: C
     assert all("OnFailure" in line for line in diagnostics(declarations))
 
 
-def test_globals_are_sams_only():
-    """CloudFormation ignores them for its own functions."""
+def test_globals_apply_to_sam_functions_only():
+    """SAM does not change the functions of CloudFormation."""
     declarations = parse(
         """
         Globals: {Function: {Timeout: 60, Environment: {Variables: {SHARED: 1}}}}
@@ -599,8 +599,8 @@ def test_globals_are_sams_only():
     assert (served.timeout, served.environment) == (3, {})
 
 
-def test_an_image_of_cloudformation_is_reported_as_an_image():
-    """It has no ``PackageType`` there, and is not in S3."""
+def test_container_image_of_cloudformation_is_reported_as_such():
+    """It needs no ``PackageType``, and is not in S3."""
     properties = "Code: {ImageUri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1}"
 
     assert diagnostics(parse(function(properties, "AWS::Lambda::Function"))) == [
@@ -608,8 +608,8 @@ def test_an_image_of_cloudformation_is_reported_as_an_image():
     ]
 
 
-def test_two_hundred_versions_are_numbered_in_no_time():
-    """Each by itself would look through all the others, twice."""
+def test_versions_are_numbered_in_the_order_of_the_template():
+    """In one pass over all of them."""
     version = "  V%d: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref F}}\n"
     text = "Resources:\n  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: c, Handler: app.handler}}\n"
     served = only_function(parse(text + "".join(version % number for number in range(200))))
@@ -617,8 +617,8 @@ def test_two_hundred_versions_are_numbered_in_no_time():
     assert list(served.versions) == [str(number) for number in range(1, 201)]
 
 
-def test_a_version_of_itself_is_reported():
-    """Its number depends on the function, which it names by its own ARN."""
+def test_version_of_itself_is_reported():
+    """Its number depends on its function, which it refers to by its own ARN or number."""
     lines = diagnostics(
         parse(
             """

@@ -1,4 +1,4 @@
-"""``lambdachain.toml`` has `LocalFunction`'s own names, and says where a wrong one stands."""
+"""A ``lambdachain.toml`` has the names of `LocalFunction`; a wrong setting is reported by its key."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lambdachain.local._definitions._sources import find_files, read_system
 from tests.templates.readers import AWS, SYSTEMS, diagnostics, functions, parse, read
 
 
-def test_everything_that_a_function_may_have_can_be_written():
-    """Defaults for all, versions, aliases, events, services."""
+def test_file_may_have_every_setting_of_a_function():
+    """And defaults for all functions, and services."""
     system = read_system(SYSTEMS / "lambdachain.toml", TemplateContext(AWS))
     served = functions(system.declarations)
     orders, charge = served["orders"], served["charge"]
@@ -56,8 +56,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("body", "line"), WRONG.items(), ids=WRONG)
-def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(body: str, line: str):
-    """With the way to the very key."""
+def test_invalid_function_is_reported_and_the_other_is_served(body: str, line: str):
+    """With the path of the key that is wrong."""
     declarations = parse(f"[functions.bad]\n{body}\n{GOOD}", "lambdachain.toml")
     expected = f"lambdachain.toml: functions.bad{line if line.startswith(':') else f'.{line}'}"
 
@@ -74,20 +74,20 @@ def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(bod
         ("[functions.a]\n[functions.a]", "lambdachain.toml: not valid TOML: Cannot declare ('functions', 'a') twice"),
     ],
 )
-def test_a_file_that_is_wrong_altogether_is_told_of(text: str, line: str):
-    """In one line, or a line each."""
+def test_invalid_file_is_reported(text: str, line: str):
+    """Nothing is served then."""
     assert diagnostics(parse(text, "lambdachain.toml"))[0].startswith(line)
 
 
-def test_the_documentation_of_the_format_is_complete():
-    """Every setting of `LocalFunction` stands in the reference."""
+def test_reference_documents_every_setting():
+    """Of `LocalFunction`."""
     page = (Path(__file__).parents[2] / "docs" / "reference" / "serve.md").read_text()
 
     assert [each.name for each in fields(LocalFunction) if f"`{each.name}`" not in page and each.name != "name"] == []
 
 
-def test_functions_on_the_command_line():
-    """The directory is everything up to the last slash."""
+def test_argument_has_the_directory_before_its_last_slash():
+    """Relative to the current directory, or absolute."""
     declarations = parse_arguments(["a=app.handler", "b=code/b/app.main.handler", "c=/abs/app.handler"], Path("/here"))
     served = functions(declarations)
 
@@ -115,35 +115,35 @@ def test_functions_on_the_command_line():
         ),
     ],
 )
-def test_a_wrong_argument_is_told_of(arguments: list[str], line: str):
-    """With the argument."""
+def test_invalid_argument_is_reported(arguments: list[str], line: str):
+    """The message quotes the argument."""
     assert diagnostics(parse_arguments(arguments, Path())) == [line]
 
 
-def test_variables_come_from_an_env_file():
-    """As dotenv writes them; nothing in them is replaced."""
+def test_env_file_is_parsed_as_dotenv_does():
+    """References inside values are not replaced."""
     text = "# local\nexport A=1\nB = 'two words'\nC=\"x\\ny\"\n\nD=$A ${A}\nE=\n"
 
     assert parse_env_file(text, ".env") == {"A": "1", "B": "two words", "C": "x\ny", "D": "$A ${A}", "E": ""}
 
 
 @pytest.mark.parametrize(("text", "line"), [("A=1\nB\n", 2), ("A='x\n", 1)])
-def test_a_wrong_line_of_an_env_file_is_named(text: str, line: int):
-    """By its number, not by what it contains."""
+def test_invalid_line_of_an_env_file_is_reported_by_its_number(text: str, line: int):
+    """Its content may be a secret."""
     with pytest.raises(TemplateError) as caught:
         parse_env_file(text, ".env")
 
     assert str(caught.value.to_diagnostic()) == f".env:{line}: not of the form NAME=VALUE"
 
 
-def test_the_first_of_the_files_that_are_here_describes_the_system(tmp_path: Path):
-    """The project's own before a template, a template before a serverless.yml."""
+def test_files_are_found_in_their_order_of_precedence(tmp_path: Path):
+    """``lambdachain.toml`` before a template, and a template before a ``serverless.yml``."""
     for name in ("serverless.yml", "template.yaml", "lambdachain.toml", "other.yaml"):
         (tmp_path / name).write_text("")
 
     assert [path.name for path in find_files(tmp_path)] == ["lambdachain.toml", "template.yaml", "serverless.yml"]
 
 
-def test_a_file_that_is_not_there_is_told_of():
-    """By its name."""
+def test_missing_file_is_reported():
+    """The message names the file."""
     assert diagnostics(read(SYSTEMS / "nothing.yaml"))[0].endswith("nothing.yaml: no such file")
