@@ -492,6 +492,7 @@ def test_any_template_is_read_without_a_traceback(properties: dict[str, Any], va
             "A": {"Type": "AWS::Lambda::Alias", "Properties": properties},
             "E": {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties},
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": properties},
+            "Odd": {"Type": variable, "Properties": properties},
             "Good": good,
         },
     }

@@ -16,7 +16,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .context import TemplateContext
 from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
-from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path
+from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path, resource_type
 from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
 from .work_budget import BudgetExceededError, WorkBudget
 
@@ -141,8 +141,8 @@ class IntrinsicResolver:
         Raises:
             TemplateError: Its properties set a name that cannot be resolved on this machine.
         """
-        kind = self.document.get("Resources", logical_id, "Type")
-        known = RESOURCE_TYPES.get(str(kind))
+        kind = resource_type(self.document, logical_id)
+        known = RESOURCE_TYPES.get(kind)
         setting = "FunctionName" if kind in FUNCTION_TYPES else known.name_property if known else None
         if setting is None:
             return logical_id
@@ -280,10 +280,10 @@ class IntrinsicResolver:
         return known
 
     def _resource_type(self, name: str, path: Path) -> str:
-        kind = self.document.get("Resources", name, "Type")
-        if kind is None:
+        kind = resource_type(self.document, name)
+        if not kind:
             raise self._error(path, f"resource or parameter {name!r} is not defined")
-        return str(kind)
+        return kind
 
     def _split(self, argument: Any, path: Path) -> list[str]:
         separator, text = argument

@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE
-from .properties import find_referenced_id, is_intrinsic, logical_ids
+from .properties import find_referenced_id, is_intrinsic, logical_ids, resource_type
 from .template import Template
 
 # The managed policies of AWS that allow calls of functions, and the action that they allow.
@@ -93,7 +93,7 @@ class PolicyReader:
             self.diagnostics.append(Diagnostic(role.location, role.text, fatal=False))
             return
         logical_id = find_referenced_id(role)
-        if logical_id is None or self._document.get("Resources", logical_id, "Type") != "AWS::IAM::Role":
+        if logical_id is None or resource_type(self._document, logical_id) != "AWS::IAM::Role":
             self._report(path, "the role is not in this template: its permissions are unknown")
             return
         if logical_id not in self._roles:
@@ -162,7 +162,7 @@ class PolicyReader:
 
     def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
         referenced = find_referenced_id(policy)
-        if referenced is not None and self._document.get("Resources", referenced, "Type") == "AWS::IAM::ManagedPolicy":
+        if referenced is not None and resource_type(self._document, referenced) == "AWS::IAM::ManagedPolicy":
             yield from self._read_statements(("Resources", referenced, "Properties", "PolicyDocument", "Statement"))
             return
         try:

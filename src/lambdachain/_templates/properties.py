@@ -13,19 +13,25 @@ SAM_FUNCTION: Final = "AWS::Serverless::Function"
 FUNCTION_TYPES: Final = frozenset({SAM_FUNCTION, "AWS::Lambda::Function"})
 
 
+def resource_type(document: Document, logical_id: str) -> str:
+    """Return the type of a resource, or an empty string if the template does not define it."""
+    kind = document.get("Resources", logical_id, "Type")
+    # A list, which a broken template may have here, cannot be looked up in a set.
+    return kind if isinstance(kind, str) else ""
+
+
 def logical_ids(document: Document, *types: str) -> Iterator[str]:
     """Yield the logical ids of the resources of *types*, in the template's order."""
     resources = document.get("Resources")
     for logical_id in resources if is_mapping(resources) else ():
-        if document.get("Resources", logical_id, "Type") in types:
+        if resource_type(document, logical_id) in types:
             yield logical_id
 
 
 def property_roots(document: Document, logical_id: str) -> list[Path]:
     """Return where a resource's properties may be written: its own, then SAM's ``Globals`` for a function of SAM's."""
     own: Path = ("Resources", logical_id, "Properties")
-    is_sam = document.get("Resources", logical_id, "Type") == SAM_FUNCTION
-    return [own, ("Globals", "Function")] if is_sam else [own]
+    return [own, ("Globals", "Function")] if resource_type(document, logical_id) == SAM_FUNCTION else [own]
 
 
 def property_path(document: Document, logical_id: str, *keys: str) -> Path:

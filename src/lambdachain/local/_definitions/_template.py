@@ -10,6 +10,7 @@ from lambdachain._templates.diagnostics import Diagnostic, TemplateError, Unreso
 from lambdachain._templates.document import Document
 from lambdachain._templates.functions import FunctionCode, FunctionDefinition, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
+from lambdachain._templates.properties import resource_type
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
@@ -62,7 +63,7 @@ def _find_unread_functions(document: Document) -> Iterator[Diagnostic]:
         if logical_id.startswith("Fn::ForEach"):
             text = "Fn::ForEach is not supported: the functions that it creates are not served"
             yield Diagnostic(location, text, fatal=False)
-        elif document.get("Resources", logical_id, "Type") in _NESTED:
+        elif resource_type(document, logical_id) in _NESTED:
             text = "the functions of a nested template are not served with this one: pass its file as well"
             yield Diagnostic(location, text, fatal=False)
 
