@@ -286,6 +286,18 @@ def test_included_provider_is_read_as_a_whole(tmp_path: Path):
     assert (served.timeout, served.environment) == (9, {"A": "from-file"})
 
 
+def test_missing_provider_is_reported(tmp_path: Path):
+    """With a stage of the command, the functions still have their names."""
+    (tmp_path / "serverless.yml").write_text(
+        "service: shop\nprovider: ${file(aws.yml)}\nfunctions: {f: {handler: app.handler}}\n"
+    )
+    declarations = read(tmp_path / "serverless.yml", stage="prod")
+
+    (line,) = diagnostics(declarations)
+    assert line.endswith("serverless.yml:2: provider: ${file(aws.yml)} has no value")
+    assert list(functions(declarations)) == ["shop-prod-f"]
+
+
 def test_unresolvable_value_hides_nothing_else(tmp_path: Path):
     """Among the resources, where no function needs it, and in an included file."""
     included = "A: known\nB: ${ssm:/key}\n"
@@ -305,13 +317,19 @@ def test_unresolvable_value_hides_nothing_else(tmp_path: Path):
 
 
 def test_layers_of_the_service_are_on_the_search_path(tmp_path: Path):
-    """A function refers to a layer by the framework's logical id."""
+    """A function refers to them by the framework's logical ids; its own replace the provider's."""
     declarations = read_service(
         tmp_path,
-        "functions: {f: {handler: app.handler, layers: [{Ref: LibLambdaLayer}]}}\nlayers: {lib: {path: layer}}\n",
+        "provider: {layers: [{Ref: AllLambdaLayer}]}\n"
+        "functions: {f: {handler: app.f, layers: [{Ref: LibLambdaLayer}]}, g: {handler: app.g}}\n"
+        "layers: {lib: {path: lib}, all: {path: all}}\n",
     )
+    paths = {name: served.environment["PYTHONPATH"] for name, served in functions(declarations).items()}
 
-    assert only_function(declarations).environment["PYTHONPATH"] == f"{tmp_path}/layer/python:{tmp_path}/layer"
+    assert paths == {
+        "shop-dev-f": f"{tmp_path}/lib/python:{tmp_path}/lib",
+        "shop-dev-g": f"{tmp_path}/all/python:{tmp_path}/all",
+    }
 
 
 def test_resources_may_have_conditions_and_parameters(tmp_path: Path):

@@ -22,7 +22,6 @@ _PROPERTIES: Final[Mapping[str, str]] = {
     "timeout": "Timeout",
     "memorySize": "MemorySize",
     "reservedConcurrency": "ReservedConcurrentExecutions",
-    "layers": "Layers",
 }
 _EVENT_PROPERTIES: Final[Mapping[str, str]] = {
     "maximumRetryAttempts": "MaximumRetryAttempts",
@@ -179,6 +178,9 @@ class _Converter:
         if settings.get("image") is not None:
             properties |= {"PackageType": "Image", "ImageUri": settings["image"]}
             self._origins |= {(*root, "PackageType"): (*origin, "image"), (*root, "ImageUri"): (*origin, "image")}
+        # In the function, not in Globals, whose layers SAM would add to the function's instead of replacing them.
+        layers: Path = (*origin, "layers") if settings.get("layers") is not None else ("provider", "layers")
+        properties["Layers"] = self._at((*root, "Layers"), layers)
         properties["Environment"] = self._environment(root, origin)
         properties["Role"] = self._role(logical_id, settings, root, origin)
         self._add_events(properties, settings, root, origin)
@@ -212,7 +214,7 @@ class _Converter:
             inherited = _SHARED_STATEMENTS if settings.get("iamRoleStatementsInherit") else ()
             self._add_role(name, (own, *inherited), origin)
             return _attribute(name, "Arn")
-        for path in (("provider", "iam", "role"), ("provider", "role")):
+        for path in (("provider", "iam"), ("provider", "iam", "role"), ("provider", "role")):
             role = self._document.get(*path)
             if isinstance(role, str | UnresolvedValue) or (is_mapping(role) and is_intrinsic(role)):
                 self._origins[*root, "Role"] = path

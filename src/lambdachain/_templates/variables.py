@@ -12,7 +12,7 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
-from .diagnostics import TemplateError, UnresolvedValue
+from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path, parse_yaml
 from .work_budget import BudgetExceededError, WorkBudget
 
@@ -42,9 +42,12 @@ def replace_variables(document: Document, context: TemplateContext, read_file: C
     stage = resolver.resolve_stage()
     tree = {name: resolver.replace_each(document.get(name), (name,)) for name in _SECTIONS}
     provider = tree["provider"]
+    diagnostics = document.diagnostics
+    if isinstance(provider, UnresolvedValue):
+        diagnostics = (*diagnostics, Diagnostic(provider.location, provider.text, fatal=False))
     # `provider: aws` is the short form of `provider: {name: aws}`.
     tree["provider"] = {**(provider if is_mapping(provider) else {}), "stage": stage}
-    return replace(document, tree=tree)
+    return replace(document, tree=tree, diagnostics=diagnostics)
 
 
 class _VariableResolver:
