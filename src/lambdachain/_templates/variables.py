@@ -102,7 +102,7 @@ class _VariableResolver:
 
     def _replace_inner(self, tree: Any, path: Path) -> Any:
         # Inside the list or mapping that a variable refers to, such as an included file, one unknown value leaves
-        # the others. BudgetExceededError is not caught here, or each of a trillion values would go on to fail.
+        # the others. BudgetExceededError is not caught here, or resolving would continue with the next value.
         try:
             return self._replace(tree, path)
         except TemplateError as exc:

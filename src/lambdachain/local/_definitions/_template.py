@@ -45,7 +45,7 @@ def declare_functions(template: Template) -> Declarations:
     diagnostics += _find_unread_functions(document)
     functions: list[FunctionDefinition] = []
     for function in read_functions(template):
-        # Without its name a function cannot be called, and nobody knows whether it is deployed without its condition.
+        # A function without a known name cannot be called, and one without a known condition may not exist.
         unresolved = function.condition or function.name.value
         if isinstance(unresolved, UnresolvedValue):
             diagnostics.append(Diagnostic(unresolved.location, unresolved.text))
