@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lambdachain import InvocationType
-from lambdachain._templates.problem import Diagnostic, Location
+from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.cli._messages import Notice, Printed, Reloaded, as_json, as_text
 from lambdachain.local import LocalInvocation
 

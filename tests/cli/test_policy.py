@@ -134,8 +134,8 @@ def test_what_a_template_does_not_tell_is_said(run: Run, write: Write):
     told = [line for line in ran.stderr.splitlines() if line.startswith("cannot tell: ")]
 
     assert ran.returncode == 1
-    assert "another stack exports 'x': give --parameter x=VALUE" in told[0]
-    assert "parameter 'Other' has no default: give --parameter Other=VALUE" in told[1]
+    assert "another stack exports 'x': pass --parameter x=VALUE" in told[0]
+    assert "parameter 'Other' has no default: pass --parameter Other=VALUE" in told[1]
 
 
 ROLE = """

@@ -395,7 +395,7 @@ def test_a_runtime_of_another_version_is_served_by_this_one(serve: Any, write: A
     problem = served.wait_for("problem")
 
     assert (problem["line"], problem["key"], problem["fatal"]) == (7, "Globals.Function.Runtime", False)
-    assert problem["text"].startswith("python3.99 is not installed here together with awslambdaric:")
+    assert problem["text"].startswith("python3.99 with awslambdaric is not installed:")
     assert served.call("Child")["greeting"] == "hello from us-east-1"
 
 
@@ -426,7 +426,7 @@ def test_events_go_where_they_can(serve: Any, write: Any, eventually: Callable[.
     problem = served.wait_for("problem")
     served.client.invoke(FunctionName="Source", Payload="5", InvocationType="Event")
 
-    assert problem["text"] == "on_failure goes to sqs, which has no address here: give --service sqs=URL; left out"
+    assert problem["text"] == "on_failure goes to sqs, which has no address: pass --service sqs=URL; left out"
     assert problem["line"] == 8
     assert served.wait_for("invocation", function="Sink")["status"] == 200
 

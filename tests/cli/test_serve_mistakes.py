@@ -24,19 +24,19 @@ def template(*functions: str) -> str:
 MISTAKES = {
     "unknown intrinsic": (
         "CodeUri: good, Handler: app.handler, Environment: {Variables: {A: !Magic x}}",
-        (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not known here", False),
+        (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not supported", False),
     ),
     "missing code": (
         "Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: state the directory of its code", True),
+        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: set it to the directory of the code", True),
     ),
     "no directory": (
         "CodeUri: nowhere, Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "there is no directory 'nowhere'", True),
+        (3, "Resources.Bad.Properties.CodeUri", "directory 'nowhere' does not exist", True),
     ),
     "an archive": (
         "CodeUri: code.zip, Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it, and name the directory", True),
+        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it and set the directory", True),
     ),
     "no such module": (
         "CodeUri: good, Handler: main.handler",
@@ -79,7 +79,7 @@ MISTAKES = {
     ),
     "no such runtime": (
         "CodeUri: good, Handler: app.handler, Runtime: ruby3.3",
-        (3, "Resources.Bad.Properties.Runtime", "runtime 'ruby3.3' is not served here", True),
+        (3, "Resources.Bad.Properties.Runtime", "runtime 'ruby3.3' cannot be served", True),
     ),
     "a runtime that is not installed": (
         "CodeUri: good, Handler: app.handler, Runtime: nodejs22.x",
@@ -87,7 +87,7 @@ MISTAKES = {
     ),
     "a name twice": (
         "CodeUri: good, Handler: app.handler, FunctionName: Good",
-        (3, "Resources.Bad", "function 'Good' is declared twice: template.yaml:2: Resources.Good", True),
+        (3, "Resources.Bad", "duplicate function 'Good': template.yaml:2: Resources.Good", True),
     ),
 }
 
@@ -196,7 +196,7 @@ NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orde
         (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
         (["app.py"], 1, "error: app.py"),
         (["a=app"], 1, "error: argument 'a=app': handler 'app' is not of the form 'module.function'\n"),
-        (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': there is no directory 'x'\n"),
+        (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': directory 'x' does not exist\n"),
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),
         (["a=app.handler", "--queue", "no/such/directory/q.db"], 1, "error: lambdachain serve: "),
@@ -270,12 +270,12 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
 @pytest.mark.parametrize(
     ("module", "status", "line"),
     [
-        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[local]'\n"),
-        ("h11", 0, "least_privilege/template.yaml: 2 functions checked: grants are what the code calls\n"),
+        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[cli]'\n"),
+        ("aiohttp", 0, "least_privilege/template.yaml: 2 functions checked: grants are what the code calls\n"),
     ],
 )
-def test_a_template_is_read_by_what_the_extra_brings(module: str, status: int, line: str):
-    """What it lacks is named; what it does not bring is not asked for."""
+def test_reading_a_template_needs_pyyaml_only(module: str, status: int, line: str):
+    """The extra ``cli`` brings it; what ``serve`` needs is not required."""
     arguments = ["policy", "parent_child", "--check", "least_privilege/template.yaml"]
     ran = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(module=module), *arguments],

@@ -1,4 +1,4 @@
-"""What a template deploys and grants, for policy and graph: whatever stands in it, one line and no traceback."""
+"""What a template deploys and grants, for ``policy`` and ``graph``; any error is one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdachain._templates.deployment import Deployment, read_deployment
-from lambdachain._templates.problem import TemplateError
-from lambdachain._templates.surroundings import Surroundings
-from tests.templates.reading import PLACE, SYSTEMS
+from lambdachain._templates.context import TemplateContext
+from lambdachain._templates.deployment import TemplateDeployment, read_deployment
+from lambdachain._templates.diagnostics import TemplateError
+from tests.templates.readers import AWS, SYSTEMS
 
 NAMES = st.sampled_from(
     ["Statement", "Effect", "Action", "Resource", "NotAction", "LambdaInvokePolicy", "FunctionName", "Variables", "x"]
@@ -37,17 +37,17 @@ PROPERTIES = st.dictionaries(
 )
 
 
-def read(tree: Any, directory: Path, name: str = "template.yaml") -> Deployment:
+def read(tree: Any, directory: Path, name: str = "template.yaml") -> TemplateDeployment:
     """Read a tree as a file."""
     path = directory / name
     path.write_text(yaml.safe_dump(tree))
-    return read_deployment(path, Surroundings(PLACE))
+    return read_deployment(path, TemplateContext(AWS))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 @given(PROPERTIES, TREES, TREES)
-def test_no_template_is_too_wrong_to_be_told_of(tmp_path: Path, properties: dict[str, Any], policies: Any, doc: Any):
-    """Every function is there; what cannot be known of it is a problem, in a line."""
+def test_any_template_is_read_without_a_traceback(tmp_path: Path, properties: dict[str, Any], policies: Any, doc: Any):
+    """Every function is read; each value that cannot be resolved is a diagnostic of one line."""
     role = {"Policies": policies, "ManagedPolicyArns": policies}
     resources = {
         "F": {"Type": "AWS::Serverless::Function", "Properties": properties, "Connectors": doc},
@@ -58,46 +58,156 @@ def test_no_template_is_too_wrong_to_be_told_of(tmp_path: Path, properties: dict
     found = read({"Resources": resources, "Globals": doc}, tmp_path)
 
     assert len(found.functions) == 2
-    assert all("\n" not in str(problem) for problem in found.problems)
+    assert all("\n" not in str(line) for line in found.diagnostics)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["handler", "timeout", "environment", "iamRoleStatements"]), TREES), TREES, TREES
 )
-def test_no_service_is_too_wrong_to_be_told_of(tmp_path: Path, function: dict[str, Any], statements: Any, timeout: Any):
-    """Nor is a ``serverless.yml``."""
+def test_any_service_is_read_without_a_traceback(
+    tmp_path: Path, function: dict[str, Any], statements: Any, timeout: Any
+):
+    """A ``serverless.yml``, as above."""
     provider = {"iam": {"role": {"statements": statements}}, "timeout": timeout}
     tree = {"service": "shop", "provider": provider, "functions": {"f": function}}
     found = read(tree, tmp_path, "serverless.yml")
 
     assert [one.name for one in found.functions] == ["shop-dev-f"]
-    assert all("\n" not in str(problem) for problem in found.problems)
+    assert all("\n" not in str(line) for line in found.diagnostics)
 
 
 @pytest.mark.parametrize("name", ["sam/template.yaml", "plain/template.yaml", "serverless/serverless.yml"])
-def test_whole_systems_are_read(name: str):
-    """Those that are served in other tests: every function with its timeout and its handler."""
-    found = read_deployment(SYSTEMS / name, Surroundings(PLACE))
+def test_systems_are_read(name: str):
+    """Every function has its timeout and its handler; other tests serve these systems."""
+    found = read_deployment(SYSTEMS / name, TemplateContext(AWS))
 
     assert len(found.functions) >= 2
     assert all(one.timeout and one.handler for one in found.functions)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("a: [", "not YAML"),
+        ("a: [", "not valid YAML"),
         ("a: b", "neither a template (no Resources) nor a serverless.yml (no service)"),
         ("- 1", "neither a template"),
-        ("functions: {f: {handler: a.b}}", "no service: its name is part of every function's"),
+        ("functions: {f: {handler: a.b}}", "no service: the name of every function starts with the service's name"),
     ],
 )
-def test_what_is_no_template_is_refused(tmp_path: Path, text: str, told: str):
-    """With the file, and the line where there is one."""
+def test_file_that_is_not_a_template_is_refused(tmp_path: Path, text: str, message: str):
+    """The error names the file, and the line if there is one."""
     path = tmp_path / "template.yaml"
     path.write_text(text)
     with pytest.raises(TemplateError) as refused:
-        read_deployment(path, Surroundings(PLACE))
+        read_deployment(path, TemplateContext(AWS))
 
-    assert told in str(refused.value.problem())
+    assert message in str(refused.value.to_diagnostic())
+
+
+def test_function_with_a_false_condition_is_not_deployed(tmp_path: Path):
+    """One whose condition is unknown is read, and reported."""
+    kind = "AWS::Serverless::Function"
+    tree = {
+        "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
+        "Globals": {"Function": {"Timeout": 60}},
+        "Resources": {
+            "Off": {"Type": kind, "Condition": "Never", "Properties": {"FunctionName": "same"}},
+            "On": {"Type": kind, "Properties": {"FunctionName": "same"}},
+            "Perhaps": {"Type": kind, "Condition": "Nobody", "Properties": {}},
+            "Plain": {"Type": "AWS::Lambda::Function", "Properties": {}},
+        },
+    }
+    found = read(tree, tmp_path)
+
+    assert [(one.name, one.timeout) for one in found.functions] == [("same", 60), ("Perhaps", 60), ("Plain", 3)]
+    assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
+        "Resources.Perhaps.Condition: condition 'Nobody' is not defined"
+    ]
+
+
+def test_connector_grants_calls(tmp_path: Path):
+    """Also a connector that is a resource of its own."""
+    text = """
+    Resources:
+      Caller: {Type: AWS::Serverless::Function, Properties: {Handler: app.one}}
+      Callee: {Type: AWS::Serverless::Function, Properties: {Handler: app.two, FunctionName: callee}}
+      Connector:
+        Type: AWS::Serverless::Connector
+        Properties: {Source: {Id: Caller}, Destination: {Id: Callee}, Permissions: [Write]}
+    """
+    (tmp_path / "template.yaml").write_text(text)
+    caller, callee = read_deployment(tmp_path / "template.yaml", TemplateContext(AWS)).functions
+
+    assert [one.resource for one in caller.grants] == ["arn:aws:lambda:us-east-1:123456789012:function:callee"]
+    assert callee.grants == ()
+
+
+SERVICE_ROLES = {
+    "statements of the provider": (
+        {"iam": {"role": {"statements": [{"Action": "lambda:InvokeFunction", "Resource": "a"}]}}},
+        {},
+        ["a"],
+    ),
+    "statements of the function in place of the provider's": (
+        {"iamRoleStatements": [{"Action": "x", "Resource": "a"}]},
+        {"iamRoleStatements": [{"Action": "x", "Resource": "b"}]},
+        ["b"],
+    ),
+    "statements of both": (
+        {"iamRoleStatements": [{"Action": "x", "Resource": "a"}]},
+        {"iamRoleStatements": [{"Action": "x", "Resource": "b"}], "iamRoleStatementsInherit": True},
+        ["b", "a"],
+    ),
+    "a managed policy": ({"iam": {"role": {"managedPolicies": ["arn:aws:iam::aws:policy/AWSLambdaRole"]}}}, {}, ["*"]),
+    "a role of the resources": ({"iam": {"role": "Role"}}, {}, ["of-role"]),
+    "a role of the function": ({}, {"role": {"Fn::GetAtt": ["Role", "Arn"]}}, ["of-role"]),
+    "a policy that is attached to the shared role": ({}, {"name": "attached"}, ["attached"]),
+    "a statement that only AWS knows": (
+        {"iamRoleStatements": ["${ssm:/statement}", {"Action": "x", "Resource": "a"}]},
+        {},
+        ["a"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("provider", "function", "resources"), SERVICE_ROLES.values(), ids=SERVICE_ROLES)
+def test_service_grants_what_its_roles_grant(
+    tmp_path: Path, provider: dict[str, Any], function: dict[str, Any], resources: list[str]
+):
+    """The framework's shared role, a function's own, or one that is named."""
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "of-role"}
+    role = {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
+    policy = {"PolicyDocument": {"Statement": {**statement, "Resource": "attached"}}}
+    attached = {"Roles": [{"Ref": "IamRoleLambdaExecution"}]} if "name" in function else {}
+    tree = {
+        "service": "shop",
+        "provider": {"name": "aws", **provider},
+        "functions": {"f": {"handler": "app.handler", **function}},
+        "resources": {
+            "Resources": {
+                "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+                "Policy": {"Type": "AWS::IAM::Policy", "Properties": {**policy, **attached}},
+            }
+        },
+    }
+    found = read(tree, tmp_path, "serverless.yml")
+
+    assert [one.resource for one in found.functions[0].grants] == resources
+    assert [str(one).rpartition(": ")[2] for one in found.diagnostics] == (
+        ["pass --parameter ssm:/statement=VALUE"] if "ssm" in str(tree) else []
+    )
+
+
+def test_role_outside_the_template_is_reported(tmp_path: Path):
+    """Its permissions cannot be checked."""
+    tree = {
+        "service": "shop",
+        "provider": {"iam": {"role": "arn:aws:iam::123456789012:role/elsewhere"}},
+        "functions": {"f": {"handler": "app.handler"}},
+    }
+    found = read(tree, tmp_path, "serverless.yml")
+
+    assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
+        "provider.iam.role: the role is not in this template: its permissions are unknown"
+    ]

@@ -1,7 +1,8 @@
-"""A ``serverless.yml`` becomes functions, named and set up as the framework would."""
+"""The functions of a ``serverless.yml`` have the names and settings with which the framework would deploy them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,16 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain.local import EventConfig, LocalVersion
-from tests.templates.reading import SYSTEMS, functions, one, problems, read, read_system
+from lambdachain.local._definitions._function_builder import Declarations
+from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
-def test_a_service_is_served_as_it_would_be_deployed():
-    """Names of service and stage, the provider's defaults, variables, a file, references, destinations."""
-    reading = read_system("serverless/serverless.yml")
-    served = functions(reading)
+def test_service_is_served_as_it_would_be_deployed():
+    """Names from service and stage, the provider's defaults, variables, an included file, references, destinations."""
+    declarations = read(SYSTEMS / "serverless/serverless.yml")
+    served = functions(declarations)
     place, charge, receipt = served["shop-dev-place"], served["shop-dev-charge-card"], served["receipt-dev"]
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert (place.handler, place.directory) == ("orders/app.handler", SYSTEMS / "serverless")
     assert (place.timeout, place.memory, place.versions) == (20, 256, {"1": LocalVersion()})
     assert place.environment == {
@@ -42,9 +44,11 @@ def test_a_service_is_served_as_it_would_be_deployed():
     )
 
 
-def test_the_stage_and_the_environment_choose():
-    """``--stage`` and this process's variables."""
-    served = functions(read_system("serverless/serverless.yml", stage="prod", environment={"SHOP_LOG_LEVEL": "INFO"}))
+def test_stage_and_environment_variables_are_taken_from_the_command():
+    """From ``--stage`` and from this process's environment."""
+    served = functions(
+        read(SYSTEMS / "serverless/serverless.yml", stage="prod", environment={"SHOP_LOG_LEVEL": "INFO"})
+    )
 
     assert list(served) == ["shop-prod-place", "shop-prod-charge-card", "receipt-prod"]
     assert served["shop-prod-place"].memory == 1024
@@ -73,10 +77,10 @@ functions:
 """
 
 
-def environment_of(expression: str, **given_values: Any) -> Any:
-    """Give the variable X, or the problem with it."""
-    reading = read(SERVICE % expression, "serverless.yml", **given_values)
-    return problems(reading) or functions(reading)["shop-dev-f"].environment.get("X")
+def resolve_variable(expression: str, **context: Any) -> Any:
+    """Return the value of the variable X, or the diagnostics if there are any."""
+    declarations = parse(SERVICE % expression, "serverless.yml", **context)
+    return diagnostics(declarations) or functions(declarations)["shop-dev-f"].environment.get("X")
 
 
 VALUES = {
@@ -110,91 +114,92 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("expression", "value"), VALUES.items(), ids=VALUES)
-def test_variables_give_what_the_framework_gives(expression: str, value: str | None):
-    """Each, in a variable of a function."""
-    assert environment_of(expression, environment={"HOME_OF_SHOP": "here"}) == value
+def test_variable_has_the_value_that_the_framework_gives_it(expression: str, value: str | None):
+    """In an environment variable of a function."""
+    assert resolve_variable(expression, environment={"HOME_OF_SHOP": "here"}) == value
 
 
 UNKNOWN = {
-    "${self:custom.missing}": "${self:custom.missing} has no value here",
-    "${env:NOT_SET}": "${env:NOT_SET} has no value here: set NOT_SET in the environment of this command",
-    "${opt:size}": "${opt:size} has no value here: give --parameter size=VALUE",
-    "${param:size}": "${param:size} has no value here: give --parameter size=VALUE",
-    "${ssm:/shop/key}": "${ssm:/shop/key} has no value here, only in AWS: give --parameter ssm:/shop/key=VALUE",
-    "${cf:other.Url}": "${cf:other.Url} has no value here, only in AWS: give --parameter cf:other.Url=VALUE",
-    "${file(nothing.yml):a}": "${file(nothing.yml):a} has no value here",
-    "${file(made.js):a}": "made.js is a program; only YAML, JSON and text files are read",
+    "${self:custom.missing}": "${self:custom.missing} has no value",
+    "${env:NOT_SET}": "${env:NOT_SET} has no value: set NOT_SET in the environment of this command",
+    "${opt:size}": "${opt:size} has no value: pass --parameter size=VALUE",
+    "${param:size}": "${param:size} has no value: pass --parameter size=VALUE",
+    "${ssm:/shop/key}": "${ssm:/shop/key} has no value outside AWS: pass --parameter ssm:/shop/key=VALUE",
+    "${cf:other.Url}": "${cf:other.Url} has no value outside AWS: pass --parameter cf:other.Url=VALUE",
+    "${file(nothing.yml):a}": "${file(nothing.yml):a} has no value",
+    "${file(made.js):a}": "made.js is a program, which is not run: only YAML, JSON and text files are read",
     "${self:custom.loop}": "${self:custom.loop} refers to itself",
-    "a-${self:custom.list}": "'a-${self:custom.list}' puts a list or a mapping into text",
-    "${self:custom.list}": "a variable is text, not a list or a mapping",
-    "!Ref Nobody": "there is no resource or parameter 'Nobody'",
+    "a-${self:custom.list}": "'a-${self:custom.list}' inserts a list or a mapping into text",
+    "${self:custom.list}": "must be text, not a list or a mapping",
+    "!Ref Nobody": "resource or parameter 'Nobody' is not defined",
 }
 
 
 @pytest.mark.parametrize(("expression", "text"), UNKNOWN.items(), ids=UNKNOWN)
-def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(
+def test_unresolvable_variable_is_left_out_and_reported_with_its_line(
     expression: str, text: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ):
     """The function is served without the variable."""
-    told = environment_of(expression)
+    lines = resolve_variable(expression)
 
-    assert told == [f"serverless.yml:18: functions.f.environment.X: {text}; the variable is left out"]
+    assert lines == [f"serverless.yml:18: functions.f.environment.X: {text}; the variable is left out"]
 
 
-def test_what_only_aws_knows_may_be_given():
-    """By the variable's own text."""
-    given_values = {"ssm:/shop/key": "k-1", "size": "9"}
+def test_parameter_replaces_what_only_aws_knows():
+    """Its name is the text of the variable."""
+    context = {"ssm:/shop/key": "k-1", "size": "9"}
 
-    assert environment_of("${ssm:/shop/key}-${opt:size}", parameters=given_values) == "k-1-9"
+    assert resolve_variable("${ssm:/shop/key}-${opt:size}", parameters=context) == "k-1-9"
 
 
 def test_functions_may_be_a_list_of_mappings():
-    """As large services write them."""
-    reading = read(
+    """As large services have it."""
+    declarations = parse(
         "service: shop\nprovider: {name: aws}\nfunctions:\n  - a: {handler: a.handler}\n  - b: {handler: b.handler}\n",
         "serverless.yml",
     )
 
-    assert problems(reading) == []
-    assert list(functions(reading)) == ["shop-dev-a", "shop-dev-b"]
+    assert diagnostics(declarations) == []
+    assert list(functions(declarations)) == ["shop-dev-a", "shop-dev-b"]
 
 
-def test_the_frameworks_own_defaults_hold():
+def test_defaults_are_the_frameworks():
     """Six seconds and 1024 MB."""
-    served = one(read("service: shop\nfunctions:\n  f: {handler: app.handler}\n", "serverless.yml"))
+    served = only_function(parse("service: shop\nfunctions:\n  f: {handler: app.handler}\n", "serverless.yml"))
 
     assert (served.timeout, served.memory) == (6, 1024)
 
 
 WRONG = {
-    "image: x": "serverless.yml:5: functions.bad.image: a function in a container image is not served here",
+    "image: x": "serverless.yml:5: functions.bad.image: a function in a container image cannot be served",
     "timeout: 5": "serverless.yml:4: functions.bad: no handler",
     "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not of the form 'module.function'",
     "handler: ${ssm:x}": (
-        "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value here, only in AWS: give --parameter ssm:x=VALUE"
+        "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value outside AWS: pass --parameter ssm:x=VALUE"
     ),
     "{handler: a.b, runtime: go1.x}": (
-        "serverless.yml:5: functions.bad.runtime: runtime 'go1.x' is not served here: python, nodejs and provided are"
+        "serverless.yml:5: functions.bad.runtime: "
+        "runtime 'go1.x' cannot be served: only python, nodejs and provided can"
     ),
 }
 
 
 @pytest.mark.parametrize(("body", "line"), WRONG.items(), ids=WRONG)
-def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(body: str, line: str):
-    """With the line of the very key."""
-    reading = read(
+def test_invalid_function_is_reported_and_the_other_is_served(body: str, line: str):
+    """With the line of the key that is wrong."""
+    declarations = parse(
         f"service: shop\nfunctions:\n  good: {{handler: app.handler}}\n  bad:\n    {body}\n", "serverless.yml"
     )
     line = line.replace(":4: functions.bad.handler", ":5: functions.bad.handler")
 
-    assert problems(reading) == [line]
-    assert list(functions(reading)) == ["shop-dev-good"]
+    assert diagnostics(declarations) == [line]
+    assert list(functions(declarations)) == ["shop-dev-good"]
 
 
-def test_a_file_without_a_service_is_told_of():
-    """Its name is part of every function's."""
-    assert problems(read("functions:\n  f: {handler: app.handler}\n", "serverless.yml")) == [
-        "serverless.yml: service: no service: its name is part of every function's"
+def test_missing_service_name_is_reported():
+    """Without it, no function has a name."""
+    assert diagnostics(parse("functions:\n  f: {handler: app.handler}\n", "serverless.yml")) == [
+        "serverless.yml: service: no service: the name of every function starts with the service's name"
     ]
 
 
@@ -223,8 +228,8 @@ PARTS = st.sampled_from(
 
 
 @given(st.dictionaries(PARTS, TREES), TREES, TREES, TREES)
-def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom: Any, provider: Any, resources: Any):
-    """Whatever stands in it: no exception, and every function is served or told of."""
+def test_any_service_is_read_without_a_traceback(function: dict[str, Any], custom: Any, provider: Any, resources: Any):
+    """Every function is served or reported."""
     tree = {
         "service": "shop",
         "custom": custom,
@@ -232,7 +237,139 @@ def test_no_service_is_too_wrong_to_be_told_of(function: dict[str, Any], custom:
         "resources": resources,
         "functions": {"f": function},
     }
-    reading = read(yaml.safe_dump(tree, sort_keys=False), "serverless.yml")
+    declarations = parse(yaml.safe_dump(tree, sort_keys=False), "serverless.yml")
 
-    assert len(reading.declared) == 1 or reading.problems
-    assert all("\n" not in str(problem) for problem in reading.problems)
+    assert len(declarations.functions) == 1 or declarations.diagnostics
+    assert all("\n" not in str(line) for line in declarations.diagnostics)
+
+
+def read_service(directory: Path, service: str, **files: str) -> Declarations:
+    """Read a service and the files it includes."""
+    for name, text in files.items():
+        (directory / f"{name}.yml").write_text(text)
+    path = directory / "serverless.yml"
+    path.write_text(f"service: shop\n{service}")
+    return read(path)
+
+
+INCLUDED = "handler: app.handler\nenvironment: {A: from-file, YES: yes}\ndestinations: {onSuccess: g}\n"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "functions: {f: '${file(one.yml)}', g: {handler: app.handler}}",
+        "functions: ['${file(all.yml)}', {g: {handler: app.handler}}]",
+        "functions: {f: '${self:custom.f}', g: {handler: app.handler}}\ncustom: {f: '${file(one.yml)}'}",
+    ],
+)
+def test_included_function_is_read_as_a_whole(service: str, tmp_path: Path):
+    """Its environment and destinations too; ``yes`` is text, as in the file that includes it."""
+    declarations = read_service(
+        tmp_path, f"{service}\n", one=INCLUDED, all="f:\n  " + INCLUDED.replace("\n", "\n  ").rstrip()
+    )
+
+    assert diagnostics(declarations) == []
+    served = functions(declarations)["shop-dev-f"]
+    assert served.environment == {"A": "from-file", "YES": "yes"}
+    assert served.events.on_success == "arn:aws:lambda:us-east-1:123456789012:function:shop-dev-g"
+
+
+def test_included_provider_is_read_as_a_whole(tmp_path: Path):
+    """Also its environment, which all functions share."""
+    provider = "name: aws\ntimeout: 9\nenvironment: {A: from-file}\n"
+    declarations = read_service(
+        tmp_path, "provider: ${file(aws.yml)}\nfunctions: {f: {handler: app.handler}}\n", aws=provider
+    )
+
+    served = only_function(declarations)
+    assert (served.timeout, served.environment) == (9, {"A": "from-file"})
+
+
+def test_missing_provider_is_reported(tmp_path: Path):
+    """With a stage of the command, the functions still have their names."""
+    (tmp_path / "serverless.yml").write_text(
+        "service: shop\nprovider: ${file(aws.yml)}\nfunctions: {f: {handler: app.handler}}\n"
+    )
+    declarations = read(tmp_path / "serverless.yml", stage="prod")
+
+    (line,) = diagnostics(declarations)
+    assert line.endswith("serverless.yml:2: provider: ${file(aws.yml)} has no value")
+    assert list(functions(declarations)) == ["shop-prod-f"]
+
+
+def test_unresolvable_value_hides_nothing_else(tmp_path: Path):
+    """Among the resources, where no function needs it, and in an included file."""
+    included = "A: known\nB: ${ssm:/key}\n"
+    declarations = read_service(
+        tmp_path,
+        "functions: {f: {handler: app.handler, environment: '${file(env.yml)}', timeout: 7}}\n"
+        "resources: {Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: '${ssm:/queue}'}}}}\n",
+        env=included,
+    )
+
+    (line,) = diagnostics(declarations)
+    assert line.endswith(
+        "functions.f.environment.B: ${ssm:/key} has no value outside AWS: pass --parameter ssm:/key=VALUE; "
+        "the variable is left out"
+    )
+    assert functions(declarations)["shop-dev-f"].environment == {"A": "known"}
+
+
+def test_layers_of_the_service_are_on_the_search_path(tmp_path: Path):
+    """A function refers to them by the framework's logical ids; its own replace the provider's."""
+    declarations = read_service(
+        tmp_path,
+        "provider: {layers: [{Ref: AllLambdaLayer}]}\n"
+        "functions: {f: {handler: app.f, layers: [{Ref: LibLambdaLayer}]}, g: {handler: app.g}}\n"
+        "layers: {lib: {path: lib}, all: {path: all}}\n",
+    )
+    paths = {name: served.environment["PYTHONPATH"] for name, served in functions(declarations).items()}
+
+    assert paths == {
+        "shop-dev-f": f"{tmp_path}/lib/python:{tmp_path}/lib",
+        "shop-dev-g": f"{tmp_path}/all/python:{tmp_path}/all",
+    }
+
+
+def test_resources_may_have_conditions_and_parameters(tmp_path: Path):
+    """The framework merges all sections into its template."""
+    declarations = read_service(
+        tmp_path,
+        "functions:\n"
+        "  f: {handler: app.handler, environment: {X: !If [IsLocal, here, there], Y: !Ref Size}}\n"
+        "  g: {handler: app.handler, condition: IsRemote}\n"
+        "resources:\n"
+        "  - Conditions: {IsLocal: !Equals [a, a], IsRemote: !Not [!Condition IsLocal]}\n"
+        "  - Parameters: {Size: {Type: Number, Default: 3}}\n",
+    )
+
+    assert only_function(declarations).environment == {"X": "here", "Y": "3"}
+
+
+def test_function_among_the_resources_is_served(tmp_path: Path):
+    """It is deployed with the others, under its own name and with Lambda's defaults."""
+    declarations = read_service(
+        tmp_path,
+        "provider: {name: aws, timeout: 30}\nfunctions: {f: {handler: app.handler}}\n"
+        "resources: {Resources: {Plain: {Type: AWS::Lambda::Function, "
+        "Properties: {Code: {ZipFile: pass}, Handler: index.handler}}}}\n",
+    )
+
+    assert diagnostics(declarations) == []
+    assert {name: served.timeout for name, served in functions(declarations).items()} == {"Plain": 3, "shop-dev-f": 30}
+
+
+def test_unresolvable_destination_leaves_the_others(tmp_path: Path):
+    """It is reported with the line of its own key."""
+    declarations = read_service(
+        tmp_path,
+        "functions:\n  f:\n    handler: app.handler\n    maximumRetryAttempts: 1\n    destinations:\n"
+        "      onSuccess: !ImportValue elsewhere\n      onFailure: f\n",
+    )
+
+    (line,) = diagnostics(declarations)
+    assert "serverless.yml:7: functions.f.destinations.onSuccess: another stack exports 'elsewhere'" in line
+    events = functions(declarations)["shop-dev-f"].events
+    assert (events.max_retries, events.on_success) == (1, None)
+    assert events.on_failure == "arn:aws:lambda:us-east-1:123456789012:function:shop-dev-f"

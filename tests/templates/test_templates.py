@@ -1,8 +1,9 @@
-"""SAM and CloudFormation templates become functions; what is wrong with one is told in a line and harms no other."""
+"""The functions of SAM and CloudFormation templates; an error is one line, and the other functions are served."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,20 +11,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._templates.surroundings import Surroundings
-from lambdachain.local import EventConfig, LocalAlias, LocalVersion
-from tests.templates.reading import PLACE, SYSTEMS, functions, one, problems, read, read_system
+from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
+from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
 
-def test_a_sam_template_is_served_as_it_would_be_deployed():
-    """Globals, parameters, conditions, references between functions, layers, an alias, what becomes of events."""
-    reading = read_system("sam/template.yaml", parameters={"PaymentKey": "k-1"})
-    served = functions(reading)
+def test_sam_template_is_served_as_it_would_be_deployed():
+    """Globals, parameters, conditions, references between functions, layers, an alias, the settings of events."""
+    declarations = read(SYSTEMS / "sam/template.yaml", parameters={"PaymentKey": "k-1"})
+    served = functions(declarations)
     order, charge, receipt = served["PlaceOrder"], served["local-charge"], served["Receipt"]
     here = SYSTEMS / "sam"
     layer = here / "layers" / "common"
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt"]
     assert (order.directory, order.handler, order.timeout, order.memory) == (here / "orders", "app.handler", 12, 256)
     assert order.environment == {
@@ -48,9 +48,9 @@ def test_a_sam_template_is_served_as_it_would_be_deployed():
     )
 
 
-def test_parameters_choose_what_is_served():
-    """Conditions and mappings follow them."""
-    served = functions(read_system("sam/template.yaml", parameters={"Stage": "prod", "PaymentKey": "k-1"}))
+def test_parameters_decide_what_is_served():
+    """Conditions and mappings depend on them."""
+    served = functions(read(SYSTEMS / "sam/template.yaml", parameters={"Stage": "prod", "PaymentKey": "k-1"}))
 
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt", "OnlyInProd"]
     assert served["PlaceOrder"].memory == 1024
@@ -58,13 +58,13 @@ def test_parameters_choose_what_is_served():
     assert served["PlaceOrder"].environment["ONLY_IN_PROD"] == "yes"
 
 
-def test_a_cloudformation_template_is_served_with_its_versions_and_aliases():
-    """Inline code, a canary, dead letters, destinations."""
-    reading = read_system("plain/template.yaml")
-    served = functions(reading)
-    (child,) = (each for each in reading.declared if each.function.name == "child")
+def test_cloudformation_template_is_served_with_versions_and_aliases():
+    """Inline code, a weighted alias, a dead-letter topic, destinations."""
+    declarations = read(SYSTEMS / "plain/template.yaml")
+    served = functions(declarations)
+    (child,) = (each for each in declarations.functions if each.function.name == "child")
 
-    assert problems(reading) == []
+    assert diagnostics(declarations) == []
     assert served["Parent"].environment == {"CHILD": "arn:aws:lambda:us-east-1:123456789012:function:child:live"}
     assert served["Parent"].timeout == 5
     assert served["Parent"].events.dead_letter == "arn:aws:sns:us-east-1:123456789012:DeadLetters"
@@ -76,8 +76,8 @@ def test_a_cloudformation_template_is_served_with_its_versions_and_aliases():
     )
 
 
-def test_a_template_of_the_cdk_is_served():
-    """JSON, and the code where the metadata say that it lies."""
+def test_cdk_template_is_served():
+    """It is JSON, and the metadata name the directory of the code."""
     template = {
         "Resources": {
             "Orders": {
@@ -92,7 +92,9 @@ def test_a_template_of_the_cdk_is_served():
         }
     }
 
-    assert str(one(read(json.dumps(template, indent=1), "stack.template.json")).directory) == "/code/asset.0a1b"
+    assert (
+        str(only_function(parse(json.dumps(template, indent=1), "stack.template.json")).directory) == "/code/asset.0a1b"
+    )
 
 
 TEMPLATE = """\
@@ -132,11 +134,11 @@ Resources:
 """
 
 
-def environment_of(expression: str, **given_values: Any) -> Any:
-    """Give the variable X, or the problem with it."""
-    reading = read(TEMPLATE % expression, **given_values)
-    told = [str(problem) for problem in reading.problems]
-    return told or functions(reading)["F"].environment.get("X")
+def resolve_variable(expression: str, **context: Any) -> Any:
+    """Return the value of the variable X, or the diagnostics if there are any."""
+    declarations = parse(TEMPLATE % expression, **context)
+    lines = [str(line) for line in declarations.diagnostics]
+    return lines or functions(declarations)["F"].environment.get("X")
 
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function"
@@ -194,39 +196,41 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("expression", "value"), VALUES.items(), ids=VALUES)
-def test_intrinsic_functions_give_what_cloudformation_gives(expression: str, value: str | None):
-    """Each, in a variable of a function."""
-    assert environment_of(expression) == value
+def test_intrinsic_function_has_the_value_that_cloudformation_gives_it(expression: str, value: str | None):
+    """In an environment variable of a function."""
+    assert resolve_variable(expression) == value
 
 
 UNKNOWN = {
-    "!Transform {Name: Macro}": "Fn::Transform is not known here; state the value instead, or give it by --env-file",
-    "!Ref Nobody": "there is no resource or parameter 'Nobody'",
-    "!Ref Unknown": "parameter 'Unknown' has no default: give --parameter Unknown=VALUE",
-    "!Ref AWS::Mars": "there is no pseudo parameter 'AWS::Mars'",
-    "!GetAtt Database.Endpoint.Address": (
-        "only AWS knows Database.Endpoint.Address: give --parameter Database.Endpoint.Address=VALUE"
+    "!Transform {Name: Macro}": (
+        "Fn::Transform is not supported: write the value instead, or set the variable with --env-file"
     ),
-    "!ImportValue vpc": "another stack exports 'vpc': give --parameter vpc=VALUE",
-    "!FindInMap [Prices, us, low]": "there is no mapping Prices.us.low",
-    "!If [Perhaps, a, b]": "there is no condition 'Perhaps'",
+    "!Ref Nobody": "resource or parameter 'Nobody' is not defined",
+    "!Ref Unknown": "parameter 'Unknown' has no default: pass --parameter Unknown=VALUE",
+    "!Ref AWS::Mars": "unknown pseudo parameter 'AWS::Mars'",
+    "!GetAtt Database.Endpoint.Address": (
+        "only AWS knows Database.Endpoint.Address: pass --parameter Database.Endpoint.Address=VALUE"
+    ),
+    "!ImportValue vpc": "another stack exports 'vpc': pass --parameter vpc=VALUE",
+    "!FindInMap [Prices, us, low]": "mapping Prices.us.low is not defined",
+    "!If [Perhaps, a, b]": "condition 'Perhaps' is not defined",
     "!If [Loop, a, b]": "condition Loop refers to itself",
-    "!Join [a]": "Fn::Join is not of the form that CloudFormation reads",
-    "!Select [7, [a]]": "Fn::Select is not of the form that CloudFormation reads",
-    "!Sub {a: b}": "Fn::Sub is not of the form that CloudFormation reads",
-    '"p-{{resolve:ssm:/shop/password:1}}"': "only AWS resolves {{resolve:...}}: give X by --env-file",
-    "[a, b]": "a variable is text, not a list or a mapping",
-    "!Ref Zones": "a variable is text, not a list or a mapping",
+    "!Join [a]": "the argument of Fn::Join does not have the form that CloudFormation reads",
+    "!Select [7, [a]]": "the argument of Fn::Select does not have the form that CloudFormation reads",
+    "!Sub {a: b}": "the argument of Fn::Sub does not have the form that CloudFormation reads",
+    '"p-{{resolve:ssm:/shop/password:1}}"': "only AWS resolves {{resolve:...}}: set X with --env-file",
+    "[a, b]": "must be text, not a list or a mapping",
+    "!Ref Zones": "must be text, not a list or a mapping",
 }
 
 
 @pytest.mark.parametrize(("expression", "text"), UNKNOWN.items(), ids=UNKNOWN)
-def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(expression: str, text: str):
+def test_unresolvable_variable_is_left_out_and_reported_with_its_line(expression: str, text: str):
     """The function is served without the variable."""
     where = "template.yaml:21: Resources.F.Properties.Environment.Variables.X"
 
-    assert environment_of(expression) == [f"{where}: {text}; the variable is left out"]
-    assert "F" in functions(read(TEMPLATE % expression))
+    assert resolve_variable(expression) == [f"{where}: {text}; the variable is left out"]
+    assert "F" in functions(parse(TEMPLATE % expression))
 
 
 @pytest.mark.parametrize(
@@ -241,13 +245,13 @@ def test_what_cannot_be_known_here_is_told_with_its_line_and_left_out(expression
         ("!Ref Queue", "Queue"),
     ],
 )
-def test_whatever_a_template_refers_to_may_be_given(expression: str, name: str):
-    """What only AWS knows, and what should be another value here."""
-    assert environment_of(expression, parameters={name: "http://localhost:1"}) == "http://localhost:1"
+def test_parameter_replaces_any_reference(expression: str, name: str):
+    """To what only AWS knows, and to what should have another value here."""
+    assert resolve_variable(expression, parameters={name: "http://localhost:1"}) == "http://localhost:1"
 
 
 def function(properties: str, kind: str = "AWS::Serverless::Function") -> str:
-    """Write a template of one function, and another beside it that is well."""
+    """Return a template with a function of these properties, and a valid one."""
     lines = "\n".join(f"      {line}" for line in properties.splitlines())
     return (
         f"Resources:\n  Bad:\n    Type: {kind}\n    Properties:\n{lines}\n"
@@ -255,28 +259,29 @@ def function(properties: str, kind: str = "AWS::Serverless::Function") -> str:
     )
 
 
+IN_S3 = "the code is in S3: to serve the function, set CodeUri to a directory on this machine"
 CODE = "CodeUri: code\nHandler: app.handler\n"
 WRONG = {
     "no code": (
         "Handler: app.handler",
-        "4: Resources.Bad.Properties.CodeUri: no CodeUri: state the directory of its code, such as CodeUri: ./bad",
+        "4: Resources.Bad.Properties.CodeUri: no CodeUri: set it to the directory of the code, such as CodeUri: ./bad",
     ),
     "no handler": ("CodeUri: code", "2: Resources.Bad: no handler"),
     "code in S3": (
         "CodeUri: s3://bucket/key\nHandler: app.handler",
-        "5: Resources.Bad.Properties.CodeUri: the code is in S3: CodeUri needs to be a directory here to be served",
+        f"5: Resources.Bad.Properties.CodeUri: {IN_S3}",
     ),
     "code in a bucket": (
         "CodeUri: {Bucket: b, Key: k}\nHandler: app.handler",
-        "5: Resources.Bad.Properties.CodeUri: the code is in S3: CodeUri needs to be a directory here to be served",
+        f"5: Resources.Bad.Properties.CodeUri: {IN_S3}",
     ),
     "an image": (
         "PackageType: Image\nImageUri: app:latest",
-        "5: Resources.Bad.Properties.PackageType: a function in a container image is not served here",
+        "5: Resources.Bad.Properties.PackageType: a function in a container image cannot be served",
     ),
     "a runtime": (
         CODE + "Runtime: java21",
-        "7: Resources.Bad.Properties.Runtime: runtime 'java21' is not served here: python, nodejs and provided are",
+        "7: Resources.Bad.Properties.Runtime: runtime 'java21' cannot be served: only python, nodejs and provided can",
     ),
     "a timeout": (
         CODE + "Timeout: 901",
@@ -301,7 +306,7 @@ WRONG = {
     ),
     "a handler of another stack": (
         "CodeUri: code\nHandler: !ImportValue handler",
-        "6: Resources.Bad.Properties.Handler: another stack exports 'handler': give --parameter handler=VALUE",
+        "6: Resources.Bad.Properties.Handler: another stack exports 'handler': pass --parameter handler=VALUE",
     ),
     "a name": (
         CODE + 'FunctionName: "a b"',
@@ -316,31 +321,28 @@ WRONG = {
     ),
     "a name that is taken": (
         CODE + "FunctionName: Good",
-        (
-            "7: Resources.Good: function 'Good' is declared twice: "
-            "template.yaml:2: Resources.Bad is the one that is served"
-        ),
+        ("7: Resources.Good: duplicate function 'Good': template.yaml:2: Resources.Bad is served instead"),
     ),
 }
 
 
 @pytest.mark.parametrize(("properties", "line"), WRONG.values(), ids=WRONG)
-def test_a_function_that_cannot_be_served_is_told_of_and_the_other_is_served(properties: str, line: str):
-    """With the line of the very key."""
+def test_invalid_function_is_reported_and_the_other_is_served(properties: str, line: str):
+    """With the line of the key that is wrong."""
     text = function(properties)
-    reading = read(text)
+    declarations = parse(text)
     number, _, rest = line.partition(":")
-    if "is declared twice" in line:
+    if "duplicate function" in line:
         number = str(text.splitlines().index("  Good:") + 1)
 
-    assert problems(reading) == [f"template.yaml:{number}:{rest}"]
-    assert list(functions(reading)) == ["Good"]
+    assert diagnostics(declarations) == [f"template.yaml:{number}:{rest}"]
+    assert list(functions(declarations)) == ["Good"]
 
 
-def test_functions_that_are_not_read_are_told_of():
-    """Those of a nested template, and those that a loop makes."""
-    told = problems(
-        read(
+def test_functions_that_are_not_read_are_reported():
+    """Those of a nested template, and those that a loop creates."""
+    lines = diagnostics(
+        parse(
             """
             Resources:
               Good: {Type: AWS::Serverless::Function, Properties: {CodeUri: good, Handler: app.handler}}
@@ -351,62 +353,62 @@ def test_functions_that_are_not_read_are_told_of():
         )
     )
 
-    nested = "the functions of a nested template are not served with this one: name its file as well"
-    assert told == [
+    nested = "the functions of a nested template are not served with this one: pass its file as well"
+    assert lines == [
         f"template.yaml:4: Resources.Stack: {nested}",
         f"template.yaml:5: Resources.App: {nested}",
-        "template.yaml:6: Resources: Fn::ForEach is not known here: the functions that it makes are not served",
+        "template.yaml:6: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
     ]
 
 
-def test_a_plain_function_needs_code_too():
-    """``Code`` is its name there."""
-    reading = read(function("Handler: app.handler", "AWS::Lambda::Function"))
+def test_missing_code_is_reported_by_cloudformations_name():
+    """``Code`` instead of ``CodeUri``."""
+    declarations = parse(function("Handler: app.handler", "AWS::Lambda::Function"))
 
-    assert problems(reading) == [
-        "template.yaml:4: Resources.Bad.Properties.Code: no Code: state the directory of its code, such as Code: ./bad"
-    ]
+    (line,) = diagnostics(declarations)
+    assert line.startswith("template.yaml:4: Resources.Bad.Properties.Code: ")
+    assert line.endswith("no Code: set it to the directory of the code, such as Code: ./bad")
 
 
-def test_a_logical_id_that_stands_twice_is_told_of():
-    """YAML itself would take the last in silence."""
+def test_duplicate_logical_id_is_reported():
+    """PyYAML itself would keep the last silently."""
     one_of_them = "  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: %s, Handler: app.handler}}\n"
-    reading = read("Resources:\n" + one_of_them % "first" + one_of_them % "second")
+    declarations = parse("Resources:\n" + one_of_them % "first" + one_of_them % "second")
 
-    assert problems(reading) == ["template.yaml:3: Resources.F: written twice; line 2 has it already"]
-    assert str(functions(reading)["F"].directory) == "/code/first"
+    assert diagnostics(declarations) == ["template.yaml:3: Resources.F: duplicate key, already on line 2"]
+    assert str(functions(declarations)["F"].directory) == "/code/first"
 
 
 BROKEN = {
-    "Resources: [": "template.yaml:1: not YAML: expected the node content, but found '<stream end>'",
+    "Resources: [": "template.yaml:1: not valid YAML: expected the node content, but found '<stream end>'",
     "a: b": "template.yaml: neither a template (no Resources) nor a serverless.yml (no service)",
     "": "template.yaml: neither a template (no Resources) nor a serverless.yml (no service)",
-    "Resources: 5": "template.yaml:1: Resources: a template has Resources",
-    "Resources:\n\tF: 5": "template.yaml:2: not YAML: found character '\\t' that cannot start any token",
+    "Resources: 5": "template.yaml:1: Resources: Resources must be a mapping",
+    "Resources:\n\tF: 5": "template.yaml:2: not valid YAML: found character '\\t' that cannot start any token",
     "Resources: &a\n  F: *a": "template.yaml:1: an alias contains itself",
-    "Resources: \x00": "template.yaml:1: not YAML: character #x0000 is not allowed",
+    "Resources: \x00": "template.yaml:1: not valid YAML: character #x0000 is not allowed",
 }
 
 
 @pytest.mark.parametrize(("text", "line"), BROKEN.items(), ids=range(len(BROKEN)))
-def test_a_file_that_cannot_be_read_is_one_line(text: str, line: str):
-    """No traceback, whatever it contains."""
-    (told,) = problems(read(text))
+def test_unreadable_file_is_one_diagnostic(text: str, line: str):
+    """Without a traceback."""
+    (found,) = diagnostics(parse(text))
 
-    assert told.startswith(line)
+    assert found.startswith(line)
 
 
-def test_a_wrong_destination_is_left_out_and_the_function_served():
-    """It would fail at every event otherwise."""
-    reading = read(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
+def test_invalid_event_settings_are_left_out_and_the_function_is_served():
+    """Only events are affected."""
+    declarations = parse(function(CODE + "EventInvokeConfig: {MaximumRetryAttempts: 5}"))
 
-    assert problems(reading) == [
+    assert diagnostics(declarations) == [
         (
             "template.yaml:7: Resources.Bad.Properties.EventInvokeConfig: "
             "events: max_retries must be 0 to 2, not 5; left out"
         )
     ]
-    assert list(functions(reading)) == ["Bad", "Good"]
+    assert list(functions(declarations)) == ["Bad", "Good"]
 
 
 NAMES = st.sampled_from(
@@ -477,8 +479,8 @@ PROPERTIES = st.dictionaries(
 
 
 @given(PROPERTIES, TREES, TREES)
-def test_no_template_is_too_wrong_to_be_told_of(properties: dict[str, Any], variable: Any, condition: Any):
-    """Whatever stands in it, the functions that are well are served, and each other has a line."""
+def test_any_template_is_read_without_a_traceback(properties: dict[str, Any], variable: Any, condition: Any):
+    """The valid function is served, and every other is served or reported."""
     good = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "good", "Handler": "app.handler"}}
     template = {
         "Parameters": {"Stage": {"Type": "String", "Default": "dev"}},
@@ -490,22 +492,23 @@ def test_no_template_is_too_wrong_to_be_told_of(properties: dict[str, Any], vari
             "A": {"Type": "AWS::Lambda::Alias", "Properties": properties},
             "E": {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties},
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": properties},
+            "Odd": {"Type": variable, "Properties": properties},
             "Good": good,
         },
     }
-    reading = read(yaml.safe_dump(template, sort_keys=False))
+    declarations = parse(yaml.safe_dump(template, sort_keys=False))
 
-    assert "Good" in functions(reading)
-    assert len(functions(reading)) == 3 or reading.problems
-    assert all("\n" not in str(problem) for problem in reading.problems)
+    assert "Good" in functions(declarations)
+    assert len(functions(declarations)) == 3 or declarations.diagnostics
+    assert all("\n" not in str(line) for line in declarations.diagnostics)
 
 
 @given(st.text())
-def test_no_text_is_too_wrong_to_be_told_of(text: str):
-    """No exception, for any of the kinds of files."""
+def test_any_text_is_read_without_a_traceback(text: str):
+    """As a file of any kind."""
     for source in ("template.yaml", "serverless.yml", "lambdachain.toml"):
-        reading = read(text, source)
-        assert reading.declared or reading.problems
+        declarations = parse(text, source)
+        assert declarations.functions or declarations.diagnostics
 
 
 @given(
@@ -514,8 +517,8 @@ def test_no_text_is_too_wrong_to_be_told_of(text: str):
     st.integers(0, 1000),
     st.from_regex(r"[a-z_]{1,8}\.[a-z_]{1,8}", fullmatch=True),
 )
-def test_settings_arrive_as_they_are_written(timeout: int, memory: int, reserved: int, handler: str):
-    """Directly, and by way of Globals and a parameter."""
+def test_settings_are_taken_over_unchanged(timeout: int, memory: int, reserved: int, handler: str):
+    """From the function, and from Globals and a parameter."""
     direct = {"Timeout": timeout, "MemorySize": memory, "ReservedConcurrentExecutions": reserved, "Handler": handler}
     kind = "AWS::Serverless::Function"
     template = {
@@ -526,13 +529,107 @@ def test_settings_arrive_as_they_are_written(timeout: int, memory: int, reserved
             "Shared": {"Type": kind, "Properties": {"CodeUri": "c"}},
         },
     }
-    reading = read(json.dumps(template), around=Surroundings(PLACE))
+    declarations = parse(json.dumps(template))
 
-    assert problems(reading) == []
-    for served in functions(reading).values():
+    assert diagnostics(declarations) == []
+    for served in functions(declarations).values():
         assert (served.timeout, served.memory, served.reserved_concurrency, served.handler) == (
             timeout,
             memory,
             reserved,
             handler,
         )
+
+
+READ_AS_DEPLOYED = {
+    "a name that a condition removes": (
+        "FunctionName: !If [Never, x, !Ref AWS::NoValue]",
+        lambda served: served.name == "F",
+    ),
+    "an environment that a condition chooses": (
+        "Environment: !If [Never, !Ref AWS::NoValue, {Variables: {A: chosen}}]",
+        lambda served: served.environment == {"A": "chosen", "SHARED": "1"},
+    ),
+    "variables that a condition chooses": (
+        "Environment: {Variables: !If [Never, {A: x}, {A: chosen}]}",
+        lambda served: served.environment == {"A": "chosen", "SHARED": "1"},
+    ),
+    "a variable of Globals that is removed": (
+        "Environment: {Variables: {SHARED: !Ref AWS::NoValue}}",
+        lambda served: served.environment == {},
+    ),
+    "an alias that a condition removes": (
+        "AutoPublishAlias: !If [Never, live, !Ref AWS::NoValue]",
+        lambda served: (served.versions, served.aliases) == ({}, {}),
+    ),
+    "retries with a destination that only AWS knows": (
+        "EventInvokeConfig: {MaximumRetryAttempts: 0, DestinationConfig: {OnFailure: {Destination: !ImportValue x}}}",
+        lambda served: served.events == EventConfig(max_retries=0),
+    ),
+}
+
+
+@pytest.mark.parametrize(("properties", "is_right"), READ_AS_DEPLOYED.values(), ids=READ_AS_DEPLOYED)
+def test_property_is_read_as_it_would_be_deployed(properties: str, is_right: Callable[[LocalFunction], bool]):
+    """Where an intrinsic function replaces a whole mapping, or removes a property."""
+    declarations = parse(
+        f"""
+        Conditions: {{Never: !Equals [a, b]}}
+        Globals: {{Function: {{Environment: {{Variables: {{SHARED: 1}}}}}}}}
+        Resources:
+          F: {{Type: AWS::Serverless::Function, Properties: {{CodeUri: c, Handler: app.handler, {properties}}}}}
+        """
+    )
+    (served,) = functions(declarations).values()
+
+    assert is_right(served), served
+    assert all("OnFailure" in line for line in diagnostics(declarations))
+
+
+def test_globals_apply_to_sam_functions_only():
+    """SAM does not change the functions of CloudFormation."""
+    declarations = parse(
+        """
+        Globals: {Function: {Timeout: 60, Environment: {Variables: {SHARED: 1}}}}
+        Resources:
+          F: {Type: AWS::Lambda::Function, Properties: {Code: c, Handler: app.handler}}
+        """
+    )
+
+    served = only_function(declarations)
+    assert (served.timeout, served.environment) == (3, {})
+
+
+def test_container_image_of_cloudformation_is_reported_as_such():
+    """It needs no ``PackageType``, and is not in S3."""
+    properties = "Code: {ImageUri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1}"
+
+    assert diagnostics(parse(function(properties, "AWS::Lambda::Function"))) == [
+        "template.yaml:5: Resources.Bad.Properties.Code: a function in a container image cannot be served"
+    ]
+
+
+def test_versions_are_numbered_in_the_order_of_the_template():
+    """In one pass over all of them."""
+    version = "  V%d: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref F}}\n"
+    text = "Resources:\n  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: c, Handler: app.handler}}\n"
+    served = only_function(parse(text + "".join(version % number for number in range(200))))
+
+    assert list(served.versions) == [str(number) for number in range(1, 201)]
+
+
+def test_version_of_itself_is_reported():
+    """Its number depends on its function, which it refers to by its own ARN or number."""
+    lines = diagnostics(
+        parse(
+            """
+            Resources:
+              F: {Type: AWS::Serverless::Function, Properties: {CodeUri: c, Handler: app.handler}}
+              V: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref V}}
+              W: {Type: AWS::Lambda::Version, Properties: {FunctionName: !GetAtt W.Version}}
+            """
+        )
+    )
+
+    assert len(lines) == 2
+    assert all("itself" in line for line in lines)

@@ -1,4 +1,4 @@
-"""YAML with the line of every key, and CloudFormation's short forms (``!Ref``) written out (``{"Ref": ...}``)."""
+"""Parse YAML with the line of every key, and expand CloudFormation's short forms (``!Ref``) to ``{"Ref": ...}``."""
 
 from __future__ import annotations
 
@@ -6,52 +6,55 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import yaml
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
-from .problem import Diagnostic, Location, TemplateError
+from .diagnostics import Diagnostic, Location, TemplateError
 
 Path: TypeAlias = tuple[str | int, ...]
+Dialect: TypeAlias = Literal["cloudformation", "serverless"]
 _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
 
-# CloudFormation takes templates of 1 MB, without aliases; no value of a deployment is nested that deeply.
+# CloudFormation accepts templates of 1 MB, without aliases; no value of a deployment is nested that deeply.
 MAX_VALUES: Final = 200_000
 MAX_DEPTH: Final = 100
+# Converting a long decimal, or a base-60 number of YAML 1.1, takes time that grows with the square of its length.
 _MAX_DIGITS: Final = 1_000
 
-# CloudFormation and the Serverless Framework know no dates: they are text.
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
-_NO_PREFIX: Final = frozenset({"Ref", "Condition"})
+_SHORT_FORMS_WITHOUT_PREFIX: Final = frozenset({"Ref", "Condition"})
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's tree of mappings, lists and scalars, and the line of each of its keys."""
+    """A tree of mappings, lists and scalars that knows where each of its keys is written.
+
+    Attributes:
+        source: The file's name.
+        tree: The tree.
+        lines: The line of each key, by its path in the file.
+        diagnostics: What was wrong with the file, but did not keep it from being read.
+        origins: For a tree that was made from the file's: the path in the file, by the path in the tree.
+    """
 
     source: str
     tree: Any
     lines: Mapping[Path, int] = field(default_factory=dict[Path, int], repr=False)
-    problems: tuple[Diagnostic, ...] = ()
-
-    def spot(self, *path: str | int) -> Location:
-        """Describe where *path* is written, or the nearest thing around it; the key ends where a value is worked
-        out.
-        """
-        known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
-        key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
-        return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
+    diagnostics: tuple[Diagnostic, ...] = ()
+    origins: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
 
     def get(self, *path: str | int) -> Any:
-        """Return what is at *path*, or ``None``."""
+        """Return the value at *path*, or ``None`` if there is nothing."""
         found = self.tree
         for step in path:
             if is_mapping(found):
+                # Keys are text, even those that YAML reads as numbers, such as the account ids in Mappings.
                 found = found.get(str(step))
             elif is_list(found) and isinstance(step, int):
                 found = found[step] if step < len(found) else None
@@ -59,13 +62,27 @@ class Document:
                 return None
         return found
 
+    def location(self, *path: str | int) -> Location:
+        """Return where *path* is written, or its nearest parent that is; the key ends before an intrinsic function."""
+        path = self._to_file_path(path)
+        known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
+        key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
+        return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
 
-class _TemplateLoader(yaml.SafeLoader):
-    """YAML 1.1, as CloudFormation reads it, without dates."""
+    def _to_file_path(self, path: Path) -> Path:
+        # The longest origin: parts of a function may come from elsewhere than the function itself.
+        for end in range(len(path), 0, -1):
+            if (origin := self.origins.get(path[:end])) is not None:
+                return (*origin, *path[end:])
+        return path
+
+
+class _CloudFormationLoader(yaml.SafeLoader):
+    """YAML 1.1, as CloudFormation reads it, but dates stay text."""
 
 
 class _ServerlessLoader(yaml.SafeLoader):
-    """YAML 1.2's booleans, as the Serverless Framework reads them: ``yes`` and ``on`` are text."""
+    """YAML 1.2's booleans, as the Serverless Framework reads them: ``yes`` and ``on`` stay text, and so do dates."""
 
 
 def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -75,150 +92,169 @@ def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]
     }
 
 
-_TemplateLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP)
+_CloudFormationLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP)
 _ServerlessLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _BOOLEAN)
+# PyYAML looks its patterns up by a scalar's first letter.
 for _first in "tTfF":
     _true_or_false = (_BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"))
     _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).insert(0, _true_or_false)
 
+_LOADERS: Final[Mapping[Dialect, type[yaml.SafeLoader]]] = {
+    "cloudformation": _CloudFormationLoader,
+    "serverless": _ServerlessLoader,
+}
 
-def read_yaml(text: str, source: str) -> Document:
-    """Read a file of one YAML document.
+
+def parse_yaml(text: str, source: str, dialect: Dialect | None = None) -> Document:
+    """Parse a file of one YAML document; JSON is YAML too.
+
+    Args:
+        text: The file's text.
+        source: The file's name.
+        dialect: Whose scalars to read; by default, a file with a top-level ``service`` is the Serverless Framework's.
 
     Raises:
-        MisreadError: It is not YAML; it names the line.
+        TemplateError: The text is not YAML; the message names the line.
     """
-    kind = _ServerlessLoader if re.search(r"^service:", text, re.MULTILINE) else _TemplateLoader
+    dialect = dialect or ("serverless" if re.search(r"^service:", text, re.MULTILINE) else "cloudformation")
     try:
-        loader = kind(text)
-        writer = _Writer(loader, source)
+        loader = _LOADERS[dialect](text)
+        builder = _TreeBuilder(loader, source)
         node = loader.get_single_node()
-        tree = writer.plain(node, ()) if node is not None else None
+        tree = builder.build(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else None
-        raise TemplateError(Location(source, line=line), f"not YAML: {exc.problem}") from None
+        raise TemplateError(Location(source, line=line), f"not valid YAML: {exc.problem}") from None
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
-        raise TemplateError(
-            Location(source, line=line), f"not YAML: character #x{exc.character:04x} is not allowed"
-        ) from None
+        text = f"not valid YAML: character #x{exc.character:04x} is not allowed"
+        raise TemplateError(Location(source, line=line), text) from None
     except RecursionError:
-        raise TemplateError(Location(source), f"nested too deeply: at most {MAX_DEPTH} levels are read") from None
+        # PyYAML's own parser recurses before the builder sees the depth.
+        raise TemplateError(Location(source), f"nested too deeply: more than {MAX_DEPTH} levels") from None
     except (ValueError, OverflowError) as exc:
-        raise TemplateError(Location(source), f"not YAML: {exc}") from None
-    return Document(source, tree, writer.lines, tuple(writer.problems))
+        raise TemplateError(Location(source), f"not valid YAML: {exc}") from None
+    return Document(source, tree, builder.lines, tuple(builder.diagnostics))
 
 
 def _is_merge(key: yaml.Node) -> bool:
     return key.tag == _MERGE
 
 
-class _Writer:
-    """Turns YAML's nodes into plain values, and notes the lines of the keys."""
+class _TreeBuilder:
+    """Builds plain values from YAML nodes and records the line of each key.
+
+    PyYAML's own constructor loses the lines, keeps the last of two equal keys silently, and lets aliases share their
+    values, so that a small file may expand to more than memory holds when its tree is walked.
+    """
 
     def __init__(self, loader: yaml.SafeLoader, source: str) -> None:
         self.lines: dict[Path, int] = {}
-        self.problems: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self._loader = loader
         self._source = source
-        self._open: list[yaml.Node] = []
+        self._parents: list[yaml.Node] = []
         self._merging: list[yaml.Node] = []
         self._values = 0
 
-    def plain(self, node: yaml.Node, path: Path) -> Any:
-        if node in self._open:
-            raise self._misread(node, "an alias contains itself")
-        if len(self._open) >= MAX_DEPTH:
-            raise self._misread(node, f"nested too deeply: at most {MAX_DEPTH} levels are read")
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        if node in self._parents:
+            raise self._error(node, "an alias contains itself")
+        if len(self._parents) >= MAX_DEPTH:
+            raise self._error(node, f"nested too deeply: more than {MAX_DEPTH} levels")
         self._count(node)
-        self._open.append(node)
+        self._parents.append(node)
         try:
+            # PyYAML's constructors know no tag of CloudFormation's; a standard tag starts with "tag:yaml.org".
             if node.tag.startswith("!"):
-                return self._written_out(node, path)
-            return self._value(node, path)
+                return self._expand_short_form(node, path)
+            return self._build_value(node, path)
         finally:
-            self._open.pop()
+            self._parents.pop()
 
-    def _value(self, node: yaml.Node, path: Path) -> Any:
+    def _build_value(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
+            return self._build_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self._build_item(item, (*path, index)) for index, item in enumerate(node.value)]
         if node.tag in _NUMBERS and len(node.value) > _MAX_DIGITS:
-            raise self._misread(node, f"a number of more than {_MAX_DIGITS:,} characters")
+            raise self._error(node, f"a number of more than {_MAX_DIGITS:,} characters")
         scalar: Any = self._loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType] - its stubs have no types
         return scalar
 
-    def _item(self, node: yaml.Node, path: Path) -> Any:
+    def _build_item(self, node: yaml.Node, path: Path) -> Any:
         self.lines[path] = node.start_mark.line + 1
-        return self.plain(node, path)
+        return self.build(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        written: dict[str, Any] = {}
+    def _build_mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
         for key, (key_node, value_node) in self._pairs(node, path).items():
             self.lines[*path, key] = key_node.start_mark.line + 1
-            written[key] = self.plain(value_node, (*path, key))
-        return written
+            mapping[key] = self.build(value_node, (*path, key))
+        return mapping
 
     def _pairs(self, node: yaml.MappingNode, path: Path) -> dict[str, _Pair]:
-        """Return what a mapping contains, with what it merges by ``<<``, over which its own keys win."""
+        """Return a mapping's pairs, with those merged by ``<<``; its own keys take precedence."""
         if node in self._merging:
-            raise self._misread(node, "an alias contains itself")
+            raise self._error(node, "an alias contains itself")
         self._merging.append(node)
         try:
             own = self._first_of_each(node, path)
-            merged = [pair for key, value in own if _is_merge(key) for pair in self._merged(value, path)]
+            merged = [pair for key, value in own if _is_merge(key) for pair in self._pairs_to_merge(value, path)]
             return {self._key(key): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
         finally:
             self._merging.pop()
 
-    def _merged(self, node: yaml.Node, path: Path) -> list[_Pair]:
-        """Return what is merged from a mapping, or from several, of which the first wins."""
+    def _pairs_to_merge(self, node: yaml.Node, path: Path) -> list[_Pair]:
+        """Return the pairs merged from one mapping, or from a list of them; the first takes precedence."""
         if isinstance(node, yaml.MappingNode):
             pairs = list(self._pairs(node, path).values())
             self._count(node, len(pairs))
             return pairs
         if isinstance(node, yaml.SequenceNode) and all(isinstance(item, yaml.MappingNode) for item in node.value):
-            return [pair for item in reversed(node.value) for pair in self._merged(item, path)]
+            return [pair for item in reversed(node.value) for pair in self._pairs_to_merge(item, path)]
         found = "sequence" if isinstance(node, yaml.SequenceNode) else "scalar"
-        raise self._misread(node, f"not YAML: expected a mapping or list of mappings for merging, but found {found}")
+        text = f"not valid YAML: << merges a mapping or a list of mappings, not a {found}"
+        raise self._error(node, text)
 
     def _count(self, node: yaml.Node, values: int = 1) -> None:
-        """Count what is written out: aliases of aliases soon stand for more than a machine can hold."""
+        """Count what is built: aliases of aliases soon expand to more than memory holds."""
         self._values += values
         if self._values > MAX_VALUES:
-            raise self._misread(node, f"too large: more than {MAX_VALUES:,} values once its aliases are written out")
+            raise self._error(node, f"too large: more than {MAX_VALUES:,} values after its aliases are expanded")
 
     def _key(self, node: yaml.Node) -> str:
-        """Return a key; one that is a list or a mapping may stand for more than can be written out."""
+        # A key that is a list or a mapping would be built by PyYAML itself, without any of the limits above.
         if not isinstance(node, yaml.ScalarNode):
-            raise self._misread(node, "a key has to be text, not a list or a mapping")
+            raise self._error(node, "a key must be text, not a list or a mapping")
         return str(node.value)
 
-    def _misread(self, node: yaml.Node, text: str) -> TemplateError:
+    def _error(self, node: yaml.Node, text: str) -> TemplateError:
         return TemplateError(Location(self._source, line=node.start_mark.line + 1), text)
 
     def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
+        """Return a mapping's own pairs and report duplicate keys; PyYAML would keep the last silently."""
         first: dict[str, _Pair] = {}
-        merged: list[_Pair] = []
+        merges: list[_Pair] = []
         for pair in node.value:
             key = self._key(pair[0])
             if key == "<<":
-                merged.append(pair)
+                merges.append(pair)
             elif key in first:
-                spot = Location(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
-                written = f"written twice; line {first[key][0].start_mark.line + 1} has it already"
-                self.problems.append(Diagnostic(spot, written))
+                location = Location(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
+                line = first[key][0].start_mark.line + 1
+                self.diagnostics.append(Diagnostic(location, f"duplicate key, already on line {line}"))
             else:
                 first[key] = pair
-        return [*merged, *first.values()]
+        return [*merges, *first.values()]
 
-    def _written_out(self, node: yaml.Node, path: Path) -> dict[str, Any]:
-        short = node.tag[1:]
-        name = short if short in _NO_PREFIX else f"Fn::{short}"
+    def _expand_short_form(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        tag = node.tag[1:]
+        name = tag if tag in _SHORT_FORMS_WITHOUT_PREFIX else f"Fn::{tag}"
         self.lines[*path, name] = node.start_mark.line + 1
         if not isinstance(node, yaml.ScalarNode):
-            return {name: self._value(node, (*path, name))}
+            return {name: self._build_value(node, (*path, name))}
+        # The scalar itself, not construct_object: CloudFormation takes `!Ref 5` and `!Sub yes` as text.
         value: Any = node.value
         if name == "Fn::GetAtt":
             value = value.split(".", 1)

@@ -1,275 +1,336 @@
-"""CloudFormation's intrinsic functions, worked out on this machine."""
+"""Resolve CloudFormation's intrinsic functions on this machine."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from lambdachain._core.arn import parse_target, partition_of
 from lambdachain._core.type_guards import is_list, is_mapping
-from lambdachain._lambda_api.aws_location import AwsLocation
 
+from .context import TemplateContext
+from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
-from .effort import Effort, TooMuchError
-from .problem import TemplateError
-from .resources import KINDS, attribute, reference
+from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path, resource_type
+from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
+from .work_budget import BudgetExceededError, WorkBudget
 
-FUNCTION_TYPES: Final = frozenset({"AWS::Serverless::Function", "AWS::Lambda::Function"})
-
-_SUBSTITUTED: Final = re.compile(r"\$\{(!?)([^${}]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^${}]+)\}")
+# What SAM's AutoPublishAlias makes of a function: `!Ref Function.Version`, `!Ref Function.Alias`.
 _GENERATED: Final = re.compile(r"(\w+)\.(Version|Alias)")
 
 
 class _NoValue:
-    """What ``AWS::NoValue`` is: nothing, not even null."""
+    """The value of ``AWS::NoValue``: the property is removed, which differs from null."""
 
 
 NO_VALUE: Final = _NoValue()
 
 
-class Resolver:
-    """Works out the values of a template, as far as this machine can know them.
+class IntrinsicResolver:
+    """Resolves the values of a template, as far as this machine can know them.
+
+    Values are resolved when they are asked for: a template has many that no function depends on, and each of those
+    that only AWS knows would be reported.
 
     Args:
-        template: The template.
-        given: What the user says: values of parameters, and of anything else that a template may refer to
-            (``Database``, ``Database.Endpoint.Address``, the name of an import), which wins over what is known here.
-        place: The account and the region.
-        stack: The stack's name.
+        document: The template.
+        context: What it may refer to.
+        stack: The stack's name, unless the context's parameters have one.
     """
 
-    def __init__(self, template: Document, given: Mapping[str, str], place: AwsLocation, stack: str) -> None:
-        self.template = template
-        self.place = place
-        self._given = given
+    def __init__(self, document: Document, context: TemplateContext, stack: str) -> None:
+        self.document = document
+        self.aws_location = context.aws_location
+        self._parameters = context.parameters
         self._stack = stack
         self._open: list[str] = []
-        self._effort = Effort()
+        self._budget = WorkBudget()
+        self._version_numbers: dict[str, int] | None = None
         self._functions: Mapping[str, Callable[[Any, Path], Any]] = {
-            "Condition": self.holds,
-            "Fn::And": lambda tests, path: all(self.value(tests, path)),
+            "Condition": self.is_true,
+            "Fn::And": lambda tests, path: all(self.resolve(tests, path)),
             "Fn::Base64": lambda text, path: base64.b64encode(self._text(text, path).encode()).decode(),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAZs": lambda _region, _path: [self.place.region + zone for zone in "abc"],
+            "Fn::GetAZs": lambda _region, _path: [self.aws_location.region + zone for zone in "abc"],
             "Fn::GetAtt": self._get_attribute,
             "Fn::If": self._if,
             "Fn::ImportValue": self._import,
             "Fn::Join": self._join,
-            "Fn::Length": lambda items, path: len(self.value(items, path)),
-            "Fn::Not": lambda tests, path: not self.value(tests, path)[0],
-            "Fn::Or": lambda tests, path: any(self.value(tests, path)),
+            "Fn::Length": lambda items, path: len(self.resolve(items, path)),
+            "Fn::Not": lambda tests, path: not self.resolve(tests, path)[0],
+            "Fn::Or": lambda tests, path: any(self.resolve(tests, path)),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._substitute,
-            "Fn::ToJsonString": lambda tree, path: json.dumps(self.value(tree, path), separators=(",", ":")),
+            "Fn::ToJsonString": lambda tree, path: json.dumps(self.resolve(tree, path), separators=(",", ":")),
             "Ref": self._ref,
         }
 
-    def at(self, *path: str | int) -> Any:
-        """Work out what stands at *path*; ``None`` where nothing does.
+    def get(self, *path: str | int) -> Any:
+        """Return the resolved value at *path*; ``None`` if there is nothing, or ``AWS::NoValue``.
 
         Raises:
-            MisreadError: It cannot be known here.
+            TemplateError: The value cannot be resolved on this machine.
         """
-        return self.value(self.template.get(*path), path)
+        value = self.resolve(self._follow(path), path)
+        return None if value is NO_VALUE else value
 
-    def value(self, tree: Any, path: Path) -> Any:
-        """Work out *tree*, which stands at *path*.
+    def get_members(self, *path: str | int) -> Mapping[str, Any]:
+        """Return the mapping at *path* with its values unresolved, so that one can fail without the others.
 
         Raises:
-            MisreadError: It cannot be known here.
+            TemplateError: It is an intrinsic function that cannot be resolved on this machine.
+        """
+        members = self._expand(self._follow(path), path)
+        return members if is_mapping(members) else {}
+
+    def _follow(self, path: Path) -> Any:
+        """Return what is at *path*; a mapping on the way may be an intrinsic function, such as ``Fn::If``."""
+        tree: Any = self.document.tree
+        for index, step in enumerate(path):
+            tree = self._expand(tree, path[:index])
+            if is_mapping(tree):
+                tree = tree.get(str(step))
+            elif is_list(tree) and isinstance(step, int) and step < len(tree):
+                tree = tree[step]
+            else:
+                return None
+        return tree
+
+    def _expand(self, tree: Any, path: Path) -> Any:
+        is_value = isinstance(tree, UnresolvedValue) or (is_mapping(tree) and is_intrinsic(tree))
+        return self.resolve(tree, path) if is_value else tree
+
+    def resolve(self, tree: Any, path: Path) -> Any:
+        """Resolve *tree*, which is at *path*.
+
+        Raises:
+            TemplateError: The value cannot be resolved on this machine.
         """
         try:
-            return self._effort.of(lambda: self._value(tree, path))
-        except TooMuchError as exc:
-            raise self._misread(path, str(exc)) from None
+            return self._budget.run(lambda: self._resolve(tree, path))
+        except BudgetExceededError as exc:
+            raise self._error(path, str(exc)) from None
 
-    def _value(self, tree: Any, path: Path) -> Any:
+    def _resolve(self, tree: Any, path: Path) -> Any:
+        if isinstance(tree, UnresolvedValue):
+            raise tree.to_error()
         if is_list(tree):
-            items = (self.value(item, (*path, index)) for index, item in enumerate(tree))
+            items = (self.resolve(item, (*path, index)) for index, item in enumerate(tree))
             return [item for item in items if item is not NO_VALUE]
         if not is_mapping(tree):
             return tree
+        # A function is the only key of its mapping; `Condition` is a key of policy statements too.
         if len(tree) == 1:
             (name, argument), *_ = tree.items()
             if name in ("Ref", "Condition") or name.startswith("Fn::"):
                 return self._call(name, argument, (*path, name))
-        values = {key: self.value(value, (*path, key)) for key, value in tree.items()}
+        values = {key: self.resolve(value, (*path, key)) for key, value in tree.items()}
         return {key: value for key, value in values.items() if value is not NO_VALUE}
 
-    def name_of(self, logical_id: str) -> str:
-        """Return the name of a resource: what its properties say, or its logical id.
+    def resource_name(self, logical_id: str) -> str:
+        """Return the name of a resource: the one its properties set, or else its logical id.
 
         Raises:
-            MisreadError: Its properties say what cannot be known here.
+            TemplateError: Its properties set a name that cannot be resolved on this machine.
         """
-        kind = self.template.get("Resources", logical_id, "Type")
-        known = KINDS.get(str(kind))
-        setting = "FunctionName" if kind in FUNCTION_TYPES else known.name if known else None
-        path = ("Resources", logical_id, "Properties", setting or "")
-        if setting is None or self.template.get(*path) is None:
+        kind = resource_type(self.document, logical_id)
+        known = RESOURCE_TYPES.get(kind)
+        setting = "FunctionName" if kind in FUNCTION_TYPES else known.name_property if known else None
+        if setting is None:
             return logical_id
-        return str(self.at(*path))
+        name = self.get("Resources", logical_id, "Properties", setting)
+        return logical_id if name is None else str(name)
 
-    def holds(self, condition: str, path: Path) -> bool:
-        """Check whether a condition of the template holds.
+    def is_deployed(self, logical_id: str) -> bool:
+        """Check whether a resource is deployed: it has no condition, or its condition is true.
 
         Raises:
-            MisreadError: There is none of this name, or it cannot be known here.
+            TemplateError: The condition cannot be resolved on this machine.
         """
-        if self.template.get("Conditions", condition) is None:
-            raise self._misread(path, f"there is no condition {condition!r}")
-        with self._entered(f"condition {condition}", path):
-            return self.at("Conditions", condition) is True
+        path = ("Resources", logical_id, "Condition")
+        condition = self.document.get(*path)
+        return condition is None or self.is_true(str(condition), path)
+
+    def is_true(self, condition: str, path: Path) -> bool:
+        """Check whether a condition of the template, which *path* refers to, is true.
+
+        Raises:
+            TemplateError: The condition is not defined, or cannot be resolved on this machine.
+        """
+        if self.document.get("Conditions", condition) is None:
+            raise self._error(path, f"condition {condition!r} is not defined")
+        with self._detect_cycle(f"condition {condition}", path):
+            return self.get("Conditions", condition) is True
+
+    def version_number(self, logical_id: str) -> int:
+        """Return the number of a version: the first that the template makes of a function is 1, the next 2.
+
+        Raises:
+            TemplateError: Its function cannot be resolved on this machine.
+        """
+        if self._version_numbers is None:
+            # Once for all: each version by itself would have to look through all the others.
+            self._version_numbers = {}
+            self._version_numbers = self._number_versions()
+        if logical_id not in self._version_numbers:
+            path = ("Resources", logical_id, "Properties", "FunctionName")
+            self.get(*path)
+            raise self._error(path, f"the number of version {logical_id} depends on itself")
+        return self._version_numbers[logical_id]
+
+    def _number_versions(self) -> dict[str, int]:
+        numbers: dict[str, int] = {}
+        counts: Counter[str] = Counter()
+        for logical_id in logical_ids(self.document, "AWS::Lambda::Version"):
+            try:
+                function = str(self.get("Resources", logical_id, "Properties", "FunctionName"))
+            except TemplateError:
+                continue
+            counts[function] += 1
+            numbers[logical_id] = counts[function]
+        return numbers
 
     def _call(self, name: str, argument: Any, path: Path) -> Any:
-        work = self._functions.get(name)
-        if work is None:
-            raise self._misread(path, f"{name} is not known here; state the value instead, or give it by --env-file")
+        function = self._functions.get(name)
+        if function is None:
+            text = f"{name} is not supported: write the value instead, or set the variable with --env-file"
+            raise self._error(path, text)
         try:
-            found = work(argument, path)
-            self._effort.add(len(found) if isinstance(found, str) else 0)
+            found = function(argument, path)
+            self._budget.spend(len(found) if isinstance(found, str) else 0)
         except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-            raise self._misread(path, f"{name} is not of the form that CloudFormation reads") from None
+            # An argument may be any tree; checking the form of each first would double the code of every function.
+            raise self._error(
+                path, f"the argument of {name} does not have the form that CloudFormation reads"
+            ) from None
         return found
 
     def _ref(self, name: str, path: Path) -> Any:
-        if name in self._given:
-            return self._parameter(name, self._given[name])
-        with self._entered(name, path):
-            return self._referred(name, path)
+        if name in self._parameters:
+            return self._parameter(name, self._parameters[name])
+        with self._detect_cycle(name, path):
+            return self._resolve_reference(name, path)
 
-    def _referred(self, name: str, path: Path) -> Any:
+    def _resolve_reference(self, name: str, path: Path) -> Any:
         if name.startswith("AWS::"):
-            return self._pseudo(name, path)
-        if (parameter := self.template.get("Parameters", name)) is not None:
+            return self._pseudo_parameter(name, path)
+        if (parameter := self.document.get("Parameters", name)) is not None:
             if "Default" not in parameter:
-                raise self._misread(path, f"parameter {name!r} has no default: give --parameter {name}=VALUE")
+                raise self._error(path, f"parameter {name!r} has no default: pass --parameter {name}=VALUE")
             return self._parameter(name, parameter["Default"])
+        # SAM adds these to the resources of the template; a logical id has no dot.
         if generated := _GENERATED.fullmatch(name):
-            return self._generated(generated[1], generated[2], path)
-        kind = self._kind(name, path)
+            return self._published_arn(generated[1], generated[2], path)
+        kind = self._resource_type(name, path)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
-            return self._qualified(name, kind)
-        return reference(kind, self.name_of(name), self.place)
+            return self._qualified_arn(name, kind)
+        return get_reference(kind, self.resource_name(name), self.aws_location)
 
     def _parameter(self, name: str, value: Any) -> Any:
-        kind = str(self.template.get("Parameters", name, "Type") or "")
+        # From the command line and from a default alike, a list is one text with commas.
+        kind = str(self.document.get("Parameters", name, "Type") or "")
         if kind == "CommaDelimitedList" or kind.startswith("List<"):
             return [item.strip() for item in str(value).split(",")]
-        return as_text(value) if isinstance(value, bool | int | float) else value
+        return to_text(value) if isinstance(value, bool | int | float) else value
 
-    def _pseudo(self, name: str, path: Path) -> Any:
-        region = self.place.region
+    def _pseudo_parameter(self, name: str, path: Path) -> Any:
+        region, account_id = self.aws_location.region, self.aws_location.account_id
         known: dict[str, Any] = {
-            "AWS::AccountId": self.place.account_id,
+            "AWS::AccountId": account_id,
             "AWS::NoValue": NO_VALUE,
             "AWS::NotificationARNs": [],
             "AWS::Partition": partition_of(region),
             "AWS::Region": region,
-            "AWS::StackId": f"arn:{partition_of(region)}:cloudformation:{region}:{self.place.account_id}:"
+            "AWS::StackId": f"arn:{partition_of(region)}:cloudformation:{region}:{account_id}:"
             f"stack/{self._stack}/00000000-0000-0000-0000-000000000000",
             "AWS::StackName": self._stack,
             "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",
         }
         if name not in known:
-            raise self._misread(path, f"there is no pseudo parameter {name!r}")
+            raise self._error(path, f"unknown pseudo parameter {name!r}")
         return known[name]
 
     def _get_attribute(self, argument: Any, path: Path) -> Any:
-        name, wanted = argument if is_list(argument) else argument.split(".", 1)
-        wanted = str(self.value(wanted, path))
-        if (given := self._given.get(f"{name}.{wanted}")) is not None:
-            return given
-        with self._entered(f"{name}.{wanted}", path):
-            return self._attribute(name, wanted, path)
+        name, attribute = argument if is_list(argument) else argument.split(".", 1)
+        attribute = str(self.resolve(attribute, path))
+        if (value := self._parameters.get(f"{name}.{attribute}")) is not None:
+            return value
+        with self._detect_cycle(f"{name}.{attribute}", path):
+            return self._attribute(name, attribute, path)
 
-    def _attribute(self, name: str, wanted: str, path: Path) -> Any:
-        kind = self._kind(name, path)
-        if kind in FUNCTION_TYPES and wanted == "Arn":
-            return str(self.place.arn(self.name_of(name)))
-        if kind == "AWS::Lambda::Version" and wanted == "Version":
+    def _attribute(self, name: str, attribute: str, path: Path) -> Any:
+        kind = self._resource_type(name, path)
+        if kind in FUNCTION_TYPES and attribute == "Arn":
+            return str(self.aws_location.arn(self.resource_name(name)))
+        if kind == "AWS::Lambda::Version" and attribute == "Version":
             return str(self.version_number(name))
-        if kind == "AWS::SSM::Parameter" and wanted in ("Value", "Type"):
-            return self.at("Resources", name, "Properties", wanted)
-        known = attribute(kind, self.name_of(name), wanted, self.place)
+        if kind == "AWS::SSM::Parameter" and attribute in ("Value", "Type"):
+            return self.get("Resources", name, "Properties", attribute)
+        known = get_attribute(kind, self.resource_name(name), attribute, self.aws_location)
         if known is None:
-            raise self._misread(path, f"only AWS knows {name}.{wanted}: give --parameter {name}.{wanted}=VALUE")
+            raise self._error(path, f"only AWS knows {name}.{attribute}: pass --parameter {name}.{attribute}=VALUE")
         return known
 
-    def _kind(self, name: str, path: Path) -> str:
-        kind = self.template.get("Resources", name, "Type")
-        if kind is None:
-            raise self._misread(path, f"there is no resource or parameter {name!r}")
-        return str(kind)
+    def _resource_type(self, name: str, path: Path) -> str:
+        kind = resource_type(self.document, name)
+        if not kind:
+            raise self._error(path, f"resource or parameter {name!r} is not defined")
+        return kind
 
     def _split(self, argument: Any, path: Path) -> list[str]:
-        between, text = argument
-        return self._text(text, (*path, 1)).split(between)
+        separator, text = argument
+        return self._text(text, (*path, 1)).split(separator)
 
-    def _generated(self, function: str, what: str, path: Path) -> str:
-        """The version and the alias that ``AutoPublishAlias`` makes."""
-        alias = self.at("Resources", function, "Properties", "AutoPublishAlias") or self.at(
-            "Globals", "Function", "AutoPublishAlias"
-        )
+    def _published_arn(self, function: str, what: str, path: Path) -> str:
+        """Return the ARN of the version or the alias that ``AutoPublishAlias`` makes."""
+        alias = self.get(*property_path(self.document, function, "AutoPublishAlias"))
         if alias is None:
-            raise self._misread(path, f"{function} has no AutoPublishAlias")
-        return str(self.place.arn(self.name_of(function), "1" if what == "Version" else str(alias)))
+            raise self._error(path, f"{function} has no AutoPublishAlias")
+        return str(self.aws_location.arn(self.resource_name(function), "1" if what == "Version" else str(alias)))
 
-    def _qualified(self, name: str, kind: str) -> str:
+    def _qualified_arn(self, name: str, kind: str) -> str:
         properties = ("Resources", name, "Properties")
-        function = str(self.at(*properties, "FunctionName"))
-        qualifier = str(self.version_number(name)) if kind.endswith("Version") else str(self.at(*properties, "Name"))
-        return str(self.place.arn(function_name(function), qualifier))
-
-    def version_number(self, logical_id: str) -> int:
-        """Number a version: the first that the template makes of its function is 1, the next 2.
-
-        Raises:
-            MisreadError: Its function cannot be known here.
-        """
-        of = self.at("Resources", logical_id, "Properties", "FunctionName")
-        resources: Mapping[str, Any] = self.template.get("Resources")
-        versions = [
-            name
-            for name in resources
-            if self.template.get("Resources", name, "Type") == "AWS::Lambda::Version"
-            and self.at("Resources", name, "Properties", "FunctionName") == of
-        ]
-        return versions.index(logical_id) + 1
+        function = str(self.get(*properties, "FunctionName"))
+        qualifier = str(self.version_number(name)) if kind.endswith("Version") else str(self.get(*properties, "Name"))
+        return str(self.aws_location.arn(to_function_name(function), qualifier))
 
     def _substitute(self, argument: Any, path: Path) -> str:
         text: str
         names: Mapping[str, Any]
         text, names = argument if is_list(argument) else (argument, {})
 
-        def replaced(match: re.Match[str]) -> str:
+        def replacement(match: re.Match[str]) -> str:
             literal, name = match.groups()
             name = name.strip()
             if literal:
                 return f"${{{name}}}"
             if name in names:
                 return self._text(names[name], (*path, 1, name))
-            is_attribute = "." in name and not _GENERATED.fullmatch(name) and name not in self._given
+            is_attribute = "." in name and not _GENERATED.fullmatch(name) and name not in self._parameters
             found = self._get_attribute(name, path) if is_attribute else self._ref(name, path)
-            written = "" if found is NO_VALUE else as_text(found)
-            self._effort.add(len(written))
+            written = "" if found is NO_VALUE else to_text(found)
+            # Before the text is put together: a thousand placeholders of a long parameter are gigabytes.
+            self._budget.spend(len(written))
             return written
 
-        return _SUBSTITUTED.sub(replaced, text)
+        return _PLACEHOLDER.sub(replacement, text)
 
     def _join(self, argument: Any, path: Path) -> str:
-        between, items = argument
-        return str(between).join(as_text(item) for item in self.value(items, (*path, 1)))
+        separator, items = argument
+        return str(separator).join(to_text(item) for item in self.resolve(items, (*path, 1)))
 
     def _if(self, argument: Any, path: Path) -> Any:
         condition, yes, no = argument
-        return self.value(yes, (*path, 1)) if self.holds(condition, path) else self.value(no, (*path, 2))
+        # Only the branch that counts: the other often refers to what this stage or region does not have.
+        return self.resolve(yes, (*path, 1)) if self.is_true(condition, path) else self.resolve(no, (*path, 2))
 
     def _equals(self, argument: Any, path: Path) -> bool:
         one, other = argument
@@ -278,53 +339,54 @@ class Resolver:
     def _select(self, argument: Any, path: Path) -> Any:
         index, items = argument
         chosen = int(self._text(index, (*path, 0)))
+        # Python would count from the end; CloudFormation refuses.
         if chosen < 0:
             raise ValueError(chosen)
-        return self.value(items, (*path, 1))[chosen]
+        return self.resolve(items, (*path, 1))[chosen]
 
     def _find_in_map(self, argument: Any, path: Path) -> Any:
         names = [self._text(name, (*path, index)) for index, name in enumerate(argument[:3])]
-        found = self.template.get("Mappings", *names)
+        found = self.document.get("Mappings", *names)
         if found is None:
-            raise self._misread(path, f"there is no mapping {'.'.join(names)}")
+            raise self._error(path, f"mapping {'.'.join(names)} is not defined")
         return found
 
     def _import(self, argument: Any, path: Path) -> str:
         name = self._text(argument, path)
-        if name not in self._given:
-            raise self._misread(path, f"another stack exports {name!r}: give --parameter {name}=VALUE")
-        return self._given[name]
+        if name not in self._parameters:
+            raise self._error(path, f"another stack exports {name!r}: pass --parameter {name}=VALUE")
+        return self._parameters[name]
 
     def _text(self, tree: Any, path: Path) -> str:
-        return as_text(self.value(tree, path))
+        return to_text(self.resolve(tree, path))
 
     @contextmanager
-    def _entered(self, what: str, path: Path) -> Generator[None]:
-        if what in self._open:
-            raise self._misread(path, f"{what} refers to itself")
-        self._open.append(what)
+    def _detect_cycle(self, name: str, path: Path) -> Generator[None]:
+        if name in self._open:
+            raise self._error(path, f"{name} refers to itself")
+        self._open.append(name)
         try:
             yield
         finally:
             self._open.pop()
 
-    def _misread(self, path: Path, text: str) -> TemplateError:
-        return TemplateError(self.template.spot(*path), text)
+    def _error(self, path: Path, text: str) -> TemplateError:
+        return TemplateError(self.document.location(*path), text)
 
 
-def function_name(text: str) -> str:
-    """Return the name in what a template calls a function by: a name, a partial ARN or an ARN."""
+def to_function_name(text: str) -> str:
+    """Return the name in what a template refers to a function by: a name, a partial ARN or an ARN."""
     return parse_target(text).name
 
 
-def as_text(value: Any) -> str:
-    """Write a scalar as CloudFormation does where it wants text.
+def to_text(value: Any) -> str:
+    """Convert a scalar to text, as CloudFormation does.
 
-    >>> as_text(True), as_text(5), as_text("x")
+    >>> to_text(True), to_text(5), to_text("x")
     ('true', '5', 'x')
 
     Raises:
-        TypeError: It is no scalar.
+        TypeError: The value is not a scalar.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,19 +1,21 @@
-"""What a template grants the functions in it: the statements of their roles, worked out one by one."""
+"""Read what a template grants its functions: the statements of their roles, resolved one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lambdachain._analysis.permissions.check import Grant, concerns_calls
 from lambdachain._analysis.permissions.required import ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
+from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
-from .intrinsics import NO_VALUE, Resolver
-from .problem import Diagnostic, TemplateError
+from .intrinsics import NO_VALUE
+from .properties import find_referenced_id, is_intrinsic, logical_ids, resource_type
+from .template import Template
 
-# AWS's own policies that allow calls; of all others whose names begin so, none does.
+# The managed policies of AWS that allow calls of functions, and the action that they allow.
 _MANAGED: Final[Mapping[str, str]] = {
     "AWSLambdaRole": ACTION,
     "AWSLambda_FullAccess": "lambda:*",
@@ -21,7 +23,8 @@ _MANAGED: Final[Mapping[str, str]] = {
     "AdministratorAccess": "*",
     "PowerUserAccess": "*",
 }
-_HARMLESS: Final = (
+# Managed policies that are attached to most functions and allow no calls; any other is reported as unknown.
+_WITHOUT_CALLS: Final = (
     "AWSLambdaBasicExecutionRole",
     "AWSLambdaVPCAccessExecutionRole",
     "AWSLambdaSQSQueueExecutionRole",
@@ -35,174 +38,189 @@ _HARMLESS: Final = (
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
 
 
-class Policies:
-    """Reads the statements that a function's role has, and keeps what cannot be told.
+class PolicyReader:
+    """Reads what the roles of a template's functions grant, and collects what cannot be decided here.
 
     Args:
-        resolver: What works out the template's values.
+        template: The template.
     """
 
-    def __init__(self, resolver: Resolver) -> None:
-        self.problems: list[Diagnostic] = []
-        self._resolver = resolver
-        self._template = resolver.template
+    def __init__(self, template: Template) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._document = template.document
+        self._values = template.values
+        self._roles: dict[str, tuple[Grant, ...]] = {}
 
-    def of_function(self, logical_id: str) -> Iterator[Grant]:
-        """Yield what a function of a SAM or CloudFormation template is granted."""
+    def read_function(self, logical_id: str) -> Iterator[Grant]:
+        """Yield what a function is granted."""
         own = ("Resources", logical_id, "Properties")
-        role = self._template.get(*own, "Role")
+        role = self._document.get(*own, "Role")
         if role is not None:
-            yield from self._of_role(role, (*own, "Role"))
+            # SAM ignores Policies where a Role is set.
+            yield from self._read_role(role, (*own, "Role"))
             return
-        yield from self._listed((*own, "Policies"))
-        yield from self._connected(logical_id)
+        # SAM makes a role of the function's own policies, and the connectors add to that.
+        yield from self._read_policies((*own, "Policies"))
+        yield from self._read_connectors(logical_id)
 
-    def statements(self, path: Path) -> Iterator[Grant]:
-        """Yield what the statements at *path* grant."""
-        yield from self._statements(self._template.get(*path), path)
+    def _read_statements(self, path: Path) -> Iterator[Grant]:
+        yield from self._read_each_statement(self._document.get(*path), path)
 
-    def _statements(self, tree: Any, path: Path) -> Iterator[Grant]:
-        several = tree if is_list(tree) else [tree]
-        for index, statement in enumerate(several):
+    def _read_each_statement(self, tree: Any, path: Path) -> Iterator[Grant]:
+        statements = tree if is_list(tree) else [tree]
+        for index, statement in enumerate(statements):
             place = (*path, index) if is_list(tree) else path
-            if is_mapping(statement):
-                yield from self._guarded(self._statement, statement, place)
+            if is_mapping(statement) or isinstance(statement, UnresolvedValue):
+                yield from self._report_errors(self._read_statement, statement, place)
 
-    def attached(self, role: str) -> Iterator[Grant]:
-        """Yield what policies of their own grant a role of the template."""
-        resources = self._template.get("Resources")
-        for name in resources if is_mapping(resources) else ():
-            if self._template.get("Resources", name, "Type") in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-                path = ("Resources", name, "Properties")
-                roles = self._template.get(*path, "Roles")
-                if any(_names(one, role) for one in (roles if is_list(roles) else ())):
-                    yield from self.statements((*path, "PolicyDocument", "Statement"))
+    def _read_attached(self, role: str) -> Iterator[Grant]:
+        """Yield what policies that are resources of their own grant a role of the template."""
+        for logical_id in logical_ids(self._document, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            path = ("Resources", logical_id, "Properties")
+            roles = self._document.get(*path, "Roles")
+            if any(_is_role(one, role) for one in (roles if is_list(roles) else ())) and self._is_deployed(logical_id):
+                yield from self._read_statements((*path, "PolicyDocument", "Statement"))
 
-    def _of_role(self, role: Any, path: Path) -> Iterator[Grant]:
-        logical_id = _referred(role)
-        if logical_id is None or self._template.get("Resources", logical_id, "Type") != "AWS::IAM::Role":
-            self._untold(path, "the role is not in this template: what it grants cannot be told")
+    def _is_deployed(self, logical_id: str) -> bool:
+        try:
+            return self._values.is_deployed(logical_id)
+        except TemplateError as exc:
+            self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            return True
+
+    def _read_role(self, role: Any, path: Path) -> Iterator[Grant]:
+        if isinstance(role, UnresolvedValue):
+            self.diagnostics.append(Diagnostic(role.location, role.text, fatal=False))
             return
-        own = ("Resources", logical_id, "Properties")
-        inline = self._template.get(*own, "Policies")
-        for index in range(len(inline) if is_list(inline) else 0):
-            yield from self.statements((*own, "Policies", index, "PolicyDocument", "Statement"))
-        managed = self._template.get(*own, "ManagedPolicyArns")
-        for index, arn in enumerate(managed if is_list(managed) else ()):
-            yield from self._managed(arn, (*own, "ManagedPolicyArns", index))
-        yield from self.attached(logical_id)
+        logical_id = find_referenced_id(role)
+        if logical_id is None or resource_type(self._document, logical_id) != "AWS::IAM::Role":
+            self._report(path, "the role is not in this template: its permissions are unknown")
+            return
+        if logical_id not in self._roles:
+            # Functions of one service share a role.
+            self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
+        yield from self._roles[logical_id]
 
-    def _listed(self, path: Path) -> Iterator[Grant]:
-        tree = self._template.get(*path)
+    def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
+        own = ("Resources", logical_id, "Properties")
+        inline = self._document.get(*own, "Policies")
+        for index in range(len(inline) if is_list(inline) else 0):
+            yield from self._read_statements((*own, "Policies", index, "PolicyDocument", "Statement"))
+        managed = self._document.get(*own, "ManagedPolicyArns")
+        for index, arn in enumerate(managed if is_list(managed) else ()):
+            yield from self._read_managed_policy(arn, (*own, "ManagedPolicyArns", index))
+        yield from self._read_attached(logical_id)
+
+    def _read_policies(self, path: Path) -> Iterator[Grant]:
+        tree = self._document.get(*path)
         for index, policy in enumerate(tree if is_list(tree) else [] if tree is None else [tree]):
             place = (*path, index) if is_list(tree) else path
-            yield from self._guarded(self._policy, policy, place)
+            yield from self._report_errors(self._read_policy, policy, place)
 
-    def _policy(self, policy: Any, path: Path) -> Iterator[Grant]:
-        """One of SAM's policies: a document, a policy template, or the name of a managed policy."""
+    def _read_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
+        """Read one of SAM's policies: a document, a policy template, or the name of a managed policy."""
         if is_mapping(policy) and next(iter(policy), "") in ("Fn::If", "If"):
-            policy = self._resolver.value(policy, path)
+            policy = self._values.resolve(policy, path)
         if is_mapping(policy) and "Statement" in policy:
-            yield from self._statements(policy["Statement"], (*path, "Statement"))
+            yield from self._read_each_statement(policy["Statement"], (*path, "Statement"))
         elif is_mapping(policy) and _SAM_INVOKE in policy:
-            yield from self._of_sam(policy[_SAM_INVOKE], (*path, _SAM_INVOKE))
-        elif isinstance(policy, str) or (is_mapping(policy) and _is_intrinsic(policy)):
-            yield from self._managed(policy, path)
+            yield from self._read_sam_template(policy[_SAM_INVOKE], (*path, _SAM_INVOKE))
+        elif isinstance(policy, str) or (is_mapping(policy) and is_intrinsic(policy)):
+            yield from self._read_managed_policy(policy, path)
 
-    def _of_sam(self, policy: Any, path: Path) -> Iterator[Grant]:
-        """SAM's policy template for calls: it puts a wildcard behind the name."""
+    def _read_sam_template(self, policy: Any, path: Path) -> Iterator[Grant]:
+        """Read SAM's policy template for calls, which appends a wildcard to the function's name."""
         if not is_mapping(policy):
-            raise TemplateError(self._template.spot(*path), "is not of the form that SAM reads")
-        name = self._resolver.value(policy.get("FunctionName"), (*path, "FunctionName"))
-        resource = f"{self._resolver.place.arn('x')}".removesuffix("x") + f"{name}*"
-        yield Grant((ACTION,), resource, self._spot(path), _SAM_INVOKE)
+            raise TemplateError(self._document.location(*path), "does not have the form that SAM reads")
+        name = self._values.resolve(policy.get("FunctionName"), (*path, "FunctionName"))
+        # SAM's own template ends so: the name may be followed by a qualifier, or by more of a name.
+        resource = f"{self._values.aws_location.arn('x')}".removesuffix("x") + f"{name}*"
+        yield Grant((ACTION,), resource, self._position(path), _SAM_INVOKE)
 
-    def _connected(self, logical_id: str) -> Iterator[Grant]:
-        """SAM's connectors: ``Write`` from a function to a function allows calls of its own address."""
-        path = ("Resources", logical_id, "Connectors")
-        connectors = self._template.get(*path)
+    def _read_connectors(self, logical_id: str) -> Iterator[Grant]:
+        """Read SAM's connectors from a function to others, its own and those that are resources themselves."""
+        own = ("Resources", logical_id, "Connectors")
+        connectors = self._document.get(*own)
         for name in connectors if is_mapping(connectors) else ():
-            to = self._template.get(*path, name, "Properties", "Destination")
-            permissions: Any = self._template.get(*path, name, "Properties", "Permissions") or ()
-            for one in to if is_list(to) else [to]:
-                target = one.get("Id") if is_mapping(one) else None
-                if target and "Write" in permissions:
-                    arn = str(self._resolver.place.arn(self._resolver.name_of(str(target))))
-                    yield Grant((ACTION,), arn, self._spot((*path, name)), "connector")
+            yield from self._report_errors(self._read_connector, connectors[name], (*own, name))
+        for name in logical_ids(self._document, "AWS::Serverless::Connector"):
+            path = ("Resources", name)
+            if self._document.get(*path, "Properties", "Source", "Id") == logical_id and self._is_deployed(name):
+                yield from self._report_errors(self._read_connector, self._document.get(*path), path)
 
-    def _managed(self, policy: Any, path: Path) -> Iterator[Grant]:
-        referred = _referred(policy)
-        if referred is not None and self._template.get("Resources", referred, "Type") == "AWS::IAM::ManagedPolicy":
-            yield from self.statements(("Resources", referred, "Properties", "PolicyDocument", "Statement"))
+    def _read_connector(self, connector: Any, path: Path) -> Iterator[Grant]:
+        """Read a connector; ``Write`` to a function allows calls of its unqualified ARN."""
+        properties = connector.get("Properties") if is_mapping(connector) else None
+        if not is_mapping(properties):
+            return
+        destinations = properties.get("Destination")
+        for one in destinations if is_list(destinations) else [destinations]:
+            target = one.get("Id") if is_mapping(one) else None
+            if target and "Write" in (properties.get("Permissions") or ()):
+                arn = str(self._values.aws_location.arn(self._values.resource_name(str(target))))
+                yield Grant((ACTION,), arn, self._position(path), "connector")
+
+    def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
+        referenced = find_referenced_id(policy)
+        if referenced is not None and resource_type(self._document, referenced) == "AWS::IAM::ManagedPolicy":
+            yield from self._read_statements(("Resources", referenced, "Properties", "PolicyDocument", "Statement"))
             return
         try:
-            name = str(self._resolver.value(policy, path)).rsplit("/", 1)[-1]
+            # An ARN, or the name alone, which SAM accepts too.
+            name = str(self._values.resolve(policy, path)).rsplit("/", 1)[-1]
         except TemplateError as exc:
-            self.problems.append(exc.problem(fatal=False))
+            self.diagnostics.append(exc.to_diagnostic(fatal=False))
             return
         if name in _MANAGED:
-            yield Grant((_MANAGED[name],), "*", self._spot(path), name)
-        elif name not in _HARMLESS:
-            self._untold(path, f"what the managed policy {name} grants is not known here")
+            yield Grant((_MANAGED[name],), "*", self._position(path), name)
+        elif name not in _WITHOUT_CALLS:
+            self._report(path, f"the permissions of the managed policy {name} are unknown here")
 
-    def _statement(self, statement: Mapping[str, Any], path: Path) -> Iterator[Grant]:
-        if _is_intrinsic(statement):
-            whole = self._resolver.value(statement, path)
+    def _read_statement(self, statement: Any, path: Path) -> Iterator[Grant]:
+        if isinstance(statement, UnresolvedValue) or is_intrinsic(statement):
+            whole = self._values.resolve(statement, path)
+            # An AWS::NoValue, which removes the statement, is not a mapping.
             if is_mapping(whole):
-                yield from self._statement(whole, path)
+                yield from self._read_statement(whole, path)
             return
-        told = {key: self._resolver.value(statement[key], (*path, key)) for key in statement if key != "Resource"}
-        actions = _several(told.get("Action"))
-        if "NotAction" in told or "NotResource" in statement:
-            self._untold(path, "NotAction and NotResource say what is left out, not what is granted: name it instead")
+        # The resources come last and one by one: most are tables and queues whose ARNs need not be known.
+        known = {key: self._values.resolve(statement[key], (*path, key)) for key in statement if key != "Resource"}
+        actions = _to_actions(known.get("Action"))
+        if "NotAction" in known or "NotResource" in statement:
+            self._report(path, "NotAction and NotResource are not supported: list the actions and resources instead")
             return
-        if "Condition" in told and concerns_calls(actions):
-            self._untold(path, "it holds under a condition only: taken as if it held")
+        if "Condition" in known and concerns_calls(actions):
+            self._report(path, "applies under a condition only: treated as if it always applied")
         resources = statement.get("Resource")
         for index, resource in enumerate(resources if is_list(resources) else [resources]):
             place = (*path, "Resource", index) if is_list(resources) else (*path, "Resource")
             try:
-                worked_out = self._resolver.value(resource, place)
+                resolved = self._values.resolve(resource, place)
             except TemplateError as exc:
                 if concerns_calls(actions):
-                    self.problems.append(exc.problem(fatal=False))
+                    self.diagnostics.append(exc.to_diagnostic(fatal=False))
                 continue
-            if worked_out is not NO_VALUE:
-                allows = told.get("Effect") != "Deny"
-                yield Grant(actions, str(worked_out), self._spot(place), allows=allows)
+            if resolved is not NO_VALUE:
+                allows = known.get("Effect") != "Deny"
+                yield Grant(actions, str(resolved), self._position(place), allows=allows)
 
-    def _guarded(self, read: Any, tree: Any, path: Path) -> Iterator[Grant]:
+    def _report_errors(self, read: Callable[[Any, Path], Iterator[Grant]], tree: Any, path: Path) -> Iterator[Grant]:
+        """Yield what *read* yields; an error is reported and leaves the grants before it."""
         try:
             yield from read(tree, path)
         except TemplateError as exc:
-            self.problems.append(exc.problem(fatal=False))
+            self.diagnostics.append(exc.to_diagnostic(fatal=False))
 
-    def _spot(self, path: Path) -> str:
-        return self._template.spot(*path).place
+    def _position(self, path: Path) -> str:
+        return self._document.location(*path).file_and_line
 
-    def _untold(self, path: Path, text: str) -> None:
-        self.problems.append(Diagnostic(self._template.spot(*path), text, fatal=False))
+    def _report(self, path: Path, text: str) -> None:
+        self.diagnostics.append(Diagnostic(self._document.location(*path), text, fatal=False))
 
 
-def _several(value: Any) -> tuple[str, ...]:
+def _to_actions(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if is_list(value) else () if value is None else (str(value),)
 
 
-def _is_intrinsic(tree: Mapping[str, Any]) -> bool:
-    return len(tree) == 1 and next(iter(tree)).startswith(("Ref", "Fn::"))
-
-
-def _referred(tree: Any) -> str | None:
-    """Return the resource that ``Ref`` or ``Fn::GetAtt`` names."""
-    if not is_mapping(tree):
-        return None
-    if "Ref" in tree:
-        return str(tree["Ref"])
-    attribute = tree.get("Fn::GetAtt")
-    if is_list(attribute):
-        return str(attribute[0]) if attribute else None
-    return str(attribute).split(".", 1)[0] if isinstance(attribute, str) else None
-
-
-def _names(tree: Any, role: str) -> bool:
-    return _referred(tree) == role or tree == role
+def _is_role(tree: Any, role: str) -> bool:
+    return role in (find_referenced_id(tree), tree)

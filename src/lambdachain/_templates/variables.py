@@ -1,19 +1,20 @@
-"""The Serverless Framework's variables: ``${self:custom.table}``, ``${env:HOME, 'none'}``, ``${opt:stage}``."""
+"""Replace the Serverless Framework's variables: ``${self:custom.table}``, ``${env:HOME, 'none'}``, ``${opt:stage}``."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list, is_mapping
-from lambdachain._lambda_api.aws_location import AwsLocation
 
-from .document import Document, Path, read_yaml
-from .effort import Effort, TooMuchError
-from .problem import TemplateError
+from .context import TemplateContext
+from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
+from .document import Document, Path, parse_yaml
+from .work_budget import BudgetExceededError, WorkBudget
 
 _ADDRESS: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?(?::(.*))?", re.DOTALL)
 _LITERALS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}
@@ -21,115 +22,135 @@ _MISSING: Final = object()
 _SOURCES: Final = frozenset(
     ("self", "env", "opt", "sls", "aws", "param", "file", "strToBool", "cf", "ssm", "s3", "git")
 )
+# What is deployed. The rest, `custom` and `params` above all, is only referred to: replacing it here would report
+# variables that nothing uses.
+_SECTIONS: Final = ("service", "provider", "functions", "layers", "resources")
 
 
-class Variables:
-    """Works out the variables of a ``serverless.yml``.
+def replace_variables(document: Document, context: TemplateContext, read_file: Callable[[str], str]) -> Document:
+    """Replace the variables in the sections of a ``serverless.yml`` that are deployed.
+
+    One that cannot be resolved on this machine becomes an `UnresolvedValue`. The result has the stage in ``provider``.
 
     Args:
         document: The file.
-        options: What ``${opt:...}`` and ``${param:...}`` give.
-        environment: What ``${env:...}`` gives.
-        place: The account and the region.
-        stage: The stage that the user names, if any; without, the file's own or ``dev``.
-        read: Reads a file that ``${file(...)}`` names.
+        context: What it may refer to.
+        read_file: Reads a file that ``${file(...)}`` names.
     """
+    resolver = _VariableResolver(document, context, read_file)
+    # First, while there is a budget: without its stage no function has a name.
+    stage = resolver.resolve_stage()
+    tree = {name: resolver.replace_each(document.get(name), (name,)) for name in _SECTIONS}
+    provider = tree["provider"]
+    diagnostics = document.diagnostics
+    if isinstance(provider, UnresolvedValue):
+        diagnostics = (*diagnostics, Diagnostic(provider.location, provider.text, fatal=False))
+    # `provider: aws` is the short form of `provider: {name: aws}`.
+    tree["provider"] = {**(provider if is_mapping(provider) else {}), "stage": stage}
+    return replace(document, tree=tree, diagnostics=diagnostics)
 
-    def __init__(
-        self,
-        document: Document,
-        *,
-        options: Mapping[str, str],
-        environment: Mapping[str, str],
-        place: AwsLocation,
-        stage: str | None,
-        read: Callable[[str], str],
-    ) -> None:
-        self.document = document
-        self._options = {"region": place.region, **({"stage": stage} if stage else {}), **options}
-        self._environment = environment
-        self._place = place
-        self._read = read
+
+class _VariableResolver:
+    """Resolves the variables of one file, which may refer to each other in any order."""
+
+    def __init__(self, document: Document, context: TemplateContext, read_file: Callable[[str], str]) -> None:
+        self._document = document
+        self._aws_location = context.aws_location
+        stage = {"stage": context.stage} if context.stage else {}
+        self._options: Mapping[str, str] = {"region": context.aws_location.region, **stage, **context.parameters}
+        self._environment = context.environment
+        self._read_file = read_file
         self._open: list[str] = []
-        self._effort = Effort()
+        self._budget = WorkBudget()
 
-    @property
-    def stage(self) -> str:
-        """The stage.
-
-        Raises:
-            MisreadError: The file's own cannot be known here.
-        """
-        return str(self._options.get("stage") or self.at("provider", "stage") or "dev")
-
-    def at(self, *path: str | int) -> Any:
-        """Return what stands at *path*, its variables replaced; ``None`` where nothing does.
-
-        Raises:
-            MisreadError: A variable cannot be known here and has no default.
-        """
-        try:
-            return self._effort.of(lambda: self._walk(self.document.tree, path, ()))
-        except TooMuchError as exc:
-            raise self._misread(path, str(exc)) from None
-
-    def value(self, tree: Any, path: Path) -> Any:
-        """Replace the variables in *tree*, which stands at *path*.
-
-        Raises:
-            MisreadError: One cannot be known here and has no default.
-        """
-        try:
-            return self._effort.of(lambda: self._value(tree, path))
-        except TooMuchError as exc:
-            raise self._misread(path, str(exc)) from None
-
-    def _value(self, tree: Any, path: Path) -> Any:
-        if isinstance(tree, str):
-            return self._text(tree, path)
+    def replace_each(self, tree: Any, path: Path) -> Any:
+        """Replace the variables in *tree*, which is at *path*, each text on a budget of its own."""
         if is_list(tree):
-            return [self.value(item, (*path, index)) for index, item in enumerate(tree)]
+            return [self.replace_each(item, (*path, index)) for index, item in enumerate(tree)]
         if is_mapping(tree):
-            return {key: self.value(value, (*path, key)) for key, value in tree.items()}
+            return {key: self.replace_each(value, (*path, key)) for key, value in tree.items()}
+        return self._resolve(lambda: self._replace_text(tree, path), path) if isinstance(tree, str) else tree
+
+    def resolve_stage(self) -> str | UnresolvedValue:
+        """Return the stage: the user's, or else the file's, or else ``dev``."""
+        found = self._resolve(self._stage, ("provider", "stage"))
+        return found if isinstance(found, UnresolvedValue) else str(found)
+
+    def _resolve(self, resolve: Callable[[], Any], path: Path) -> Any:
+        try:
+            return self._budget.run(resolve)
+        except BudgetExceededError as exc:
+            return UnresolvedValue(self._document.location(*path), str(exc))
+        except TemplateError as exc:
+            return UnresolvedValue.from_error(exc)
+
+    def _stage(self) -> Any:
+        return self._options.get("stage") or self._get("provider", "stage") or "dev"
+
+    def _get(self, *steps: str | int) -> Any:
+        return self._walk(self._document.tree, steps, ())
+
+    def _replace(self, tree: Any, path: Path) -> Any:
+        self._budget.spend_step()
+        if isinstance(tree, str):
+            return self._replace_text(tree, path)
+        if is_list(tree):
+            return [self._replace_inner(item, (*path, index)) for index, item in enumerate(tree)]
+        if is_mapping(tree):
+            return {key: self._replace_inner(value, (*path, key)) for key, value in tree.items()}
         return tree
 
+    def _replace_inner(self, tree: Any, path: Path) -> Any:
+        # Inside the list or mapping that a variable refers to, such as an included file, one unknown value leaves
+        # the others. BudgetExceededError is not caught here, or resolving would continue with the next value.
+        try:
+            return self._replace(tree, path)
+        except TemplateError as exc:
+            return UnresolvedValue.from_error(exc)
+
     def _walk(self, tree: Any, steps: Path, done: Path) -> Any:
-        """Go down to a value; what stands on the way may be variables itself."""
+        """Follow *steps* down to a value; each value on the way may be a variable itself."""
         for step in steps:
+            self._budget.spend_step()
             if isinstance(tree, str):
-                tree = self._text(tree, done)
+                tree = self._replace_text(tree, done)
             if is_list(tree) and str(step).isdecimal() and int(step) < len(tree):
                 tree = tree[int(step)]
             elif is_mapping(tree):
                 tree = tree.get(str(step))
             else:
                 return None
+            if isinstance(tree, UnresolvedValue):
+                raise tree.to_error()
             done = (*done, step)
-        return self.value(tree, done)
+        return self._replace(tree, done)
 
-    def _text(self, text: str, path: Path) -> Any:
+    def _replace_text(self, text: str, path: Path) -> Any:
         if "${" not in text:
             return text
-        self._effort.add(len(text))
-        pieces = [self._variable(piece, path) if is_variable else piece for is_variable, piece in _pieces(text)]
+        self._budget.spend(len(text))
+        pieces = [self._variable(piece, path) if is_variable else piece for is_variable, piece in _split(text)]
+        # A text that is one variable takes the variable's type; `"${self:custom.rate}"` may be a number or a mapping.
         if len(pieces) == 1:
             return pieces[0]
         for piece in pieces:
             if isinstance(piece, Mapping | list):
-                raise self._misread(path, f"{text!r} puts a list or a mapping into text")
-        written = [_written(piece) for piece in pieces]
-        self._effort.add(sum(map(len, written)))
+                raise self._error(path, f"{text!r} inserts a list or a mapping into text")
+        written = [_to_text(piece) for piece in pieces]
+        self._budget.spend(sum(map(len, written)))
         return "".join(written)
 
     def _variable(self, inside: str, path: Path) -> Any:
         alternatives = _alternatives(inside)
-        if not _is_ours(alternatives[0]):
+        if not _is_framework_variable(alternatives[0]):
             return f"${{{inside}}}"
+        # The text identifies the variable: a cycle reaches the same text again while it is being resolved.
         if inside in self._open:
-            raise self._misread(path, f"${{{inside}}} refers to itself")
+            raise self._error(path, f"${{{inside}}} refers to itself")
         self._open.append(inside)
         try:
             for alternative in alternatives:
+                # A null counts as missing, unless it is the last alternative, where somebody wrote it on purpose.
                 found = self._alternative(alternative, path)
                 if found is not _MISSING and found is not None:
                     return found
@@ -137,73 +158,76 @@ class Variables:
             self._open.pop()
         if alternatives[-1] == "null":
             return None
-        raise self._misread(path, f"${{{inside}}} has no value here{_advice(alternatives[0])}")
+        raise self._error(path, f"${{{inside}}} has no value{_advice(alternatives[0])}")
 
     def _alternative(self, text: str, path: Path) -> Any:
         if text[:1] in "'\"" and text[-1:] == text[:1] and len(text) > 1:
-            return self._text(text[1:-1], path)
+            return self._replace_text(text[1:-1], path)
         if text in _LITERALS:
             return _LITERALS[text]
         if re.fullmatch(r"-?\d+(\.\d+)?", text):
             return json.loads(text)
-        expanded = self._text(text, path)
+        expanded = self._replace_text(text, path)
         if not isinstance(expanded, str) or expanded != text:
-            return self._addressed(expanded, path) if isinstance(expanded, str) and _is_ours(expanded) else expanded
-        return self._addressed(text, path)
+            is_variable = isinstance(expanded, str) and _is_framework_variable(expanded)
+            return self._look_up(expanded, path) if is_variable else expanded
+        return self._look_up(text, path)
 
-    def _addressed(self, text: str, path: Path) -> Any:
+    def _look_up(self, text: str, path: Path) -> Any:
         match = _ADDRESS.fullmatch(text.strip())
         if match is None:
             return _MISSING
         source, argument, address = match.groups()
         lookups: Mapping[str, Callable[[], Any]] = {
-            "self": lambda: self._self(address or ""),
+            "self": lambda: self._get(*address.split(".")) if address else self._document.tree,
             "env": lambda: self._environment.get(address),
             "opt": lambda: self._options.get(address),
-            "param": lambda: self._options.get(address, self._parameter(address)),
-            "sls": lambda: {"stage": self.stage, "instanceId": "local"}.get(address),
-            "aws": lambda: {"accountId": self._place.account_id, "region": self._place.region}.get(address),
+            "param": lambda: self._options[address] if address in self._options else self._parameter(address),
+            "sls": lambda: str(self._stage()) if address == "stage" else {"instanceId": "local"}.get(address),
+            "aws": lambda: self._from_aws(address),
             "file": lambda: self._file(argument or "", address, path),
-            "strToBool": lambda: {"true": True, "1": True, "false": False, "0": False}.get(argument.lower()),
+            "strToBool": lambda: {"true": True, "1": True, "false": False, "0": False}.get((argument or "").lower()),
         }
+        # What only AWS knows, such as ${ssm:/shop/key}, may be passed by its own text as a parameter.
         return lookups[source]() if source in lookups else self._options.get(text.strip(), _MISSING)
 
-    def _self(self, address: str) -> Any:
-        return self.at(*address.split(".")) if address else self.document.tree
+    def _from_aws(self, address: str | None) -> str | None:
+        return {"accountId": self._aws_location.account_id, "region": self._aws_location.region}.get(address or "")
 
     def _parameter(self, name: str) -> Any:
-        """What the file's own ``params`` say for the stage, or for any."""
-        found = self.at("params", self.stage, name)
-        return self.at("params", "default", name) if found is None else found
+        """Return a value of the file's own ``params``: the stage's, or the default."""
+        found = self._get("params", str(self._stage()), name)
+        return self._get("params", "default", name) if found is None else found
 
     def _file(self, name: str, address: str | None, path: Path) -> Any:
-        kind = PurePosixPath(name).suffix
-        if kind in (".js", ".ts", ".cjs", ".mjs"):
-            raise self._misread(path, f"{name} is a program; only YAML, JSON and text files are read")
+        suffix = PurePosixPath(name).suffix
+        if suffix in (".js", ".ts", ".cjs", ".mjs"):
+            raise self._error(path, f"{name} is a program, which is not run: only YAML, JSON and text files are read")
         try:
-            text = self._read(name)
+            text = self._read_file(name)
         except (OSError, ValueError):
+            # As with the framework, a missing file is a missing value: `${file(local.yml):key, 'default'}`.
             return _MISSING
-        self._effort.add(len(text))
-        if kind not in (".yml", ".yaml", ".json"):
+        self._budget.spend(len(text))
+        if suffix not in (".yml", ".yaml", ".json"):
             return text
-        tree = read_yaml(text, name).tree
+        tree = parse_yaml(text, name, "serverless").tree
         return self._walk(tree, tuple(address.split(".")) if address else (), path)
 
-    def _misread(self, path: Path, text: str) -> TemplateError:
-        return TemplateError(self.document.spot(*path), text)
+    def _error(self, path: Path, text: str) -> TemplateError:
+        return TemplateError(self._document.location(*path), text)
 
 
-def _pieces(text: str) -> list[tuple[bool, str]]:
-    """Cut a text into what stands outside of ``${...}`` and what inside.
+def _split(text: str) -> list[tuple[bool, str]]:
+    """Split a text into what is outside ``${...}`` (``False``) and what is inside (``True``).
 
-    >>> _pieces("a-${opt:x, ${self:y}}-b")
+    >>> _split("a-${opt:x, ${self:y}}-b")
     [(False, 'a-'), (True, 'opt:x, ${self:y}'), (False, '-b')]
     """
     pieces: list[tuple[bool, str]] = []
     position = 0
     while (start := text.find("${", position)) != -1:
-        end = _closing(text, start + 2)
+        end = _find_closing_brace(text, start + 2)
         if end == -1:
             break
         pieces += [(False, text[position:start]), (True, text[start + 2 : end])]
@@ -212,7 +236,7 @@ def _pieces(text: str) -> list[tuple[bool, str]]:
     return [piece for piece in pieces if piece[1] or piece[0]]
 
 
-def _closing(text: str, start: int) -> int:
+def _find_closing_brace(text: str, start: int) -> int:
     depth = 1
     for position in range(start, len(text)):
         if text[position] == "{":
@@ -225,7 +249,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _alternatives(inside: str) -> list[str]:
-    """Cut at the commas that stand outside of quotes, braces and parentheses.
+    """Split at the commas that are outside quotes, braces and parentheses.
 
     >>> _alternatives("opt:x, ${self:y, 'a,b'}, 'c,d'")
     ['opt:x', "${self:y, 'a,b'}", "'c,d'"]
@@ -247,8 +271,9 @@ def _alternatives(inside: str) -> list[str]:
     return [inside[start:end].strip() for start, end in zip(starts, [*ends, None], strict=True)]
 
 
-def _is_ours(text: str) -> bool:
-    """Whether it is a variable of the framework's, and none of CloudFormation's ``${AWS::Region}``."""
+def _is_framework_variable(text: str) -> bool:
+    """Check whether a variable is the framework's; ``${AWS::Region}`` and ``${Table}`` are CloudFormation's."""
+    # Plugins define sources of their own; without a list of the known ones, `${Table.Arn}` of a Fn::Sub would be one.
     match = re.match(r"(\w+)(?=[:(.])(?!::)", text)
     return text.startswith("${") or (match is not None and match[1] in _SOURCES)
 
@@ -256,15 +281,15 @@ def _is_ours(text: str) -> bool:
 def _advice(variable: str) -> str:
     source, _, name = variable.partition(":")
     if source in ("opt", "param"):
-        return f": give --parameter {name}=VALUE"
+        return f": pass --parameter {name}=VALUE"
     if source == "env":
         return f": set {name} in the environment of this command"
     if source.partition(".")[0].partition("(")[0] in ("cf", "ssm", "s3"):
-        return f", only in AWS: give --parameter {variable}=VALUE"
+        return f" outside AWS: pass --parameter {variable}=VALUE"
     return ""
 
 
-def _written(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.types import SchemaFile
     from lambdachain._analysis.call_graph.warnings import Timeout, Warned
     from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
-    from lambdachain._templates.deployment import DeployedFunction, Deployment
+    from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
@@ -98,7 +98,7 @@ def command(
 
 
 def _looked_at(
-    survey: Survey, deployments: Sequence[Deployment], code: Sequence[Path]
+    survey: Survey, deployments: Sequence[TemplateDeployment], code: Sequence[Path]
 ) -> tuple[Graph, list[Warned], list[UnresolvedCall]]:
     from lambdachain._analysis.call_graph.graph import graph_of
     from lambdachain._analysis.call_graph.types import type_warnings
@@ -130,7 +130,7 @@ def _timeouts(
 
     for function in functions:
         if function.timeout is not None:
-            yield names[function.name][0], Timeout(function.timeout, function.spot.place)
+            yield names[function.name][0], Timeout(function.timeout, function.location.file_and_line)
 
 
 def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
@@ -163,9 +163,11 @@ def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
     return drawn
 
 
-def _tell(warned: Iterable[Warned], undecided: Iterable[UnresolvedCall], deployments: Iterable[Deployment]) -> None:
+def _tell(
+    warned: Iterable[Warned], undecided: Iterable[UnresolvedCall], deployments: Iterable[TemplateDeployment]
+) -> None:
     for one in warned:
         label = click.style("warning:", fg="yellow", bold=True)
         echo(f"{label} {one.place}: {one.kind}: {one.text}", file=sys.stderr)
     tell_undecided(undecided)
-    tell_undecided(problem for deployment in deployments for problem in deployment.problems)
+    tell_undecided(problem for deployment in deployments for problem in deployment.diagnostics)

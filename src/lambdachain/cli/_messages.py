@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from click import style
 
 from lambdachain._core.text import for_terminal, printable
-from lambdachain._templates.problem import Diagnostic
+from lambdachain._templates.diagnostics import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
 from lambdachain.local._runtimes import runtime_of
 
@@ -120,8 +120,8 @@ def _fields(message: Message) -> Mapping[str, Any]:  # noqa: PLR0911 - one for e
             names = ("function", "version", "request_id", "status", "error", "duration", "init", "caller", "attempt")
             values = {name: getattr(message, name) for name in names}
             return {**values, "invocation_type": str(message.invocation_type), "cold": message.cold}
-        case Diagnostic(spot, text, fatal):
-            return {"source": spot.source, "line": spot.line, "key": spot.key, "text": text, "fatal": fatal}
+        case Diagnostic(location, text, fatal):
+            return {"source": location.source, "line": location.line, "key": location.key, "text": text, "fatal": fatal}
         case Notice(text, loud):
             return {"text": text, "loud": loud}
         case Reloaded(functions, changed):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.found import CodeUnit, Survey
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import DeployedFunction, Deployment
+    from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
 
 _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
@@ -253,13 +253,13 @@ def _check(
         if function in chosen
         for finding in findings
     ]
-    undecided: list[Any] = list(deployment.problems)
+    undecided: list[Any] = list(deployment.diagnostics)
     for function in chosen:
         if function.name in needs:
             undecided += needs[function.name].undecided
         else:
             told = f"the code of {function.name} is not among what is read: not checked"
-            echo(f"note: {function.spot}: {told}", file=sys.stderr)
+            echo(f"note: {function.location}: {told}", file=sys.stderr)
     undecided = list(dict.fromkeys(undecided))
     checked = sum(function.name in needs for function in chosen)
     _report(
@@ -299,13 +299,16 @@ def _needs_of(
 
 
 def _compared(
-    deployment: Deployment, needs: Mapping[str, RequiredPermissions], stack: Stack
+    deployment: TemplateDeployment, needs: Mapping[str, RequiredPermissions], stack: Stack
 ) -> list[tuple[DeployedFunction, list[Finding]]]:
     """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
     from lambdachain._analysis.permissions.check import Issue, findings
 
     functions = [function for function in deployment.functions if function.name in needs]
-    found = [(one, findings(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions]
+    found = [
+        (one, findings(one.name, one.location.file_and_line, needs[one.name].each, one.grants, stack))
+        for one in functions
+    ]
     unused = Counter((one.spot, one.text) for _, each in found for one in each if one.fault is Issue.UNUSED)
     holders = Counter(spot for one in functions for spot in {grant.spot for grant in one.grants})
 

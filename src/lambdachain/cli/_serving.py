@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 import click
 
 from lambdachain._core.loopback import is_loopback
-from lambdachain._templates.problem import Diagnostic, Location
+from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
 from ._messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
@@ -84,8 +84,8 @@ def serve(wanted: Wanted, options: Options) -> int:
             found.functions,
             host=options.host,
             port=options.port,
-            account_id=wanted.around.place.account_id,
-            region=wanted.around.place.region,
+            account_id=wanted.context.aws_location.account_id,
+            region=wanted.context.aws_location.region,
             queue=options.queue,
             services=found.services,
             allowed_hosts=options.allowed_hosts,
@@ -145,7 +145,7 @@ class _Run:
         self._inbox = inbox
         self._tell = tell
         self._endpoint = endpoint
-        self._trials = Trials(wanted.around.place, endpoint.url, self._not_loaded)
+        self._trials = Trials(wanted.context.aws_location, endpoint.url, self._not_loaded)
         self._watch = Watch(inbox.put, options.queue) if options.reload else None
         self._found = Found((), {}, (), {})
 
@@ -170,7 +170,7 @@ class _Run:
 
     def _welcome(self, found: Found) -> None:
         options, url = self._options, self._endpoint.url
-        self._tell(Serving(url, self._wanted.around.place.region, found.described_by, found.functions))
+        self._tell(Serving(url, self._wanted.context.aws_location.region, found.described_by, found.functions))
         if found.passed_over:
             others = " and ".join(found.passed_over)
             self._tell(
@@ -234,7 +234,7 @@ class _Run:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} does not import: {why}"
-            self._inbox.put(Diagnostic(declared.spot("handler"), text, fatal=False))
+            self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
 
 def _as_declared(function: LocalFunction, found: Found) -> LocalFunction:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ._exit_status import Refusal, echo
-from ._extra import missing_packages
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:
     from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
     from lambdachain._analysis.survey.project import Project
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import Deployment
-    from lambdachain._templates.problem import Diagnostic
+    from lambdachain._templates.deployment import TemplateDeployment
+    from lambdachain._templates.diagnostics import Diagnostic
 
 # Where a template's values are worked out while nobody says where it will be deployed.
 ANY_ACCOUNT: Final = "123456789012"
@@ -136,7 +136,7 @@ def resolver_of(given: Iterable[str]) -> Resolver | None:
 
 def read_template(
     path: Path, account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
-) -> Deployment:
+) -> TemplateDeployment:
     """Read the functions that a template deploys.
 
     Raises:
@@ -144,21 +144,21 @@ def read_template(
     """
     import os
 
-    if missing := missing_packages():
-        raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
+    if find_spec("yaml") is None:
+        raise Refusal("reading a template needs PyYAML: pip install 'lambdachain[cli]'")
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
+    from lambdachain._templates.context import TemplateContext
     from lambdachain._templates.deployment import read_deployment
-    from lambdachain._templates.problem import TemplateError
-    from lambdachain._templates.surroundings import Surroundings
+    from lambdachain._templates.diagnostics import TemplateError
 
     try:
-        place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
-        return read_deployment(path, Surroundings(place, stage, parameters, os.environ))
+        aws_location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        return read_deployment(path, TemplateContext(aws_location, stage, parameters, os.environ))
     except InvalidArnError as exc:
         raise Refusal(f"--account-id and --region need to fit into an ARN: {exc}") from None
     except TemplateError as exc:
-        raise Refusal(str(exc.problem())) from None
+        raise Refusal(str(exc.to_diagnostic())) from None
 
 
 def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
-from lambdachain._templates.surroundings import Surroundings
+from lambdachain._templates.context import TemplateContext
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local import LocalFunction
-from lambdachain.local._definitions._arguments import is_function, read_arguments
-from lambdachain.local._definitions._env_file import read_env_file
-from lambdachain.local._definitions._function_builder import Declared
-from lambdachain.local._definitions._ready import make_ready, within_reach
-from lambdachain.local._definitions._sources import FILES, find_files, read_file
-from lambdachain.local._definitions._toml import System
+from lambdachain.local._definitions._arguments import is_function, parse_arguments
+from lambdachain.local._definitions._env_file import parse_env_file
+from lambdachain.local._definitions._function_builder import DeclaredFunction, duplicate_function
+from lambdachain.local._definitions._preparation import drop_unreachable_targets, prepare_function
+from lambdachain.local._definitions._sources import FILES, find_files, read_system
+from lambdachain.local._definitions._toml import SystemDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Wanted:
     Attributes:
         arguments: Functions and files; without any, the directory is searched for a file.
         directory: Where everything is relative to.
-        around: What files may refer to.
+        context: What a template may refer to.
         env_file: A file of variables for every function.
         services: The addresses of services, by boto3's names.
         scratch: Gives a directory for code that templates hold themselves.
@@ -33,7 +33,7 @@ class Wanted:
 
     arguments: Sequence[str]
     directory: Path
-    around: Surroundings
+    context: TemplateContext
     env_file: Path | None
     services: Mapping[str, str]
     scratch: Callable[[], Path]
@@ -54,7 +54,7 @@ class Found:
     """
 
     functions: Sequence[LocalFunction]
-    declared: Mapping[str, Declared]
+    declared: Mapping[str, DeclaredFunction]
     problems: Sequence[Diagnostic]
     services: Mapping[str, str]
     files: Sequence[Path] = ()
@@ -71,21 +71,21 @@ def find_system(wanted: Wanted) -> Found:
     if not files and not wanted.arguments:
         text = f"nothing to serve here: name functions (orders=app.handler), or write one of {', '.join(FILES)}"
         return _nothing(Diagnostic(Location("lambdachain serve"), text))
-    systems = [System(read_arguments(filter(is_function, wanted.arguments), wanted.directory))]
-    systems += [read_file(path, wanted.around) for path in files]
-    problems = [problem for system in systems for problem in system.reading.problems]
+    systems = [SystemDefinition(parse_arguments(filter(is_function, wanted.arguments), wanted.directory))]
+    systems += [read_system(path, wanted.context) for path in files]
+    problems = [problem for system in systems for problem in system.declarations.diagnostics]
     services = {**{name: url for system in systems for name, url in system.services.items()}, **wanted.services}
     declared = _by_name(systems, problems)
     try:
         environment = _environment(wanted.env_file)
     except TemplateError as exc:
-        return _nothing(exc.problem())
+        return _nothing(exc.to_diagnostic())
     functions: list[LocalFunction] = []
     for each in declared.values():
-        ready, found_wrong = make_ready(each, scratch=wanted.scratch, environment=environment)
+        ready, found_wrong = prepare_function(each, scratch=wanted.scratch, environment=environment)
         problems += found_wrong
         functions += [ready] if ready is not None else []
-    functions, found_wrong = within_reach(functions, declared, wanted.around.place, services)
+    functions, found_wrong = drop_unreachable_targets(functions, declared, wanted.context.aws_location, services)
     problems += found_wrong
     return Found(
         functions,
@@ -102,13 +102,12 @@ def _nothing(problem: Diagnostic) -> Found:
     return Found((), {}, (problem,), {})
 
 
-def _by_name(systems: Sequence[System], problems: list[Diagnostic]) -> dict[str, Declared]:
-    declared: dict[str, Declared] = {}
-    for each in (each for system in systems for each in system.reading.declared):
+def _by_name(systems: Sequence[SystemDefinition], problems: list[Diagnostic]) -> dict[str, DeclaredFunction]:
+    declared: dict[str, DeclaredFunction] = {}
+    for each in (each for system in systems for each in system.declarations.functions):
         name = each.function.name
         if name in declared:
-            text = f"function {name!r} is declared twice: {declared[name].spot('name')} is the one that is served"
-            problems.append(Diagnostic(each.spot("name"), text))
+            problems.append(duplicate_function(each, declared[name]))
         else:
             declared[name] = each
     return declared
@@ -118,6 +117,6 @@ def _environment(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        return read_env_file(path.read_text(encoding="utf-8-sig"), os.path.relpath(path))
+        return parse_env_file(path.read_text(encoding="utf-8-sig"), os.path.relpath(path))
     except (OSError, UnicodeDecodeError) as exc:
         raise TemplateError(Location(os.path.relpath(path)), f"cannot be read: {exc}") from None

@@ -108,9 +108,9 @@ def command(
     from ._system import Wanted
 
     options = Options(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
-    around = _surroundings(account_id, region, stage, parameters)
+    context = _template_context(account_id, region, stage, parameters)
     with scratch_directory() as scratch:
-        wanted = Wanted(what, Path(), around, env_file, _services(services), scratch)
+        wanted = Wanted(what, Path(), context, env_file, _services(services), scratch)
         sys.exit(serve(wanted, options))
 
 
@@ -120,18 +120,18 @@ def _check_installed() -> None:
         raise click.ClickException(text)
 
 
-def _surroundings(account_id: str, region: str, stage: str | None, parameters: Mapping[str, str]) -> Any:
+def _template_context(account_id: str, region: str, stage: str | None, parameters: Mapping[str, str]) -> Any:
     import os
 
     from lambdachain import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
-    from lambdachain._templates.surroundings import Surroundings
+    from lambdachain._templates.context import TemplateContext
 
     try:
-        place = AwsLocation(account_id, region)
+        aws_location = AwsLocation(account_id, region)
     except InvalidArnError as exc:
         raise click.UsageError(f"--account-id and --region need to fit into an ARN: {exc}") from None
-    return Surroundings(place, stage, parameters, os.environ)
+    return TemplateContext(aws_location, stage, parameters, os.environ)
 
 
 def _services(given: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What to serve, as its authors wrote it down: arguments, ``lambdachain.toml``, a template, ``serverless.yml``.
+"""Declarations of what to serve: command-line arguments, a ``lambdachain.toml``, or a template of `_templates`.
 
-Reading is pure: text goes in, functions and problems come out. A problem never hides the functions beside it.
+Reading is pure: text goes in; functions, and diagnostics for those that cannot be served, come out.
 """

@@ -1,20 +1,20 @@
-"""Variables from a file of ``NAME=VALUE`` lines."""
+"""Environment variables from a file of ``NAME=VALUE`` lines."""
 
 from __future__ import annotations
 
 from io import StringIO
 
-from lambdachain._templates.problem import Location, TemplateError
+from lambdachain._templates.diagnostics import Location, TemplateError
 
 
-def read_env_file(text: str, source: str) -> dict[str, str]:
-    """Read the variables of an env file, as dotenv's are written: quotes, ``export``, comments.
+def parse_env_file(text: str, source: str) -> dict[str, str]:
+    """Parse the variables of an env file, in dotenv's syntax: quotes, ``export``, comments.
 
-    >>> read_env_file("export TABLE='orders'  # local", ".env")
+    >>> parse_env_file("export TABLE='orders'  # local", ".env")
     {'TABLE': 'orders'}
 
     Raises:
-        MisreadError: A line cannot be read; it names the line.
+        TemplateError: A line is not of the form ``NAME=VALUE``; the message names the line.
     """
     from dotenv.parser import parse_stream
 

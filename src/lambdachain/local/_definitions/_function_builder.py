@@ -1,4 +1,4 @@
-"""A function while it is being read: its settings one by one, each with the place where it is written."""
+"""Build a function from settings that are read one by one, each with the location where it is written."""
 
 from __future__ import annotations
 
@@ -8,167 +8,160 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
+from lambdachain._templates.diagnostics import Diagnostic, Location
+from lambdachain._templates.functions import to_number
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction, RuntimeKind
 
-# Lambda's names of the runtimes that can be served: what they begin with, and what serves them.
+# What Lambda's names of the runtimes that can be served start with, and what serves them.
 _RUNTIMES: Final[Mapping[str, RuntimeKind]] = {"python": "python", "nodejs": "nodejs", "provided": "provided"}
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredFunction:
     """A function, and where each of its settings is written.
 
     Attributes:
         function: The function.
-        spots: Where each of `LocalFunction`'s settings is written; the function itself at ``name``.
-        runtime: Lambda's name of its runtime, such as ``python3.13``, where one is stated.
-        inline: Its source, where the template holds it instead of naming a directory.
+        locations: Where each of `LocalFunction`'s settings is written; the function itself under ``name``.
+        runtime: Lambda's name of its runtime, such as ``python3.13``, if one is set.
+        inline: Its source, if the template contains it instead of naming a directory.
     """
 
     function: LocalFunction
-    spots: Mapping[str, Location] = field(hash=False)
+    locations: Mapping[str, Location] = field(hash=False)
     runtime: str | None = None
     inline: str | None = field(default=None, repr=False)
 
-    def spot(self, setting: str) -> Location:
-        """Describe where *setting*, one of `LocalFunction`'s, is written; or the function, where the setting is not."""
-        return self.spots.get(setting) or self.spots["name"]
+    def location(self, setting: str) -> Location:
+        """Return where *setting*, one of `LocalFunction`'s, is written; where the function is, if it is not set."""
+        return self.locations.get(setting) or self.locations["name"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read: the functions that can be served, and what is wrong with the others."""
+class Declarations:
+    """The functions of a file that can be served, and what is wrong with the others."""
 
-    declared: tuple[Declared, ...] = ()
-    problems: tuple[Diagnostic, ...] = ()
+    functions: tuple[DeclaredFunction, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class FunctionBuilder:
-    """Gathers the settings of a function, and the problems with them."""
+    """Collects the settings of a function, and what is wrong with them."""
 
-    def __init__(self, name: str, spot: Location) -> None:
+    def __init__(self, name: str, location: Location) -> None:
         self.name = name
-        self.problems: list[Diagnostic] = []
-        self.runtime: str | None = None
+        self.diagnostics: list[Diagnostic] = []
         self.inline: str | None = None
+        self._runtime: str | None = None
         self._settings: dict[str, Any] = {}
-        self._spots: dict[str, Location] = {"name": spot}
+        self._locations: dict[str, Location] = {"name": location}
 
-    def set(self, setting: str, value: Any, spot: Location) -> None:
-        """State a setting of `LocalFunction`; one of the wrong type is a problem."""
-        self._spots[setting] = spot
+    def set(self, setting: str, value: Any, location: Location) -> None:
+        """Set a setting of `LocalFunction`; a value of the wrong type is reported."""
+        self._locations[setting] = location
         try:
-            self._settings[setting] = _READERS.get(setting, _as_is)(value)
+            self._settings[setting] = _CONVERTERS.get(setting, _identity)(value)
         except (TypeError, ValueError) as exc:
-            self.problems.append(Diagnostic(spot, f"{exc}, not {value!r}"))
+            self.diagnostics.append(Diagnostic(location, f"{exc}, not {value!r}"))
 
-    def set_runtime(self, runtime: str, spot: Location) -> None:
-        """State Lambda's name of the runtime, such as ``python3.13``."""
-        self.runtime = runtime
+    def set_runtime(self, runtime: str, location: Location) -> None:
+        """Set Lambda's name of the runtime, such as ``python3.13``."""
+        self._runtime = runtime
         kind = next((kind for start, kind in _RUNTIMES.items() if runtime.startswith(start)), None)
         if kind is None:
-            self.problems.append(
-                Diagnostic(spot, f"runtime {runtime!r} is not served here: python, nodejs and provided are")
-            )
+            text = f"runtime {runtime!r} cannot be served: only python, nodejs and provided can"
+            self.diagnostics.append(Diagnostic(location, text))
         else:
-            self.set("runtime", kind, spot)
+            self.set("runtime", kind, location)
 
-    def set_events(self, settings: Mapping[str, Any], spot: Location, **apart: Location) -> None:
-        """State the settings of `EventConfig`; without them where they are wrong.
+    def set_events(self, settings: Mapping[str, Any], location: Location, **locations: Location) -> None:
+        """Set the settings of `EventConfig`, or none of them if one is wrong.
 
         Args:
             settings: The settings.
-            spot: Where they are written.
-            apart: Where those are that are written elsewhere.
+            location: Where they are written.
+            locations: Where those are written that are elsewhere.
         """
-        self._spots.update(apart)
+        self._locations.update(locations)
         try:
-            self.set("events", EventConfig(**settings), spot)
+            self.set("events", EventConfig(**settings), location)
         except (TypeError, ValueError) as exc:
-            self.problems.append(Diagnostic(spot, f"{exc}; left out", fatal=False))
+            # The function can do its work without: only what happens after it failed differs.
+            self.diagnostics.append(Diagnostic(location, f"{exc}; left out", fatal=False))
 
-    def stated(self, setting: str) -> Any:
-        """Return what a setting is so far, or ``None``."""
-        return self._settings.get(setting)
-
-    def declared(self) -> Declared | None:
-        """Return the function, or ``None`` where something stands against serving it."""
-        if any(problem.fatal for problem in self.problems):
+    def build(self) -> DeclaredFunction | None:
+        """Return the function, or ``None`` if something keeps it from being served."""
+        # First, or a function without its code would be reported for its missing handler too.
+        if any(diagnostic.fatal for diagnostic in self.diagnostics):
             return None
-        spot = self._spots["name"]
-        if "handler" not in self._settings and self.stated("runtime") != "provided":
-            self.problems.append(Diagnostic(spot, "no handler"))
+        if "handler" not in self._settings and self._settings.get("runtime") != "provided":
+            self.diagnostics.append(Diagnostic(self._locations["name"], "no handler"))
             return None
         try:
             function = LocalFunction(self.name, self._settings.pop("handler", ""), **self._settings)
         except ValueError as exc:
             text = str(exc).removeprefix(f"function {self.name!r}: ")
-            self.problems.append(Diagnostic(self._spot_of(text), text))
+            self.diagnostics.append(Diagnostic(self._location_for(text), text))
             return None
-        return Declared(function, self._spots, self.runtime, self.inline)
+        return DeclaredFunction(function, self._locations, self._runtime, self.inline)
 
-    def _spot_of(self, text: str) -> Location:
-        """Find the setting that a message of `LocalFunction`'s is about: it begins with its name."""
+    def _location_for(self, text: str) -> Location:
+        """Return the location of the setting that a message of `LocalFunction` is about: it starts with its name."""
+        # A message may be about one of several: "alias 'live' ..." and "environment variable 'A' ..." belong to the
+        # settings `aliases` and `environment`.
         start = re.match(r"\w+", text)
         word = start[0] if start else ""
         return next(
-            (spot for setting, spot in self._spots.items() if setting in (word, f"{word}s", f"{word}es")),
-            self._spots["name"],
+            (location for setting, location in self._locations.items() if setting in (word, f"{word}s", f"{word}es")),
+            self._locations["name"],
         )
 
 
-def gather(drafts: list[FunctionBuilder], problems: list[Diagnostic]) -> Reading:
-    """Make functions of drafts; a name that is there already is a problem."""
-    declared: dict[str, Declared] = {}
-    for draft in drafts:
-        function = draft.declared()
-        problems.extend(draft.problems)
+def build_functions(builders: list[FunctionBuilder], diagnostics: list[Diagnostic]) -> Declarations:
+    """Build the functions; the second of the same name is reported and not served."""
+    declared: dict[str, DeclaredFunction] = {}
+    for builder in builders:
+        function = builder.build()
+        diagnostics.extend(builder.diagnostics)
         if function is None:
             continue
-        if (other := declared.get(draft.name)) is not None:
-            twice = f"function {draft.name!r} is declared twice: {other.spot('name')} is the one that is served"
-            problems.append(Diagnostic(function.spot("name"), twice))
+        if (other := declared.get(builder.name)) is not None:
+            diagnostics.append(duplicate_function(function, other))
         else:
-            declared[draft.name] = function
-    return Reading(tuple(declared.values()), tuple(problems))
+            declared[builder.name] = function
+    return Declarations(tuple(declared.values()), tuple(diagnostics))
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError("must be a number")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError("must be a number") from None
+def duplicate_function(function: DeclaredFunction, served: DeclaredFunction) -> Diagnostic:
+    """Report a function whose name is that of another, which is served."""
+    text = f"duplicate function {function.function.name!r}: {served.location('name')} is served instead"
+    return Diagnostic(function.location("name"), text)
 
 
-def _whole(value: Any) -> int:
-    number = _number(value)
+def _to_whole_number(value: Any) -> int:
+    number = to_number(value)
     if not number.is_integer():
         raise ValueError("must be a whole number")
     return int(number)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("must be text")
     return value
 
 
-def _as_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
-_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "directory": lambda value: Path(_text(value)),
-    "handler": _text,
-    "memory": _whole,
-    "max_sandboxes": _whole,
-    "python": _text,
-    "reserved_concurrency": _whole,
-    "timeout": _number,
+_CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "directory": lambda value: Path(_to_text(value)),
+    "handler": _to_text,
+    "memory": _to_whole_number,
+    "max_sandboxes": _to_whole_number,
+    "python": _to_text,
+    "reserved_concurrency": _to_whole_number,
+    "timeout": to_number,
 }
-
-__all__ = ["Declared", "FunctionBuilder", "Reading", "TemplateError", "gather"]

@@ -1,4 +1,4 @@
-"""Which file describes the system, and reading it."""
+"""Find the file that describes a system, and read it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import os
 from pathlib import Path
 from typing import Final
 
-from lambdachain._templates.document import Document, read_yaml
-from lambdachain._templates.files import read_bounded
-from lambdachain._templates.intrinsics import Resolver
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
-from lambdachain._templates.surroundings import Surroundings, variables_of
+from lambdachain._templates.context import TemplateContext
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
+from lambdachain._templates.files import read_text_file
+from lambdachain._templates.template import parse_template
 
-from ._cloudformation import read_template
-from ._function_builder import Reading
-from ._serverless import read_serverless
-from ._toml import System, read_toml
+from ._function_builder import Declarations
+from ._template import declare_functions
+from ._toml import SystemDefinition, parse_toml
 
-# The first that is there describes the system.
+# The first of these that is in a directory describes the system.
 FILES: Final = (
     "lambdachain.toml",
     "template.yaml",
@@ -29,56 +27,41 @@ FILES: Final = (
 
 
 def find_files(directory: Path) -> list[Path]:
-    """Return the files in *directory* that may describe a system, the one that counts first."""
+    """Return the files in *directory* that may describe a system; the first takes precedence."""
     return [path for name in FILES if (path := directory / name).is_file()]
 
 
-def read_file(path: Path, around: Surroundings) -> System:
-    """Read the system that a file describes; what cannot be read is among the problems."""
+def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
+    """Read the system that a file describes; what is wrong with the file is among the diagnostics."""
     source = os.path.relpath(path)
     try:
-        text = read_bounded(path)
+        text = read_text_file(path)
     except FileNotFoundError:
-        return _unread(source, "no such file")
+        return _nothing(source, "no such file")
     except (OSError, ValueError) as exc:
-        return _unread(source, f"cannot be read: {exc}")
-    return read_text(text, source, path.parent, around)
+        return _nothing(source, f"cannot be read: {exc}")
+    return parse_system(text, source, path.parent, context)
 
 
-def read_text(text: str, source: str, directory: Path, around: Surroundings) -> System:
-    """Read a system from the text of a file; its kind shows in what it contains.
+def parse_system(text: str, source: str, directory: Path, context: TemplateContext) -> SystemDefinition:
+    """Parse a system from the text of a file; what it contains shows which kind it is.
 
     Args:
         text: The text.
         source: The file's name.
-        directory: Where it lies.
-        around: What it may refer to.
+        directory: The file's directory.
+        context: What a template may refer to.
     """
     try:
-        return _read_text(text, source, directory, around)
-    except RecursionError:
-        return _unread(source, "nested too deeply")
-
-
-def _read_text(text: str, source: str, directory: Path, around: Surroundings) -> System:
-    if source.endswith(".toml"):
-        return read_toml(text, source, directory)
-    try:
-        document = read_yaml(text, source)
+        if source.endswith(".toml"):
+            return parse_toml(text, source, directory)
+        return SystemDefinition(declare_functions(parse_template(text, source, directory, context)))
     except TemplateError as exc:
-        return System(Reading(problems=(exc.problem(),)))
-    if document.get("Resources") is not None:
-        stack = around.parameters.get("AWS::StackName", around.stage or "local")
-        resolver = Resolver(document, around.parameters, around.place, stack)
-        return System(read_template(document, resolver, directory))
-    if document.get("service") is not None or document.get("functions") is not None:
-        return System(_read_serverless(document, directory, around))
-    return _unread(source, "neither a template (no Resources) nor a serverless.yml (no service)")
+        return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
+    except RecursionError:
+        # TOML has no limit of its own, and the standard library's parser recurses.
+        return _nothing(source, "nested too deeply")
 
 
-def _read_serverless(document: Document, directory: Path, around: Surroundings) -> Reading:
-    return read_serverless(variables_of(document, directory, around), around.parameters, around.place, directory)
-
-
-def _unread(source: str, text: str) -> System:
-    return System(Reading(problems=(Diagnostic(Location(source), text),)))
+def _nothing(source: str, text: str) -> SystemDefinition:
+    return SystemDefinition(Declarations(diagnostics=(Diagnostic(Location(source), text),)))

@@ -1,4 +1,4 @@
-"""``lambdachain.toml``: a table per function, with `LocalFunction`'s own names."""
+"""Parse a ``lambdachain.toml``: a table for each function, with the names of `LocalFunction`."""
 
 from __future__ import annotations
 
@@ -10,147 +10,155 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.problem import Diagnostic, Location, TemplateError
+from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._function_builder import FunctionBuilder, Reading, gather
+from ._function_builder import Declarations, FunctionBuilder, build_functions
 
 _SETTINGS: Final = tuple(each.name for each in fields(LocalFunction) if each.name != "name")
 _TABLES: Final = ("functions", "defaults", "services")
 
 
 @dataclass(frozen=True, slots=True)
-class System:
-    """What a ``lambdachain.toml`` says.
+class SystemDefinition:
+    """A system as a file defines it.
 
     Attributes:
-        reading: The functions and the problems.
-        services: The addresses of the services that events go to.
+        declarations: The functions, and what is wrong with the file.
+        services: The addresses of the services that events go to, which only a ``lambdachain.toml`` has.
     """
 
-    reading: Reading
+    declarations: Declarations
     services: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def read_toml(text: str, source: str, directory: Path) -> System:
-    """Read a ``lambdachain.toml``.
+def parse_toml(text: str, source: str, directory: Path) -> SystemDefinition:
+    """Parse a ``lambdachain.toml``.
 
     Args:
-        text: The file.
-        source: Its name, for problems.
-        directory: Where it lies: the functions' directories are below.
+        text: The file's text.
+        source: The file's name.
+        directory: The file's directory, which the functions' directories are relative to.
     """
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        return System(Reading(problems=(Diagnostic(Location(source), f"not TOML: {exc}"),)))
-    problems = list(_unknown(tree, _TABLES, Location(source)))
-    drafts: list[FunctionBuilder] = []
+        return SystemDefinition(Declarations(diagnostics=(Diagnostic(Location(source), f"not valid TOML: {exc}"),)))
+    diagnostics = list(_find_unknown_keys(tree, _TABLES, Location(source)))
+    builders: list[FunctionBuilder] = []
     defaults = tree.get("defaults", {})
     functions = tree.get("functions", {})
     if not is_mapping(functions) or not functions:
-        problems.append(Diagnostic(Location(source), "no functions: each is a table such as [functions.orders]"))
-        return System(gather(drafts, problems))
+        diagnostics.append(
+            Diagnostic(Location(source), "no functions: add a table for each, such as [functions.orders]")
+        )
+        return SystemDefinition(build_functions(builders, diagnostics))
     for name, table in functions.items():
-        spot = Location(source, f"functions.{name}")
+        location = Location(source, f"functions.{name}")
         if is_mapping(table):
-            drafts.append(_draft(name, _merged(defaults, table), spot, directory))
+            builders.append(_to_builder(name, _with_defaults(table, defaults), location, directory))
         else:
-            problems.append(Diagnostic(spot, "must be a table"))
-    return System(gather(drafts, problems), tree.get("services", {}))
+            diagnostics.append(Diagnostic(location, "must be a table"))
+    return SystemDefinition(build_functions(builders, diagnostics), tree.get("services", {}))
 
 
-def _merged(defaults: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     environments = (defaults.get("environment"), table.get("environment"))
     merged = {**defaults, **table}
+    # Environments are merged, as in SAM's Globals; any other setting replaces the default.
     if all(is_mapping(environment) for environment in environments):
         merged["environment"] = {**defaults["environment"], **table["environment"]}
     return merged
 
 
-def _draft(name: str, table: Mapping[str, Any], spot: Location, directory: Path) -> FunctionBuilder:
-    draft = FunctionBuilder(name, spot)
-    draft.problems += _unknown(table, _SETTINGS, spot)
+def _to_builder(name: str, table: Mapping[str, Any], location: Location, directory: Path) -> FunctionBuilder:
+    builder = FunctionBuilder(name, location)
+    builder.diagnostics += _find_unknown_keys(table, _SETTINGS, location)
     for setting, value in {"directory": ".", **table}.items():
+        # Reported above, with a suggestion.
         if setting not in _SETTINGS:
             continue
-        where = Location(spot.source, f"{spot.key}.{setting}") if setting in table else spot
+        where = Location(location.source, f"{location.key}.{setting}") if setting in table else location
         try:
             if setting == "runtime":
-                draft.set_runtime(str(value), where)
+                builder.set_runtime(str(value), where)
             elif setting == "directory":
-                draft.set(setting, str(directory / str(value)), where)
+                builder.set(setting, str(directory / str(value)), where)
             else:
-                draft.set(setting, _PARTS.get(setting, _same)(value, where, directory), where)
+                builder.set(setting, _CONVERTERS.get(setting, _identity)(value, where, directory), where)
         except TemplateError as exc:
-            draft.problems.append(exc.problem())
+            builder.diagnostics.append(exc.to_diagnostic())
         except (TypeError, ValueError) as exc:
-            draft.problems.append(Diagnostic(where, str(exc)))
-    return draft
+            builder.diagnostics.append(Diagnostic(where, str(exc)))
+    return builder
 
 
-def _unknown(table: Mapping[str, Any], known: Iterable[str], spot: Location) -> Iterable[Diagnostic]:
+def _find_unknown_keys(table: Mapping[str, Any], known: Iterable[str], location: Location) -> Iterable[Diagnostic]:
     choices = list(known)
     for key in table:
         if key not in choices:
             close = get_close_matches(key, choices, 1)
-            advice = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(choices)}"
+            advice = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(choices)}"
             yield Diagnostic(
-                Location(spot.source, f"{spot.key}.{key}".lstrip(".")), f"there is no such setting; {advice}"
+                Location(location.source, f"{location.key}.{key}".lstrip(".")), f"unknown setting; {advice}"
             )
 
 
-def _names(value: Any, spot: Location) -> dict[str, Any]:
-    """Read a table whose keys are the user's own."""
+def _to_table(value: Any, location: Location) -> dict[str, Any]:
+    """Return a table whose keys are the user's own."""
     if not is_mapping(value):
-        raise TemplateError(spot, "must be a table")
+        raise TemplateError(location, "must be a table")
     return dict(value)
 
 
-def _table(value: Any, spot: Location, known: Iterable[str]) -> dict[str, Any]:
-    """Read a table whose keys are settings."""
-    table = _names(value, spot)
-    for problem in _unknown(table, known, spot):
-        raise TemplateError(problem.spot, problem.text)
+def _to_settings(value: Any, location: Location, known: Iterable[str]) -> dict[str, Any]:
+    """Return a table whose keys are settings."""
+    table = _to_table(value, location)
+    for diagnostic in _find_unknown_keys(table, known, location):
+        raise TemplateError(diagnostic.location, diagnostic.text)
     return table
 
 
-def _versions(value: Any, spot: Location, directory: Path) -> dict[str, LocalVersion]:
+def _to_versions(value: Any, location: Location, directory: Path) -> dict[str, LocalVersion]:
     known = [each.name for each in fields(LocalVersion)]
     versions: dict[str, LocalVersion] = {}
-    for number, differences in _names(value, spot).items():
-        table: dict[str, Any] = dict(_table(differences, Location(spot.source, f"{spot.key}.{number}"), known))
+    for number, differences in _to_table(value, location).items():
+        table: dict[str, Any] = dict(
+            _to_settings(differences, Location(location.source, f"{location.key}.{number}"), known)
+        )
         if "directory" in table:
             table["directory"] = directory / str(table["directory"])
         versions[number] = LocalVersion(**table)
     return versions
 
 
-def _aliases(value: Any, spot: Location, _directory: Path) -> dict[str, LocalAlias | str]:
+def _to_aliases(value: Any, location: Location, _directory: Path) -> dict[str, LocalAlias | str]:
     aliases: dict[str, LocalAlias | str] = {}
-    for name, alias in _names(value, spot).items():
-        where = Location(spot.source, f"{spot.key}.{name}")
-        aliases[name] = alias if isinstance(alias, str) else LocalAlias(**_table(alias, where, ("version", "routing")))
+    for name, alias in _to_table(value, location).items():
+        where = Location(location.source, f"{location.key}.{name}")
+        aliases[name] = (
+            alias if isinstance(alias, str) else LocalAlias(**_to_settings(alias, where, ("version", "routing")))
+        )
     return aliases
 
 
-def _events(value: Any, spot: Location, _directory: Path) -> EventConfig:
-    return EventConfig(**_table(value, spot, [each.name for each in fields(EventConfig)]))
+def _to_events(value: Any, location: Location, _directory: Path) -> EventConfig:
+    return EventConfig(**_to_settings(value, location, [each.name for each in fields(EventConfig)]))
 
 
-def _environment(value: Any, spot: Location, _directory: Path) -> dict[str, Any]:
-    return _names(value, spot)
+def _to_environment(value: Any, location: Location, _directory: Path) -> dict[str, Any]:
+    return _to_table(value, location)
 
 
-def _same(value: Any, _spot: Location, _directory: Path) -> Any:
+def _identity(value: Any, _location: Location, _directory: Path) -> Any:
     return value
 
 
-_PARTS: Final[Mapping[str, Callable[[Any, Location, Path], Any]]] = {
-    "versions": _versions,
-    "aliases": _aliases,
-    "events": _events,
-    "environment": _environment,
+_CONVERTERS: Final[Mapping[str, Callable[[Any, Location, Path], Any]]] = {
+    "versions": _to_versions,
+    "aliases": _to_aliases,
+    "events": _to_events,
+    "environment": _to_environment,
 }

@@ -1,0 +1,279 @@
+"""Read the functions of a template: their code, handlers, environments and limits, as they would be deployed.
+
+Every command that uses a template's functions reads them here, so that ``policy``, ``graph`` and ``serve`` agree. A
+value that cannot be resolved is an `UnresolvedValue`, because only some of the commands need it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, Final, Literal
+
+from lambdachain._core.type_guards import is_list, is_mapping
+
+from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
+from .document import Path
+from .intrinsics import NO_VALUE, to_text
+from .properties import (
+    FUNCTION_TYPES,
+    find_referenced_id,
+    logical_ids,
+    property_path,
+    property_roots,
+)
+from .template import Template
+
+_PROPERTIES: Final = (
+    "Runtime",
+    "Handler",
+    "Timeout",
+    "MemorySize",
+    "ReservedConcurrentExecutions",
+    "RecursiveLoop",
+)
+_LEFT_OUT: Final = "; the variable is left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of a function.
+
+    Attributes:
+        value: Its resolved value, ``None`` if it is not set, or an `UnresolvedValue`.
+        location: Where it is written.
+    """
+
+    value: Any
+    location: Location
+
+    def require(self) -> Any:
+        """Return the value.
+
+        Raises:
+            TemplateError: It cannot be resolved on this machine.
+        """
+        if isinstance(self.value, UnresolvedValue):
+            raise self.value.to_error()
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """Where the code of a function is.
+
+    Attributes:
+        kind: A ``directory`` on this machine, ``inline`` in the template, a container ``image``, a package in ``s3``,
+            ``missing`` from the template, or ``unresolved``.
+        location: Where this is written.
+        directory: The directory.
+        source: The inline source.
+        error: Why it cannot be resolved.
+        property_name: The property that names the directory: ``CodeUri`` or ``Code``.
+    """
+
+    kind: Literal["directory", "inline", "image", "s3", "missing", "unresolved"]
+    location: Location
+    directory: FilePath | None = None
+    source: str | None = field(default=None, repr=False)
+    error: UnresolvedValue | None = None
+    property_name: str = "CodeUri"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefinition:
+    """A function as its template defines it.
+
+    Attributes:
+        logical_id: Its logical id.
+        name: Its name, which is the logical id if the template sets none.
+        location: Where it is declared.
+        code: Where its code is.
+        properties: Its scalar properties, by CloudFormation's name.
+        environment: Its environment variables, without those that cannot be resolved.
+        environment_location: Where they are written.
+        layers: The directories of its layers that are on this machine.
+        is_tenant_isolated: Whether each tenant has execution environments of its own.
+        condition: Why its condition, and so whether it is deployed, cannot be resolved; ``None`` if it is deployed.
+        diagnostics: What is left out of the environment and the layers.
+    """
+
+    logical_id: str
+    name: Property
+    location: Location
+    code: FunctionCode
+    properties: Mapping[str, Property]
+    environment: Mapping[str, str] = field(repr=False)
+    environment_location: Location
+    layers: tuple[FilePath, ...]
+    is_tenant_isolated: bool
+    condition: UnresolvedValue | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_functions(template: Template) -> Iterator[FunctionDefinition]:
+    """Yield every function that the template deploys, in its order; one whose condition is false is not deployed."""
+    for logical_id in logical_ids(template.document, *FUNCTION_TYPES):
+        condition = None
+        try:
+            if not template.values.is_deployed(logical_id):
+                continue
+        except TemplateError as exc:
+            # Nothing to run, perhaps, but permissions to check: the caller decides.
+            condition = UnresolvedValue.from_error(exc)
+        yield _FunctionReader(template, logical_id).read(condition)
+
+
+def to_number(value: Any) -> float:
+    """Convert a number, which templates and environment files may write as text.
+
+    Raises:
+        TypeError: The value is not a number.
+    """
+    if isinstance(value, bool):
+        raise TypeError("must be a number")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError("must be a number") from None
+    # float() accepts "nan" too, which no comparison with a limit would refuse.
+    if not math.isfinite(number):
+        raise TypeError("must be a number")
+    return number
+
+
+class _FunctionReader:
+    """Reads the properties of one function: its own, and SAM's ``Globals`` where it has none."""
+
+    def __init__(self, template: Template, logical_id: str) -> None:
+        self._template = template
+        self._values = template.values
+        self._document = template.document
+        self._id = logical_id
+        self._roots = property_roots(template.document, logical_id)
+        self._diagnostics: list[Diagnostic] = []
+
+    def read(self, condition: UnresolvedValue | None) -> FunctionDefinition:
+        environment = dict(self._read_environment())
+        return FunctionDefinition(
+            self._id,
+            self._read_name(),
+            self._document.location("Resources", self._id),
+            self._read_code(),
+            {name: self._read(name) for name in _PROPERTIES},
+            environment,
+            self._location("Environment", "Variables"),
+            tuple(self._read_layers()),
+            self._read("TenancyConfig", "TenantIsolationMode").value == "PER_TENANT",
+            condition,
+            tuple(self._diagnostics),
+        )
+
+    def _path(self, *keys: str) -> Path:
+        return property_path(self._document, self._id, *keys)
+
+    def _location(self, *keys: str) -> Location:
+        return self._document.location(*self._path(*keys))
+
+    def _read(self, *keys: str) -> Property:
+        try:
+            return Property(self._values.get(*self._path(*keys)), self._location(*keys))
+        except TemplateError as exc:
+            return Property(UnresolvedValue.from_error(exc), self._location(*keys))
+
+    def _read_name(self) -> Property:
+        location = self._document.location("Resources", self._id)
+        try:
+            return Property(self._values.resource_name(self._id), location)
+        except TemplateError as exc:
+            return Property(UnresolvedValue.from_error(exc), location)
+
+    def _read_code(self) -> FunctionCode:
+        """Find the code; where a template has several of these settings, the first of them here is the one deployed."""
+        is_sam = len(self._roots) > 1
+        name = "CodeUri" if is_sam else "Code"
+        if is_sam and (inline := self._read("InlineCode")).value is not None:
+            return _inline_code(inline.value, self._location("InlineCode"))
+        # Before the CDK's asset, which for an image is the directory of its Dockerfile.
+        for image in ("PackageType", "ImageUri"):
+            value = self._read(image).value
+            if value == "Image" or (image == "ImageUri" and value is not None):
+                return FunctionCode("image", self._location(image))
+        asset = self._document.get("Resources", self._id, "Metadata", "aws:asset:path")
+        # The CDK sets Code to a bucket that has the code after a deployment only, and the directory in the metadata.
+        code = asset if isinstance(asset, str) else self._read(name).value
+        return _find_code(code, name, self._location(name), self._template.directory)
+
+    def _read_environment(self) -> Iterator[tuple[str, str]]:
+        for name, (tree, path) in self._variables().items():
+            try:
+                value = self._values.resolve(tree, path)
+                if value is not None and value is not NO_VALUE:
+                    yield name, _without_dynamic_reference(to_text(value), name, self._document.location(*path))
+            except TemplateError as exc:
+                self._leave_out(self._document.location(*path), exc.text + _LEFT_OUT)
+            except TypeError:
+                self._leave_out(self._document.location(*path), "must be text, not a list or a mapping" + _LEFT_OUT)
+
+    def _variables(self) -> Mapping[str, tuple[Any, Path]]:
+        """Return the variables with their paths, of Globals and of the function, whose own take precedence."""
+        variables: dict[str, tuple[Any, Path]] = {}
+        for root in reversed(self._roots):
+            path = (*root, "Environment", "Variables")
+            try:
+                members = self._values.get_members(*path)
+            except TemplateError as exc:
+                self._leave_out(self._document.location(*path), exc.text + "; its variables are left out")
+                continue
+            # A null is a variable that is not set; AWS::NoValue, which removes one, is a value of its own.
+            variables |= {name: (value, (*path, name)) for name, value in members.items() if value is not None}
+        return variables
+
+    def _read_layers(self) -> Iterator[FilePath]:
+        # SAM appends a function's layers to those of Globals.
+        for root in reversed(self._roots):
+            layers = self._document.get(*root, "Layers")
+            for logical_id in filter(None, map(find_referenced_id, layers if is_list(layers) else ())):
+                try:
+                    content = self._values.get("Resources", logical_id, "Properties", "ContentUri")
+                except TemplateError as exc:
+                    self._leave_out(exc.location, exc.text + "; the layer is left out")
+                    continue
+                if isinstance(content, str):
+                    # A function starts in its own directory, where a relative search path would be another one.
+                    yield (self._template.directory / content).absolute()
+
+    def _leave_out(self, location: Location, text: str) -> None:
+        self._diagnostics.append(Diagnostic(location, text, fatal=False))
+
+
+def _inline_code(source: Any, location: Location) -> FunctionCode:
+    if isinstance(source, UnresolvedValue):
+        return FunctionCode("unresolved", location, error=source)
+    return FunctionCode("inline", location, source=str(source))
+
+
+def _find_code(code: Any, property_name: str, location: Location, directory: FilePath) -> FunctionCode:
+    """Find where the resolved value of ``CodeUri`` or ``Code`` is."""
+    if isinstance(code, UnresolvedValue):
+        return FunctionCode("unresolved", location, error=code)
+    if code is None:
+        return FunctionCode("missing", location, property_name=property_name)
+    if is_mapping(code) and property_name == "Code":
+        if code.get("ZipFile") is not None:
+            return FunctionCode("inline", location, source=str(code["ZipFile"]))
+        if code.get("ImageUri") is not None:
+            return FunctionCode("image", location)
+    if not isinstance(code, str) or code.startswith("s3://"):
+        return FunctionCode("s3", location, property_name=property_name)
+    return FunctionCode("directory", location, directory / code)
+
+
+def _without_dynamic_reference(value: str, name: str, location: Location) -> str:
+    """Return the value of a variable, unless AWS would look it up during the deployment."""
+    # Passed on as it is, the reference itself would be the password.
+    if "{{resolve:" in value:
+        raise TemplateError(location, f"only AWS resolves {{{{resolve:...}}}}: set {name} with --env-file")
+    return value

@@ -1,0 +1,303 @@
+"""Convert a ``serverless.yml`` to the template of the functions that the Serverless Framework would deploy.
+
+The result is a SAM template, so that everything after this stage reads one format: what ``provider`` sets for all
+functions is in ``Globals``. Names, logical ids and defaults are the framework's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from lambdachain._core.type_guards import is_list, is_mapping
+
+from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
+from .document import Document, Path
+from .properties import SAM_FUNCTION, is_intrinsic
+
+_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024}
+_PROPERTIES: Final[Mapping[str, str]] = {
+    "handler": "Handler",
+    "runtime": "Runtime",
+    "timeout": "Timeout",
+    "memorySize": "MemorySize",
+    "reservedConcurrency": "ReservedConcurrentExecutions",
+}
+_EVENT_PROPERTIES: Final[Mapping[str, str]] = {
+    "maximumRetryAttempts": "MaximumRetryAttempts",
+    "maximumEventAge": "MaximumEventAgeInSeconds",
+}
+_SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources")
+_SHARED_ROLE: Final = "IamRoleLambdaExecution"
+# The second is what the first was called up to version 2 of the framework.
+_SHARED_STATEMENTS: Final[tuple[Path, ...]] = (
+    ("provider", "iam", "role", "statements"),
+    ("provider", "iamRoleStatements"),
+)
+_SHARED_MANAGED_POLICIES: Final[tuple[Path, ...]] = (
+    ("provider", "iam", "role", "managedPolicies"),
+    ("provider", "iamManagedPolicies"),
+)
+
+
+def to_sam_template(document: Document) -> Document:
+    """Convert a service whose variables have been replaced.
+
+    Raises:
+        TemplateError: The service's name, its stage or the list of its functions is missing or cannot be resolved.
+    """
+    return _Converter(document).convert()
+
+
+def stack_name(document: Document) -> str:
+    """Return the name of the stack that the framework deploys.
+
+    Raises:
+        TemplateError: The service has no name, or its name or stage cannot be resolved.
+    """
+    name = _require(document.get("service"))
+    name = _require(name.get("name")) if is_mapping(name) else name
+    if not name:
+        raise TemplateError(
+            document.location("service"), "no service: the name of every function starts with the service's name"
+        )
+    return f"{name}-{_require(document.get('provider', 'stage'))}"
+
+
+def _require(value: Any) -> Any:
+    if isinstance(value, UnresolvedValue):
+        raise value.to_error()
+    return value
+
+
+class _Converter:
+    """Collects the sections of the template, and for each part of it the path it has in the ``serverless.yml``."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._stack = stack_name(document)
+        self._tree: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+        self._origins: dict[Path, Path] = {}
+        self._diagnostics = list(document.diagnostics)
+
+    def convert(self) -> Document:
+        """Convert every section; the framework's own resources replace those of the same logical id."""
+        self._add_own_resources()
+        functions = list(self._functions())
+        self._logical_ids = {key: logical_id_for(key) for _, key, _ in functions}
+        self._add_globals()
+        self._add_layers()
+        self._add_shared_role()
+        for path, key, function in functions:
+            self._add_function(self._logical_ids[key], key, path, function)
+        return Document(
+            self._document.source, self._tree, self._document.lines, tuple(self._diagnostics), self._origins
+        )
+
+    def _functions(self) -> Iterator[tuple[Path, str, Any]]:
+        """Yield each function with its path and key; ``functions`` is a mapping, or a list of mappings."""
+        functions = _require(self._document.get("functions"))
+        if is_mapping(functions):
+            yield from ((("functions", key), key, function) for key, function in functions.items())
+        for index, part in enumerate(functions if is_list(functions) else ()):
+            if isinstance(part, UnresolvedValue):
+                self._diagnostics.append(Diagnostic(part.location, part.text))
+            for key, function in part.items() if is_mapping(part) else ():
+                yield ("functions", index, key), key, function
+
+    def _add_own_resources(self) -> None:
+        """Add what ``resources`` contains, which is a template itself, or a list of templates to merge."""
+        resources = self._document.get("resources")
+        for path, part in _items(resources, ("resources",)):
+            for name in _SECTIONS:
+                self._add_section(name, part.get(name) if is_mapping(part) else None, (*path, name))
+            if isinstance(part, UnresolvedValue):
+                self._diagnostics.append(Diagnostic(part.location, part.text, fatal=False))
+
+    def _add_section(self, name: str, section: Any, path: Path) -> None:
+        if isinstance(section, UnresolvedValue):
+            self._diagnostics.append(Diagnostic(section.location, section.text, fatal=False))
+        for key, value in section.items() if is_mapping(section) else ():
+            self._tree[name][key] = value
+            self._origins[name, key] = (*path, key)
+
+    def _add_globals(self) -> None:
+        root = ("Globals", "Function")
+        provider: Path = ("provider",)
+        properties = {
+            name: self._at((*root, name), (*provider, setting))
+            for setting, name in _PROPERTIES.items()
+            if self._document.get(*provider, setting) is not None
+        }
+        properties["Environment"] = self._environment(root, provider)
+        self._tree["Globals"] = {"Function": properties}
+
+    def _add_layers(self) -> None:
+        layers = self._document.get("layers")
+        for key in layers if is_mapping(layers) else ():
+            logical_id = f"{_normalize(key)}LambdaLayer"
+            origin: Path = ("layers", key)
+            content = self._at(("Resources", logical_id, "Properties", "ContentUri"), (*origin, "path"))
+            self._add_resource(logical_id, "AWS::Serverless::LayerVersion", {"ContentUri": content}, origin)
+
+    def _add_shared_role(self) -> None:
+        """Add the role of the functions that name no other."""
+        self._add_role(_SHARED_ROLE, _SHARED_STATEMENTS, ("provider",))
+        managed: list[Any] = []
+        for origin in _SHARED_MANAGED_POLICIES:
+            for path, policy in _items(self._document.get(*origin), origin):
+                self._origins["Resources", _SHARED_ROLE, "Properties", "ManagedPolicyArns", len(managed)] = path
+                managed.append(policy)
+        self._tree["Resources"][_SHARED_ROLE]["Properties"]["ManagedPolicyArns"] = managed
+
+    def _add_role(self, logical_id: str, statements: Iterable[Path], origin: Path) -> None:
+        path: Path = ("Resources", logical_id, "Properties", "Policies")
+        policies = [
+            {"PolicyDocument": {"Statement": self._at((*path, index, "PolicyDocument", "Statement"), each)}}
+            for index, each in enumerate(each for each in statements if self._document.get(*each) is not None)
+        ]
+        self._add_resource(logical_id, "AWS::IAM::Role", {"Policies": policies}, origin)
+
+    def _add_function(self, logical_id: str, key: str, origin: Path, function: Any) -> None:
+        root: Path = ("Resources", logical_id, "Properties")
+        if isinstance(function, UnresolvedValue):
+            # An included file that is missing: the function exists, and what it needs first is its handler.
+            function = {"handler": function}
+        settings: Mapping[str, Any] = function if is_mapping(function) else {}
+        # The framework packages the whole directory of the service, so a handler contains the path of its module.
+        properties: dict[str, Any] = {"FunctionName": self._name(settings, key), "CodeUri": "."}
+        self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name"), (*root, "CodeUri"): origin}
+        for setting, name in _PROPERTIES.items():
+            if settings.get(setting) is not None:
+                properties[name] = settings[setting]
+                self._origins[*root, name] = (*origin, setting)
+            # As in the framework, 0 counts as not set.
+            elif setting in _DEFAULTS and not self._document.get("provider", setting):
+                properties[name] = _DEFAULTS[setting]
+                self._origins[*root, name] = origin
+        if settings.get("image") is not None:
+            properties |= {"PackageType": "Image", "ImageUri": settings["image"]}
+            self._origins |= {(*root, "PackageType"): (*origin, "image"), (*root, "ImageUri"): (*origin, "image")}
+        # In the function, not in Globals, whose layers SAM would add to the function's instead of replacing them.
+        layers: Path = (*origin, "layers") if settings.get("layers") is not None else ("provider", "layers")
+        properties["Layers"] = self._at((*root, "Layers"), layers)
+        properties["Environment"] = self._environment(root, origin)
+        properties["Role"] = self._role(logical_id, settings, root, origin)
+        self._add_events(properties, settings, root, origin)
+        self._add_resource(logical_id, SAM_FUNCTION, properties, origin)
+        if (condition := settings.get("condition")) is not None:
+            self._tree["Resources"][logical_id]["Condition"] = condition
+        # The framework appends a hash of the code to this logical id, so that nothing can refer to it.
+        if self._is_versioned(settings):
+            version = {"FunctionName": {"Ref": logical_id}}
+            self._add_resource(f"{logical_id}Version", "AWS::Lambda::Version", version, origin)
+
+    def _name(self, settings: Mapping[str, Any], key: str) -> Any:
+        name = settings.get("name")
+        if name is None or name == "":
+            return f"{self._stack}-{key}"
+        return name if isinstance(name, UnresolvedValue) or is_mapping(name) else str(name)
+
+    def _environment(self, root: Path, origin: Path) -> dict[str, Any]:
+        self._origins[*root, "Environment"] = (*origin, "environment")
+        return {"Variables": self._at((*root, "Environment", "Variables"), (*origin, "environment"))}
+
+    def _role(self, logical_id: str, settings: Mapping[str, Any], root: Path, origin: Path) -> Any:
+        """Return the role of a function: one it names, one of its own statements, or the service's."""
+        if (role := settings.get("role")) is not None:
+            self._origins[*root, "Role"] = (*origin, "role")
+            return _role_reference(role)
+        own = (*origin, "iamRoleStatements")
+        # The statements of a single function are those of the plugin serverless-iam-roles-per-function.
+        if settings.get("iamRoleStatements"):
+            name = f"{logical_id.removesuffix('LambdaFunction')}{_SHARED_ROLE}"
+            inherited = _SHARED_STATEMENTS if settings.get("iamRoleStatementsInherit") else ()
+            self._add_role(name, (own, *inherited), origin)
+            return _attribute(name, "Arn")
+        for path in (("provider", "iam"), ("provider", "iam", "role"), ("provider", "role")):
+            role = self._document.get(*path)
+            if isinstance(role, str | UnresolvedValue) or (is_mapping(role) and is_intrinsic(role)):
+                self._origins[*root, "Role"] = path
+                return _role_reference(role)
+        return _attribute(_SHARED_ROLE, "Arn")
+
+    def _add_events(self, properties: dict[str, Any], settings: Mapping[str, Any], root: Path, origin: Path) -> None:
+        config: dict[str, Any] = {}
+        path: Path = (*root, "EventInvokeConfig")
+        for setting, name in _EVENT_PROPERTIES.items():
+            if settings.get(setting) is not None:
+                config[name] = settings[setting]
+                self._origins[*path, name] = (*origin, setting)
+        destinations = settings.get("destinations")
+        if isinstance(destinations, UnresolvedValue):
+            config["DestinationConfig"] = destinations
+        elif is_mapping(destinations):
+            config["DestinationConfig"] = self._destinations(destinations, path, (*origin, "destinations"))
+        if config:
+            properties["EventInvokeConfig"] = config
+            self._origins[path] = (*origin, "destinations")
+        if (on_error := settings.get("onError")) is not None:
+            properties["DeadLetterQueue"] = {"TargetArn": self._target(on_error)}
+            self._origins |= {
+                (*root, "DeadLetterQueue"): (*origin, "onError"),
+                (*root, "DeadLetterQueue", "TargetArn"): (*origin, "onError"),
+            }
+
+    def _destinations(self, destinations: Mapping[str, Any], path: Path, origin: Path) -> dict[str, Any]:
+        config: dict[str, Any] = {}
+        for setting, name in (("onSuccess", "OnSuccess"), ("onFailure", "OnFailure")):
+            if destinations.get(setting) is not None:
+                config[name] = {"Destination": self._target(destinations[setting])}
+                self._origins[*path, "DestinationConfig", name, "Destination"] = (*origin, setting)
+        return config
+
+    def _target(self, target: Any) -> Any:
+        """Return the ARN of a destination: stated, or of a function of this service by its key."""
+        arn = target.get("arn") if is_mapping(target) and "arn" in target else target
+        logical_id = self._logical_ids.get(arn) if isinstance(arn, str) else None
+        return arn if logical_id is None else _attribute(logical_id, "Arn")
+
+    def _is_versioned(self, settings: Mapping[str, Any]) -> bool:
+        own = settings.get("versionFunction")
+        return (self._document.get("provider", "versionFunctions") if own is None else own) is not False
+
+    def _add_resource(self, logical_id: str, kind: str, properties: Mapping[str, Any], origin: Path) -> None:
+        self._tree["Resources"][logical_id] = {"Type": kind, "Properties": dict(properties)}
+        self._origins["Resources", logical_id] = origin
+        self._origins.setdefault(("Resources", logical_id, "Properties"), origin)
+
+    def _at(self, path: Path, origin: Path) -> Any:
+        self._origins[path] = origin
+        return self._document.get(*origin)
+
+
+def logical_id_for(key: str) -> str:
+    """Return the logical id of a function.
+
+    >>> logical_id_for("charge-card_now")
+    'ChargeDashcardUnderscorenowLambdaFunction'
+    """
+    return f"{_normalize(key)}LambdaFunction"
+
+
+def _normalize(key: str) -> str:
+    # CloudFormation allows only letters and digits in a logical id.
+    name = key.replace("-", "Dash").replace("_", "Underscore")
+    return name[:1].upper() + name[1:]
+
+
+def _items(tree: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield the items of a list, or the tree itself where the framework takes one in place of a list."""
+    if is_list(tree):
+        yield from (((*path, index), item) for index, item in enumerate(tree))
+    elif tree is not None:
+        yield path, tree
+
+
+def _attribute(logical_id: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical_id, name]}
+
+
+def _role_reference(role: Any) -> Any:
+    """Return a role as a property: the framework takes a text that is not an ARN for a logical id."""
+    return _attribute(role, "Arn") if isinstance(role, str) and not role.startswith("arn:") else role
