@@ -57,9 +57,9 @@ def examine(
     """
     import os
 
-    from ._analysis.diagnosis.permissions import permissions
-    from ._analysis.diagnosis.surroundings import configured_region, surroundings
-    from ._analysis.permissions.required import addresses, required_permissions
+    from ._analysis.diagnosis.environment_checks import configured_region, surroundings
+    from ._analysis.diagnosis.permission_checks import permissions
+    from ._analysis.permissions.required_permissions import addresses, required_permissions
     from ._analysis.survey.sources import read_sources
     from ._analysis.survey.survey import survey
 

@@ -14,8 +14,8 @@ import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain import doctor
-from lambdachain._analysis.diagnosis import surroundings
-from lambdachain._analysis.diagnosis.permissions import resource_in
+from lambdachain._analysis.diagnosis import environment_checks as checks
+from lambdachain._analysis.diagnosis.permission_checks import resource_in
 from lambdachain._analysis.diagnosis.report import Level
 from tests.aws_answers import answering
 
@@ -217,7 +217,7 @@ class _Session:
 )
 def test_what_botocores_retries_would_do_is_told(botocore: str, settings: dict[str, Any], told: str):
     """By version and configuration."""
-    assert told in surroundings.retries(_Session(**settings), botocore).text
+    assert told in checks.retries(_Session(**settings), botocore).text
 
 
 def test_versions_that_are_too_old_or_missing_are_faults():
@@ -228,7 +228,7 @@ def test_versions_that_are_too_old_or_missing_are_faults():
             raise PackageNotFoundError(name)
         return {"boto3": "1.40.0", "botocore": "1.42.1", "pydantic": "2.10.0b1"}[name]
 
-    found = surroundings.versions(installed)
+    found = checks.versions(installed)
 
     assert found.level is Level.FAULT
     assert found.remedy == "pip install 'boto3>=1.42.1' 'tenacity>=8.2.3'"
@@ -237,9 +237,9 @@ def test_versions_that_are_too_old_or_missing_are_faults():
 
 def test_the_region_is_told_with_who_says_so():
     """As asked for, from a variable, or from a file."""
-    assert surroundings.region_of(_Session(), "eu-west-1", {}).text == "eu-west-1 (asked for)"
-    assert surroundings.region_of(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
-    assert surroundings.region_of(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
+    assert checks.region_of(_Session(), "eu-west-1", {}).text == "eu-west-1 (asked for)"
+    assert checks.region_of(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
+    assert checks.region_of(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
 
 
 def test_the_resource_of_a_denial_is_found():

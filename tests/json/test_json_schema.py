@@ -37,11 +37,11 @@ from pydantic import (
     model_serializer,
 )
 
-from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.compare_schemas import gaps
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import MARKS, json_schema_of
-from tests.analysis.compatibility.contract_forms import MODELS, PAIRS, Pair
+from tests.analysis.compatibility.contract_variants import MODELS, PAIRS, Pair
 from tests.analysis.compatibility.test_compatibility_oracle import compared, written
 
 

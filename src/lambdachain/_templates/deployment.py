@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lambdachain._analysis.permissions.check import Grant
+from lambdachain._analysis.permissions.compare_grants import Grant
 from lambdachain._core.type_guards import is_mapping
 
 from .document import Document, read_yaml

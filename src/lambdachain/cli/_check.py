@@ -17,7 +17,7 @@ from ._help import Command
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.compatibility.changes import Change
+    from lambdachain._analysis.compatibility.contract_changes import Change
     from lambdachain._contracts.contract_schema import ContractSchema
 
 First = Literal["callee", "caller"]

@@ -25,9 +25,9 @@ from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.graph import Graph
-    from lambdachain._analysis.call_graph.types import SchemaFile
+    from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
     from lambdachain._analysis.call_graph.warnings import Timeout, Warned
-    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
+    from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._templates.deployment import DeployedFunction, Deployment
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
@@ -87,7 +87,7 @@ def command(
     if functions_only:
         graph = graph.of_functions()
     if as_json:
-        from lambdachain._analysis.call_graph.pictures import as_object
+        from lambdachain._analysis.call_graph.formats import as_object
 
         print_json({**as_object(graph, warned), "undecided": undecided_objects(undecided)})
     else:
@@ -101,7 +101,7 @@ def _looked_at(
     survey: Survey, deployments: Sequence[Deployment], code: Sequence[Path]
 ) -> tuple[Graph, list[Warned], list[UnresolvedCall]]:
     from lambdachain._analysis.call_graph.graph import graph_of
-    from lambdachain._analysis.call_graph.types import type_warnings
+    from lambdachain._analysis.call_graph.type_mismatches import type_warnings
     from lambdachain._analysis.call_graph.warnings import warnings_of
 
     functions = [function for deployment in deployments for function in deployment.functions]
@@ -137,7 +137,7 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
     """Find the schemas that ``Contract.schema`` was written to."""
     import os
 
-    from lambdachain._analysis.call_graph.types import SchemaFile
+    from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
     from lambdachain._contracts.contract_schema import checked_schema
     from lambdachain._core.errors import ContractError
 
@@ -152,13 +152,13 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
 
 
 def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
-    from lambdachain._analysis.call_graph import pictures
+    from lambdachain._analysis.call_graph import formats
 
     if drawn_as == "svg":
         from lambdachain._analysis.call_graph.svg import as_svg
 
         return as_svg(graph, warned)
-    writers: dict[str, Any] = {"text": pictures.as_text, "mermaid": pictures.as_mermaid, "dot": pictures.as_dot}
+    writers: dict[str, Any] = {"text": formats.as_text, "mermaid": formats.as_mermaid, "dot": formats.as_dot}
     drawn: str = writers[drawn_as](graph)
     return drawn
 

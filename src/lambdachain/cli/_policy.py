@@ -30,10 +30,15 @@ from ._surveying import (
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.permissions.check import Finding
-    from lambdachain._analysis.permissions.required import RequiredPermission, RequiredPermissions, Stack, Target
-    from lambdachain._analysis.survey.found import CodeUnit, Survey
+    from lambdachain._analysis.permissions.compare_grants import Finding
+    from lambdachain._analysis.permissions.required_permissions import (
+        RequiredPermission,
+        RequiredPermissions,
+        Stack,
+        Target,
+    )
     from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.results import CodeUnit, Survey
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import DeployedFunction, Deployment
 
@@ -116,7 +121,7 @@ def command(
     text does not tell, such as a name that is worked out at run time, is listed with file and line; then the status
     is 1.
     """
-    from lambdachain._analysis.permissions.required import Stack
+    from lambdachain._analysis.permissions.required_permissions import Stack
 
     if (callee is not None) != any(caller.values()):
         raise Refusal("--callee goes with --principal or --organization, and these with --callee")
@@ -154,7 +159,7 @@ def _survey(asked: _Asked, callers: Sequence[str], environment: Mapping[str, str
 
 
 def _print(asked: _Asked, callers: Sequence[str]) -> Status:
-    from lambdachain._analysis.permissions.required import required_permissions
+    from lambdachain._analysis.permissions.required_permissions import required_permissions
 
     survey = _survey(asked, callers, asked.environment)
     needs = required_permissions(survey, asked.resolve)
@@ -213,7 +218,7 @@ def _tell_offloads(needs: RequiredPermissions) -> None:
 def _print_callee_side(
     callee: str, stack: Stack, resolve: Resolver | None, written_as: str, *, as_json: bool, **given: str | None
 ) -> None:
-    from lambdachain._analysis.permissions.required import addresses
+    from lambdachain._analysis.permissions.required_permissions import addresses
     from lambdachain._analysis.permissions.resource_policy import WRITERS, Caller, request_of
     from lambdachain._core.errors import ContractError, InvalidArnError
 
@@ -232,7 +237,7 @@ def _print_callee_side(
 def _check(
     asked: _Asked, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> Status:
-    from lambdachain._analysis.permissions.required import Stack
+    from lambdachain._analysis.permissions.required_permissions import Stack
     from lambdachain._analysis.survey.survey import survey_of
 
     account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
@@ -288,7 +293,7 @@ def _needs_of(
     asked: _Asked, function: DeployedFunction, units: Sequence[CodeUnit], known: Survey
 ) -> RequiredPermissions:
     """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
-    from lambdachain._analysis.permissions.required import required_permissions
+    from lambdachain._analysis.permissions.required_permissions import required_permissions
     from lambdachain._analysis.survey.survey import survey_of
 
     needs = required_permissions(known.within(units), asked.resolve)
@@ -302,7 +307,7 @@ def _compared(
     deployment: Deployment, needs: Mapping[str, RequiredPermissions], stack: Stack
 ) -> list[tuple[DeployedFunction, list[Finding]]]:
     """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
-    from lambdachain._analysis.permissions.check import Issue, findings
+    from lambdachain._analysis.permissions.compare_grants import Issue, findings
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [(one, findings(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions]

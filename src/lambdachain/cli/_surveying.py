@@ -15,8 +15,8 @@ from ._extra import missing_packages
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
     from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import Deployment
     from lambdachain._templates.problem import Diagnostic

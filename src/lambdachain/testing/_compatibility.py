@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any, Final, Literal
 
 from lambdachain._analysis.compatibility.advice import order_of
-from lambdachain._analysis.compatibility.changes import Breakage, Change, changes_between
-from lambdachain._analysis.compatibility.messages import Who
+from lambdachain._analysis.compatibility.contract_changes import Breakage, Change, changes_between
+from lambdachain._analysis.compatibility.payload_schemas import Who
 from lambdachain._contracts.contract import HasContract
 from lambdachain._contracts.contract_schema import ContractSchema, checked_schema
 from lambdachain._transports.transport_override import StubError

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdachain._analysis.call_graph.formats import as_dot, as_mermaid, as_text
 from lambdachain._analysis.call_graph.graph import Graph, Node, graph_of
 from lambdachain._analysis.call_graph.layout import Box, draw
-from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_text
 from lambdachain._analysis.call_graph.svg import as_svg
-from lambdachain._analysis.call_graph.types import SchemaFile, type_warnings
+from lambdachain._analysis.call_graph.type_mismatches import SchemaFile, type_warnings
 from lambdachain._analysis.call_graph.warnings import Timeout, Warned, warnings_of
-from lambdachain._analysis.survey.found import CodeUnit, Mode
+from lambdachain._analysis.survey.results import CodeUnit, Mode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.compare_schemas import gaps
 from lambdachain._analysis.compatibility.incompatibility import Incompatibility
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import json_schema_of
 from lambdachain._json.payload_validation import PayloadValidationError
-from tests.analysis.compatibility.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
+from tests.analysis.compatibility.contract_variants import LEAVES, MODELS, PAIRS, Pair, Shape
 
 MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 

@@ -14,13 +14,18 @@ from typing import Any
 import pytest
 import yaml
 
+from lambdachain._analysis.call_graph.formats import as_dot, as_mermaid, as_object, as_text
 from lambdachain._analysis.call_graph.graph import Edge, Graph, Node
-from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_object, as_text
 from lambdachain._analysis.call_graph.svg import as_svg
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import RequiredPermission, Stack, Target, required_permissions
-from lambdachain._analysis.survey.found import Mode
+from lambdachain._analysis.permissions.required_permissions import (
+    RequiredPermission,
+    Stack,
+    Target,
+    required_permissions,
+)
+from lambdachain._analysis.survey.results import Mode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 from lambdachain._core.errors import ContractError

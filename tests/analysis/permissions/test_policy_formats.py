@@ -20,7 +20,13 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target, required_permissions
+from lambdachain._analysis.permissions.required_permissions import (
+    ACTION,
+    RequiredPermission,
+    Stack,
+    Target,
+    required_permissions,
+)
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 

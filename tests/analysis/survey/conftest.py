@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from lambdachain._analysis.survey.found import Survey
+from lambdachain._analysis.survey.results import Survey
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._analysis.permissions.required import required_permissions
-from lambdachain._analysis.survey.found import Survey
+from lambdachain._analysis.permissions.required_permissions import required_permissions
+from lambdachain._analysis.survey.results import Survey
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lambdachain._analysis.survey.found import CallSite, CodeUnit, DeclaredContract, Mode, SourceLocation, Survey
+from lambdachain._analysis.survey.results import CallSite, CodeUnit, DeclaredContract, Mode, SourceLocation, Survey
 from lambdachain._core.arn import parse_target
 
 

@@ -8,12 +8,12 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.found import Mode
+from lambdachain._analysis.survey.results import Mode
 from lambdachain._core.text import printable
 
+from .formats import WORDS, notes
 from .graph import Edge, Graph, Node
 from .layout import Box, Drawing, draw
-from .pictures import WORDS, notes
 from .warnings import Warned
 
 # Of a fixed-width font, a letter's width as a part of its size: so that boxes fit their names on every machine.

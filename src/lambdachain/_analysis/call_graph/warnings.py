@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.found import Mode, SourceLocation
+from lambdachain._analysis.survey.results import Mode, SourceLocation
 
 from .graph import Edge, Graph
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from .incompatibility import Incompatibility, Reason
-from .messages import Who
+from .payload_schemas import Who
 
 _ORDER: Final = {
     frozenset[Who]({"old callers"}): "Deploy the callers first.",

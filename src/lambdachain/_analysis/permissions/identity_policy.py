@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.found import CallSite
+from lambdachain._analysis.survey.results import CallSite
 from lambdachain._core.arn import partition_of
 from lambdachain._core.text import printable
 
-from .required import ACTION, RequiredPermission, Stack
+from .required_permissions import ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
 _PSEUDO: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")

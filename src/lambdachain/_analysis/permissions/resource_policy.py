@@ -11,7 +11,7 @@ from typing import Final
 from lambdachain._core.errors import ContractError
 
 from .identity_policy import in_docstring
-from .required import ACTION, Stack, Target
+from .required_permissions import ACTION, Stack, Target
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")

@@ -8,10 +8,10 @@ from itertools import product
 from math import prod
 from typing import Any, Final
 
-from . import classes, library
-from .found import DeclaredContract, SourceSchema
-from .memory import Memory
+from . import classes, known_functions
+from .memo import Memory
 from .project import Project
+from .results import DeclaredContract, SourceSchema
 from .scopes import Assigned, Binding, Defined, Element, Imported, Opaque, Parameter, Scope, parameters_of
 from .source_schema import source_schema_of
 from .syntax import CLIENTS, DEFINITIONS
@@ -61,7 +61,7 @@ class Evaluation:
             ast.Await: lambda node, scope: self.values(node.value, scope),
             ast.BinOp: self._operation,
             ast.BoolOp: lambda node, scope: union(self.values(one, scope) for one in node.values),
-            ast.Call: lambda node, scope: library.called(self, node, scope),
+            ast.Call: lambda node, scope: known_functions.called(self, node, scope),
             ast.Constant: self._constant,
             ast.Dict: self._dict,
             ast.IfExp: lambda node, scope: union(self.values(one, scope) for one in (node.body, node.orelse)),
@@ -268,7 +268,9 @@ class Evaluation:
         return tuple(Function(child) for child in scope.children if child.node is node)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Values:
-        return union(library.item(self, value, node.slice, scope) for value in merged(self.values(node.value, scope)))
+        return union(
+            known_functions.item(self, value, node.slice, scope) for value in merged(self.values(node.value, scope))
+        )
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Values:
         return union(

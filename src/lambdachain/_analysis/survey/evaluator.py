@@ -6,8 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import Protocol
 
-from .found import SourceSchema
 from .project import Project
+from .results import SourceSchema
 from .scopes import Scope
 from .values import Values
 

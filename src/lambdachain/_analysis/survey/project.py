@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 
-from .found import CodeUnit, SourceLocation, UnresolvedCall
+from .results import CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Assigned, Binding, Imported, Scope, last_name, read_scopes
 from .sources import Imports, Source
 

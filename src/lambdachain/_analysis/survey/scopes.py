@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from .found import CodeUnit, SourceLocation
+from .results import CodeUnit, SourceLocation
 from .sources import Source, absolute
 
 Kind: TypeAlias = Literal["module", "main", "function", "lambda", "class"]

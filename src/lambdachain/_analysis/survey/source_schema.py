@@ -12,8 +12,8 @@ from typing import Any, Final
 from lambdachain._json.json_schema import MARKS
 
 from .evaluator import Evaluator
-from .fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
-from .found import SourceSchema
+from .model_fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
+from .results import SourceSchema
 from .scopes import Scope
 from .syntax import annotation as unquoted
 from .values import Class, Constant, Library

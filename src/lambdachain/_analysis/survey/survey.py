@@ -11,10 +11,12 @@ from typing import Final
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 
-from . import library
+from . import known_functions
 from .classes import is_client
 from .evaluation import Evaluation
-from .found import (
+from .project import Project
+from .reachability import uses_of
+from .results import (
     AS_IT_IS,
     MODES,
     CallSite,
@@ -25,11 +27,9 @@ from .found import (
     Survey,
     UnresolvedCall,
 )
-from .project import Project
 from .scopes import Scope, keyword
 from .sources import Source
 from .syntax import CLIENTS, options_of
-from .uses import uses_of
 from .values import (
     Bound,
     Client,
@@ -180,7 +180,7 @@ class _Surveyor:
 
     def _receivers(self, method: ast.Attribute, targets: Values, scope: Scope) -> Iterator[Value]:
         found = self._values(method.value, scope)
-        ours = [one for one in found if isinstance(one, Client | Bound) or library.contract_in(one) is not None]
+        ours = [one for one in found if isinstance(one, Client | Bound) or known_functions.contract_in(one) is not None]
         yield from (one for one in ours if not isinstance(one, Contracted))
         own = any(isinstance(one, Instance) and is_client(self._evaluation, one.scope) for one in found)
         if not ours and (own or any(isinstance(target, Contracted) for target in targets)):
@@ -203,7 +203,7 @@ class _Surveyor:
         self, site: _Site, targets: Values, resolution: Resolution | None, options: dict[str, Values]
     ) -> Iterator[CallSite | UnresolvedCall]:
         for target in targets or (Unknown("there is no target"),):
-            contract = library.contract_in(target)
+            contract = known_functions.contract_in(target)
             if contract is not None:
                 yield from self._sites(site, [(contract, None)], resolution, options)
             elif isinstance(target, Constant) and isinstance(target.value, str):
@@ -236,7 +236,7 @@ class _Surveyor:
         return bool(found) and (
             keyword(call, "FunctionName") is not None
             or not unknowns(found)
-            or library.BOTO in self._values(receiver, scope)
+            or known_functions.BOTO in self._values(receiver, scope)
         )
 
     def _boto_options(self, call: ast.Call, scope: Scope) -> dict[str, Values]:

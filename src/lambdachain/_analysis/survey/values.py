@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .found import DeclaredContract, Resolution
+from .results import DeclaredContract, Resolution
 from .scopes import Scope
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from . import classes
 from .evaluation import Evaluation
-from .found import MODES, CodeUnit
+from .results import MODES, CodeUnit
 from .scopes import Imported, Scope
 from .values import Class, Decorator, Function, Instance, Library, Many, Module, Table, Unknown, Value
 

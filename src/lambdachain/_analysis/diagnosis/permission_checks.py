@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from lambdachain._analysis.permissions.identity_policy import policy_for
-from lambdachain._analysis.permissions.required import ACTION, Stack, Target
+from lambdachain._analysis.permissions.required_permissions import ACTION, Stack, Target
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._core.arn import FunctionArn, FunctionName
 from lambdachain._core.errors import CallError, CredentialsError, InvalidArnError

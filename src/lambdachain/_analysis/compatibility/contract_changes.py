@@ -10,10 +10,10 @@ from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._core.arn import parse_target
 
 from .advice import address_remedy, message_remedy, promise_remedy
-from .compare import gaps
-from .differences import differences
+from .compare_schemas import gaps
 from .incompatibility import Incompatibility
-from .messages import Meeting, Message, Who, already, meetings, messages_of, why
+from .payload_schemas import Meeting, Message, Who, already, meetings, messages_of, why
+from .schema_diff import differences
 
 _PARTS: Final = ("name", "account_id", "region", "partition")
 

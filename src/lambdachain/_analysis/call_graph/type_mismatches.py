@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from lambdachain._analysis.compatibility.compare import gaps
-from lambdachain._analysis.compatibility.messages import Meeting, why
+from lambdachain._analysis.compatibility.compare_schemas import gaps
+from lambdachain._analysis.compatibility.payload_schemas import Meeting, why
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
-from lambdachain._analysis.survey.found import CodeUnit, DeclaredContract, SourceSchema, Survey, UnresolvedCall
+from lambdachain._analysis.survey.results import CodeUnit, DeclaredContract, SourceSchema, Survey, UnresolvedCall
 from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._json.core_schema import Schema
 

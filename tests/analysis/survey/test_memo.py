@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._analysis.survey.memory import Memory
+from lambdachain._analysis.survey.memo import Memory
 
 
 def solved(graph: dict[int, list[int]], order: list[int]) -> dict[int, frozenset[int]]:

@@ -8,7 +8,7 @@ from functools import partial
 from lambdachain import resolvers
 
 from .evaluator import Evaluator
-from .found import AS_IT_IS, Resolution, UnresolvedError
+from .results import AS_IT_IS, Resolution, UnresolvedError
 from .scopes import Scope
 from .values import NOT_FOLLOWED, Constant, Function, Resolver, Table, Value, Values, texts, unknowns
 

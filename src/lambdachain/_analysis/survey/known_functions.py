@@ -14,8 +14,8 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 
 from . import classes
 from .evaluator import Evaluator
-from .found import AS_IT_IS, DeclaredContract, SourceSchema, UnresolvedError
-from .resolving import from_env, mapping, prefix, resolution_of, undecided
+from .name_resolution import from_env, mapping, prefix, resolution_of, undecided
+from .results import AS_IT_IS, DeclaredContract, SourceSchema, UnresolvedError
 from .scopes import Scope, keyword, parameters_of
 from .syntax import CLIENTS, options_of
 from .values import (

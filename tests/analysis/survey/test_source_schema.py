@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambdachain import Contract
-from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.compare_schemas import gaps
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from .required import ACTION, RequiredPermission, Stack
+from .required_permissions import ACTION, RequiredPermission, Stack
 
 _WILDCARDS: Final = ("*", "?")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain._analysis.survey.found import CallSite, Survey, UnresolvedCall, UnresolvedError
+from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError
 from lambdachain._calling.target import Resolver, deployed
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, parse_target, partition_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.found import Mode
+from lambdachain._analysis.survey.results import Mode
 from lambdachain._core.text import printable
 
 from .graph import Edge, Graph, Node

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from lambdachain._analysis.permissions.check import Grant, findings, matches
-from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target
-from lambdachain._analysis.survey.found import AS_IT_IS, CallSite, CodeUnit, Mode, SourceLocation
+from lambdachain._analysis.permissions.compare_grants import Grant, findings, matches
+from lambdachain._analysis.permissions.required_permissions import ACTION, RequiredPermission, Stack, Target
+from lambdachain._analysis.survey.results import AS_IT_IS, CallSite, CodeUnit, Mode, SourceLocation
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:{}"
