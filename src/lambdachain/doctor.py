@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, report_of
+from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, build_report
 
 # Without these Lambda cannot be asked.
 _NEEDED: Final = ("configuration", "region", "endpoint", "credentials")
@@ -59,17 +59,17 @@ def examine(
 
     from ._analysis.diagnosis.environment_checks import configured_region, surroundings
     from ._analysis.diagnosis.permission_checks import permissions
-    from ._analysis.permissions.required_permissions import addresses, required_permissions
+    from ._analysis.permissions.required_permissions import parse_resources, required_permissions
     from ._analysis.survey.sources import read_sources
     from ._analysis.survey.survey import survey
 
     session = _session(profile)
-    asked = addresses(functions)
+    asked = parse_resources(functions)
     found = [session] if isinstance(session, Finding) else [*surroundings(session, region, endpoint_url, reach=reach)]
     yield from found
     needs = required_permissions(survey(read_sources(map(Path, code)), os.environ))
-    for undecided in needs.undecided:
-        yield Finding(str(undecided.place), Level.NOTE, f"cannot tell what is called: {undecided.why}")
+    for undecided in needs.unresolved:
+        yield Finding(str(undecided.location), Level.NOTE, f"cannot tell what is called: {undecided.why}")
     targets = [*(need.target for need in needs.each), *asked]
     if reach and targets and any(one.level is Level.FAULT for one in found if one.subject in _NEEDED):
         told = f"{len(set(targets))} functions that are called were not asked about"
@@ -92,7 +92,7 @@ def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa
 
     told = event or {}
     code = told.get("code", os.environ.get("LAMBDA_TASK_ROOT", "."))
-    return report_of(examine(_listed(code), _listed(told.get("functions", ())), reach=told.get("reach", True)))
+    return build_report(examine(_listed(code), _listed(told.get("functions", ())), reach=told.get("reach", True)))
 
 
 def _listed(told: str | Iterable[str]) -> Iterable[str]:

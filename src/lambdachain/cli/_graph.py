@@ -26,7 +26,7 @@ from ._target_options import AS_JSON
 if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.graph import Graph
     from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
-    from lambdachain._analysis.call_graph.warnings import Timeout, Warned
+    from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout, GraphWarning
     from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._templates.deployment import DeployedFunction, Deployment
 
@@ -78,14 +78,14 @@ def command(
     callee whose timeout does not fit into its caller's, a function that is fired and not idempotent, types that do not
     match between callers and callees.
     """
-    from lambdachain._analysis.survey.survey import survey_of
+    from lambdachain._analysis.survey.survey import survey_project
 
     project = read_project(code, tests=tests)
-    survey = survey_of(project, environment)
+    survey = survey_project(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warned, undecided = _looked_at(survey, deployments, code)
     if functions_only:
-        graph = graph.of_functions()
+        graph = graph.functions_only()
     if as_json:
         from lambdachain._analysis.call_graph.formats import as_object
 
@@ -99,18 +99,18 @@ def command(
 
 def _looked_at(
     survey: Survey, deployments: Sequence[Deployment], code: Sequence[Path]
-) -> tuple[Graph, list[Warned], list[UnresolvedCall]]:
-    from lambdachain._analysis.call_graph.graph import graph_of
-    from lambdachain._analysis.call_graph.type_mismatches import type_warnings
-    from lambdachain._analysis.call_graph.warnings import warnings_of
+) -> tuple[Graph, list[GraphWarning], list[UnresolvedCall]]:
+    from lambdachain._analysis.call_graph.graph import build_graph
+    from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
+    from lambdachain._analysis.call_graph.warnings import find_warnings
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _names(function, survey) for function in functions}
-    graph = graph_of(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
+    graph = build_graph(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
     timeouts = dict(_timeouts(functions, names))
-    mismatched, untold = type_warnings(survey, list(_schema_files(code or [Path()])))
-    warned = sorted([*warnings_of(graph, timeouts), *mismatched], key=lambda one: (one.place, one.kind))
-    return graph, warned, sorted({*survey.undecided, *untold}, key=lambda one: one.place)
+    mismatched, untold = find_type_mismatches(survey, list(_schema_files(code or [Path()])))
+    warned = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
+    return graph, warned, sorted({*survey.unresolved, *untold}, key=lambda one: one.location)
 
 
 def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
@@ -125,12 +125,12 @@ def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | 
 
 def _timeouts(
     functions: Iterable[DeployedFunction], names: dict[str, tuple[str, CodeUnit | None]]
-) -> Iterator[tuple[str, Timeout]]:
-    from lambdachain._analysis.call_graph.warnings import Timeout
+) -> Iterator[tuple[str, ConfiguredTimeout]]:
+    from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout
 
     for function in functions:
         if function.timeout is not None:
-            yield names[function.name][0], Timeout(function.timeout, function.spot.place)
+            yield names[function.name][0], ConfiguredTimeout(function.timeout, function.spot.place)
 
 
 def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
@@ -151,7 +151,7 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
                 continue  # some other JSON
 
 
-def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
+def _drawn(graph: Graph, warned: Sequence[GraphWarning], drawn_as: str) -> str:
     from lambdachain._analysis.call_graph import formats
 
     if drawn_as == "svg":
@@ -163,9 +163,11 @@ def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
     return drawn
 
 
-def _tell(warned: Iterable[Warned], undecided: Iterable[UnresolvedCall], deployments: Iterable[Deployment]) -> None:
+def _tell(
+    warned: Iterable[GraphWarning], undecided: Iterable[UnresolvedCall], deployments: Iterable[Deployment]
+) -> None:
     for one in warned:
         label = click.style("warning:", fg="yellow", bold=True)
-        echo(f"{label} {one.place}: {one.kind}: {one.text}", file=sys.stderr)
+        echo(f"{label} {one.location}: {one.kind}: {one.text}", file=sys.stderr)
     tell_undecided(undecided)
     tell_undecided(problem for deployment in deployments for problem in deployment.problems)

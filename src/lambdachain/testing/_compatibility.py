@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from lambdachain._analysis.compatibility.advice import order_of
+from lambdachain._analysis.compatibility.advice import get_deployment_order
 from lambdachain._analysis.compatibility.contract_changes import Breakage, Change, changes_between
 from lambdachain._analysis.compatibility.payload_schemas import Who
 from lambdachain._contracts.contract import HasContract
@@ -107,4 +107,4 @@ def _limited(change: Change, who: Collection[Who]) -> Change:
 def _report(function: str, changes: Collection[Change]) -> str:
     broken: list[Who] = [one.who for change in changes for one in change.breaks]
     blocks = [f"the contract of {function} has changed in a way that breaks calls", *map(str, changes)]
-    return "\n\n".join([*blocks, order_of(broken)])
+    return "\n\n".join([*blocks, get_deployment_order(broken)])

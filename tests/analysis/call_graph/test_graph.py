@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain._analysis.call_graph.formats import as_dot, as_mermaid, as_text
-from lambdachain._analysis.call_graph.graph import Graph, Node, graph_of
-from lambdachain._analysis.call_graph.layout import Box, draw
+from lambdachain._analysis.call_graph.graph import Graph, Node, build_graph
+from lambdachain._analysis.call_graph.layout import Box, lay_out
 from lambdachain._analysis.call_graph.svg import as_svg
-from lambdachain._analysis.call_graph.type_mismatches import SchemaFile, type_warnings
-from lambdachain._analysis.call_graph.warnings import Timeout, Warned, warnings_of
-from lambdachain._analysis.survey.results import CodeUnit, Mode
+from lambdachain._analysis.call_graph.type_mismatches import SchemaFile, find_type_mismatches
+from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout, GraphWarning, find_warnings
+from lambdachain._analysis.survey.results import CallMode, CodeUnit
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -53,7 +53,7 @@ def script():
 def graph(text: str = SHOP, entries: Mapping[str, CodeUnit] | None = None) -> Graph:
     """Survey a text and draw its graph."""
     found = survey([Source("shop", "shop/app.py", ("app",), text)])
-    return graph_of(found, entries or {})
+    return build_graph(found, entries or {})
 
 
 def test_the_graph_says_who_calls_whom_and_how():
@@ -61,12 +61,12 @@ def test_the_graph_says_who_calls_whom_and_how():
     found = graph()
 
     assert [(edge.caller, edge.callee, edge.mode) for edge in found.edges] == [
-        ("app.py", "place", Mode.SYNC),
-        ("app.py", "place", Mode.FIRED),
-        ("charge", "charge", Mode.SYNC),
-        ("place", "audit", Mode.FIRED),
-        ("place", "charge", Mode.SYNC),
-        ("place", "charge", Mode.STREAMED),
+        ("app.py", "place", CallMode.SYNC),
+        ("app.py", "place", CallMode.EVENT),
+        ("charge", "charge", CallMode.SYNC),
+        ("place", "audit", CallMode.EVENT),
+        ("place", "charge", CallMode.SYNC),
+        ("place", "charge", CallMode.STREAM),
     ]
     assert [(node.name, node.is_function, node.idempotent, node.errors, node.is_here) for node in found.nodes] == [
         ("audit", True, None, (), False),
@@ -81,10 +81,10 @@ def test_a_handler_without_a_decorator_is_known_by_a_template():
     found = graph(entries={"legacy": CodeUnit("shop/app.py", "lambda_handler")})
 
     assert [(edge.caller, edge.mode) for edge in found.edges if edge.callee == "place"] == [
-        ("app.py", Mode.SYNC),
-        ("legacy", Mode.FIRED),
+        ("app.py", CallMode.SYNC),
+        ("legacy", CallMode.EVENT),
     ]
-    assert {edge.caller for edge in found.of_functions().edges} == {"charge", "legacy", "place"}
+    assert {edge.caller for edge in found.functions_only().edges} == {"charge", "legacy", "place"}
 
 
 def test_a_name_that_lambda_refuses_is_told_and_does_not_end_the_graph():
@@ -96,15 +96,15 @@ def test_a_name_that_lambda_refuses_is_told_and_does_not_end_the_graph():
     ]
     found = survey([Source("shop", "app.py", ("app",), SHOP + "\n".join(calls))])
 
-    assert [one.why.partition(":")[0] for one in found.undecided[1:]] == ["invalid function name 'no name'"] * 3
-    assert "no name" not in {node.name for node in graph_of(found).nodes}
+    assert [one.why.partition(":")[0] for one in found.unresolved[1:]] == ["invalid function name 'no name'"] * 3
+    assert "no name" not in {node.name for node in build_graph(found).nodes}
 
 
 def test_files_of_one_name_are_not_taken_for_each_other():
     """Each service has its app.py: where no decorator and no template names a function, the file's way does."""
     text = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
     sources = [Source("code", f"{one}/app.py", (one, "app"), text.format(f"to-{one}")) for one in ("a", "b")]
-    found = graph_of(survey([*sources, Source("code", "c/job.py", ("c", "job"), text.format("to-c"))]))
+    found = build_graph(survey([*sources, Source("code", "c/job.py", ("c", "job"), text.format("to-c"))]))
 
     assert [(edge.caller, edge.callee) for edge in found.edges] == [
         ("a/app.py", "to-a"),
@@ -146,7 +146,7 @@ def test_dot_is_read_by_graphviz():
 def test_the_svg_is_whole_and_follows_the_pages_light():
     """One file, with a legend, for light and dark; a warned call stands out; no place, so that it keeps."""
     found = graph()
-    text = as_svg(found, warnings_of(found, {}))
+    text = as_svg(found, find_warnings(found, {}))
     root = ET.fromstring(text)  # noqa: S314 - our own
     words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     titles = [node.text for node in root.iter("{http://www.w3.org/2000/svg}title")]
@@ -155,7 +155,7 @@ def test_the_svg_is_whole_and_follows_the_pages_light():
     assert "place fires audit" in titles
     assert "prefers-color-scheme: dark" in text
     assert ("http" in text.replace("http://www.w3.org/2000/svg", ""), "shop/app.py" in text) == (False, False)
-    assert as_svg(graph(), warnings_of(found, {})) == text
+    assert as_svg(graph(), find_warnings(found, {})) == text
 
 
 def test_names_cannot_break_out_of_a_picture():
@@ -174,7 +174,7 @@ _NAMES = st.sampled_from("abcdefg")
 def test_no_boxes_overlap_and_every_link_is_drawn(links: list[tuple[str, str]], width: int):
     """In any graph, circles included; links begin and end at the edges of their boxes."""
     sizes = {name: Box(width + 10 * index, 30 + 5 * index) for index, name in enumerate("abcdefg")}
-    drawing = draw(sizes, links)
+    drawing = lay_out(sizes, links)
     corners = drawing.boxes
 
     assert corners.keys() == sizes.keys()
@@ -187,8 +187,8 @@ def test_no_boxes_overlap_and_every_link_is_drawn(links: list[tuple[str, str]], 
             beside = x + box.width <= u + 0.01 or u + sizes[other].width <= x + 0.01
             below = y + box.height <= v + 0.01 or v + sizes[other].height <= y + 0.01
             assert beside or below, (one, other)
-    assert drawing.ways.keys() == {link for link in links if link[0] != link[1]}
-    for (start, end), points in drawing.ways.items():
+    assert drawing.paths.keys() == {link for link in links if link[0] != link[1]}
+    for (start, end), points in drawing.paths.items():
         for name, (px, py) in ((start, points[0]), (end, points[-1])):
             assert px in (corners[name][0], corners[name][0] + sizes[name].width)
             assert py == pytest.approx(corners[name][1] + sizes[name].height / 2)
@@ -196,13 +196,13 @@ def test_no_boxes_overlap_and_every_link_is_drawn(links: list[tuple[str, str]], 
 
 def test_callers_are_drawn_left_of_what_they_call():
     """Across several columns too."""
-    drawing = draw(dict.fromkeys("abc", Box(50, 30)), [("a", "b"), ("b", "c"), ("a", "c")])
+    drawing = lay_out(dict.fromkeys("abc", Box(50, 30)), [("a", "b"), ("b", "c"), ("a", "c")])
 
     assert [drawing.boxes[name][0] for name in "abc"] == sorted(drawing.boxes[name][0] for name in "abc")
     assert len({drawing.boxes[name][0] for name in "abc"}) == 3
 
 
-def kinds(found: list[Warned]) -> list[str]:
+def kinds(found: list[GraphWarning]) -> list[str]:
     """Say what warnings are about."""
     return [str(one.kind) for one in found]
 
@@ -221,9 +221,9 @@ def test_a_chain_of_two_is_none_and_a_fire_ends_one():
     """Only calls that wait for each other make a chain."""
     three = TWO_DEEP + '@remote("c")\ndef c(n: int) -> int: return client.{verb}("d", n)'
 
-    assert kinds(warnings_of(graph(TWO_DEEP), {})) == []
-    assert kinds(warnings_of(graph(three.format(verb="call")), {})) == ["chain"]
-    assert kinds(warnings_of(graph(three.format(verb="fire")), {})) == []
+    assert kinds(find_warnings(graph(TWO_DEEP), {})) == []
+    assert kinds(find_warnings(graph(three.format(verb="call")), {})) == ["chain"]
+    assert kinds(find_warnings(graph(three.format(verb="fire")), {})) == []
 
 
 def test_a_script_that_begins_a_chain_does_not_hide_it():
@@ -231,16 +231,16 @@ def test_a_script_that_begins_a_chain_does_not_hide_it():
     three = TWO_DEEP + '@remote("c")\ndef c(n: int) -> int: return client.call("d", n)\n'
     script = three + "def script(): client.call('a', 1)"
 
-    assert kinds(warnings_of(graph(TWO_DEEP + "def script(): client.call('a', 1)"), {})) == []
-    assert [one.text.split(":")[0] for one in warnings_of(graph(script), {})] == ["a -> b -> c -> d"]
+    assert kinds(find_warnings(graph(TWO_DEEP + "def script(): client.call('a', 1)"), {})) == []
+    assert [one.text.split(":")[0] for one in find_warnings(graph(script), {})] == ["a -> b -> c -> d"]
 
 
 @pytest.mark.parametrize(("mine", "its", "warned"), [(10, 9, []), (10, 10, ["timeout"]), (10, 11, ["timeout"])])
 def test_a_callee_fits_if_it_has_less_time_than_its_caller(mine: float, its: float, warned: list[str]):
     """With as much, it cannot: the caller's clock began earlier."""
-    timeouts = {"a": Timeout(mine, "t:1"), "b": Timeout(its, "t:2")}
+    timeouts = {"a": ConfiguredTimeout(mine, "t:1"), "b": ConfiguredTimeout(its, "t:2")}
 
-    assert kinds(warnings_of(graph(TWO_DEEP), timeouts)) == warned
+    assert kinds(find_warnings(graph(TWO_DEEP), timeouts)) == warned
 
 
 CALLER = """
@@ -256,7 +256,7 @@ def test_a_schema_file_stands_for_a_callee_of_another_repository():
 
     found = survey([Source("shop", "shop/app.py", ("app",), CALLER)])
     published = SchemaFile("charge.json", Contract("charge", request=bool, response=int).schema())
-    warned, undecided = type_warnings(found, [published])
+    warned, undecided = find_type_mismatches(found, [published])
 
     assert [str(one) for one in warned] == [
         "shop/app.py:3: types: charge: request: the caller sends string, the callee takes boolean (charge.json)"
@@ -273,7 +273,7 @@ def handler(event: Elsewhere) -> int: ...
 """
     sources = [("shop", "shop/app.py", CALLER), ("bill", "bill/app.py", callee)]
     found = survey([Source(base, file, ("app",), text) for base, file, text in sources])
-    warned, undecided = type_warnings(found)
+    warned, undecided = find_type_mismatches(found)
 
     assert warned == []
     assert [one.why for one in undecided] == [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from lambdachain._analysis.compatibility.compare_schemas import gaps
+from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.incompatibility import Incompatibility
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
@@ -38,7 +38,7 @@ def found_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
     """Compare the schemas of both."""
     sent = json_schema_of(Codec(writer.form).schema, "serialization")
     read = json_schema_of(Codec(reader.form).schema, "validation")
-    return gaps(SchemaNode.root(sent), SchemaNode.root(read), "it")
+    return find_incompatibilities(SchemaNode.root(sent), SchemaNode.root(read), "it")
 
 
 def written(writer: Shape) -> list[bytes]:

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from lambdachain._analysis.permissions.compare_grants import Grant, findings, matches
-from lambdachain._analysis.permissions.required_permissions import ACTION, RequiredPermission, Stack, Target
-from lambdachain._analysis.survey.results import AS_IT_IS, CallSite, CodeUnit, Mode, SourceLocation
+from lambdachain._analysis.permissions.compare_grants import Grant, compare_grants, matches
+from lambdachain._analysis.permissions.required_permissions import ACTION, FunctionResource, RequiredPermission, Stack
+from lambdachain._analysis.survey.results import UNCHANGED_NAME, CallMode, CallSite, CodeUnit, SourceLocation
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:{}"
 CALL = CallSite(
-    SourceLocation("app.py", 7), CodeUnit("app.py", "f"), "call", Mode.SYNC, "a", False, None, AS_IT_IS, None
+    SourceLocation("app.py", 7), CodeUnit("app.py", "f"), "call", CallMode.SYNC, "a", False, None, UNCHANGED_NAME, None
 )
-NEEDS = [RequiredPermission(Target("a"), (CALL,)), RequiredPermission(Target("b", "live"), (CALL,))]
+NEEDS = [RequiredPermission(FunctionResource("a"), (CALL,)), RequiredPermission(FunctionResource("b", "live"), (CALL,))]
 
 
 def grant(resource: str, *actions: str, allows: bool = True) -> Grant:
@@ -27,7 +27,7 @@ def grant(resource: str, *actions: str, allows: bool = True) -> Grant:
 
 def faults(*grants: Grant) -> list[tuple[str, str]]:
     """Compare grants with what is called."""
-    return [(str(one.fault), one.text) for one in findings("Caller", "t.yaml:1", NEEDS, grants, HERE)]
+    return [(str(one.kind), one.text) for one in compare_grants("Caller", "t.yaml:1", NEEDS, grants, HERE)]
 
 
 BOTH = (grant(ARN.format("a")), grant(ARN.format("b:live")))

@@ -20,12 +20,12 @@ from lambdachain._analysis.call_graph.svg import as_svg
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
 from lambdachain._analysis.permissions.required_permissions import (
+    FunctionResource,
     RequiredPermission,
     Stack,
-    Target,
     required_permissions,
 )
-from lambdachain._analysis.survey.results import Mode
+from lambdachain._analysis.survey.results import CallMode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 from lambdachain._core.errors import ContractError
@@ -133,7 +133,7 @@ def test_a_principal_is_text_or_refused(part: str, written_as: str):
     except ContractError:
         assert not (part.isascii() and part.isprintable()) or " " in part
         return
-    text = resource.WRITERS[written_as](Target("charge", "live"), caller, HERE)
+    text = resource.WRITERS[written_as](FunctionResource("charge", "live"), caller, HERE)
     if written_as == "iam":
         assert json.loads(text)["Principal"] == arn
     elif written_as == "cdk":
@@ -158,7 +158,9 @@ def graph(name: str) -> Graph:
     """Draw a file of this name that calls a function which raises an error of this name."""
     (call,) = needs(name)[0].calls
     nodes = (Node(name, is_function=False), Node("charge", errors=(name,)), Node(f"{name}2"))
-    return Graph(nodes, (Edge(name, "charge", Mode.SYNC, (call,)), Edge(f"{name}2", "charge", Mode.FIRED, (call,))))
+    return Graph(
+        nodes, (Edge(name, "charge", CallMode.SYNC, (call,)), Edge(f"{name}2", "charge", CallMode.EVENT, (call,)))
+    )
 
 
 _DOT = re.compile(r'\s*(?:(digraph|node)\b|("(?:[^"\\]|\\.)*")|([a-zA-Z]+|->|[{}\[\];=,]))', re.DOTALL)
@@ -202,5 +204,5 @@ def test_a_picture_has_the_same_parts_whatever_is_drawn(name: str):
 def test_a_place_is_one_line():
     """It stands in comments, messages and lists."""
     (call,) = needs("a\nb")[0].calls
-    assert str(call.place) == "a\\nb.py:2"
-    assert str(replace(call).place) == str(call.place)
+    assert str(call.location) == "a\\nb.py:2"
+    assert str(replace(call).location) == str(call.location)

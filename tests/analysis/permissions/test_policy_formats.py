@@ -22,9 +22,9 @@ from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
 from lambdachain._analysis.permissions.required_permissions import (
     ACTION,
+    FunctionResource,
     RequiredPermission,
     Stack,
-    Target,
     required_permissions,
 )
 from lambdachain._analysis.survey.sources import read_sources
@@ -33,17 +33,19 @@ from lambdachain._analysis.survey.survey import survey
 EXAMPLE = Path(__file__).parents[3] / "examples" / "parent_child"
 HERE = Stack("aws", "eu-west-1", "123456789012")
 CHILD = "arn:aws:lambda:eu-west-1:123456789012:function:ChildFunction"
-LIVE = Target("billing-charge", "live")
+LIVE = FunctionResource("billing-charge", "live")
 OTHER_ACCOUNT = resource.Caller("111122223333")
 
 
 def needs_of_parent() -> Sequence[RequiredPermission]:
     """What the parent of the parent/child example needs."""
     found = survey(read_sources([EXAMPLE]))
-    return required_permissions(found.within(handler.unit for handler in found.of_function("ParentFunction"))).each
+    return required_permissions(
+        found.reachable_from(handler.unit for handler in found.find_handlers("ParentFunction"))
+    ).each
 
 
-def need(target: Target) -> RequiredPermission:
+def need(target: FunctionResource) -> RequiredPermission:
     """Make a need of a target."""
     [one] = needs_of_parent()
     return RequiredPermission(target, one.calls)
@@ -108,7 +110,7 @@ def test_one_action_is_all_that_calls_and_streams_need(operation: str):
 )
 def test_the_partition_is_that_of_the_region(region: str, partition: str):
     """Unless it is given."""
-    policy = identity.policy_of(needs_of_parent(), Stack(region=region, account_id="123456789012"))
+    policy = identity.build_policy(needs_of_parent(), Stack(region=region, account_id="123456789012"))
 
     assert policy["Statement"][0]["Resource"] == [
         f"arn:{partition}:lambda:{region}:123456789012:function:ChildFunction"
@@ -200,7 +202,7 @@ def test_the_statements_for_the_serverless_framework_are_the_same():
     tree = _placed(_read(identity.as_serverless(needs_of_parent(), Stack(), "ParentFunction")))
     statements = tree["provider"]["iam"]["role"]["statements"]
 
-    assert statements == identity.policy_of(needs_of_parent(), HERE)["Statement"]
+    assert statements == identity.build_policy(needs_of_parent(), HERE)["Statement"]
 
 
 @pytest.mark.parametrize("stack", [Stack(), HERE], ids=["deployed anywhere", "deployed here"])
@@ -289,7 +291,7 @@ def _defined(code: str, names: dict[str, Any]) -> dict[str, Any]:
 )
 def test_the_callees_side_is_what_add_permission_takes(caller: resource.Caller, expected: dict[str, str]):
     """Checked against Lambda's own service model; with the qualifier that the contract has."""
-    request = resource.request_of(LIVE, caller, HERE)
+    request = resource.build_add_permission_request(LIVE, caller, HERE)
     model = botocore.session.get_session().get_service_model("lambda").operation_model("AddPermission")
     problems = botocore.validate.ParamValidator().validate(request, model.input_shape)
 
@@ -299,8 +301,8 @@ def test_the_callees_side_is_what_add_permission_takes(caller: resource.Caller, 
     assert request["FunctionName"] == "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge"
 
 
-@pytest.mark.parametrize("target", [LIVE, Target("billing-charge")], ids=str)
-def test_the_callees_side_is_taken_by_each_tool(target: Target, tmp_path: Path):
+@pytest.mark.parametrize("target", [LIVE, FunctionResource("billing-charge")], ids=str)
+def test_the_callees_side_is_taken_by_each_tool(target: FunctionResource, tmp_path: Path):
     """cfn-lint, HCL's parser and ``terraform fmt``, Python's compiler."""
     hcl2 = pytest.importorskip("hcl2")
     printed = {name: write(target, OTHER_ACCOUNT, Stack()) for name, write in resource.WRITERS.items()}
@@ -339,7 +341,9 @@ def test_a_permission_that_allows_nobody_or_anybody_is_refused():
     anybody = refused(lambda: resource.Caller("*"))
     nobody = refused(lambda: resource.Caller("111122223333", source_arn="arn:aws:s3:::uploads"))
     whole_service = refused(lambda: resource.Caller("s3.amazonaws.com"))
-    latest = refused(lambda: resource.request_of(Target("f", "$LATEST"), OTHER_ACCOUNT, HERE))
+    latest = refused(
+        lambda: resource.build_add_permission_request(FunctionResource("f", "$LATEST"), OTHER_ACCOUNT, HERE)
+    )
 
     assert "anybody at all: give --organization" in anybody
     assert "would allow nothing: name the role as the principal" in nobody

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdachain._analysis.survey.memo import Memory
+from lambdachain._analysis.survey.memo import RecursiveMemo
 
 
 def solved(graph: dict[int, list[int]], order: list[int]) -> dict[int, frozenset[int]]:
     """Give what each node reaches, asking in *order*."""
-    memory = Memory[frozenset[int]](frozenset(), frozenset())
+    memory = RecursiveMemo[frozenset[int]](frozenset(), frozenset())
 
     def reached(node: int) -> frozenset[int]:
-        return memory.once(node, lambda: frozenset({node}).union(*(reached(other) for other in graph[node])))
+        return memory.get_or_compute(node, lambda: frozenset({node}).union(*(reached(other) for other in graph[node])))
 
     return {node: reached(node) for node in order}
 
@@ -53,10 +53,10 @@ def test_a_circle_within_a_circle_that_is_asked_again():
 
 def test_what_lies_too_deep_is_unknown_and_not_kept():
     """A later question from nearer by gets the answer."""
-    memory = Memory[int](0, -1)
+    memory = RecursiveMemo[int](0, -1)
 
     def depth(node: int) -> int:
-        return memory.once(node, lambda: 0 if node == 0 else depth(node - 1))
+        return memory.get_or_compute(node, lambda: 0 if node == 0 else depth(node - 1))
 
     assert depth(1000) == -1
     assert depth(3) == 0

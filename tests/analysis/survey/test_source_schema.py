@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambdachain import Contract
-from lambdachain._analysis.compatibility.compare_schemas import gaps
+from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -105,17 +105,17 @@ def _module(path: Path) -> ModuleType:
 
 def _same(one: Any, other: Any) -> None:
     """Check that neither writes what the other does not read."""
-    assert gaps(SchemaNode.root(one), SchemaNode.root(other), "it") == []
-    assert gaps(SchemaNode.root(other), SchemaNode.root(one), "it") == []
+    assert find_incompatibilities(SchemaNode.root(one), SchemaNode.root(other), "it") == []
+    assert find_incompatibilities(SchemaNode.root(other), SchemaNode.root(one), "it") == []
 
 
 def _is_true(path: Path, module: ModuleType) -> int:
     """Compare each contract of a file with what its text says; give their number."""
-    found = [one for one in survey(read_sources([path])).contracts if one.place.file.endswith(path.name)]
+    found = [one for one in survey(read_sources([path])).contracts if one.location.file.endswith(path.name)]
     real = {one.function: one for one in vars(module).values() if isinstance(one, Contract)}
     for contract in found:
         schema: dict[str, Any] = dict(real[contract.function].schema())
-        request, response = contract.forms["request"](), contract.forms["response"]()
+        request, response = contract.schemas["request"](), contract.schemas["response"]()
         assert (request.why, response.why) == ("", "")
         _same(request.read, schema["request"])
         _same(request.sent, schema.get("request_as_sent", schema["request"]))
@@ -184,7 +184,7 @@ def test_what_the_text_does_not_tell_makes_the_form_unknown(look, code: str, why
         "from pydantic import BaseModel, ConfigDict, Field, field_validator\nfrom lambdachain import Contract\n"
     )
     found = look(f"{head}{code}\nc = Contract('c', request=M, response=None)\n")
-    form = next(one for one in found.contracts if one.function == "c").forms["request"]()
+    form = next(one for one in found.contracts if one.function == "c").schemas["request"]()
 
     assert why in form.why
     assert (form.sent, form.read) == (None, None)

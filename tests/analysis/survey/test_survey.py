@@ -23,7 +23,7 @@ client = LambdaClient()
 def called(found: Survey) -> list[tuple[str, str, str | None]]:
     """Give each call: the method, and the function and qualifier that it needs."""
     return [
-        (call.verb, need.target.name, need.target.qualifier)
+        (call.method, need.target.name, need.target.qualifier)
         for need in required_permissions(found).each
         for call in need.calls
     ]
@@ -31,7 +31,7 @@ def called(found: Survey) -> list[tuple[str, str, str | None]]:
 
 def untold(found: Survey) -> list[str]:
     """Give what cannot be told."""
-    return [one.why for one in required_permissions(found).undecided]
+    return [one.why for one in required_permissions(found).unresolved]
 
 
 CHARGE = "billing-charge"
@@ -262,7 +262,7 @@ def test_a_handler_calls_what_its_helpers_call_and_no_more(look):
     """Through functions and methods; neither what another handler calls nor what only a script does."""
     found = look(HEAD + HANDLERS)
     by_function = {
-        handler.contract.function: called(found.within([handler.unit])) for handler in found.handlers
+        handler.contract.function: called(found.reachable_from([handler.unit])) for handler in found.handlers
     }  # fmt: skip
 
     assert by_function == {
@@ -290,7 +290,7 @@ def test_what_a_class_inherits_and_what_its_base_calls_may_run(look, code: str, 
     found = look(f'{HEAD}{code}\n@remote("place")\ndef handler(n: int) -> int:\n  {use}\n')
     [handler] = found.handlers
 
-    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+    assert called(found.reachable_from([handler.unit])) == [("call", CHARGE, "live")]
 
 
 @pytest.mark.parametrize("name", ["'do_charge'", "f'do_{n}'", "n"])
@@ -308,7 +308,7 @@ def handler(n: str) -> int: return Steps().run(n)
     [handler] = found.handlers
     expected = [("call", CHARGE, "live"), *([] if name.startswith("'") else [("fire", "mail-send", None)])]
 
-    assert called(found.within([handler.unit])) == expected
+    assert called(found.reachable_from([handler.unit])) == expected
 
 
 def test_a_function_that_is_registered_runs_with_its_module(look):
@@ -322,7 +322,7 @@ def test_a_function_that_is_registered_runs_with_its_module(look):
     found = look(HEAD + code.replace("\n    ", "\n"))
     [handler] = found.handlers
 
-    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+    assert called(found.reachable_from([handler.unit])) == [("call", CHARGE, "live")]
 
 
 def test_contracts_and_handlers_are_told_with_their_particulars(look):
@@ -333,8 +333,8 @@ def test_contracts_and_handlers_are_told_with_their_particulars(look):
     assert contracts.keys() == {"billing-charge", "mail-send", "orders-place"}
     assert contracts["billing-charge"].errors == ("Declined",)
     assert (contracts["mail-send"].idempotent, contracts["billing-charge"].idempotent) == (True, False)
-    assert str(contracts["mail-send"].place) == "contracts.py:8"
-    assert [(one.setting, str(one.place)) for one in found.handlers] == [
+    assert str(contracts["mail-send"].location) == "contracts.py:8"
+    assert [(one.handler_setting, str(one.location)) for one in found.handlers] == [
         ("app.handler", "orders/app.py:8"),
         ("app.other", "orders/app.py:23"),
     ]
@@ -347,7 +347,7 @@ def test_code_that_cannot_be_imported_is_no_obstacle(look):
     found = look({"app.py": broken, "old.py": "print 'Python 2'", "null.py": "\0", "deep.py": deep})
 
     assert called(found) == [("call", CHARGE, "live")]
-    assert [str(one) for one in found.undecided if not one.unit.file] == [
+    assert [str(one) for one in found.unresolved if not one.unit.file] == [
         "deep.py:1: not read: it is nested too deeply",
         "null.py:1: not read: source code string cannot contain null bytes",
         "old.py:1: not read: Missing parentheses in call to 'print'. Did you mean print(...)?",
@@ -361,7 +361,7 @@ def test_more_names_than_anybody_grants_are_not_told_one_by_one(look):
     found = look(f"{HEAD}{parts}client.call(f'{{a}}-{{b}}-{{c}}-{{d}}', 1)\n")
 
     assert called(found) == []
-    assert [one.why for one in found.undecided] == [
+    assert [one.why for one in found.unresolved] == [
         "which function call is for is not told: it may be any of 20,736 texts"
     ]
 
@@ -375,7 +375,7 @@ def test_files_are_decoded_as_python_does(tmp_path: Path):
     found = survey(read_sources([tmp_path]))
 
     assert [one[1] for one in called(found)] == ["latin", "marked"]
-    assert [one.place.file.rsplit("/", 1)[-1] for one in found.undecided] == ["binary.py"]
+    assert [one.location.file.rsplit("/", 1)[-1] for one in found.unresolved] == ["binary.py"]
 
 
 def test_an_editors_lock_is_no_code(tmp_path: Path):
@@ -393,7 +393,7 @@ def test_other_peoples_code_is_read_to_its_end(package: str):
     """Thousands of lines of Python's own library: no exception, no call where there is none."""
     found = survey(read_sources([Path(sysconfig.get_path("stdlib")) / package]))
 
-    assert (found.calls, found.contracts, found.undecided) == ((), (), ())
+    assert (found.calls, found.contracts, found.unresolved) == ((), (), ())
     assert len(found.units) > 20
 
 
@@ -558,7 +558,7 @@ def handler(n: int) -> int: return S().rate
     found = look(HEAD + code)
     [handler] = found.handlers
 
-    assert called(found.within([handler.unit])) == [("call", CHARGE, "live")]
+    assert called(found.reachable_from([handler.unit])) == [("call", CHARGE, "live")]
 
 
 @pytest.mark.parametrize("init", ["shop/__init__.py", "elsewhere.py"])

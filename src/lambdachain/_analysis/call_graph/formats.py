@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.results import Mode
+from lambdachain._analysis.survey.results import CallMode
 from lambdachain._core.text import printable
 
 from .graph import Edge, Graph, Node
-from .warnings import Warned
+from .warnings import GraphWarning
 
-WORDS: Final = {Mode.SYNC: "calls", Mode.STREAMED: "streams from", Mode.FIRED: "fires"}
-_ARROWS: Final = {Mode.SYNC: "-->", Mode.STREAMED: "==>", Mode.FIRED: "-.->"}
+VERBS: Final = {CallMode.SYNC: "calls", CallMode.STREAM: "streams from", CallMode.EVENT: "fires"}
+_ARROWS: Final = {CallMode.SYNC: "-->", CallMode.STREAM: "==>", CallMode.EVENT: "-.->"}
 
 # What Mermaid would take for its own in a text between quotes, Markdown, HTML and directives included.
 _MERMAID: Final = str.maketrans({'"': "#quot;", **{sign: f"#{ord(sign)};" for sign in "#&<>`%\\"}})
@@ -27,7 +27,7 @@ def _listed(node: Node, graph: Graph) -> Iterator[str]:
     yield f"{printable(node.name)}{_told(node)}"
     for edge in graph.edges:
         if edge.caller == node.name:
-            yield f"  {WORDS[edge.mode]} {printable(edge.callee)}  {edge.place}"
+            yield f"  {VERBS[edge.mode]} {printable(edge.callee)}  {edge.location}"
 
 
 def _told(node: Node) -> str:
@@ -67,7 +67,7 @@ def as_dot(graph: Graph) -> str:
         shape = "" if node.is_function else ', shape=ellipse, style=""'
         lines.append(f"  {_quoted(node.name)} [label={label}{shape}];")
     for edge in graph.edges:
-        style = ' style="dashed",' if edge.mode is Mode.FIRED else ""
+        style = ' style="dashed",' if edge.mode is CallMode.EVENT else ""
         lines.append(f"  {_quoted(edge.caller)} -> {_quoted(edge.callee)} [{style.strip()}label={_quoted(edge.mode)}];")
     return "\n".join([*lines, "}"])
 
@@ -80,23 +80,23 @@ def _in_quotes(text: str) -> str:
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def as_object(graph: Graph, warned: Sequence[Warned]) -> dict[str, Any]:
+def as_object(graph: Graph, warned: Sequence[GraphWarning]) -> dict[str, Any]:
     """Return the graph as an object, with every place."""
     nodes = [
         {
             "name": node.name,
             "is_function": node.is_function,
-            "at": None if node.place is None else str(node.place),
+            "at": None if node.location is None else str(node.location),
             "idempotent": node.idempotent,
             "errors": list(node.errors),
             "is_here": node.is_here,
         }
         for node in graph.nodes
     ]
-    warnings = [{"kind": str(one.kind), "at": str(one.place), "text": one.text} for one in warned]
+    warnings = [{"kind": str(one.kind), "at": str(one.location), "text": one.text} for one in warned]
     return {"functions": nodes, "calls": [_edge_object(edge) for edge in graph.edges], "warnings": warnings}
 
 
 def _edge_object(edge: Edge) -> dict[str, Any]:
-    places: Iterable[str] = dict.fromkeys(str(call.place) for call in edge.calls)
+    places: Iterable[str] = dict.fromkeys(str(call.location) for call in edge.calls)
     return {"caller": edge.caller, "callee": edge.callee, "mode": str(edge.mode), "places": list(places)}

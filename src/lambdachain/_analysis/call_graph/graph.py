@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lambdachain._analysis.survey.results import CallSite, CodeUnit, DeclaredContract, Mode, SourceLocation, Survey
+from lambdachain._analysis.survey.results import CallMode, CallSite, CodeUnit, DeclaredContract, SourceLocation, Survey
 from lambdachain._core.arn import parse_target
 
 
@@ -19,7 +19,7 @@ class Node:
     Attributes:
         name: The function's name; of code outside, the file's.
         is_function: Whether it is a function.
-        place: Where its handler is, or else its contract; ``None`` for a function of which the code has neither.
+        location: Where its handler is, or else its contract; ``None`` for a function of which the code has neither.
         idempotent: Whether it may run twice for one event; ``None`` where no contract says.
         errors: The errors that it declares.
         is_here: Whether its handler is in the code.
@@ -27,7 +27,7 @@ class Node:
 
     name: str
     is_function: bool = True
-    place: SourceLocation | None = None
+    location: SourceLocation | None = None
     idempotent: bool | None = None
     errors: tuple[str, ...] = ()
     is_here: bool = False
@@ -46,13 +46,13 @@ class Edge:
 
     caller: str
     callee: str
-    mode: Mode
+    mode: CallMode
     calls: tuple[CallSite, ...]
 
     @property
-    def place(self) -> SourceLocation:
+    def location(self) -> SourceLocation:
         """The first place."""
-        return self.calls[0].place
+        return self.calls[0].location
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class Graph:
         """Return a node by its name."""
         return next(node for node in self.nodes if node.name == name)
 
-    def of_functions(self) -> Graph:
+    def functions_only(self) -> Graph:
         """Leave out the code that is no function's."""
         inside = {node.name for node in self.nodes if node.is_function}
         edges = tuple(edge for edge in self.edges if edge.caller in inside)
         return Graph(tuple(node for node in self.nodes if node.is_function), edges)
 
 
-def graph_of(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
+def build_graph(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
     """Draw the graph of a survey; questions of permission (``can_invoke``) call nobody.
 
     Args:
@@ -96,18 +96,18 @@ def function_name(function: str) -> str:
 
 
 def _edges(survey: Survey, starts: Mapping[str, Iterable[CodeUnit]]) -> Iterator[Edge]:
-    found: dict[tuple[str, str, Mode], list[CallSite]] = {}
+    found: dict[tuple[str, str, CallMode], list[CallSite]] = {}
     inside: set[CodeUnit] = set()
     for name, units in starts.items():
-        reached = frozenset[CodeUnit]().union(*map(survey.reached, units))
+        reached = frozenset[CodeUnit]().union(*map(survey.reachable_units, units))
         inside |= reached
         for call in survey.calls:
-            if call.unit in reached and call.mode is not Mode.ASKED:
+            if call.unit in reached and call.mode is not CallMode.DRY_RUN:
                 found.setdefault((name, function_name(call.function), call.mode), []).append(call)
-    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not Mode.ASKED]
-    names = _shortest(call.place.file for call in outside)
+    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not CallMode.DRY_RUN]
+    names = _shortest(call.location.file for call in outside)
     for call in outside:
-        found.setdefault((names[call.place.file], function_name(call.function), call.mode), []).append(call)
+        found.setdefault((names[call.location.file], function_name(call.function), call.mode), []).append(call)
     for (caller, callee, mode), calls in found.items():
         yield Edge(caller, callee, mode, tuple(calls))
 
@@ -124,7 +124,7 @@ def _nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable
     named = {*starts, *contracts, *(edge.callee for edge in edges)}
     for name in sorted(named):
         told = contracts.get(name, [])
-        place = survey.units[starts[name][0]] if name in starts else told[0].place if told else None
+        place = survey.units[starts[name][0]] if name in starts else told[0].location if told else None
         errors = tuple(sorted({error for contract in told for error in contract.errors}))
         yield Node(name, True, place, idempotency(told), errors, name in starts)  # noqa: FBT003 - it is a function
     for name in sorted({edge.caller for edge in edges} - named):

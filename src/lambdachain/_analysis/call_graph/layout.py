@@ -23,23 +23,23 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class Layout:
     """Where everything is.
 
     Attributes:
         boxes: The upper left corner of each node.
-        ways: The points that each link goes through, from the caller's edge to the callee's.
+        paths: The points that each link goes through, from the caller's edge to the callee's.
         width: The whole width.
         height: The whole height.
     """
 
     boxes: Mapping[str, tuple[float, float]]
-    ways: Mapping[Link, tuple[tuple[float, float], ...]]
+    paths: Mapping[Link, tuple[tuple[float, float], ...]]
     width: float
     height: float
 
 
-def draw(sizes: Mapping[str, Box], links: Sequence[Link], *, gap: float = 22, lane: float = 90) -> Drawing:
+def lay_out(sizes: Mapping[str, Box], links: Sequence[Link], *, gap: float = 22, lane: float = 90) -> Layout:
     """Place nodes and links; connected ones together, the groups below each other.
 
     Args:
@@ -49,7 +49,7 @@ def draw(sizes: Mapping[str, Box], links: Sequence[Link], *, gap: float = 22, la
         lane: The room between columns.
     """
     boxes: dict[str, tuple[float, float]] = {}
-    ways: dict[Link, tuple[tuple[float, float], ...]] = {}
+    paths: dict[Link, tuple[tuple[float, float], ...]] = {}
     width = top = 0.0
     links = [link for link in dict.fromkeys(links) if link[0] != link[1]]
     groups = _groups(sizes, links)
@@ -57,14 +57,14 @@ def draw(sizes: Mapping[str, Box], links: Sequence[Link], *, gap: float = 22, la
         own = [link for link in links if link[0] in group]
         part = _Group({name: sizes[name] for name in sizes if name in group}, own, gap, lane)
         boxes |= {name: (x, y + top) for name, (x, y) in part.boxes.items()}
-        ways |= {link: tuple((x, y + top) for x, y in points) for link, points in part.ways.items()}
+        paths |= {link: tuple((x, y + top) for x, y in points) for link, points in part.paths.items()}
         width, top = max(width, part.width), top + part.height + gap
     alone = [name for group in groups for name in group if len(group) == 1]
     rows = _rows({name: sizes[name] for name in alone}, max(width, _ROW), gap, top)
     boxes |= rows
     width = max([width, *(x + sizes[name].width for name, (x, _) in rows.items())])
     height = max([top - gap, *(y + sizes[name].height for name, (_, y) in rows.items())])
-    return Drawing(boxes, ways, width, max(0.0, height))
+    return Layout(boxes, paths, width, max(0.0, height))
 
 
 def _rows(sizes: Mapping[str, Box], width: float, gap: float, top: float) -> dict[str, tuple[float, float]]:
@@ -102,7 +102,7 @@ class _Group:
         chains = {link: self._chain(way, columns) for link, (way, _) in forward.items()}
         self._order = self._ordered(columns, chains.values())
         self.boxes, self.width, self.height = self._placed(lane, chains.values())
-        self.ways = {link: self._way(chain if not forward[link][1] else chain[::-1]) for link, chain in chains.items()}
+        self.paths = {link: self._way(chain if not forward[link][1] else chain[::-1]) for link, chain in chains.items()}
         self.boxes = {name: corner for name, corner in self.boxes.items() if name in sizes}
 
     def _chain(self, link: Link, columns: dict[str, int]) -> list[str]:

@@ -8,13 +8,13 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.results import Mode
+from lambdachain._analysis.survey.results import CallMode
 from lambdachain._core.text import printable
 
-from .formats import WORDS, notes
+from .formats import VERBS, notes
 from .graph import Edge, Graph, Node
-from .layout import Box, Drawing, draw
-from .warnings import Warned
+from .layout import Box, Layout, lay_out
+from .warnings import GraphWarning
 
 # Of a fixed-width font, a letter's width as a part of its size: so that boxes fit their names on every machine.
 _LETTER: Final = 0.61
@@ -24,7 +24,7 @@ _PADDING: Final = 12
 _MARGIN: Final = 24
 _LEGEND: Final = 42
 _LOOP: Final = 26
-_ASIDE: Final = {Mode.SYNC: -5, Mode.STREAMED: 0, Mode.FIRED: 5}
+_ASIDE: Final = {CallMode.SYNC: -5, CallMode.STREAM: 0, CallMode.EVENT: 5}
 
 _STYLE: Final = """
   .paper { fill: #ffffff; }
@@ -51,10 +51,10 @@ _STYLE: Final = """
 """
 
 
-def as_svg(graph: Graph, warned: Sequence[Warned] = ()) -> str:
+def as_svg(graph: Graph, warned: Sequence[GraphWarning] = ()) -> str:
     """Draw the graph; calls that a warning is about stand out."""
     sizes = {node.name: _size(node) for node in graph.nodes}
-    drawing = draw(sizes, [(edge.caller, edge.callee) for edge in graph.edges])
+    drawing = lay_out(sizes, [(edge.caller, edge.callee) for edge in graph.edges])
     loops = any(edge.caller == edge.callee for edge in graph.edges)
     ways = Counter(frozenset(_link(edge)) for edge in graph.edges)
     marked = {link for one in warned for link in one.edges}
@@ -112,21 +112,21 @@ def _text(text: str, x: float, y: float, size: int, kind: str = "", *, anchor: s
     return f'<text{named} x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{told}</text>'
 
 
-def _edge(edge: Edge, drawing: Drawing, sizes: dict[str, Box], *, is_marked: bool, has_company: bool) -> str:
-    kind = "fire" if edge.mode is Mode.FIRED else "call"
+def _edge(edge: Edge, drawing: Layout, sizes: dict[str, Box], *, is_marked: bool, has_company: bool) -> str:
+    kind = "fire" if edge.mode is CallMode.EVENT else "call"
     mark, head = (" warned", "warned-head") if is_marked else ("", "head")
     if edge.caller == edge.callee:
         path = _loop(drawing.boxes[edge.caller], sizes[edge.caller])
     else:
-        points = drawing.ways[_link(edge)]
+        points = drawing.paths[_link(edge)]
         path = _curve(_beside(points, edge) if has_company else points)
-    told = escape(printable(f"{edge.caller} {WORDS[edge.mode]} {edge.callee}"))
+    told = escape(printable(f"{edge.caller} {VERBS[edge.mode]} {edge.callee}"))
     return f'<path class="{kind}{mark}" d="{path}" marker-end="url(#{head})"><title>{told}</title></path>'
 
 
 def _beside(points: Sequence[tuple[float, float]], edge: Edge) -> list[tuple[float, float]]:
     """Keep what goes between the same two functions apart: calls from events, and to from fro."""
-    aside = _ASIDE[edge.mode] + (0 if edge.caller < edge.callee else _ASIDE[Mode.FIRED])
+    aside = _ASIDE[edge.mode] + (0 if edge.caller < edge.callee else _ASIDE[CallMode.EVENT])
     return [(x, y + aside) for x, y in points]
 
 

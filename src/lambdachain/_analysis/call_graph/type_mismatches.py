@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from lambdachain._analysis.compatibility.compare_schemas import gaps
-from lambdachain._analysis.compatibility.payload_schemas import Meeting, why
+from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
+from lambdachain._analysis.compatibility.payload_schemas import Pairing, explain
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.results import CodeUnit, DeclaredContract, SourceSchema, Survey, UnresolvedCall
 from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._json.core_schema import Schema
 
 from .graph import function_name
-from .warnings import Kind, Warned
+from .warnings import GraphWarning, WarningKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +27,37 @@ class SchemaFile:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    place: str
+    location: str
     request: Schema | None
     response: Schema | None
     why: str
 
 
-def type_warnings(survey: Survey, files: Sequence[SchemaFile] = ()) -> tuple[list[Warned], list[UnresolvedCall]]:
+def find_type_mismatches(
+    survey: Survey, files: Sequence[SchemaFile] = ()
+) -> tuple[list[GraphWarning], list[UnresolvedCall]]:
     """Compare what each caller's contract says with what the callee's does, where that is another declaration.
 
     Args:
         survey: The code.
         files: Schemas beside the code; one counts where the code has no handler of its function.
     """
-    warned: list[Warned] = []
-    undecided: list[UnresolvedCall] = []
+    warned: list[GraphWarning] = []
+    unresolved: list[UnresolvedCall] = []
     callees = _callees(survey, files)
     for contract, callers in _declared_by_callers(survey).items():
         name = function_name(contract.function)
         for callee in callees.get(name, ()):
-            if callee.place == str(contract.place):
+            if callee.location == str(contract.location):
                 continue
             for path, told, certain in _compared(contract, callee):
-                text = f"{name}: {path}: {told} ({callee.place})"
+                text = f"{name}: {path}: {told} ({callee.location})"
                 if certain:
                     edges = tuple((caller, name) for caller in callers)
-                    warned.append(Warned(Kind.TYPES, contract.place, text, edges))
+                    warned.append(GraphWarning(WarningKind.TYPES, contract.location, text, edges))
                 else:
-                    undecided.append(UnresolvedCall(contract.place, CodeUnit("", ""), text))
-    return warned, undecided
+                    unresolved.append(UnresolvedCall(contract.location, CodeUnit("", ""), text))
+    return warned, unresolved
 
 
 def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
@@ -64,7 +66,7 @@ def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
     handled = {
         unit: function_name(handler.contract.function)
         for handler in survey.handlers
-        for unit in survey.reached(handler.unit)
+        for unit in survey.reachable_units(handler.unit)
     }
     for call in survey.calls:
         if call.contract is not None:
@@ -77,11 +79,11 @@ def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Tar
     found: dict[str, list[_Target]] = {}
     for handler in survey.handlers:
         contract = handler.contract
-        forms = {name: form() for name, form in contract.forms.items()}
+        forms = {name: form() for name, form in contract.schemas.items()}
         request, response = forms.get("request"), forms.get("response")
         told = "; ".join(form.why for form in forms.values() if form.why)
         callee = _Target(
-            str(contract.place), request.read if request else None, response.sent if response else None, told
+            str(contract.location), request.read if request else None, response.sent if response else None, told
         )
         listed = found.setdefault(function_name(contract.function), [])
         listed += [callee] if callee not in listed else []
@@ -106,10 +108,10 @@ def _compared(contract: DeclaredContract, callee: _Target) -> Iterator[tuple[str
         if sent is None or read is None:
             yield path, f"whether the types match cannot be told: {told}", False
             continue
-        meeting = Meeting("new callers", writer, reader, SchemaNode.root(sent), SchemaNode.root(read))
-        for gap in gaps(meeting.sent, meeting.read, path):
-            yield gap.path, why(gap, meeting).removeprefix("cannot tell: "), gap.certain
+        meeting = Pairing("new callers", writer, reader, SchemaNode.root(sent), SchemaNode.root(read))
+        for gap in find_incompatibilities(meeting.sent, meeting.read, path):
+            yield gap.path, explain(gap, meeting).removeprefix("cannot tell: "), gap.certain
 
 
 def _form(contract: DeclaredContract, name: str) -> SourceSchema:
-    return contract.forms[name]() if name in contract.forms else SourceSchema(None, None)
+    return contract.schemas[name]() if name in contract.schemas else SourceSchema(None, None)

@@ -8,14 +8,14 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.results import Mode, SourceLocation
+from lambdachain._analysis.survey.results import CallMode, SourceLocation
 
 from .graph import Edge, Graph
 
-DEEPEST: Final = 2
+MAX_WAITING_CALLS: Final = 2
 
 
-class Kind(StrEnum):
+class WarningKind(StrEnum):
     """What a warning is about."""
 
     CYCLE = "cycle"
@@ -26,34 +26,34 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class GraphWarning:
     """One warning.
 
     Attributes:
         kind: What it is about.
-        place: Where.
+        location: Where.
         text: What will not go well, and what to do.
         edges: The calls that it is about, as caller and callee.
     """
 
-    kind: Kind
-    place: SourceLocation
+    kind: WarningKind
+    location: SourceLocation
     text: str
     edges: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.kind}: {self.text}"
+        return f"{self.location}: {self.kind}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
-class Timeout:
+class ConfiguredTimeout:
     """How long an invocation of a function may take, and where that is written."""
 
     seconds: float
     spot: str
 
 
-def warnings_of(graph: Graph, timeouts: Mapping[str, Timeout]) -> list[Warned]:
+def find_warnings(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> list[GraphWarning]:
     """Find what the graph itself tells, ordered by place.
 
     Args:
@@ -61,37 +61,39 @@ def warnings_of(graph: Graph, timeouts: Mapping[str, Timeout]) -> list[Warned]:
         timeouts: The functions' timeouts, as far as templates tell.
     """
     found = [*_cycles(graph), *_chains(graph), *_misfits(graph, timeouts), *_fired(graph)]
-    return sorted(found, key=lambda warned: (warned.place, warned.kind))
+    return sorted(found, key=lambda warned: (warned.location, warned.kind))
 
 
-def _cycles(graph: Graph) -> Iterator[Warned]:
+def _cycles(graph: Graph) -> Iterator[GraphWarning]:
     """One for each group of functions that call each other in a circle: the shortest circle through its first call."""
     targets = _targets(graph.edges)
-    for group in circles(targets):
-        edges = sorted((edge for edge in graph.edges if {edge.caller, edge.callee} <= group), key=lambda one: one.place)
+    for group in find_cycles(targets):
+        edges = sorted(
+            (edge for edge in graph.edges if {edge.caller, edge.callee} <= group), key=lambda one: one.location
+        )
         first = edges[0]
         way = [first.caller, *_way(targets, first.callee, first.caller, group)]
         told = "Lambda stops such a chain after about 16 rounds; have one of them not call on"
-        yield Warned(Kind.CYCLE, first.place, f"{' -> '.join(way)}: {told}", _steps(way))
+        yield GraphWarning(WarningKind.CYCLE, first.location, f"{' -> '.join(way)}: {told}", _steps(way))
 
 
-def _chains(graph: Graph) -> Iterator[Warned]:
+def _chains(graph: Graph) -> Iterator[GraphWarning]:
     """One for each function that no other waits for: the longest chain of calls that wait, if it is too long."""
-    waiting = [edge for edge in graph.of_functions().edges if edge.mode.waits]
+    waiting = [edge for edge in graph.functions_only().edges if edge.mode.waits]
     targets = _targets(waiting)
-    around = frozenset[str]().union(*circles(targets))
+    around = frozenset[str]().union(*find_cycles(targets))
     targets = {caller: [one for one in callees if one not in around] for caller, callees in targets.items()}
     called = {edge.callee for edge in waiting}
     for start in sorted(targets.keys() - called - around):
         way = _longest(targets, start)
-        if len(way) - 1 > DEEPEST:
-            place = next(edge.place for edge in waiting if (edge.caller, edge.callee) == (way[0], way[1]))
+        if len(way) - 1 > MAX_WAITING_CALLS:
+            place = next(edge.location for edge in waiting if (edge.caller, edge.callee) == (way[0], way[1]))
             told = f"{len(way) - 1} calls wait for each other, and all are billed while the last one works"
             advice = "fire, or let Step Functions lead"
-            yield Warned(Kind.CHAIN, place, f"{' -> '.join(way)}: {told}: {advice}", _steps(way))
+            yield GraphWarning(WarningKind.CHAIN, place, f"{' -> '.join(way)}: {told}: {advice}", _steps(way))
 
 
-def _misfits(graph: Graph, timeouts: Mapping[str, Timeout]) -> Iterator[Warned]:
+def _misfits(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> Iterator[GraphWarning]:
     for edge in graph.edges:
         mine, its = timeouts.get(edge.caller), timeouts.get(edge.callee)
         if mine is None or its is None or not edge.mode.waits or its.seconds < mine.seconds:
@@ -102,21 +104,21 @@ def _misfits(graph: Graph, timeouts: Mapping[str, Timeout]) -> Iterator[Warned]:
             f"{edge.callee} may take {its.seconds:g} s ({its.spot}), {edge.caller}, which waits for it, has "
             f"{mine.seconds:g} s ({mine.spot}): give the caller more, the callee less, or the call a timeout="
         )
-        yield Warned(Kind.TIMEOUT, edge.place, told, ((edge.caller, edge.callee),))
+        yield GraphWarning(WarningKind.TIMEOUT, edge.location, told, ((edge.caller, edge.callee),))
 
 
-def _fired(graph: Graph) -> Iterator[Warned]:
+def _fired(graph: Graph) -> Iterator[GraphWarning]:
     for edge in graph.edges:
-        if edge.mode is Mode.FIRED and graph.node(edge.callee).idempotent is False:
+        if edge.mode is CallMode.EVENT and graph.node(edge.callee).idempotent is False:
             told = f"{edge.callee} is fired and not declared idempotent: Lambda delivers an event at least once"
             advice = "make it bear that and say Contract(..., idempotent=True), or call it"
-            yield Warned(Kind.FIRED, edge.place, f"{told}: {advice}", ((edge.caller, edge.callee),))
+            yield GraphWarning(WarningKind.FIRED, edge.location, f"{told}: {advice}", ((edge.caller, edge.callee),))
 
 
-def circles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
+def find_cycles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
     """Find the groups in which each reaches every other, and itself.
 
-    >>> [sorted(circle) for circle in circles({"a": ["b"], "b": ["a", "c"], "c": []})]
+    >>> [sorted(circle) for circle in find_cycles({"a": ["b"], "b": ["a", "c"], "c": []})]
     [['a', 'b']]
     """
     reach = {name: _reached(targets, name) for name in targets}

@@ -12,10 +12,10 @@ _ORDER: Final = {
     frozenset[Who]({"old callers"}): "Deploy the callers first.",
     frozenset[Who]({"new callers"}): "Deploy the callee first.",
 }
-_ABSENT: Final = frozenset({Reason.MISSING, Reason.LEFT_OUT})
+_ABSENT: Final = frozenset({Reason.MISSING, Reason.OPTIONAL})
 
 
-def order_of(who: Collection[Who]) -> str:
+def get_deployment_order(who: Collection[Who]) -> str:
     """Report in which order to deploy, if any is safe."""
     sides = {one for one in who if one != "other callers"}
     if sides == {"old callers"}:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from .incompatibility import Incompatibility, Reason, gap
-from .rendering import listed
-from .scalars import leaf_gaps, takes
+from .incompatibility import Incompatibility, Reason, make_incompatibility
+from .rendering import format_values
+from .scalars import accepts, find_scalar_incompatibilities
 from .schema_node import SchemaNode
 
 _Pair = tuple[str, str]
@@ -22,7 +22,7 @@ _TEXT: Final = {"type": "string"}
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
 
 
-def gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool = True) -> list[Incompatibility]:
+def find_incompatibilities(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool = True) -> list[Incompatibility]:
     """Find where what is written may not be read.
 
     Args:
@@ -34,10 +34,10 @@ def gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool = True) -> 
     refused = set[_Pair]()
     while True:
         comparison = _Comparison(refused, lax=lax)
-        found = dict.fromkeys(comparison.gaps(sent, read, path))
+        found = dict.fromkeys(comparison.find(sent, read, path))
         mistaken = comparison.mistaken()
         if not mistaken:
-            return [one for one in found if one.reason is not Reason.AGAIN] or list(found)
+            return [one for one in found if one.reason is not Reason.RECURSIVE] or list(found)
         refused |= mistaken
 
 
@@ -58,7 +58,7 @@ class _Comparison:
         """Return the definitions that were taken to fit, and do not."""
         return {pair for pair in self._assumed if self._met[pair]}
 
-    def gaps(self, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
+    def find(self, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
         if sent.ref is None or read.ref is None:
             return list(self._found(sent, read, path))
         pair = (sent.ref, read.ref)
@@ -72,7 +72,7 @@ class _Comparison:
 
     def _again(self, pair: _Pair, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
         if pair in self._refused:
-            return [gap(path, Reason.AGAIN, sent, read, certain=False)]
+            return [make_incompatibility(path, Reason.RECURSIVE, sent, read, certain=False)]
         self._assumed.add(pair)
         return []
 
@@ -80,69 +80,71 @@ class _Comparison:
         if read.is_anything:
             return
         if sent.opaque is not None:
-            yield gap(path, Reason.WRITER, sent, read, certain=False)
+            yield make_incompatibility(path, Reason.OPAQUE_WRITER, sent, read, certain=False)
         elif read.opaque is not None:
-            yield gap(path, Reason.READER, sent, read, certain=False)
+            yield make_incompatibility(path, Reason.OPAQUE_READER, sent, read, certain=False)
         else:
             yield from self._compared(sent, read, path)
 
     def _compared(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        if sent.members:
+        if sent.alternatives:
             yield from self._each_of(sent, read, path)
             return
         yield from _doubts(sent, read, path)
-        if read.without_doubts().is_anything:
+        if read.without_unknowns().is_anything:
             return
         values = _SINGLE.get(sent.type) if sent.values is None else sent.values
         if values is not None:
             yield from self._values(sent, values, read, path)
-        elif read.members:
+        elif read.alternatives:
             yield from self._any_of(sent, read, path)
         elif not sent.type:
-            yield gap(path, Reason.ANYTHING, sent, read, certain=False)
+            yield make_incompatibility(path, Reason.UNTYPED, sent, read, certain=False)
         elif read.values is not None:
-            yield gap(path, Reason.VALUES, sent, read)
+            yield make_incompatibility(path, Reason.VALUES, sent, read)
         elif not read.type:
-            yield gap(path, Reason.PUZZLE, sent, read, certain=False)
+            yield make_incompatibility(path, Reason.UNKNOWN_KEYWORD, sent, read, certain=False)
         elif sent.type == read.type == "object":
             yield from self._object(sent, read, path)
         elif sent.type == read.type == "array":
             yield from self._array(sent, read, path)
         else:
-            yield from leaf_gaps(sent, read, path, lax=self._lax)
+            yield from find_scalar_incompatibilities(sent, read, path, lax=self._lax)
 
     def _each_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         """Compare every alternative; one that is none of the reader's is said to be another, and not how it differs."""
-        names = {_title(other) for other in read.members or (read,)}
-        is_choice = sum(member.type != "null" for member in sent.members) > 1
-        for member in sent.members:
-            found = self.gaps(member, read, path)
+        names = {_title(other) for other in read.alternatives or (read,)}
+        is_choice = sum(member.type != "null" for member in sent.alternatives) > 1
+        for member in sent.alternatives:
+            found = self.find(member, read, path)
             if is_choice and _title(member) not in names and any(one.path != path for one in found):
-                found = [gap(path, Reason.TYPE, member, read, certain=_is_sure(found))]
+                found = [make_incompatibility(path, Reason.TYPE, member, read, certain=_is_sure(found))]
             yield from found
 
     def _values(
         self, sent: SchemaNode, values: tuple[Any, ...], read: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
-        settled = read.without_doubts()
-        answers = [(value, takes(value, settled, lax=self._lax)) for value in values]
+        settled = read.without_unknowns()
+        answers = [(value, accepts(value, settled, lax=self._lax)) for value in values]
         for certain, answer in ((True, False), (False, None)):
             refused = tuple(value for value, taken in answers if taken is answer)
             if refused:
-                yield replace(gap(path, Reason.VALUES, sent, read, certain=certain), sent=listed(refused))
+                yield replace(
+                    make_incompatibility(path, Reason.VALUES, sent, read, certain=certain), sent=format_values(refused)
+                )
 
     def _any_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterable[Incompatibility]:
         if read.tag is not None and sent.type == "object":
             return self._tagged(sent, read, read.tag, path)
         tries = list[tuple[SchemaNode, list[Incompatibility]]]()
-        for member in sorted(read.members, key=lambda member: _title(member) != _title(sent)):
-            found = _absent(sent, member, path) or self.gaps(sent, member, path)
+        for member in sorted(read.alternatives, key=lambda member: _title(member) != _title(sent)):
+            found = _absent(sent, member, path) or self.find(sent, member, path)
             if not found:
                 return ()
             tries.append((member, found))
         member, found = min(tries, key=lambda one: _unlikeness(sent, *one))
         if member.type != sent.type and _is_sure(found):
-            return (gap(path, Reason.TYPE, sent, read),)
+            return (make_incompatibility(path, Reason.TYPE, sent, read),)
         rivals = [other for other, why in tries if other is not member and not _refuses_all(why, sent, path)]
         # Where several of them read something, it may be that each value is read by one or the other.
         return [replace(one, certain=False) for one in found] if rivals else found
@@ -151,27 +153,31 @@ class _Comparison:
         inside = f"{path}.{tag}"
         given = sent.properties.get(tag)
         if given is None or tag not in sent.required:
-            yield gap(inside, Reason.LEFT_OUT if given or sent.rest_written else Reason.MISSING, sent, read)
+            yield make_incompatibility(
+                inside, Reason.OPTIONAL if given or sent.additional_written else Reason.MISSING, sent, read
+            )
         elif given.values is None:
-            yield gap(inside, Reason.TYPE, given, read)
+            yield make_incompatibility(inside, Reason.TYPE, given, read)
         else:
-            unknown = tuple(value for value in given.values if read.tagged(value) is None)
+            unknown = tuple(value for value in given.values if read.get_tagged(value) is None)
             if unknown:
-                known = listed(tuple(read.node["discriminator"].get("mapping", {})))
-                yield replace(gap(inside, Reason.VALUES, given, read), sent=listed(unknown), read=known)
+                known = format_values(tuple(read.node["discriminator"].get("mapping", {})))
+                yield replace(
+                    make_incompatibility(inside, Reason.VALUES, given, read), sent=format_values(unknown), read=known
+                )
             for value in given.values:
-                member = read.tagged(value)
+                member = read.get_tagged(value)
                 if member is not None:
-                    settled = sent if len(given.values) == 1 else sent.narrowed(tag, value)
-                    yield from self.gaps(settled, member, path)
+                    settled = sent if len(given.values) == 1 else sent.with_constant(tag, value)
+                    yield from self.find(settled, member, path)
 
     def _object(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         for name, wanted in read.properties.items():
             yield from self._field(sent, read, name, wanted, path)
         for name in _left_over(sent, read):
             yield from self._unknown(sent.properties[name], name, read, f"{path}.{name}")
-        if sent.rest_written is not None:
-            yield from self._rest(sent, sent.rest_written, read, f"{path}.*")
+        if sent.additional_written is not None:
+            yield from self._rest(sent, sent.additional_written, read, f"{path}.*")
         yield from _sizes(sent, read, path, "minProperties", "maxProperties")
 
     def _field(
@@ -179,48 +185,52 @@ class _Comparison:
     ) -> Iterator[Incompatibility]:
         inside = f"{path}.{name}"
         found = list[SchemaNode]()
-        for place in read.places(name):
+        for place in read.get_read_locations(name):
             if not isinstance(place, str):
-                if place[0] in sent.properties or sent.rest_written is not None:
-                    yield gap(inside, Reason.ELSEWHERE, sent, wanted, certain=False)
+                if place[0] in sent.properties or sent.additional_written is not None:
+                    yield make_incompatibility(inside, Reason.OTHER_PATH, sent, wanted, certain=False)
                     return
                 continue
-            given = sent.properties.get(place, sent.rest_written)
+            given = sent.properties.get(place, sent.additional_written)
             if given is not None:
                 found.append(given)
-                yield from self.gaps(given, wanted, inside)
+                yield from self.find(given, wanted, inside)
             if place in sent.required:
                 return
         if name in read.required:
-            yield gap(inside, Reason.LEFT_OUT if found else Reason.MISSING, found[0] if found else sent, wanted)
+            yield make_incompatibility(
+                inside, Reason.OPTIONAL if found else Reason.MISSING, found[0] if found else sent, wanted
+            )
 
     def _unknown(self, given: SchemaNode, name: str, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        if read.rest_read is None:
-            yield gap(path, Reason.FORBIDDEN, given, read)
+        if read.additional_read is None:
+            yield make_incompatibility(path, Reason.UNKNOWN_FIELD, given, read)
             return
-        yield from self.gaps(given, read.rest_read, path)
-        if read.key is not None and takes(name, read.key, lax=True) is not True:
-            yield gap(path, Reason.KEYS, given, read.key, certain=takes(name, read.key, lax=True) is False)
+        yield from self.find(given, read.additional_read, path)
+        if read.key is not None and accepts(name, read.key, lax=True) is not True:
+            yield make_incompatibility(
+                path, Reason.KEYS, given, read.key, certain=accepts(name, read.key, lax=True) is False
+            )
 
     def _rest(self, sent: SchemaNode, rest: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        if read.rest_read is None:
-            yield gap(path, Reason.FORBIDDEN, rest, read)
+        if read.additional_read is None:
+            yield make_incompatibility(path, Reason.UNKNOWN_FIELD, rest, read)
             return
-        yield from self.gaps(rest, read.rest_read, path)
+        yield from self.find(rest, read.additional_read, path)
         if read.key is not None:
-            key = sent.key or sent.within(_TEXT)
-            for found in self.gaps(key, read.key, path):
+            key = sent.key or sent.child(_TEXT)
+            for found in self.find(key, read.key, path):
                 yield replace(found, reason=Reason.KEYS)
 
     def _array(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         yield from _sizes(sent, read, path, "minItems", "maxItems")
         longest = sent.node.get("maxItems", float("inf"))
-        leading = max(len(sent.first), len(read.first))
+        leading = max(len(sent.prefix_items), len(read.prefix_items))
         for position in range(leading):
             if position < longest:
-                yield from self.gaps(sent.element(position), read.element(position), f"{path}[{position}]")
+                yield from self.find(sent.element(position), read.element(position), f"{path}[{position}]")
         if longest > leading:
-            yield from self.gaps(sent.element(leading), read.element(leading), f"{path}[]")
+            yield from self.find(sent.element(leading), read.element(leading), f"{path}[]")
 
 
 def _at_few_places(found: Iterable[Incompatibility]) -> list[Incompatibility]:
@@ -236,19 +246,24 @@ def _at_few_places(found: Iterable[Incompatibility]) -> list[Incompatibility]:
 
 def _absent(sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
     """Find, without looking further, what an alternative of another name requires and is never sent."""
-    if sent.type != "object" or read.type != "object" or _title(sent) == _title(read) or sent.rest_written is not None:
+    if (
+        sent.type != "object"
+        or read.type != "object"
+        or _title(sent) == _title(read)
+        or sent.additional_written is not None
+    ):
         return []
     return [
-        gap(f"{path}.{name}", Reason.MISSING, sent, read.properties[name])
+        make_incompatibility(f"{path}.{name}", Reason.MISSING, sent, read.properties[name])
         for name in sorted(read.required & read.properties.keys())
-        if not any(not isinstance(place, str) or place in sent.properties for place in read.places(name))
+        if not any(not isinstance(place, str) or place in sent.properties for place in read.get_read_locations(name))
     ]
 
 
 def _left_over(sent: SchemaNode, read: SchemaNode) -> list[str]:
     """Name the fields that are written, and that may be none of those which are read."""
     looked_for = [
-        [place for place in read.places(name) if isinstance(place, str) and place in sent.properties]
+        [place for place in read.get_read_locations(name) if isinstance(place, str) and place in sent.properties]
         for name in read.properties
     ]
     # A field that may have several names is read under the first that is there; the other ones are unknown then.
@@ -264,11 +279,11 @@ def _sizes(sent: SchemaNode, read: SchemaNode, path: str, least: str, most: str)
     # What is the same twice is read as one by a set.
     shrinks = read.node.get("uniqueItems") and not sent.node.get("uniqueItems")
     if shortest < wanted or longest > limit or (shrinks and wanted > 1):
-        yield gap(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
 
 
 def _most_keys(sent: SchemaNode) -> float:
-    if sent.rest_written is None:
+    if sent.additional_written is None:
         return len(sent.properties)
     return float("inf") if sent.key is None or sent.key.values is None else len(sent.key.values)
 
@@ -283,10 +298,13 @@ def _may_run_out(sent: SchemaNode, read: SchemaNode) -> bool:
 def _doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     """Name what only the reader knows how to judge."""
     for check in sorted(read.checks - sent.checks):
-        yield replace(gap(path, Reason.CHECK, sent, read, certain=False), read=check)
-    puzzles = sorted(name for name, value in read.puzzles.items() if sent.node.get(name) != value)
-    if puzzles:
-        yield replace(gap(path, Reason.PUZZLE, sent, read, certain=False), read=", ".join(puzzles))
+        yield replace(make_incompatibility(path, Reason.VALIDATOR, sent, read, certain=False), read=check)
+    unknown_keywords = sorted(name for name, value in read.unknown_keywords.items() if sent.node.get(name) != value)
+    if unknown_keywords:
+        yield replace(
+            make_incompatibility(path, Reason.UNKNOWN_KEYWORD, sent, read, certain=False),
+            read=", ".join(unknown_keywords),
+        )
 
 
 def _refuses_all(found: Iterable[Incompatibility], sent: SchemaNode, path: str) -> bool:

@@ -10,10 +10,18 @@ from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._core.arn import parse_target
 
 from .advice import address_remedy, message_remedy, promise_remedy
-from .compare_schemas import gaps
+from .compare_schemas import find_incompatibilities
 from .incompatibility import Incompatibility
-from .payload_schemas import Meeting, Message, Who, already, meetings, messages_of, why
-from .schema_diff import differences
+from .payload_schemas import (
+    Pairing,
+    PayloadSchemas,
+    Who,
+    explain,
+    get_pairings,
+    get_payload_schemas,
+    get_previous_schemas,
+)
+from .schema_diff import diff_schemas
 
 _PARTS: Final = ("name", "account_id", "region", "partition")
 
@@ -63,7 +71,7 @@ class Change:
 
 def changes_between(old: ContractSchema, new: ContractSchema) -> tuple[Change, ...]:
     """Find what has changed; see ``compatibility``."""
-    before, after = messages_of(old), messages_of(new)
+    before, after = get_payload_schemas(old), get_payload_schemas(new)
     found = [*_address_changes(old, new), *_promise_changes(old, new)]
     for path, message in before.items():
         if path in after:
@@ -119,7 +127,7 @@ def _became(*, is_now: bool) -> str:
     return f"was {str(not is_now).lower()}, is {str(is_now).lower()} now"
 
 
-def _error_changes(old: dict[str, Message], new: dict[str, Message]) -> Iterator[Change]:
+def _error_changes(old: dict[str, PayloadSchemas], new: dict[str, PayloadSchemas]) -> Iterator[Change]:
     gone = [path for path in old if path not in new]
     added = [path for path in new if path not in old]
     for path in added:
@@ -140,36 +148,40 @@ def _error_name(path: str) -> str:
     return path.removeprefix("errors.")
 
 
-def _is_alike(old: Message, new: Message) -> bool:
+def _is_alike(old: PayloadSchemas, new: PayloadSchemas) -> bool:
     return old.published.fingerprint() == new.published.fingerprint()
 
 
-def _message_changes(old: Message, new: Message) -> Iterator[Change]:
-    read = differences(old.read, new.read, old.path, reading=True)
-    written = differences(old.sent, new.sent, old.path, reading=False)
+def _message_changes(old: PayloadSchemas, new: PayloadSchemas) -> Iterator[Change]:
+    read = diff_schemas(old.read, new.read, old.path, reading=True)
+    written = diff_schemas(old.sent, new.sent, old.path, reading=False)
     words = written.words | read.words
-    found = dict[str, list[tuple[Meeting, Incompatibility]]]()
-    for meeting in meetings(old, new):
+    found = dict[str, list[tuple[Pairing, Incompatibility]]]()
+    for meeting in get_pairings(old, new):
         for gap in _new_gaps(old, meeting):
             found.setdefault(gap.path, []).append((meeting, gap))
     for path in dict.fromkeys([*words, *found]):
         yield _message_change(path, words, found.get(path, []), read.renamed.get(path))
 
 
-def _new_gaps(old: Message, meeting: Meeting) -> Iterator[Incompatibility]:
+def _new_gaps(old: PayloadSchemas, meeting: Pairing) -> Iterator[Incompatibility]:
     """Find what does not fit now; what did not fit before either is no change."""
-    before = {gap.evidence() for gap in gaps(*already(old, meeting), old.path, lax=meeting.lax)}
-    for gap in gaps(meeting.sent, meeting.read, old.path, lax=meeting.lax):
+    before = {
+        gap.evidence() for gap in find_incompatibilities(*get_previous_schemas(old, meeting), old.path, lax=meeting.lax)
+    }
+    for gap in find_incompatibilities(meeting.sent, meeting.read, old.path, lax=meeting.lax):
         if gap.evidence() not in before:
             yield gap
 
 
 def _message_change(
-    path: str, words: dict[str, list[str]], found: list[tuple[Meeting, Incompatibility]], renamed: str | None
+    path: str, words: dict[str, list[str]], found: list[tuple[Pairing, Incompatibility]], renamed: str | None
 ) -> Change:
     inside = [f"{place}: {word}" for place in words if _is_inside(place, path) for word in words[place]]
     what = "; ".join(words.get(path) or inside or ["is written or read in another way now"])
-    broken = tuple(Breakage(meeting.who, _with_outcome(path, why(gap, meeting)), gap.certain) for meeting, gap in found)
+    broken = tuple(
+        Breakage(meeting.who, _with_outcome(path, explain(gap, meeting)), gap.certain) for meeting, gap in found
+    )
     advice = message_remedy(path, [(meeting.who, gap) for meeting, gap in found], renamed) if found else ""
     return Change(path, what, tuple(dict.fromkeys(broken)), advice)
 

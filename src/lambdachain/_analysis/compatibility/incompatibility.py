@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from .rendering import in_words
+from .rendering import describe_schema
 from .schema_node import SchemaNode
 
 
@@ -13,19 +13,19 @@ class Reason(Enum):
     """Why it may not be read."""
 
     MISSING = auto()
-    LEFT_OUT = auto()
-    FORBIDDEN = auto()
-    ELSEWHERE = auto()
+    OPTIONAL = auto()
+    UNKNOWN_FIELD = auto()
+    OTHER_PATH = auto()
     TYPE = auto()
     VALUES = auto()
     LIMIT = auto()
     KEYS = auto()
-    ANYTHING = auto()
-    CHECK = auto()
-    WRITER = auto()
-    READER = auto()
-    PUZZLE = auto()
-    AGAIN = auto()
+    UNTYPED = auto()
+    VALIDATOR = auto()
+    OPAQUE_WRITER = auto()
+    OPAQUE_READER = auto()
+    UNKNOWN_KEYWORD = auto()
+    RECURSIVE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Incompatibility:
         return self.path, self.reason, self.sent, self.read, sent.fingerprint(), read.fingerprint()
 
 
-def gap(path: str, reason: Reason, sent: SchemaNode, read: SchemaNode, *, certain: bool = True) -> Incompatibility:
+def make_incompatibility(
+    path: str, reason: Reason, sent: SchemaNode, read: SchemaNode, *, certain: bool = True
+) -> Incompatibility:
     """Make a gap that both sides' schemas describe."""
-    return Incompatibility(path, reason, in_words(sent), in_words(read), (sent, read), certain)
+    return Incompatibility(path, reason, describe_schema(sent), describe_schema(read), (sent, read), certain)

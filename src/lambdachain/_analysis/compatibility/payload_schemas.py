@@ -15,7 +15,7 @@ Who = Literal["old callers", "new callers", "other callers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PayloadSchemas:
     """What travels one way: as its writer writes it, and as its reader reads it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class Pairing:
     """A writer and a reader of two versions of a contract, who meet while one of them is deployed."""
 
     who: Who
@@ -48,7 +48,7 @@ class Meeting:
     lax: bool = True
 
 
-def messages_of(schema: ContractSchema) -> dict[str, Message]:
+def get_payload_schemas(schema: ContractSchema) -> dict[str, PayloadSchemas]:
     """Accept a contract apart into its messages."""
     told = cast("Mapping[str, Any]", schema)
     errors_read: Mapping[str, Any] = told.get("errors_as_read", {})
@@ -57,47 +57,47 @@ def messages_of(schema: ContractSchema) -> dict[str, Message]:
         "response": (told["response"], told.get("response_as_read", told["response"]), told["response"]),
         **{f"errors.{name}": (form, errors_read.get(name, form), form) for name, form in told["errors"].items()},
     }
-    return {path: Message(path, *map(SchemaNode.root, parts)) for path, parts in forms.items()}
+    return {path: PayloadSchemas(path, *map(SchemaNode.root, parts)) for path, parts in forms.items()}
 
 
-def meetings(old: Message, new: Message) -> Iterator[Meeting]:
+def get_pairings(old: PayloadSchemas, new: PayloadSchemas) -> Iterator[Pairing]:
     """Describe who meets whom, of those who are not of one version."""
     if old.is_request:
-        yield Meeting("old callers", "old callers", "the new callee", old.sent, new.read)
-        yield Meeting("new callers", "new callers", "the old callee", new.sent, old.read)
-        yield Meeting("other callers", "other callers", "the new callee", old.published, new.read)
+        yield Pairing("old callers", "old callers", "the new callee", old.sent, new.read)
+        yield Pairing("new callers", "new callers", "the old callee", new.sent, old.read)
+        yield Pairing("other callers", "other callers", "the new callee", old.published, new.read)
     else:
-        yield Meeting("old callers", "the new callee", "old callers", new.sent, old.read)
-        yield Meeting("new callers", "the old callee", "new callers", old.sent, new.read)
-        yield Meeting("other callers", "the new callee", "other callers", new.published, old.published, lax=False)
+        yield Pairing("old callers", "the new callee", "old callers", new.sent, old.read)
+        yield Pairing("new callers", "the old callee", "new callers", old.sent, new.read)
+        yield Pairing("other callers", "the new callee", "other callers", new.published, old.published, lax=False)
 
 
-def already(old: Message, meeting: Meeting) -> tuple[SchemaNode, SchemaNode]:
+def get_previous_schemas(old: PayloadSchemas, meeting: Pairing) -> tuple[SchemaNode, SchemaNode]:
     """Return what writer and reader were before: what did not fit then is no change."""
     return (old.published, old.read if old.is_request else old.published) if not meeting.lax else (old.sent, old.read)
 
 
 _SENTENCES: Final = {
     Reason.MISSING: "{writer} {send} none, {reader} {require} it",
-    Reason.LEFT_OUT: "{writer} may leave it out, {reader} {require} it",
-    Reason.FORBIDDEN: "{writer} {send} it, {reader} {refuse} fields that are not declared",
-    Reason.ELSEWHERE: "{reader} {look} for it inside another field of what {writer} {send}",
+    Reason.OPTIONAL: "{writer} may leave it out, {reader} {require} it",
+    Reason.UNKNOWN_FIELD: "{writer} {send} it, {reader} {refuse} fields that are not declared",
+    Reason.OTHER_PATH: "{reader} {look} for it inside another field of what {writer} {send}",
     Reason.TYPE: "{writer} {send} {sent}, {reader} {take} {read}",
     Reason.VALUES: "{writer} may send {sent}, {reader} {take} {read}",
     Reason.LIMIT: "{writer} may send {sent}, {reader} {take} {read}",
     Reason.KEYS: "{writer} may send keys that are {sent}, {reader} {take} {read}",
-    Reason.ANYTHING: "{writer} may send anything, {reader} {take} {read}",
-    Reason.CHECK: "{reader} {check} it with {read}, which may refuse what {writer} {send}",
-    Reason.WRITER: "{writer} {send} {sent}, of which no type is declared, {reader} {take} {read}",
-    Reason.READER: "{reader} {read_it} with {read}, of which nothing is known, {writer} {send} {sent}",
-    Reason.PUZZLE: "{reader} {take} {read}, of which nothing is known here",
-    Reason.AGAIN: "{writer} {send} {sent} inside itself, {reader} {take} {read}",
+    Reason.UNTYPED: "{writer} may send anything, {reader} {take} {read}",
+    Reason.VALIDATOR: "{reader} {check} it with {read}, which may refuse what {writer} {send}",
+    Reason.OPAQUE_WRITER: "{writer} {send} {sent}, of which no type is declared, {reader} {take} {read}",
+    Reason.OPAQUE_READER: "{reader} {read_it} with {read}, of which nothing is known, {writer} {send} {sent}",
+    Reason.UNKNOWN_KEYWORD: "{reader} {take} {read}, of which nothing is known here",
+    Reason.RECURSIVE: "{writer} {send} {sent} inside itself, {reader} {take} {read}",
 }
 _WRITES: Final = ("send",)
 _READS: Final = ("require", "refuse", "look", "take", "check")
 
 
-def why(gap: Incompatibility, meeting: Meeting) -> str:
+def explain(gap: Incompatibility, meeting: Pairing) -> str:
     """Report in a sentence why the reader may fail."""
     verbs = {verb: _conjugated(verb, meeting.writer) for verb in _WRITES}
     verbs |= {verb: _conjugated(verb, meeting.reader) for verb in _READS}

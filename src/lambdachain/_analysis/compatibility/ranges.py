@@ -52,7 +52,7 @@ class Range:
         return " and ".join(filter(None, (low, high)))
 
 
-def range_of(part: SchemaNode) -> Range:
+def read_range(part: SchemaNode) -> Range:
     """Read the bounds of a schema.
 
     Raises:
@@ -70,8 +70,8 @@ def range_of(part: SchemaNode) -> Range:
 def _bounds(part: SchemaNode, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
     found = list[_Bound]()
     for (mark, keyword), is_open in ((closed, False), (opened, True)):
-        if mark in part.marks:
-            found.append((_read(kind, part.marks[mark]), is_open))
+        if mark in part.extensions:
+            found.append((_read(kind, part.extensions[mark]), is_open))
         elif keyword in part.node:
             found.append((part.node[keyword], is_open))
     return found

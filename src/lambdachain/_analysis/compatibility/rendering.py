@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lambdachain._core.type_guards import is_sequence
 
-from .ranges import range_of
+from .ranges import read_range
 from .schema_node import SchemaNode
 
 _MANY: Final = 8
@@ -32,14 +32,14 @@ _MARKED: Final = {
 }
 
 
-def in_words(part: SchemaNode, depth: int = 3) -> str:
+def describe_schema(part: SchemaNode, depth: int = 3) -> str:
     """Describe what a value may be: ``integer (≥ 1)``, ``"a" or "b"``, ``array of Item``, ``string or null``."""
     if part.opaque is not None:
         return f"what {part.opaque} makes of it"
     if part.values is not None:
-        return listed(part.values) if part.values else "nothing"
-    if part.members:
-        return _either(list(dict.fromkeys(_short(member, depth) for member in part.members)))
+        return format_values(part.values) if part.values else "nothing"
+    if part.alternatives:
+        return _either(list(dict.fromkeys(_short(member, depth) for member in part.alternatives)))
     if not part.type:
         return "anything"
     limits = _limits(part)
@@ -47,7 +47,7 @@ def in_words(part: SchemaNode, depth: int = 3) -> str:
     return f"{kind} ({', '.join(limits)})" if limits else kind
 
 
-def listed(values: tuple[Any, ...]) -> str:
+def format_values(values: tuple[Any, ...]) -> str:
     """Name values as JSON has them."""
     shown = [json.dumps(value, ensure_ascii=False) for value in values[:_MANY]]
     return _either([*shown, f"{len(values) - _MANY} more"] if len(values) > _MANY else shown)
@@ -62,16 +62,18 @@ def _kind(part: SchemaNode, depth: int) -> str:
         return _array(part, depth)
     if part.type == "object":
         title = part.node.get("title")
-        if title or part.properties or part.rest_written is None:
+        if title or part.properties or part.additional_written is None:
             return f"object {title}" if title else "object"
-        return "object" if part.rest_written.is_anything else f"object of {_short(part.rest_written, depth)}"
+        return (
+            "object" if part.additional_written.is_anything else f"object of {_short(part.additional_written, depth)}"
+        )
     return str(part.node.get("format", part.type))
 
 
 def _array(part: SchemaNode, depth: int) -> str:
-    if part.first:
+    if part.prefix_items:
         more = ", ..." if "items" in part.node else ""
-        return f"array [{', '.join(_short(inner, depth) for inner in part.first)}{more}]"
+        return f"array [{', '.join(_short(inner, depth) for inner in part.prefix_items)}{more}]"
     element = part.element(0)
     return "array" if element.is_anything else f"array of {_short(element, depth)}"
 
@@ -80,28 +82,28 @@ def _short(part: SchemaNode, depth: int) -> str:
     title = part.node.get("title")
     if title:
         return str(title)
-    return in_words(part, depth - 1) if depth else "..."
+    return describe_schema(part, depth - 1) if depth else "..."
 
 
 def _limits(part: SchemaNode) -> list[str]:
     limits = [_range(part)] if _range(part) else []
     limits += [words.format(part.node[name]) for name, words in _LIMITS.items() if _tells(part, name)]
     for name, words in _MARKED.items():
-        if name in part.marks:
-            value = part.marks[name]
+        if name in part.extensions:
+            value = part.extensions[name]
             limits.append(words.format(" or ".join(value) if is_sequence(value) else value))
     return limits
 
 
 def _tells(part: SchemaNode, name: str) -> bool:
     """Check whether a limit is worth a word: that a tuple of two has two items is not."""
-    return name in part.node and not (part.first and name in ("minItems", "maxItems"))
+    return name in part.node and not (part.prefix_items and name in ("minItems", "maxItems"))
 
 
 def _range(part: SchemaNode) -> str:
     if part.type not in ("integer", "number", "string"):
         return ""
     try:
-        return str(range_of(part))
+        return str(read_range(part))
     except (ValueError, TypeError):
         return ""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from .incompatibility import Incompatibility, Reason, gap
-from .ranges import Range, range_of
-from .schema_node import SchemaNode, type_of
+from .incompatibility import Incompatibility, Reason, make_incompatibility
+from .ranges import Range, read_range
+from .schema_node import SchemaNode, json_type
 
 _NUMBERS: Final = frozenset({"integer", "number"})
 # What pydantic reads of another format, whatever its config.
@@ -33,22 +33,26 @@ _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
 _TEXT_LIMITS: Final = ("minLength", "maxLength", "pattern")
 
 
-def leaf_gaps(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> Iterator[Incompatibility]:
+def find_scalar_incompatibilities(
+    sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool
+) -> Iterator[Incompatibility]:
     """Compare two schemas of one JSON type each, neither an array nor an object."""
     if sent.type == read.type == "string":
         yield from _text(sent, read, path, lax=lax)
     elif _is_number_for(sent, read, lax=lax):
         yield from _number(sent, read, path)
     elif sent.type != read.type:
-        yield gap(path, Reason.TYPE, sent, read, certain=not (lax and sent.type != "string" and _may_count(read)))
+        yield make_incompatibility(
+            path, Reason.TYPE, sent, read, certain=not (lax and sent.type != "string" and _may_count(read))
+        )
 
 
-def takes(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
+def accepts(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
     """Check whether one value is read; ``None`` if that cannot be told."""
-    if read.opaque is not None or read.checks or read.puzzles:
+    if read.opaque is not None or read.checks or read.unknown_keywords:
         return None
-    if read.members:
-        answers = [takes(value, member, lax=lax) for member in read.members]
+    if read.alternatives:
+        answers = [accepts(value, member, lax=lax) for member in read.alternatives]
         return True if True in answers else None if None in answers else False
     if read.values is not None:
         equal = [known for known in read.values if known == value]
@@ -58,12 +62,12 @@ def takes(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
 
 
 def _takes_plain(value: Any, read: SchemaNode, *, lax: bool) -> bool | None:
-    kind = type_of(value)
+    kind = json_type(value)
     if kind in _NUMBERS and read.type in _NUMBERS:
-        is_whole = kind == "integer" or (lax and "strict" not in read.marks and float(value).is_integer())
+        is_whole = kind == "integer" or (lax and "strict" not in read.extensions and float(value).is_integer())
         return (read.type == "number" or is_whole) and _within(value, read)
     if kind == "boolean" and read.type in _NUMBERS:
-        return lax and not read.marks.keys() & {"strict", "decimal"} and _within(int(value), read)
+        return lax and not read.extensions.keys() & {"strict", "decimal"} and _within(int(value), read)
     if kind != read.type:
         return None if lax and _may_be_read(kind, read) else False
     if kind == "string":
@@ -75,7 +79,7 @@ def _is_number_for(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
     if sent.type in _NUMBERS:
         return read.type in ("number", sent.type)
     is_decimal = sent.node.get("format") == "decimal"
-    return lax and is_decimal and read.type == "number" and not read.marks.keys() & {"strict", "decimal"}
+    return lax and is_decimal and read.type == "number" and not read.extensions.keys() & {"strict", "decimal"}
 
 
 def _may_be_read(kind: str, read: SchemaNode) -> bool:
@@ -87,13 +91,18 @@ def _may_be_read(kind: str, read: SchemaNode) -> bool:
 
 def _may_count(read: SchemaNode) -> bool:
     """Check whether a number may be read as so many seconds, as an address, or as its own text."""
-    return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.marks)
+    return read.type == "string" and (read.node.get("format") not in _ANY_TEXT or "numbers" in read.extensions)
 
 
 def _within(value: Any, read: SchemaNode) -> bool | None:
-    if "multipleOf" in read.node or "digits" in read.marks or "places" in read.marks or "multiple_of" in read.marks:
+    if (
+        "multipleOf" in read.node
+        or "digits" in read.extensions
+        or "places" in read.extensions
+        or "multiple_of" in read.extensions
+    ):
         return None
-    return range_of(read).holds(Range(value, value))
+    return read_range(read).holds(Range(value, value))
 
 
 def _takes_text(value: str, read: SchemaNode) -> bool | None:
@@ -116,11 +125,11 @@ def _text(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> Iterat
     written, wanted = sent.node.get("format"), read.node.get("format")
     if not _reads_format(sent, read, lax=lax):
         is_known = wanted in _KNOWN_FORMATS and not {written, wanted} <= _COUNTS
-        yield gap(path, Reason.TYPE, sent, read, certain=written is None or is_known)
+        yield make_incompatibility(path, Reason.TYPE, sent, read, certain=written is None or is_known)
     elif written == wanted and wanted not in _ENCODED:
         yield from _limit_gaps(sent, read, path)
-    elif any(name in read.marks for name in _TIME_MARKS):
-        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+    elif any(name in read.extensions for name in _TIME_MARKS):
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=False)
     if wanted != "decimal":
         yield from _text_limits(sent, read, path)
 
@@ -131,7 +140,7 @@ def _reads_format(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
         return True
     if wanted in _ANY_TEXT:
         return not {written, wanted} <= _ENCODED
-    return lax and (written, wanted) == ("date", "date-time") and "strict" not in read.marks
+    return lax and (written, wanted) == ("date", "date-time") and "strict" not in read.extensions
 
 
 def _text_limits(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
@@ -143,26 +152,26 @@ def _text_limits(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Inco
     other = "pattern" in read.node and sent.node.get("pattern") != read.node["pattern"]
     if short or long or not counts_alike or other:
         # What a pattern or a format lets through may be of the right length, and match, all the same.
-        yield gap(path, Reason.LIMIT, sent, read, certain=not {"pattern", "format"} & sent.node.keys())
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=not {"pattern", "format"} & sent.node.keys())
     elif _changes(read) - _changes(sent):
-        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=False)
 
 
 def _changes(part: SchemaNode) -> frozenset[str]:
     """Name what is done to a text before its limits are looked at."""
-    return frozenset({"strip", "lower", "upper"} & part.marks.keys())
+    return frozenset({"strip", "lower", "upper"} & part.extensions.keys())
 
 
 def _number(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     wanted = read.node.get("multipleOf")
     if wanted is not None and not _is_multiple(sent, wanted):
-        yield gap(path, Reason.LIMIT, sent, read)
+        yield make_incompatibility(path, Reason.LIMIT, sent, read)
     else:
         yield from _limit_gaps(sent, read, path)
 
 
 def _is_multiple(sent: SchemaNode, wanted: Any) -> bool:
-    step = sent.node.get("multipleOf", sent.marks.get("multiple_of", 1 if sent.type == "integer" else None))
+    step = sent.node.get("multipleOf", sent.extensions.get("multiple_of", 1 if sent.type == "integer" else None))
     try:
         return step is not None and Decimal(str(step)) % Decimal(str(wanted)) == 0
     except ArithmeticError:
@@ -172,27 +181,31 @@ def _is_multiple(sent: SchemaNode, wanted: Any) -> bool:
 def _limit_gaps(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     """Compare bounds, and what only the marks tell."""
     try:
-        holds = range_of(read).holds(range_of(sent))
+        holds = read_range(read).holds(read_range(sent))
     except (ValueError, TypeError):
-        yield gap(path, Reason.LIMIT, sent, read, certain=False)
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=False)
         return
     if not (holds and _has_steps(sent, read) and _has_marks(sent, read)):
-        yield gap(path, Reason.LIMIT, sent, read)
+        yield make_incompatibility(path, Reason.LIMIT, sent, read)
     elif not _has_digits(sent, read):
-        yield gap(path, Reason.LIMIT, sent, read, certain="multiple_of" not in sent.marks)
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain="multiple_of" not in sent.extensions)
 
 
 def _has_steps(sent: SchemaNode, read: SchemaNode) -> bool:
-    return "multiple_of" not in read.marks or _is_multiple(sent, read.marks["multiple_of"])
+    return "multiple_of" not in read.extensions or _is_multiple(sent, read.extensions["multiple_of"])
 
 
 def _has_marks(sent: SchemaNode, read: SchemaNode) -> bool:
-    if any(name in read.marks and sent.marks.get(name) != read.marks[name] for name in _EQUAL_MARKS):
+    if any(name in read.extensions and sent.extensions.get(name) != read.extensions[name] for name in _EQUAL_MARKS):
         return False
-    allowed, given = read.marks.get("allowed_schemes"), sent.marks.get("allowed_schemes")
+    allowed, given = read.extensions.get("allowed_schemes"), sent.extensions.get("allowed_schemes")
     if allowed is not None:
         return given is not None and set(given) <= set(allowed)
-    return "host_required" not in read.marks or "host_required" in sent.marks or set(given or ("",)) <= _WITH_HOST
+    return (
+        "host_required" not in read.extensions
+        or "host_required" in sent.extensions
+        or set(given or ("",)) <= _WITH_HOST
+    )
 
 
 def _has_digits(sent: SchemaNode, read: SchemaNode) -> bool:
@@ -208,9 +221,9 @@ def _has_digits(sent: SchemaNode, read: SchemaNode) -> bool:
 
 
 def _digits(part: SchemaNode) -> tuple[int | None, int | None]:
-    digits, places = part.marks.get("digits"), part.marks.get("places")
+    digits, places = part.extensions.get("digits"), part.extensions.get("places")
     if part.type == "integer":
-        within = range_of(part)
+        within = read_range(part)
         if within.low is None or within.high is None:
             return None, 0
         return max(len(str(abs(within.low))), len(str(abs(within.high)))), 0

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .rendering import in_words, listed
+from .rendering import describe_schema, format_values
 from .schema_node import SchemaNode
 
 
 @dataclass(slots=True)
-class Differences:
+class SchemaDiff:
     """What has changed.
 
     Attributes:
@@ -28,14 +28,14 @@ class Differences:
             told = self.words.setdefault(path, [])
             told += [word for word in words if word not in told]
 
-    def include(self, inside: Differences, path: str) -> None:
+    def include(self, inside: SchemaDiff, path: str) -> None:
         """Note what has changed inside what stands at *path*."""
         for place, words in inside.words.items():
             self.say(path + place, *words)
         self.renamed |= {path + place: name for place, name in inside.renamed.items()}
 
 
-def differences(old: SchemaNode, new: SchemaNode, path: str, *, reading: bool) -> Differences:
+def diff_schemas(old: SchemaNode, new: SchemaNode, path: str, *, reading: bool) -> SchemaDiff:
     """Find what has changed.
 
     Args:
@@ -44,14 +44,14 @@ def differences(old: SchemaNode, new: SchemaNode, path: str, *, reading: bool) -
         path: What the whole is called.
         reading: Whether the schemas say what is accepted, and not what is written.
     """
-    walk = _Walk({}, reading=reading)
+    walk = _SchemaDiffer({}, reading=reading)
     walk.compare(old, new, path)
     return walk.found
 
 
-class _Walk:
-    def __init__(self, met: dict[tuple[str, str], Differences], *, reading: bool) -> None:
-        self.found = Differences()
+class _SchemaDiffer:
+    def __init__(self, met: dict[tuple[str, str], SchemaDiff], *, reading: bool) -> None:
+        self.found = SchemaDiff()
         self._say = self.found.say
         self._reading = reading
         self._met = met
@@ -71,8 +71,8 @@ class _Walk:
             return
         pair = (old.ref, new.ref)
         if pair not in self._met:
-            self._met[pair] = Differences()  # what differs is said once, and not again of what is inside itself
-            inside = _Walk(self._met, reading=self._reading)
+            self._met[pair] = SchemaDiff()  # what differs is said once, and not again of what is inside itself
+            inside = _SchemaDiffer(self._met, reading=self._reading)
             inside._plain(old, new, "")
             self._met[pair] = inside.found
         self.found.include(self._met[pair], path)
@@ -96,14 +96,14 @@ class _Walk:
             self._object(old, new, path)
         elif old.type == new.type == "array":
             self._array(old, new, path)
-        elif in_words(old) != in_words(new):
-            self._say(path, f"was {in_words(old)}, is {in_words(new)} now")
+        elif describe_schema(old) != describe_schema(new):
+            self._say(path, f"was {describe_schema(old)}, is {describe_schema(new)} now")
 
     def _values(self, old: tuple[object, ...], new: tuple[object, ...], path: str) -> None:
         gone = tuple(value for value in old if value not in new)
         added = tuple(value for value in new if value not in old)
-        self._say(path, *([f"may no longer be {listed(gone)}"] if gone else []))
-        self._say(path, *([f"may be {listed(added)} now"] if added else []))
+        self._say(path, *([f"may no longer be {format_values(gone)}"] if gone else []))
+        self._say(path, *([f"may be {format_values(added)} now"] if added else []))
 
     def _checks(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         self._say(path, *(f"is checked by {name} now" for name in sorted(new.checks - old.checks)))
@@ -119,14 +119,14 @@ class _Walk:
             self.compare(before, after, f"{path}.*")
         elif before is not after:
             self._say(path, "refuses unknown fields now" if after is None else "takes unknown fields now")
-        key_before, key_after = (in_words(part.key) if part.key else "any text" for part in (old, new))
+        key_before, key_after = (describe_schema(part.key) if part.key else "any text" for part in (old, new))
         if key_before != key_after:
             self._say(f"{path}.*", f"keys were {key_before}, are {key_after} now")
 
     def _field(self, old: SchemaNode, new: SchemaNode, name: str, path: str) -> None:
         before, after = old.properties.get(name), new.properties.get(name)
         if before is None and after is not None:
-            self._say(path, f"added: {in_words(after)}, {self._need(new, name)}")
+            self._say(path, f"added: {describe_schema(after)}, {self._need(new, name)}")
         elif after is None:
             self._say(path, "removed")
         elif before is not None:
@@ -160,7 +160,7 @@ class _Walk:
 
     def _array(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         self._sizes(old, new, path, ("minItems", "maxItems", "uniqueItems"))
-        leading = max(len(old.first), len(new.first))
+        leading = max(len(old.prefix_items), len(new.prefix_items))
         for position in range(leading):
             self.compare(old.element(position), new.element(position), f"{path}[{position}]")
         if not leading:
@@ -174,25 +174,25 @@ class _Walk:
 
 
 def _alternatives(part: SchemaNode) -> list[SchemaNode]:
-    members = part.members or (part,)
+    members = part.alternatives or (part,)
     return [member for member in members if member.type != "null"] or list(members)
 
 
 def _may_be_null(part: SchemaNode) -> bool:
-    return any(member.type == "null" for member in part.members or (part,))
+    return any(member.type == "null" for member in part.alternatives or (part,))
 
 
 def _name(part: SchemaNode) -> str:
     title = part.node.get("title")
-    return str(title) if title else in_words(part)
+    return str(title) if title else describe_schema(part)
 
 
 def _rest(part: SchemaNode, *, reading: bool) -> SchemaNode | None:
-    return part.rest_read if reading else part.rest_written
+    return part.additional_read if reading else part.additional_written
 
 
 def _other_names(old: SchemaNode, new: SchemaNode, name: str) -> list[str]:
-    before, after = old.places(name), new.places(name)
+    before, after = old.get_read_locations(name), new.get_read_locations(name)
     if before == after:
         return []
     return [f"was read from {_either(before)}, is read from {_either(after)} now"]

@@ -76,12 +76,12 @@ class SchemaNode:
             ref = f"{ref} {json.dumps(told, sort_keys=True)}" if told else ref
         return cls(schema, defs, ref)
 
-    def within(self, node: object) -> SchemaNode:
+    def child(self, node: object) -> SchemaNode:
         """Return a part that stands inside this one."""
         return SchemaNode.at(node, self.defs)
 
     @cached_property
-    def marks(self) -> Schema:
+    def extensions(self) -> Schema:
         """What JSON Schema has no words for."""
         marks = self.node.get(MARKS, {})
         return marks if is_mapping(marks) else {}
@@ -89,15 +89,15 @@ class SchemaNode:
     @cached_property
     def checks(self) -> frozenset[str]:
         """The user's functions that may refuse a value."""
-        return frozenset(self.marks.get("checks", ()))
+        return frozenset(self.extensions.get("checks", ()))
 
     @cached_property
     def opaque(self) -> str | None:
         """Name what makes or reads the value, if nothing more is known of it."""
-        return self.marks.get("opaque")
+        return self.extensions.get("opaque")
 
     @cached_property
-    def puzzles(self) -> Schema:
+    def unknown_keywords(self) -> Schema:
         """Keywords that nothing is known about here."""
         return {key: value for key, value in self.node.items() if key not in UNDERSTOOD and not key.startswith("x-")}
 
@@ -121,14 +121,14 @@ class SchemaNode:
         return tuple(listed) if is_sequence(listed) else None
 
     @cached_property
-    def members(self) -> tuple[SchemaNode, ...]:
+    def alternatives(self) -> tuple[SchemaNode, ...]:
         """The alternatives of a union, each with what holds for all of them; empty if it is none."""
         types = self.node.get("type")
         if is_sequence(types):
-            return tuple(self.within({**self.node, "type": kind}) for kind in types)
+            return tuple(self.child({**self.node, "type": kind}) for kind in types)
         forms = self.node.get("anyOf") or self.node.get("oneOf") or ()
-        common = {**self.puzzles, **({MARKS: {"checks": sorted(self.checks)}} if self.checks else {})}
-        return tuple(self.within(_with(form, common)) for form in forms)
+        common = {**self.unknown_keywords, **({MARKS: {"checks": sorted(self.checks)}} if self.checks else {})}
+        return tuple(self.child(_with(form, common)) for form in forms)
 
     @cached_property
     def tag(self) -> str | None:
@@ -136,19 +136,19 @@ class SchemaNode:
         discriminator = self.node.get("discriminator")
         return discriminator.get("propertyName") if is_mapping(discriminator) else None
 
-    def tagged(self, value: object) -> SchemaNode | None:
+    def get_tagged(self, value: object) -> SchemaNode | None:
         """Return the alternative that a tag stands for."""
         name = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
         form = self.node["discriminator"].get("mapping", {}).get(name)
-        return None if form is None else self.within({"$ref": form} if isinstance(form, str) else form)
+        return None if form is None else self.child({"$ref": form} if isinstance(form, str) else form)
 
-    def without_doubts(self) -> SchemaNode:
+    def without_unknowns(self) -> SchemaNode:
         """Return this part without what cannot be judged from here."""
-        known = {key: value for key, value in self.node.items() if key not in self.puzzles}
-        marks = {name: mark for name, mark in self.marks.items() if name != "checks"}
+        known = {key: value for key, value in self.node.items() if key not in self.unknown_keywords}
+        marks = {name: mark for name, mark in self.extensions.items() if name != "checks"}
         return SchemaNode({**known, MARKS: marks}, self.defs)
 
-    def narrowed(self, name: str, value: object) -> SchemaNode:
+    def with_constant(self, name: str, value: object) -> SchemaNode:
         """Return this object with one property settled."""
         properties = {**self.node.get("properties", {}), name: {"const": value}}
         return SchemaNode({**self.node, "properties": properties}, self.defs)
@@ -156,7 +156,7 @@ class SchemaNode:
     @cached_property
     def properties(self) -> Mapping[str, SchemaNode]:
         """The declared fields of an object."""
-        return {name: self.within(node) for name, node in self.node.get("properties", {}).items()}
+        return {name: self.child(node) for name, node in self.node.get("properties", {}).items()}
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -164,35 +164,39 @@ class SchemaNode:
         return frozenset(self.node.get("required", ()))
 
     @cached_property
-    def rest_read(self) -> SchemaNode | None:
+    def additional_read(self) -> SchemaNode | None:
         """What other fields may hold, for who reads; ``None`` where they are refused."""
         rest = self.node.get("additionalProperties", True)
-        return None if rest is False else self.within(rest)
+        return None if rest is False else self.child(rest)
 
     @cached_property
-    def rest_written(self) -> SchemaNode | None:
+    def additional_written(self) -> SchemaNode | None:
         """What other fields may hold, for who writes; ``None`` where there are none: a model writes what it has."""
         rest = self.node.get("additionalProperties", "properties" not in self.node)
-        return None if rest is False else self.within(rest)
+        return None if rest is False else self.child(rest)
 
     @cached_property
     def key(self) -> SchemaNode | None:
         """What the keys of a mapping may be; ``None`` for any text."""
-        form = self.node.get("propertyNames", self.marks.get("keys"))
-        return None if form is None else self.within(form)
+        form = self.node.get("propertyNames", self.extensions.get("keys"))
+        return None if form is None else self.child(form)
 
-    def places(self, name: str) -> list[str | list[str | int]]:
+    def get_read_locations(self, name: str) -> list[str | list[str | int]]:
         """Return under which names, or where, a field is read."""
-        return list(self.marks.get("names", {}).get(name, (name,)))
+        return list(self.extensions.get("names", {}).get(name, (name,)))
 
     @cached_property
-    def first(self) -> tuple[SchemaNode, ...]:
+    def prefix_items(self) -> tuple[SchemaNode, ...]:
         """The leading elements of an array that have a schema each."""
-        return tuple(self.within(node) for node in self.node.get("prefixItems", ()))
+        return tuple(self.child(node) for node in self.node.get("prefixItems", ()))
 
     def element(self, position: int) -> SchemaNode:
         """Return what an array has at *position*."""
-        return self.first[position] if position < len(self.first) else self.within(self.node.get("items", True))
+        return (
+            self.prefix_items[position]
+            if position < len(self.prefix_items)
+            else self.child(self.node.get("items", True))
+        )
 
     def fingerprint(self) -> str:
         """Return a text that is the same for what means the same, with everything it refers to."""
@@ -200,7 +204,7 @@ class SchemaNode:
         return json.dumps([_bare(self.node), {name: _bare(node) for name, node in reached.items()}], sort_keys=True)
 
 
-def type_of(value: object) -> str:
+def json_type(value: object) -> str:
     """Name the JSON type of a value."""
     return _TYPE_NAMES.get(type(value), "")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from lambdachain._analysis.permissions.identity_policy import policy_for
-from lambdachain._analysis.permissions.required_permissions import ACTION, Stack, Target
+from lambdachain._analysis.permissions.identity_policy import build_policy_for_arns
+from lambdachain._analysis.permissions.required_permissions import ACTION, FunctionResource, Stack
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._core.arn import FunctionArn, FunctionName
 from lambdachain._core.errors import CallError, CredentialsError, InvalidArnError
@@ -22,7 +22,7 @@ _ON_RESOURCE: Final = re.compile(r"on resource: (arn:aws[a-z-]*:lambda:[^\s]+)")
 _PATIENCE: Final = 10.0
 
 
-def permissions(client: LambdaClient, targets: Iterable[Target], region: str | None) -> Iterator[Finding]:
+def permissions(client: LambdaClient, targets: Iterable[FunctionResource], region: str | None) -> Iterator[Finding]:
     """Ask Lambda about each target, without running any.
 
     Args:
@@ -34,7 +34,7 @@ def permissions(client: LambdaClient, targets: Iterable[Target], region: str | N
         yield _asked(client, target, region)
 
 
-def _asked(client: LambdaClient, target: Target, region: str | None) -> Finding:
+def _asked(client: LambdaClient, target: FunctionResource, region: str | None) -> Finding:
     try:
         permission = client.can_invoke(address_of(target), timeout=_PATIENCE, retry=RetryPolicy.never())
     except CredentialsError as exc:
@@ -44,14 +44,14 @@ def _asked(client: LambdaClient, target: Target, region: str | None) -> Finding:
     return told(target, permission, region)
 
 
-def address_of(target: Target) -> FunctionArn | FunctionName:
+def address_of(target: FunctionResource) -> FunctionArn | FunctionName:
     """Return what a call is addressed to."""
     if target.partition is not None and target.region is not None and target.account_id is not None:
         return FunctionArn(target.partition, target.region, target.account_id, target.name, target.qualifier)
     return FunctionName(target.name, target.qualifier, target.account_id, target.region)
 
 
-def told(target: Target, permission: Permission, region: str | None) -> Finding:
+def told(target: FunctionResource, permission: Permission, region: str | None) -> Finding:
     """Describe what Lambda's answer means, and what to do about it."""
     if permission:
         return Finding(target.address, Level.OK, "may be invoked")
@@ -60,7 +60,7 @@ def told(target: Target, permission: Permission, region: str | None) -> Finding:
     if permission.reason is PermissionReason.DENIED:
         arn = resource_in(permission.message) or _arn(target, region)
         remedy = f"allow {ACTION} on {arn} to this caller; for a function of another account, its own policy, too"
-        return Finding(target.address, Level.FAULT, text, remedy, policy_for([arn]))
+        return Finding(target.address, Level.FAULT, text, remedy, build_policy_for_arns([arn]))
     if permission.reason is PermissionReason.NO_SUCH_QUALIFIER:
         remedy = f"publish {target.qualifier}, or name another version or alias"
     else:
@@ -79,9 +79,9 @@ def resource_in(message: str) -> str | None:
     return found[1] if found else None
 
 
-def _arn(target: Target, region: str | None) -> str:
+def _arn(target: FunctionResource, region: str | None) -> str:
     """Write an ARN; with what nothing tells left for the reader to fill in."""
     try:
-        return target.arn_in(Stack(region=region))
+        return target.arn_for(Stack(region=region))
     except InvalidArnError:
         return target.arn("aws", region or "REGION", "ACCOUNT")

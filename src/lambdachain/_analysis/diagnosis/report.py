@@ -52,7 +52,7 @@ class Report(TypedDict):
     findings: list[FindingObject]
 
 
-def report_of(findings: Iterable[Finding]) -> Report:
+def build_report(findings: Iterable[Finding]) -> Report:
     """Return findings as an object."""
     told = [
         FindingObject(subject=one.subject, level=str(one.level), text=one.text, remedy=one.remedy, policy=one.policy)

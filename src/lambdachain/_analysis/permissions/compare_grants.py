@@ -13,7 +13,7 @@ from .required_permissions import ACTION, RequiredPermission, Stack
 _WILDCARDS: Final = ("*", "?")
 
 
-class Issue(StrEnum):
+class IssueKind(StrEnum):
     """What is wrong with a grant."""
 
     MISSING = "missing"
@@ -43,30 +43,30 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PolicyIssue:
     """One fault."""
 
-    fault: Issue
+    kind: IssueKind
     caller: str
     spot: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.spot}: {self.fault}: {self.text}"
+        return f"{self.spot}: {self.kind}: {self.text}"
 
 
-def findings(
+def compare_grants(
     caller: str, spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
-) -> list[Finding]:
+) -> list[PolicyIssue]:
     """Compare what *caller*, which is declared at *spot*, may call with what it calls."""
-    found = [Finding(fault, caller, where, text) for fault, where, text in _compared(spot, needs, grants, stack)]
+    found = [PolicyIssue(fault, caller, where, text) for fault, where, text in _compared(spot, needs, grants, stack)]
     return list(dict.fromkeys(found))
 
 
 def _compared(
     spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
-) -> Iterator[tuple[Issue, str, str]]:
-    called = {need.target.arn_in(stack): need for need in needs}
+) -> Iterator[tuple[IssueKind, str, str]]:
+    called = {need.target.arn_for(stack): need for need in needs}
     concerned = [grant for grant in grants if concerns_calls(grant.actions)]
     for arn, need in called.items():
         yield from _of_need(arn, need, concerned, spot)
@@ -77,24 +77,28 @@ def _compared(
 
 def _of_need(
     arn: str, need: RequiredPermission, grants: Iterable[Grant], spot: str
-) -> Iterator[tuple[Issue, str, str]]:
+) -> Iterator[tuple[IssueKind, str, str]]:
     fitting = [grant for grant in grants if matches(grant.resource, arn)]
-    place = need.calls[0].place if need.calls else "?"
+    place = need.calls[0].location if need.calls else "?"
     if denied := next((grant for grant in fitting if not grant.allows), None):
-        yield Issue.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
+        yield IssueKind.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
     elif not fitting:
-        yield Issue.MISSING, spot, f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}"
+        yield (
+            IssueKind.MISSING,
+            spot,
+            f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}",
+        )
 
 
-def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[Issue, str, str]]:
+def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[IssueKind, str, str]]:
     wide = [pattern for pattern in (*grant.actions, grant.resource) if any(one in pattern for one in _WILDCARDS)]
     through = f" ({grant.source})" if grant.source else ""
     used = [arn for arn in called if matches(grant.resource, arn)]
     if wide:
         instead = f"; the code calls {', '.join(sorted(used))}" if used else ", and the code calls nothing of it"
-        yield Issue.WILDCARD, grant.spot, f"{' and '.join(wide)} allows more than is called{through}{instead}"
+        yield IssueKind.WILDCARD, grant.spot, f"{' and '.join(wide)} allows more than is called{through}{instead}"
     elif not used:
-        yield Issue.UNUSED, grant.spot, f"{grant.resource} is allowed{through}, and the code does not call it"
+        yield IssueKind.UNUSED, grant.spot, f"{grant.resource} is allowed{through}, and the code does not call it"
 
 
 def concerns_calls(actions: Iterable[str]) -> bool:

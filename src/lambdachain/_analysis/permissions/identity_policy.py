@@ -29,15 +29,15 @@ def as_iam(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> st
     Raises:
         InvalidArnError: The region or the account is not known: IAM has no words for "where this is deployed".
     """
-    return json.dumps(policy_of(needs, stack), indent=2)
+    return json.dumps(build_policy(needs, stack), indent=2)
 
 
-def policy_of(needs: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
+def build_policy(needs: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
     """Make the policy: one statement, and none where nothing is called."""
-    return policy_for([need.target.arn_in(stack) for need in needs])
+    return build_policy_for_arns([need.target.arn_for(stack) for need in needs])
 
 
-def policy_for(arns: Sequence[str]) -> dict[str, Any]:
+def build_policy_for_arns(arns: Sequence[str]) -> dict[str, Any]:
     """Make the policy that allows calls of some addresses."""
     statement = {"Sid": _SID, "Effect": "Allow", "Action": ACTION, "Resource": list(arns)}
     return {"Version": "2012-10-17", "Statement": [statement] if arns else []}
@@ -80,7 +80,7 @@ def as_cdk(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> st
         "",
         "",
         "def allow_calls(caller: iam.IGrantable, stack: Stack) -> None:",
-        f'    """Let {in_docstring(caller)} call what its code calls, and nothing else."""',
+        f'    """Let {escape_docstring(caller)} call what its code calls, and nothing else."""',
         "    caller.grant_principal.add_to_principal_policy(",
         "        iam.PolicyStatement(",
         f'            actions=["{ACTION}"],',
@@ -138,19 +138,19 @@ def _arns(
 def _yaml_statement(needs: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
     lines = ["Effect: Allow", f"Action: {ACTION}", "Resource:"]
     for need, arn in _arns(needs, stack, _PSEUDO):
-        lines += [f"  # {_where(need.calls)}", f"  - {substituted(arn)}"]
+        lines += [f"  # {_where(need.calls)}", f"  - {to_cloudformation(arn)}"]
     return [indent + line for line in lines]
 
 
-def substituted(text: str) -> str:
+def to_cloudformation(text: str) -> str:
     """Write a text for CloudFormation, which fills in what stands in ``${}``."""
     return f"!Sub {text}" if "${" in text else text
 
 
-def in_docstring(text: str) -> str:
+def escape_docstring(text: str) -> str:
     r"""Write a text into a docstring, which it cannot end.
 
-    >>> in_docstring('a"b')
+    >>> escape_docstring('a"b')
     'a\\"b'
     """
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
@@ -160,8 +160,8 @@ def _where(calls: Sequence[CallSite]) -> str:
     """Describe how and where a function is called: every way, the first place of each."""
     first: dict[str, CallSite] = {}
     for call in calls:
-        first.setdefault(call.verb, call)
-    return ", ".join(f"{verb} at {call.place}" for verb, call in first.items())
+        first.setdefault(call.method, call)
+    return ", ".join(f"{verb} at {call.location}" for verb, call in first.items())
 
 
 def _identifier(name: str) -> str:

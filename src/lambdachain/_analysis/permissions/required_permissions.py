@@ -26,7 +26,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FunctionResource:
     """A function, or one of its versions or aliases, as a policy names it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Target:
         place = (self.partition or partition, "lambda", self.region or region, self.account_id or account_id)
         return ":".join(["arn", *place, "function", self.address])
 
-    def arn_in(self, stack: Stack) -> str:
+    def arn_for(self, stack: Stack) -> str:
         """Write the ARN in a place that is known.
 
         Raises:
@@ -70,13 +70,13 @@ class Target:
 class RequiredPermission:
     """A function that is called, and where."""
 
-    target: Target
+    target: FunctionResource
     calls: tuple[CallSite, ...]
 
     @property
-    def verbs(self) -> tuple[str, ...]:
+    def methods(self) -> tuple[str, ...]:
         """How it is called: the methods, each once."""
-        return tuple(sorted({call.verb for call in self.calls}))
+        return tuple(sorted({call.method for call in self.calls}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class RequiredPermissions:
 
     Attributes:
         each: What is called, by name.
-        undecided: What cannot be told from the code.
+        unresolved: What cannot be told from the code.
     """
 
     each: tuple[RequiredPermission, ...]
-    undecided: tuple[UnresolvedCall, ...]
+    unresolved: tuple[UnresolvedCall, ...]
 
 
 def required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
@@ -99,46 +99,46 @@ def required_permissions(survey: Survey, resolve: Resolver | None = None) -> Req
         survey: The calls.
         resolve: From a contract's name to the deployed one, in place of what each client has.
     """
-    by_target: dict[Target, list[CallSite]] = {}
-    undecided = list(survey.undecided)
+    by_target: dict[FunctionResource, list[CallSite]] = {}
+    undecided = list(survey.unresolved)
     for call in survey.calls:
         try:
-            by_target.setdefault(target_of(call, resolve), []).append(call)
+            by_target.setdefault(resolve_resource(call, resolve), []).append(call)
         except (UnresolvedError, LambdaChainError) as exc:
-            undecided.append(UnresolvedCall(call.place, call.unit, str(exc)))
+            undecided.append(UnresolvedCall(call.location, call.unit, str(exc)))
     needs = [RequiredPermission(target, tuple(calls)) for target, calls in by_target.items()]
     needs.sort(key=lambda need: (need.target.name, need.target.qualifier or "", need.target.account_id or ""))
-    return RequiredPermissions(tuple(needs), tuple(sorted(set(undecided), key=lambda one: one.place)))
+    return RequiredPermissions(tuple(needs), tuple(sorted(set(undecided), key=lambda one: one.location)))
 
 
-def target_of(call: CallSite, resolve: Resolver | None = None) -> Target:
+def resolve_resource(call: CallSite, resolve: Resolver | None = None) -> FunctionResource:
     """Find what a call calls, by the rules that clients go by.
 
     Raises:
-        UndecidedError: The text of the code does not tell how the name is resolved.
+        UnresolvedError: The text of the code does not tell how the name is resolved.
         InvalidArnError: It is nothing that Lambda accepts, or a qualifier is given twice.
     """
     own, stated = split_qualifier(call.function, None, InvalidArnError)
-    address = call.function if call.is_address else deployed(own, resolve or call.resolution.resolve)
+    address = call.function if call.is_explicit_address else deployed(own, resolve or call.resolution.resolve)
     name, named = split_qualifier(address, call.qualifier, InvalidArnError)
     declared = call.contract.qualifier if call.contract is not None else stated
     return _target(name, named or declared)
 
 
-def addresses(functions: Iterable[str], resolve: Resolver | None = None) -> list[Target]:
+def parse_resources(functions: Iterable[str], resolve: Resolver | None = None) -> list[FunctionResource]:
     """Read functions that are named outside the code.
 
     Raises:
         InvalidArnError: One is nothing that Lambda accepts.
     """
-    found: list[Target] = []
+    found: list[FunctionResource] = []
     for function in functions:
         name, qualifier = split_qualifier(function, None, InvalidArnError)
         found.append(_target(deployed(name, resolve), qualifier))
     return found
 
 
-def _target(function: str, qualifier: str | None) -> Target:
+def _target(function: str, qualifier: str | None) -> FunctionResource:
     named = parse_target(function)
     text = None if qualifier is None else str(qualifier)
-    return Target(named.name, text, named.account_id, named.region, named.partition)
+    return FunctionResource(named.name, text, named.account_id, named.region, named.partition)

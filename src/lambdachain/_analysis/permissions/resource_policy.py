@@ -10,8 +10,8 @@ from typing import Final
 
 from lambdachain._core.errors import ContractError
 
-from .identity_policy import in_docstring
-from .required_permissions import ACTION, Stack, Target
+from .identity_policy import escape_docstring
+from .required_permissions import ACTION, FunctionResource, Stack
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
@@ -82,7 +82,7 @@ class Caller:
         return f"invoke-from-{words}"[:100]
 
 
-def request_of(target: Target, caller: Caller, stack: Stack) -> dict[str, str]:
+def build_add_permission_request(target: FunctionResource, caller: Caller, stack: Stack) -> dict[str, str]:
     """Return the parameters of Lambda's AddPermission.
 
     Raises:
@@ -97,10 +97,10 @@ def request_of(target: Target, caller: Caller, stack: Stack) -> dict[str, str]:
     return {"FunctionName": _named(target, stack), **qualifier, "StatementId": caller.statement_id, **_who(caller)}
 
 
-def _named(target: Target, stack: Stack) -> str:
+def _named(target: FunctionResource, stack: Stack) -> str:
     """Name the function by its ARN where the code or the options do, else by its name."""
     if (target.region or stack.region) and (target.account_id or stack.account_id):
-        return replace(target, qualifier=None).arn_in(stack)
+        return replace(target, qualifier=None).arn_for(stack)
     return target.name
 
 
@@ -114,22 +114,22 @@ def _who(caller: Caller) -> dict[str, str]:
     return {"Action": ACTION, **{name: value for name, value in told.items() if value is not None}}
 
 
-def as_request(target: Target, caller: Caller, stack: Stack) -> str:
+def as_request(target: FunctionResource, caller: Caller, stack: Stack) -> str:
     """Write what ``aws lambda add-permission --cli-input-json`` takes."""
-    return json.dumps(request_of(target, caller, stack), indent=2)
+    return json.dumps(build_add_permission_request(target, caller, stack), indent=2)
 
 
-def as_cloudformation(target: Target, caller: Caller, stack: Stack) -> str:
+def as_cloudformation(target: FunctionResource, caller: Caller, stack: Stack) -> str:
     """Write a resource of a SAM or CloudFormation template."""
     return "\n".join(["Resources:", *_resource(target, caller, stack, "  ")])
 
 
-def as_serverless(target: Target, caller: Caller, stack: Stack) -> str:
+def as_serverless(target: FunctionResource, caller: Caller, stack: Stack) -> str:
     """Write a resource of a ``serverless.yml``."""
     return "\n".join(["resources:", "  Resources:", *_resource(target, caller, stack, "    ")])
 
 
-def as_cdk(target: Target, caller: Caller, stack: Stack) -> str:
+def as_cdk(target: FunctionResource, caller: Caller, stack: Stack) -> str:
     """Write a function for a CDK app in Python."""
     request = _of_template(target, caller, stack)
     names = {"PrincipalOrgID": "principal_org_id"}
@@ -140,7 +140,7 @@ def as_cdk(target: Target, caller: Caller, stack: Stack) -> str:
         "",
         "",
         "def let_call(scope: Construct) -> None:",
-        f'    """Let {in_docstring(caller.principal)} call {target.address}."""',
+        f'    """Let {escape_docstring(caller.principal)} call {target.address}."""',
         "    aws_lambda.CfnPermission(",
         "        scope,",
         f'        "{_logical_id(target, caller)}",',
@@ -149,10 +149,13 @@ def as_cdk(target: Target, caller: Caller, stack: Stack) -> str:
     ])  # fmt: skip
 
 
-def as_terraform(target: Target, caller: Caller, stack: Stack) -> str:
+def as_terraform(target: FunctionResource, caller: Caller, stack: Stack) -> str:
     """Write a resource for Terraform."""
     names = {"PrincipalOrgID": "principal_org_id"}
-    told = {names.get(name) or _snake(name): value for name, value in request_of(target, caller, stack).items()}
+    told = {
+        names.get(name) or _snake(name): value
+        for name, value in build_add_permission_request(target, caller, stack).items()
+    }
     width = max(map(len, told))
     return "\n".join([
         f'resource "aws_lambda_permission" "{_snake(_logical_id(target, caller))}" {{',
@@ -161,7 +164,7 @@ def as_terraform(target: Target, caller: Caller, stack: Stack) -> str:
     ])  # fmt: skip
 
 
-WRITERS: Final[Mapping[str, Callable[[Target, Caller, Stack], str]]] = {
+WRITERS: Final[Mapping[str, Callable[[FunctionResource, Caller, Stack], str]]] = {
     "iam": as_request,
     "sam": as_cloudformation,
     "serverless": as_serverless,
@@ -170,9 +173,9 @@ WRITERS: Final[Mapping[str, Callable[[Target, Caller, Stack], str]]] = {
 }
 
 
-def _of_template(target: Target, caller: Caller, stack: Stack) -> dict[str, str]:
+def _of_template(target: FunctionResource, caller: Caller, stack: Stack) -> dict[str, str]:
     """CloudFormation knows no statement ids, and takes the qualifier with the function."""
-    request = request_of(target, caller, stack)
+    request = build_add_permission_request(target, caller, stack)
     qualifier = request.pop("Qualifier", None)
     request.pop("StatementId")
     return {
@@ -181,7 +184,7 @@ def _of_template(target: Target, caller: Caller, stack: Stack) -> dict[str, str]
     }
 
 
-def _resource(target: Target, caller: Caller, stack: Stack, indent: str) -> list[str]:
+def _resource(target: FunctionResource, caller: Caller, stack: Stack, indent: str) -> list[str]:
     lines = [f"{_logical_id(target, caller)}:", "  Type: AWS::Lambda::Permission", "  Properties:"]
     lines += [f"    {name}: {json.dumps(value)}" for name, value in _of_template(target, caller, stack).items()]
     return [indent + line for line in lines]
@@ -192,7 +195,7 @@ def _in_terraform(text: str) -> str:
     return json.dumps(text).replace("${", "$${").replace("%{", "%%{")
 
 
-def _logical_id(target: Target, caller: Caller) -> str:
+def _logical_id(target: FunctionResource, caller: Caller) -> str:
     words = re.findall(r"[a-zA-Z0-9]+", f"{target.address} {caller.statement_id}")
     return "".join(word[:1].upper() + word[1:] for word in words)[:200]
 

@@ -14,188 +14,194 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 
 from . import classes
 from .evaluator import Evaluator
-from .name_resolution import from_env, mapping, prefix, resolution_of, undecided
-from .results import AS_IT_IS, DeclaredContract, SourceSchema, UnresolvedError
-from .scopes import Scope, keyword, parameters_of
-from .syntax import CLIENTS, options_of
+from .name_resolution import evaluate_resolver, from_env, mapping, prefix, undecided
+from .results import UNCHANGED_NAME, DeclaredContract, SourceSchema, UnresolvedError
+from .scopes import Scope, get_parameters, keyword
+from .syntax import CLIENTS, evaluate_keywords
 from .values import (
-    NOT_FOLLOWED,
-    Bound,
-    Class,
-    Client,
+    UNRESOLVED,
+    BoundFunctionValue,
+    ClassValue,
+    ClientValue,
+    CollectionValue,
     Constant,
-    Contracted,
-    Decorator,
-    Function,
-    Instance,
-    Library,
-    Many,
-    Super,
-    Table,
-    Unknown,
+    ContractValue,
+    DecoratorValue,
+    ExternalName,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    SuperValue,
+    Unresolved,
     Value,
     Values,
-    held,
-    merged,
-    texts,
+    get_elements,
+    merge_mappings,
+    string_constants,
     union,
-    unknowns,
+    unresolved_reasons,
 )
 
 # What boto3.client("lambda") gives, whatever session makes it.
-BOTO: Final = Library("boto3.client.lambda")
+BOTO: Final = ExternalName("boto3.client.lambda")
 
 _Work = Callable[[Evaluator, ast.Call, Scope], Values]
 
 
-def called(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def called(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what a call may give."""
     if isinstance(node.func, ast.Attribute):
-        receivers = merged(evaluation.values(node.func.value, scope))
-        found = union(_method(evaluation, receiver, node, scope) for receiver in receivers)
+        receivers = merge_mappings(evaluator.evaluate(node.func.value, scope))
+        found = union(_method(evaluator, receiver, node, scope) for receiver in receivers)
         if found:
             return found
-    return union(_result(evaluation, function, node, scope) for function in evaluation.values(node.func, scope))
+    return union(_result(evaluator, function, node, scope) for function in evaluator.evaluate(node.func, scope))
 
 
-def _result(evaluation: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
+def _result(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
     match function:
-        case Library(name):
+        case ExternalName(name):
             work = _FUNCTIONS.get(name)
-            return work(evaluation, node, scope) if work else NOT_FOLLOWED
-        case Class(inner):
-            return (Instance(inner), *_own_client(evaluation, inner, node, scope))
-        case Function(inner, contract=None):
-            return evaluation.returned(inner)
-        case Decorator(make):
-            given = evaluation.values(node.args[0], scope) if node.args else ()
-            return tuple(Function(one.scope, make(one)) for one in given if isinstance(one, Function))
-        case Unknown():
+            return work(evaluator, node, scope) if work else UNRESOLVED
+        case ClassValue(inner):
+            return (InstanceValue(inner), *_own_client(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None):
+            return evaluator.evaluate_return(inner)
+        case DecoratorValue(make):
+            given = evaluator.evaluate(node.args[0], scope) if node.args else ()
+            return tuple(FunctionValue(one.scope, make(one)) for one in given if isinstance(one, FunctionValue))
+        case Unresolved():
             return (function,)
         case _:
-            return NOT_FOLLOWED
+            return UNRESOLVED
 
 
-def _method(evaluation: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
+def _method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
-        case (Client() | Function(contract=DeclaredContract()), "bind"):
-            return tuple(_bound(evaluation, receiver, node, scope))
-        case Bound(contract, address, resolution, options), "with_options":
-            laid_over = {**dict(options.entries), **dict(options_of(evaluation, node, scope).entries)}
-            return (Bound(contract, address, resolution, Table(tuple(laid_over.items()))),)
+        case (ClientValue() | FunctionValue(contract=DeclaredContract()), "bind"):
+            return tuple(_bound(evaluator, receiver, node, scope))
+        case BoundFunctionValue(contract, address, resolution, options), "with_options":
+            laid_over = {**dict(options.entries), **dict(evaluate_keywords(evaluator, node, scope).entries)}
+            return (BoundFunctionValue(contract, address, resolution, MappingValue(tuple(laid_over.items()))),)
         case Constant(str(address)), "with_qualifier" if node.args:
-            given = evaluation.values(node.args[0], scope)
+            given = evaluator.evaluate(node.args[0], scope)
             of = parse_target(address)
             return tuple(_checked(lambda text: str(of.with_qualifier(text)), given))
         case Constant(str(address)), "without_qualifier":
             return tuple(_checked(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
-        case Table(entries), "values":
-            return (Many(union(values for _, values in entries)),)
-        case Library("os.environ"), "get" if node.args:
-            return _environment(evaluation, node, scope)
-        case ((Library() | Unknown()), ("client" | "create_client")) if node.args and _is_lambda(
-            evaluation, node, scope
+        case MappingValue(entries), "values":
+            return (CollectionValue(union(values for _, values in entries)),)
+        case ExternalName("os.environ"), "get" if node.args:
+            return _environment(evaluator, node, scope)
+        case ((ExternalName() | Unresolved()), ("client" | "create_client")) if node.args and _is_lambda(
+            evaluator, node, scope
         ):
             return (BOTO,)
         case _, ("enter_context" | "enter_async_context") if node.args:
-            return evaluation.values(node.args[0], scope)
-        case Table(), "get" if node.args:
-            return _got(evaluation, receiver, node, scope)
+            return evaluator.evaluate(node.args[0], scope)
+        case MappingValue(), "get" if node.args:
+            return _got(evaluator, receiver, node, scope)
         case _:
             return ()
 
 
-def _is_lambda(evaluation: Evaluator, node: ast.Call, scope: Scope) -> bool:
-    return evaluation.text(node.args[0], scope) == "lambda"
+def _is_lambda(evaluator: Evaluator, node: ast.Call, scope: Scope) -> bool:
+    return evaluator.evaluate_string(node.args[0], scope) == "lambda"
 
 
-def _bound(evaluation: Evaluator, receiver: Client | Function, node: ast.Call, scope: Scope) -> Iterator[Value]:
-    options = options_of(evaluation, node, scope)
-    own = receiver.contract if isinstance(receiver, Function) else None
-    resolution = receiver.resolution if isinstance(receiver, Client) else AS_IT_IS
-    arguments = [evaluation.values(argument, scope) for argument in node.args]
+def _bound(
+    evaluator: Evaluator, receiver: ClientValue | FunctionValue, node: ast.Call, scope: Scope
+) -> Iterator[Value]:
+    options = evaluate_keywords(evaluator, node, scope)
+    own = receiver.contract if isinstance(receiver, FunctionValue) else None
+    resolution = receiver.resolution if isinstance(receiver, ClientValue) else UNCHANGED_NAME
+    arguments = [evaluator.evaluate(argument, scope) for argument in node.args]
     contracts = arguments.pop(0) if own is None and arguments else ()
     addresses = arguments[0] if arguments else (Constant(None),)
     for contract, address in product((own,) if own else map(contract_in, contracts), addresses):
         if contract is None:
-            yield Unknown("its contract is worked out at run time")
+            yield Unresolved("its contract is worked out at run time")
         elif isinstance(address, Constant) and (address.value is None or isinstance(address.value, str)):
-            yield Bound(contract, address.value, resolution, options)
+            yield BoundFunctionValue(contract, address.value, resolution, options)
         else:
-            yield Unknown(*unknowns([address]) or ("the address given to bind is worked out at run time",))
+            yield Unresolved(*unresolved_reasons([address]) or ("the address given to bind is worked out at run time",))
 
 
 def contract_in(value: Value) -> DeclaredContract | None:
     """Return the contract that a value is or has."""
     match value:
-        case Contracted(contract) | Function(contract=DeclaredContract() as contract) | Bound(contract=contract):
+        case (
+            ContractValue(contract)
+            | FunctionValue(contract=DeclaredContract() as contract)
+            | BoundFunctionValue(contract=contract)
+        ):
             return contract
         case _:
             return None
 
 
-def item(evaluation: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
+def item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
     """Return what ``value[key]`` may be."""
     match value:
-        case Library("os.environ"):
-            return _variable(evaluation, evaluation.values(key, scope))
-        case Library(name):
-            return (value,) if name.startswith("lambdachain.") else NOT_FOLLOWED
-        case Table():
-            text = evaluation.text(key, scope)
-            return _any_of(value) if text is None else value.get(text) or (Unknown(f"nothing is seen at {text!r}"),)
-        case Many(items):
+        case ExternalName("os.environ"):
+            return _variable(evaluator, evaluator.evaluate(key, scope))
+        case ExternalName(name):
+            return (value,) if name.startswith("lambdachain.") else UNRESOLVED
+        case MappingValue():
+            text = evaluator.evaluate_string(key, scope)
+            return _any_of(value) if text is None else value.get(text) or (Unresolved(f"nothing is seen at {text!r}"),)
+        case CollectionValue(items):
             return items
         case _:
-            return NOT_FOLLOWED
+            return UNRESOLVED
 
 
-def _any_of(table: Table) -> Values:
+def _any_of(table: MappingValue) -> Values:
     return union(values for _, values in table.entries)
 
 
-def _got(evaluation: Evaluator, table: Table, node: ast.Call, scope: Scope) -> Values:
+def _got(evaluator: Evaluator, table: MappingValue, node: ast.Call, scope: Scope) -> Values:
     """What ``table.get(key, default)`` gives; of an unknown key, any entry or the default."""
-    text = evaluation.text(node.args[0], scope)
-    default = evaluation.values(node.args[1], scope) if len(node.args) > 1 else ()
+    text = evaluator.evaluate_string(node.args[0], scope)
+    default = evaluator.evaluate(node.args[1], scope) if len(node.args) > 1 else ()
     if text is None:
         return union([_any_of(table), default])
     return table.get(text) or default or (Constant(None),)
 
 
-def _contract(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _contract(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     given = {one.arg: one.value for one in node.keywords if one.arg is not None}
     types = {name: given[name] for name in ("request", "response") if name in given}
-    options = options_of(evaluation, node, scope)
-    names = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
-    declared = _declared(evaluation, node, scope, options, types)
-    return tuple(one if isinstance(one, Unknown) else Contracted(one) for one in declared(names))
+    options = evaluate_keywords(evaluator, node, scope)
+    names = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    declared = _declared(evaluator, node, scope, options, types)
+    return tuple(one if isinstance(one, Unresolved) else ContractValue(one) for one in declared(names))
 
 
 def _declared(
-    evaluation: Evaluator, node: ast.AST, scope: Scope, options: Table, types: Mapping[Any, ast.expr]
-) -> Callable[[Values], Iterator[DeclaredContract | Unknown]]:
+    evaluator: Evaluator, node: ast.AST, scope: Scope, options: MappingValue, types: Mapping[Any, ast.expr]
+) -> Callable[[Values], Iterator[DeclaredContract | Unresolved]]:
     """Prepare to make contracts of names, with the options that stand beside them."""
     errors = _errors(options)
-    forms: dict[str, Callable[[], SourceSchema]] = {
-        name: partial(evaluation.schema, expr, scope) for name, expr in types.items()
+    schemas: dict[str, Callable[[], SourceSchema]] = {
+        name: partial(evaluator.read_schema, expr, scope) for name, expr in types.items()
     }
     idempotent = _truth(options.get("idempotent") or (Constant(False),))  # noqa: FBT003 - a value in the code
 
-    def make(names: Values) -> Iterator[DeclaredContract | Unknown]:
+    def make(names: Values) -> Iterator[DeclaredContract | Unresolved]:
         for name, qualifier in product(names, options.get("qualifier") or (Constant(None),)):
-            if missing := unknowns([name, qualifier]):
-                yield Unknown(f"the contract at {scope.place(node)} does not tell: {missing[0]}")
+            if missing := unresolved_reasons([name, qualifier]):
+                yield Unresolved(f"the contract at {scope.locate(node)} does not tell: {missing[0]}")
                 continue
             try:
                 function, stated = split_qualifier(_text(name), _text(qualifier) or None, InvalidArnError)
             except InvalidArnError as exc:
-                yield Unknown(f"the contract at {scope.place(node)}: {exc}")
+                yield Unresolved(f"the contract at {scope.locate(node)}: {exc}")
                 continue
             offloads = options.get("offload") not in (None, (Constant(None),))
-            place, base = scope.place(node), scope.source.base
-            yield DeclaredContract(function, stated and str(stated), idempotent, errors, offloads, place, base, forms)
+            place, base = scope.locate(node), scope.source.base
+            yield DeclaredContract(function, stated and str(stated), idempotent, errors, offloads, place, base, schemas)
 
     return make
 
@@ -213,143 +219,153 @@ def _text(value: Value) -> str:
     return value.value if isinstance(value, Constant) and isinstance(value.value, str) else ""
 
 
-def _errors(options: Table) -> tuple[str, ...]:
-    found = held(options.get("errors") or ())
-    return tuple(sorted(value.scope.last for value in found if isinstance(value, Class)))
+def _errors(options: MappingValue) -> tuple[str, ...]:
+    found = get_elements(options.get("errors") or ())
+    return tuple(sorted(value.scope.short_name for value in found if isinstance(value, ClassValue)))
 
 
-def _remote(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _remote(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     found: list[Value] = []
-    options = options_of(evaluation, node, scope)
-    for value in evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED:
-        if isinstance(value, Contracted):
-            found.append(Decorator(partial(_same, value.contract)))
+    options = evaluate_keywords(evaluator, node, scope)
+    for value in evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED:
+        if isinstance(value, ContractValue):
+            found.append(DecoratorValue(partial(_same, value.contract)))
         elif isinstance(value, Constant) and isinstance(value.value, str):
-            found += _decorator(evaluation, value, node, scope, options)
+            found += _decorator(evaluator, value, node, scope, options)
         else:
-            found.append(Unknown(*unknowns([value]) or ("what remote is given is worked out at run time",)))
+            found.append(
+                Unresolved(*unresolved_reasons([value]) or ("what remote is given is worked out at run time",))
+            )
     return tuple(found)
 
 
-def _same(contract: DeclaredContract, _function: Function) -> DeclaredContract:
+def _same(contract: DeclaredContract, _function: FunctionValue) -> DeclaredContract:
     return contract
 
 
-def _decorator(evaluation: Evaluator, name: Constant, node: ast.Call, scope: Scope, options: Table) -> Iterator[Value]:
+def _decorator(
+    evaluator: Evaluator, name: Constant, node: ast.Call, scope: Scope, options: MappingValue
+) -> Iterator[Value]:
     """A decorator with a name makes the contract of the function's annotations."""
 
-    def make(function: Function) -> DeclaredContract:
+    def make(function: FunctionValue) -> DeclaredContract:
         types = _annotations(function.scope)
-        made = next(_declared(evaluation, node, function.scope, options, types)((name,)))
-        if isinstance(made, Unknown):  # pragma: no cover - tried below, with no types
+        made = next(_declared(evaluator, node, function.scope, options, types)((name,)))
+        if isinstance(made, Unresolved):  # pragma: no cover - tried below, with no types
             raise UnresolvedError(made.why)
         return made
 
-    tried = next(_declared(evaluation, node, scope, options, {})((name,)))
-    yield tried if isinstance(tried, Unknown) else Decorator(make)
+    tried = next(_declared(evaluator, node, scope, options, {})((name,)))
+    yield tried if isinstance(tried, Unresolved) else DecoratorValue(make)
 
 
 def _annotations(scope: Scope) -> dict[str, ast.expr]:
-    arguments = parameters_of(scope.node)
+    arguments = get_parameters(scope.node)
     first = next(iter([*arguments.posonlyargs, *arguments.args]), None)
     types = {"request": first.annotation if first else None, "response": getattr(scope.node, "returns", None)}
     return {name: expr for name, expr in types.items() if expr is not None}
 
 
-def _client(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _client(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     expr = keyword(node, "resolve")
     if expr is None:
         hidden = any(one.arg is None for one in node.keywords)
-        return (Client(undecided("a resolver may be in the ** of the client's arguments") if hidden else AS_IT_IS),)
-    return tuple(Client(resolution_of(evaluation, value, expr, scope)) for value in evaluation.values(expr, scope))
+        return (
+            ClientValue(
+                undecided("a resolver may be in the ** of the client's arguments") if hidden else UNCHANGED_NAME
+            ),
+        )
+    return tuple(
+        ClientValue(evaluate_resolver(evaluator, value, expr, scope)) for value in evaluator.evaluate(expr, scope)
+    )
 
 
-def _environment(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    return _variable(evaluation, evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED)
+def _environment(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    return _variable(evaluator, evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED)
 
 
-def _variable(evaluation: Evaluator, names: Values) -> Values:
-    return union(_value_of(evaluation, name) for name in texts(names)) or NOT_FOLLOWED
+def _variable(evaluator: Evaluator, names: Values) -> Values:
+    return union(_value_of(evaluator, name) for name in string_constants(names)) or UNRESOLVED
 
 
-def _value_of(evaluation: Evaluator, name: str) -> Values:
-    if name in evaluation.environment:
-        return (Constant(evaluation.environment[name]),)
-    return (Unknown(f"the environment variable {name} decides it: give --env {name}=VALUE"),)
+def _value_of(evaluator: Evaluator, name: str) -> Values:
+    if name in evaluator.environment:
+        return (Constant(evaluator.environment[name]),)
+    return (Unresolved(f"the environment variable {name} decides it: give --env {name}=VALUE"),)
 
 
 def _checked(make: Callable[[Any], str], values: Values) -> Iterator[Value]:
     """Make texts of constants, as the library itself would."""
     for value in values:
         if not isinstance(value, Constant):
-            yield value if isinstance(value, Unknown) else NOT_FOLLOWED[0]
+            yield value if isinstance(value, Unresolved) else UNRESOLVED[0]
             continue
         try:
             yield Constant(make(value.value))
         except (InvalidArnError, ContractError, TypeError) as exc:
-            yield Unknown(str(exc))
+            yield Unresolved(str(exc))
 
 
 def _through(make: Callable[[Any], str]) -> _Work:
-    def work(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-        given = evaluation.values(node.args[0], scope) if node.args else (Constant(None),)
+    def work(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+        given = evaluator.evaluate(node.args[0], scope) if node.args else (Constant(None),)
         return tuple(_checked(make, given))
 
     return work
 
 
-def _built(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _built(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     parts = {"name": node.args[0]} if node.args else {}
     parts |= {one.arg: one.value for one in node.keywords if one.arg is not None}
-    chosen = [[(name, value) for value in evaluation.values(expr, scope)] for name, expr in parts.items()]
+    chosen = [[(name, value) for value in evaluator.evaluate(expr, scope)] for name, expr in parts.items()]
     found: list[Value] = []
     for each in product(*chosen):
-        missing = unknowns(value for _, value in each)
+        missing = unresolved_reasons(value for _, value in each)
         settings: Any = {name: value.value for name, value in each if isinstance(value, Constant)}
         try:
-            found.append(Unknown(missing[0]) if missing else Constant(str(FunctionArn.build(**settings))))
+            found.append(Unresolved(missing[0]) if missing else Constant(str(FunctionArn.build(**settings))))
         except (InvalidArnError, TypeError) as exc:
-            found.append(Unknown(str(exc)))
+            found.append(Unresolved(str(exc)))
     return tuple(found)
 
 
-def _table(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _table(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """``dict(name=value)``; what it is given else is not followed."""
     if node.args or any(one.arg is None for one in node.keywords):
-        return NOT_FOLLOWED
-    return (options_of(evaluation, node, scope),)
+        return UNRESOLVED
+    return (evaluate_keywords(evaluator, node, scope),)
 
 
-def _own_client(evaluation: Evaluator, inner: Scope, node: ast.Call, scope: Scope) -> Values:
+def _own_client(evaluator: Evaluator, inner: Scope, node: ast.Call, scope: Scope) -> Values:
     """What the code has built on lambdachain's client is a client; its own ``__init__`` may do anything."""
-    if not classes.is_client(evaluation, inner):
+    if not classes.is_client_class(evaluator, inner):
         return ()
-    made = classes.constructor_of(evaluation, inner)
+    made = classes.find_constructor(evaluator, inner)
     if made is None:
-        return _client(evaluation, node, scope)
-    return (Client(undecided(f"a resolver may be made in the __init__ at {made.place(made.node)}")),)
+        return _client(evaluator, node, scope)
+    return (ClientValue(undecided(f"a resolver may be made in the __init__ at {made.locate(made.node)}")),)
 
 
-def _super(evaluation: Evaluator, _node: ast.Call, scope: Scope) -> Values:
+def _super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Values:
     at: Scope | None = scope
     while at is not None and at.owner is None:
         at = at.parent
     owner = None if at is None else at.owner
-    return (Super(owner),) if owner is not None and evaluation.bases(owner) else NOT_FOLLOWED
+    return (SuperValue(owner),) if owner is not None and evaluator.base_classes(owner) else UNRESOLVED
 
 
-def _default(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _default(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """The default that ``field(...)`` or ``Field(...)`` gives."""
     stated = node.args[0] if node.args else keyword(node, "default")
     if stated is not None:
-        return evaluation.values(stated, scope)
+        return evaluator.evaluate(stated, scope)
     factory = keyword(node, "default_factory")
-    made = evaluation.values(factory, scope) if factory is not None else ()
-    return union(_result(evaluation, function, node, scope) for function in made)
+    made = evaluator.evaluate(factory, scope) if factory is not None else ()
+    return union(_result(evaluator, function, node, scope) for function in made)
 
 
-def _same_values(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    return evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
+def _same_values(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    return evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
 
 
 _FUNCTIONS: Final[Mapping[str, _Work]] = {

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _DEEPEST: Final = 40
 
 
-class Memory(Generic[T]):
+class RecursiveMemo(Generic[T]):
     """Keeps what was worked out.
 
     What asks for itself, through whatever else, gets nothing there: of a set of possibilities that is the least one
@@ -31,7 +31,7 @@ class Memory(Generic[T]):
         self._depths: dict[Hashable, int] = {}
         self._lowest: float = inf
 
-    def once(self, key: Hashable, work: Callable[[], T]) -> T:
+    def get_or_compute(self, key: Hashable, work: Callable[[], T]) -> T:
         """Return what *work* gives, which is asked once for each *key*."""
         if key in self._known:
             return self._known[key]

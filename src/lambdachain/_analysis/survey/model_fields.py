@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .evaluator import Evaluator
 from .scopes import Scope, keyword
-from .values import Class, Constant, Library
+from .values import ClassValue, Constant, ExternalName
 
 _MODELS: Final = frozenset({"pydantic.BaseModel", "lambdachain.RemoteError", "typing.TypedDict"})
 _ENUMS: Final = frozenset({"enum.Enum", "enum.StrEnum", "enum.IntEnum"})
@@ -33,7 +33,7 @@ _TOLD: Final = LIMITS | frozenset(
 )
 
 
-class UnreadableField(Exception):  # noqa: N818 - it is no error: the text does not tell
+class UnsupportedTypeError(Exception):
     """The text does not tell; the message says what."""
 
 
@@ -72,42 +72,42 @@ class _Settings:
     forbids_others: bool = False
 
 
-def fields_of(evaluation: Evaluator, scope: Scope) -> Model:
+def read_model_fields(evaluator: Evaluator, scope: Scope) -> Model:
     """Read the fields of a class, those of its bases first.
 
     Raises:
-        Untold: It is no model, or does something that its text does not show.
+        UnsupportedTypeError: It is no model, or does something that its text does not show.
     """
-    lineage = list(_lineage(evaluation, scope))
+    lineage = list(_lineage(evaluator, scope))
     settings = _Settings()
     found: dict[str, Field] = {}
     for one in reversed(lineage):
-        settings = _settings(evaluation, one, settings)
+        settings = _settings(evaluator, one, settings)
     for one in reversed(lineage):
-        _refuse_hooks(evaluation, one)
-        found |= dict(_own(evaluation, one, settings))
+        _refuse_hooks(evaluator, one)
+        found |= dict(_own(evaluator, one, settings))
     return Model(tuple(found.values()), settings.forbids_others)
 
 
-def is_enum(evaluation: Evaluator, scope: Scope) -> bool:
+def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is an enumeration."""
-    return any(isinstance(base, Library) and base.name in _ENUMS for base in _bases(evaluation, scope))
+    return any(isinstance(base, ExternalName) and base.name in _ENUMS for base in _bases(evaluator, scope))
 
 
-def members_of(evaluation: Evaluator, scope: Scope) -> list[Any]:
+def read_enum_values(evaluator: Evaluator, scope: Scope) -> list[Any]:
     """Return the values of an enumeration.
 
     Raises:
-        Untold: One is no constant.
+        UnsupportedTypeError: One is no constant.
     """
     values: list[Any] = []
     for statement in _body(scope):
         if isinstance(statement, ast.Assign):
-            match evaluation.values(statement.value, scope):
+            match evaluator.evaluate(statement.value, scope):
                 case (Constant(value),):
                     values.append(value)
                 case _:
-                    raise UnreadableField(f"a value of {scope.name} is worked out at run time")
+                    raise UnsupportedTypeError(f"a value of {scope.name} is worked out at run time")
     return values
 
 
@@ -115,75 +115,75 @@ def _body(scope: Scope) -> list[ast.stmt]:
     return scope.node.body if isinstance(scope.node, ast.ClassDef) else []
 
 
-def _bases(evaluation: Evaluator, scope: Scope) -> Iterator[Class | Library]:
+def _bases(evaluator: Evaluator, scope: Scope) -> Iterator[ClassValue | ExternalName]:
     for expr in scope.node.bases if isinstance(scope.node, ast.ClassDef) else []:
-        for value in evaluation.values(expr, scope.parent or scope):
-            if isinstance(value, Class | Library):
+        for value in evaluator.evaluate(expr, scope.parent or scope):
+            if isinstance(value, ClassValue | ExternalName):
                 yield value
             else:
-                raise UnreadableField(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
+                raise UnsupportedTypeError(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
 
 
-def _lineage(evaluation: Evaluator, scope: Scope) -> Iterator[Scope]:
+def _lineage(evaluator: Evaluator, scope: Scope) -> Iterator[Scope]:
     """Yield a class and its bases; they must end where fields mean what they say."""
     keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
     for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
-        raise UnreadableField(f"{scope.name} is built with {ast.unparse(one)}")
+        raise UnsupportedTypeError(f"{scope.name} is built with {ast.unparse(one)}")
     yield scope
-    bases = list(_bases(evaluation, scope))
-    if not bases and not _is_dataclass(evaluation, scope):
-        raise UnreadableField(f"{scope.name} is neither a pydantic model nor a dataclass")
+    bases = list(_bases(evaluator, scope))
+    if not bases and not _is_dataclass(evaluator, scope):
+        raise UnsupportedTypeError(f"{scope.name} is neither a pydantic model nor a dataclass")
     for base in bases:
-        if isinstance(base, Class):
-            yield from _lineage(evaluation, base.scope)
+        if isinstance(base, ClassValue):
+            yield from _lineage(evaluator, base.scope)
         elif base.name not in _MODELS:
-            raise UnreadableField(
+            raise UnsupportedTypeError(
                 f"{scope.name} is built of {base.name.removeprefix('builtins.')}, which is not known here"
             )
 
 
-def _is_dataclass(evaluation: Evaluator, scope: Scope) -> bool:
+def _is_dataclass(evaluator: Evaluator, scope: Scope) -> bool:
     decorators = scope.node.decorator_list if isinstance(scope.node, ast.ClassDef) else []
     named = [one.func if isinstance(one, ast.Call) else one for one in decorators]
     return any(
-        isinstance(value, Library) and value.name in ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
+        isinstance(value, ExternalName) and value.name in ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
         for one in named
-        for value in evaluation.values(one, scope.parent or scope)
+        for value in evaluator.evaluate(one, scope.parent or scope)
     )
 
 
-def _refuse_hooks(evaluation: Evaluator, scope: Scope) -> None:
+def _refuse_hooks(evaluator: Evaluator, scope: Scope) -> None:
     for child in scope.children:
         for decorator in child.node.decorator_list if isinstance(child.node, ast.FunctionDef) else []:
             function = decorator.func if isinstance(decorator, ast.Call) else decorator
-            for value in evaluation.values(function, scope):
-                if isinstance(value, Library) and value.name in (*_HOOKS, *_HOOKS_TOO):
-                    raise UnreadableField(f"{child.name} of {scope.name} has a say in what fits")
+            for value in evaluator.evaluate(function, scope):
+                if isinstance(value, ExternalName) and value.name in (*_HOOKS, *_HOOKS_TOO):
+                    raise UnsupportedTypeError(f"{child.name} of {scope.name} has a say in what fits")
 
 
-def _own(evaluation: Evaluator, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
+def _own(evaluator: Evaluator, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
     for statement in _body(scope):
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
             continue
         name = statement.target.id
         if name == "model_config" or name.startswith("_") or "ClassVar" in ast.unparse(statement.annotation):
             continue
-        yield name, _field(evaluation, scope, name, statement, settings)
+        yield name, _field(evaluator, scope, name, statement, settings)
 
 
-def _field(evaluation: Evaluator, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings) -> Field:
+def _field(evaluator: Evaluator, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings) -> Field:
     value = statement.value
     alias = settings.rename(name) if settings.rename else name
     if not (isinstance(value, ast.Call) and ast.unparse(value.func).rsplit(".", 1)[-1] in ("Field", "field")):
         return Field(alias, alias, statement.annotation, scope, value is None)
     for one in value.keywords:
         if one.arg not in _TOLD:
-            raise UnreadableField(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
+            raise UnsupportedTypeError(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
     given = {one.arg: one.value for one in value.keywords if one.arg is not None}
-    told = {each: _constant(evaluation, expr, scope) for each, expr in given.items()}
+    told = {each: _constant(evaluator, expr, scope) for each, expr in given.items()}
     both = told.get("alias") or alias
     if not all(isinstance(told.get(each, ""), str) for each in ("alias", "validation_alias", "serialization_alias")):
-        raise UnreadableField(f"an alias of {scope.name}.{name} is worked out at run time")
+        raise UnsupportedTypeError(f"an alias of {scope.name}.{name} is worked out at run time")
     has_default = bool(value.args) and not (isinstance(value.args[0], ast.Constant) and value.args[0].value is ...)
     return Field(
         sent_as=told.get("serialization_alias") or both,
@@ -195,24 +195,24 @@ def _field(evaluation: Evaluator, scope: Scope, name: str, statement: ast.AnnAss
     )
 
 
-def _constant(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> Any:
-    match evaluation.values(expr, scope):
+def _constant(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> Any:
+    match evaluator.evaluate(expr, scope):
         case (Constant(value),):
             return value
         case _:
             return None
 
 
-def _settings(evaluation: Evaluator, scope: Scope, before: _Settings) -> _Settings:
+def _settings(evaluator: Evaluator, scope: Scope, before: _Settings) -> _Settings:
     expr = next((value for value in _config(scope)), None)
     if expr is None:
         return before
     if not isinstance(expr, ast.Call):
-        raise UnreadableField(f"the model_config of {scope.name} is not known here")
-    forbids = _constant(evaluation, keyword(expr, "extra") or ast.Constant(""), scope) == "forbid"
+        raise UnsupportedTypeError(f"the model_config of {scope.name} is not known here")
+    forbids = _constant(evaluator, keyword(expr, "extra") or ast.Constant(""), scope) == "forbid"
     unknown = {one.arg for one in expr.keywords} - _IGNORED_SETTINGS - {"extra", "alias_generator"}
     if unknown:
-        raise UnreadableField(f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}")
+        raise UnsupportedTypeError(f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}")
     generator = keyword(expr, "alias_generator")
     return _Settings(before.rename if generator is None else _generator(generator), forbids or before.forbids_others)
 
@@ -220,7 +220,7 @@ def _settings(evaluation: Evaluator, scope: Scope, before: _Settings) -> _Settin
 def _generator(expr: ast.expr) -> Callable[[str], str]:
     name = ast.unparse(expr).rsplit(".", 1)[-1]
     if name not in _GENERATORS:
-        raise UnreadableField(f"the alias_generator {name} is not known here")
+        raise UnsupportedTypeError(f"the alias_generator {name} is not known here")
     rename: Callable[[str], str] = getattr(import_module("pydantic.alias_generators"), name)
     return rename
 

@@ -8,32 +8,42 @@ from functools import partial
 from lambdachain import resolvers
 
 from .evaluator import Evaluator
-from .results import AS_IT_IS, Resolution, UnresolvedError
+from .results import UNCHANGED_NAME, Resolution, UnresolvedError
 from .scopes import Scope
-from .values import NOT_FOLLOWED, Constant, Function, Resolver, Table, Value, Values, texts, unknowns
+from .values import (
+    UNRESOLVED,
+    Constant,
+    FunctionValue,
+    MappingValue,
+    ResolverValue,
+    Value,
+    Values,
+    string_constants,
+    unresolved_reasons,
+)
 
 
-def resolution_of(evaluation: Evaluator, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
+def evaluate_resolver(evaluator: Evaluator, value: Value, expr: ast.expr, scope: Scope) -> Resolution:
     """Return the resolution of a client that is made with ``resolve=``."""
     match value:
         case Constant(None):
-            return AS_IT_IS
-        case Resolver(resolution):
+            return UNCHANGED_NAME
+        case ResolverValue(resolution):
             return resolution
-        case Function(inner):
-            return Resolution(partial(_applied, evaluation, inner), str(inner.place(inner.node)))
+        case FunctionValue(inner):
+            return Resolution(partial(_applied, evaluator, inner), str(inner.locate(inner.node)))
         case _:
-            why = unknowns([value]) or (f"resolve={ast.unparse(expr)} is worked out at run time",)
-            return undecided(f"{why[0]} (the resolver at {scope.place(expr)})")
+            why = unresolved_reasons([value]) or (f"resolve={ast.unparse(expr)} is worked out at run time",)
+            return undecided(f"{why[0]} (the resolver at {scope.locate(expr)})")
 
 
-def _applied(evaluation: Evaluator, function: Scope, name: str) -> str:
-    match evaluation.applied(function, name):
+def _applied(evaluator: Evaluator, function: Scope, name: str) -> str:
+    match evaluator.apply_to_string(function, name):
         case (Constant(str(text)),):
             return text
         case values:
-            why = next(iter(unknowns(values)), "more than one name is possible")
-            raise UnresolvedError(f"the resolver at {function.place(function.node)}: {why}")
+            why = next(iter(unresolved_reasons(values)), "more than one name is possible")
+            raise UnresolvedError(f"the resolver at {function.locate(function.node)}: {why}")
 
 
 def undecided(why: str) -> Resolution:
@@ -45,35 +55,38 @@ def undecided(why: str) -> Resolution:
     return Resolution(resolve, why)
 
 
-def prefix(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def prefix(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``lambdachain.resolvers.prefix`` gives."""
-    given = evaluation.values(node.args[0], scope) if node.args else NOT_FOLLOWED
-    found = [Resolver(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in texts(given)]
-    return (*found, *(Resolver(undecided(why)) for why in unknowns(given)))
+    given = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    found = [ResolverValue(Resolution(resolvers.prefix(text), f"prefix({text!r})")) for text in string_constants(given)]
+    return (*found, *(ResolverValue(undecided(why)) for why in unresolved_reasons(given)))
 
 
-def mapping(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def mapping(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``lambdachain.resolvers.mapping`` gives."""
-    match evaluation.values(node.args[0], scope) if node.args else ():
-        case (Table(entries),) if all(len(texts(values)) == len(values) == 1 for _, values in entries):
-            names = {name: texts(values)[0] for name, values in entries}
-            return (Resolver(Resolution(resolvers.mapping(names), f"mapping({names!r})")),)
+    match evaluator.evaluate(node.args[0], scope) if node.args else ():
+        case (MappingValue(entries),) if all(
+            len(string_constants(values)) == len(values) == 1 for _, values in entries
+        ):
+            names = {name: string_constants(values)[0] for name, values in entries}
+            return (ResolverValue(Resolution(resolvers.mapping(names), f"mapping({names!r})")),)
         case _:
-            why = f"the mapping at {scope.place(node)} is worked out at run time"
-            return (Resolver(undecided(why)),)
+            why = f"the mapping at {scope.locate(node)} is worked out at run time"
+            return (ResolverValue(undecided(why)),)
 
 
-def from_env(evaluation: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def from_env(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``lambdachain.resolvers.from_env`` gives."""
-    patterns = evaluation.values(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
+    patterns = evaluator.evaluate(node.args[0], scope) if node.args else (Constant(resolvers.VARIABLE),)
     found = [
-        Resolver(Resolution(partial(_by_variable, evaluation, one), f"from_env({one!r})")) for one in texts(patterns)
+        ResolverValue(Resolution(partial(_by_variable, evaluator, one), f"from_env({one!r})"))
+        for one in string_constants(patterns)
     ]
-    return (*found, *(Resolver(undecided(why)) for why in unknowns(patterns)))
+    return (*found, *(ResolverValue(undecided(why)) for why in unresolved_reasons(patterns)))
 
 
-def _by_variable(evaluation: Evaluator, pattern: str, name: str) -> str:
+def _by_variable(evaluator: Evaluator, pattern: str, name: str) -> str:
     key = resolvers.variable_of(name, pattern)
-    if key not in evaluation.environment:
+    if key not in evaluator.environment:
         raise UnresolvedError(f"the environment variable {key} names {name}: give --env {key}=NAME")
-    return evaluation.environment[key]
+    return evaluator.environment[key]

@@ -25,29 +25,29 @@ class SourceLocation(NamedTuple):
         return f"{printable(self.file)}:{self.line}"
 
 
-class Mode(StrEnum):
+class CallMode(StrEnum):
     """How a function is called."""
 
     SYNC = "call"
-    FIRED = "fire"
-    STREAMED = "stream"
-    ASKED = "can_invoke"
+    EVENT = "fire"
+    STREAM = "stream"
+    DRY_RUN = "can_invoke"
 
     @property
     def waits(self) -> bool:
         """Whether the caller waits for what the function answers."""
-        return self in (Mode.SYNC, Mode.STREAMED)
+        return self in (CallMode.SYNC, CallMode.STREAM)
 
 
 # The methods of clients and bound functions that send something to Lambda.
-MODES: Final[Mapping[str, Mode]] = {
-    "call": Mode.SYNC,
-    "invoke": Mode.SYNC,
-    "map": Mode.SYNC,
-    "fire": Mode.FIRED,
-    "fire_map": Mode.FIRED,
-    "stream": Mode.STREAMED,
-    "can_invoke": Mode.ASKED,
+MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
+    "call": CallMode.SYNC,
+    "invoke": CallMode.SYNC,
+    "map": CallMode.SYNC,
+    "fire": CallMode.EVENT,
+    "fire_map": CallMode.EVENT,
+    "stream": CallMode.STREAM,
+    "can_invoke": CallMode.DRY_RUN,
 }
 
 
@@ -86,7 +86,7 @@ class DeclaredContract:
         idempotent: Whether it says so; ``None`` where that is decided at run time.
         errors: The names of the declared errors.
         offloads: Whether large payloads go through S3.
-        place: Where it is declared.
+        location: Where it is declared.
         base: The code base that it is in.
         forms: The types of ``request``, ``response`` and each error, worked out when asked for.
     """
@@ -96,9 +96,9 @@ class DeclaredContract:
     idempotent: bool | None
     errors: tuple[str, ...]
     offloads: bool
-    place: SourceLocation
+    location: SourceLocation
     base: str
-    forms: Mapping[str, Callable[[], SourceSchema]] = field(compare=False, repr=False, hash=False)
+    schemas: Mapping[str, Callable[[], SourceSchema]] = field(compare=False, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,13 @@ class DeclaredHandler:
         contract: Its contract.
         unit: The function.
         setting: What Lambda's handler setting would be, from the file's own directory: ``app.handler``.
-        place: Where it is.
+        location: Where it is.
     """
 
     contract: DeclaredContract
     unit: CodeUnit
-    setting: str
-    place: SourceLocation
+    handler_setting: str
+    location: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Resolution:
     words: str
 
 
-AS_IT_IS: Final = Resolution(None, "")
+UNCHANGED_NAME: Final = Resolution(None, "")
 
 
 class UnresolvedError(Exception):
@@ -143,24 +143,24 @@ class CallSite:
     """A place where a function is called.
 
     Attributes:
-        place: Where.
+        location: Where.
         unit: The code that calls.
         verb: The method: ``call``, ``fire_map``, ...
         mode: What that is to Lambda.
         function: What is called: the contract's own name, or the address that is given for it.
-        is_address: Whether *function* is an address given in place of the contract's, which no resolver touches.
+        is_explicit_address: Whether *function* replaces the address of the contract: no resolver applies to it.
         qualifier: The version or alias.
         resolution: How the client finds the deployed name.
         contract: The contract, where there is one.
         timeout: The seconds that the call gives itself, where they are stated.
     """
 
-    place: SourceLocation
+    location: SourceLocation
     unit: CodeUnit
-    verb: str
-    mode: Mode
+    method: str
+    mode: CallMode
     function: str
-    is_address: bool
+    is_explicit_address: bool
     qualifier: str | None
     resolution: Resolution
     contract: DeclaredContract | None
@@ -171,12 +171,12 @@ class CallSite:
 class UnresolvedCall:
     """Something that cannot be decided from the text of the code."""
 
-    place: SourceLocation
+    location: SourceLocation
     unit: CodeUnit
     why: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.why}"
+        return f"{self.location}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Survey:
         contracts: The contracts, by place.
         handlers: The handlers that are decorated with ``remote``.
         calls: The calls, by place.
-        undecided: What the text does not tell: never empty in silence.
+        unresolved: What the text does not tell: never empty in silence.
         uses: Which units a unit uses.
         units: Every unit, with its place.
     """
@@ -195,11 +195,11 @@ class Survey:
     contracts: tuple[DeclaredContract, ...]
     handlers: tuple[DeclaredHandler, ...]
     calls: tuple[CallSite, ...]
-    undecided: tuple[UnresolvedCall, ...]
+    unresolved: tuple[UnresolvedCall, ...]
     uses: Mapping[CodeUnit, frozenset[CodeUnit]]
     units: Mapping[CodeUnit, SourceLocation]
 
-    def reached(self, start: CodeUnit) -> frozenset[CodeUnit]:
+    def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
         """Return all code that may run when *start* does, itself among it."""
         seen = {start}
         left = [start]
@@ -209,13 +209,13 @@ class Survey:
             left += fresh
         return frozenset(seen)
 
-    def within(self, starts: Iterable[CodeUnit]) -> Survey:
+    def reachable_from(self, starts: Iterable[CodeUnit]) -> Survey:
         """Narrow the calls, and what is undecided, to what may run when one of *starts* does."""
-        reached = frozenset[CodeUnit]().union(*map(self.reached, starts))
+        reached = frozenset[CodeUnit]().union(*map(self.reachable_units, starts))
         calls = tuple(call for call in self.calls if call.unit in reached)
-        undecided = tuple(one for one in self.undecided if one.unit in reached or not one.unit.file)
+        undecided = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
         return Survey(self.contracts, self.handlers, calls, undecided, self.uses, self.units)
 
-    def of_function(self, name: str) -> Iterator[DeclaredHandler]:
+    def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
         """Return the handlers of a function."""
         return (handler for handler in self.handlers if handler.contract.function == name)

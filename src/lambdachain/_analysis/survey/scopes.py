@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from .results import CodeUnit, SourceLocation
-from .sources import Source, absolute
+from .sources import Source, resolve_import
 
-Kind: TypeAlias = Literal["module", "main", "function", "lambda", "class"]
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+ScopeKind: TypeAlias = Literal["module", "main", "function", "lambda", "class"]
+FunctionValue: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Assigned:
+class Assignment:
     """A name is the value of an expression."""
 
     expr: ast.expr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Element:
+class LoopTarget:
     """A name is one of what an expression holds: the target of a loop."""
 
     expr: ast.expr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Imported:
+class Import:
     """A name comes from a module, or (without *name*) is the module."""
 
     module: str
@@ -37,7 +37,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Defined:
+class Definition:
     """A name is a function or a class."""
 
     scope: Scope
@@ -53,19 +53,19 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opaque:
+class OpaqueBinding:
     """A name is something that is not followed."""
 
     why: str
 
 
-Binding: TypeAlias = Assigned | Element | Imported | Defined | Parameter | Opaque
+Binding: TypeAlias = Assignment | LoopTarget | Import | Definition | Parameter | OpaqueBinding
 
 
 class Scope:
     """A module, function, lambda or class, with the names that it binds and what its own statements do."""
 
-    def __init__(self, source: Source, node: ast.AST, kind: Kind, name: str, parent: Scope | None) -> None:
+    def __init__(self, source: Source, node: ast.AST, kind: ScopeKind, name: str, parent: Scope | None) -> None:
         self.source = source
         self.node = node
         self.kind = kind
@@ -75,17 +75,17 @@ class Scope:
         self.bindings: dict[str, list[tuple[Binding, Scope]]] = {}
         self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
         self.fields: dict[str, ast.expr] = {}
-        self.changes: list[tuple[ast.expr, ast.expr]] = []
-        self.settings: list[tuple[ast.Attribute, ast.expr]] = []
+        self.mutations: list[tuple[ast.expr, ast.expr]] = []
+        self.attribute_assignments: list[tuple[ast.Attribute, ast.expr]] = []
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
-        self.elsewhere: dict[str, Scope] = {}
+        self.outer_names: dict[str, Scope] = {}
         if parent is not None:
             parent.children.append(self)
 
     @property
-    def last(self) -> str:
+    def short_name(self) -> str:
         """Its name without what it stands in."""
         return self.name.rsplit(".", 1)[-1]
 
@@ -107,7 +107,7 @@ class Scope:
         """The class that the function is a method of."""
         return self.parent if self.parent is not None and self.parent.kind == "class" else None
 
-    def place(self, node: ast.AST) -> SourceLocation:
+    def locate(self, node: ast.AST) -> SourceLocation:
         """Describe where a node stands."""
         return SourceLocation(self.source.file, getattr(node, "lineno", 1))
 
@@ -165,7 +165,7 @@ class _Reader(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.read([*node.decorator_list, *node.bases, *node.keywords])
         inner = self._within(node, "class", _qualified(self.scope, node.name))
-        self._bind(node.name, Defined(inner))
+        self._bind(node.name, Definition(inner))
         _Reader(inner).read(node.body)
 
     def visit_If(self, node: ast.If) -> None:
@@ -195,7 +195,7 @@ class _Reader(ast.NodeVisitor):
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
         if isinstance(node.target, ast.Name) and isinstance(node.value, ast.List | ast.Tuple | ast.Set):
-            self._bind(node.target.id, Assigned(node.value))
+            self._bind(node.target.id, Assignment(node.value))
         else:
             self._opaque(node.target, "it is changed where it stands")
 
@@ -222,16 +222,16 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
-            self._bind(node.name, Opaque("it is an exception"))
+            self._bind(node.name, OpaqueBinding("it is an exception"))
         self.generic_visit(node)
 
     def visit_MatchAs(self, node: ast.MatchAs) -> None:
         if node.name:
-            self._bind(node.name, Opaque("it is taken out of a value by match"))
+            self._bind(node.name, OpaqueBinding("it is taken out of a value by match"))
         self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> None:
-        self.scope.elsewhere.update(dict.fromkeys(node.names, self.scope.module))
+        self.scope.outer_names.update(dict.fromkeys(node.names, self.scope.module))
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         for name in node.names:
@@ -239,17 +239,17 @@ class _Reader(ast.NodeVisitor):
             while scope is not None and not (scope.kind == "function" and name in scope.bindings):
                 scope = scope.parent
             if scope is not None:
-                self.scope.elsewhere[name] = scope
+                self.scope.outer_names[name] = scope
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             top = alias.name if alias.asname else alias.name.split(".")[0]
-            self._bind(alias.asname or top, Imported(top))
+            self._bind(alias.asname or top, Import(top))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        module = absolute(node.module, node.level, self.scope.source)
+        module = resolve_import(node.module, node.level, self.scope.source)
         for alias in node.names:
-            self._bind(alias.asname or alias.name, Imported(module, alias.name))
+            self._bind(alias.asname or alias.name, Import(module, alias.name))
 
     def visit_Return(self, node: ast.Return) -> None:
         if node.value is not None:
@@ -264,7 +264,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         self.scope.calls.append(node)
         if isinstance(node.func, ast.Attribute) and (added := _added(node.func.attr, node)) is not None:
-            self.scope.changes.append((node.func.value, ast.copy_location(added, node)))
+            self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
         self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -276,13 +276,13 @@ class _Reader(ast.NodeVisitor):
             self.scope.loads.append(node)
         self.visit(node.value)
 
-    def _within(self, node: ast.AST, kind: Kind, name: str) -> Scope:
+    def _within(self, node: ast.AST, kind: ScopeKind, name: str) -> Scope:
         return Scope(self.scope.source, node, kind, name, self.scope)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.read([*node.decorator_list, *node.args.defaults, *(one for one in node.args.kw_defaults if one)])
         inner = self._within(node, "function", _qualified(self.scope, node.name))
-        self._bind(node.name, Defined(inner))
+        self._bind(node.name, Definition(inner))
         self._parameters(node.args, inner)
         _Reader(inner).read(node.body)
 
@@ -292,18 +292,18 @@ class _Reader(ast.NodeVisitor):
         for arg in args.kwonlyargs:
             inner.bindings[arg.arg] = [(Parameter(arg.arg, arg.annotation, None), inner)]
         for rest in filter(None, (args.vararg, args.kwarg)):
-            inner.bindings[rest.arg] = [(Opaque(f"it is the parameter *{rest.arg}"), inner)]
+            inner.bindings[rest.arg] = [(OpaqueBinding(f"it is the parameter *{rest.arg}"), inner)]
 
     def _loop(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)
         if isinstance(target, ast.Name):
-            self._bind(target.id, Element(over))
+            self._bind(target.id, LoopTarget(over))
         else:
             self._opaque(target, "it is taken apart in a loop")
 
     def _target(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
-            self._bind(target.id, Assigned(value))
+            self._bind(target.id, Assignment(value))
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
             self._attribute(target, target.value.id, value)
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
@@ -312,24 +312,24 @@ class _Reader(ast.NodeVisitor):
         elif isinstance(target, ast.Subscript):
             self.visit(target.slice)
             entry = ast.Dict([target.slice], [value])
-            self.scope.changes.append((target.value, ast.copy_location(entry, target)))
+            self.scope.mutations.append((target.value, ast.copy_location(entry, target)))
         else:
             self._opaque(target, "it is taken out of a value")
 
     def _attribute(self, target: ast.Attribute, of: str, value: ast.expr) -> None:
-        first = self.scope.bindings.get(of, [(Opaque(""), self.scope)])[0][0]
+        first = self.scope.bindings.get(of, [(OpaqueBinding(""), self.scope)])[0][0]
         if self.scope.owner is not None and isinstance(first, Parameter) and first.position == 0:
-            self.scope.owner.attributes.setdefault(target.attr, []).append((Assigned(value), self.scope))
+            self.scope.owner.attributes.setdefault(target.attr, []).append((Assignment(value), self.scope))
         else:
-            self.scope.settings.append((target, value))
+            self.scope.attribute_assignments.append((target, value))
 
     def _opaque(self, target: ast.expr, why: str) -> None:
         for node in ast.walk(target):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                self._bind(node.id, Opaque(why))
+                self._bind(node.id, OpaqueBinding(why))
 
     def _bind(self, name: str, binding: Binding) -> None:
-        scope = self.scope.elsewhere.get(name, self.scope)
+        scope = self.scope.outer_names.get(name, self.scope)
         scope.bindings.setdefault(name, []).append((binding, self.scope))
 
 
@@ -366,7 +366,7 @@ def keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((one.value for one in call.keywords if one.arg == name), None)
 
 
-def parameters_of(function: Any) -> ast.arguments:
+def get_parameters(function: Any) -> ast.arguments:
     """Return the parameters of a function or lambda."""
     arguments: ast.arguments = function.args
     return arguments

@@ -12,11 +12,11 @@ from typing import Any, Final
 from lambdachain._json.json_schema import MARKS
 
 from .evaluator import Evaluator
-from .model_fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
+from .model_fields import LIMITS, Field, UnsupportedTypeError, is_enum, read_enum_values, read_model_fields
 from .results import SourceSchema
 from .scopes import Scope
 from .syntax import annotation as unquoted
-from .values import Class, Constant, Library
+from .values import ClassValue, Constant, ExternalName
 
 _PLAIN: Final[Mapping[str, dict[str, Any]]] = {
     "builtins.str": {"type": "string"},
@@ -62,15 +62,15 @@ _DESCRIPTIONS: Final = ("title", "description", "examples")
 _Schema = dict[str, Any]
 
 
-def source_schema_of(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> SourceSchema:
+def read_source_schema(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> SourceSchema:
     """Describe the type that *expr* names in *scope*, as far as the text tells."""
     try:
         return SourceSchema(
-            sent=_Writer(evaluation, reading=False).whole(expr, scope),
-            read=_Writer(evaluation, reading=True).whole(expr, scope),
+            sent=_Writer(evaluator, reading=False).whole(expr, scope),
+            read=_Writer(evaluator, reading=True).whole(expr, scope),
         )
-    except UnreadableField as exc:
-        return SourceSchema(None, None, f"{scope.place(expr)}: {exc}")
+    except UnsupportedTypeError as exc:
+        return SourceSchema(None, None, f"{scope.locate(expr)}: {exc}")
 
 
 def _literal_of(part: ast.expr) -> Any:
@@ -78,14 +78,14 @@ def _literal_of(part: ast.expr) -> Any:
     try:
         return ast.literal_eval(part)
     except ValueError:
-        raise UnreadableField(f"the type Literal[{ast.unparse(part)}] is not known here") from None
+        raise UnsupportedTypeError(f"the type Literal[{ast.unparse(part)}] is not known here") from None
 
 
 class _Writer:
     """Writes one schema: of what is read, or of what is sent."""
 
-    def __init__(self, evaluation: Evaluator, *, reading: bool) -> None:
-        self._evaluation = evaluation
+    def __init__(self, evaluator: Evaluator, *, reading: bool) -> None:
+        self._evaluator = evaluator
         self._reading = reading
         self._defs: dict[str, _Schema] = {}
 
@@ -107,7 +107,7 @@ class _Writer:
             case ast.Name() | ast.Attribute():
                 return self._named(expr, scope)
             case _:
-                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
+                raise UnsupportedTypeError(f"the type {ast.unparse(expr)} is not known here")
 
     def _union(self, options: list[ast.expr], scope: Scope) -> _Schema:
         schemas: list[_Schema] = []
@@ -117,15 +117,15 @@ class _Writer:
         return {"anyOf": schemas}
 
     def _named(self, expr: ast.expr, scope: Scope) -> _Schema:
-        match self._evaluation.values(expr, scope):
-            case (Library("decimal.Decimal"),):
+        match self._evaluator.evaluate(expr, scope):
+            case (ExternalName("decimal.Decimal"),):
                 return self._decimal({})
-            case (Library(name),) if name in _PLAIN:
+            case (ExternalName(name),) if name in _PLAIN:
                 return dict(_PLAIN[name])
-            case (Class(inner),):
+            case (ClassValue(inner),):
                 return self._class(inner)
             case _:
-                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
+                raise UnsupportedTypeError(f"the type {ast.unparse(expr)} is not known here")
 
     def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
         name = ast.unparse(outer).rsplit(".", 1)[-1]
@@ -146,21 +146,21 @@ class _Writer:
             return {"type": "object", "additionalProperties": self._of(parts[-1], scope)}
         if name == "tuple":
             return self._tuple(parts, scope)
-        raise UnreadableField(f"the type {ast.unparse(outer)}[...] is not known here")
+        raise UnsupportedTypeError(f"the type {ast.unparse(outer)}[...] is not known here")
 
     def _metadata(self, parts: list[ast.expr], scope: Scope) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for part in parts:
             if not (isinstance(part, ast.Call) and ast.unparse(part.func).rsplit(".", 1)[-1] == "Field"):
-                raise UnreadableField(f"{ast.unparse(part)} in Annotated is not known here")
+                raise UnsupportedTypeError(f"{ast.unparse(part)} in Annotated is not known here")
             for one in part.keywords:
                 if one.arg not in (*LIMITS, *_DESCRIPTIONS):
-                    raise UnreadableField(f"{ast.unparse(one)} in Annotated is not known here")
+                    raise UnsupportedTypeError(f"{ast.unparse(one)} in Annotated is not known here")
             found |= {one.arg: self._literal(one.value, scope) for one in part.keywords if one.arg is not None}
         return found
 
     def _literal(self, expr: ast.expr, scope: Scope) -> Any:
-        match self._evaluation.values(expr, scope):
+        match self._evaluator.evaluate(expr, scope):
             case (Constant(value),):
                 return value
             case _:
@@ -176,16 +176,16 @@ class _Writer:
         name = f"{scope.source.file}:{scope.name}".replace("/", ".")
         if name not in self._defs:
             self._defs[name] = {}
-            self._defs[name] = self._enum(scope) if is_enum(self._evaluation, scope) else self._object(scope)
+            self._defs[name] = self._enum(scope) if is_enum(self._evaluator, scope) else self._object(scope)
         return {"$ref": f"#/$defs/{name}"}
 
     def _enum(self, scope: Scope) -> _Schema:
-        return {"title": scope.name, "enum": members_of(self._evaluation, scope)}
+        return {"title": scope.name, "enum": read_enum_values(self._evaluator, scope)}
 
     def _object(self, scope: Scope) -> _Schema:
         properties: dict[str, _Schema] = {}
         required: list[str] = []
-        model = fields_of(self._evaluation, scope)
+        model = read_model_fields(self._evaluator, scope)
         for field in model.fields:
             name = field.read_as if self._reading else field.sent_as
             properties[name] = self._field(field)

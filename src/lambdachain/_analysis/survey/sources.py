@@ -107,7 +107,7 @@ def _shared(one: Source, other: Source) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def absolute(module: str | None, level: int, importer: Source) -> str:
+def resolve_import(module: str | None, level: int, importer: Source) -> str:
     """Write a relative import out: *level* dots before *module*. One dot stays: it means no module of Python's own."""
     if level == 0:
         return module or ""

@@ -8,25 +8,27 @@ from typing import Final
 
 from .evaluator import Evaluator
 from .scopes import Scope, last_name
-from .values import Table, Unknown, Values
+from .values import MappingValue, Unresolved, Values
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _QUALIFIER: Final = {"qualifier": "a qualifier"}
 
 
-def options_of(evaluation: Evaluator, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
+def evaluate_keywords(
+    evaluator: Evaluator, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER
+) -> MappingValue:
     """Return the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
     entries: dict[str, Values] = {}
     for one in node.keywords:
         if one.arg is not None:
-            entries[one.arg] = evaluation.values(one.value, scope)
+            entries[one.arg] = evaluator.evaluate(one.value, scope)
             continue
-        for value in evaluation.values(one.value, scope):
+        for value in evaluator.evaluate(one.value, scope):
             hidden = f"may be in **{ast.unparse(one.value)}"
-            untold = {name: (Unknown(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
-            entries |= dict(value.entries) if isinstance(value, Table) else untold
-    return Table(tuple(entries.items()))
+            untold = {name: (Unresolved(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
+            entries |= dict(value.entries) if isinstance(value, MappingValue) else untold
+    return MappingValue(tuple(entries.items()))
 
 
 def annotation(expr: ast.expr) -> ast.expr:

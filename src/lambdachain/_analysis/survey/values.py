@@ -18,14 +18,14 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class CollectionValue:
     """What a list, a tuple, a set or the values of a mapping hold, in no order."""
 
     items: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MappingValue:
     """A mapping whose keys are texts."""
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
@@ -36,21 +36,21 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class ExternalName:
     """Something that is not among the files, by its whole name: ``lambdachain.Contract``, ``os.environ``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ModuleValue:
     """A module among the files."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class FunctionValue:
     """A function among the files; with *contract*, a handler that ``remote`` has made of it."""
 
     scope: Scope
@@ -58,49 +58,49 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
+class ClassValue:
     """A class among the files."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class InstanceValue:
     """An object of a class among the files."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Super:
+class SuperValue:
     """An object of a class among the files, as its bases see it: ``super()``."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Contracted:
+class ContractValue:
     """A contract."""
 
     contract: DeclaredContract
 
 
 @dataclass(frozen=True, slots=True)
-class Decorator:
+class DecoratorValue:
     """What ``remote(...)`` gives: it makes a handler of a function."""
 
-    make: Callable[[Function], DeclaredContract]
+    make: Callable[[FunctionValue], DeclaredContract]
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientValue:
     """A client; *resolution* is ``None`` where its own making is not seen."""
 
     resolution: Resolution | None
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundFunctionValue:
     """A function object: what ``bind`` gives.
 
     Attributes:
@@ -113,18 +113,18 @@ class Bound:
     contract: DeclaredContract
     address: str | None
     resolution: Resolution | None
-    options: Table
+    options: MappingValue
 
 
 @dataclass(frozen=True, slots=True)
-class Resolver:
+class ResolverValue:
     """What ``LambdaClient(resolve=...)`` takes."""
 
     resolution: Resolution
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class Unresolved:
     """The text does not tell."""
 
     why: str
@@ -132,24 +132,24 @@ class Unknown:
 
 Value: TypeAlias = (
     Constant
-    | Many
-    | Table
-    | Library
-    | Module
-    | Function
-    | Class
-    | Instance
-    | Super
-    | Contracted
-    | Decorator
-    | Client
-    | Bound
-    | Resolver
-    | Unknown
+    | CollectionValue
+    | MappingValue
+    | ExternalName
+    | ModuleValue
+    | FunctionValue
+    | ClassValue
+    | InstanceValue
+    | SuperValue
+    | ContractValue
+    | DecoratorValue
+    | ClientValue
+    | BoundFunctionValue
+    | ResolverValue
+    | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]
 
-NOT_FOLLOWED: Final[Values] = (Unknown("it is worked out at run time"),)
+UNRESOLVED: Final[Values] = (Unresolved("it is worked out at run time"),)
 
 
 def union(several: Iterable[Iterable[Value]]) -> Values:
@@ -157,37 +157,37 @@ def union(several: Iterable[Iterable[Value]]) -> Values:
     return tuple(dict.fromkeys(value for values in several for value in values))
 
 
-def merged(values: Iterable[Value]) -> Values:
+def merge_mappings(values: Iterable[Value]) -> Values:
     """Accept several mappings for one that has the entries of each."""
     listed = tuple(values)
-    tables = [value for value in listed if isinstance(value, Table)]
-    if len(tables) < 2 and not (tables and any(isinstance(value, Many) for value in listed)):
+    tables = [value for value in listed if isinstance(value, MappingValue)]
+    if len(tables) < 2 and not (tables and any(isinstance(value, CollectionValue) for value in listed)):
         return listed
     keys = dict.fromkeys(key for table in tables for key, _ in table.entries)
-    table = Table(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
-    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, Table)))
+    table = MappingValue(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
+    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, MappingValue)))
 
 
-def texts(values: Iterable[Value]) -> tuple[str, ...]:
+def string_constants(values: Iterable[Value]) -> tuple[str, ...]:
     """Return the texts among *values*."""
     return tuple(value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str))
 
 
-def unknowns(values: Iterable[Value]) -> tuple[str, ...]:
+def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
     """Return what is not told among *values*."""
-    return tuple(value.why for value in values if isinstance(value, Unknown))
+    return tuple(value.why for value in values if isinstance(value, Unresolved))
 
 
-def held(values: Iterable[Value]) -> Values:
+def get_elements(values: Iterable[Value]) -> Values:
     """Yield what a loop over *values* gives."""
 
     def each(value: Value) -> Iterator[Value]:
         match value:
-            case Many(items):
+            case CollectionValue(items):
                 yield from items
-            case Table(entries):
+            case MappingValue(entries):
                 yield from (Constant(key) for key, _ in entries)
             case _:
-                yield from NOT_FOLLOWED
+                yield from UNRESOLVED
 
     return union(each(value) for value in values)
