@@ -1,4 +1,4 @@
-"""Working things out once: in circles too, with the least that holds, whatever is asked for first."""
+"""Computing each thing once: in cycles the smallest result, and independent of the order of the questions."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from hypothesis import strategies as st
 from lambdachain._analysis.survey.memo import RecursiveMemo
 
 
-def solved(graph: dict[int, list[int]], order: list[int]) -> dict[int, frozenset[int]]:
-    """Give what each node reaches, asking in *order*."""
+def solve(graph: dict[int, list[int]], order: list[int]) -> dict[int, frozenset[int]]:
+    """Return what each node reaches; ask in *order*."""
     memory = RecursiveMemo[frozenset[int]](frozenset(), frozenset())
 
-    def reached(node: int) -> frozenset[int]:
-        return memory.get_or_compute(node, lambda: frozenset({node}).union(*(reached(other) for other in graph[node])))
+    def reach_from(node: int) -> frozenset[int]:
+        return memory.get_or_compute(
+            node, lambda: frozenset({node}).union(*(reach_from(other) for other in graph[node]))
+        )
 
-    return {node: reached(node) for node in order}
+    return {node: reach_from(node) for node in order}
 
 
 @given(st.lists(st.lists(st.integers(0, 4), max_size=3), min_size=5, max_size=5), st.permutations(range(5)))
-def test_what_is_asked_for_first_plays_no_part(edges: list[list[int]], order: list[int]):
-    """Every node gives all that it reaches, in graphs with any circles."""
+def test_the_order_of_questions_does_not_matter(edges: list[list[int]], order: list[int]):
+    """Every node reaches the same nodes in any order, in graphs with any cycles."""
     graph = dict(enumerate(edges))
     expected = {node: reach(graph, node) for node in order}
 
-    assert solved(graph, order) == expected
+    assert solve(graph, order) == expected
 
 
 def reach(graph: dict[int, list[int]], start: int) -> frozenset[int]:
-    """Walk a graph, the plain way."""
-    seen, left = {start}, [start]
-    while left:
-        fresh = set(graph[left.pop()]) - seen
-        seen |= fresh
-        left += fresh
+    """Walk a graph, without a memo."""
+    seen, pending = {start}, [start]
+    while pending:
+        new = set(graph[pending.pop()]) - seen
+        seen |= new
+        pending += new
     return frozenset(seen)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_two_circles_that_share_a_node(order: tuple[int, ...]):
+def test_two_cycles_that_share_a_node(order: tuple[int, ...]):
     """The case that a plain cache gets wrong."""
-    assert set(solved({0: [1, 2], 1: [0], 2: [0]}, list(order)).values()) == {frozenset({0, 1, 2})}
+    assert set(solve({0: [1, 2], 1: [0], 2: [0]}, list(order)).values()) == {frozenset({0, 1, 2})}
 
 
-def test_a_circle_within_a_circle_that_is_asked_again():
-    """4 is worked out while 1 is, within the circle of 3; then 2, in the same circle, asks for 4."""
-    assert solved({1: [3, 4], 2: [4], 3: [1, 2], 4: [1]}, [3, 2])[2] == frozenset({1, 2, 3, 4})
+def test_a_cycle_within_a_cycle_that_is_asked_again():
+    """4 is computed while 1 is, within the cycle of 3; then 2, in the same cycle, asks for 4."""
+    assert solve({1: [3, 4], 2: [4], 3: [1, 2], 4: [1]}, [3, 2])[2] == frozenset({1, 2, 3, 4})
 
 
-def test_what_lies_too_deep_is_unknown_and_not_kept():
-    """A later question from nearer by gets the answer."""
+def test_a_result_beyond_the_depth_limit_is_unknown_and_not_kept():
+    """A later question that is nested less deeply gets the result."""
     memory = RecursiveMemo[int](0, -1)
 
     def depth(node: int) -> int:

@@ -1,4 +1,4 @@
-"""Working each thing out once, where things may depend on each other in circles."""
+"""Compute each thing once, even if the computations depend on each other in cycles."""
 
 from __future__ import annotations
 
@@ -8,61 +8,67 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-# Python's own stack bears ten times as much.
-_DEEPEST: Final = 40
+# Each level takes several Python frames, and the default recursion limit is 1000.
+_MAX_DEPTH: Final = 40
 
 
 class RecursiveMemo(Generic[T]):
-    """Keeps what was worked out.
+    """Memoizes computations that may ask for their own result, directly or through others.
 
-    What asks for itself, through whatever else, gets nothing there: of a set of possibilities that is the least one
-    which holds. What was worked out inside such a circle is kept while the circle is, for it may lack something.
+    Inside such a cycle the result is *empty*: of all sets of possible values that fulfill the equations, this yields
+    the smallest. A result that was computed inside a cycle may therefore be incomplete; it is reused only until the
+    outermost computation of the cycle is complete, and computed again afterwards. A plain cache would keep the
+    incomplete one, and answers would depend on which question was asked first.
 
     Args:
-        nothing: What stands for what is being worked out.
-        unknown: What stands for what lies too deep.
+        empty: The result of a computation that is still running.
+        unknown: The result of a computation that is nested too deeply.
     """
 
-    def __init__(self, nothing: T, unknown: T) -> None:
-        self._nothing = nothing
+    def __init__(self, empty: T, unknown: T) -> None:
+        self._empty = empty
         self._unknown = unknown
-        self._known: dict[Hashable, T] = {}
-        self._circling: dict[Hashable, tuple[T, float]] = {}
-        self._depths: dict[Hashable, int] = {}
+        self._complete: dict[Hashable, T] = {}
+        # Results that depend on a running computation, each with the depth of the outermost one it depends on.
+        self._provisional: dict[Hashable, tuple[T, float]] = {}
+        self._running: dict[Hashable, int] = {}
+        # The outermost running computation that the current one has asked for so far.
         self._lowest: float = inf
 
-    def get_or_compute(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Return what *work* gives, which is asked once for each *key*."""
-        if key in self._known:
-            return self._known[key]
-        if key in self._circling:
-            found, lowest = self._circling[key]
+    def get_or_compute(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the result for *key*; call *compute* unless it is known or running."""
+        if key in self._complete:
+            return self._complete[key]
+        if key in self._provisional:
+            result, lowest = self._provisional[key]
             self._lowest = min(self._lowest, lowest)
-            return found
-        if key in self._depths:
-            self._lowest = min(self._lowest, self._depths[key])
-            return self._nothing
-        if len(self._depths) >= _DEEPEST:
+            return result
+        if key in self._running:
+            self._lowest = min(self._lowest, self._running[key])
+            return self._empty
+        if len(self._running) >= _MAX_DEPTH:
+            # Depth 0 marks every result on the way as provisional: asked from less deep, each may succeed.
             self._lowest = 0
             return self._unknown
-        return self._worked_out(key, work)
+        return self._compute(key, compute)
 
-    def _worked_out(self, key: Hashable, work: Callable[[], T]) -> T:
-        depth = self._depths[key] = len(self._depths)
+    def _compute(self, key: Hashable, compute: Callable[[], T]) -> T:
+        depth = self._running[key] = len(self._running)
         outer, self._lowest = self._lowest, inf
         try:
-            found = work()
+            result = compute()
         finally:
-            del self._depths[key]
+            del self._running[key]
             inner, self._lowest = self._lowest, outer
         if inner >= depth:
-            self._known[key] = found
-            self._circling = {one: kept for one, kept in self._circling.items() if kept[1] < depth}
+            # It depends on nothing that is still running: complete. Results that depended on it alone are dropped and computed again.
+            self._complete[key] = result
+            self._provisional = {one: kept for one, kept in self._provisional.items() if kept[1] < depth}
         else:
-            # What lacks this one, which is told only in part, lacks what this one lacks.
-            self._circling = {
-                one: (kept, inner if lowest >= depth else lowest) for one, (kept, lowest) in self._circling.items()
+            # Results that depend on this one also depend on the running computations that this one depends on.
+            self._provisional = {
+                one: (kept, inner if lowest >= depth else lowest) for one, (kept, lowest) in self._provisional.items()
             }
-            self._circling[key] = (found, inner)
+            self._provisional[key] = (result, inner)
             self._lowest = min(outer, inner)
-        return found
+        return result

@@ -1,4 +1,8 @@
-"""The fields of a model, from its text: what pydantic and dataclasses make of a class body."""
+"""Read the fields of pydantic models and dataclasses from their class bodies.
+
+Anything that may change what is valid, and that this module does not know, raises ``UnsupportedTypeError``: a schema
+that might be wrong would lead to wrong warnings.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from importlib import import_module
 from typing import Any, Final
 
 from .evaluator import Evaluator
-from .scopes import Scope, keyword
+from .scopes import Scope, get_keyword
 from .values import ClassValue, Constant, ExternalName
 
 _MODELS: Final = frozenset({"pydantic.BaseModel", "lambdachain.RemoteError", "typing.TypedDict"})
 _ENUMS: Final = frozenset({"enum.Enum", "enum.StrEnum", "enum.IntEnum"})
 _GENERATORS: Final = frozenset({"to_camel", "to_pascal", "to_snake"})
-# What a class may have beside its fields that no schema shows: it may refuse or change any value.
+# Decorators of methods that may reject or change any value, which no schema shows.
 _HOOKS: Final = ("pydantic.field_validator", "pydantic.model_validator", "pydantic.field_serializer")
 _HOOKS_TOO: Final = ("pydantic.model_serializer", "pydantic.computed_field", "pydantic.validator")
 _IGNORED_SETTINGS: Final = frozenset(
@@ -26,28 +30,28 @@ LIMITS: Final = frozenset(
 )
 
 
-# What says nothing of the values, or is taken account of.
-_TOLD: Final = LIMITS | frozenset(
+# Arguments of Field() that do not change what is valid, or that are read below.
+_KNOWN_ARGUMENTS: Final = LIMITS | frozenset(
     {"alias", "validation_alias", "serialization_alias", "default", "default_factory", "title", "description"}
     | {"examples", "json_schema_extra", "deprecated", "repr", "kw_only", "frozen", "compare", "hash", "metadata"}
 )
 
 
 class UnsupportedTypeError(Exception):
-    """The text does not tell; the message says what."""
+    """The source of a type does not determine its schema; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ModelField:
     """A field of a model.
 
     Attributes:
-        sent_as: Its name on the wire.
-        read_as: The name that it is read by.
+        sent_as: Its name in serialized JSON.
+        read_as: Its name in JSON that is validated.
         annotation: Its type.
-        scope: Where its type's name means something.
-        required: Whether there is no default.
-        limits: What ``Field(...)`` says of its values.
+        scope: The scope in which the annotation is evaluated.
+        required: Whether it has no default.
+        limits: The constraints in ``Field(...)``: ``ge``, ``max_length``, ...
     """
 
     sent_as: str
@@ -59,46 +63,47 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A class whose objects are JSON objects."""
+class ModelFields:
+    """The fields of a class, and whether it forbids others (``extra="forbid"``)."""
 
-    fields: tuple[Field, ...]
-    forbids_others: bool
+    fields: tuple[ModelField, ...]
+    forbids_extra: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
     rename: Callable[[str], str] | None = None
-    forbids_others: bool = False
+    forbids_extra: bool = False
 
 
-def read_model_fields(evaluator: Evaluator, scope: Scope) -> Model:
-    """Read the fields of a class, those of its bases first.
+def read_model_fields(evaluator: Evaluator, scope: Scope) -> ModelFields:
+    """Return the fields of a class, those of its bases first.
 
     Raises:
-        UnsupportedTypeError: It is no model, or does something that its text does not show.
+        UnsupportedTypeError: It is not a model, or does something that its source does not show.
     """
     lineage = list(_lineage(evaluator, scope))
     settings = _Settings()
-    found: dict[str, Field] = {}
+    found: dict[str, ModelField] = {}
+    # Settings are inherited, and those of a subclass apply to inherited fields: so read all of them first.
     for one in reversed(lineage):
-        settings = _settings(evaluator, one, settings)
+        settings = _read_settings(evaluator, one, settings)
     for one in reversed(lineage):
-        _refuse_hooks(evaluator, one)
-        found |= dict(_own(evaluator, one, settings))
-    return Model(tuple(found.values()), settings.forbids_others)
+        _reject_hooks(evaluator, one)
+        found |= dict(_read_own_fields(evaluator, one, settings))
+    return ModelFields(tuple(found.values()), settings.forbids_extra)
 
 
 def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
-    """Check whether a class is an enumeration."""
+    """Check whether a class is an enum."""
     return any(isinstance(base, ExternalName) and base.name in _ENUMS for base in _bases(evaluator, scope))
 
 
 def read_enum_values(evaluator: Evaluator, scope: Scope) -> list[Any]:
-    """Return the values of an enumeration.
+    """Return the values of an enum.
 
     Raises:
-        UnsupportedTypeError: One is no constant.
+        UnsupportedTypeError: A value is not a constant.
     """
     values: list[Any] = []
     for statement in _body(scope):
@@ -107,7 +112,7 @@ def read_enum_values(evaluator: Evaluator, scope: Scope) -> list[Any]:
                 case (Constant(value),):
                     values.append(value)
                 case _:
-                    raise UnsupportedTypeError(f"a value of {scope.name} is worked out at run time")
+                    raise UnsupportedTypeError(f"a value of {scope.name} is computed at run time")
     return values
 
 
@@ -121,25 +126,24 @@ def _bases(evaluator: Evaluator, scope: Scope) -> Iterator[ClassValue | External
             if isinstance(value, ClassValue | ExternalName):
                 yield value
             else:
-                raise UnsupportedTypeError(f"{scope.name} is built of {ast.unparse(expr)}, which is not known here")
+                raise UnsupportedTypeError(f"the base class {ast.unparse(expr)} of {scope.name} is not supported")
 
 
 def _lineage(evaluator: Evaluator, scope: Scope) -> Iterator[Scope]:
-    """Yield a class and its bases; they must end where fields mean what they say."""
+    """Yield a class and its bases; the topmost must be a known model or a dataclass."""
     keywords = scope.node.keywords if isinstance(scope.node, ast.ClassDef) else []
     for one in (one for one in keywords if one.arg not in _IGNORED_SETTINGS):
-        raise UnsupportedTypeError(f"{scope.name} is built with {ast.unparse(one)}")
+        raise UnsupportedTypeError(f"the class argument {ast.unparse(one)} of {scope.name} is not supported")
     yield scope
     bases = list(_bases(evaluator, scope))
     if not bases and not _is_dataclass(evaluator, scope):
-        raise UnsupportedTypeError(f"{scope.name} is neither a pydantic model nor a dataclass")
+        raise UnsupportedTypeError(f"{scope.name} is not a pydantic model or a dataclass")
     for base in bases:
         if isinstance(base, ClassValue):
             yield from _lineage(evaluator, base.scope)
         elif base.name not in _MODELS:
-            raise UnsupportedTypeError(
-                f"{scope.name} is built of {base.name.removeprefix('builtins.')}, which is not known here"
-            )
+            name = base.name.removeprefix("builtins.")
+            raise UnsupportedTypeError(f"the base class {name} of {scope.name} is not supported")
 
 
 def _is_dataclass(evaluator: Evaluator, scope: Scope) -> bool:
@@ -152,50 +156,55 @@ def _is_dataclass(evaluator: Evaluator, scope: Scope) -> bool:
     )
 
 
-def _refuse_hooks(evaluator: Evaluator, scope: Scope) -> None:
+def _reject_hooks(evaluator: Evaluator, scope: Scope) -> None:
     for child in scope.children:
         for decorator in child.node.decorator_list if isinstance(child.node, ast.FunctionDef) else []:
             function = decorator.func if isinstance(decorator, ast.Call) else decorator
             for value in evaluator.evaluate(function, scope):
                 if isinstance(value, ExternalName) and value.name in (*_HOOKS, *_HOOKS_TOO):
-                    raise UnsupportedTypeError(f"{child.name} of {scope.name} has a say in what fits")
+                    raise UnsupportedTypeError(f"{child.name} may accept or reject any value")
 
 
-def _own(evaluator: Evaluator, scope: Scope, settings: _Settings) -> Iterator[tuple[str, Field]]:
+def _read_own_fields(evaluator: Evaluator, scope: Scope, settings: _Settings) -> Iterator[tuple[str, ModelField]]:
     for statement in _body(scope):
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
             continue
         name = statement.target.id
         if name == "model_config" or name.startswith("_") or "ClassVar" in ast.unparse(statement.annotation):
             continue
-        yield name, _field(evaluator, scope, name, statement, settings)
+        yield name, _read_field(evaluator, scope, name, statement, settings)
 
 
-def _field(evaluator: Evaluator, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings) -> Field:
+def _read_field(
+    evaluator: Evaluator, scope: Scope, name: str, statement: ast.AnnAssign, settings: _Settings
+) -> ModelField:
     value = statement.value
     alias = settings.rename(name) if settings.rename else name
     if not (isinstance(value, ast.Call) and ast.unparse(value.func).rsplit(".", 1)[-1] in ("Field", "field")):
-        return Field(alias, alias, statement.annotation, scope, value is None)
+        return ModelField(alias, alias, statement.annotation, scope, value is None)
     for one in value.keywords:
-        if one.arg not in _TOLD:
-            raise UnsupportedTypeError(f"{scope.name}.{name} is declared with {ast.unparse(one)}")
-    given = {one.arg: one.value for one in value.keywords if one.arg is not None}
-    told = {each: _constant(evaluator, expr, scope) for each, expr in given.items()}
-    both = told.get("alias") or alias
-    if not all(isinstance(told.get(each, ""), str) for each in ("alias", "validation_alias", "serialization_alias")):
-        raise UnsupportedTypeError(f"an alias of {scope.name}.{name} is worked out at run time")
+        if one.arg not in _KNOWN_ARGUMENTS:
+            raise UnsupportedTypeError(f"the argument {ast.unparse(one)} of {scope.name}.{name} is not supported")
+    arguments = {one.arg: one.value for one in value.keywords if one.arg is not None}
+    constants = {each: _get_constant(evaluator, expr, scope) for each, expr in arguments.items()}
+    common = constants.get("alias") or alias
+    if not all(
+        isinstance(constants.get(each, ""), str) for each in ("alias", "validation_alias", "serialization_alias")
+    ):
+        raise UnsupportedTypeError(f"an alias of {scope.name}.{name} is computed at run time")
+    # ``Field(...)`` with a literal Ellipsis means: required.
     has_default = bool(value.args) and not (isinstance(value.args[0], ast.Constant) and value.args[0].value is ...)
-    return Field(
-        sent_as=told.get("serialization_alias") or both,
-        read_as=told.get("validation_alias") or both,
+    return ModelField(
+        sent_as=constants.get("serialization_alias") or common,
+        read_as=constants.get("validation_alias") or common,
         annotation=statement.annotation,
         scope=scope,
-        required=not (has_default or given.keys() & {"default", "default_factory"}),
-        limits={each: told[each] for each in LIMITS & told.keys()},
+        required=not (has_default or arguments.keys() & {"default", "default_factory"}),
+        limits={each: constants[each] for each in LIMITS & constants.keys()},
     )
 
 
-def _constant(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> Any:
+def _get_constant(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> Any:
     match evaluator.evaluate(expr, scope):
         case (Constant(value),):
             return value
@@ -203,29 +212,32 @@ def _constant(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> Any:
             return None
 
 
-def _settings(evaluator: Evaluator, scope: Scope, before: _Settings) -> _Settings:
-    expr = next((value for value in _config(scope)), None)
+def _read_settings(evaluator: Evaluator, scope: Scope, before: _Settings) -> _Settings:
+    expr = next(_find_config(scope), None)
     if expr is None:
         return before
     if not isinstance(expr, ast.Call):
-        raise UnsupportedTypeError(f"the model_config of {scope.name} is not known here")
-    forbids = _constant(evaluator, keyword(expr, "extra") or ast.Constant(""), scope) == "forbid"
+        raise UnsupportedTypeError(f"the model_config of {scope.name} is not supported")
+    forbids = _get_constant(evaluator, get_keyword(expr, "extra") or ast.Constant(""), scope) == "forbid"
     unknown = {one.arg for one in expr.keywords} - _IGNORED_SETTINGS - {"extra", "alias_generator"}
     if unknown:
-        raise UnsupportedTypeError(f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}")
-    generator = keyword(expr, "alias_generator")
-    return _Settings(before.rename if generator is None else _generator(generator), forbids or before.forbids_others)
+        raise UnsupportedTypeError(
+            f"the model_config of {scope.name} sets {', '.join(sorted(map(str, unknown)))}, which is not supported"
+        )
+    generator = get_keyword(expr, "alias_generator")
+    rename = before.rename if generator is None else _get_alias_generator(generator)
+    return _Settings(rename, forbids or before.forbids_extra)
 
 
-def _generator(expr: ast.expr) -> Callable[[str], str]:
+def _get_alias_generator(expr: ast.expr) -> Callable[[str], str]:
     name = ast.unparse(expr).rsplit(".", 1)[-1]
     if name not in _GENERATORS:
-        raise UnsupportedTypeError(f"the alias_generator {name} is not known here")
+        raise UnsupportedTypeError(f"the alias_generator {name} is not supported")
     rename: Callable[[str], str] = getattr(import_module("pydantic.alias_generators"), name)
     return rename
 
 
-def _config(scope: Scope) -> Iterator[ast.expr]:
+def _find_config(scope: Scope) -> Iterator[ast.expr]:
     for statement in _body(scope):
         match statement:
             case ast.Assign(targets=[ast.Name(id="model_config")], value=value):

@@ -1,4 +1,8 @@
-"""Which code may run when other code does: what a function's own text mentions."""
+"""Which code may run when other code runs: the uses between functions, methods and modules.
+
+A unit uses everything that its text mentions: a function that is named may be called, a class may be instantiated. This errs
+on the side of too many uses, because a call that is missed would be a permission that is missing.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from . import classes
+from .attributes import find_properties
 from .evaluation import ExpressionEvaluator
 from .results import MODE_BY_METHOD, CodeUnit
 from .scopes import Import, Scope
@@ -23,19 +28,19 @@ from .values import (
     Value,
 )
 
-# Decorators that leave a function to those who call it; any other may register it, so that its module runs it.
-_QUIET: Final = (
+# Decorators that do not register the function. Any other may (a route, a task), so that code outside runs it.
+_PASSIVE_DECORATORS: Final = (
     *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
     *("functools.", "typing.", "lambdachain."),
 )
 
 
 def find_uses(evaluator: ExpressionEvaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
-    """Describe which units each unit uses: too many rather than too few."""
+    """Return which units each unit may run."""
     found: dict[CodeUnit, set[CodeUnit]] = {}
     for scope in evaluator.project.scopes():
         used = found.setdefault(scope.unit, set())
-        used |= set(_mentioned(evaluator, scope))
+        used |= set(_find_mentioned(evaluator, scope))
         if scope.kind == "function":
             used.add(scope.module.unit)
             if _is_registered(evaluator, scope):
@@ -43,47 +48,55 @@ def find_uses(evaluator: ExpressionEvaluator) -> Mapping[CodeUnit, frozenset[Cod
     return {unit: frozenset(used - {unit}) for unit, used in found.items()}
 
 
-def _mentioned(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_mentioned(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
-        # What a module only names for others does not run when it is imported; what it calls does, or may.
+        # Importing a module runs its calls, with their arguments, but not the functions that it only names.
         loads = [
-            node for call in scope.calls for node in (call.func, *call.args) if not _is_ours(evaluator, call, scope)
+            node
+            for call in scope.calls
+            for node in (call.func, *call.args)
+            if not _is_library_call(evaluator, call, scope)
         ]
-        yield from (unit for unit in _imported(evaluator, scope))
-    yield from _by_getattr(evaluator, scope)
-    targets = {id(node) for call in scope.calls for node in _targets(call)}
+        yield from (unit for unit in _find_imported(evaluator, scope))
+    yield from _find_by_getattr(evaluator, scope)
+    targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     for load in loads:
         if isinstance(load, ast.Attribute):
-            yield from (getter.unit for getter in evaluator.find_properties(load, scope))
+            yield from (getter.unit for getter in find_properties(evaluator, load, scope))
         if isinstance(load, ast.Name | ast.Attribute):
             for value in evaluator.evaluate(load, scope):
                 if not (id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None):
-                    yield from _units(evaluator, value, load)
+                    yield from _get_units(evaluator, value, load)
 
 
-def _by_getattr(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
-    """Yield what ``getattr(steps, name)`` may give: that method or function, or any where the name is not told."""
+def _find_by_getattr(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+    """Yield what ``getattr(steps, name)`` may return: that method, or every method if the name is unknown."""
     for call, name in evaluator.find_getattr_calls(scope):
         for value in evaluator.evaluate(call.args[0], scope):
             if name is not None:
                 yield from (
-                    unit for one in evaluator.evaluate_attribute(value, name) for unit in _units(evaluator, one, call)
+                    unit
+                    for one in evaluator.evaluate_attribute(value, name)
+                    for unit in _get_units(evaluator, one, call)
                 )
             elif isinstance(value, ClassValue | InstanceValue | ModuleValue):
-                homes = [value.scope] if isinstance(value, ModuleValue) else classes.lineage(evaluator, value.scope)
+                homes = [value.scope] if isinstance(value, ModuleValue) else classes.get_lineage(evaluator, value.scope)
                 yield from (one.unit for home in homes for one in home.children if one.kind == "function")
 
 
-def _targets(call: ast.Call) -> Iterator[ast.expr]:
-    """Yield what stands for a function at Lambda: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``."""
+def _get_remote_targets(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the targets of remote calls: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``.
+
+    The handler that such a call runs, runs in another Lambda function: it is not code of the caller.
+    """
     for index, node in enumerate([call.func, *call.args]):
         if isinstance(node, ast.Attribute) and node.attr in (*MODE_BY_METHOD, "bind"):
             yield node.value
             yield from call.args[index : index + 1]
 
 
-def _is_ours(evaluator: ExpressionEvaluator, call: ast.Call, scope: Scope) -> bool:
+def _is_library_call(evaluator: ExpressionEvaluator, call: ast.Call, scope: Scope) -> bool:
     found = evaluator.evaluate(call.func, scope) if isinstance(call.func, ast.Name | ast.Attribute | ast.Call) else ()
     return any(
         isinstance(value, DecoratorValue) or (isinstance(value, ExternalName) and value.name.startswith("lambdachain."))
@@ -91,7 +104,7 @@ def _is_ours(evaluator: ExpressionEvaluator, call: ast.Call, scope: Scope) -> bo
     )
 
 
-def _imported(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_imported(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
     for bindings in scope.bindings.values():
         for binding, home in bindings:
             if isinstance(binding, Import):
@@ -99,25 +112,25 @@ def _imported(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit
                 yield from () if found is None else (found.unit,)
 
 
-def _units(evaluator: ExpressionEvaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
+def _get_units(evaluator: ExpressionEvaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
     match value:
         case FunctionValue(scope) | ModuleValue(scope):
             yield scope.unit
         case ClassValue(scope) | InstanceValue(scope):
-            is_any = classes.may_call_any_method(evaluator, scope)
-            methods = (child for home in classes.lineage(evaluator, scope) for child in home.children)
-            yield from (one.unit for one in methods if one.kind == "function" and (is_any or _is_special(one)))
+            runs_all = classes.may_call_any_method(evaluator, scope)
+            methods = (child for home in classes.get_lineage(evaluator, scope) for child in home.children)
+            yield from (one.unit for one in methods if one.kind == "function" and (runs_all or _is_special(one)))
         case CollectionValue() | MappingValue():
-            for item in _all_in(value):
-                yield from _units(evaluator, item, load)
+            for item in _get_items(value):
+                yield from _get_units(evaluator, item, load)
         case Unresolved() if isinstance(load, ast.Attribute):
-            # a method of something that is not followed: any that is called so
+            # A method of an unresolved object: every method of that name may run.
             yield from (method.unit for method in evaluator.project.find_methods(load.attr))
         case _:
             return
 
 
-def _all_in(value: CollectionValue | MappingValue) -> Iterator[Value]:
+def _get_items(value: CollectionValue | MappingValue) -> Iterator[Value]:
     yield from (
         value.items if isinstance(value, CollectionValue) else (item for _, values in value.entries for item in values)
     )
@@ -134,7 +147,7 @@ def _is_registered(evaluator: ExpressionEvaluator, scope: Scope) -> bool:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
         for value in evaluator.evaluate(function, scope.parent or scope):
             if not isinstance(value, FunctionValue) and not (
-                isinstance(value, ExternalName) and value.name.startswith(_QUIET)
+                isinstance(value, ExternalName) and value.name.startswith(_PASSIVE_DECORATORS)
             ):
                 return not isinstance(value, DecoratorValue)
     return False

@@ -1,4 +1,4 @@
-"""What a survey finds: plain values, each with the place where it is written."""
+"""The results of a survey: plain values, each with file and line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SourceLocation(NamedTuple):
 
 
 class CallMode(StrEnum):
-    """How a function is called."""
+    """How a call asks Lambda to run the function."""
 
     SYNC = "call"
     EVENT = "fire"
@@ -35,11 +35,11 @@ class CallMode(StrEnum):
 
     @property
     def waits(self) -> bool:
-        """Whether the caller waits for what the function answers."""
+        """Whether the caller waits for the function's response."""
         return self in (CallMode.SYNC, CallMode.STREAM)
 
 
-# The methods of clients and bound functions that send something to Lambda.
+# The methods of clients, bound functions and handlers that send a request to Lambda.
 MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
     "call": CallMode.SYNC,
     "invoke": CallMode.SYNC,
@@ -52,7 +52,7 @@ MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
 
 
 class CodeUnit(NamedTuple):
-    """A piece of code that runs as one: a function or method, or (with no name) what a module does when imported."""
+    """Code that runs as a whole: a function or method or, without a name, what importing a module runs."""
 
     file: str
     name: str
@@ -63,12 +63,12 @@ class CodeUnit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceSchema:
-    """A type, as far as the syntax tree tells.
+    """The JSON Schemas of a type, as far as its source determines them.
 
     Attributes:
-        sent: The JSON Schema of what is written as this type; ``None`` where the text does not tell.
-        read: The JSON Schema of what is accepted as this type.
-        why: What cannot be told.
+        sent: The schema of what is serialized from this type; ``None`` if it is unresolved.
+        read: The schema of what is accepted for this type; ``None`` if it is unresolved.
+        why: Why it is unresolved; empty if it is not.
     """
 
     sent: Schema | None
@@ -78,17 +78,17 @@ class SourceSchema:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredContract:
-    """A contract as the code declares it.
+    """A contract that the code declares.
 
     Attributes:
         function: The function's name or ARN, without a qualifier.
         qualifier: The version or alias that calls go to.
-        idempotent: Whether it says so; ``None`` where that is decided at run time.
+        idempotent: Whether it is declared idempotent; ``None`` if that is decided at run time.
         errors: The names of the declared errors.
         offloads: Whether large payloads go through S3.
-        location: Where it is declared.
+        location: The file and line of the declaration.
         base: The code base that it is in.
-        forms: The types of ``request``, ``response`` and each error, worked out when asked for.
+        schemas: Functions that read the types of ``request`` and ``response``.
     """
 
     function: str
@@ -103,13 +103,13 @@ class DeclaredContract:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredHandler:
-    """A handler: the function that Lambda runs for a contract.
+    """A handler: the function in the code that Lambda runs for a contract.
 
     Attributes:
         contract: Its contract.
         unit: The function.
-        setting: What Lambda's handler setting would be, from the file's own directory: ``app.handler``.
-        location: Where it is.
+        handler_setting: Lambda's ``Handler`` setting, relative to the file's directory: ``app.handler``.
+        location: The file and line of the function.
     """
 
     contract: DeclaredContract
@@ -120,39 +120,39 @@ class DeclaredHandler:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How a client finds the deployed name: ``None`` takes the name as it is.
+    """How a client turns a contract's name into the deployed one.
 
     Attributes:
-        resolve: From the contract's name to the deployed one; raises `UnresolvedError` where the text does not tell.
-        words: What it is called.
+        resolve: Returns the deployed name, or raises `UnresolvedError`; ``None`` leaves names unchanged.
+        description: What resolutions are compared by: two clients with equal descriptions resolve names alike.
     """
 
     resolve: Callable[[str], str] | None = field(compare=False)
-    words: str
+    description: str
 
 
 UNCHANGED_NAME: Final = Resolution(None, "")
 
 
 class UnresolvedError(Exception):
-    """The text of the code does not tell; the message says what is missing, and what to do."""
+    """The text of the code does not determine a name; the message has the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """A place where a function is called.
+    """A call of a function, with its target.
 
     Attributes:
-        location: Where.
-        unit: The code that calls.
-        verb: The method: ``call``, ``fire_map``, ...
-        mode: What that is to Lambda.
-        function: What is called: the contract's own name, or the address that is given for it.
+        location: The file and line of the call.
+        unit: The code that it is in.
+        method: The method: ``call``, ``fire_map``, ...
+        mode: How Lambda is asked to run the function.
+        function: The contract's own name, or the address that replaces it.
         is_explicit_address: Whether *function* replaces the address of the contract: no resolver applies to it.
         qualifier: The version or alias.
-        resolution: How the client finds the deployed name.
-        contract: The contract, where there is one.
-        timeout: The seconds that the call gives itself, where they are stated.
+        resolution: How the client turns the name into the deployed one.
+        contract: The contract, if there is one.
+        timeout: The ``timeout=`` of the call in seconds, if it is a constant.
     """
 
     location: SourceLocation
@@ -169,7 +169,7 @@ class CallSite:
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedCall:
-    """Something that cannot be decided from the text of the code."""
+    """A call, handler or file that the survey could not resolve; *why* is a message for the user."""
 
     location: SourceLocation
     unit: CodeUnit
@@ -181,15 +181,15 @@ class UnresolvedCall:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found in one or several code bases.
+    """The results of surveying one or several code bases.
 
     Attributes:
-        contracts: The contracts, by place.
-        handlers: The handlers that are decorated with ``remote``.
-        calls: The calls, by place.
-        unresolved: What the text does not tell: never empty in silence.
-        uses: Which units a unit uses.
-        units: Every unit, with its place.
+        contracts: The contracts, by location.
+        handlers: The handlers decorated with ``remote``, by location.
+        calls: The calls, by location.
+        unresolved: The calls that could not be resolved, by location; the survey leaves out no call silently.
+        uses: Which units each unit may run.
+        units: Every unit, with its location.
     """
 
     contracts: tuple[DeclaredContract, ...]
@@ -200,22 +200,23 @@ class Survey:
     units: Mapping[CodeUnit, SourceLocation]
 
     def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
-        """Return all code that may run when *start* does, itself among it."""
+        """Return all units that may run when *start* runs, including itself."""
         seen = {start}
-        left = [start]
-        while left:
-            fresh = self.uses.get(left.pop(), frozenset()) - seen
-            seen |= fresh
-            left += fresh
+        pending = [start]
+        while pending:
+            new = self.uses.get(pending.pop(), frozenset()) - seen
+            seen |= new
+            pending += new
         return frozenset(seen)
 
     def reachable_from(self, starts: Iterable[CodeUnit]) -> Survey:
-        """Narrow the calls, and what is undecided, to what may run when one of *starts* does."""
+        """Return the survey with only the calls that may run when one of *starts* runs."""
         reached = frozenset[CodeUnit]().union(*map(self.reachable_units, starts))
         calls = tuple(call for call in self.calls if call.unit in reached)
-        undecided = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
-        return Survey(self.contracts, self.handlers, calls, undecided, self.uses, self.units)
+        # A file that could not be parsed belongs to no unit. It may contain calls, so it stays.
+        unresolved = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
+        return Survey(self.contracts, self.handlers, calls, unresolved, self.uses, self.units)
 
     def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
-        """Return the handlers of a function."""
+        """Return the handlers of a function, by its name in the contract."""
         return (handler for handler in self.handlers if handler.contract.function == name)

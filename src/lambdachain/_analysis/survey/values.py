@@ -1,4 +1,9 @@
-"""What an expression may be at run time: every value that its text allows, or that the text does not tell."""
+"""The abstract values that expressions evaluate to.
+
+A result (``Values``) is the tuple of all values that an expression may have at run time, without duplicates. Values
+are immutable and hashable, because they are keys and members of sets. ``Unresolved`` represents any value that the
+text of the code does not determine, with the reason for a message.
+"""
 
 from __future__ import annotations
 
@@ -12,46 +17,46 @@ from .scopes import Scope
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A text, a number, a truth value or ``None``."""
+    """A string, a number, a boolean or ``None``."""
 
     value: str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionValue:
-    """What a list, a tuple, a set or the values of a mapping hold, in no order."""
+    """The items of a list, tuple or set, or the values of a mapping with unknown keys; their order is not kept."""
 
     items: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MappingValue:
-    """A mapping whose keys are texts."""
+    """A mapping whose keys are known strings; several values for a key are alternatives."""
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
 
     def get(self, key: str) -> tuple[Value, ...] | None:
-        """Return what is at *key*."""
+        """Return the values at *key*, or ``None``."""
         return next((values for name, values in self.entries if name == key), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalName:
-    """Something that is not among the files, by its whole name: ``lambdachain.Contract``, ``os.environ``."""
+    """Something that is not in the code, by its qualified name: ``lambdachain.Contract``, ``os.environ``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleValue:
-    """A module among the files."""
+    """A module in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionValue:
-    """A function among the files; with *contract*, a handler that ``remote`` has made of it."""
+    """A function in the code; with *contract*, the handler that ``remote`` made of it."""
 
     scope: Scope
     contract: DeclaredContract | None = None
@@ -59,55 +64,55 @@ class FunctionValue:
 
 @dataclass(frozen=True, slots=True)
 class ClassValue:
-    """A class among the files."""
+    """A class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceValue:
-    """An object of a class among the files."""
+    """An object of a class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class SuperValue:
-    """An object of a class among the files, as its bases see it: ``super()``."""
+    """``super()`` in a method of a class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class ContractValue:
-    """A contract."""
+    """An object of ``Contract``."""
 
     contract: DeclaredContract
 
 
 @dataclass(frozen=True, slots=True)
 class DecoratorValue:
-    """What ``remote(...)`` gives: it makes a handler of a function."""
+    """The result of ``remote(...)``; *make* returns the contract for the function that it decorates."""
 
     make: Callable[[FunctionValue], DeclaredContract]
 
 
 @dataclass(frozen=True, slots=True)
 class ClientValue:
-    """A client; *resolution* is ``None`` where its own making is not seen."""
+    """A client; *resolution* is ``None`` if the call that created it is not in sight."""
 
     resolution: Resolution | None
 
 
 @dataclass(frozen=True, slots=True)
 class BoundFunctionValue:
-    """A function object: what ``bind`` gives.
+    """The function object that ``bind`` returns.
 
     Attributes:
         contract: Its contract.
-        address: The address given in place of the contract's own.
-        resolution: The client's.
-        options: The options for all of its calls.
+        address: The address that replaces the contract's own.
+        resolution: The resolver of the client.
+        options: The options of all of its calls.
     """
 
     contract: DeclaredContract
@@ -118,14 +123,14 @@ class BoundFunctionValue:
 
 @dataclass(frozen=True, slots=True)
 class ResolverValue:
-    """What ``LambdaClient(resolve=...)`` takes."""
+    """A resolver of ``lambdachain.resolvers``, as passed to ``LambdaClient(resolve=...)``."""
 
     resolution: Resolution
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """The text does not tell."""
+    """A value that the text of the code does not determine; *why* completes a message."""
 
     why: str
 
@@ -149,37 +154,41 @@ Value: TypeAlias = (
 )
 Values: TypeAlias = tuple[Value, ...]
 
-UNRESOLVED: Final[Values] = (Unresolved("it is worked out at run time"),)
+UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
 def union(several: Iterable[Iterable[Value]]) -> Values:
-    """Return what any of *several* may be, each once."""
+    """Return all values in *several*, each once, in order."""
     return tuple(dict.fromkeys(value for values in several for value in values))
 
 
 def merge_mappings(values: Iterable[Value]) -> Values:
-    """Accept several mappings for one that has the entries of each."""
+    """Merge all mappings among *values* into one that has the entries of each.
+
+    A mapping that is filled step by step (``BY_KIND = {}; BY_KIND["a"] = charge``) has a binding for each step, and
+    is only complete with all of them.
+    """
     listed = tuple(values)
-    tables = [value for value in listed if isinstance(value, MappingValue)]
-    if len(tables) < 2 and not (tables and any(isinstance(value, CollectionValue) for value in listed)):
+    mappings = [value for value in listed if isinstance(value, MappingValue)]
+    if len(mappings) < 2 and not (mappings and any(isinstance(value, CollectionValue) for value in listed)):
         return listed
-    keys = dict.fromkeys(key for table in tables for key, _ in table.entries)
-    table = MappingValue(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
-    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, MappingValue)))
+    keys = dict.fromkeys(key for mapping in mappings for key, _ in mapping.entries)
+    merged = MappingValue(tuple((key, union(mapping.get(key) or () for mapping in mappings)) for key in keys))
+    return (*([merged] if keys else ()), *(value for value in listed if not isinstance(value, MappingValue)))
 
 
 def string_constants(values: Iterable[Value]) -> tuple[str, ...]:
-    """Return the texts among *values*."""
+    """Return the strings among *values*."""
     return tuple(value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str))
 
 
 def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
-    """Return what is not told among *values*."""
+    """Return the reasons of the unresolved values among *values*."""
     return tuple(value.why for value in values if isinstance(value, Unresolved))
 
 
 def get_elements(values: Iterable[Value]) -> Values:
-    """Yield what a loop over *values* gives."""
+    """Return what a loop over *values* may assign to its target."""
 
     def each(value: Value) -> Iterator[Value]:
         match value:
