@@ -313,22 +313,24 @@ def _compared(
     found = [
         (one, compare_grants(one.name, one.spot.place, needs[one.name].each, one.grants, stack)) for one in functions
     ]
-    unused = Counter((one.spot, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
-    holders = Counter(spot for one in functions for spot in {grant.spot for grant in one.grants})
+    unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
+    holders = Counter(spot for one in functions for spot in {grant.location for grant in one.grants})
 
     def counts(one: PolicyIssue) -> bool:
-        return one.kind is not IssueKind.UNUSED or unused[one.spot, one.text] == holders[one.spot]
+        return one.kind is not IssueKind.UNUSED or unused[one.location, one.text] == holders[one.location]
 
     return [(function, list(filter(counts, each))) for function, each in found]
 
 
 def _report(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
     if as_json:
-        findings = [{"fault": str(one.kind), "caller": one.caller, "at": one.spot, "text": one.text} for one in found]
+        findings = [
+            {"fault": str(one.kind), "caller": one.caller, "at": one.location, "text": one.text} for one in found
+        ]
         print_json({"findings": findings, "undecided": [str(one) for one in undecided]})
         return
     for one in found:
-        echo(f"{one.spot}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
+        echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
     tell_undecided(undecided)
     words = "no finding, but not all can be told" if undecided else "grants are what the code calls"
     words = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else words

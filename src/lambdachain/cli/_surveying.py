@@ -164,7 +164,7 @@ def read_template(
 def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:
     """Print what cannot be told, a line each, to standard error."""
     for one in undecided:
-        echo(f"{click.style('cannot tell:', fg='yellow', bold=True)} {one}", file=sys.stderr)
+        echo(f"{click.style('unresolved:', fg='yellow', bold=True)} {one}", file=sys.stderr)
 
 
 def undecided_objects(undecided: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Comparing what is granted with what is called; patterns are matched as IAM's are."""
+"""Comparing grants with calls; patterns match as in IAM."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ NEEDS = [RequiredPermission(FunctionResource("a"), (CALL,)), RequiredPermission(
 
 
 def grant(resource: str, *actions: str, allows: bool = True) -> Grant:
-    """Make a grant."""
+    """Return a grant."""
     return Grant(actions or (ACTION,), resource, "t.yaml:3", allows=allows)
 
 
-def faults(*grants: Grant) -> list[tuple[str, str]]:
-    """Compare grants with what is called."""
+def get_issues(*grants: Grant) -> list[tuple[str, str]]:
+    """Return the issues of some grants."""
     return [(str(one.kind), one.text) for one in compare_grants("Caller", "t.yaml:1", NEEDS, grants, HERE)]
 
 
 BOTH = (grant(ARN.format("a")), grant(ARN.format("b:live")))
 
 
-def test_grants_that_are_what_is_called_are_no_findings():
-    """In any case of the action's letters; what concerns other actions is no business of ours."""
+def test_grants_that_match_the_calls_have_no_issues():
+    """Actions match in upper and lower case; grants of other actions are ignored."""
     other = grant("*", "dynamodb:*")
 
-    assert faults(*BOTH, other) == []
-    assert faults(grant(ARN.format("a"), "LAMBDA:invokefunction"), BOTH[1]) == []
+    assert get_issues(*BOTH, other) == []
+    assert get_issues(grant(ARN.format("a"), "LAMBDA:invokefunction"), BOTH[1]) == []
 
 
-def test_what_is_missing_unused_denied_and_too_wide_is_found():
-    """Each with what it is about."""
+def test_missing_unused_denied_and_wildcard_grants_are_found():
+    """Each with the function or ARN in question."""
     wrong_qualifier = grant(ARN.format("b"))
 
-    assert faults(BOTH[0], wrong_qualifier) == [
-        ("missing", f"b:live is called at app.py:7, and nothing allows {ACTION} on {ARN.format('b:live')}"),
-        ("unused", f"{ARN.format('b')} is allowed, and the code does not call it"),
+    assert get_issues(BOTH[0], wrong_qualifier) == [
+        ("missing", f"b:live is called at app.py:7, but no statement allows {ACTION} on {ARN.format('b:live')}"),
+        ("unused", f"{ARN.format('b')} is allowed, but the code does not call it"),
     ]
-    assert faults(*BOTH, grant(ARN.format("a"), allows=False)) == [
-        ("denied", "a is called at app.py:7, and denied here")
+    assert get_issues(*BOTH, grant(ARN.format("a"), allows=False)) == [
+        ("denied", "a is called at app.py:7, but this statement denies it")
     ]
-    assert faults(grant("*")) == [
-        ("wildcard", f"* allows more than is called; the code calls {ARN.format('a')}, {ARN.format('b:live')}")
+    assert get_issues(grant("*")) == [
+        ("wildcard", f"* allows more than is called: the code calls only {ARN.format('a')}, {ARN.format('b:live')}")
     ]
-    assert faults(*BOTH, grant(ARN.format("a"), "lambda:*")) == [
-        ("wildcard", f"lambda:* allows more than is called; the code calls {ARN.format('a')}")
+    assert get_issues(*BOTH, grant(ARN.format("a"), "lambda:*")) == [
+        ("wildcard", f"lambda:* allows more than is called: the code calls only {ARN.format('a')}")
     ]
 
 
@@ -64,8 +64,8 @@ _PATTERN = st.text("ab*:", max_size=6)
 
 
 @given(_PATTERN, st.text("ab:", min_size=1, max_size=6))
-def test_patterns_match_as_another_evaluator_says(pattern: str, text: str):
-    """moto's, over every mixture of letters and ``*``; it does not know ``?``."""
+def test_patterns_match_as_in_motos_evaluator(pattern: str, text: str):
+    """Over random mixtures of letters and ``*``; moto does not support ``?``."""
     statement = {"Effect": "Allow", "Action": "*", "Resource": f"arn:aws:x:::{pattern}"}
     policy = IAMPolicy(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     permitted = policy.is_action_permitted("x:y", f"arn:aws:x:::{text}") is PermissionResult.PERMITTED

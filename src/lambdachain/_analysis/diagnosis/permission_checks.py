@@ -84,4 +84,4 @@ def _arn(target: FunctionResource, region: str | None) -> str:
     try:
         return target.arn_for(Stack(region=region))
     except InvalidArnError:
-        return target.arn("aws", region or "REGION", "ACCOUNT")
+        return target.format_arn("aws", region or "REGION", "ACCOUNT")

@@ -1,4 +1,4 @@
-"""What a template grants, against what the code calls: missing, unused, too wide."""
+"""Compare what a template grants with what the code calls: missing, denied, unused and too wide grants."""
 
 from __future__ import annotations
 
@@ -24,90 +24,91 @@ class IssueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One resource of one statement of a role, worked out.
+    """One resource of one IAM statement, with all variables of the template resolved.
 
     Attributes:
         actions: The patterns of its actions.
         resource: The pattern of its resource.
-        spot: Where it stands.
-        source: What it comes from, where the statement itself is written elsewhere: a policy template of SAM's, a
-            managed policy.
-        allows: Whether it allows or denies.
+        location: The file and line of the statement.
+        source: Where the statement comes from if it is not in the template: a SAM policy template, a managed policy.
+        allows: Whether its effect is Allow; otherwise it is Deny.
     """
 
     actions: tuple[str, ...]
     resource: str
-    spot: str
+    location: str
     source: str = ""
     allows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyIssue:
-    """One fault."""
+    """One thing that is wrong with the grants of a caller."""
 
     kind: IssueKind
     caller: str
-    spot: str
+    location: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.spot}: {self.kind}: {self.text}"
+        return f"{self.location}: {self.kind}: {self.text}"
 
 
 def compare_grants(
-    caller: str, spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+    caller: str, location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
 ) -> list[PolicyIssue]:
-    """Compare what *caller*, which is declared at *spot*, may call with what it calls."""
-    found = [PolicyIssue(fault, caller, where, text) for fault, where, text in _compared(spot, needs, grants, stack)]
-    return list(dict.fromkeys(found))
+    """Return what is wrong with the grants of *caller*, which the template declares at *location*."""
+    found = _compare(location, permissions, grants, stack)
+    # Several calls of a function, or grants of a statement, may lead to the same issue.
+    return list(dict.fromkeys(PolicyIssue(kind, caller, where, text) for kind, where, text in found))
 
 
-def _compared(
-    spot: str, needs: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+def _compare(
+    location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
 ) -> Iterator[tuple[IssueKind, str, str]]:
-    called = {need.target.arn_for(stack): need for need in needs}
-    concerned = [grant for grant in grants if concerns_calls(grant.actions)]
-    for arn, need in called.items():
-        yield from _of_need(arn, need, concerned, spot)
-    for grant in concerned:
+    called = {permission.target.arn_for(stack): permission for permission in permissions}
+    relevant = [grant for grant in grants if concerns_calls(grant.actions)]
+    for arn, permission in called.items():
+        yield from _check_permission(arn, permission, relevant, location)
+    for grant in relevant:
         if grant.allows:
-            yield from _of_grant(grant, called)
+            yield from _check_grant(grant, called)
 
 
-def _of_need(
-    arn: str, need: RequiredPermission, grants: Iterable[Grant], spot: str
+def _check_permission(
+    arn: str, permission: RequiredPermission, grants: Iterable[Grant], location: str
 ) -> Iterator[tuple[IssueKind, str, str]]:
-    fitting = [grant for grant in grants if matches(grant.resource, arn)]
-    place = need.calls[0].location if need.calls else "?"
-    if denied := next((grant for grant in fitting if not grant.allows), None):
-        yield IssueKind.DENIED, denied.spot, f"{need.target.address} is called at {place}, and denied here"
-    elif not fitting:
-        yield (
-            IssueKind.MISSING,
-            spot,
-            f"{need.target.address} is called at {place}, and nothing allows {ACTION} on {arn}",
-        )
+    matching = [grant for grant in grants if matches(grant.resource, arn)]
+    where = permission.calls[0].location if permission.calls else "?"
+    called = f"{permission.target.address} is called at {where}"
+    # An explicit Deny overrides every Allow.
+    if denied := next((grant for grant in matching if not grant.allows), None):
+        yield IssueKind.DENIED, denied.location, f"{called}, but this statement denies it"
+    elif not matching:
+        yield IssueKind.MISSING, location, f"{called}, but no statement allows {ACTION} on {arn}"
 
 
-def _of_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[IssueKind, str, str]]:
+def _check_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[IssueKind, str, str]]:
     wide = [pattern for pattern in (*grant.actions, grant.resource) if any(one in pattern for one in _WILDCARDS)]
     through = f" ({grant.source})" if grant.source else ""
     used = [arn for arn in called if matches(grant.resource, arn)]
     if wide:
-        instead = f"; the code calls {', '.join(sorted(used))}" if used else ", and the code calls nothing of it"
-        yield IssueKind.WILDCARD, grant.spot, f"{' and '.join(wide)} allows more than is called{through}{instead}"
+        used_only = f"only {', '.join(sorted(used))}" if used else "nothing that it matches"
+        text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
+        yield IssueKind.WILDCARD, grant.location, text
     elif not used:
-        yield IssueKind.UNUSED, grant.spot, f"{grant.resource} is allowed{through}, and the code does not call it"
+        yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
 
 
 def concerns_calls(actions: Iterable[str]) -> bool:
-    """Check whether calls are among what patterns of actions mean."""
+    """Check whether one of the patterns of actions matches ``lambda:InvokeFunction``."""
     return any(matches(action, ACTION, ignore_case=True) for action in actions)
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """Check whether IAM would match *text*: ``*`` stands for any characters, ``?`` for one.
+    """Check whether an IAM pattern matches *text*: ``*`` matches any characters, ``?`` one.
+
+    IAM compares resources with their case, actions without.
 
     >>> matches("arn:aws:lambda:*:*:function:orders-*", "arn:aws:lambda:eu-west-1:123456789012:function:orders-a")
     True

@@ -61,7 +61,8 @@ class RecursiveMemo(Generic[T]):
             del self._running[key]
             inner, self._lowest = self._lowest, outer
         if inner >= depth:
-            # It depends on nothing that is still running: complete. Results that depended on it alone are dropped and computed again.
+            # Complete, because it depends on nothing that is still running. Results that depended on it alone are
+            # dropped, and computed again when they are asked for.
             self._complete[key] = result
             self._provisional = {one: kept for one, kept in self._provisional.items() if kept[1] < depth}
         else:

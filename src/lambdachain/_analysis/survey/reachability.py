@@ -1,7 +1,7 @@
 """Which code may run when other code runs: the uses between functions, methods and modules.
 
-A unit uses everything that its text mentions: a function that is named may be called, a class may be instantiated. This errs
-on the side of too many uses, because a call that is missed would be a permission that is missing.
+A unit uses everything that its text mentions: a function that is named may be called, a class may be instantiated.
+This errs on the side of too many uses, because a call that is missed would be a permission that is missing.
 """
 
 from __future__ import annotations
