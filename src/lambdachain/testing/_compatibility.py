@@ -83,7 +83,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
     >>> for change in compatibility(old, new):
     ...     print(change)
     request: may be null now
-      breaks new callers: new callers may send null, the old callee takes integer
+      breaks new callers: new callers may send null, but the old callee accepts integer
       Deploy the callee first.
 
     Args:

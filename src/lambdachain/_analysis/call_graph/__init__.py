@@ -1,1 +1,1 @@
-"""Who calls whom: the graph of what a survey found, what will not go well in it, and pictures of it."""
+"""The call graph of a survey: who calls whom, warnings about it, and its output formats."""

@@ -1,4 +1,4 @@
-"""Whether callers and callees of several repositories mean the same types, as far as their texts tell."""
+"""Compare the types of callers and callees that declare a contract separately, in several repositories for example."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .warnings import GraphWarning, WarningKind
 
 @dataclass(frozen=True, slots=True)
 class SchemaFile:
-    """A file that ``Contract.schema`` was written to: what a callee of another repository accepts and answers."""
+    """A file with the output of ``Contract.schema``: the types of a callee in another repository."""
 
     file: str
     schema: ContractSchema
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _Callee:
     location: str
     request: Schema | None
     response: Schema | None
@@ -36,32 +36,32 @@ class _Target:
 def find_type_mismatches(
     survey: Survey, files: Sequence[SchemaFile] = ()
 ) -> tuple[list[GraphWarning], list[UnresolvedCall]]:
-    """Compare what each caller's contract says with what the callee's does, where that is another declaration.
+    """Return warnings about types that do not match, and comparisons that are unresolved.
 
     Args:
-        survey: The code.
-        files: Schemas beside the code; one counts where the code has no handler of its function.
+        survey: The contracts, handlers and calls.
+        files: Schemas of callees; used if there is no handler of the function in the code.
     """
-    warned: list[GraphWarning] = []
+    warnings: list[GraphWarning] = []
     unresolved: list[UnresolvedCall] = []
-    callees = _callees(survey, files)
-    for contract, callers in _declared_by_callers(survey).items():
+    callees = _find_callees(survey, files)
+    for contract, callers in _find_called_contracts(survey).items():
         name = function_name(contract.function)
         for callee in callees.get(name, ()):
             if callee.location == str(contract.location):
-                continue
-            for path, told, certain in _compared(contract, callee):
-                text = f"{name}: {path}: {told} ({callee.location})"
+                continue  # both sides import one declaration
+            for path, problem, certain in _compare(contract, callee):
+                text = f"{name}: {path}: {problem} ({callee.location})"
                 if certain:
                     edges = tuple((caller, name) for caller in callers)
-                    warned.append(GraphWarning(WarningKind.TYPES, contract.location, text, edges))
+                    warnings.append(GraphWarning(WarningKind.TYPES, contract.location, text, edges))
                 else:
                     unresolved.append(UnresolvedCall(contract.location, CodeUnit("", ""), text))
-    return warned, unresolved
+    return warnings, unresolved
 
 
-def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
-    """Return the contracts that are called by, and the functions whose code does."""
+def _find_called_contracts(survey: Survey) -> dict[DeclaredContract, list[str]]:
+    """Return the contracts of calls, each with the functions whose code makes the call."""
     found: dict[DeclaredContract, list[str]] = {}
     handled = {
         unit: function_name(handler.contract.function)
@@ -75,43 +75,43 @@ def _declared_by_callers(survey: Survey) -> dict[DeclaredContract, list[str]]:
     return found
 
 
-def _callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Target]]:
-    found: dict[str, list[_Target]] = {}
+def _find_callees(survey: Survey, files: Sequence[SchemaFile]) -> dict[str, list[_Callee]]:
+    found: dict[str, list[_Callee]] = {}
     for handler in survey.handlers:
         contract = handler.contract
-        forms = {name: form() for name, form in contract.schemas.items()}
-        request, response = forms.get("request"), forms.get("response")
-        told = "; ".join(form.why for form in forms.values() if form.why)
-        callee = _Target(
-            str(contract.location), request.read if request else None, response.sent if response else None, told
+        schemas = {name: read() for name, read in contract.schemas.items()}
+        request, response = schemas.get("request"), schemas.get("response")
+        why = "; ".join(schema.why for schema in schemas.values() if schema.why)
+        callee = _Callee(
+            str(contract.location), request.read if request else None, response.sent if response else None, why
         )
         listed = found.setdefault(function_name(contract.function), [])
         listed += [callee] if callee not in listed else []
     for one in files:
         schema = cast("Mapping[str, Any]", one.schema)
-        callee = _Target(one.file, schema["request"], schema["response"], "")
+        callee = _Callee(one.file, schema["request"], schema["response"], "")
         name = function_name(one.schema["function"])
         if name not in {function_name(handler.contract.function) for handler in survey.handlers}:
             found.setdefault(name, []).append(callee)
     return found
 
 
-def _compared(contract: DeclaredContract, callee: _Target) -> Iterator[tuple[str, str, bool]]:
-    """Yield where the two do not fit: the path, what happens there, and whether that is certain."""
-    request, response = (_form(contract, name) for name in ("request", "response"))
-    told = request.why or response.why or callee.why or "a type is not stated"
+def _compare(contract: DeclaredContract, callee: _Callee) -> Iterator[tuple[str, str, bool]]:
+    """Yield where caller and callee do not match: the path, the problem, and whether it is certain."""
+    request, response = (_read_schema(contract, name) for name in ("request", "response"))
+    why = request.why or response.why or callee.why or "a type is not declared"
     pairs = (
         ("request", request.sent, callee.request, "the caller", "the callee"),
         ("response", callee.response, response.read, "the callee", "the caller"),
     )
     for path, sent, read, writer, reader in pairs:
         if sent is None or read is None:
-            yield path, f"whether the types match cannot be told: {told}", False
+            yield path, f"cannot compare the types: {why}", False
             continue
-        meeting = Pairing("new callers", writer, reader, SchemaNode.root(sent), SchemaNode.root(read))
-        for gap in find_incompatibilities(meeting.sent, meeting.read, path):
-            yield gap.path, explain(gap, meeting).removeprefix("cannot tell: "), gap.certain
+        pairing = Pairing("new callers", writer, reader, SchemaNode.root(sent), SchemaNode.root(read))
+        for found in find_incompatibilities(pairing.sent, pairing.read, path):
+            yield found.path, explain(found, pairing), found.certain
 
 
-def _form(contract: DeclaredContract, name: str) -> SourceSchema:
+def _read_schema(contract: DeclaredContract, name: str) -> SourceSchema:
     return contract.schemas[name]() if name in contract.schemas else SourceSchema(None, None)

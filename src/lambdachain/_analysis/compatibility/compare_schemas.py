@@ -1,6 +1,7 @@
-"""Whether all that one side writes is read by the other, as pydantic reads it: over their JSON Schemas.
+"""Decide whether one side, reading with pydantic, accepts everything that the other writes: from their JSON Schemas.
 
-Sound: where no gap is found, nothing that is written is refused. A gap that is not certain may turn out to be none.
+This is sound: if no incompatibility is found, nothing that is written is rejected. It is not complete: an
+incompatibility that is not certain may be a false alarm, because a validator or an unknown keyword decides.
 """
 
 from __future__ import annotations
@@ -17,21 +18,22 @@ from .schema_node import SchemaNode
 
 _Pair = tuple[str, str]
 
-_MANY_PLACES: Final = 8
+_MAX_PLACES: Final = 8
 _TEXT: Final = {"type": "string"}
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
 
 
 def find_incompatibilities(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool = True) -> list[Incompatibility]:
-    """Find where what is written may not be read.
+    """Return where the reader may reject what the writer sends.
 
     Args:
-        sent: What one side writes.
-        read: What the other accepts.
-        path: What the whole is called.
-        lax: Whether pydantic reads it, which takes ``true`` for 1 and a decimal's text for a float.
+        sent: The schema of the writer.
+        read: The schema of the reader.
+        path: The path of the whole.
+        lax: Whether pydantic's lax mode reads it, which accepts ``true`` for 1 and a decimal's string for a float.
     """
     refused = set[_Pair]()
+    # Each round refutes at least one assumption, and there are finitely many pairs of definitions.
     while True:
         comparison = _Comparison(refused, lax=lax)
         found = dict.fromkeys(comparison.find(sent, read, path))
@@ -44,8 +46,8 @@ def find_incompatibilities(sent: SchemaNode, read: SchemaNode, path: str, *, lax
 class _Comparison:
     """One comparison of two schemas that may refer to themselves.
 
-    While two definitions are compared they are taken to fit wherever they are met again inside. Where that was a
-    mistake, all of it is compared once more, knowing better.
+    While two definitions are compared, they are assumed to be compatible where they occur again inside. If that turns
+    out to be wrong, everything is compared again without this assumption (``refused``).
     """
 
     def __init__(self, refused: Collection[_Pair], *, lax: bool) -> None:
@@ -55,28 +57,29 @@ class _Comparison:
         self._met: dict[_Pair, list[Incompatibility] | None] = {}
 
     def mistaken(self) -> set[_Pair]:
-        """Return the definitions that were taken to fit, and do not."""
+        """Return the pairs of definitions that were wrongly assumed to be compatible."""
         return {pair for pair in self._assumed if self._met[pair]}
 
     def find(self, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
+        """Return the incompatibilities of two nodes; compare each pair of definitions only once."""
         if sent.ref is None or read.ref is None:
-            return list(self._found(sent, read, path))
+            return list(self._compare(sent, read, path))
         pair = (sent.ref, read.ref)
         if pair not in self._met:
             self._met[pair] = None
-            self._met[pair] = _at_few_places(self._found(sent, read, ""))
+            self._met[pair] = _limit_places(self._compare(sent, read, ""))
         known = self._met[pair]
         if known is None:
-            return self._again(pair, sent, read, path)
+            return self._assume_compatible(pair, sent, read, path)
         return [replace(found, path=path + found.path) for found in known]
 
-    def _again(self, pair: _Pair, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
+    def _assume_compatible(self, pair: _Pair, sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
         if pair in self._refused:
             return [make_incompatibility(path, Reason.RECURSIVE, sent, read, certain=False)]
         self._assumed.add(pair)
         return []
 
-    def _found(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    def _compare(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if read.is_anything:
             return
         if sent.opaque is not None:
@@ -84,20 +87,20 @@ class _Comparison:
         elif read.opaque is not None:
             yield make_incompatibility(path, Reason.OPAQUE_READER, sent, read, certain=False)
         else:
-            yield from self._compared(sent, read, path)
+            yield from self._compare_known(sent, read, path)
 
-    def _compared(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    def _compare_known(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         if sent.alternatives:
-            yield from self._each_of(sent, read, path)
+            yield from self._compare_each_alternative(sent, read, path)
             return
-        yield from _doubts(sent, read, path)
+        yield from _find_doubts(sent, read, path)
         if read.without_unknowns().is_anything:
             return
         values = _SINGLE.get(sent.type) if sent.values is None else sent.values
         if values is not None:
-            yield from self._values(sent, values, read, path)
+            yield from self._compare_values(sent, values, read, path)
         elif read.alternatives:
-            yield from self._any_of(sent, read, path)
+            yield from self._compare_with_alternatives(sent, read, path)
         elif not sent.type:
             yield make_incompatibility(path, Reason.UNTYPED, sent, read, certain=False)
         elif read.values is not None:
@@ -105,14 +108,14 @@ class _Comparison:
         elif not read.type:
             yield make_incompatibility(path, Reason.UNKNOWN_KEYWORD, sent, read, certain=False)
         elif sent.type == read.type == "object":
-            yield from self._object(sent, read, path)
+            yield from self._compare_objects(sent, read, path)
         elif sent.type == read.type == "array":
-            yield from self._array(sent, read, path)
+            yield from self._compare_arrays(sent, read, path)
         else:
             yield from find_scalar_incompatibilities(sent, read, path, lax=self._lax)
 
-    def _each_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        """Compare every alternative; one that is none of the reader's is said to be another, and not how it differs."""
+    def _compare_each_alternative(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+        """Compare each alternative of the writer; one that the reader does not have is reported as a whole."""
         names = {_title(other) for other in read.alternatives or (read,)}
         is_choice = sum(member.type != "null" for member in sent.alternatives) > 1
         for member in sent.alternatives:
@@ -121,35 +124,36 @@ class _Comparison:
                 found = [make_incompatibility(path, Reason.TYPE, member, read, certain=_is_sure(found))]
             yield from found
 
-    def _values(
+    def _compare_values(
         self, sent: SchemaNode, values: tuple[Any, ...], read: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
-        settled = read.without_unknowns()
-        answers = [(value, accepts(value, settled, lax=self._lax)) for value in values]
-        for certain, answer in ((True, False), (False, None)):
-            refused = tuple(value for value, taken in answers if taken is answer)
-            if refused:
+        known = read.without_unknowns()
+        results = [(value, accepts(value, known, lax=self._lax)) for value in values]
+        for certain, result in ((True, False), (False, None)):
+            rejected = tuple(value for value, accepted in results if accepted is result)
+            if rejected:
                 yield replace(
-                    make_incompatibility(path, Reason.VALUES, sent, read, certain=certain), sent=format_values(refused)
+                    make_incompatibility(path, Reason.VALUES, sent, read, certain=certain), sent=format_values(rejected)
                 )
 
-    def _any_of(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterable[Incompatibility]:
+    def _compare_with_alternatives(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterable[Incompatibility]:
         if read.tag is not None and sent.type == "object":
-            return self._tagged(sent, read, read.tag, path)
-        tries = list[tuple[SchemaNode, list[Incompatibility]]]()
+            return self._compare_tagged(sent, read, read.tag, path)
+        attempts = list[tuple[SchemaNode, list[Incompatibility]]]()
         for member in sorted(read.alternatives, key=lambda member: _title(member) != _title(sent)):
-            found = _absent(sent, member, path) or self.find(sent, member, path)
+            found = _find_missing_fields(sent, member, path) or self.find(sent, member, path)
             if not found:
                 return ()
-            tries.append((member, found))
-        member, found = min(tries, key=lambda one: _unlikeness(sent, *one))
+            attempts.append((member, found))
+        # Report the incompatibilities with the alternative that is most likely meant.
+        member, found = min(attempts, key=lambda one: _unlikeness(sent, *one))
         if member.type != sent.type and _is_sure(found):
             return (make_incompatibility(path, Reason.TYPE, sent, read),)
-        rivals = [other for other, why in tries if other is not member and not _refuses_all(why, sent, path)]
-        # Where several of them read something, it may be that each value is read by one or the other.
+        rivals = [other for other, why in attempts if other is not member and not _rejects_everything(why, sent, path)]
+        # If several alternatives accept some values, each value may be accepted by one or the other.
         return [replace(one, certain=False) for one in found] if rivals else found
 
-    def _tagged(self, sent: SchemaNode, read: SchemaNode, tag: str, path: str) -> Iterator[Incompatibility]:
+    def _compare_tagged(self, sent: SchemaNode, read: SchemaNode, tag: str, path: str) -> Iterator[Incompatibility]:
         inside = f"{path}.{tag}"
         given = sent.properties.get(tag)
         if given is None or tag not in sent.required:
@@ -171,16 +175,16 @@ class _Comparison:
                     settled = sent if len(given.values) == 1 else sent.with_constant(tag, value)
                     yield from self.find(settled, member, path)
 
-    def _object(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    def _compare_objects(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
         for name, wanted in read.properties.items():
-            yield from self._field(sent, read, name, wanted, path)
-        for name in _left_over(sent, read):
-            yield from self._unknown(sent.properties[name], name, read, f"{path}.{name}")
+            yield from self._compare_field(sent, read, name, wanted, path)
+        for name in _find_unknown_fields(sent, read):
+            yield from self._compare_unknown_field(sent.properties[name], name, read, f"{path}.{name}")
         if sent.additional_written is not None:
-            yield from self._rest(sent, sent.additional_written, read, f"{path}.*")
-        yield from _sizes(sent, read, path, "minProperties", "maxProperties")
+            yield from self._compare_additional(sent, sent.additional_written, read, f"{path}.*")
+        yield from _compare_sizes(sent, read, path, "minProperties", "maxProperties")
 
-    def _field(
+    def _compare_field(
         self, sent: SchemaNode, read: SchemaNode, name: str, wanted: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
         inside = f"{path}.{name}"
@@ -196,13 +200,15 @@ class _Comparison:
                 found.append(given)
                 yield from self.find(given, wanted, inside)
             if place in sent.required:
-                return
+                return  # always there, so the other names are never looked for
         if name in read.required:
             yield make_incompatibility(
                 inside, Reason.OPTIONAL if found else Reason.MISSING, found[0] if found else sent, wanted
             )
 
-    def _unknown(self, given: SchemaNode, name: str, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    def _compare_unknown_field(
+        self, given: SchemaNode, name: str, read: SchemaNode, path: str
+    ) -> Iterator[Incompatibility]:
         if read.additional_read is None:
             yield make_incompatibility(path, Reason.UNKNOWN_FIELD, given, read)
             return
@@ -212,7 +218,9 @@ class _Comparison:
                 path, Reason.KEYS, given, read.key, certain=accepts(name, read.key, lax=True) is False
             )
 
-    def _rest(self, sent: SchemaNode, rest: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    def _compare_additional(
+        self, sent: SchemaNode, rest: SchemaNode, read: SchemaNode, path: str
+    ) -> Iterator[Incompatibility]:
         if read.additional_read is None:
             yield make_incompatibility(path, Reason.UNKNOWN_FIELD, rest, read)
             return
@@ -222,8 +230,8 @@ class _Comparison:
             for found in self.find(key, read.key, path):
                 yield replace(found, reason=Reason.KEYS)
 
-    def _array(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        yield from _sizes(sent, read, path, "minItems", "maxItems")
+    def _compare_arrays(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+        yield from _compare_sizes(sent, read, path, "minItems", "maxItems")
         longest = sent.node.get("maxItems", float("inf"))
         leading = max(len(sent.prefix_items), len(read.prefix_items))
         for position in range(leading):
@@ -233,19 +241,22 @@ class _Comparison:
             yield from self.find(sent.element(leading), read.element(leading), f"{path}[]")
 
 
-def _at_few_places(found: Iterable[Incompatibility]) -> list[Incompatibility]:
-    """Leave out the same gap at ever more places: in types that hold each other there is no end of them."""
+def _limit_places(found: Iterable[Incompatibility]) -> list[Incompatibility]:
+    """Drop an incompatibility that occurs at many places: types that contain each other have endless paths."""
     places = Counter[int]()
     kept = list[Incompatibility]()
     for one in found:
         places[id(one.parts)] += 1
-        if places[id(one.parts)] <= _MANY_PLACES:
+        if places[id(one.parts)] <= _MAX_PLACES:
             kept.append(one)
     return kept
 
 
-def _absent(sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
-    """Find, without looking further, what an alternative of another name requires and is never sent."""
+def _find_missing_fields(sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibility]:
+    """Return the fields that an alternative with another title requires and that are never sent.
+
+    This is enough to rule it out, without comparing the fields that both have.
+    """
     if (
         sent.type != "object"
         or read.type != "object"
@@ -260,43 +271,43 @@ def _absent(sent: SchemaNode, read: SchemaNode, path: str) -> list[Incompatibili
     ]
 
 
-def _left_over(sent: SchemaNode, read: SchemaNode) -> list[str]:
-    """Name the fields that are written, and that may be none of those which are read."""
+def _find_unknown_fields(sent: SchemaNode, read: SchemaNode) -> list[str]:
+    """Return the names of fields that are sent and that the reader does not declare."""
     looked_for = [
         [place for place in read.get_read_locations(name) if isinstance(place, str) and place in sent.properties]
         for name in read.properties
     ]
-    # A field that may have several names is read under the first that is there; the other ones are unknown then.
+    # A field with several names is read under the first that is present; then the other names are unknown fields.
     first = {places[0] for places in looked_for if places}
     return [name for name in sent.properties if name not in first]
 
 
-def _sizes(sent: SchemaNode, read: SchemaNode, path: str, least: str, most: str) -> Iterator[Incompatibility]:
+def _compare_sizes(sent: SchemaNode, read: SchemaNode, path: str, least: str, most: str) -> Iterator[Incompatibility]:
     wanted, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
     shortest, longest = sent.node.get(least, 0), sent.node.get(most, float("inf"))
     if sent.type == "object":
-        shortest, longest = max(shortest, len(sent.required)), min(longest, _most_keys(sent))
-    # What is the same twice is read as one by a set.
+        shortest, longest = max(shortest, len(sent.required)), min(longest, _max_keys(sent))
+    # A set drops duplicates, so it may have fewer elements than were sent.
     shrinks = read.node.get("uniqueItems") and not sent.node.get("uniqueItems")
     if shortest < wanted or longest > limit or (shrinks and wanted > 1):
-        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=not _may_run_out(sent, read))
+        yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=not _has_few_elements(sent, read))
 
 
-def _most_keys(sent: SchemaNode) -> float:
+def _max_keys(sent: SchemaNode) -> float:
     if sent.additional_written is None:
         return len(sent.properties)
     return float("inf") if sent.key is None or sent.key.values is None else len(sent.key.values)
 
 
-def _may_run_out(sent: SchemaNode, read: SchemaNode) -> bool:
-    """Check whether a set may have no room for more: there are just so many different elements."""
+def _has_few_elements(sent: SchemaNode, read: SchemaNode) -> bool:
+    """Check whether a set has so few possible elements that its size may be limited by that."""
     element = sent.element(0)
     is_set = sent.node.get("uniqueItems") or read.node.get("uniqueItems")
     return bool(is_set) and (element.values is not None or element.type not in ("integer", "number", "string"))
 
 
-def _doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-    """Name what only the reader knows how to judge."""
+def _find_doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+    """Yield what only the reader can decide: its validators, and keywords that are not supported here."""
     for check in sorted(read.checks - sent.checks):
         yield replace(make_incompatibility(path, Reason.VALIDATOR, sent, read, certain=False), read=check)
     unknown_keywords = sorted(name for name, value in read.unknown_keywords.items() if sent.node.get(name) != value)
@@ -307,8 +318,8 @@ def _doubts(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompati
         )
 
 
-def _refuses_all(found: Iterable[Incompatibility], sent: SchemaNode, path: str) -> bool:
-    """Check whether something is sure to be refused in every value: in the whole, or in a field that it always has."""
+def _rejects_everything(found: Iterable[Incompatibility], sent: SchemaNode, path: str) -> bool:
+    """Check whether every value is rejected: as a whole, or because of a field that is always sent."""
     always = {path, *(f"{path}.{name}" for name in sent.required)}
     return any(
         one.is_total and (one.path in always or (one.reason is Reason.MISSING and one.path.rpartition(".")[0] == path))
@@ -321,7 +332,7 @@ def _is_sure(found: Iterable[Incompatibility]) -> bool:
 
 
 def _unlikeness(sent: SchemaNode, read: SchemaNode, found: list[Incompatibility]) -> tuple[bool, bool, bool, int]:
-    """Return which alternative is meant least: one that surely fails, is of another type or name, or differs more."""
+    """Return a sort key: the alternative that is certain to fail, or differs more, is less likely to be meant."""
     return _is_sure(found), sent.type != read.type, _title(sent) != _title(read), len(found)
 
 

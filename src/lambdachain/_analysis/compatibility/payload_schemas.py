@@ -1,4 +1,8 @@
-"""The messages of a contract, who writes and who reads each, and why the reader may fail, in words."""
+"""The request, response and errors of a contract: who writes and who reads each, and why the reader may fail.
+
+The schemas of one payload differ by side: a caller serializes with defaults filled in, a callee accepts a request
+without them. And while two versions are deployed, a writer of one version meets a reader of the other (``Pairing``).
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,13 @@ Who = Literal["old callers", "new callers", "other callers"]
 
 @dataclass(frozen=True, slots=True)
 class PayloadSchemas:
-    """What travels one way: as its writer writes it, and as its reader reads it.
+    """The schemas of a request, a response or an error.
 
     Attributes:
         path: ``request``, ``response``, or ``errors.CardDeclined``.
-        sent: What lambdachain's callers, or callees, write.
+        sent: What lambdachain's callers or callees serialize.
         read: What they accept.
-        published: What a contract's schema shows to others.
+        published: What the contract's schema shows to callers that do not use lambdachain.
     """
 
     path: str
@@ -32,13 +36,22 @@ class PayloadSchemas:
 
     @property
     def is_request(self) -> bool:
-        """Check whether callers write it."""
+        """Whether callers write it."""
         return self.path == "request"
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A writer and a reader of two versions of a contract, who meet while one of them is deployed."""
+    """A writer and a reader of two versions of a contract, while only one of them is deployed.
+
+    Attributes:
+        who: The callers that are affected if the reader fails.
+        writer: The writing side, for a sentence.
+        reader: The reading side, for a sentence.
+        sent: The schema of the writer.
+        read: The schema of the reader.
+        lax: Whether pydantic reads the payload, in its lax mode.
+    """
 
     who: Who
     writer: str
@@ -49,19 +62,19 @@ class Pairing:
 
 
 def get_payload_schemas(schema: ContractSchema) -> dict[str, PayloadSchemas]:
-    """Accept a contract apart into its messages."""
-    told = cast("Mapping[str, Any]", schema)
-    errors_read: Mapping[str, Any] = told.get("errors_as_read", {})
-    forms = {
-        "request": (told.get("request_as_sent", told["request"]), told["request"], told["request"]),
-        "response": (told["response"], told.get("response_as_read", told["response"]), told["response"]),
-        **{f"errors.{name}": (form, errors_read.get(name, form), form) for name, form in told["errors"].items()},
+    """Return the schemas of the request, the response and each error of a contract, by path."""
+    parts = cast("Mapping[str, Any]", schema)
+    errors_read: Mapping[str, Any] = parts.get("errors_as_read", {})
+    schemas = {
+        "request": (parts.get("request_as_sent", parts["request"]), parts["request"], parts["request"]),
+        "response": (parts["response"], parts.get("response_as_read", parts["response"]), parts["response"]),
+        **{f"errors.{name}": (error, errors_read.get(name, error), error) for name, error in parts["errors"].items()},
     }
-    return {path: PayloadSchemas(path, *map(SchemaNode.root, parts)) for path, parts in forms.items()}
+    return {path: PayloadSchemas(path, *map(SchemaNode.root, sides)) for path, sides in schemas.items()}
 
 
 def get_pairings(old: PayloadSchemas, new: PayloadSchemas) -> Iterator[Pairing]:
-    """Describe who meets whom, of those who are not of one version."""
+    """Yield the writers and readers of different versions that may meet."""
     if old.is_request:
         yield Pairing("old callers", "old callers", "the new callee", old.sent, new.read)
         yield Pairing("new callers", "new callers", "the old callee", new.sent, old.read)
@@ -72,41 +85,45 @@ def get_pairings(old: PayloadSchemas, new: PayloadSchemas) -> Iterator[Pairing]:
         yield Pairing("other callers", "the new callee", "other callers", new.published, old.published, lax=False)
 
 
-def get_previous_schemas(old: PayloadSchemas, meeting: Pairing) -> tuple[SchemaNode, SchemaNode]:
-    """Return what writer and reader were before: what did not fit then is no change."""
-    return (old.published, old.read if old.is_request else old.published) if not meeting.lax else (old.sent, old.read)
+def get_previous_schemas(old: PayloadSchemas, pairing: Pairing) -> tuple[SchemaNode, SchemaNode]:
+    """Return the schemas of writer and reader before the change."""
+    return (old.published, old.read if old.is_request else old.published) if not pairing.lax else (old.sent, old.read)
 
 
 _SENTENCES: Final = {
-    Reason.MISSING: "{writer} {send} none, {reader} {require} it",
-    Reason.OPTIONAL: "{writer} may leave it out, {reader} {require} it",
-    Reason.UNKNOWN_FIELD: "{writer} {send} it, {reader} {refuse} fields that are not declared",
+    Reason.MISSING: "{writer} {do_not_send} it, but {reader} {require} it",
+    Reason.OPTIONAL: "{writer} may omit it, but {reader} {require} it",
+    Reason.UNKNOWN_FIELD: "{writer} {send} it, but {reader} {reject} unknown fields",
     Reason.OTHER_PATH: "{reader} {look} for it inside another field of what {writer} {send}",
-    Reason.TYPE: "{writer} {send} {sent}, {reader} {take} {read}",
-    Reason.VALUES: "{writer} may send {sent}, {reader} {take} {read}",
-    Reason.LIMIT: "{writer} may send {sent}, {reader} {take} {read}",
-    Reason.KEYS: "{writer} may send keys that are {sent}, {reader} {take} {read}",
-    Reason.UNTYPED: "{writer} may send anything, {reader} {take} {read}",
-    Reason.VALIDATOR: "{reader} {check} it with {read}, which may refuse what {writer} {send}",
-    Reason.OPAQUE_WRITER: "{writer} {send} {sent}, of which no type is declared, {reader} {take} {read}",
-    Reason.OPAQUE_READER: "{reader} {read_it} with {read}, of which nothing is known, {writer} {send} {sent}",
-    Reason.UNKNOWN_KEYWORD: "{reader} {take} {read}, of which nothing is known here",
-    Reason.RECURSIVE: "{writer} {send} {sent} inside itself, {reader} {take} {read}",
+    Reason.TYPE: "{writer} {send} {sent}, but {reader} {accept} {read}",
+    Reason.VALUES: "{writer} may send {sent}, but {reader} {accept} {read}",
+    Reason.LIMIT: "{writer} may send {sent}, but {reader} {accept} {read}",
+    Reason.KEYS: "{writer} may send keys that are {sent}, but {reader} {accept} {read}",
+    Reason.UNTYPED: "{writer} may send anything, but {reader} {accept} {read}",
+    Reason.VALIDATOR: "{reader} {validate} it with {read}, which may reject what {writer} {send}",
+    Reason.OPAQUE_WRITER: "{writer} {send} {sent}, which has no declared type, and {reader} {accept} {read}",
+    Reason.OPAQUE_READER: "{reader} {read_it} with {read}, which has no schema, and {writer} {send} {sent}",
+    Reason.UNKNOWN_KEYWORD: "{reader} {accept} {read}, which is not supported here",
+    Reason.RECURSIVE: "{writer} {send} {sent} inside itself, but {reader} {accept} {read}",
 }
 _WRITES: Final = ("send",)
-_READS: Final = ("require", "refuse", "look", "take", "check")
+_READS: Final = ("require", "reject", "look", "accept", "validate")
 
 
-def explain(gap: Incompatibility, meeting: Pairing) -> str:
-    """Report in a sentence why the reader may fail."""
-    verbs = {verb: _conjugated(verb, meeting.writer) for verb in _WRITES}
-    verbs |= {verb: _conjugated(verb, meeting.reader) for verb in _READS}
-    verbs["read_it"] = f"{_conjugated('read', meeting.reader)} it"
-    words = _SENTENCES[gap.reason].format(
-        writer=meeting.writer, reader=meeting.reader, sent=gap.sent, read=gap.read, **verbs
+def explain(found: Incompatibility, pairing: Pairing) -> str:
+    """Return a sentence about why the reader may fail."""
+    verbs = {verb: _conjugate(verb, pairing.writer) for verb in _WRITES}
+    verbs |= {verb: _conjugate(verb, pairing.reader) for verb in _READS}
+    verbs["read_it"] = f"{_conjugate('read', pairing.reader)} it"
+    verbs["do_not_send"] = "do not send" if _is_plural(pairing.writer) else "does not send"
+    return _SENTENCES[found.reason].format(
+        writer=pairing.writer, reader=pairing.reader, sent=found.sent, read=found.read, **verbs
     )
-    return words if gap.certain else f"cannot tell: {words}"
 
 
-def _conjugated(verb: str, party: str) -> str:
-    return verb if party.endswith("callers") else f"{verb}s"
+def _conjugate(verb: str, subject: str) -> str:
+    return verb if _is_plural(subject) else f"{verb}s"
+
+
+def _is_plural(subject: str) -> bool:
+    return subject.endswith("callers")
