@@ -1,4 +1,4 @@
-"""A DryRun of each function that the code calls, with what would mend a refusal."""
+"""Check by DryRun whether the functions that the code calls may be invoked."""
 
 from __future__ import annotations
 
@@ -19,59 +19,63 @@ if TYPE_CHECKING:
     from lambdachain._client.client import LambdaClient
 
 _ON_RESOURCE: Final = re.compile(r"on resource: (arn:aws[a-z-]*:lambda:[^\s]+)")
-_PATIENCE: Final = 10.0
+_TIMEOUT: Final = 10.0
 
 
-def permissions(client: LambdaClient, targets: Iterable[FunctionResource], region: str | None) -> Iterator[Finding]:
-    """Ask Lambda about each target, without running any.
+def check_permissions(
+    client: LambdaClient, targets: Iterable[FunctionResource], region: str | None
+) -> Iterator[Finding]:
+    """Yield a finding for each function, without running any.
 
     Args:
-        client: What asks.
+        client: The client that sends the requests.
         targets: The functions.
-        region: The region that a statement is for, where nothing else tells.
+        region: The region for a policy, if neither the target nor Lambda's response names one.
     """
     for target in dict.fromkeys(targets):
-        yield _asked(client, target, region)
+        yield _check_permission(client, target, region)
 
 
-def _asked(client: LambdaClient, target: FunctionResource, region: str | None) -> Finding:
+def _check_permission(client: LambdaClient, target: FunctionResource, region: str | None) -> Finding:
     try:
-        permission = client.can_invoke(address_of(target), timeout=_PATIENCE, retry=RetryPolicy.never())
+        permission = client.can_invoke(to_address(target), timeout=_TIMEOUT, retry=RetryPolicy.never())
     except CredentialsError as exc:
-        return Finding(target.address, Level.FAULT, f"no answer: {exc}", "see credentials above")
+        return Finding(target.address, Level.FAULT, f"no response: {exc}", "see credentials above")
     except (CallError, InvalidArnError) as exc:
-        return Finding(target.address, Level.FAULT, f"no answer: {type(exc).__name__}: {exc}", "see endpoint above")
-    return told(target, permission, region)
+        return Finding(target.address, Level.FAULT, f"no response: {type(exc).__name__}: {exc}", "see endpoint above")
+    return describe_permission(target, permission, region)
 
 
-def address_of(target: FunctionResource) -> FunctionArn | FunctionName:
-    """Return what a call is addressed to."""
+def to_address(target: FunctionResource) -> FunctionArn | FunctionName:
+    """Return the address for a call."""
     if target.partition is not None and target.region is not None and target.account_id is not None:
         return FunctionArn(target.partition, target.region, target.account_id, target.name, target.qualifier)
     return FunctionName(target.name, target.qualifier, target.account_id, target.region)
 
 
-def told(target: FunctionResource, permission: Permission, region: str | None) -> Finding:
-    """Describe what Lambda's answer means, and what to do about it."""
+def describe_permission(target: FunctionResource, permission: Permission, region: str | None) -> Finding:
+    """Return a finding for Lambda's response, with what to do about a denial."""
     if permission:
         return Finding(target.address, Level.OK, "may be invoked")
-    said = f" ({permission.message})" if permission.message else ""
-    text = f"{permission.reason}{said}"
+    message = f" ({permission.message})" if permission.message else ""
+    text = f"{permission.reason}{message}"
     if permission.reason is PermissionReason.DENIED:
-        arn = resource_in(permission.message) or _arn(target, region)
-        remedy = f"allow {ACTION} on {arn} to this caller; for a function of another account, its own policy, too"
+        arn = parse_denied_resource(permission.message) or _format_arn(target, region)
+        remedy = f"allow {ACTION} on {arn} for this caller; a function of another account needs its own policy, too"
         return Finding(target.address, Level.FAULT, text, remedy, build_policy_for_arns([arn]))
     if permission.reason is PermissionReason.NO_SUCH_QUALIFIER:
-        remedy = f"publish {target.qualifier}, or name another version or alias"
+        remedy = f"publish {target.qualifier}, or use another version or alias"
     else:
-        remedy = "deploy it, or name it as it is deployed: the client's resolve=, the region, the account"
+        remedy = "deploy it, or check its deployed name: the client's resolve=, the region, the account"
     return Finding(target.address, Level.FAULT, text, remedy)
 
 
-def resource_in(message: str) -> str | None:
-    """Find the ARN in what AWS says of a denial.
+def parse_denied_resource(message: str) -> str | None:
+    """Return the ARN in the message of an AccessDeniedException, or ``None``.
 
-    >>> resource_in("User: arn:aws:sts::1:x is not authorized to perform: lambda:InvokeFunction on resource: "
+    It is more precise than the address in the code: AWS has resolved region and account.
+
+    >>> parse_denied_resource("User: arn:aws:sts::1:x is not authorized to perform: lambda:InvokeFunction on resource: "
     ...     "arn:aws:lambda:eu-west-1:123456789012:function:orders because no identity-based policy allows it")
     'arn:aws:lambda:eu-west-1:123456789012:function:orders'
     """
@@ -79,8 +83,8 @@ def resource_in(message: str) -> str | None:
     return found[1] if found else None
 
 
-def _arn(target: FunctionResource, region: str | None) -> str:
-    """Write an ARN; with what nothing tells left for the reader to fill in."""
+def _format_arn(target: FunctionResource, region: str | None) -> str:
+    """Return the ARN of a function, with placeholders for unknown parts."""
     try:
         return target.arn_for(Stack(region=region))
     except InvalidArnError:
