@@ -1,4 +1,4 @@
-"""What is said to fit is read, and what is surely refused is refused: by pydantic itself, over many pairs of types.
+"""Compare with pydantic itself, over many pairs of types: compatible payloads are accepted, incompatible ones rejected.
 
 ``LAMBDACHAIN_SOAK=10000`` compares that many pairs instead of a seeded few.
 """
@@ -22,7 +22,7 @@ from tests.analysis.compatibility.contract_variants import LEAVES, MODELS, PAIRS
 MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 
 
-def compared(examples: int) -> settings:
+def get_settings(examples: int) -> settings:
     """Return settings without a deadline: building a pydantic type is slow."""
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     return settings(
@@ -79,7 +79,7 @@ def check(writer: Shape, reader: Shape) -> None:
     assert lost or not any(gap.certain for gap in found), f"{reader.form} reads all of {writer.form}: {found}"
 
 
-@compared(300)
+@get_settings(300)
 @given(LEAVES)
 def test_plain_values(pair: Pair):
     """Strings, numbers, dates and enumerated values, with and without limits."""
@@ -88,7 +88,7 @@ def test_plain_values(pair: Pair):
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(100)
+@get_settings(100)
 @given(PAIRS)
 def test_containers(pair: Pair):
     """Lists, sets, mappings, tuples, unions and models."""
@@ -97,7 +97,7 @@ def test_containers(pair: Pair):
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(60)
+@get_settings(60)
 @given(MODELS)
 def test_models(pair: Pair):
     """Models, dataclasses and typed dictionaries, in unions with a discriminator, and recursive."""

@@ -1,1 +1,1 @@
-"""The call graph of a survey: who calls whom, warnings about it, and its output formats."""
+"""The call graph of a survey: functions and their calls, warnings, and output formats."""

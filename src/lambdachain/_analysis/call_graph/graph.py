@@ -19,7 +19,7 @@ class Node:
     Attributes:
         name: The function's name; of code outside, the file's.
         is_function: Whether it is a function.
-        location: Where its handler is, or else its contract; ``None`` for a function of which the code has neither.
+        location: The handler, or else the contract; ``None`` if the code has neither.
         idempotent: Whether it is declared idempotent; ``None`` if no contract declares it.
         errors: The errors that it declares.
         is_here: Whether its handler is in the code.
@@ -84,6 +84,7 @@ def build_graph(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyTy
     for handler in survey.handlers:
         starts.setdefault(function_name(handler.contract.function), []).append(handler.unit)
     for name, unit in entries.items():
+        # A handler with a decorator has the name of its contract, which callers use.
         if not any(unit in units for units in starts.values()):
             starts.setdefault(name, []).append(unit)
     edges = sorted(_build_edges(survey, starts), key=lambda edge: (edge.caller, edge.callee, edge.mode))

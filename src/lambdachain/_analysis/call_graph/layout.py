@@ -104,11 +104,13 @@ class _Component:
         forward = _reverse_cycles(sizes, links)
         columns = _assign_columns(sizes, [link for link, _ in forward.values()])
         chains = {link: self._insert_dummies(way, columns) for link, (way, _) in forward.items()}
+        # Dummies have columns of their own from here on, so order and positions treat them like nodes.
         self._order = self._order_columns(columns, chains.values())
         self.boxes, self.width, self.height = self._place(lane, chains.values())
         self.paths = {
             link: self._get_path(chain if not forward[link][1] else chain[::-1]) for link, chain in chains.items()
         }
+        # The dummies are needed for the paths only.
         self.boxes = {name: corner for name, corner in self.boxes.items() if name in sizes}
 
     def _insert_dummies(self, link: Link, columns: dict[str, int]) -> list[str]:
@@ -212,6 +214,7 @@ def _reverse_cycles(names: Iterable[str], links: Sequence[Link]) -> dict[Link, t
 def _assign_columns(names: Iterable[str], links: Sequence[Link]) -> dict[str, int]:
     """Assign each node a column to the right of all its callers; place outermost callers next to their callees."""
     columns = dict.fromkeys(names, 0)
+    # As many rounds as there are nodes: the longest path cannot be longer.
     for _ in columns:
         for caller, callee in links:
             columns[callee] = max(columns[callee], columns[caller] + 1)

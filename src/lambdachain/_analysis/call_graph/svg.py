@@ -65,7 +65,7 @@ def as_svg(graph: Graph, warnings: Sequence[GraphWarning] = ()) -> str:
     width = max(layout.width + (_LOOP if loops else 0), 420) + 2 * _MARGIN
     height = layout.height + 2 * _MARGIN + _LEGEND
     functions = sum(node.is_function for node in graph.nodes)
-    title = f"{functions} functions and who calls whom"
+    title = f"Call graph of {functions} functions"
     edges = [
         _draw_edge(
             edge, layout, sizes, is_marked=_link(edge) in marked, is_shifted=edges_between[frozenset(_link(edge))] > 1
@@ -153,6 +153,7 @@ def _loop_path(corner: tuple[float, float], size: Box) -> str:
 def _draw_legend(y: float, *, has_warnings: bool) -> Iterable[str]:
     entries = [("call", "waits for the response"), ("fire", "does not wait")]
     entries += [("call warned", "see the warnings")] if has_warnings else []
+    # SVG has no layout of its own: the width of each entry follows from the number of its letters.
     x = float(_MARGIN)
     for kind, words in entries:
         head = "warned-head" if "warned" in kind else "head"

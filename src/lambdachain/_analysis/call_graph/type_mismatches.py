@@ -40,7 +40,7 @@ def find_type_mismatches(
 
     Args:
         survey: The contracts, handlers and calls.
-        files: Schemas of callees; used if there is no handler of the function in the code.
+        files: Schemas of callees whose handlers are not in the code.
     """
     warnings: list[GraphWarning] = []
     unresolved: list[UnresolvedCall] = []

@@ -15,6 +15,7 @@ from lambdachain._analysis.survey.results import CallMode, SourceLocation
 
 from .graph import Edge, Graph
 
+# How many nested synchronous calls are accepted without a warning.
 MAX_WAITING_CALLS: Final = 2
 
 
@@ -60,7 +61,7 @@ def find_warnings(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> li
     """Return the warnings about a graph, by location.
 
     Args:
-        graph: Who calls whom.
+        graph: The functions and their calls.
         timeouts: The timeouts of functions, as far as templates have them.
     """
     found = [*_find_cycles(graph), *_find_chains(graph), *_find_timeouts(graph, timeouts), *_find_events(graph)]
@@ -105,7 +106,7 @@ def _find_timeouts(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> I
         if own is None or callees is None or not edge.mode.waits or callees.seconds < own.seconds:
             continue
         if all(call.timeout is not None and call.timeout < own.seconds for call in edge.calls):
-            continue  # each call gives up before the caller times out
+            continue  # each call times out before its caller does
         text = (
             f"{edge.callee} may take {callees.seconds:g} s ({callees.location}), but its caller {edge.caller} times "
             f"out after {own.seconds:g} s ({own.location}): raise the caller's timeout, lower the callee's, or pass "

@@ -45,7 +45,7 @@ def advise_on_payload(path: str, found: Collection[tuple[Who, Incompatibility]],
 
     Args:
         path: The path of the change.
-        found: The incompatibilities at that path, and whom each breaks.
+        found: The incompatibilities at that path, with the callers that each breaks.
         renamed: The name that the field seems to have had before.
     """
     if not any(one.certain for _, one in found):

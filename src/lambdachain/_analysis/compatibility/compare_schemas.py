@@ -18,8 +18,10 @@ from .schema_node import SchemaNode
 
 _Pair = tuple[str, str]
 
+# How often the same incompatibility is reported at different paths.
 _MAX_PLACES: Final = 8
 _TEXT: Final = {"type": "string"}
+# Types with so few values that each can be tried.
 _SINGLE: Final[dict[str, tuple[Any, ...]]] = {"boolean": (True, False), "null": (None,)}
 
 
@@ -90,6 +92,7 @@ class _Comparison:
             yield from self._compare_known(sent, read, path)
 
     def _compare_known(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
+        # The writer's alternatives first: each of them may be sent, so each has to be accepted.
         if sent.alternatives:
             yield from self._compare_each_alternative(sent, read, path)
             return
@@ -155,29 +158,30 @@ class _Comparison:
 
     def _compare_tagged(self, sent: SchemaNode, read: SchemaNode, tag: str, path: str) -> Iterator[Incompatibility]:
         inside = f"{path}.{tag}"
-        given = sent.properties.get(tag)
-        if given is None or tag not in sent.required:
+        field = sent.properties.get(tag)
+        if field is None or tag not in sent.required:
             yield make_incompatibility(
-                inside, Reason.OPTIONAL if given or sent.additional_written else Reason.MISSING, sent, read
+                inside, Reason.OPTIONAL if field or sent.additional_written else Reason.MISSING, sent, read
             )
-        elif given.values is None:
-            yield make_incompatibility(inside, Reason.TYPE, given, read)
+        elif field.values is None:
+            yield make_incompatibility(inside, Reason.TYPE, field, read)
         else:
-            unknown = tuple(value for value in given.values if read.get_tagged(value) is None)
+            unknown = tuple(value for value in field.values if read.get_tagged(value) is None)
             if unknown:
                 known = format_values(tuple(read.node["discriminator"].get("mapping", {})))
                 yield replace(
-                    make_incompatibility(inside, Reason.VALUES, given, read), sent=format_values(unknown), read=known
+                    make_incompatibility(inside, Reason.VALUES, field, read), sent=format_values(unknown), read=known
                 )
-            for value in given.values:
+            # One alternative of the writer may have several tags, each of which selects another one of the reader.
+            for value in field.values:
                 member = read.get_tagged(value)
                 if member is not None:
-                    settled = sent if len(given.values) == 1 else sent.with_constant(tag, value)
+                    settled = sent if len(field.values) == 1 else sent.with_constant(tag, value)
                     yield from self.find(settled, member, path)
 
     def _compare_objects(self, sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-        for name, wanted in read.properties.items():
-            yield from self._compare_field(sent, read, name, wanted, path)
+        for name, expected in read.properties.items():
+            yield from self._compare_field(sent, read, name, expected, path)
         for name in _find_unknown_fields(sent, read):
             yield from self._compare_unknown_field(sent.properties[name], name, read, f"{path}.{name}")
         if sent.additional_written is not None:
@@ -185,42 +189,43 @@ class _Comparison:
         yield from _compare_sizes(sent, read, path, "minProperties", "maxProperties")
 
     def _compare_field(
-        self, sent: SchemaNode, read: SchemaNode, name: str, wanted: SchemaNode, path: str
+        self, sent: SchemaNode, read: SchemaNode, name: str, expected: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
         inside = f"{path}.{name}"
         found = list[SchemaNode]()
         for place in read.get_read_locations(name):
-            if not isinstance(place, str):
+            if not isinstance(place, str):  # an AliasPath: a place inside of another field
                 if place[0] in sent.properties or sent.additional_written is not None:
-                    yield make_incompatibility(inside, Reason.OTHER_PATH, sent, wanted, certain=False)
+                    yield make_incompatibility(inside, Reason.OTHER_PATH, sent, expected, certain=False)
                     return
                 continue
-            given = sent.properties.get(place, sent.additional_written)
-            if given is not None:
-                found.append(given)
-                yield from self.find(given, wanted, inside)
+            field = sent.properties.get(place, sent.additional_written)
+            if field is not None:
+                found.append(field)
+                yield from self.find(field, expected, inside)
             if place in sent.required:
                 return  # always there, so the other names are never looked for
         if name in read.required:
             yield make_incompatibility(
-                inside, Reason.OPTIONAL if found else Reason.MISSING, found[0] if found else sent, wanted
+                inside, Reason.OPTIONAL if found else Reason.MISSING, found[0] if found else sent, expected
             )
 
     def _compare_unknown_field(
-        self, given: SchemaNode, name: str, read: SchemaNode, path: str
+        self, field: SchemaNode, name: str, read: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
         if read.additional_read is None:
-            yield make_incompatibility(path, Reason.UNKNOWN_FIELD, given, read)
+            yield make_incompatibility(path, Reason.UNKNOWN_FIELD, field, read)
             return
-        yield from self.find(given, read.additional_read, path)
+        yield from self.find(field, read.additional_read, path)
         if read.key is not None and accepts(name, read.key, lax=True) is not True:
             yield make_incompatibility(
-                path, Reason.KEYS, given, read.key, certain=accepts(name, read.key, lax=True) is False
+                path, Reason.KEYS, field, read.key, certain=accepts(name, read.key, lax=True) is False
             )
 
     def _compare_additional(
         self, sent: SchemaNode, rest: SchemaNode, read: SchemaNode, path: str
     ) -> Iterator[Incompatibility]:
+        # A mapping: its values may be under any key.
         if read.additional_read is None:
             yield make_incompatibility(path, Reason.UNKNOWN_FIELD, rest, read)
             return
@@ -283,13 +288,14 @@ def _find_unknown_fields(sent: SchemaNode, read: SchemaNode) -> list[str]:
 
 
 def _compare_sizes(sent: SchemaNode, read: SchemaNode, path: str, least: str, most: str) -> Iterator[Incompatibility]:
-    wanted, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
+    expected, limit = read.node.get(least, 0), read.node.get(most, float("inf"))
     shortest, longest = sent.node.get(least, 0), sent.node.get(most, float("inf"))
+    # An object without minProperties still has its required fields.
     if sent.type == "object":
         shortest, longest = max(shortest, len(sent.required)), min(longest, _max_keys(sent))
     # A set drops duplicates, so it may have fewer elements than were sent.
     shrinks = read.node.get("uniqueItems") and not sent.node.get("uniqueItems")
-    if shortest < wanted or longest > limit or (shrinks and wanted > 1):
+    if shortest < expected or longest > limit or (shrinks and expected > 1):
         yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=not _has_few_elements(sent, read))
 
 

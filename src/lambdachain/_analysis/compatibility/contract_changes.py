@@ -72,6 +72,7 @@ class Change:
 def changes_between(old: ContractSchema, new: ContractSchema) -> tuple[Change, ...]:
     """Return the changes between two versions; see ``compatibility``."""
     before, after = get_payload_schemas(old), get_payload_schemas(new)
+    # Errors that only one version has are not payloads to compare; they follow last.
     found = [*_compare_addresses(old, new), *_compare_promises(old, new)]
     for path, message in before.items():
         if path in after:
@@ -165,7 +166,7 @@ def _compare_payloads(old: PayloadSchemas, new: PayloadSchemas) -> Iterator[Chan
 
 
 def _find_new_incompatibilities(old: PayloadSchemas, pairing: Pairing) -> Iterator[Incompatibility]:
-    """Yield the incompatibilities that the old version did not have with itself: the others are no change."""
+    """Yield the incompatibilities that the old version did not already have with itself."""
     previous = find_incompatibilities(*get_previous_schemas(old, pairing), old.path, lax=pairing.lax)
     known = {one.evidence() for one in previous}
     for one in find_incompatibilities(pairing.sent, pairing.read, old.path, lax=pairing.lax):

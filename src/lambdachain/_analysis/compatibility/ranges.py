@@ -29,7 +29,7 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of values: ``None`` is no bound; an *open* bound is itself excluded."""
+    """A range of values: ``None`` means unbounded; an *open* bound is itself excluded."""
 
     low: Any = None
     high: Any = None
@@ -94,6 +94,7 @@ def _get_tighter(bounds: list[_Bound], *, lower: bool) -> _Bound:
     if len(bounds) == 1:
         return bounds[0]
     (closed, _), (opened, _) = bounds
+    # With equal bounds the open one is tighter: it excludes the value itself.
     return (opened, True) if (opened >= closed if lower else opened <= closed) else (closed, False)
 
 

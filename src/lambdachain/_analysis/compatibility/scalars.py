@@ -24,15 +24,17 @@ _FORMATS_READ: Final[dict[str, frozenset[str]]] = {
     "ipv4interface": frozenset({"ipv4"}),
     "ipv6interface": frozenset({"ipv6"}),
 }
+# No format, or one that every string has: the reader accepts any string.
 _ANY_TEXT: Final = frozenset({None, "binary", "path"})
 _ENCODED: Final = frozenset({"binary", "base64url", "base64", "hex"})
 _KNOWN_FORMATS: Final = frozenset(
     {"date", "date-time", "time", "duration", "decimal", "uuid", "uuid4", "uri", "email", "ipv4", "ipv6", *_ENCODED}
 )
-# A string of one format may be valid for another: pydantic reads the decimal "12" as a date, in seconds since 1970.
+# A string of one format may be valid for another: pydantic reads the decimal "86400" as a date, in seconds since 1970.
 _NUMERIC_FORMATS: Final = frozenset({"date", "date-time", "time", "duration", "decimal"})
 _EQUAL_EXTENSIONS: Final = ("timezone", "now", "unit")
 _TIME_EXTENSIONS: Final = (*_EQUAL_EXTENSIONS, "gt", "ge", "lt", "le")
+# URLs of these schemes always have a host.
 _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
 _TEXT_LIMITS: Final = ("minLength", "maxLength", "pattern")
 
@@ -119,6 +121,7 @@ def _accepts_string(value: str, read: SchemaNode) -> bool | None:
 
 
 def _matches(value: str, pattern: str) -> bool | None:
+    # pydantic's regular expressions are Rust's: what Python cannot parse is unknown, not rejected.
     try:
         return re.search(pattern, value) is not None
     except re.error:
@@ -126,30 +129,31 @@ def _matches(value: str, pattern: str) -> bool | None:
 
 
 def _compare_strings(sent: SchemaNode, read: SchemaNode, path: str, *, lax: bool) -> Iterator[Incompatibility]:
-    written, wanted = sent.node.get("format"), read.node.get("format")
+    written, expected = sent.node.get("format"), read.node.get("format")
     if not _reads_format(sent, read, lax=lax):
-        is_known = wanted in _KNOWN_FORMATS and not {written, wanted} <= _NUMERIC_FORMATS
+        is_known = expected in _KNOWN_FORMATS and not {written, expected} <= _NUMERIC_FORMATS
         yield make_incompatibility(path, Reason.TYPE, sent, read, certain=written is None or is_known)
-    elif written == wanted and wanted not in _ENCODED:
+    elif written == expected and expected not in _ENCODED:
         yield from _compare_limits(sent, read, path)
     elif any(name in read.extensions for name in _TIME_EXTENSIONS):
         yield make_incompatibility(path, Reason.LIMIT, sent, read, certain=False)
-    if wanted != "decimal":
+    if expected != "decimal":
         yield from _compare_string_limits(sent, read, path)
 
 
 def _reads_format(sent: SchemaNode, read: SchemaNode, *, lax: bool) -> bool:
-    written, wanted = sent.node.get("format"), read.node.get("format")
-    if written == wanted or (wanted in _FORMATS_READ and written in _FORMATS_READ[wanted]):
+    written, expected = sent.node.get("format"), read.node.get("format")
+    if written == expected or (expected in _FORMATS_READ and written in _FORMATS_READ[expected]):
         return True
-    if wanted in _ANY_TEXT:
-        return not {written, wanted} <= _ENCODED
-    return lax and (written, wanted) == ("date", "date-time") and "strict" not in read.extensions
+    if expected in _ANY_TEXT:
+        return not {written, expected} <= _ENCODED
+    return lax and (written, expected) == ("date", "date-time") and "strict" not in read.extensions
 
 
 def _compare_string_limits(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
     if not any(name in read.node for name in _TEXT_LIMITS):
         return
+    # Limits of bytes count bytes, limits of strings count characters, so they cannot be compared.
     counts_alike = (sent.node.get("format") in _ENCODED) == (read.node.get("format") in _ENCODED)
     short = sent.node.get("minLength", 0) < read.node.get("minLength", 0)
     long = "maxLength" in read.node and sent.node.get("maxLength", float("inf")) > read.node["maxLength"]
@@ -167,17 +171,17 @@ def _get_transformations(part: SchemaNode) -> frozenset[str]:
 
 
 def _compare_numbers(sent: SchemaNode, read: SchemaNode, path: str) -> Iterator[Incompatibility]:
-    wanted = read.node.get("multipleOf")
-    if wanted is not None and not _is_multiple(sent, wanted):
+    expected = read.node.get("multipleOf")
+    if expected is not None and not _is_multiple(sent, expected):
         yield make_incompatibility(path, Reason.LIMIT, sent, read)
     else:
         yield from _compare_limits(sent, read, path)
 
 
-def _is_multiple(sent: SchemaNode, wanted: Any) -> bool:
+def _is_multiple(sent: SchemaNode, expected: Any) -> bool:
     step = sent.node.get("multipleOf", sent.extensions.get("multiple_of", 1 if sent.type == "integer" else None))
     try:
-        return step is not None and Decimal(str(step)) % Decimal(str(wanted)) == 0
+        return step is not None and Decimal(str(step)) % Decimal(str(expected)) == 0
     except ArithmeticError:
         return False
 
@@ -204,13 +208,11 @@ def _has_allowed_extensions(sent: SchemaNode, read: SchemaNode) -> bool:
         name in read.extensions and sent.extensions.get(name) != read.extensions[name] for name in _EQUAL_EXTENSIONS
     ):
         return False
-    allowed, given = read.extensions.get("allowed_schemes"), sent.extensions.get("allowed_schemes")
+    allowed, own = read.extensions.get("allowed_schemes"), sent.extensions.get("allowed_schemes")
     if allowed is not None:
-        return given is not None and set(given) <= set(allowed)
+        return own is not None and set(own) <= set(allowed)
     return (
-        "host_required" not in read.extensions
-        or "host_required" in sent.extensions
-        or set(given or ("",)) <= _WITH_HOST
+        "host_required" not in read.extensions or "host_required" in sent.extensions or set(own or ("",)) <= _WITH_HOST
     )
 
 

@@ -60,6 +60,7 @@ class _SchemaDiffer:
 
     def compare(self, old: SchemaNode, new: SchemaNode, path: str) -> None:
         before, after = _get_alternatives(old), _get_alternatives(new)
+        # Nullability is described by itself, so that ``int | None`` and ``int`` are compared as integers.
         self._compare_nullability(old, new, path)
         if len(before) == len(after) == 1:
             self._compare_single(before[0], after[0], path)

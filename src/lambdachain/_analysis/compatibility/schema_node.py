@@ -129,6 +129,7 @@ class SchemaNode:
     def alternatives(self) -> tuple[SchemaNode, ...]:
         """The alternatives of a union, each with what applies to all of them; empty if it is not a union."""
         types = self.node.get("type")
+        # ``{"type": ["string", "null"]}`` is a union, too, in schemas that were written by hand.
         if is_sequence(types):
             return tuple(self.child({**self.node, "type": kind}) for kind in types)
         options = self.node.get("anyOf") or self.node.get("oneOf") or ()
@@ -176,7 +177,7 @@ class SchemaNode:
 
     @cached_property
     def additional_written(self) -> SchemaNode | None:
-        """The schema of undeclared fields when writing; ``None`` if there are none: a model writes only its fields."""
+        """The schema of undeclared fields when writing; ``None`` for a model, which writes only its fields."""
         rest = self.node.get("additionalProperties", "properties" not in self.node)
         return None if rest is False else self.child(rest)
 
@@ -203,6 +204,7 @@ class SchemaNode:
             else self.child(self.node.get("items", True))
         )
 
+    # Two nodes of different documents cannot be compared by their references, so compare everything they refer to.
     def fingerprint(self) -> str:
         """Return a string that is equal for equivalent schemas, with the definitions that they refer to."""
         reached = dict(_find_definitions(self.node, self.defs, set()))

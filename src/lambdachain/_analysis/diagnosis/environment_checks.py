@@ -30,7 +30,7 @@ _ATTEMPTS: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
 _STANDARD_SINCE: Final = (1, 44)
 # botocore's default read timeout, in seconds.
 _PLAIN_READ_TIMEOUT: Final = 60
-# A NAT gateway drops a connection without traffic after this time, and tells neither side.
+# The idle timeout of AWS NAT gateways, in seconds.
 _NAT_IDLE: Final = 350
 _EXPIRES_SOON: Final = 300
 _CONNECT_TIMEOUT: Final = 5.0
@@ -139,7 +139,8 @@ def check_region(session: Any, requested: str | None, environment: Mapping[str, 
 
 
 def get_configured_region(session: Any) -> str | None:
-    """Return the region of calls if none is requested."""
+    """Return the region of calls without a requested one."""
+    # botocore reads AWS_DEFAULT_REGION, but not AWS_REGION, which other SDKs read.
     region: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
     return region
 

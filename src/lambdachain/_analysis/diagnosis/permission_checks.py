@@ -30,7 +30,7 @@ def check_permissions(
     Args:
         client: The client that sends the requests.
         targets: The functions.
-        region: The region for a policy, if neither the target nor Lambda's response names one.
+        region: The region for a policy, if the target and Lambda's response do not name one.
     """
     for target in dict.fromkeys(targets):
         yield _check_permission(client, target, region)
@@ -38,6 +38,7 @@ def check_permissions(
 
 def _check_permission(client: LambdaClient, target: FunctionResource, region: str | None) -> Finding:
     try:
+        # One attempt with a short timeout: a retry would only hide what is wrong.
         permission = client.can_invoke(to_address(target), timeout=_TIMEOUT, retry=RetryPolicy.never())
     except CredentialsError as exc:
         return Finding(target.address, Level.FAULT, f"no response: {exc}", "see credentials above")

@@ -115,5 +115,6 @@ def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     >>> matches("lambda:invoke*", "lambda:InvokeFunction", ignore_case=True)
     True
     """
+    # Not fnmatch: IAM patterns have no character sets.
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, text, re.IGNORECASE if ignore_case else 0) is not None

@@ -13,6 +13,7 @@ from lambdachain._core.text import printable
 from .required_permissions import ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
+# Placeholders for partition, region and account, in each format.
 _CLOUDFORMATION: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
 _CDK: Final = ("{stack.partition}", "{stack.region}", "{stack.account}")
 _TERRAFORM: Final = (
@@ -95,6 +96,7 @@ def as_cdk(permissions: Sequence[RequiredPermission], stack: Stack, caller: str)
 def as_terraform(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Return a policy document for Terraform."""
     pairs = list(_get_arns(permissions, stack, _TERRAFORM))
+    # Declare only the data sources that an ARN refers to.
     text = " ".join(arn for _, arn in pairs)
     data = [f'data "{kind}" "current" {{}}' for kind in _DATA if f"data.{kind}." in text]
     return "\n".join([

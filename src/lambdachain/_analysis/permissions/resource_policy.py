@@ -81,6 +81,7 @@ class Caller:
     @property
     def statement_id(self) -> str:
         """An ID for the statement, the same for the same caller."""
+        # Lambda limits a statement ID to 100 letters, digits, hyphens and underscores.
         words = re.sub(r"[^a-zA-Z0-9]+", "-", self.source_arn or self.organization or self.principal).strip("-")
         return f"invoke-from-{words}"[:100]
 
