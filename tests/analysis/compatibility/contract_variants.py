@@ -49,12 +49,12 @@ Pair = tuple[Shape, Shape]
 def shape(form: Any, candidates: Sequence[Any]) -> Shape:
     """Return a type with the candidates that are values of it; there must be some."""
     adapter = TypeAdapter(form)
-    values = tuple(value for value in candidates if _is_of(adapter, value))
+    values = tuple(value for value in candidates if _is_valid(adapter, value))
     assume(values)
     return Shape(form, values)
 
 
-def _is_of(adapter: TypeAdapter[Any], value: Any) -> bool:
+def _is_valid(adapter: TypeAdapter[Any], value: Any) -> bool:
     try:
         return adapter.validate_python(value, strict=True) == value
     except ValidationError:
@@ -254,10 +254,10 @@ def _contents(name: str, values: tuple[Any, ...]) -> list[Any]:
 
 
 def _tuple(shapes: Sequence[Shape]) -> Shape:
-    return Shape(tuple[tuple(part.form for part in shapes)], tuple(_varied([part.values for part in shapes])))
+    return Shape(tuple[tuple(part.form for part in shapes)], tuple(_vary([part.values for part in shapes])))
 
 
-def _varied(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def _vary(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """Return the combination of all first values, and variations of it with one other value."""
     first = tuple(options[0] for options in values)
     return [first, *((*first[:at], value, *first[at + 1 :]) for at in range(len(first)) for value in values[at][1:])]
@@ -318,7 +318,7 @@ def models(
         pair, optional = draw(pairs), draw(_alike([False, False, True]))
         alias = draw(_alike(_ALIASES)) if name == "alpha" else ({}, {})
         for side in (0, 1):
-            # Two fields of one name are no model: pydantic writes the name twice.
+            # A model cannot have two fields of one name: pydantic writes the name twice.
             if where in ("both", ("old", "new")[side]) and not (name == "other" and _is_called_other(slots[side])):
                 slots[side][name] = Slot(pair[side], optional[side], alias[side])
     by_name = draw(_alike([False, False, True]))
@@ -352,7 +352,7 @@ def model(style: str, slots: Mapping[str, Slot], by_name: bool = False, again: b
 
 
 def _rows(slots: Mapping[str, Slot]) -> list[tuple[Any, ...]]:
-    return _varied([slot.shape.values for slot in slots.values()])
+    return _vary([slot.shape.values for slot in slots.values()])
 
 
 def _options(slot: Slot) -> dict[str, Any]:
@@ -382,10 +382,10 @@ def tagged(draw: st.DrawFn, pairs: st.SearchStrategy[Pair]) -> Pair:
     """Draw discriminated unions of models; one side may have fewer alternatives."""
     drawn = [draw(models(pairs, ("model", "forbid", "dataclass"), kind)) for kind in _KINDS_OF_MODELS]
     kept = draw(_alike([3, 3, 2]))
-    return tuple(_told_apart([pair[side] for pair in drawn[: kept[side]]]) for side in (0, 1))
+    return tuple(_discriminate([pair[side] for pair in drawn[: kept[side]]]) for side in (0, 1))
 
 
-def _told_apart(members: Sequence[Shape]) -> Shape:
+def _discriminate(members: Sequence[Shape]) -> Shape:
     union = _union(members)
     return Shape(Annotated[union.form, Field(discriminator="kind")], union.values)
 

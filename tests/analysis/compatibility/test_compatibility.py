@@ -264,7 +264,7 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
             "  other callers: other callers send object Square, but the new callee accepts Circle or null",
         ],
     ),
-    "an alternative that a field tells": (
+    "an alternative that a field selects": (
         Circle,
         Annotated[Circle | Square, Field(discriminator="kind")],
         [

@@ -12,7 +12,7 @@ from typing import Final
 
 from . import classes
 from .attributes import find_properties
-from .evaluation import ExpressionEvaluator
+from .evaluator import Evaluator
 from .results import MODE_BY_METHOD, CodeUnit
 from .scopes import Import, Scope
 from .values import (
@@ -35,20 +35,21 @@ _PASSIVE_DECORATORS: Final = (
 )
 
 
-def find_uses(evaluator: ExpressionEvaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
+def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
     """Return which units each unit may run."""
     found: dict[CodeUnit, set[CodeUnit]] = {}
     for scope in evaluator.project.scopes():
         used = found.setdefault(scope.unit, set())
         used |= set(_find_mentioned(evaluator, scope))
         if scope.kind == "function":
+            # Lambda imports the module before it runs a function of it.
             used.add(scope.module.unit)
             if _is_registered(evaluator, scope):
                 found.setdefault(scope.module.unit, set()).add(scope.unit)
     return {unit: frozenset(used - {unit}) for unit, used in found.items()}
 
 
-def _find_mentioned(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_mentioned(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
         # Importing a module runs its calls, with their arguments, but not the functions that it only names.
@@ -60,6 +61,7 @@ def _find_mentioned(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[Co
         ]
         yield from (unit for unit in _find_imported(evaluator, scope))
     yield from _find_by_getattr(evaluator, scope)
+    # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     for load in loads:
         if isinstance(load, ast.Attribute):
@@ -70,7 +72,7 @@ def _find_mentioned(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[Co
                     yield from _get_units(evaluator, value, load)
 
 
-def _find_by_getattr(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
     """Yield what ``getattr(steps, name)`` may return: that method, or every method if the name is unknown."""
     for call, name in evaluator.find_getattr_calls(scope):
         for value in evaluator.evaluate(call.args[0], scope):
@@ -96,7 +98,7 @@ def _get_remote_targets(call: ast.Call) -> Iterator[ast.expr]:
             yield from call.args[index : index + 1]
 
 
-def _is_library_call(evaluator: ExpressionEvaluator, call: ast.Call, scope: Scope) -> bool:
+def _is_library_call(evaluator: Evaluator, call: ast.Call, scope: Scope) -> bool:
     found = evaluator.evaluate(call.func, scope) if isinstance(call.func, ast.Name | ast.Attribute | ast.Call) else ()
     return any(
         isinstance(value, DecoratorValue) or (isinstance(value, ExternalName) and value.name.startswith("lambdachain."))
@@ -104,7 +106,7 @@ def _is_library_call(evaluator: ExpressionEvaluator, call: ast.Call, scope: Scop
     )
 
 
-def _find_imported(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
     for bindings in scope.bindings.values():
         for binding, home in bindings:
             if isinstance(binding, Import):
@@ -112,7 +114,7 @@ def _find_imported(evaluator: ExpressionEvaluator, scope: Scope) -> Iterator[Cod
                 yield from () if found is None else (found.unit,)
 
 
-def _get_units(evaluator: ExpressionEvaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
+def _get_units(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
     match value:
         case FunctionValue(scope) | ModuleValue(scope):
             yield scope.unit
@@ -137,10 +139,11 @@ def _get_items(value: CollectionValue | MappingValue) -> Iterator[Value]:
 
 
 def _is_special(scope: Scope) -> bool:
+    # Python calls ``__init__``, ``__enter__`` and the like itself, wherever an object is created or used.
     return scope.name.endswith("__")
 
 
-def _is_registered(evaluator: ExpressionEvaluator, scope: Scope) -> bool:
+def _is_registered(evaluator: Evaluator, scope: Scope) -> bool:
     if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
     for decorator in scope.node.decorator_list:
