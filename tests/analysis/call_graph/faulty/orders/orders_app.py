@@ -36,8 +36,6 @@ client = LambdaClient()
 def handler(order: Order) -> None:
     """Call, call, fire, fire."""
     client.call(charge, ChargeRequest(order_id=order.order_id, cents="500"))  # timeout: billing has 30 s, orders 10 s
-    client.call(
-        reserve, Reservation(order_id=order.order_id), timeout=5
-    )  # no warning: the call has a timeout of its own
+    client.call(reserve, Reservation(order_id=order.order_id), timeout=5)  # no warning: a timeout of its own
     client.fire(mail, order)  # fired: the contract is not declared idempotent
     client.fire(index, order)  # no warning: idempotent
