@@ -52,7 +52,7 @@ def examine(
 
     Raises:
         InvalidArnError: One of *functions* is not a valid name or ARN.
-        OSError: A directory or file of *code* does not exist.
+        OSError: A part of *code* does not exist.
         botocore.exceptions.ProfileNotFound: The profile does not exist.
     """
     import os
@@ -65,15 +65,14 @@ def examine(
 
     session = _create_session(profile)
     requested = parse_resources(functions)
-    found = (
-        [session] if isinstance(session, Finding) else [*check_environment(session, region, endpoint_url, reach=reach)]
-    )
+    found = [session] if isinstance(session, Finding) else []
+    found = found or list(check_environment(session, region, endpoint_url, reach=reach))
     yield from found
     required = required_permissions(survey(read_sources(map(Path, code)), os.environ))
     for call in required.unresolved:
         yield Finding(str(call.location), Level.NOTE, call.why)
     targets = [*(permission.target for permission in required.each), *requested]
-    if reach and targets and any(one.level is Level.FAULT for one in found if one.subject in _PREREQUISITES):
+    if reach and targets and _has_faulty_prerequisite(found):
         text = f"{len(set(targets))} functions that the code calls were not checked"
         yield Finding("permissions", Level.NOTE, text, "fix the faults above first")
     elif reach and targets:
@@ -96,6 +95,10 @@ def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa
     code = options.get("code", os.environ.get("LAMBDA_TASK_ROOT", "."))
     functions = options.get("functions", ())
     return build_report(examine(_to_list(code), _to_list(functions), reach=options.get("reach", True)))
+
+
+def _has_faulty_prerequisite(findings: Iterable[Finding]) -> bool:
+    return any(one.level is Level.FAULT for one in findings if one.subject in _PREREQUISITES)
 
 
 def _to_list(value: str | Iterable[str]) -> Iterable[str]:
