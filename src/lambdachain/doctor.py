@@ -1,7 +1,7 @@
-"""Whether calls can work from where a program runs: on a machine, or inside a function.
+"""Check whether calls can work from where a program runs: on a machine, or inside a Lambda function.
 
-On a machine, ``lambdachain doctor`` says the same. Inside a function, set its handler to ``lambdachain.doctor.handler``
-and invoke it: its role, its network and its configuration are what is looked at then.
+On a machine, ``lambdachain doctor`` prints the same findings. Inside a function, set its handler to
+``lambdachain.doctor.handler`` and invoke it, to check its role, network and configuration.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, report_of
+from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, build_report
 
-# Without these Lambda cannot be asked.
-_NEEDED: Final = ("configuration", "region", "endpoint", "credentials")
+# If one of these is at fault, requests to Lambda would only fail with the same problem.
+_PREREQUISITES: Final = ("configuration", "region", "endpoint", "credentials")
 
 __all__ = ["Finding", "FindingObject", "Level", "Report", "examine", "handler"]
 
@@ -27,9 +27,9 @@ def examine(
     profile: str | None = None,
     reach: bool = True,
 ) -> Iterator[Finding]:
-    """Look at the surroundings, and ask Lambda about each function that is called.
+    """Check the environment, and by DryRun whether each function that the code calls may be invoked.
 
-    Nothing is run: Lambda is asked by DryRun. Nothing secret is told.
+    No function is run, and no secret is reported.
 
     >>> for finding in examine(reach=False):
     ...     print(finding.subject, finding.level)
@@ -43,76 +43,82 @@ def examine(
     keep-alive ok
 
     Args:
-        code: Directories or files of code: each function that it calls is asked about. It is not imported.
-        functions: Names or ARNs of more functions to ask about.
-        region: The region, in place of the configured one.
-        endpoint_url: Where to send, in place of AWS.
+        code: Directories or files of code that calls functions. It is not imported.
+        functions: Names or ARNs of more functions to check.
+        region: The region; replaces the configured one.
+        endpoint_url: The endpoint; replaces that of AWS.
         profile: A profile of the AWS configuration.
-        reach: Whether to connect to the endpoint; without, Lambda is not asked about anything either.
+        reach: Whether to connect to the endpoint and send DryRun requests.
 
     Raises:
-        InvalidArnError: One of *functions* is nothing that Lambda accepts.
-        OSError: There is no such code.
-        ProfileNotFound: botocore's: there is no such profile.
+        InvalidArnError: One of *functions* is not a valid name or ARN.
+        OSError: A part of *code* does not exist.
+        botocore.exceptions.ProfileNotFound: The profile does not exist.
     """
     import os
 
-    from ._analysis.diagnosis.permissions import permissions
-    from ._analysis.diagnosis.surroundings import configured_region, surroundings
-    from ._analysis.permissions.required import addresses, required_permissions
+    from ._analysis.diagnosis.environment_checks import check_environment, get_configured_region
+    from ._analysis.diagnosis.permission_checks import check_permissions
+    from ._analysis.permissions.required_permissions import parse_resources, required_permissions
     from ._analysis.survey.sources import read_sources
     from ._analysis.survey.survey import survey
 
-    session = _session(profile)
-    asked = addresses(functions)
-    found = [session] if isinstance(session, Finding) else [*surroundings(session, region, endpoint_url, reach=reach)]
+    session = _create_session(profile)
+    requested = parse_resources(functions)
+    found = [session] if isinstance(session, Finding) else []
+    found = found or list(check_environment(session, region, endpoint_url, reach=reach))
     yield from found
-    needs = required_permissions(survey(read_sources(map(Path, code)), os.environ))
-    for undecided in needs.undecided:
-        yield Finding(str(undecided.place), Level.NOTE, f"cannot tell what is called: {undecided.why}")
-    targets = [*(need.target for need in needs.each), *asked]
-    if reach and targets and any(one.level is Level.FAULT for one in found if one.subject in _NEEDED):
-        told = f"{len(set(targets))} functions that are called were not asked about"
-        yield Finding("permissions", Level.NOTE, told, "mend what stands above first")
+    required = required_permissions(survey(read_sources(map(Path, code)), os.environ))
+    for call in required.unresolved:
+        yield Finding(str(call.location), Level.NOTE, call.why)
+    targets = [*(permission.target for permission in required.each), *requested]
+    if reach and targets and _has_faulty_prerequisite(found):
+        text = f"{len(set(targets))} functions that the code calls were not checked"
+        yield Finding("permissions", Level.NOTE, text, "fix the faults above first")
     elif reach and targets:
-        with _client(session, region, endpoint_url) as client:
-            yield from permissions(client, targets, region or configured_region(session))
+        with _create_client(session, region, endpoint_url) as client:
+            yield from check_permissions(client, targets, region or get_configured_region(session))
 
 
 def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa: ARG001 - Lambda's signature
-    """Examine the function that this runs in; Lambda's handler setting: ``lambdachain.doctor.handler``.
+    """Examine the function that this handler runs in; Lambda's handler setting is ``lambdachain.doctor.handler``.
 
-    The event may have ``code`` (directories; the function's own without it) and ``functions`` (names or ARNs), each of
-    them a list or a single text.
+    The event may have ``code`` (directories; by default the function's own) and ``functions`` (names or ARNs), each a
+    list or a single string, and ``reach``.
 
     >>> handler({"code": [], "reach": False}, None)["healthy"]
     True
     """
     import os
 
-    told = event or {}
-    code = told.get("code", os.environ.get("LAMBDA_TASK_ROOT", "."))
-    return report_of(examine(_listed(code), _listed(told.get("functions", ())), reach=told.get("reach", True)))
+    options = event or {}
+    code = options.get("code", os.environ.get("LAMBDA_TASK_ROOT", "."))
+    functions = options.get("functions", ())
+    return build_report(examine(_to_list(code), _to_list(functions), reach=options.get("reach", True)))
 
 
-def _listed(told: str | Iterable[str]) -> Iterable[str]:
-    return [told] if isinstance(told, str) else told
+def _has_faulty_prerequisite(findings: Iterable[Finding]) -> bool:
+    return any(one.level is Level.FAULT for one in findings if one.subject in _PREREQUISITES)
 
 
-def _session(profile: str | None) -> Any:
-    """Return the session that calls would be made with, or what is wrong with the files that it reads."""
+def _to_list(value: str | Iterable[str]) -> Iterable[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _create_session(profile: str | None) -> Any:
+    """Return the session that calls would use, or a finding if a configuration file cannot be parsed."""
     import botocore.session
     from botocore.exceptions import ConfigParseError
 
     session = botocore.session.Session(profile=profile)
     try:
-        session.get_scoped_config()  # which says whether there is such a profile
+        session.get_scoped_config()  # raises ProfileNotFound, too
     except ConfigParseError as exc:
         return Finding("configuration", Level.FAULT, str(exc), "correct the file")
     return session
 
 
-def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
+def _create_client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
     from ._client.client import LambdaClient
     from ._transports.http.transport import HttpTransport
 

@@ -99,7 +99,7 @@ def test_what_breaks_is_told_in_words_and_by_the_status(lambdachain: Run, here: 
     assert either.returncode == 1
     assert either.stdout == (
         "request.currency: added: string, required\n"
-        "  breaks old callers: old callers send none, the new callee requires it\n"
+        "  breaks old callers: old callers do not send it, but the new callee requires it\n"
         "  Give it a default, or deploy the callers first.\n"
         "\n"
         "billing-charge: not compatible. "
@@ -139,7 +139,7 @@ def test_other_callers_count_where_they_are_asked_for(lambdachain: Run, here: Pa
 
     assert (own.returncode, others.returncode) == (0, 1)
     assert "other callers" not in own.stdout
-    assert "breaks other callers: other callers may leave it out, the new callee requires it" in others.stdout
+    assert "breaks other callers: other callers may omit it, but the new callee requires it" in others.stdout
 
 
 def test_changes_as_an_object(lambdachain: Run, here: Path):

@@ -14,8 +14,8 @@ import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain import doctor
-from lambdachain._analysis.diagnosis import surroundings
-from lambdachain._analysis.diagnosis.permissions import resource_in
+from lambdachain._analysis.diagnosis import environment_checks as checks
+from lambdachain._analysis.diagnosis.permission_checks import parse_denied_resource
 from lambdachain._analysis.diagnosis.report import Level
 from tests.aws_answers import answering
 
@@ -77,7 +77,7 @@ def test_each_function_that_the_code_calls_is_asked_about(run: Run, write: Write
     assert policy.is_action_permitted("lambda:InvokeFunction", arn) is PermissionResult.PERMITTED
     assert found["MissingFunction"]["text"].startswith("no such function")
     assert found["ThereFunction:gone"]["text"].startswith("no such qualifier")
-    assert found["ThereFunction:gone"]["remedy"] == "publish gone, or name another version or alias"
+    assert found["ThereFunction:gone"]["remedy"] == "publish gone, or use another version or alias"
     assert found["src/app.py:9"]["level"] == "note"
     assert {how for _, how in seen} == {"DryRun"}
 
@@ -106,7 +106,7 @@ def test_without_region_or_credentials_lambda_is_not_asked(run: Run, write: Writ
     assert ran.returncode == 1
     assert (found["region"]["level"], found["credentials"]["level"]) == ("fault", "fault")
     assert "AWS_REGION" in found["region"]["remedy"]
-    assert found["permissions"]["text"] == "4 functions that are called were not asked about"
+    assert found["permissions"]["text"] == "4 functions that the code calls were not checked"
     assert seen == []
 
 
@@ -127,7 +127,7 @@ def test_attempts_that_are_no_number_are_a_fault(run: Run, no_configuration):
     assert (ran.returncode, ran.stderr) == (1, "")
     faults = [line for line in ran.stdout.splitlines() if line.startswith("fault")]
     assert faults[-1].startswith(
-        "fault  botocore's retries: AWS_MAX_ATTEMPTS or max_attempts is no number: invalid literal"
+        "fault  botocore's retries: AWS_MAX_ATTEMPTS or max_attempts is not a number: invalid literal"
     )
 
 
@@ -146,7 +146,7 @@ def test_no_answer_is_no_permission(run: Run, endpoint, no_configuration):
     url, _ = endpoint
     ran = run("doctor", "--function", "ThrottledFunction", "--endpoint-url", url, "--json", **KEYS, **no_configuration)
 
-    assert by_subject(ran)["ThrottledFunction"]["text"].startswith("no answer: ThrottledError")
+    assert by_subject(ran)["ThrottledFunction"]["text"].startswith("no response: ThrottledError")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ class _Session:
 )
 def test_what_botocores_retries_would_do_is_told(botocore: str, settings: dict[str, Any], told: str):
     """By version and configuration."""
-    assert told in surroundings.retries(_Session(**settings), botocore).text
+    assert told in checks.check_retries(_Session(**settings), botocore).text
 
 
 def test_versions_that_are_too_old_or_missing_are_faults():
@@ -228,7 +228,7 @@ def test_versions_that_are_too_old_or_missing_are_faults():
             raise PackageNotFoundError(name)
         return {"boto3": "1.40.0", "botocore": "1.42.1", "pydantic": "2.10.0b1"}[name]
 
-    found = surroundings.versions(installed)
+    found = checks.check_versions(installed)
 
     assert found.level is Level.FAULT
     assert found.remedy == "pip install 'boto3>=1.42.1' 'tenacity>=8.2.3'"
@@ -237,12 +237,12 @@ def test_versions_that_are_too_old_or_missing_are_faults():
 
 def test_the_region_is_told_with_who_says_so():
     """As asked for, from a variable, or from a file."""
-    assert surroundings.region_of(_Session(), "eu-west-1", {}).text == "eu-west-1 (asked for)"
-    assert surroundings.region_of(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
-    assert surroundings.region_of(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
+    assert checks.check_region(_Session(), "eu-west-1", {}).text == "eu-west-1 (requested)"
+    assert checks.check_region(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
+    assert checks.check_region(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
 
 
 def test_the_resource_of_a_denial_is_found():
     """In what AWS says; in other words there is none."""
-    assert resource_in("no such luck") is None
+    assert parse_denied_resource("no such luck") is None
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"

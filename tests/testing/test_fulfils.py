@@ -80,9 +80,11 @@ def test_the_declaration_is_checked_without_any_request():
         assert_handler_fulfils(place, handler)
     text = str(unkept.value)
     assert text.startswith("the handler does not fulfil Contract('place', Order -> Placed)\n")
-    assert "request.customer: added: string, required; old callers send none, the new callee requires it" in text
+    assert (
+        "request.customer: added: string, required; old callers do not send it, but the new callee requires it" in text
+    )
     assert "errors.Closed: added" in text
-    assert "old callers get a plain FunctionError" in text
+    assert "which old callers get as a plain FunctionError" in text
 
 
 def test_more_than_callers_need_is_no_fault():

@@ -1,1 +1,1 @@
-"""Source code and contracts analyzed without running them: who calls whom, permissions, compatibility."""
+"""Analyze source code and contracts without running them: call graphs, permissions, compatibility, and the doctor."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lambdachain._analysis.permissions.check import Grant
+from lambdachain._analysis.permissions.compare_grants import Grant
 
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue

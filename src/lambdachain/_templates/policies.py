@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from lambdachain._analysis.permissions.check import Grant, concerns_calls
-from lambdachain._analysis.permissions.required import ACTION
+from lambdachain._analysis.permissions.compare_grants import Grant, concerns_calls
+from lambdachain._analysis.permissions.required_permissions import ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue

@@ -17,7 +17,7 @@ from ._help import Command
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.compatibility.changes import Change
+    from lambdachain._analysis.compatibility.contract_changes import Change
     from lambdachain._contracts.contract_schema import ContractSchema
 
 First = Literal["callee", "caller"]
@@ -111,13 +111,13 @@ def _told(
     function: str, changes: Collection[Change], broken: Collection[Change], reason: str, when: str
 ) -> Iterator[str]:
     """Report in words what has changed, whom it breaks, and what to do."""
-    from lambdachain._analysis.compatibility.advice import order_of
+    from lambdachain._analysis.compatibility.advice import get_deployment_order
 
     for change in changes:
         yield _in_words(change)
         yield ""
     if broken:
-        order = order_of([one.who for change in broken for one in change.breaks])
+        order = get_deployment_order([one.who for change in broken for one in change.breaks])
         yield f"{function}: not compatible. {_for_options(order)}"
     elif reason:
         yield f"{function}: {_for_options(reason)}"

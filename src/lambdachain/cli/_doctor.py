@@ -55,7 +55,7 @@ def command(
     """
     from botocore.exceptions import BotoCoreError
 
-    from lambdachain._analysis.diagnosis.report import Level, report_of
+    from lambdachain._analysis.diagnosis.report import Level, build_report
     from lambdachain._core.errors import InvalidArnError
     from lambdachain.doctor import examine
 
@@ -75,7 +75,7 @@ def command(
     except (BotoCoreError, InvalidArnError) as exc:
         raise Refusal(str(exc)) from None
     if as_json:
-        echo(json.dumps(report_of(findings), indent=2))
+        echo(json.dumps(build_report(findings), indent=2))
     sys.exit(Status.NO if any(one.level is Level.FAULT for one in findings) else Status.DONE)
 
 

@@ -25,9 +25,9 @@ from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.graph import Graph
-    from lambdachain._analysis.call_graph.types import SchemaFile
-    from lambdachain._analysis.call_graph.warnings import Timeout, Warned
-    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
+    from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
+    from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout, GraphWarning
+    from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
@@ -78,16 +78,16 @@ def command(
     callee whose timeout does not fit into its caller's, a function that is fired and not idempotent, types that do not
     match between callers and callees.
     """
-    from lambdachain._analysis.survey.survey import survey_of
+    from lambdachain._analysis.survey.survey import survey_project
 
     project = read_project(code, tests=tests)
-    survey = survey_of(project, environment)
+    survey = survey_project(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warned, undecided = _looked_at(survey, deployments, code)
     if functions_only:
-        graph = graph.of_functions()
+        graph = graph.functions_only()
     if as_json:
-        from lambdachain._analysis.call_graph.pictures import as_object
+        from lambdachain._analysis.call_graph.formats import as_object
 
         print_json({**as_object(graph, warned), "undecided": undecided_objects(undecided)})
     else:
@@ -99,18 +99,18 @@ def command(
 
 def _looked_at(
     survey: Survey, deployments: Sequence[TemplateDeployment], code: Sequence[Path]
-) -> tuple[Graph, list[Warned], list[UnresolvedCall]]:
-    from lambdachain._analysis.call_graph.graph import graph_of
-    from lambdachain._analysis.call_graph.types import type_warnings
-    from lambdachain._analysis.call_graph.warnings import warnings_of
+) -> tuple[Graph, list[GraphWarning], list[UnresolvedCall]]:
+    from lambdachain._analysis.call_graph.graph import build_graph
+    from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
+    from lambdachain._analysis.call_graph.warnings import find_warnings
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _names(function, survey) for function in functions}
-    graph = graph_of(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
+    graph = build_graph(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
     timeouts = dict(_timeouts(functions, names))
-    mismatched, untold = type_warnings(survey, list(_schema_files(code or [Path()])))
-    warned = sorted([*warnings_of(graph, timeouts), *mismatched], key=lambda one: (one.place, one.kind))
-    return graph, warned, sorted({*survey.undecided, *untold}, key=lambda one: one.place)
+    mismatched, untold = find_type_mismatches(survey, list(_schema_files(code or [Path()])))
+    warned = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
+    return graph, warned, sorted({*survey.unresolved, *untold}, key=lambda one: one.location)
 
 
 def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
@@ -125,19 +125,19 @@ def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | 
 
 def _timeouts(
     functions: Iterable[DeployedFunction], names: dict[str, tuple[str, CodeUnit | None]]
-) -> Iterator[tuple[str, Timeout]]:
-    from lambdachain._analysis.call_graph.warnings import Timeout
+) -> Iterator[tuple[str, ConfiguredTimeout]]:
+    from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout
 
     for function in functions:
         if function.timeout is not None:
-            yield names[function.name][0], Timeout(function.timeout, function.location.file_and_line)
+            yield names[function.name][0], ConfiguredTimeout(function.timeout, function.location.file_and_line)
 
 
 def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
     """Find the schemas that ``Contract.schema`` was written to."""
     import os
 
-    from lambdachain._analysis.call_graph.types import SchemaFile
+    from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
     from lambdachain._contracts.contract_schema import checked_schema
     from lambdachain._core.errors import ContractError
 
@@ -151,23 +151,23 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
                 continue  # some other JSON
 
 
-def _drawn(graph: Graph, warned: Sequence[Warned], drawn_as: str) -> str:
-    from lambdachain._analysis.call_graph import pictures
+def _drawn(graph: Graph, warned: Sequence[GraphWarning], drawn_as: str) -> str:
+    from lambdachain._analysis.call_graph import formats
 
     if drawn_as == "svg":
         from lambdachain._analysis.call_graph.svg import as_svg
 
         return as_svg(graph, warned)
-    writers: dict[str, Any] = {"text": pictures.as_text, "mermaid": pictures.as_mermaid, "dot": pictures.as_dot}
+    writers: dict[str, Any] = {"text": formats.as_text, "mermaid": formats.as_mermaid, "dot": formats.as_dot}
     drawn: str = writers[drawn_as](graph)
     return drawn
 
 
 def _tell(
-    warned: Iterable[Warned], undecided: Iterable[UnresolvedCall], deployments: Iterable[TemplateDeployment]
+    warned: Iterable[GraphWarning], undecided: Iterable[UnresolvedCall], deployments: Iterable[TemplateDeployment]
 ) -> None:
     for one in warned:
         label = click.style("warning:", fg="yellow", bold=True)
-        echo(f"{label} {one.place}: {one.kind}: {one.text}", file=sys.stderr)
+        echo(f"{label} {one.location}: {one.kind}: {one.text}", file=sys.stderr)
     tell_undecided(undecided)
     tell_undecided(problem for deployment in deployments for problem in deployment.diagnostics)

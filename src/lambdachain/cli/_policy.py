@@ -30,10 +30,15 @@ from ._surveying import (
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.permissions.check import Finding
-    from lambdachain._analysis.permissions.required import RequiredPermission, RequiredPermissions, Stack, Target
-    from lambdachain._analysis.survey.found import CodeUnit, Survey
+    from lambdachain._analysis.permissions.compare_grants import PolicyIssue
+    from lambdachain._analysis.permissions.required_permissions import (
+        FunctionResource,
+        RequiredPermission,
+        RequiredPermissions,
+        Stack,
+    )
     from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.results import CodeUnit, Survey
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
 
@@ -116,7 +121,7 @@ def command(
     text does not tell, such as a name that is worked out at run time, is listed with file and line; then the status
     is 1.
     """
-    from lambdachain._analysis.permissions.required import Stack
+    from lambdachain._analysis.permissions.required_permissions import Stack
 
     if (callee is not None) != any(caller.values()):
         raise Refusal("--callee goes with --principal or --organization, and these with --callee")
@@ -147,14 +152,14 @@ def _checked(stack: Stack) -> Stack:
 
 
 def _survey(asked: _Asked, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
-    from lambdachain._analysis.survey.survey import survey_of
+    from lambdachain._analysis.survey.survey import survey_project
 
-    found = survey_of(asked.project, environment)
-    return found.within(starts_of(found, callers)) if callers else found
+    found = survey_project(asked.project, environment)
+    return found.reachable_from(starts_of(found, callers)) if callers else found
 
 
 def _print(asked: _Asked, callers: Sequence[str]) -> Status:
-    from lambdachain._analysis.permissions.required import required_permissions
+    from lambdachain._analysis.permissions.required_permissions import required_permissions
 
     survey = _survey(asked, callers, asked.environment)
     needs = required_permissions(survey, asked.resolve)
@@ -162,13 +167,13 @@ def _print(asked: _Asked, callers: Sequence[str]) -> Status:
     if asked.as_json:
         print_json(_object(needs, asked))
     else:
-        tell_undecided(needs.undecided)
+        tell_undecided(needs.unresolved)
         _tell_offloads(needs)
         if not needs.each:
             echo(f"{named} calls no function: it needs no permission to", file=sys.stderr)
             return Status.NO
         echo(_written(needs.each, asked, named))
-    return Status.NO if needs.undecided or not needs.each else Status.DONE
+    return Status.NO if needs.unresolved or not needs.each else Status.DONE
 
 
 def _written(needs: Sequence[RequiredPermission], asked: _Asked, caller: str) -> str:
@@ -182,11 +187,11 @@ def _written(needs: Sequence[RequiredPermission], asked: _Asked, caller: str) ->
 
 
 def _object(needs: RequiredPermissions, asked: _Asked) -> dict[str, Any]:
-    from lambdachain._analysis.permissions.identity_policy import policy_of
+    from lambdachain._analysis.permissions.identity_policy import build_policy
     from lambdachain._core.errors import InvalidArnError
 
     try:
-        policy = policy_of(needs.each, asked.stack)
+        policy = build_policy(needs.each, asked.stack)
     except InvalidArnError:
         policy = None  # the account is not known
     calls = [
@@ -195,12 +200,12 @@ def _object(needs: RequiredPermissions, asked: _Asked) -> dict[str, Any]:
             "qualifier": need.target.qualifier,
             "account_id": need.target.account_id,
             "region": need.target.region,
-            "verbs": list(need.verbs),
-            "places": sorted({str(call.place) for call in need.calls}),
+            "verbs": list(need.methods),
+            "places": sorted({str(call.location) for call in need.calls}),
         }
         for need in needs.each
     ]
-    return {"calls": calls, "policy": policy, "undecided": undecided_objects(needs.undecided)}
+    return {"calls": calls, "policy": policy, "undecided": undecided_objects(needs.unresolved)}
 
 
 def _tell_offloads(needs: RequiredPermissions) -> None:
@@ -213,16 +218,16 @@ def _tell_offloads(needs: RequiredPermissions) -> None:
 def _print_callee_side(
     callee: str, stack: Stack, resolve: Resolver | None, written_as: str, *, as_json: bool, **given: str | None
 ) -> None:
-    from lambdachain._analysis.permissions.required import addresses
-    from lambdachain._analysis.permissions.resource_policy import WRITERS, Caller, request_of
+    from lambdachain._analysis.permissions.required_permissions import parse_resources
+    from lambdachain._analysis.permissions.resource_policy import WRITERS, Caller, build_add_permission_request
     from lambdachain._core.errors import ContractError, InvalidArnError
 
     try:
-        target: Target = addresses([callee], resolve)[0]
+        target: FunctionResource = parse_resources([callee], resolve)[0]
         principal = given.pop("principal") or "*"
         caller = Caller(principal, **given)
         if as_json:
-            print_json(request_of(target, caller, stack))
+            print_json(build_add_permission_request(target, caller, stack))
         else:
             echo(WRITERS[written_as](target, caller, stack))
     except (ContractError, InvalidArnError) as exc:
@@ -232,13 +237,13 @@ def _print_callee_side(
 def _check(
     asked: _Asked, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> Status:
-    from lambdachain._analysis.permissions.required import Stack
-    from lambdachain._analysis.survey.survey import survey_of
+    from lambdachain._analysis.permissions.required_permissions import Stack
+    from lambdachain._analysis.survey.survey import survey_project
 
     account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     there = Stack(asked.stack.partition, region, account_id)
-    known = survey_of(asked.project, asked.environment)
+    known = survey_project(asked.project, asked.environment)
     starts = {function.name: _starts(function, known) for function in deployment.functions}
     chosen = [one for one in deployment.functions if not callers or _is_asked(one, starts[one.name], known, callers)]
     if callers and not chosen:
@@ -256,7 +261,7 @@ def _check(
     undecided: list[Any] = list(deployment.diagnostics)
     for function in chosen:
         if function.name in needs:
-            undecided += needs[function.name].undecided
+            undecided += needs[function.name].unresolved
         else:
             told = f"the code of {function.name} is not among what is read: not checked"
             echo(f"note: {function.location}: {told}", file=sys.stderr)
@@ -275,7 +280,7 @@ def _starts(function: DeployedFunction, known: Survey) -> list[CodeUnit]:
     """Find the code of a deployed function: by its handler's file, or else by its name."""
     name = function.handler.rpartition(".")[2]
     units = [unit for unit in known.units if unit == (function.file, name)]
-    return units or [handler.unit for handler in known.of_function(function.name)]
+    return units or [handler.unit for handler in known.find_handlers(function.name)]
 
 
 def _is_asked(function: DeployedFunction, units: Sequence[CodeUnit], known: Survey, callers: Sequence[str]) -> bool:
@@ -288,43 +293,45 @@ def _needs_of(
     asked: _Asked, function: DeployedFunction, units: Sequence[CodeUnit], known: Survey
 ) -> RequiredPermissions:
     """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
-    from lambdachain._analysis.permissions.required import required_permissions
-    from lambdachain._analysis.survey.survey import survey_of
+    from lambdachain._analysis.permissions.required_permissions import required_permissions
+    from lambdachain._analysis.survey.survey import survey_project
 
-    needs = required_permissions(known.within(units), asked.resolve)
-    if needs.undecided and function.environment:
-        survey = survey_of(asked.project, {**function.environment, **asked.environment})
-        needs = required_permissions(survey.within(units), asked.resolve)
+    needs = required_permissions(known.reachable_from(units), asked.resolve)
+    if needs.unresolved and function.environment:
+        survey = survey_project(asked.project, {**function.environment, **asked.environment})
+        needs = required_permissions(survey.reachable_from(units), asked.resolve)
     return needs
 
 
 def _compared(
     deployment: TemplateDeployment, needs: Mapping[str, RequiredPermissions], stack: Stack
-) -> list[tuple[DeployedFunction, list[Finding]]]:
+) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
     """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
-    from lambdachain._analysis.permissions.check import Issue, findings
+    from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [
-        (one, findings(one.name, one.location.file_and_line, needs[one.name].each, one.grants, stack))
+        (one, compare_grants(one.name, one.location.file_and_line, needs[one.name].each, one.grants, stack))
         for one in functions
     ]
-    unused = Counter((one.spot, one.text) for _, each in found for one in each if one.fault is Issue.UNUSED)
-    holders = Counter(spot for one in functions for spot in {grant.spot for grant in one.grants})
+    unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
+    holders = Counter(location for one in functions for location in {grant.location for grant in one.grants})
 
-    def counts(one: Finding) -> bool:
-        return one.fault is not Issue.UNUSED or unused[one.spot, one.text] == holders[one.spot]
+    def counts(one: PolicyIssue) -> bool:
+        return one.kind is not IssueKind.UNUSED or unused[one.location, one.text] == holders[one.location]
 
     return [(function, list(filter(counts, each))) for function, each in found]
 
 
-def _report(found: Sequence[Finding], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
+def _report(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
     if as_json:
-        findings = [{"fault": str(one.fault), "caller": one.caller, "at": one.spot, "text": one.text} for one in found]
+        findings = [
+            {"fault": str(one.kind), "caller": one.caller, "at": one.location, "text": one.text} for one in found
+        ]
         print_json({"findings": findings, "undecided": [str(one) for one in undecided]})
         return
     for one in found:
-        echo(f"{one.spot}: {click.style(str(one.fault), fg='red', bold=True)}: {one.caller}: {one.text}")
+        echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
     tell_undecided(undecided)
     words = "no finding, but not all can be told" if undecided else "grants are what the code calls"
     words = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else words

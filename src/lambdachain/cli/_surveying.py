@@ -15,8 +15,8 @@ from ._exit_status import Refusal, echo
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:
-    from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
     from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import TemplateDeployment
     from lambdachain._templates.diagnostics import Diagnostic
@@ -88,9 +88,9 @@ def starts_of(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
 
 
 def _starts_of(survey: Survey, caller: str) -> list[CodeUnit]:
-    if named := [handler.unit for handler in survey.of_function(caller)]:
+    if named := [handler.unit for handler in survey.find_handlers(caller)]:
         return named
-    exported = {handler.unit: handler.setting for handler in survey.handlers}
+    exported = {handler.unit: handler.handler_setting for handler in survey.handlers}
     settings = {unit: _setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
     asked = caller.replace("/", ".")
     units = [unit for unit, setting in settings.items() if "." in asked and f".{setting}".endswith(f".{asked}")]
@@ -98,7 +98,7 @@ def _starts_of(survey: Survey, caller: str) -> list[CodeUnit]:
     if len({unit.file for unit in units}) > 1:
         raise Refusal(f"{caller!r} is in several files: write {' or '.join(sorted(settings[unit] for unit in units))}")
     if not units:
-        known = sorted({name for one in survey.handlers for name in (one.contract.function, one.setting)})
+        known = sorted({name for one in survey.handlers for name in (one.contract.function, one.handler_setting)})
         close = get_close_matches(caller, known, 1)
         advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
         raise Refusal(f"no handler of {caller!r} in this code; {advice}")
@@ -164,12 +164,12 @@ def read_template(
 def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:
     """Print what cannot be told, a line each, to standard error."""
     for one in undecided:
-        echo(f"{click.style('cannot tell:', fg='yellow', bold=True)} {one}", file=sys.stderr)
+        echo(f"{click.style('unresolved:', fg='yellow', bold=True)} {one}", file=sys.stderr)
 
 
 def undecided_objects(undecided: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
     """Return what cannot be told as objects."""
-    return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in undecided]
+    return [{"file": one.location.file, "line": one.location.line, "why": one.why} for one in undecided]
 
 
 def print_json(value: Any) -> None:

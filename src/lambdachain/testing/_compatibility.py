@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from lambdachain._analysis.compatibility.advice import order_of
-from lambdachain._analysis.compatibility.changes import Breakage, Change, changes_between
-from lambdachain._analysis.compatibility.messages import Who
+from lambdachain._analysis.compatibility.advice import get_deployment_order
+from lambdachain._analysis.compatibility.contract_changes import Breakage, Change, changes_between
+from lambdachain._analysis.compatibility.payload_schemas import Who
 from lambdachain._contracts.contract import HasContract
 from lambdachain._contracts.contract_schema import ContractSchema, checked_schema
 from lambdachain._transports.transport_override import StubError
@@ -83,7 +83,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
     >>> for change in compatibility(old, new):
     ...     print(change)
     request: may be null now
-      breaks new callers: new callers may send null, the old callee takes integer
+      breaks new callers: new callers may send null, but the old callee accepts integer
       Deploy the callee first.
 
     Args:
@@ -107,4 +107,4 @@ def _limited(change: Change, who: Collection[Who]) -> Change:
 def _report(function: str, changes: Collection[Change]) -> str:
     broken: list[Who] = [one.who for change in changes for one in change.breaks]
     blocks = [f"the contract of {function} has changed in a way that breaks calls", *map(str, changes)]
-    return "\n\n".join([*blocks, order_of(broken)])
+    return "\n\n".join([*blocks, get_deployment_order(broken)])

@@ -1,4 +1,4 @@
-"""Each kind of change: what it is called, whom it breaks, why, and what to do about it."""
+"""Each kind of change: its description, the callers that it breaks, why, and the advice."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from lambdachain.testing import IncompatibleContractError, StubError, assert_com
 
 
 def model(title: str = "Item", /, *, config: ConfigDict | None = None, **fields: Any) -> Any:
-    """Make a model whose fields are required, but for those that are a type and a default."""
+    """Return a model; its fields are required, unless they are a pair of a type and a default."""
     complete = {name: form if isinstance(form, tuple) else (form, ...) for name, form in fields.items()}
     return create_model(title, __config__=config, **complete)
 
 
-def described(old: Any, new: Any) -> list[str]:
-    """Say in lines what has changed, without what to do about it."""
+def describe_changes(old: Any, new: Any) -> list[str]:
+    """Return the changes as lines, without the advice."""
     lines: list[str] = []
     for change in compatibility(old, new):
-        lines += [f"{change.path}: {change.what}", *(f"  {one.who}: {one.why}" for one in change.breaks)]
+        lines += [
+            f"{change.path}: {change.what}",
+            *(f"  {one.who}{'' if one.certain else ' (maybe)'}: {one.why}" for one in change.breaks),
+        ]
     return lines
 
 
-def taking(form: Any) -> Contract[Any, Any]:
-    """Make a contract whose request is of a type."""
+def make_request_contract(form: Any) -> Contract[Any, Any]:
+    """Return a contract with a type of request."""
     return Contract[Any, Any]("f", request=form, response=int)
 
 
-def giving(form: Any) -> Contract[Any, Any]:
-    """Make a contract whose response is of a type."""
+def make_response_contract(form: Any) -> Contract[Any, Any]:
+    """Return a contract with a type of response."""
     return Contract[Any, Any]("f", request=int, response=form)
 
 
@@ -54,14 +57,15 @@ class Square(BaseModel):
 
 
 def even(number: int) -> int:
-    """Stand for a function that may refuse a value."""
+    """Represent a validator that may reject a value."""
     return number
 
 
 INTEGERS = "array of integer"
+LIMITED = "array of integer (at most 3 items)"
 INSIDE = "looks for it inside another field of what"
-MAY_REFUSE = "which may refuse what"
-AS_PLAIN = "so it comes as a plain FunctionError"
+MAY_REFUSE = "which may reject what"
+AS_PLAIN = "so it is raised as a plain FunctionError"
 ENVELOPED = "send events in an envelope"
 
 # What becomes of a request that was `old` and is `new`, and then the other way round.
@@ -71,10 +75,10 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         A_AND_B,
         [
             "request.b: added: string, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
-        ["request.b: removed", "  new callers: new callers send none, the old callee requires it"],
+        ["request.b: removed", "  new callers: new callers do not send it, but the old callee requires it"],
     ),
     "an optional field": (
         A,
@@ -88,7 +92,7 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         ["request.a: was required, is optional now"],
         [
             "request.a: was optional, is required now",
-            "  other callers: other callers may leave it out, the new callee requires it",
+            "  other callers: other callers may omit it, but the new callee requires it",
         ],
     ),
     "another default": (
@@ -102,17 +106,17 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(b=int),
         [
             "request.a: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.b: added: integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
         [
             "request.b: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.a: added: integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
     ),
     "an alias": (
@@ -120,17 +124,17 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(a=(int, Field(alias="A"))),
         [
             "request.a: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.A: added: integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
         [
             "request.A: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.a: added: integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
     ),
     "a second name to read": (
@@ -144,14 +148,14 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(b=(int, Field(validation_alias=AliasChoices("b", "a")))),
         [
             "request.a: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.b: added: integer, required",
         ],
         [
             "request.b: removed",
             "request.a: added: integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
     ),
     "another type": (
@@ -159,15 +163,15 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(a=str),
         [
             "request.a: was integer, is string now",
-            "  old callers: old callers send integer, the new callee takes string",
-            "  new callers: new callers send string, the old callee takes integer",
-            "  other callers: other callers send integer, the new callee takes string",
+            "  old callers: old callers send integer, but the new callee accepts string",
+            "  new callers: new callers send string, but the old callee accepts integer",
+            "  other callers: other callers send integer, but the new callee accepts string",
         ],
         [
             "request.a: was string, is integer now",
-            "  old callers: old callers send string, the new callee takes integer",
-            "  new callers: new callers send integer, the old callee takes string",
-            "  other callers: other callers send string, the new callee takes integer",
+            "  old callers: old callers send string, but the new callee accepts integer",
+            "  new callers: new callers send integer, but the old callee accepts string",
+            "  other callers: other callers send string, but the new callee accepts integer",
         ],
     ),
     "a wider type": (
@@ -175,22 +179,22 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(a=float),
         [
             "request.a: was integer, is number now",
-            "  new callers: new callers send number, the old callee takes integer",
+            "  new callers: new callers send number, but the old callee accepts integer",
         ],
         [
             "request.a: was number, is integer now",
-            "  old callers: old callers send number, the new callee takes integer",
-            "  other callers: other callers send number, the new callee takes integer",
+            "  old callers: old callers send number, but the new callee accepts integer",
+            "  other callers: other callers send number, but the new callee accepts integer",
         ],
     ),
     "a value to choose": (
         Literal["x", "y"],
         Literal["x", "y", "z"],
-        ['request: may be "z" now', '  new callers: new callers may send "z", the old callee takes "x" or "y"'],
+        ['request: may be "z" now', '  new callers: new callers may send "z", but the old callee accepts "x" or "y"'],
         [
             'request: may no longer be "z"',
-            '  old callers: old callers may send "z", the new callee takes "x" or "y"',
-            '  other callers: other callers may send "z", the new callee takes "x" or "y"',
+            '  old callers: old callers may send "z", but the new callee accepts "x" or "y"',
+            '  other callers: other callers may send "z", but the new callee accepts "x" or "y"',
         ],
     ),
     "a limit": (
@@ -198,12 +202,12 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(a=Annotated[int, Field(ge=1)]),
         [
             "request.a: was integer, is integer (≥ 1) now",
-            "  old callers: old callers may send integer, the new callee takes integer (≥ 1)",
-            "  other callers: other callers may send integer, the new callee takes integer (≥ 1)",
+            "  old callers: old callers may send integer, but the new callee accepts integer (≥ 1)",
+            "  other callers: other callers may send integer, but the new callee accepts integer (≥ 1)",
         ],
         [
             "request.a: was integer (≥ 1), is integer now",
-            "  new callers: new callers may send integer, the old callee takes integer (≥ 1)",
+            "  new callers: new callers may send integer, but the old callee accepts integer (≥ 1)",
         ],
     ),
     "a size": (
@@ -211,12 +215,12 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         Annotated[list[int], Field(max_length=3)],
         [
             "request: maxItems was none, is 3 now",
-            f"  old callers: old callers may send {INTEGERS}, the new callee takes {INTEGERS} (at most 3 items)",
-            f"  other callers: other callers may send {INTEGERS}, the new callee takes {INTEGERS} (at most 3 items)",
+            f"  old callers: old callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
+            f"  other callers: other callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
         ],
         [
             "request: maxItems was 3, is none now",
-            f"  new callers: new callers may send {INTEGERS}, the old callee takes {INTEGERS} (at most 3 items)",
+            f"  new callers: new callers may send {INTEGERS}, but the old callee accepts {INTEGERS} (at most 3 items)",
         ],
     ),
     "unknown fields": (
@@ -224,17 +228,17 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(config=ConfigDict(extra="forbid"), a=int),
         [
             "request.b: removed",
-            "  old callers: old callers send it, the new callee refuses fields that are not declared",
-            "  new callers: new callers send none, the old callee requires it",
-            "  other callers: other callers send it, the new callee refuses fields that are not declared",
-            "request: refuses unknown fields now",
+            "  old callers: old callers send it, but the new callee rejects unknown fields",
+            "  new callers: new callers do not send it, but the old callee requires it",
+            "  other callers: other callers send it, but the new callee rejects unknown fields",
+            "request: rejects unknown fields now",
         ],
         [
             "request.b: added: string, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  new callers: new callers send it, the old callee refuses fields that are not declared",
-            "  other callers: other callers send none, the new callee requires it",
-            "request: takes unknown fields now",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  new callers: new callers send it, but the old callee rejects unknown fields",
+            "  other callers: other callers do not send it, but the new callee requires it",
+            "request: accepts unknown fields now",
         ],
     ),
     "null": (
@@ -242,35 +246,35 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         A,
         [
             "request.a: may no longer be null",
-            "  old callers: old callers may send null, the new callee takes integer",
-            "  other callers: other callers may send null, the new callee takes integer",
+            "  old callers: old callers may send null, but the new callee accepts integer",
+            "  other callers: other callers may send null, but the new callee accepts integer",
         ],
-        ["request.a: may be null now", "  new callers: new callers may send null, the old callee takes integer"],
+        ["request.a: may be null now", "  new callers: new callers may send null, but the old callee accepts integer"],
     ),
     "an alternative": (
         model(a=Circle | None),
         model(a=Circle | Square | None),
         [
             "request.a: may be Square now",
-            "  new callers: new callers send object Square, the old callee takes Circle or null",
+            "  new callers: new callers send object Square, but the old callee accepts Circle or null",
         ],
         [
             "request.a: may no longer be Square",
-            "  old callers: old callers send object Square, the new callee takes Circle or null",
-            "  other callers: other callers send object Square, the new callee takes Circle or null",
+            "  old callers: old callers send object Square, but the new callee accepts Circle or null",
+            "  other callers: other callers send object Square, but the new callee accepts Circle or null",
         ],
     ),
-    "an alternative that a field tells": (
+    "an alternative that a field selects": (
         Circle,
         Annotated[Circle | Square, Field(discriminator="kind")],
         [
             "request: may be Square now",
-            "  new callers: new callers send object Square, the old callee takes object Circle",
+            "  new callers: new callers send object Square, but the old callee accepts object Circle",
         ],
         [
             "request: may no longer be Square",
-            "  old callers: old callers send object Square, the new callee takes object Circle",
-            "  other callers: other callers send object Square, the new callee takes object Circle",
+            "  old callers: old callers send object Square, but the new callee accepts object Circle",
+            "  other callers: other callers send object Square, but the new callee accepts object Circle",
         ],
     ),
     "a field inside": (
@@ -278,35 +282,35 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         dict[str, list[A_AND_B]],
         [
             "request.*[].b: added: string, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
-        ["request.*[].b: removed", "  new callers: new callers send none, the old callee requires it"],
+        ["request.*[].b: removed", "  new callers: new callers do not send it, but the old callee requires it"],
     ),
     "keys": (
         dict[str, int],
         dict[int, int],
         [
             "request.*: keys were any text, are integer now",
-            "  old callers: old callers may send keys that are string, the new callee takes integer",
-            "  other callers: other callers may send keys that are string, the new callee takes integer",
+            "  old callers: old callers may send keys that are string, but the new callee accepts integer",
+            "  other callers: other callers may send keys that are string, but the new callee accepts integer",
         ],
         [
             "request.*: keys were integer, are any text now",
-            "  new callers: new callers may send keys that are string, the old callee takes integer",
+            "  new callers: new callers may send keys that are string, but the old callee accepts integer",
         ],
     ),
     "a validator": (
         A,
         model(a=Annotated[int, AfterValidator(even)]),
         [
-            "request.a: is checked by even now",
-            f"  old callers: cannot tell: the new callee checks it with even, {MAY_REFUSE} old callers send",
-            f"  other callers: cannot tell: the new callee checks it with even, {MAY_REFUSE} other callers send",
+            "request.a: is validated by even now",
+            f"  old callers (maybe): the new callee validates it with even, {MAY_REFUSE} old callers send",
+            f"  other callers (maybe): the new callee validates it with even, {MAY_REFUSE} other callers send",
         ],
         [
-            "request.a: is no longer checked by even",
-            f"  new callers: cannot tell: the old callee checks it with even, {MAY_REFUSE} new callers send",
+            "request.a: is no longer validated by even",
+            f"  new callers (maybe): the old callee validates it with even, {MAY_REFUSE} new callers send",
         ],
     ),
     "a place to look": (
@@ -314,17 +318,17 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         model(b=(int, Field(validation_alias=AliasChoices(AliasPath("a", 0), "b")))),
         [
             "request.a: removed",
-            "  new callers: new callers send none, the old callee requires it",
+            "  new callers: new callers do not send it, but the old callee requires it",
             "request.b: added: integer, required",
-            f"  old callers: cannot tell: the new callee {INSIDE} old callers send",
-            f"  other callers: cannot tell: the new callee {INSIDE} other callers send",
+            f"  old callers (maybe): the new callee {INSIDE} old callers send",
+            f"  other callers (maybe): the new callee {INSIDE} other callers send",
         ],
         [
             "request.b: removed",
-            "  new callers: cannot tell: the old callee looks for it inside another field of what new callers send",
+            "  new callers (maybe): the old callee looks for it inside another field of what new callers send",
             "request.a: added: array of integer, required",
-            "  old callers: old callers send none, the new callee requires it",
-            "  other callers: other callers send none, the new callee requires it",
+            "  old callers: old callers do not send it, but the new callee requires it",
+            "  other callers: other callers do not send it, but the new callee requires it",
         ],
     ),
 }
@@ -332,44 +336,47 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
 
 @pytest.mark.parametrize("case", REQUESTS.values(), ids=REQUESTS.keys())
 def test_what_a_change_of_the_request_breaks(case: tuple[Any, Any, list[str], list[str]]):
-    """The callee reads it: old callers meet the new callee, and new callers the old one."""
+    """The callee reads it: old callers call the new callee, and new callers the old one."""
     old, new, forth, back = case
 
-    assert described(taking(old), taking(new)) == forth
-    assert described(taking(new), taking(old)) == back
+    assert describe_changes(make_request_contract(old), make_request_contract(new)) == forth
+    assert describe_changes(make_request_contract(new), make_request_contract(old)) == back
 
 
 RESPONSES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     "a field": (
         A,
         A_AND_B,
-        ["response.b: added: string, required", "  new callers: the old callee sends none, new callers require it"],
+        [
+            "response.b: added: string, required",
+            "  new callers: the old callee does not send it, but new callers require it",
+        ],
         [
             "response.b: removed",
-            "  old callers: the new callee sends none, old callers require it",
-            "  other callers: the new callee sends none, other callers require it",
+            "  old callers: the new callee does not send it, but old callers require it",
+            "  other callers: the new callee does not send it, but other callers require it",
         ],
     ),
     "an optional field": (
         A,
         model(a=int, b=(str, "x")),
         ["response.b: added: string, optional"],
-        ["response.b: removed", "  other callers: the new callee sends none, other callers require it"],
+        ["response.b: removed", "  other callers: the new callee does not send it, but other callers require it"],
     ),
     "another type": (
         A,
         model(a=str),
         [
             "response.a: was integer, is string now",
-            "  old callers: the new callee sends string, old callers take integer",
-            "  new callers: the old callee sends integer, new callers take string",
-            "  other callers: the new callee sends string, other callers take integer",
+            "  old callers: the new callee sends string, but old callers accept integer",
+            "  new callers: the old callee sends integer, but new callers accept string",
+            "  other callers: the new callee sends string, but other callers accept integer",
         ],
         [
             "response.a: was string, is integer now",
-            "  old callers: the new callee sends integer, old callers take string",
-            "  new callers: the old callee sends string, new callers take integer",
-            "  other callers: the new callee sends integer, other callers take string",
+            "  old callers: the new callee sends integer, but old callers accept string",
+            "  new callers: the old callee sends string, but new callers accept integer",
+            "  other callers: the new callee sends integer, but other callers accept string",
         ],
     ),
     "a value to choose": (
@@ -377,22 +384,22 @@ RESPONSES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         Literal["x", "y"],
         [
             'response: may be "y" now',
-            '  old callers: the new callee may send "y", old callers take "x"',
-            '  other callers: the new callee may send "y", other callers take "x"',
+            '  old callers: the new callee may send "y", but old callers accept "x"',
+            '  other callers: the new callee may send "y", but other callers accept "x"',
         ],
-        ['response: may no longer be "y"', '  new callers: the old callee may send "y", new callers take "x"'],
+        ['response: may no longer be "y"', '  new callers: the old callee may send "y", but new callers accept "x"'],
     ),
     "a limit": (
         A,
         model(a=Annotated[int, Field(ge=1)]),
         [
             "response.a: was integer, is integer (≥ 1) now",
-            "  new callers: the old callee may send integer, new callers take integer (≥ 1)",
+            "  new callers: the old callee may send integer, but new callers accept integer (≥ 1)",
         ],
         [
             "response.a: was integer (≥ 1), is integer now",
-            "  old callers: the new callee may send integer, old callers take integer (≥ 1)",
-            "  other callers: the new callee may send integer, other callers take integer (≥ 1)",
+            "  old callers: the new callee may send integer, but old callers accept integer (≥ 1)",
+            "  other callers: the new callee may send integer, but other callers accept integer (≥ 1)",
         ],
     ),
     "null": (
@@ -400,16 +407,19 @@ RESPONSES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         int | None,
         [
             "response: may be null now",
-            "  old callers: the new callee may send null, old callers take integer",
-            "  other callers: the new callee may send null, other callers take integer",
+            "  old callers: the new callee may send null, but old callers accept integer",
+            "  other callers: the new callee may send null, but other callers accept integer",
         ],
-        ["response: may no longer be null", "  new callers: the old callee may send null, new callers take integer"],
+        [
+            "response: may no longer be null",
+            "  new callers: the old callee may send null, but new callers accept integer",
+        ],
     ),
     "unknown fields": (
         A,
         model(config=ConfigDict(extra="forbid"), a=int),
-        ["response: refuses unknown fields now"],
-        ["response: takes unknown fields now"],
+        ["response: rejects unknown fields now"],
+        ["response: accepts unknown fields now"],
     ),
 }
 
@@ -419,8 +429,8 @@ def test_what_a_change_of_the_response_breaks(case: tuple[Any, Any, list[str], l
     """The callers read it: the new callee answers old callers, and the old callee new ones."""
     old, new, forth, back = case
 
-    assert described(giving(old), giving(new)) == forth
-    assert described(giving(new), giving(old)) == back
+    assert describe_changes(make_response_contract(old), make_response_contract(new)) == forth
+    assert describe_changes(make_response_contract(new), make_response_contract(old)) == back
 
 
 class Node(BaseModel):
@@ -439,18 +449,18 @@ class Checked(BaseModel):
     next: Annotated[Checked | None, AfterValidator(even)] = None
 
 
-def test_a_model_that_holds_itself_is_compared_once():
-    """What is missing in it is missing in those inside it too, and said at the top."""
-    assert described(taking(Node), taking(Leaf)) == [
+def test_a_model_that_contains_itself_is_compared_once():
+    """A field that is missing in it is missing at every depth, but is reported only at the top."""
+    assert describe_changes(make_request_contract(Node), make_request_contract(Leaf)) == [
         "request.label: added: string, required",
-        "  old callers: old callers send none, the new callee requires it",
-        "  other callers: other callers send none, the new callee requires it",
+        "  old callers: old callers do not send it, but the new callee requires it",
+        "  other callers: other callers do not send it, but the new callee requires it",
     ]
-    assert described(taking(Checked), taking(Checked)) == []
+    assert describe_changes(make_request_contract(Checked), make_request_contract(Checked)) == []
 
 
-def _holding_each_other(names: Sequence[str], **fields: Any) -> Any:
-    """Make models that hold any of each other, of which the last has more fields."""
+def _make_mutually_recursive_models(names: Sequence[str], **fields: Any) -> Any:
+    """Return models that may contain each other; the last one has more fields."""
     module = ModuleType("holding_each_other")
     any_of = " | ".join(names)
     for name in names:
@@ -462,16 +472,19 @@ def _holding_each_other(names: Sequence[str], **fields: Any) -> Any:
     return getattr(module, names[0])
 
 
-def test_types_that_hold_each_other_are_no_maze():
-    """What is missing in one of them is told at a few places, not on every way there."""
+def test_mutually_recursive_types_are_reported_at_a_few_places():
+    """A missing field is not reported at each of the endless paths to it."""
     names = [f"Form{number}" for number in range(8)]
-    changes = compatibility(taking(_holding_each_other(names)), taking(_holding_each_other(names, added=str)))
+    changes = compatibility(
+        make_request_contract(_make_mutually_recursive_models(names)),
+        make_request_contract(_make_mutually_recursive_models(names, added=str)),
+    )
 
     assert 0 < len([change for change in changes if change.breaks]) < 100
 
 
-def test_what_refers_to_itself_and_fits_only_by_another_alternative_is_looked_at_again():
-    """A definition is taken to fit while it is compared, and is not where it turns out that it does not."""
+def test_a_recursive_type_is_compared_again_if_an_assumption_was_wrong():
+    """A definition is assumed to be compatible while it is compared; here it turns out not to be."""
 
     class Old(BaseModel):
         inner: Old | None = None
@@ -481,9 +494,11 @@ def test_what_refers_to_itself_and_fits_only_by_another_alternative_is_looked_at
         inner: New | int | None = None
         left: str
 
-    assert [change.path for change in compatibility(taking(Old), taking(New)) if change.breaks_any("old callers")] == [
-        "request.left"
-    ]
+    assert [
+        change.path
+        for change in compatibility(make_request_contract(Old), make_request_contract(New))
+        if change.breaks_any("old callers")
+    ] == ["request.left"]
 
 
 class OldTree(BaseModel):
@@ -508,9 +523,11 @@ class Blank(BaseModel):
     pass
 
 
-def test_what_fits_only_because_it_was_taken_to_fit_does_not():
-    """A branch seems to fit while its tree is compared; the tree is read as something else, and the branch is not."""
-    found = compatibility(taking(tuple[OldTree, OldBranch]), taking(tuple[NewTree | Blank, NewBranch]))
+def test_a_result_that_depends_on_a_wrong_assumption_is_dropped():
+    """A branch seems compatible while its tree is compared; the tree is read as another type, and the branch is not."""
+    found = compatibility(
+        make_request_contract(tuple[OldTree, OldBranch]), make_request_contract(tuple[NewTree | Blank, NewBranch])
+    )
 
     assert [change.path for change in found if change.breaks_any("old callers")] == ["request[1].tree"]
 
@@ -519,135 +536,135 @@ class CardDeclined(RemoteError):
     reason: str
 
 
-def declared(name: str, **fields: Any) -> type[RemoteError]:
-    """Declare an error."""
+def declare_error(name: str, **fields: Any) -> type[RemoteError]:
+    """Return a declared error."""
     return type(RemoteError)(name, (RemoteError,), {"__annotations__": fields, "__module__": __name__})
 
 
-def failing(*errors: type[RemoteError], **options: Any) -> Contract[Any, Any]:
-    """Make a contract with errors, or of another name, or with other options."""
+def make_error_contract(*errors: type[RemoteError], **options: Any) -> Contract[Any, Any]:
+    """Return a contract with errors, another name, or other options."""
     return Contract[Any, Any](options.pop("name", "f"), request=int, response=int, errors=errors, **options)
 
 
-PLAIN = failing()
+PLAIN = make_error_contract()
 IN_ACCOUNT = "arn:aws:lambda:eu-west-1:123456789012:function:f"
 OF_ANOTHER = "arn:aws:lambda:eu-west-1:210987654321:function:f"
 
 PROMISES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
     "an error": (
         PLAIN,
-        failing(CardDeclined),
+        make_error_contract(CardDeclined),
         [
             "errors.CardDeclined: added",
-            "  old callers: the new callee raises CardDeclined, old callers get a plain FunctionError",
-            "  other callers: the new callee raises CardDeclined, other callers know of no such error",
+            "  old callers: the new callee raises CardDeclined, which old callers get as a plain FunctionError",
+            "  other callers: the new callee raises CardDeclined, which other callers do not know",
         ],
         [
             "errors.CardDeclined: removed",
-            "  new callers: the old callee raises CardDeclined, new callers get a plain FunctionError",
+            "  new callers: the old callee raises CardDeclined, which new callers get as a plain FunctionError",
         ],
     ),
     "an error's name": (
-        failing(CardDeclined),
-        failing(declared("Declined", reason=str)),
+        make_error_contract(CardDeclined),
+        make_error_contract(declare_error("Declined", reason=str)),
         [
             "errors.Declined: added, it seems to be CardDeclined renamed",
-            "  old callers: the new callee raises Declined, old callers get a plain FunctionError",
-            "  other callers: the new callee raises Declined, other callers know of no such error",
+            "  old callers: the new callee raises Declined, which old callers get as a plain FunctionError",
+            "  other callers: the new callee raises Declined, which other callers do not know",
             "errors.CardDeclined: removed",
-            "  new callers: the old callee raises CardDeclined, new callers get a plain FunctionError",
+            "  new callers: the old callee raises CardDeclined, which new callers get as a plain FunctionError",
         ],
         [
             "errors.CardDeclined: added, it seems to be Declined renamed",
-            "  old callers: the new callee raises CardDeclined, old callers get a plain FunctionError",
-            "  other callers: the new callee raises CardDeclined, other callers know of no such error",
+            "  old callers: the new callee raises CardDeclined, which old callers get as a plain FunctionError",
+            "  other callers: the new callee raises CardDeclined, which other callers do not know",
             "errors.Declined: removed",
-            "  new callers: the old callee raises Declined, new callers get a plain FunctionError",
+            "  new callers: the old callee raises Declined, which new callers get as a plain FunctionError",
         ],
     ),
     "an error's field": (
-        failing(CardDeclined),
-        failing(declared("CardDeclined", reason=str, days=int)),
+        make_error_contract(CardDeclined),
+        make_error_contract(declare_error("CardDeclined", reason=str, days=int)),
         [
             "errors.CardDeclined.days: added: integer, required",
-            f"  new callers: the old callee sends none, new callers require it, {AS_PLAIN}",
+            f"  new callers: the old callee does not send it, but new callers require it, {AS_PLAIN}",
         ],
         [
             "errors.CardDeclined.days: removed",
-            f"  old callers: the new callee sends none, old callers require it, {AS_PLAIN}",
-            f"  other callers: the new callee sends none, other callers require it, {AS_PLAIN}",
+            f"  old callers: the new callee does not send it, but old callers require it, {AS_PLAIN}",
+            f"  other callers: the new callee does not send it, but other callers require it, {AS_PLAIN}",
         ],
     ),
     "the name": (
         PLAIN,
-        failing(name="g"),
+        make_error_contract(name="g"),
         [
             "function: was f, is g now",
-            "  old callers: old callers go on calling f",
-            "  new callers: new callers call g, the old callee is not there",
+            "  old callers: old callers still call f",
+            "  new callers: new callers call g, where the old callee is not deployed",
         ],
         [
             "function: was g, is f now",
-            "  old callers: old callers go on calling g",
-            "  new callers: new callers call f, the old callee is not there",
+            "  old callers: old callers still call g",
+            "  new callers: new callers call f, where the old callee is not deployed",
         ],
     ),
     "a longer form of the name": (
         PLAIN,
-        failing(name=IN_ACCOUNT),
+        make_error_contract(name=IN_ACCOUNT),
         [f"function: was f, is {IN_ACCOUNT} now"],
         [f"function: was {IN_ACCOUNT}, is f now"],
     ),
     "the account": (
-        failing(name=IN_ACCOUNT),
-        failing(name=OF_ANOTHER),
+        make_error_contract(name=IN_ACCOUNT),
+        make_error_contract(name=OF_ANOTHER),
         [
             f"function: was {IN_ACCOUNT}, is {OF_ANOTHER} now",
-            f"  old callers: old callers go on calling {IN_ACCOUNT}",
-            f"  new callers: new callers call {OF_ANOTHER}, the old callee is not there",
+            f"  old callers: old callers still call {IN_ACCOUNT}",
+            f"  new callers: new callers call {OF_ANOTHER}, where the old callee is not deployed",
         ],
         [
             f"function: was {OF_ANOTHER}, is {IN_ACCOUNT} now",
-            f"  old callers: old callers go on calling {OF_ANOTHER}",
-            f"  new callers: new callers call {IN_ACCOUNT}, the old callee is not there",
+            f"  old callers: old callers still call {OF_ANOTHER}",
+            f"  new callers: new callers call {IN_ACCOUNT}, where the old callee is not deployed",
         ],
     ),
     "the qualifier": (
         PLAIN,
-        failing(qualifier="live"),
+        make_error_contract(qualifier="live"),
         [
             "qualifier: was $LATEST, is live now",
-            "  old callers: cannot tell: old callers go on calling $LATEST",
-            "  new callers: cannot tell: live may not be there yet when new callers call it",
+            "  old callers (maybe): old callers still call $LATEST",
+            "  new callers (maybe): live may not exist yet when new callers call it",
         ],
         [
             "qualifier: was live, is $LATEST now",
-            "  old callers: cannot tell: old callers go on calling live",
-            "  new callers: cannot tell: $LATEST may not be there yet when new callers call it",
+            "  old callers (maybe): old callers still call live",
+            "  new callers (maybe): $LATEST may not exist yet when new callers call it",
         ],
     ),
     "idempotent": (
         PLAIN,
-        failing(idempotent=True),
+        make_error_contract(idempotent=True),
         [
             "idempotent: was false, is true now",
-            "  new callers: new callers retry what may have run, and the old callee does it twice",
+            "  new callers: new callers retry calls that may have run, and the old callee may run them twice",
         ],
         [
             "idempotent: was true, is false now",
-            "  old callers: old callers retry what may have run, and the new callee does it twice",
+            "  old callers: old callers retry calls that may have run, and the new callee may run them twice",
         ],
     ),
     "envelope": (
         PLAIN,
-        failing(envelope=True),
+        make_error_contract(envelope=True),
         [
             "envelope: was false, is true now",
-            f"  new callers: new callers {ENVELOPED}, and the old callee does not open it",
+            f"  new callers: new callers {ENVELOPED}, but the old callee does not unwrap it",
         ],
         [
             "envelope: was true, is false now",
-            f"  old callers: old callers {ENVELOPED}, and the new callee does not open it",
+            f"  old callers: old callers {ENVELOPED}, but the new callee does not unwrap it",
         ],
     ),
 }
@@ -655,99 +672,111 @@ PROMISES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
 
 @pytest.mark.parametrize("case", PROMISES.values(), ids=PROMISES.keys())
 def test_what_a_change_of_another_promise_breaks(case: tuple[Any, Any, list[str], list[str]]):
-    """Errors, the address, and what is said of running it twice."""
+    """Errors, the address, idempotence, the envelope."""
     old, new, forth, back = case
 
-    assert described(old, new) == forth
-    assert described(new, old) == back
+    assert describe_changes(old, new) == forth
+    assert describe_changes(new, old) == back
 
 
 ADVICE = [
-    (taking(A), taking(A_AND_B), "Give it a default, or deploy the callers first."),
-    (taking(A_AND_B), taking(A), "Deploy the callee first."),
-    (taking(A), taking(model(a=str)), "Let the callee take both first, deploy it, then change the callers."),
-    (giving(A), giving(model(a=str)), "Let the callers take both first, deploy them, then change the callee."),
-    (giving(A), giving(A_AND_B), "Give it a default, or deploy the callee first."),
-    (giving(A_OR_NOT), giving(model()), "Keep it for callers that lambdachain did not make, or tell them."),
+    (make_request_contract(A), make_request_contract(A_AND_B), "Give it a default, or deploy the callers first."),
+    (make_request_contract(A_AND_B), make_request_contract(A), "Deploy the callee first."),
     (
-        taking(model(a=int, c=int)),
-        taking(model(b=int, c=int)),
-        'If it is "a" renamed, read both names first: Field(validation_alias=AliasChoices("b", "a")).',
+        make_request_contract(A),
+        make_request_contract(model(a=str)),
+        "Make the callee accept both and deploy it first, then change the callers.",
     ),
     (
-        taking(A),
-        taking(model(a=Annotated[int, AfterValidator(even)])),
-        'Look at it; if it is fine, allow=["request.a"].',
+        make_response_contract(A),
+        make_response_contract(model(a=str)),
+        "Make the callers accept both and deploy them first, then change the callee.",
     ),
-    (PLAIN, failing(name="g"), "Deploy it under both names, until nobody calls the old one."),
-    (PLAIN, failing(qualifier="live"), 'If the function has both, allow=["qualifier"].'),
-    (PLAIN, failing(idempotent=True), "Deploy the callee first."),
-    (PLAIN, failing(envelope=True), "Deploy the callee first."),
+    (make_response_contract(A), make_response_contract(A_AND_B), "Give it a default, or deploy the callee first."),
     (
-        failing(envelope=True),
+        make_response_contract(A_OR_NOT),
+        make_response_contract(model()),
+        "Keep it for callers that do not use lambdachain, or notify them.",
+    ),
+    (
+        make_request_contract(model(a=int, c=int)),
+        make_request_contract(model(b=int, c=int)),
+        'If this is "a" under a new name, accept both names first: Field(validation_alias=AliasChoices("b", "a")).',
+    ),
+    (
+        make_request_contract(A),
+        make_request_contract(model(a=Annotated[int, AfterValidator(even)])),
+        'Check this change by hand; if it is compatible, pass allow=["request.a"].',
+    ),
+    (PLAIN, make_error_contract(name="g"), "Deploy the function under both names until no caller uses the old one."),
+    (PLAIN, make_error_contract(qualifier="live"), 'If the function has both, pass allow=["qualifier"].'),
+    (PLAIN, make_error_contract(idempotent=True), "Deploy the callee first."),
+    (PLAIN, make_error_contract(envelope=True), "Deploy the callee first."),
+    (
+        make_error_contract(envelope=True),
         PLAIN,
-        "Deploy the callers first, and the callee when no event of theirs is queued any more.",
+        "Deploy the callers first, and the callee after the queued events of old callers have been processed.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "advice"), ADVICE, ids=[advice[:20] for *_, advice in ADVICE])
-def test_what_to_do_about_it(old: Any, new: Any, advice: str):
-    """The last change says it."""
+def test_the_advice(old: Any, new: Any, advice: str):
+    """Of the last change."""
     assert compatibility(old, new)[-1].advice == advice
 
 
-def test_first_says_whose_old_version_is_met():
-    """A callee that is deployed first meets old callers only, and the other way round."""
-    wider = taking(model(a=int | None))
+def test_first_decides_which_callers_count():
+    """A callee that is deployed first is called by old callers only; callers deployed first call the old callee."""
+    wider = make_request_contract(model(a=int | None))
 
-    assert_compatible(taking(A), wider, first="callee")
-    assert_compatible(wider, taking(A), first="caller")
+    assert_compatible(make_request_contract(A), wider, first="callee")
+    assert_compatible(wider, make_request_contract(A), first="caller")
     with pytest.raises(IncompatibleContractError):
-        assert_compatible(taking(A), wider, first="caller")
+        assert_compatible(make_request_contract(A), wider, first="caller")
     with pytest.raises(IncompatibleContractError):
-        assert_compatible(wider, taking(A), first="callee")
+        assert_compatible(wider, make_request_contract(A), first="callee")
     with pytest.raises(IncompatibleContractError):
-        assert_compatible(taking(A), wider)
+        assert_compatible(make_request_contract(A), wider)
 
 
-def test_other_callers_count_if_they_are_said_to():
-    """Those that lambdachain did not make leave out what has a default."""
-    assert_compatible(taking(A_OR_NOT), taking(A))
+def test_other_callers_count_only_if_asked_for():
+    """Callers that do not use lambdachain may omit fields with a default."""
+    assert_compatible(make_request_contract(A_OR_NOT), make_request_contract(A))
     with pytest.raises(IncompatibleContractError) as raised:
-        assert_compatible(taking(A_OR_NOT), taking(A), other_callers=True)
+        assert_compatible(make_request_contract(A_OR_NOT), make_request_contract(A), other_callers=True)
 
     assert [(change.path, [one.who for one in change.breaks]) for change in raised.value.changes] == [
         ("request.a", ["other callers"])
     ]
 
 
-def test_what_is_allowed_breaks_nobody():
-    """By its path, and only that."""
-    new = taking(model(a=str, b=int))
+def test_an_allowed_change_is_not_reported():
+    """Only the change at exactly that path."""
+    new = make_request_contract(model(a=str, b=int))
 
-    assert_compatible(taking(A), new, allow=["request.a", "request.b"])
+    assert_compatible(make_request_contract(A), new, allow=["request.a", "request.b"])
     with pytest.raises(IncompatibleContractError) as raised:
-        assert_compatible(taking(A), new, allow=["request.b"])
+        assert_compatible(make_request_contract(A), new, allow=["request.b"])
     assert [change.path for change in raised.value.changes] == ["request.a"]
 
 
-def test_an_allowance_that_allows_nothing_is_refused():
-    """It would hide the next change."""
+def test_an_unused_allowance_is_refused():
+    """It would hide a later change."""
     with pytest.raises(IncompatibleContractError, match=r"allow names request\.a, and nothing breaks there: take it"):
-        assert_compatible(taking(A), taking(A), allow=["request.a"])
+        assert_compatible(make_request_contract(A), make_request_contract(A), allow=["request.a"])
 
 
-def test_the_report_says_all_of_it():
-    """What has changed, whom it breaks, what to do, and which order of deployment is safe."""
+def test_the_report_is_complete():
+    """The changes, the callers that they break, the advice, and the safe order of deployment."""
     with pytest.raises(IncompatibleContractError) as raised:
-        assert_compatible(taking(A), taking(A_AND_B))
+        assert_compatible(make_request_contract(A), make_request_contract(A_AND_B))
 
     assert str(raised.value).splitlines() == [
         "the contract of f has changed in a way that breaks calls",
         "",
         "request.b: added: string, required",
-        "  breaks old callers: old callers send none, the new callee requires it",
+        "  breaks old callers: old callers do not send it, but the new callee requires it",
         "  Give it a default, or deploy the callers first.",
         "",
         'Deploy every caller first, then the callee: assert_compatible(..., first="caller") checks that order.',
@@ -755,15 +784,15 @@ def test_the_report_says_all_of_it():
     assert isinstance(raised.value, StubError)
 
 
-def test_the_report_says_that_no_order_is_safe():
-    """Where both old and new callers break."""
-    with pytest.raises(IncompatibleContractError, match="No order of deployment is safe for all of it: make two"):
-        assert_compatible(taking(A), taking(model(a=str)))
+def test_the_report_if_no_order_is_safe():
+    """If both old and new callers break."""
+    with pytest.raises(IncompatibleContractError, match="No order of deployment is safe: split the change in two"):
+        assert_compatible(make_request_contract(A), make_request_contract(model(a=str)))
 
 
-def test_a_schema_from_a_file_is_as_good_as_a_contract():
-    """Every way round."""
-    old, new = giving(A), giving(A_AND_B)
+def test_a_schema_from_a_file_works_like_a_contract():
+    """On either side, and on both."""
+    old, new = make_response_contract(A), make_response_contract(A_AND_B)
     old_file, new_file = (json.loads(json.dumps(version.schema())) for version in (old, new))
     found = compatibility(old, new)
 
@@ -771,32 +800,32 @@ def test_a_schema_from_a_file_is_as_good_as_a_contract():
     assert compatibility(old, old_file) == ()
 
 
-def test_what_never_fitted_is_told_with_its_place():
-    """A type that does not read what it writes is no contract, old or new."""
+def test_a_type_that_cannot_read_what_it_writes_is_refused():
+    """It is not valid in a contract, old or new; the message has the path."""
     one_way = model(a=(int, Field(validation_alias="in", serialization_alias="out")))
 
     with pytest.raises(
         ContractError, match="does not round-trip through JSON: 'a' is written as 'out' but read as 'in'"
     ):
-        taking(one_way)
+        make_request_contract(one_way)
 
 
-def test_a_model_that_is_built_late_is_told_when_two_versions_are_compared():
-    """What the contract's declaration could not show."""
+def test_a_model_that_is_built_late_is_checked_when_two_versions_are_compared():
+    """It could not be checked when the contract was declared."""
 
     class Late(BaseModel):
         model_config = ConfigDict(defer_build=True)
 
         a: int = Field(validation_alias="in", serialization_alias="out")
 
-    late = taking(Late)
+    late = make_request_contract(Late)
 
     with pytest.raises(ContractError, match="Late does not round-trip through JSON: 'a' is written as 'out'"):
-        assert_compatible(taking(int), late)
+        assert_compatible(make_request_contract(int), late)
 
 
-def test_an_error_that_cannot_read_what_it_writes_is_told_when_two_versions_are_compared():
-    """Its fields are looked at as those of a request."""
+def test_an_error_that_cannot_read_what_it_writes_is_refused_when_two_versions_are_compared():
+    """Its fields are checked like those of a request."""
 
     class Odd(RemoteError):
         numbers: Json[list[int]]
@@ -814,7 +843,7 @@ BAD = [
     ({**PLAIN.schema(), "lambdachain": 2}, "the schema has format 2, and this version of lambdachain reads format 1"),
     (
         {**PLAIN.schema(), "request": {"$ref": "#/$defs/Gone"}},
-        r"refers to #/\$defs/Gone, which is not among its \$defs",
+        r"refers to #/\$defs/Gone, which is not in its \$defs",
     ),
     ({**PLAIN.schema(), "request": []}, "request in the schema must be a JSON Schema, not list"),
     ({**PLAIN.schema(), "errors": [1]}, "errors in the schema must be a JSON Schema, not list"),
@@ -825,8 +854,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("bad", "why"), BAD, ids=[str(bad)[-40:] for bad, _ in BAD])
-def test_what_is_no_schema_is_refused_with_what_to_do(bad: Any, why: str):
-    """As the old version, and as the new one."""
+def test_an_invalid_schema_is_refused(bad: Any, why: str):
+    """As the old version and as the new one, with what to do."""
     for versions in ((bad, PLAIN), (PLAIN, bad)):
         with pytest.raises(ContractError, match=why):
             compatibility(*versions)

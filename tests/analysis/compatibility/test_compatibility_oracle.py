@@ -1,4 +1,4 @@
-"""What is said to fit is read, and what is surely refused is refused: by pydantic itself, over many pairs of types.
+"""Compare with pydantic itself, over many pairs of types: compatible payloads are accepted, incompatible ones rejected.
 
 ``LAMBDACHAIN_SOAK=10000`` compares that many pairs instead of a seeded few.
 """
@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.incompatibility import Incompatibility
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
 from lambdachain._json.json_schema import generate_json_schema
 from lambdachain._json.payload_validation import PayloadValidationError
-from tests.analysis.compatibility.contract_forms import LEAVES, MODELS, PAIRS, Pair, Shape
+from tests.analysis.compatibility.contract_variants import LEAVES, MODELS, PAIRS, Pair, Shape
 
 MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 
 
-def compared(examples: int) -> settings:
-    """Build types for as long as it takes: each is one of pydantic's own, and slow."""
+def get_settings(examples: int) -> settings:
+    """Return settings without a deadline: building a pydantic type is slow."""
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     return settings(
         max_examples=MANY or examples,
@@ -34,30 +34,30 @@ def compared(examples: int) -> settings:
     )
 
 
-def found_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
-    """Compare the schemas of both."""
+def find_incompatibilities_between(writer: Shape, reader: Shape) -> list[Incompatibility]:
+    """Compare the schemas of two types."""
     sent = generate_json_schema(Codec(writer.form).schema, "serialization")
     read = generate_json_schema(Codec(reader.form).schema, "validation")
-    return gaps(SchemaNode.root(sent), SchemaNode.root(read), "it")
+    return find_incompatibilities(SchemaNode.root(sent), SchemaNode.root(read), "it")
 
 
-def written(writer: Shape) -> list[bytes]:
-    """Write every value that can be written: there must be some."""
+def write_values(writer: Shape) -> list[bytes]:
+    """Serialize every value that can be serialized; there must be some."""
     codec = Codec(writer.form)
-    texts = [text for value in writer.values if (text := _encoded(codec, value)) is not None]
+    texts = [text for value in writer.values if (text := _encode(codec, value)) is not None]
     assume(texts)
     return texts
 
 
-def _encoded(codec: Codec, value: Any) -> bytes | None:
+def _encode(codec: Codec, value: Any) -> bytes | None:
     try:
         return codec.encode(value)
     except PayloadValidationError:
         return None
 
 
-def refused(texts: list[bytes], reader: Shape) -> list[bytes]:
-    """Give what the reader does not read."""
+def get_rejected(texts: list[bytes], reader: Shape) -> list[bytes]:
+    """Return the payloads that the reader rejects."""
     codec = Codec(reader.form)
     return [text for text in texts if not _reads(codec, text)]
 
@@ -71,35 +71,35 @@ def _reads(codec: Codec, text: bytes) -> bool:
 
 
 def check(writer: Shape, reader: Shape) -> None:
-    """Hold what is said of a writer and a reader against what they do."""
-    found = found_between(writer, reader)
-    lost = refused(written(writer), reader)
+    """Compare the incompatibilities of a writer and a reader with what pydantic does."""
+    found = find_incompatibilities_between(writer, reader)
+    lost = get_rejected(write_values(writer), reader)
 
     assert found or not lost, f"nothing is found between {writer.form} and {reader.form}, which refuses {lost}"
     assert lost or not any(gap.certain for gap in found), f"{reader.form} reads all of {writer.form}: {found}"
 
 
-@compared(300)
+@get_settings(300)
 @given(LEAVES)
-def test_of_plain_values_what_is_said_is_so(pair: Pair):
-    """Texts, numbers, dates and choices of values, with limits and without."""
+def test_plain_values(pair: Pair):
+    """Strings, numbers, dates and enumerated values, with and without limits."""
     check(*pair)
     check(*reversed(pair))
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(100)
+@get_settings(100)
 @given(PAIRS)
-def test_of_values_in_others_what_is_said_is_so(pair: Pair):
+def test_containers(pair: Pair):
     """Lists, sets, mappings, tuples, unions and models."""
     check(*pair)
     check(*reversed(pair))
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-@compared(60)
+@get_settings(60)
 @given(MODELS)
-def test_of_models_what_is_said_is_so(pair: Pair):
+def test_models(pair: Pair):
     """Models, dataclasses and typed dictionaries, in unions with a discriminator, and recursive."""
     check(*pair)
     check(*reversed(pair))

@@ -20,31 +20,39 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import ACTION, RequiredPermission, Stack, Target, required_permissions
+from lambdachain._analysis.permissions.required_permissions import (
+    ACTION,
+    FunctionResource,
+    RequiredPermission,
+    Stack,
+    required_permissions,
+)
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "parent_child"
 HERE = Stack("aws", "eu-west-1", "123456789012")
 CHILD = "arn:aws:lambda:eu-west-1:123456789012:function:ChildFunction"
-LIVE = Target("billing-charge", "live")
+LIVE = FunctionResource("billing-charge", "live")
 OTHER_ACCOUNT = resource.Caller("111122223333")
 
 
-def needs_of_parent() -> Sequence[RequiredPermission]:
-    """What the parent of the parent/child example needs."""
+def get_parent_permissions() -> Sequence[RequiredPermission]:
+    """Return the permissions that the parent of the parent/child example requires."""
     found = survey(read_sources([EXAMPLE]))
-    return required_permissions(found.within(handler.unit for handler in found.of_function("ParentFunction"))).each
+    return required_permissions(
+        found.reachable_from(handler.unit for handler in found.find_handlers("ParentFunction"))
+    ).each
 
 
-def need(target: Target) -> RequiredPermission:
-    """Make a need of a target."""
-    [one] = needs_of_parent()
+def make_permission(target: FunctionResource) -> RequiredPermission:
+    """Return a permission for a target."""
+    [one] = get_parent_permissions()
     return RequiredPermission(target, one.calls)
 
 
 def allows(policy: str | dict[str, Any], action: str, arn: str) -> bool:
-    """Ask moto's evaluator of IAM policies."""
+    """Evaluate a policy with moto."""
     text = policy if isinstance(policy, str) else json.dumps(policy)
     return IAMPolicy(text).is_action_permitted(action, arn) is PermissionResult.PERMITTED
 
@@ -65,20 +73,20 @@ NEIGHBOURS = [
 ]
 
 
-def test_the_parents_policy_allows_its_one_call():
-    """By an evaluator that is not ours."""
-    assert allows(identity.as_iam(needs_of_parent(), HERE, "ParentFunction"), ACTION, CHILD)
+def test_the_policy_of_the_parent_allows_its_one_call():
+    """According to an independent evaluator."""
+    assert allows(identity.as_iam(get_parent_permissions(), HERE, "ParentFunction"), ACTION, CHILD)
 
 
 @pytest.mark.parametrize(("what", "action", "arn"), NEIGHBOURS, ids=[one[0] for one in NEIGHBOURS])
-def test_the_parents_policy_denies_its_neighbours(what: str, action: str, arn: str):
+def test_the_policy_of_the_parent_allows_nothing_else(what: str, action: str, arn: str):
     """Other functions, other qualifiers, other actions."""
-    assert not allows(identity.as_iam(needs_of_parent(), HERE, "ParentFunction"), action, arn)
+    assert not allows(identity.as_iam(get_parent_permissions(), HERE, "ParentFunction"), action, arn)
 
 
 def test_a_qualifier_is_allowed_by_itself():
-    """Neither the function nor its other qualifiers."""
-    policy = identity.as_iam([need(LIVE)], HERE, "x")
+    """Not the unqualified function, not other qualifiers."""
+    policy = identity.as_iam([make_permission(LIVE)], HERE, "x")
     charge = "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge"
 
     assert allows(policy, ACTION, f"{charge}:live")
@@ -88,8 +96,8 @@ def test_a_qualifier_is_allowed_by_itself():
 
 
 @pytest.mark.parametrize("operation", ["Invoke", "InvokeWithResponseStream"])
-def test_one_action_is_all_that_calls_and_streams_need(operation: str):
-    """Says botocore's service model, of which DryRun and Event are invocation types."""
+def test_calls_and_streams_require_only_one_action(operation: str):
+    """According to botocore's service model; DryRun and Event are invocation types of Invoke."""
     model = botocore.session.get_session().get_service_model("lambda")
     documentation = model.operation_model(operation).documentation
 
@@ -101,16 +109,16 @@ def test_one_action_is_all_that_calls_and_streams_need(operation: str):
     ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
 )
 def test_the_partition_is_that_of_the_region(region: str, partition: str):
-    """Unless it is given."""
-    policy = identity.policy_of(needs_of_parent(), Stack(region=region, account_id="123456789012"))
+    """Unless the stack names one."""
+    policy = identity.build_policy(get_parent_permissions(), Stack(region=region, account_id="123456789012"))
 
     assert policy["Statement"][0]["Resource"] == [
         f"arn:{partition}:lambda:{region}:123456789012:function:ChildFunction"
     ]
 
 
-def linted(path: Path) -> subprocess.CompletedProcess[str]:
-    """Ask cfn-lint."""
+def run_cfn_lint(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run cfn-lint."""
     script = Path(sys.executable).with_name("cfn-lint")
     if not script.exists():
         pytest.skip("cfn-lint is not installed")
@@ -118,9 +126,9 @@ def linted(path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_iams_linter_finds_nothing():
-    """The action exists, and works on such a resource."""
+    """The action exists, and applies to this kind of resource."""
     pytest.importorskip("parliament")
-    policy = identity.as_iam([*needs_of_parent(), need(LIVE)], HERE, "ParentFunction")
+    policy = identity.as_iam([*get_parent_permissions(), make_permission(LIVE)], HERE, "ParentFunction")
     script = "import parliament, sys; print(parliament.analyze_policy_string(sys.stdin.read()).findings)"
     ran = subprocess.run([sys.executable, "-c", script], input=policy, capture_output=True, text=True, check=True)
 
@@ -141,17 +149,17 @@ Resources:
 
 
 @pytest.mark.parametrize("stack", [Stack(), HERE], ids=["deployed anywhere", "deployed here"])
-def test_cfn_lint_and_sams_own_translator_take_what_is_printed_for_sam(stack: Stack, tmp_path: Path):
+def test_cfn_lint_and_the_sam_translator_accept_the_sam_format(stack: Stack, tmp_path: Path):
     """And the translated role allows the one call."""
     translator = pytest.importorskip("samtranslator.translator.translator")
-    printed = identity.as_sam([*needs_of_parent(), need(LIVE)], stack, "ParentFunction")
+    printed = identity.as_sam([*get_parent_permissions(), make_permission(LIVE)], stack, "ParentFunction")
     path = tmp_path / "template.yaml"
     path.write_text(FUNCTION + indent(printed, " " * 6))
-    judged = linted(path)
+    judged = run_cfn_lint(path)
     parser = importlib.import_module("samtranslator.parser.parser")
     made = translator.Translator({}, parser.Parser(), boto_session=_session()).translate(_read(path.read_text()), {})
     [role] = [one for one in made["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
-    document = _placed(role["Properties"]["Policies"][0]["PolicyDocument"])
+    document = _resolve_pseudo_parameters(role["Properties"]["Policies"][0]["PolicyDocument"])
 
     assert (judged.returncode, judged.stdout) == (0, "")
     assert allows(document, ACTION, CHILD)
@@ -176,8 +184,8 @@ def _read(text: str) -> Any:
     return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 
 
-def _placed(tree: Any) -> Any:
-    """Fill in what CloudFormation knows."""
+def _resolve_pseudo_parameters(tree: Any) -> Any:
+    """Replace the pseudo parameters of CloudFormation."""
     known = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012"}
     if isinstance(tree, dict):
         if tree.keys() == {"Fn::Sub"}:
@@ -185,25 +193,27 @@ def _placed(tree: Any) -> Any:
             for name, value in known.items():
                 text = text.replace(f"${{{name}}}", value)
             return text
-        return {key: _placed(value) for key, value in tree.items()}
-    return [_placed(one) for one in tree] if isinstance(tree, list) else tree
+        return {key: _resolve_pseudo_parameters(value) for key, value in tree.items()}
+    return [_resolve_pseudo_parameters(one) for one in tree] if isinstance(tree, list) else tree
 
 
-def test_the_statements_for_the_serverless_framework_are_the_same():
-    """In the place where the framework reads them."""
-    tree = _placed(_read(identity.as_serverless(needs_of_parent(), Stack(), "ParentFunction")))
+def test_the_serverless_format_has_the_same_statement():
+    """Under the keys where the framework reads it."""
+    tree = _resolve_pseudo_parameters(
+        _read(identity.as_serverless(get_parent_permissions(), Stack(), "ParentFunction"))
+    )
     statements = tree["provider"]["iam"]["role"]["statements"]
 
-    assert statements == identity.policy_of(needs_of_parent(), HERE)["Statement"]
+    assert statements == identity.build_policy(get_parent_permissions(), HERE)["Statement"]
 
 
 @pytest.mark.parametrize("stack", [Stack(), HERE], ids=["deployed anywhere", "deployed here"])
-def test_terraform_is_read_and_well_formed(stack: Stack):
-    """By HCL's parser, and where it is installed by ``terraform fmt``."""
+def test_the_terraform_format_is_parsed_and_formatted(stack: Stack):
+    """By an HCL parser and, if it is installed, ``terraform fmt``."""
     hcl2 = pytest.importorskip("hcl2")
-    printed = identity.as_terraform([*needs_of_parent(), need(LIVE)], stack, "ParentFunction")
+    printed = identity.as_terraform([*get_parent_permissions(), make_permission(LIVE)], stack, "ParentFunction")
     tree = hcl2.loads(printed + "\n")
-    [statement] = _unquoted(tree["data"][-1])["aws_iam_policy_document"]["parent_function_calls"]["statement"]
+    [statement] = _strip_quotes(tree["data"][-1])["aws_iam_policy_document"]["parent_function_calls"]["statement"]
 
     assert statement["actions"] == [ACTION]
     assert [arn.rsplit(":function:", 1)[1] for arn in statement["resources"]] == [
@@ -222,17 +232,17 @@ def _is_formatted(text: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
-def _unquoted(tree: Any) -> Any:
-    """HCL's parser leaves the quotes of names and texts where they are, in some versions."""
+def _strip_quotes(tree: Any) -> Any:
+    """Remove the quotes that some versions of the HCL parser keep."""
     if isinstance(tree, dict):
-        return {key.strip('"'): _unquoted(value) for key, value in tree.items()}
+        return {key.strip('"'): _strip_quotes(value) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_unquoted(one) for one in tree]
+        return [_strip_quotes(one) for one in tree]
     return tree.strip('"') if isinstance(tree, str) else tree
 
 
-def test_the_cdks_code_makes_the_same_statement():
-    """Run with stand-ins for two of the CDK's classes, which are npm's behind Python's names."""
+def test_the_cdk_format_creates_the_same_statement():
+    """Run with fakes of two CDK classes, because the real ones need Node.js."""
     made: list[dict[str, Any]] = []
 
     class Role:
@@ -244,10 +254,8 @@ def test_the_cdks_code_makes_the_same_statement():
     class AwsLocation:
         partition, region, account = "aws", "eu-west-1", "123456789012"
 
-    printed = identity.as_cdk([*needs_of_parent(), need(LIVE)], Stack(), "ParentFunction")
-    names = _defined(
-        printed, {"iam": type("iam", (), {"IGrantable": Role, "PolicyStatement": dict}), "Stack": AwsLocation}
-    )
+    printed = identity.as_cdk([*get_parent_permissions(), make_permission(LIVE)], Stack(), "ParentFunction")
+    names = _run(printed, {"iam": type("iam", (), {"IGrantable": Role, "PolicyStatement": dict}), "Stack": AwsLocation})
     names["allow_calls"](Role(), AwsLocation())
 
     assert made == [
@@ -258,8 +266,8 @@ def test_the_cdks_code_makes_the_same_statement():
     ]
 
 
-def _defined(code: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run code without its imports."""
+def _run(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run code without its imports; return its globals."""
     tree = ast.parse(code)
     tree.body = [node for node in tree.body if not isinstance(node, ast.ImportFrom)]
     exec(compile(tree, "cdk", "exec"), names)  # noqa: S102 - it is what we printed
@@ -281,9 +289,9 @@ def _defined(code: str, names: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_the_callees_side_is_what_add_permission_takes(caller: resource.Caller, expected: dict[str, str]):
-    """Checked against Lambda's own service model; with the qualifier that the contract has."""
-    request = resource.request_of(LIVE, caller, HERE)
+def test_the_resource_policy_is_a_valid_add_permission_request(caller: resource.Caller, expected: dict[str, str]):
+    """Validated by Lambda's service model; with the qualifier of the contract."""
+    request = resource.build_add_permission_request(LIVE, caller, HERE)
     model = botocore.session.get_session().get_service_model("lambda").operation_model("AddPermission")
     problems = botocore.validate.ParamValidator().validate(request, model.input_shape)
 
@@ -293,19 +301,19 @@ def test_the_callees_side_is_what_add_permission_takes(caller: resource.Caller, 
     assert request["FunctionName"] == "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge"
 
 
-@pytest.mark.parametrize("target", [LIVE, Target("billing-charge")], ids=str)
-def test_the_callees_side_is_taken_by_each_tool(target: Target, tmp_path: Path):
+@pytest.mark.parametrize("target", [LIVE, FunctionResource("billing-charge")], ids=str)
+def test_the_resource_policy_is_accepted_by_each_tool(target: FunctionResource, tmp_path: Path):
     """cfn-lint, HCL's parser and ``terraform fmt``, Python's compiler."""
     hcl2 = pytest.importorskip("hcl2")
     printed = {name: write(target, OTHER_ACCOUNT, Stack()) for name, write in resource.WRITERS.items()}
     path = tmp_path / "template.yaml"
     path.write_text(f'AWSTemplateFormatVersion: "2010-09-09"\n{printed["sam"]}\n')
-    judged = linted(path)
+    judged = run_cfn_lint(path)
     [permission] = _read(printed["sam"])["Resources"].values()
     [same] = _read(printed["serverless"])["resources"]["Resources"].values()
     made: list[dict[str, Any]] = []
     module = type("aws_lambda", (), {"CfnPermission": lambda _scope, _id, **given: made.append(given)})
-    _defined(printed["cdk"], {"aws_lambda": module, "Construct": object})["let_call"](None)
+    _run(printed["cdk"], {"aws_lambda": module, "Construct": object})["allow_call"](None)
 
     assert (judged.returncode, judged.stdout) == (0, "")
     assert same == permission
@@ -319,8 +327,8 @@ def test_the_callees_side_is_taken_by_each_tool(target: Target, tmp_path: Path):
     _is_formatted(printed["terraform"])
 
 
-def refused(make: Callable[[], object]) -> str:
-    """Give what a refusal says."""
+def get_refusal(make: Callable[[], object]) -> str:
+    """Return the message of the ContractError that a function raises."""
     from lambdachain import ContractError
 
     with pytest.raises(ContractError) as raised:
@@ -328,18 +336,20 @@ def refused(make: Callable[[], object]) -> str:
     return str(raised.value)
 
 
-def test_a_permission_that_allows_nobody_or_anybody_is_refused():
-    """With what to say instead."""
-    anybody = refused(lambda: resource.Caller("*"))
-    nobody = refused(lambda: resource.Caller("111122223333", source_arn="arn:aws:s3:::uploads"))
-    whole_service = refused(lambda: resource.Caller("s3.amazonaws.com"))
-    latest = refused(lambda: resource.request_of(Target("f", "$LATEST"), OTHER_ACCOUNT, HERE))
+def test_a_permission_for_no_principal_or_any_principal_is_refused():
+    """The message has what to do instead."""
+    anybody = get_refusal(lambda: resource.Caller("*"))
+    nobody = get_refusal(lambda: resource.Caller("111122223333", source_arn="arn:aws:s3:::uploads"))
+    whole_service = get_refusal(lambda: resource.Caller("s3.amazonaws.com"))
+    latest = get_refusal(
+        lambda: resource.build_add_permission_request(FunctionResource("f", "$LATEST"), OTHER_ACCOUNT, HERE)
+    )
 
-    assert "anybody at all: give --organization" in anybody
+    assert "would allow every AWS account: add --organization" in anybody
     assert "would allow nothing: name the role as the principal" in nobody
-    assert "anybody's resources of that service" in whole_service
-    assert "Lambda takes no policy on $LATEST" in latest
-    assert "neither an account of 12 digits" in refused(lambda: resource.Caller("bob"))
-    assert "not of the form o-" in refused(lambda: resource.Caller("*", "r-1"))
-    assert "not 12 digits" in refused(lambda: resource.Caller("s3.amazonaws.com", source_account="1"))
-    assert "source ARN" in refused(lambda: resource.Caller("s3.amazonaws.com", source_arn='arn:aws:s3:::a"b'))
+    assert "would allow resources of every AWS account" in whole_service
+    assert "Lambda does not accept a policy on $LATEST" in latest
+    assert "not a valid principal: use a 12-digit account ID" in get_refusal(lambda: resource.Caller("bob"))
+    assert "not a valid organization ID" in get_refusal(lambda: resource.Caller("*", "r-1"))
+    assert "not a 12-digit account ID" in get_refusal(lambda: resource.Caller("s3.amazonaws.com", source_account="1"))
+    assert "not a valid ARN" in get_refusal(lambda: resource.Caller("s3.amazonaws.com", source_arn='arn:aws:s3:::a"b'))

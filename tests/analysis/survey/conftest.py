@@ -1,4 +1,4 @@
-"""Code as text, surveyed."""
+"""A fixture that surveys code given as text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from textwrap import dedent
 
 import pytest
 
-from lambdachain._analysis.survey.found import Survey
+from lambdachain._analysis.survey.results import Survey
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
-Look = Callable[..., Survey]
+SurveyCode = Callable[..., Survey]
 
 CONTRACTS = """
 from lambdachain import Contract, RemoteError
@@ -25,16 +25,16 @@ mail = Contract("mail-send", request=str, response=None, idempotent=True)
 
 
 @pytest.fixture
-def look() -> Look:
-    """Survey files, given by name; ``contracts.py`` is there unless it is given."""
+def survey_code() -> SurveyCode:
+    """Return a function that surveys files given by name; ``contracts.py`` is added unless it is among them."""
 
-    def surveyed(files: Mapping[str, str] | str, **environment: str) -> Survey:
-        given = {"app.py": files} if isinstance(files, str) else files
-        texts = {"contracts.py": CONTRACTS, **given}
+    def run(files: Mapping[str, str] | str, **environment: str) -> Survey:
+        named = {"app.py": files} if isinstance(files, str) else files
+        texts = {"contracts.py": CONTRACTS, **named}
         sources = [
             Source("code", name, tuple(name.removesuffix(".py").removesuffix("/__init__").split("/")), dedent(text))
             for name, text in texts.items()
         ]
         return survey(sources, environment)
 
-    return surveyed
+    return run

@@ -1,1 +1,1 @@
-"""Who calls whom: the graph of what a survey found, what will not go well in it, and pictures of it."""
+"""The call graph of a survey: functions and their calls, warnings, and output formats."""

@@ -1,4 +1,4 @@
-"""The call graph of one or several code bases, as values."""
+"""Build the call graph of one or several code bases: functions, and the calls between them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lambdachain._analysis.survey.found import CallSite, CodeUnit, DeclaredContract, Mode, SourceLocation, Survey
+from lambdachain._analysis.survey.results import CallMode, CallSite, CodeUnit, DeclaredContract, SourceLocation, Survey
 from lambdachain._core.arn import parse_target
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A function, or code outside of any function that calls one.
+    """A Lambda function, or code outside of Lambda that calls one.
 
     Attributes:
         name: The function's name; of code outside, the file's.
         is_function: Whether it is a function.
-        place: Where its handler is, or else its contract; ``None`` for a function of which the code has neither.
-        idempotent: Whether it may run twice for one event; ``None`` where no contract says.
+        location: The handler, or else the contract; ``None`` if the code has neither.
+        idempotent: Whether it is declared idempotent; ``None`` if no contract declares it.
         errors: The errors that it declares.
         is_here: Whether its handler is in the code.
     """
 
     name: str
     is_function: bool = True
-    place: SourceLocation | None = None
+    location: SourceLocation | None = None
     idempotent: bool | None = None
     errors: tuple[str, ...] = ()
     is_here: bool = False
@@ -35,7 +35,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One function calls another in one way.
+    """The calls of one function by another with one mode.
 
     Attributes:
         caller: The name of the node that calls.
@@ -46,18 +46,18 @@ class Edge:
 
     caller: str
     callee: str
-    mode: Mode
+    mode: CallMode
     calls: tuple[CallSite, ...]
 
     @property
-    def place(self) -> SourceLocation:
-        """The first place."""
-        return self.calls[0].place
+    def location(self) -> SourceLocation:
+        """The location of the first call."""
+        return self.calls[0].location
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Who calls whom."""
+    """Functions and other callers, and the calls between them."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -66,73 +66,75 @@ class Graph:
         """Return a node by its name."""
         return next(node for node in self.nodes if node.name == name)
 
-    def of_functions(self) -> Graph:
-        """Leave out the code that is no function's."""
+    def functions_only(self) -> Graph:
+        """Return the graph without code outside of Lambda."""
         inside = {node.name for node in self.nodes if node.is_function}
         edges = tuple(edge for edge in self.edges if edge.caller in inside)
         return Graph(tuple(node for node in self.nodes if node.is_function), edges)
 
 
-def graph_of(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
-    """Draw the graph of a survey; questions of permission (``can_invoke``) call nobody.
+def build_graph(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
+    """Return the graph of a survey, without ``can_invoke``, which runs no function.
 
     Args:
-        survey: What was found.
-        entries: Handlers that no decorator tells: the functions of a template, by name.
+        survey: The calls and handlers.
+        entries: Handlers without a decorator, from a template: the code by the function's name.
     """
     starts: dict[str, list[CodeUnit]] = {}
     for handler in survey.handlers:
         starts.setdefault(function_name(handler.contract.function), []).append(handler.unit)
     for name, unit in entries.items():
+        # A handler with a decorator has the name of its contract, which callers use.
         if not any(unit in units for units in starts.values()):
             starts.setdefault(name, []).append(unit)
-    edges = sorted(_edges(survey, starts), key=lambda edge: (edge.caller, edge.callee, edge.mode))
-    return Graph(tuple(_nodes(survey, starts, edges)), tuple(edges))
+    edges = sorted(_build_edges(survey, starts), key=lambda edge: (edge.caller, edge.callee, edge.mode))
+    return Graph(tuple(_build_nodes(survey, starts, edges)), tuple(edges))
 
 
 def function_name(function: str) -> str:
-    """Return the name in a function's address."""
+    """Return the function name in a name, partial ARN or ARN."""
     return parse_target(function).name
 
 
-def _edges(survey: Survey, starts: Mapping[str, Iterable[CodeUnit]]) -> Iterator[Edge]:
-    found: dict[tuple[str, str, Mode], list[CallSite]] = {}
+def _build_edges(survey: Survey, starts: Mapping[str, Iterable[CodeUnit]]) -> Iterator[Edge]:
+    found: dict[tuple[str, str, CallMode], list[CallSite]] = {}
     inside: set[CodeUnit] = set()
     for name, units in starts.items():
-        reached = frozenset[CodeUnit]().union(*map(survey.reached, units))
+        reached = frozenset[CodeUnit]().union(*map(survey.reachable_units, units))
         inside |= reached
         for call in survey.calls:
-            if call.unit in reached and call.mode is not Mode.ASKED:
+            if call.unit in reached and call.mode is not CallMode.DRY_RUN:
                 found.setdefault((name, function_name(call.function), call.mode), []).append(call)
-    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not Mode.ASKED]
-    names = _shortest(call.place.file for call in outside)
+    # What no handler can reach is a script, a test, or code of a function whose handler is not known.
+    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not CallMode.DRY_RUN]
+    names = _get_short_names(call.location.file for call in outside)
     for call in outside:
-        found.setdefault((names[call.place.file], function_name(call.function), call.mode), []).append(call)
+        found.setdefault((names[call.location.file], function_name(call.function), call.mode), []).append(call)
     for (caller, callee, mode), calls in found.items():
         yield Edge(caller, callee, mode, tuple(calls))
 
 
-def _shortest(files: Iterable[str]) -> dict[str, str]:
-    """Call each file by its name alone, where no other is called so."""
+def _get_short_names(files: Iterable[str]) -> dict[str, str]:
+    """Return the name of each file without its directory, unless two files have the same one."""
     each = set(files)
     times = Counter(Path(file).name for file in each)
     return {file: Path(file).name if times[Path(file).name] == 1 else file for file in each}
 
 
-def _nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable[Edge]) -> Iterator[Node]:
-    contracts = _contracts(survey)
+def _build_nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable[Edge]) -> Iterator[Node]:
+    contracts = _group_contracts(survey)
     named = {*starts, *contracts, *(edge.callee for edge in edges)}
     for name in sorted(named):
-        told = contracts.get(name, [])
-        place = survey.units[starts[name][0]] if name in starts else told[0].place if told else None
-        errors = tuple(sorted({error for contract in told for error in contract.errors}))
-        yield Node(name, True, place, idempotency(told), errors, name in starts)  # noqa: FBT003 - it is a function
+        declared = contracts.get(name, [])
+        place = survey.units[starts[name][0]] if name in starts else declared[0].location if declared else None
+        errors = tuple(sorted({error for contract in declared for error in contract.errors}))
+        yield Node(name, True, place, get_idempotency(declared), errors, name in starts)  # noqa: FBT003 - it is a function
     for name in sorted({edge.caller for edge in edges} - named):
         yield Node(name, is_function=False)
 
 
-def _contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
-    """Return the contracts of each function, those of its handlers first: they have the last word."""
+def _group_contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
+    """Return the contracts of each function; those of its handlers come first and take precedence."""
     found: dict[str, list[DeclaredContract]] = {}
     for contract in [*(handler.contract for handler in survey.handlers), *survey.contracts]:
         listed = found.setdefault(function_name(contract.function), [])
@@ -141,6 +143,6 @@ def _contracts(survey: Survey) -> dict[str, list[DeclaredContract]]:
     return found
 
 
-def idempotency(contracts: Iterable[DeclaredContract]) -> bool | None:
-    """Check whether a function may run twice: the first contract says it."""
+def get_idempotency(contracts: Iterable[DeclaredContract]) -> bool | None:
+    """Return whether a function is declared idempotent, according to its first contract."""
     return next((contract.idempotent for contract in contracts), None)

@@ -1,4 +1,7 @@
-"""What will not go well: cycles, chains, timeouts, events that must not come twice, types that do not match."""
+"""Warnings about a call graph: cycles, chains of synchronous calls, timeouts, events that are not idempotent.
+
+``type_mismatches`` has the warnings about types.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.found import Mode, SourceLocation
+from lambdachain._analysis.survey.results import CallMode, SourceLocation
 
 from .graph import Edge, Graph
 
-DEEPEST: Final = 2
+# How many nested synchronous calls are accepted without a warning.
+MAX_WAITING_CALLS: Final = 2
 
 
-class Kind(StrEnum):
-    """What a warning is about."""
+class WarningKind(StrEnum):
+    """The kind of a warning, as it is printed."""
 
     CYCLE = "cycle"
     CHAIN = "chain"
@@ -26,117 +30,124 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """One warning.
+class GraphWarning:
+    """A warning about calls.
 
     Attributes:
-        kind: What it is about.
-        place: Where.
-        text: What will not go well, and what to do.
-        edges: The calls that it is about, as caller and callee.
+        kind: Its kind.
+        location: Where.
+        text: The problem, and what to do.
+        edges: The calls in question, as caller and callee.
     """
 
-    kind: Kind
-    place: SourceLocation
+    kind: WarningKind
+    location: SourceLocation
     text: str
     edges: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.kind}: {self.text}"
+        return f"{self.location}: {self.kind}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
-class Timeout:
-    """How long an invocation of a function may take, and where that is written."""
+class ConfiguredTimeout:
+    """The timeout of a function in seconds, and the line of the template that has it."""
 
     seconds: float
-    spot: str
+    location: str
 
 
-def warnings_of(graph: Graph, timeouts: Mapping[str, Timeout]) -> list[Warned]:
-    """Find what the graph itself tells, ordered by place.
+def find_warnings(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> list[GraphWarning]:
+    """Return the warnings about a graph, by location.
 
     Args:
-        graph: Who calls whom.
-        timeouts: The functions' timeouts, as far as templates tell.
+        graph: The functions and their calls.
+        timeouts: The timeouts of functions, as far as templates have them.
     """
-    found = [*_cycles(graph), *_chains(graph), *_misfits(graph, timeouts), *_fired(graph)]
-    return sorted(found, key=lambda warned: (warned.place, warned.kind))
+    found = [*_find_cycles(graph), *_find_chains(graph), *_find_timeouts(graph, timeouts), *_find_events(graph)]
+    return sorted(found, key=lambda warning: (warning.location, warning.kind))
 
 
-def _cycles(graph: Graph) -> Iterator[Warned]:
-    """One for each group of functions that call each other in a circle: the shortest circle through its first call."""
-    targets = _targets(graph.edges)
-    for group in circles(targets):
-        edges = sorted((edge for edge in graph.edges if {edge.caller, edge.callee} <= group), key=lambda one: one.place)
-        first = edges[0]
-        way = [first.caller, *_way(targets, first.callee, first.caller, group)]
-        told = "Lambda stops such a chain after about 16 rounds; have one of them not call on"
-        yield Warned(Kind.CYCLE, first.place, f"{' -> '.join(way)}: {told}", _steps(way))
-
-
-def _chains(graph: Graph) -> Iterator[Warned]:
-    """One for each function that no other waits for: the longest chain of calls that wait, if it is too long."""
-    waiting = [edge for edge in graph.of_functions().edges if edge.mode.waits]
-    targets = _targets(waiting)
-    around = frozenset[str]().union(*circles(targets))
-    targets = {caller: [one for one in callees if one not in around] for caller, callees in targets.items()}
-    called = {edge.callee for edge in waiting}
-    for start in sorted(targets.keys() - called - around):
-        way = _longest(targets, start)
-        if len(way) - 1 > DEEPEST:
-            place = next(edge.place for edge in waiting if (edge.caller, edge.callee) == (way[0], way[1]))
-            told = f"{len(way) - 1} calls wait for each other, and all are billed while the last one works"
-            advice = "fire, or let Step Functions lead"
-            yield Warned(Kind.CHAIN, place, f"{' -> '.join(way)}: {told}: {advice}", _steps(way))
-
-
-def _misfits(graph: Graph, timeouts: Mapping[str, Timeout]) -> Iterator[Warned]:
-    for edge in graph.edges:
-        mine, its = timeouts.get(edge.caller), timeouts.get(edge.callee)
-        if mine is None or its is None or not edge.mode.waits or its.seconds < mine.seconds:
-            continue
-        if all(call.timeout is not None and call.timeout < mine.seconds for call in edge.calls):
-            continue  # each call says itself how long it waits
-        told = (
-            f"{edge.callee} may take {its.seconds:g} s ({its.spot}), {edge.caller}, which waits for it, has "
-            f"{mine.seconds:g} s ({mine.spot}): give the caller more, the callee less, or the call a timeout="
+def _find_cycles(graph: Graph) -> Iterator[GraphWarning]:
+    """Yield a warning for each group of functions in cycles: the shortest cycle through the first call of the group."""
+    callees = _get_callees(graph.edges)
+    for group in find_cyclic_groups(callees):
+        edges = sorted(
+            (edge for edge in graph.edges if {edge.caller, edge.callee} <= group), key=lambda one: one.location
         )
-        yield Warned(Kind.TIMEOUT, edge.place, told, ((edge.caller, edge.callee),))
+        first = edges[0]
+        path = [first.caller, *_find_path(callees, first.callee, first.caller, group)]
+        text = "the calls form a cycle, which Lambda stops after about 16 rounds: remove one of the calls"
+        yield GraphWarning(WarningKind.CYCLE, first.location, f"{' -> '.join(path)}: {text}", _get_links(path))
 
 
-def _fired(graph: Graph) -> Iterator[Warned]:
+def _find_chains(graph: Graph) -> Iterator[GraphWarning]:
+    """Yield the longest chain of synchronous calls from each function that starts one, if it is too long."""
+    waiting = [edge for edge in graph.functions_only().edges if edge.mode.waits]
+    targets = _get_callees(waiting)
+    # Functions in a cycle have a warning of their own, and no longest chain.
+    cyclic = frozenset[str]().union(*find_cyclic_groups(targets))
+    targets = {caller: [one for one in callees if one not in cyclic] for caller, callees in targets.items()}
+    called = {edge.callee for edge in waiting}
+    for start in sorted(targets.keys() - called - cyclic):
+        path = _find_longest_path(targets, start)
+        if len(path) - 1 > MAX_WAITING_CALLS:
+            location = next(edge.location for edge in waiting if (edge.caller, edge.callee) == (path[0], path[1]))
+            problem = f"{len(path) - 1} nested synchronous calls, and every caller is billed while it waits"
+            advice = "use fire, or orchestrate the functions with Step Functions"
+            text = f"{' -> '.join(path)}: {problem}: {advice}"
+            yield GraphWarning(WarningKind.CHAIN, location, text, _get_links(path))
+
+
+def _find_timeouts(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> Iterator[GraphWarning]:
     for edge in graph.edges:
-        if edge.mode is Mode.FIRED and graph.node(edge.callee).idempotent is False:
-            told = f"{edge.callee} is fired and not declared idempotent: Lambda delivers an event at least once"
-            advice = "make it bear that and say Contract(..., idempotent=True), or call it"
-            yield Warned(Kind.FIRED, edge.place, f"{told}: {advice}", ((edge.caller, edge.callee),))
+        own, callees = timeouts.get(edge.caller), timeouts.get(edge.callee)
+        # With equal timeouts the caller, whose clock started earlier, still times out first.
+        if own is None or callees is None or not edge.mode.waits or callees.seconds < own.seconds:
+            continue
+        if all(call.timeout is not None and call.timeout < own.seconds for call in edge.calls):
+            continue  # each call times out before its caller does
+        text = (
+            f"{edge.callee} may take {callees.seconds:g} s ({callees.location}), but its caller {edge.caller} times "
+            f"out after {own.seconds:g} s ({own.location}): raise the caller's timeout, lower the callee's, or pass "
+            "timeout= to the call"
+        )
+        yield GraphWarning(WarningKind.TIMEOUT, edge.location, text, ((edge.caller, edge.callee),))
 
 
-def circles(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
-    """Find the groups in which each reaches every other, and itself.
+def _find_events(graph: Graph) -> Iterator[GraphWarning]:
+    for edge in graph.edges:
+        if edge.mode is CallMode.EVENT and graph.node(edge.callee).idempotent is False:
+            problem = f"{edge.callee} is fired but not declared idempotent, and Lambda delivers an event at least once"
+            advice = "make it idempotent and declare Contract(..., idempotent=True), or use call"
+            text = f"{problem}: {advice}"
+            yield GraphWarning(WarningKind.FIRED, edge.location, text, ((edge.caller, edge.callee),))
 
-    >>> [sorted(circle) for circle in circles({"a": ["b"], "b": ["a", "c"], "c": []})]
+
+def find_cyclic_groups(targets: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
+    """Return the groups of functions in which each reaches every other and itself (strongly connected components).
+
+    >>> [sorted(group) for group in find_cyclic_groups({"a": ["b"], "b": ["a", "c"], "c": []})]
     [['a', 'b']]
     """
-    reach = {name: _reached(targets, name) for name in targets}
+    reach = {name: _find_reachable(targets, name) for name in targets}
     found = {frozenset(other for other in reach[name] if name in reach.get(other, ())) for name in targets}
     return sorted((group for group in found if group), key=sorted)
 
 
-def _reached(targets: Mapping[str, Sequence[str]], start: str) -> frozenset[str]:
-    """Return all that is called from *start* on, in one step or more."""
+def _find_reachable(targets: Mapping[str, Sequence[str]], start: str) -> frozenset[str]:
+    """Return all functions that *start* calls, directly or through others."""
     seen: set[str] = set()
-    left = list(targets.get(start, ()))
-    while left:
-        name = left.pop()
+    pending = list(targets.get(start, ()))
+    while pending:
+        name = pending.pop()
         if name not in seen:
             seen.add(name)
-            left += targets.get(name, ())
+            pending += targets.get(name, ())
     return frozenset(seen)
 
 
-def _targets(edges: Iterable[Edge]) -> dict[str, list[str]]:
+def _get_callees(edges: Iterable[Edge]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for edge in edges:
         found.setdefault(edge.caller, [])
@@ -145,25 +156,25 @@ def _targets(edges: Iterable[Edge]) -> dict[str, list[str]]:
     return found
 
 
-def _way(targets: Mapping[str, Sequence[str]], start: str, end: str, group: frozenset[str]) -> list[str]:
-    """Return the shortest way from *start* to *end* within *group*."""
-    ways = [[start]]
+def _find_path(targets: Mapping[str, Sequence[str]], start: str, end: str, group: frozenset[str]) -> list[str]:
+    """Return the shortest path from *start* to *end* within *group*."""
+    paths = [[start]]
     seen = {start}
-    for way in ways:
-        if way[-1] == end:
-            return way
-        for name in targets.get(way[-1], ()):
+    for path in paths:  # breadth first: the list grows while it is iterated
+        if path[-1] == end:
+            return path
+        for name in targets.get(path[-1], ()):
             if name in group and (name not in seen or name == end):
                 seen.add(name)
-                ways.append([*way, name])
+                paths.append([*path, name])
     return [start, end]
 
 
-def _longest(targets: Mapping[str, Sequence[str]], start: str) -> list[str]:
-    """Return the longest way from *start*; there are no circles in *targets*."""
-    ways = [_longest(targets, name) for name in targets.get(start, ())]
-    return [start, *(max(ways, key=len) if ways else ())]
+def _find_longest_path(targets: Mapping[str, Sequence[str]], start: str) -> list[str]:
+    """Return the longest path from *start*; *targets* has no cycles."""
+    paths = [_find_longest_path(targets, name) for name in targets.get(start, ())]
+    return [start, *(max(paths, key=len) if paths else ())]
 
 
-def _steps(way: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(pairwise(way))
+def _get_links(path: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(pairwise(path))

@@ -1,4 +1,4 @@
-"""Bounds of numbers, decimals, dates and times, as a JSON Schema and its marks have them."""
+"""The bounds of numbers, decimals, dates and times in a JSON Schema and its extensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .schema_node import SchemaNode
 
-_Bound = tuple[Any, bool]  # what it is, and whether it is outside itself
+_Bound = tuple[Any, bool]  # the value, and whether the bound itself is excluded
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "decimal": Decimal,
@@ -29,18 +29,18 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From where to where; ``None`` where there is no bound, *open* where the bound itself is outside."""
+    """A range of values: ``None`` means unbounded; an *open* bound is itself excluded."""
 
     low: Any = None
     high: Any = None
     low_open: bool = False
     high_open: bool = False
 
-    def holds(self, other: Range) -> bool:
-        """Check whether all that is within *other* is within this one.
+    def contains(self, other: Range) -> bool:
+        """Check whether this range contains all of *other*.
 
         Raises:
-            TypeError: The bounds cannot be compared: one time has a zone, and the other none.
+            TypeError: The bounds cannot be compared: only one of two times has a time zone.
         """
         return _is_inside((other.low, other.low_open), (self.low, self.low_open), gt) and _is_inside(
             (other.high, other.high_open), (self.high, self.high_open), lt
@@ -52,32 +52,33 @@ class Range:
         return " and ".join(filter(None, (low, high)))
 
 
-def range_of(part: SchemaNode) -> Range:
-    """Read the bounds of a schema.
+def read_range(part: SchemaNode) -> Range:
+    """Return the range of values that a schema allows.
 
     Raises:
-        ValueError: A bound is not of the form that its type has.
+        ValueError: A bound cannot be parsed as a value of its type.
     """
     kind = part.node.get("format", part.type)
-    low, low_open = _tighter(_bounds(part, kind, ("ge", "minimum"), ("gt", "exclusiveMinimum")), lower=True)
-    high, high_open = _tighter(_bounds(part, kind, ("le", "maximum"), ("lt", "exclusiveMaximum")), lower=False)
+    low, low_open = _get_tighter(_read_bounds(part, kind, ("ge", "minimum"), ("gt", "exclusiveMinimum")), lower=True)
+    high, high_open = _get_tighter(_read_bounds(part, kind, ("le", "maximum"), ("lt", "exclusiveMaximum")), lower=False)
+    # Integers have closed bounds only: > 0 and >= 1 are the same.
     if part.type == "integer":
         low, low_open = (None if low is None else floor(low) + 1 if low_open else -floor(-low)), False
         high, high_open = (None if high is None else -floor(-high) - 1 if high_open else floor(high)), False
     return Range(low, high, low_open, high_open)
 
 
-def _bounds(part: SchemaNode, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
+def _read_bounds(part: SchemaNode, kind: str, closed: tuple[str, str], opened: tuple[str, str]) -> list[_Bound]:
     found = list[_Bound]()
     for (mark, keyword), is_open in ((closed, False), (opened, True)):
-        if mark in part.marks:
-            found.append((_read(kind, part.marks[mark]), is_open))
+        if mark in part.extensions:
+            found.append((_parse_bound(kind, part.extensions[mark]), is_open))
         elif keyword in part.node:
             found.append((part.node[keyword], is_open))
     return found
 
 
-def _read(kind: str, text: str) -> Any:
+def _parse_bound(kind: str, text: str) -> Any:
     reader = _READERS.get(kind)
     if reader is None:
         raise ValueError(f"{kind} has no bounds")
@@ -87,17 +88,18 @@ def _read(kind: str, text: str) -> Any:
         raise ValueError(text) from exc
 
 
-def _tighter(bounds: list[_Bound], *, lower: bool) -> _Bound:
+def _get_tighter(bounds: list[_Bound], *, lower: bool) -> _Bound:
     if not bounds:
         return None, False
     if len(bounds) == 1:
         return bounds[0]
     (closed, _), (opened, _) = bounds
+    # With equal bounds the open one is tighter: it excludes the value itself.
     return (opened, True) if (opened >= closed if lower else opened <= closed) else (closed, False)
 
 
 def _is_inside(bound: _Bound, limit: _Bound, is_beyond: Callable[[Any, Any], bool]) -> bool:
-    """Check whether a bound lets nothing through that a limit does not."""
+    """Check whether a bound is at least as tight as a limit."""
     (value, is_open), (most, most_open) = bound, limit
     if most is None:
         return True

@@ -1,4 +1,4 @@
-"""Whether calls can work from here: the surroundings of this process, and a DryRun of what its code calls.
+"""Checks whether calls can work from this process: its environment, and a DryRun of each function that its code calls.
 
-Nothing secret is told: of credentials where they come from and when they end, never what they are.
+No secrets are reported: of credentials only the source and the expiry.
 """

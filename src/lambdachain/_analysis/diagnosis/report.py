@@ -1,4 +1,4 @@
-"""What an examination says: values, and each as text or as an object."""
+"""The findings of an examination, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,14 +18,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        subject: What: ``region``, ``credentials``, or a function's address.
-        level: How bad it is.
-        text: What was found.
+        subject: What was checked: ``region``, ``credentials``, or a function's address.
+        level: The severity.
+        text: The result.
         remedy: What to do about it.
-        policy: The statement that would mend a refusal.
+        policy: The policy that would allow a denied call.
     """
 
     subject: str
@@ -46,16 +46,16 @@ class FindingObject(TypedDict):
 
 
 class Report(TypedDict):
-    """An examination as JSON: what ``lambdachain doctor --json`` prints and ``lambdachain.doctor.handler`` answers."""
+    """An examination as JSON: what ``lambdachain doctor --json`` prints and ``lambdachain.doctor.handler`` returns."""
 
     healthy: bool
     findings: list[FindingObject]
 
 
-def report_of(findings: Iterable[Finding]) -> Report:
-    """Return findings as an object."""
-    told = [
+def build_report(findings: Iterable[Finding]) -> Report:
+    """Return findings as a JSON object."""
+    objects = [
         FindingObject(subject=one.subject, level=str(one.level), text=one.text, remedy=one.remedy, policy=one.policy)
         for one in findings
     ]
-    return Report(healthy=all(one["level"] != Level.FAULT for one in told), findings=told)
+    return Report(healthy=all(one["level"] != Level.FAULT for one in objects), findings=objects)

@@ -1,6 +1,5 @@
-"""Permissions to call functions: what a caller needs, how that is written down, and what a template grants.
+"""Permissions to call functions: what a caller requires, policies that grant it, and what a template grants.
 
-Invoke, InvokeWithResponseStream and DryRun are all allowed by ``lambda:InvokeFunction``, on the very address that is
-called: a policy on a function's own ARN allows none of its versions and aliases, one on an alias allows that alias
-only.
+``lambda:InvokeFunction`` allows Invoke, InvokeWithResponseStream and DryRun, but only on the exact ARN that is called:
+a policy on the ARN of a function does not allow its versions and aliases, and one on an alias allows only that alias.
 """

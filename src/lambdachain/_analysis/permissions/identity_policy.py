@@ -1,4 +1,4 @@
-"""The caller's side: a statement for its role, in the language of the tool that deploys it."""
+"""Identity-based policies: the statement for the caller's role, in the format of a deployment tool."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.found import CallSite
+from lambdachain._analysis.survey.results import CallSite
 from lambdachain._core.arn import partition_of
 from lambdachain._core.text import printable
 
-from .required import ACTION, RequiredPermission, Stack
+from .required_permissions import ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
-_PSEUDO: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
+# Placeholders for partition, region and account, in each format.
+_CLOUDFORMATION: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
 _CDK: Final = ("{stack.partition}", "{stack.region}", "{stack.account}")
 _TERRAFORM: Final = (
     "${data.aws_partition.current.partition}",
@@ -23,64 +24,64 @@ _TERRAFORM: Final = (
 _DATA: Final = ("aws_partition", "aws_region", "aws_caller_identity")
 
 
-def as_iam(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:  # noqa: ARG001 - JSON has no place for a comment
-    """Write an IAM policy document.
+def as_iam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:  # noqa: ARG001 - JSON has no comments to name the caller in
+    """Return an IAM policy document as JSON.
 
     Raises:
-        InvalidArnError: The region or the account is not known: IAM has no words for "where this is deployed".
+        InvalidArnError: The region or the account is unknown: IAM has no placeholders for them.
     """
-    return json.dumps(policy_of(needs, stack), indent=2)
+    return json.dumps(build_policy(permissions, stack), indent=2)
 
 
-def policy_of(needs: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
-    """Make the policy: one statement, and none where nothing is called."""
-    return policy_for([need.target.arn_in(stack) for need in needs])
+def build_policy(permissions: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
+    """Return a policy with one statement, or without any if nothing is called."""
+    return build_policy_for_arns([permission.target.arn_for(stack) for permission in permissions])
 
 
-def policy_for(arns: Sequence[str]) -> dict[str, Any]:
-    """Make the policy that allows calls of some addresses."""
+def build_policy_for_arns(arns: Sequence[str]) -> dict[str, Any]:
+    """Return the policy that allows calls of some ARNs."""
     statement = {"Sid": _SID, "Effect": "Allow", "Action": ACTION, "Resource": list(arns)}
     return {"Version": "2012-10-17", "Statement": [statement] if arns else []}
 
 
-def as_sam(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
-    """Write the ``Policies`` of a SAM function."""
+def as_sam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
+    """Return the ``Policies`` of a SAM function."""
     return "\n".join([
         f"# Properties of {printable(caller)}:",
         "Policies:",
         '  - Version: "2012-10-17"',
         "    Statement:",
         f"      - Sid: {_SID}",
-        *_yaml_statement(needs, stack, " " * 8),
+        *_yaml_statement(permissions, stack, " " * 8),
     ])  # fmt: skip
 
 
-def as_serverless(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
-    """Write the statements of a Serverless Framework service's role."""
+def as_serverless(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
+    """Return the role statements of a Serverless Framework service."""
     return "\n".join([
-        f"# what {printable(caller)} calls; the role is that of every function of the service",
+        f"# Functions that {printable(caller)} calls. Every function of the service has this role.",
         "provider:",
         "  iam:",
         "    role:",
         "      statements:",
         f"        - Sid: {_SID}",
-        *_yaml_statement(needs, stack, " " * 10),
+        *_yaml_statement(permissions, stack, " " * 10),
     ])  # fmt: skip
 
 
-def as_cdk(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
-    """Write a function for a CDK app in Python."""
+def as_cdk(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
+    """Return a function for a CDK app in Python."""
     lines: list[str] = []
-    for need, arn in _arns(needs, stack, _CDK):
+    for permission, arn in _get_arns(permissions, stack, _CDK):
         prefix = "f" if "{stack." in arn else ""
-        lines += [f"# {_where(need.calls)}", f'{prefix}"{arn}",']
+        lines += [f"# {_format_calls(permission.calls)}", f'{prefix}"{arn}",']
     return "\n".join([
         "from aws_cdk import Stack",
         "from aws_cdk import aws_iam as iam",
         "",
         "",
         "def allow_calls(caller: iam.IGrantable, stack: Stack) -> None:",
-        f'    """Let {in_docstring(caller)} call what its code calls, and nothing else."""',
+        f'    """Allow {escape_docstring(caller)} to call the functions that its code calls, and no others."""',
         "    caller.grant_principal.add_to_principal_policy(",
         "        iam.PolicyStatement(",
         f'            actions=["{ACTION}"],',
@@ -92,22 +93,27 @@ def as_cdk(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> st
     ])  # fmt: skip
 
 
-def as_terraform(needs: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
-    """Write a policy document for Terraform."""
-    pairs = list(_arns(needs, stack, _TERRAFORM))
+def as_terraform(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
+    """Return a policy document for Terraform."""
+    pairs = list(_get_arns(permissions, stack, _TERRAFORM))
+    # Declare only the data sources that an ARN refers to.
     text = " ".join(arn for _, arn in pairs)
     data = [f'data "{kind}" "current" {{}}' for kind in _DATA if f"data.{kind}." in text]
     return "\n".join([
         *data,
         *([""] if data else []),
-        f"# what {printable(caller)} calls",
-        f'data "aws_iam_policy_document" "{_identifier(caller)}_calls" {{',
+        f"# Functions that {printable(caller)} calls.",
+        f'data "aws_iam_policy_document" "{_terraform_identifier(caller)}_calls" {{',
         "  statement {",
         f'    sid     = "{_SID}"',
         '    effect  = "Allow"',
         f'    actions = ["{ACTION}"]',
         "    resources = [",
-        *(f"      {line}" for need, arn in pairs for line in (f"# {_where(need.calls)}", f'"{arn}",')),
+        *(
+            f"      {line}"
+            for permission, arn in pairs
+            for line in (f"# {_format_calls(permission.calls)}", f'"{arn}",')
+        ),
         "    ]",
         "  }",
         "}",
@@ -123,49 +129,49 @@ WRITERS: Final[Mapping[str, Callable[[Sequence[RequiredPermission], Stack, str],
 }
 
 
-def pseudo_arn(need: RequiredPermission, stack: Stack, names: tuple[str, str, str]) -> str:
-    """Write an ARN in which *names* stand for the partition, region and account that are not known."""
+def arn_with_placeholders(permission: RequiredPermission, stack: Stack, names: tuple[str, str, str]) -> str:
+    """Return an ARN with *names* as placeholders for the unknown partition, region and account."""
     partition = stack.partition or (partition_of(stack.region) if stack.region else names[0])
-    return need.target.arn(partition, stack.region or names[1], stack.account_id or names[2])
+    return permission.target.format_arn(partition, stack.region or names[1], stack.account_id or names[2])
 
 
-def _arns(
-    needs: Iterable[RequiredPermission], stack: Stack, names: tuple[str, str, str]
+def _get_arns(
+    permissions: Iterable[RequiredPermission], stack: Stack, names: tuple[str, str, str]
 ) -> Iterable[tuple[RequiredPermission, str]]:
-    return ((need, pseudo_arn(need, stack, names)) for need in needs)
+    return ((permission, arn_with_placeholders(permission, stack, names)) for permission in permissions)
 
 
-def _yaml_statement(needs: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
+def _yaml_statement(permissions: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
     lines = ["Effect: Allow", f"Action: {ACTION}", "Resource:"]
-    for need, arn in _arns(needs, stack, _PSEUDO):
-        lines += [f"  # {_where(need.calls)}", f"  - {substituted(arn)}"]
+    for permission, arn in _get_arns(permissions, stack, _CLOUDFORMATION):
+        lines += [f"  # {_format_calls(permission.calls)}", f"  - {to_cloudformation(arn)}"]
     return [indent + line for line in lines]
 
 
-def substituted(text: str) -> str:
-    """Write a text for CloudFormation, which fills in what stands in ``${}``."""
+def to_cloudformation(text: str) -> str:
+    """Return a YAML value in which CloudFormation replaces ``${}``."""
     return f"!Sub {text}" if "${" in text else text
 
 
-def in_docstring(text: str) -> str:
-    r"""Write a text into a docstring, which it cannot end.
+def escape_docstring(text: str) -> str:
+    r"""Escape a text for a docstring, so that it cannot end it.
 
-    >>> in_docstring('a"b')
+    >>> escape_docstring('a"b')
     'a\\"b'
     """
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _where(calls: Sequence[CallSite]) -> str:
-    """Describe how and where a function is called: every way, the first place of each."""
+def _format_calls(calls: Sequence[CallSite]) -> str:
+    """Return how and where a function is called: each method, with the location of its first call."""
     first: dict[str, CallSite] = {}
     for call in calls:
-        first.setdefault(call.verb, call)
-    return ", ".join(f"{verb} at {call.place}" for verb, call in first.items())
+        first.setdefault(call.method, call)
+    return ", ".join(f"{method} at {call.location}" for method, call in first.items())
 
 
-def _identifier(name: str) -> str:
-    """Write a name as Terraform's identifiers are: ``ParentFunction`` is ``parent_function``."""
+def _terraform_identifier(name: str) -> str:
+    """Return a name as a Terraform identifier: ``parent_function`` for ``ParentFunction``."""
     words = "".join(
         f"_{char.lower()}" if char.isupper() else char if char.isascii() and char.isalnum() else "_" for char in name
     )

@@ -1,6 +1,18 @@
-"""What code says about calls, read from its syntax trees: nothing is imported, nothing is run.
+"""Read contracts, handlers and calls from source code: nothing is imported, nothing is run.
 
-The way of a file: ``sources`` (text) → ``scopes`` (who binds which name) → ``values`` (what an expression may be) →
-``survey`` (contracts, handlers, calls) → ``found`` (plain values, each with file and line). What cannot be decided from
-the text alone is among them, and never guessed.
+The path of a file, bottom up::
+
+    sources, imports          the text of files; which file an import means
+    scope_builder, scopes     syntax trees to scopes: who binds which name
+    project                   all files, indexed by name
+    values                    the possible values of an expression, Unresolved among them
+    evaluation                an expression to its possible values; one module for each kind of expression:
+                              parameters, attributes, classes, known_functions, contract_values, client_values,
+                              name_resolution, environment, boto3_calls
+    model_fields,             types to JSON Schemas
+    source_schema
+    call_sites, reachability  calls; which code may run when other code runs
+    survey, results           all of it, as plain values with file and line
+
+What the text does not determine is reported as unresolved, with a reason, and never guessed or left out.
 """

@@ -1,4 +1,4 @@
-"""What is known of classes: who inherits from whom, what ``self`` and ``cls`` are, and what a field may hold."""
+"""Classes: inheritance, what ``self`` and ``cls`` are, and what a field may hold."""
 
 from __future__ import annotations
 
@@ -6,156 +6,155 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from .environment import read_variable
 from .evaluator import Evaluator
-from .scopes import Assigned, Defined, Scope, keyword, last_name
-from .syntax import CLIENTS, DEFINITIONS, options_of
-from .values import NOT_FOLLOWED, Class, Constant, Instance, Library, Unknown, Values, union
+from .scopes import Assignment, Definition, Scope, get_keyword, last_name
+from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
+from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union
 
-# Bases that call none of a class's own methods but the special ones; what pydantic calls is decorated.
-_QUIET: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
-_OF_THE_CLASS: Final = ("__new__", "__init_subclass__", "__class_getitem__")
-_RECORDS: Final = frozenset({"dataclass", "define", "frozen", "BaseModel", "BaseSettings", "NamedTuple"})
+# External bases that call only special methods of a subclass. (What pydantic calls is decorated, and found by that.)
+_PASSIVE_BASES: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
+_IMPLICIT_CLASS_METHODS: Final = ("__new__", "__init_subclass__", "__class_getitem__")
+_DATA_CLASSES: Final = frozenset({"dataclass", "define", "frozen", "BaseModel", "BaseSettings", "NamedTuple"})
 _PROPERTIES: Final = frozenset({"property", "cached_property"})
 
 
-def bases(evaluation: Evaluator, scope: Scope) -> Values:
-    """Return what a class is built of; of ``Base[int]``, the base."""
+def evaluate_bases(evaluator: Evaluator, scope: Scope) -> Values:
+    """Return the values of the base expressions of a class; for ``Base[int]``, of ``Base``."""
     exprs = scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
     return union(
-        evaluation.values(expr.value if isinstance(expr, ast.Subscript) else expr, scope.parent or scope)
+        evaluator.evaluate(expr.value if isinstance(expr, ast.Subscript) else expr, scope.parent or scope)
         for expr in exprs
     )
 
 
-def lineage(evaluation: Evaluator, scope: Scope) -> list[Scope]:
-    """Return a class and its bases that are in the code, the nearest first."""
+def get_lineage(evaluator: Evaluator, scope: Scope) -> list[Scope]:
+    """Return a class and all its bases that are in the code, nearest first."""
     found = [scope]
     for one in found:
-        found += [base for base in evaluation.bases(one) if base not in found]
+        found += [base for base in evaluator.base_classes(one) if base not in found]
     return found
 
 
-def _outside(evaluation: Evaluator, scope: Scope) -> Iterator[str]:
-    """Yield the names of bases that are not in the code; of one that is not told, nothing."""
-    for one in lineage(evaluation, scope):
-        for value in bases(evaluation, one):
-            if not isinstance(value, Class):
-                yield value.name if isinstance(value, Library) else ""
+def _find_external_bases(evaluator: Evaluator, scope: Scope) -> Iterator[str]:
+    """Yield the qualified names of bases that are not in the code; an empty string for an unresolved one."""
+    for one in get_lineage(evaluator, scope):
+        for value in evaluate_bases(evaluator, one):
+            if not isinstance(value, ClassValue):
+                yield value.name if isinstance(value, ExternalName) else ""
 
 
-def may_call_any_method(evaluation: Evaluator, scope: Scope) -> bool:
-    """Check whether a base that is not in the code may call a class's methods, as ``Thread`` calls ``run``."""
-    return any(not name.startswith(_QUIET) for name in _outside(evaluation, scope))
+def may_call_any_method(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether an external base may call methods of a class, as ``Thread`` calls ``run``."""
+    return any(not name.startswith(_PASSIVE_BASES) for name in _find_external_bases(evaluator, scope))
 
 
-def receiver_of(scope: Scope) -> type[Instance | Class] | None:
-    """Return what a method's first parameter is: an object, the class, or (``None``) a parameter like any other."""
+def get_receiver_type(scope: Scope) -> type[InstanceValue | ClassValue] | None:
+    """Return whether a method's first parameter is the object or the class; ``None`` for an ordinary parameter."""
     if scope.owner is None:
         return None
-    decorated = _decorators(scope)
+    decorated = _get_decorator_names(scope)
     if "staticmethod" in decorated:
         return None
-    return Class if "classmethod" in decorated or scope.name.endswith(_OF_THE_CLASS) else Instance
+    return ClassValue if "classmethod" in decorated or scope.name.endswith(_IMPLICIT_CLASS_METHODS) else InstanceValue
 
 
 def is_property(scope: Scope) -> bool:
-    """Check whether a method is called where its name is only read."""
-    return scope.kind == "function" and not _PROPERTIES.isdisjoint(_decorators(scope))
+    """Check whether a method runs when its name is read."""
+    return scope.kind == "function" and not _PROPERTIES.isdisjoint(_get_decorator_names(scope))
 
 
-def _decorators(scope: Scope) -> frozenset[str]:
+def _get_decorator_names(scope: Scope) -> frozenset[str]:
     decorators = scope.node.decorator_list if isinstance(scope.node, (*DEFINITIONS, ast.ClassDef)) else []
     return frozenset(last_name(one.func if isinstance(one, ast.Call) else one) for one in decorators)
 
 
-def constructor_of(evaluation: Evaluator, scope: Scope) -> Scope | None:
-    """Return the ``__init__`` that makes objects of a class, if the code has one."""
-    for home in lineage(evaluation, scope):
+def find_constructor(evaluator: Evaluator, scope: Scope) -> Scope | None:
+    """Return the ``__init__`` of a class or its bases, if it is in the code."""
+    for home in get_lineage(evaluator, scope):
         for binding, _ in home.bindings.get("__init__", ()):
-            if isinstance(binding, Defined):
+            if isinstance(binding, Definition):
                 return binding.scope
     return None
 
 
-def called_by(evaluation: Evaluator, scope: Scope) -> list[str]:
-    """Return the names that a function may be called by; ``__init__`` by those of its class and of the classes
-    below.
-    """
+def get_call_names(evaluator: Evaluator, scope: Scope) -> list[str]:
+    """Return the names that calls of a function may have: for ``__init__``, those of its class and the subclasses."""
     if scope.owner is None or not scope.name.endswith(".__init__"):
-        return [scope.last]
-    return ["__init__", *_names_below(evaluation, scope.owner)]
+        return [scope.short_name]
+    return ["__init__", *_get_class_names(evaluator, scope.owner)]
 
 
-def _names_below(evaluation: Evaluator, scope: Scope) -> list[str]:
-    family = evaluation.project.family(scope, evaluation.bases)
-    return list(dict.fromkeys(["cls", *(one.last for one in family)]))
+def _get_class_names(evaluator: Evaluator, scope: Scope) -> list[str]:
+    family = evaluator.project.get_family(scope, evaluator.base_classes)
+    return list(dict.fromkeys(["cls", *(one.short_name for one in family)]))
 
 
-def field_of(evaluation: Evaluator, scope: Scope, name: str) -> Values:
-    """Return what a field of an object may hold, where no ``__init__`` of the code's own says so."""
-    homes = lineage(evaluation, scope)
+def evaluate_field(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    """Return what a field of an object may hold, unless an ``__init__`` in the code assigns it."""
+    homes = get_lineage(evaluator, scope)
     home = next((one for one in homes if name in one.fields), None)
     if home is None:
         return ()
-    annotated = evaluation.annotated(home.fields[name], home)
-    if constructor_of(evaluation, scope) is not None:
+    annotated = evaluator.evaluate_annotation(home.fields[name], home)
+    if find_constructor(evaluator, scope) is not None:
         is_set = any(name in one.bindings or name in one.attributes for one in homes)
         return () if is_set else annotated
-    given = union(_given(evaluation, home, name))
-    found = given or _default(evaluation, home, name)
-    if not given and _is_record(evaluation, home):
-        found = (*found, Unknown(f"it is the field {name!r} of {home.name}, which is not made in this code"))
-    return annotated if annotated and any(isinstance(value, Unknown) for value in found) else found
+    passed = union(_find_arguments(evaluator, home, name))
+    found = passed or _evaluate_default(evaluator, home, name)
+    # Objects of data classes are also created by others, from JSON for example: the default is one value of many.
+    if not passed and _is_data_class(evaluator, home):
+        found = (*found, Unresolved(f"it is the field {name!r} of {home.name}, which is not created in this code"))
+    return annotated if annotated and any(isinstance(value, Unresolved) for value in found) else found
 
 
-def _is_record(evaluation: Evaluator, scope: Scope) -> bool:
-    """Check whether others make objects of a class, from JSON or the like, by its fields."""
-    return not _RECORDS.isdisjoint(_decorators(scope)) or any(
-        name.rpartition(".")[2] in _RECORDS for name in _outside(evaluation, scope)
+def _is_data_class(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether a class is a dataclass, attrs class, pydantic model or named tuple."""
+    return not _DATA_CLASSES.isdisjoint(_get_decorator_names(scope)) or any(
+        name.rpartition(".")[2] in _DATA_CLASSES for name in _find_external_bases(evaluator, scope)
     )
 
 
-def _given(evaluation: Evaluator, home: Scope, name: str) -> Iterator[Values]:
-    """Yield what each call that makes an object passes for a field, or the default."""
-    for called in _names_below(evaluation, home):
-        for call, caller in evaluation.project.calls_of(called):
-            for value in evaluation.values(call.func, caller):
-                if isinstance(value, Class) and home in lineage(evaluation, value.scope):
-                    passed = _passed(evaluation, call, caller, value.scope, name)
-                    yield _default(evaluation, home, name) if passed is None else passed
+def _find_arguments(evaluator: Evaluator, home: Scope, name: str) -> Iterator[Values]:
+    """Yield what each call that creates an object passes for a field, or the default."""
+    for class_name in _get_class_names(evaluator, home):
+        for call, caller in evaluator.project.find_calls(class_name):
+            for value in evaluator.evaluate(call.func, caller):
+                if isinstance(value, ClassValue) and home in get_lineage(evaluator, value.scope):
+                    passed = _evaluate_argument(evaluator, call, caller, value.scope, name)
+                    yield _evaluate_default(evaluator, home, name) if passed is None else passed
 
 
-def _passed(evaluation: Evaluator, call: ast.Call, caller: Scope, made: Scope, name: str) -> Values | None:
-    options = options_of(evaluation, call, caller, {name: name})
+def _evaluate_argument(evaluator: Evaluator, call: ast.Call, caller: Scope, created: Scope, name: str) -> Values | None:
+    options = evaluate_keywords(evaluator, call, caller, {name: name})
     if (found := options.get(name)) is not None:
         return found
-    fields = list(dict.fromkeys(one for home in reversed(lineage(evaluation, made)) for one in home.fields))
+    # Positional arguments are the fields of the bases first, in the order of their annotations.
+    fields = list(dict.fromkeys(one for home in reversed(get_lineage(evaluator, created)) for one in home.fields))
     before = call.args[: fields.index(name) + 1]
     if any(isinstance(one, ast.Starred) for one in before):
-        return NOT_FOLLOWED
-    return evaluation.values(before[-1], caller) if len(before) > fields.index(name) else None
+        return UNRESOLVED
+    return evaluator.evaluate(before[-1], caller) if len(before) > fields.index(name) else None
 
 
-def _default(evaluation: Evaluator, home: Scope, name: str) -> Values:
-    """Return the default of a field; that of settings is the environment's to decide."""
-    if not any(base.endswith(".BaseSettings") for base in _outside(evaluation, home)):
-        return evaluation.declared(home, name)
-    key = f"{_prefix(evaluation, home)}{name}".upper()
-    known = {variable.upper(): text for variable, text in evaluation.environment.items()}
-    if key in known:
-        return (Constant(known[key]),)
-    return (Unknown(f"the environment variable {key} decides it: give --env {key}=VALUE"),)
+def _evaluate_default(evaluator: Evaluator, home: Scope, name: str) -> Values:
+    """Return the default of a field; a field of pydantic-settings is read from the environment instead."""
+    if not any(base.endswith(".BaseSettings") for base in _find_external_bases(evaluator, home)):
+        return evaluator.evaluate_class_name(home, name)
+    # pydantic-settings ignores the case of variable names.
+    variables = {variable.upper(): text for variable, text in evaluator.environment.items()}
+    return read_variable(variables, f"{_get_env_prefix(evaluator, home)}{name}".upper())
 
 
-def _prefix(evaluation: Evaluator, scope: Scope) -> str:
-    for home in lineage(evaluation, scope):
+def _get_env_prefix(evaluator: Evaluator, scope: Scope) -> str:
+    for home in get_lineage(evaluator, scope):
         for binding, _ in home.bindings.get("model_config", ()):
-            if isinstance(binding, Assigned) and isinstance(binding.expr, ast.Call):
-                prefix = keyword(binding.expr, "env_prefix")
-                return (prefix and evaluation.text(prefix, home)) or ""
+            if isinstance(binding, Assignment) and isinstance(binding.expr, ast.Call):
+                prefix = get_keyword(binding.expr, "env_prefix")
+                return (prefix and evaluator.evaluate_string(prefix, home)) or ""
     return ""
 
 
-def is_client(evaluation: Evaluator, scope: Scope) -> bool:
-    """Check whether a class is built on lambdachain's client."""
-    return any(name in CLIENTS for name in _outside(evaluation, scope))
+def is_client_class(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether a class is a subclass of lambdachain's clients."""
+    return any(name in CLIENTS for name in _find_external_bases(evaluator, scope))

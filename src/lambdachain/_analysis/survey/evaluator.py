@@ -1,19 +1,22 @@
-"""What the parts of an evaluation ask of the whole: a protocol, so that they need not import what imports them."""
+"""The interface of an evaluator, for the modules that evaluate one kind of expression.
+
+``evaluation.ExpressionEvaluator`` implements it and imports those modules, so they cannot import it.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from .found import SourceSchema
 from .project import Project
-from .scopes import Scope
-from .values import Values
+from .results import SourceSchema
+from .scopes import Binding, Scope
+from .values import Value, Values
 
 
 class Evaluator(Protocol):
-    """Determines what expressions of a project may evaluate to; ``evaluation.Evaluation`` is the one that does."""
+    """Determines what expressions of a project may evaluate to."""
 
     @property
     def project(self) -> Project:
@@ -22,37 +25,53 @@ class Evaluator(Protocol):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What is known of environment variables."""
+        """The environment variables that are known."""
         ...
 
-    def values(self, expr: ast.expr, scope: Scope) -> Values:
+    def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...
 
-    def text(self, expr: ast.expr, scope: Scope) -> str | None:
-        """Return the only text that an expression may evaluate to, or ``None``."""
+    def evaluate_string(self, expr: ast.expr, scope: Scope) -> str | None:
+        """Return the only string that an expression may evaluate to, or ``None``."""
         ...
 
-    def applied(self, scope: Scope, text: str) -> Values:
-        """Return what a function of one parameter returns for *text*."""
+    def evaluate_name(self, name: str, scope: Scope) -> Values:
+        """Return what a name may be in *scope*."""
         ...
 
-    def annotated(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
-        """Return what an annotation says of a value."""
+    def evaluate_binding(self, binding: Binding, scope: Scope) -> Values:
+        """Return what a binding may bind its name to."""
         ...
 
-    def declared(self, scope: Scope, name: str) -> Values:
+    def evaluate_annotation(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
+        """Return what an annotation reveals of a value: a client, or an object of a class in the code."""
+        ...
+
+    def evaluate_attribute(self, value: Value, name: str) -> Values:
+        """Return what ``value.name`` may be."""
+        ...
+
+    def evaluate_class_name(self, scope: Scope, name: str) -> Values:
         """Return what the body of a class binds a name to."""
         ...
 
-    def returned(self, scope: Scope) -> Values:
+    def evaluate_return(self, scope: Scope) -> Values:
         """Return what a function may return."""
         ...
 
-    def bases(self, scope: Scope) -> list[Scope]:
-        """Return the bases of a class that are in the code."""
+    def apply_to_string(self, scope: Scope, text: str) -> Values:
+        """Return what a function of one parameter may return for *text*."""
         ...
 
-    def schema(self, expr: ast.expr, scope: Scope) -> SourceSchema:
-        """Return the schema of the type that *expr* names."""
+    def base_classes(self, scope: Scope) -> list[Scope]:
+        """Return the direct base classes that are in the code."""
+        ...
+
+    def find_getattr_calls(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
+        """Yield the calls ``getattr(something, name)``, with the name if it is known."""
+        ...
+
+    def read_schema(self, expr: ast.expr, scope: Scope) -> SourceSchema:
+        """Return the JSON Schemas of the type that *expr* names."""
         ...

@@ -1,136 +1,156 @@
-"""The files of a survey, read: their scopes, and who names what where."""
+"""The parsed files of a survey, with indexes of what evaluation looks up by name.
+
+The indexes are by the last name only (``send`` for ``gateway.send``): what that name refers to is not known before
+evaluation, which filters what it finds here.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
 
-from .found import CodeUnit, SourceLocation, UnresolvedCall
-from .scopes import Assigned, Binding, Imported, Scope, last_name, read_scopes
-from .sources import Imports, Source
+from .imports import Imports
+from .results import CodeUnit, SourceLocation, UnresolvedCall
+from .scope_builder import read_scopes
+from .scopes import Assignment, Binding, Import, Scope, last_name
+from .sources import Source
 
 
 class Project:
-    """Several files, read together."""
+    """Files that are surveyed together.
+
+    Attributes:
+        modules: The scope of each module, by file.
+        unreadable: The files that could not be parsed.
+    """
 
     def __init__(self, sources: Iterable[Source]) -> None:
         listed = list(sources)
         self._imports = Imports(listed)
-        self.unread: list[UnresolvedCall] = []
+        self.unreadable: list[UnresolvedCall] = []
         self.modules: dict[str, Scope] = {}
         for source in listed:
-            try:
-                self.modules[source.file] = read_scopes(source)
-            except (SyntaxError, ValueError) as exc:
-                place = SourceLocation(source.file, getattr(exc, "lineno", None) or 1)
-                self.unread.append(UnresolvedCall(place, CodeUnit("", ""), f"not read: {getattr(exc, 'msg', exc)}"))
-            except (RecursionError, MemoryError):  # what Python's parser raises, too
-                place = SourceLocation(source.file, 1)
-                self.unread.append(UnresolvedCall(place, CodeUnit("", ""), "not read: it is nested too deeply"))
+            self._parse(source)
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}
-        self._settings: dict[str, list[tuple[ast.expr, ast.expr, Scope]]] = {}
-        self._escaping: set[str] = set()
+        self._attribute_assignments: dict[str, list[tuple[ast.expr, ast.expr, Scope]]] = {}
+        self._passed_as_values: set[str] = set()
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
-            self._note(scope)
+            self._index(scope)
+        # Only when all modules are known: a mutation may concern a name that is imported.
         for scope in self.scopes():
-            for target, added in scope.changes:
-                self._change(target, added, scope)
+            for target, added in scope.mutations:
+                self._add_mutation(target, added, scope)
+
+    def _parse(self, source: Source) -> None:
+        try:
+            self.modules[source.file] = read_scopes(source)
+        except (SyntaxError, ValueError) as exc:
+            self._add_unreadable(source, getattr(exc, "lineno", None) or 1, str(getattr(exc, "msg", exc)))
+        except (RecursionError, MemoryError):  # CPython's parser raises MemoryError for deep nesting, too
+            self._add_unreadable(source, 1, "it is nested too deeply")
+
+    def _add_unreadable(self, source: Source, line: int, reason: str) -> None:
+        location = SourceLocation(source.file, line)
+        self.unreadable.append(UnresolvedCall(location, CodeUnit("", ""), f"cannot parse the file: {reason}"))
 
     def scopes(self) -> Iterator[Scope]:
         """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
 
-    def module(self, name: str, importer: Source) -> Scope | None:
-        """Return the module that an import in *importer* means, if it is among the files."""
+    def find_module(self, name: str, importer: Source) -> Scope | None:
+        """Return the module that an import in *importer* means, if it is in the code."""
         key = (name, importer.file)
         if key not in self._found:
             source = self._imports.find(name, importer)
             self._found[key] = None if source is None else self.modules.get(source.file)
         return self._found[key]
 
-    def calls_of(self, name: str) -> list[tuple[ast.Call, Scope]]:
-        """Return the calls of anything with this last name, or with one that it is imported under."""
+    def find_calls(self, name: str) -> list[tuple[ast.Call, Scope]]:
+        """Return the calls of anything with this last name or an alias that it is imported under."""
         names = [name]
         for one in names:
             names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
         return [call for one in names for call in self._calls.get(one, ())]
 
-    def escapes(self, name: str) -> bool:
-        """Check whether something of this name is used other than by calling it."""
-        return name in self._escaping
+    def is_passed_as_value(self, name: str) -> bool:
+        """Check whether something of this name is read without being called: stored, registered or passed on."""
+        return name in self._passed_as_values
 
-    def methods(self, name: str) -> list[Scope]:
-        """Return every method of this name."""
+    def find_methods(self, name: str) -> list[Scope]:
+        """Return the methods of this name, of all classes."""
         return self._methods.get(name, [])
 
-    def settings(self, name: str) -> list[tuple[ast.expr, ast.expr, Scope]]:
-        """Return where an attribute of this name is set, of something that is not ``self``: of what, and to what."""
-        return self._settings.get(name, [])
+    def find_attribute_assignments(self, name: str) -> list[tuple[ast.expr, ast.expr, Scope]]:
+        """Return the assignments to an attribute of this name, except of ``self``, as (object, value, scope)."""
+        return self._attribute_assignments.get(name, [])
 
-    def family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
-        """Return a class with its bases and the classes below it."""
+    def get_family(self, scope: Scope, bases: Callable[[Scope], list[Scope]]) -> list[Scope]:
+        """Return a class with its bases and subclasses.
+
+        A method of a class may run on an object of a subclass, so the attributes of subclasses count, too.
+        """
         if scope not in self._families:
-            up = [scope]
-            for one in up:
-                up += [base for base in bases(one) if base not in up]
-            down = [scope]
-            for one in down:
-                down += [other for other in self._classes if other not in down and one in bases(other)]
-            self._families[scope] = [*up, *down[1:]]
+            ancestors = [scope]
+            for one in ancestors:
+                ancestors += [base for base in bases(one) if base not in ancestors]
+            descendants = [scope]
+            for one in descendants:
+                descendants += [other for other in self._classes if other not in descendants and one in bases(other)]
+            self._families[scope] = [*ancestors, *descendants[1:]]
         return self._families[scope]
 
-    def _change(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
-        """Have a name that is changed where it stands be what is put into it, too, wherever it is bound."""
-        change = (Assigned(added), scope)
+    def _add_mutation(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
+        """Add what a collection is extended by to the bindings of its name, here and where it is imported from."""
+        binding = (Assignment(added), scope)
         match target:
             case ast.Name(id=name):
-                for bindings in self._bound(name, scope):
-                    bindings.append(change)
-            case ast.Attribute(value=ast.Name(id=of), attr=name):
+                for bindings in self._find_bindings(name, scope):
+                    bindings.append(binding)
+            case ast.Attribute(value=ast.Name(id=receiver), attr=name):
                 if scope.owner is not None and name in scope.owner.attributes:
-                    scope.owner.attributes[name].append(change)
-                for module in self._modules(of, scope):
-                    module.bindings.get(name, []).append(change)
+                    scope.owner.attributes[name].append(binding)
+                for module in self._find_imported_modules(receiver, scope):
+                    module.bindings.get(name, []).append(binding)
             case _:
                 return
 
-    def _bound(self, name: str, scope: Scope) -> list[list[tuple[Binding, Scope]]]:
-        """Return what a name is bound to and, where that is imported, what it is in the module that it comes from."""
+    def _find_bindings(self, name: str, scope: Scope) -> list[list[tuple[Binding, Scope]]]:
+        """Return the lists of bindings of a name and, if it is imported, of its name in that module."""
         found = scope.lookup(name)
         imported = [
             module.bindings[binding.name]
             for binding, home in found
-            if isinstance(binding, Imported) and binding.name is not None
-            for module in (self.module(binding.module, home.source),)
+            if isinstance(binding, Import) and binding.name is not None
+            for module in (self.find_module(binding.module, home.source),)
             if module is not None and binding.name in module.bindings
         ]
         return [found, *imported] if found else []
 
-    def _modules(self, name: str, scope: Scope) -> Iterator[Scope]:
+    def _find_imported_modules(self, name: str, scope: Scope) -> Iterator[Scope]:
         for binding, home in scope.lookup(name):
-            if isinstance(binding, Imported):
-                whole = binding.module if binding.name is None else f"{binding.module}.{binding.name}"
-                module = self.module(whole, home.source)
+            if isinstance(binding, Import):
+                qualified = binding.module if binding.name is None else f"{binding.module}.{binding.name}"
+                module = self.find_module(qualified, home.source)
                 yield from () if module is None else (module,)
 
-    def _note(self, scope: Scope) -> None:
-        for target, value in scope.settings:
-            self._settings.setdefault(target.attr, []).append((target.value, value, scope))
+    def _index(self, scope: Scope) -> None:
+        for target, value in scope.attribute_assignments:
+            self._attribute_assignments.setdefault(target.attr, []).append((target.value, value, scope))
         called = {id(call.func) for call in scope.calls}
         for call in scope.calls:
             self._calls.setdefault(last_name(call.func), []).append((call, scope))
-        self._escaping |= {last_name(load) for load in scope.loads if id(load) not in called}
+        self._passed_as_values |= {last_name(load) for load in scope.loads if id(load) not in called}
         for name, bindings in scope.bindings.items():
             for binding, _ in bindings:
-                if isinstance(binding, Imported) and binding.name not in (None, name):
+                if isinstance(binding, Import) and binding.name not in (None, name):
                     self._imported_as.setdefault(str(binding.name), set()).add(name)
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None:
-            self._methods.setdefault(scope.last, []).append(scope)
+            self._methods.setdefault(scope.short_name, []).append(scope)

@@ -1,6 +1,6 @@
-"""Types as JSON Schema, from their text: pydantic models, dataclasses, enums and Python's own types.
+"""JSON Schemas of types, read from source: pydantic models, dataclasses, enums and Python's own types.
 
-What the text does not tell is said, and makes the whole form unknown: a schema that is wrong would be worse than none.
+A part that is not supported makes the whole schema unresolved, with a reason: a wrong schema would be worse than none.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Final
 from lambdachain._json.json_schema import MARKS
 
 from .evaluator import Evaluator
-from .fields import LIMITS, Field, UnreadableField, fields_of, is_enum, members_of
-from .found import SourceSchema
+from .model_fields import LIMITS, ModelField, UnsupportedTypeError, is_enum, read_enum_values, read_model_fields
+from .results import SourceSchema
 from .scopes import Scope
-from .syntax import annotation as unquoted
-from .values import Class, Constant, Library
+from .syntax import unwrap_annotation
+from .values import ClassValue, Constant, ExternalName
 
 _PLAIN: Final[Mapping[str, dict[str, Any]]] = {
     "builtins.str": {"type": "string"},
@@ -62,151 +62,151 @@ _DESCRIPTIONS: Final = ("title", "description", "examples")
 _Schema = dict[str, Any]
 
 
-def source_schema_of(evaluation: Evaluator, expr: ast.expr, scope: Scope) -> SourceSchema:
-    """Describe the type that *expr* names in *scope*, as far as the text tells."""
+def read_source_schema(evaluator: Evaluator, expr: ast.expr, scope: Scope) -> SourceSchema:
+    """Return the schemas of the type that *expr* names in *scope*: as it is sent, and as it is read."""
     try:
         return SourceSchema(
-            sent=_Writer(evaluation, reading=False).whole(expr, scope),
-            read=_Writer(evaluation, reading=True).whole(expr, scope),
+            sent=_SchemaBuilder(evaluator, reading=False).build(expr, scope),
+            read=_SchemaBuilder(evaluator, reading=True).build(expr, scope),
         )
-    except UnreadableField as exc:
-        return SourceSchema(None, None, f"{scope.place(expr)}: {exc}")
+    except UnsupportedTypeError as exc:
+        return SourceSchema(None, None, f"{scope.locate(expr)}: {exc}")
 
 
-def _literal_of(part: ast.expr) -> Any:
-    """Return a value that ``Literal`` names: of a text or a number, minus or not, itself."""
+def _parse_literal(part: ast.expr) -> Any:
+    """Return a value of ``Literal[...]``: a string, a number, possibly negative, a boolean or ``None``."""
     try:
         return ast.literal_eval(part)
     except ValueError:
-        raise UnreadableField(f"the type Literal[{ast.unparse(part)}] is not known here") from None
+        raise UnsupportedTypeError(f"the type Literal[{ast.unparse(part)}] is not supported") from None
 
 
-class _Writer:
-    """Writes one schema: of what is read, or of what is sent."""
+class _SchemaBuilder:
+    """Builds one schema: of what is read, or of what is sent."""
 
-    def __init__(self, evaluation: Evaluator, *, reading: bool) -> None:
-        self._evaluation = evaluation
+    def __init__(self, evaluator: Evaluator, *, reading: bool) -> None:
+        self._evaluator = evaluator
         self._reading = reading
         self._defs: dict[str, _Schema] = {}
 
-    def whole(self, expr: ast.expr, scope: Scope) -> _Schema:
-        """Write the schema, with what it refers to."""
-        schema = self._of(expr, scope)
+    def build(self, expr: ast.expr, scope: Scope) -> _Schema:
+        """Return the schema of a type, with the definitions that it refers to."""
+        schema = self._build_type(expr, scope)
         return {**schema, "$defs": self._defs} if self._defs else schema
 
-    def _of(self, expr: ast.expr, scope: Scope) -> _Schema:
+    def _build_type(self, expr: ast.expr, scope: Scope) -> _Schema:
         match expr:
             case ast.Constant(value=None):
                 return {"type": "null"}
             case ast.Constant(value=str()):
-                return self._of(unquoted(expr), scope)
+                return self._build_type(unwrap_annotation(expr), scope)
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return self._union([left, right], scope)
+                return self._build_union([left, right], scope)
             case ast.Subscript(value=outer, slice=inner):
-                return self._generic(outer, inner, scope)
+                return self._build_generic(outer, inner, scope)
             case ast.Name() | ast.Attribute():
-                return self._named(expr, scope)
+                return self._build_named(expr, scope)
             case _:
-                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
+                raise UnsupportedTypeError(f"the type {ast.unparse(expr)} is not supported")
 
-    def _union(self, options: list[ast.expr], scope: Scope) -> _Schema:
+    def _build_union(self, options: list[ast.expr], scope: Scope) -> _Schema:
         schemas: list[_Schema] = []
         for option in options:
-            schema = self._of(option, scope)
+            schema = self._build_type(option, scope)
             schemas += schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
         return {"anyOf": schemas}
 
-    def _named(self, expr: ast.expr, scope: Scope) -> _Schema:
-        match self._evaluation.values(expr, scope):
-            case (Library("decimal.Decimal"),):
-                return self._decimal({})
-            case (Library(name),) if name in _PLAIN:
+    def _build_named(self, expr: ast.expr, scope: Scope) -> _Schema:
+        match self._evaluator.evaluate(expr, scope):
+            case (ExternalName("decimal.Decimal"),):
+                return self._build_decimal({})
+            case (ExternalName(name),) if name in _PLAIN:
                 return dict(_PLAIN[name])
-            case (Class(inner),):
-                return self._class(inner)
+            case (ClassValue(inner),):
+                return self._build_class(inner)
             case _:
-                raise UnreadableField(f"the type {ast.unparse(expr)} is not known here")
+                raise UnsupportedTypeError(f"the type {ast.unparse(expr)} is not supported")
 
-    def _generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
+    def _build_generic(self, outer: ast.expr, inner: ast.expr, scope: Scope) -> _Schema:  # noqa: PLR0911 - a table
         name = ast.unparse(outer).rsplit(".", 1)[-1]
         parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
         if name == "Optional":
-            return self._union([inner, ast.Constant(None)], scope)
+            return self._build_union([inner, ast.Constant(None)], scope)
         if name == "Union":
-            return self._union(parts, scope)
+            return self._build_union(parts, scope)
         if name == "Literal":
-            return {"enum": [_literal_of(part) for part in parts]}
+            return {"enum": [_parse_literal(part) for part in parts]}
         if name == "Annotated":
-            return self._limited(self._of(parts[0], scope), self._metadata(parts[1:], scope))
+            return self._add_limits(self._build_type(parts[0], scope), self._read_metadata(parts[1:], scope))
         if name in _LISTS:
-            return {"type": "array", "items": self._of(inner, scope)}
+            return {"type": "array", "items": self._build_type(inner, scope)}
         if name in _SETS:
-            return {"type": "array", "items": self._of(inner, scope), "uniqueItems": True}
+            return {"type": "array", "items": self._build_type(inner, scope), "uniqueItems": True}
         if name in _MAPPINGS:
-            return {"type": "object", "additionalProperties": self._of(parts[-1], scope)}
+            return {"type": "object", "additionalProperties": self._build_type(parts[-1], scope)}
         if name == "tuple":
-            return self._tuple(parts, scope)
-        raise UnreadableField(f"the type {ast.unparse(outer)}[...] is not known here")
+            return self._build_tuple(parts, scope)
+        raise UnsupportedTypeError(f"the type {ast.unparse(outer)}[...] is not supported")
 
-    def _metadata(self, parts: list[ast.expr], scope: Scope) -> dict[str, Any]:
+    def _read_metadata(self, parts: list[ast.expr], scope: Scope) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for part in parts:
             if not (isinstance(part, ast.Call) and ast.unparse(part.func).rsplit(".", 1)[-1] == "Field"):
-                raise UnreadableField(f"{ast.unparse(part)} in Annotated is not known here")
+                raise UnsupportedTypeError(f"{ast.unparse(part)} in Annotated is not supported")
             for one in part.keywords:
                 if one.arg not in (*LIMITS, *_DESCRIPTIONS):
-                    raise UnreadableField(f"{ast.unparse(one)} in Annotated is not known here")
-            found |= {one.arg: self._literal(one.value, scope) for one in part.keywords if one.arg is not None}
+                    raise UnsupportedTypeError(f"{ast.unparse(one)} in Annotated is not supported")
+            found |= {one.arg: self._get_constant(one.value, scope) for one in part.keywords if one.arg is not None}
         return found
 
-    def _literal(self, expr: ast.expr, scope: Scope) -> Any:
-        match self._evaluation.values(expr, scope):
+    def _get_constant(self, expr: ast.expr, scope: Scope) -> Any:
+        match self._evaluator.evaluate(expr, scope):
             case (Constant(value),):
                 return value
             case _:
                 return None
 
-    def _tuple(self, parts: list[ast.expr], scope: Scope) -> _Schema:
+    def _build_tuple(self, parts: list[ast.expr], scope: Scope) -> _Schema:
         if len(parts) == 2 and isinstance(parts[1], ast.Constant) and parts[1].value is ...:
-            return {"type": "array", "items": self._of(parts[0], scope)}
-        schemas = [self._of(part, scope) for part in parts]
+            return {"type": "array", "items": self._build_type(parts[0], scope)}
+        schemas = [self._build_type(part, scope) for part in parts]
         return {"type": "array", "prefixItems": schemas, "minItems": len(parts), "maxItems": len(parts)}
 
-    def _class(self, scope: Scope) -> _Schema:
+    def _build_class(self, scope: Scope) -> _Schema:
         name = f"{scope.source.file}:{scope.name}".replace("/", ".")
         if name not in self._defs:
-            self._defs[name] = {}
-            self._defs[name] = self._enum(scope) if is_enum(self._evaluation, scope) else self._object(scope)
+            self._defs[name] = {}  # a class may refer to itself
+            self._defs[name] = self._build_enum(scope) if is_enum(self._evaluator, scope) else self._build_object(scope)
         return {"$ref": f"#/$defs/{name}"}
 
-    def _enum(self, scope: Scope) -> _Schema:
-        return {"title": scope.name, "enum": members_of(self._evaluation, scope)}
+    def _build_enum(self, scope: Scope) -> _Schema:
+        return {"title": scope.name, "enum": read_enum_values(self._evaluator, scope)}
 
-    def _object(self, scope: Scope) -> _Schema:
+    def _build_object(self, scope: Scope) -> _Schema:
         properties: dict[str, _Schema] = {}
         required: list[str] = []
-        model = fields_of(self._evaluation, scope)
+        model = read_model_fields(self._evaluator, scope)
         for field in model.fields:
             name = field.read_as if self._reading else field.sent_as
-            properties[name] = self._field(field)
-            if field.required or not self._reading:
+            properties[name] = self._build_field(field)
+            if field.required or not self._reading:  # pydantic serializes defaults, too
                 required.append(name)
         schema: _Schema = {"type": "object", "title": scope.name, "properties": properties, "required": required}
-        if model.forbids_others and self._reading:
+        if model.forbids_extra and self._reading:
             schema["additionalProperties"] = False
         return schema
 
-    def _field(self, field: Field) -> _Schema:
-        return self._limited(self._of(field.annotation, field.scope), field.limits)
+    def _build_field(self, field: ModelField) -> _Schema:
+        return self._add_limits(self._build_type(field.annotation, field.scope), field.limits)
 
-    def _limited(self, schema: _Schema, limits: Mapping[str, Any]) -> _Schema:
+    def _add_limits(self, schema: _Schema, limits: Mapping[str, Any]) -> _Schema:
         stated = {name: value for name, value in limits.items() if value is not None}
         if not stated:
             return schema
-        if schema == self._decimal({}):
-            return self._decimal(stated)
-        if "anyOf" in schema:
-            members = [one if one == {"type": "null"} else self._limited(one, stated) for one in schema["anyOf"]]
+        if schema == self._build_decimal({}):
+            return self._build_decimal(stated)
+        if "anyOf" in schema:  # limits of ``int | None`` apply to int
+            members = [one if one == {"type": "null"} else self._add_limits(one, stated) for one in schema["anyOf"]]
             return {"anyOf": members}
         found = {_LIMITS[name]: value for name, value in stated.items() if name in _LIMITS}
         if sizes := _SIZES.get(schema.get("type", "")):
@@ -214,8 +214,8 @@ class _Writer:
             found |= {size: stated[name] for name, size in pairs if name in stated}
         return {**schema, **found}
 
-    def _decimal(self, limits: Mapping[str, Any]) -> _Schema:
-        """A decimal is sent as text, and read as text or number."""
+    def _build_decimal(self, limits: Mapping[str, Any]) -> _Schema:
+        """Return the schema of a decimal, which is sent as a string and read from a string or number."""
         marks = {mark: str(limits[name]) for name, mark in _DECIMAL_MARKS.items() if name in limits}
         text: _Schema = {"type": "string", "format": "decimal", **({MARKS: marks} if marks else {})}
         if not self._reading:

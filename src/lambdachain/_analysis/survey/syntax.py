@@ -1,4 +1,4 @@
-"""How code is written that this package looks for, whatever the names in it stand for."""
+"""Patterns of syntax that several modules look for: keyword arguments behind ``**``, wrapped annotations."""
 
 from __future__ import annotations
 
@@ -8,38 +8,57 @@ from typing import Final
 
 from .evaluator import Evaluator
 from .scopes import Scope, last_name
-from .values import Table, Unknown, Values
+from .values import MappingValue, Unresolved, Values
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _QUALIFIER: Final = {"qualifier": "a qualifier"}
 
 
-def options_of(evaluation: Evaluator, node: ast.Call, scope: Scope, hiding: Mapping[str, str] = _QUALIFIER) -> Table:
-    """Return the options of a call; behind ``**`` there may be any, those among them that *hiding* has words for."""
+def evaluate_keywords(
+    evaluator: Evaluator, node: ast.Call, scope: Scope, may_be_hidden: Mapping[str, str] = _QUALIFIER
+) -> MappingValue:
+    """Return the keyword arguments of a call.
+
+    Args:
+        evaluator: Evaluates the arguments.
+        node: The call.
+        scope: Where the call is written.
+        may_be_hidden: The keywords that matter to the caller, with words for a message. If ``**options`` is unresolved
+            it may contain any of them, so each that is not passed explicitly is unresolved, too.
+    """
     entries: dict[str, Values] = {}
-    for one in node.keywords:
-        if one.arg is not None:
-            entries[one.arg] = evaluation.values(one.value, scope)
+    for keyword in node.keywords:
+        if keyword.arg is not None:
+            entries[keyword.arg] = evaluator.evaluate(keyword.value, scope)
             continue
-        for value in evaluation.values(one.value, scope):
-            hidden = f"may be in **{ast.unparse(one.value)}"
-            untold = {name: (Unknown(f"{words} {hidden}"),) for name, words in hiding.items() if name not in entries}
-            entries |= dict(value.entries) if isinstance(value, Table) else untold
-    return Table(tuple(entries.items()))
+        for value in evaluator.evaluate(keyword.value, scope):
+            entries |= (
+                dict(value.entries) if isinstance(value, MappingValue) else _hide(entries, keyword, may_be_hidden)
+            )
+    return MappingValue(tuple(entries.items()))
 
 
-def annotation(expr: ast.expr) -> ast.expr:
-    """Accept ``X`` out of ``"X"``, ``X | None`` and ``Annotated[X, ...]``."""
+def _hide(entries: Mapping[str, Values], keyword: ast.keyword, may_be_hidden: Mapping[str, str]) -> dict[str, Values]:
+    source = ast.unparse(keyword.value)
+    return {
+        name: (Unresolved(f"{words} may be in **{source}"),)
+        for name, words in may_be_hidden.items()
+        if name not in entries
+    }
+
+
+def unwrap_annotation(expr: ast.expr) -> ast.expr:
+    """Return ``X`` for ``"X"``, ``X | None``, ``Optional[X]`` and ``Annotated[X, ...]``."""
     match expr:
         case ast.Constant(value=str(text)):
             try:
-                return annotation(ast.parse(text, mode="eval").body)
+                return unwrap_annotation(ast.parse(text, mode="eval").body)
             except SyntaxError:
                 return expr
         case ast.BinOp(left=one, right=ast.Constant(value=None)) | ast.BinOp(left=ast.Constant(value=None), right=one):
-            return annotation(one)
+            return unwrap_annotation(one)
         case ast.Subscript(value=outer, slice=inner) if last_name(outer) in ("Annotated", "Optional"):
-            return annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
+            return unwrap_annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
         case _:
             return expr

@@ -1,4 +1,9 @@
-"""What an expression may be at run time: every value that its text allows, or that the text does not tell."""
+"""The abstract values that expressions evaluate to.
+
+A result (``Values``) is the tuple of all values that an expression may have at run time, without duplicates. Values
+are immutable and hashable, because they are keys and members of sets. ``Unresolved`` represents any value that the
+text of the code does not determine, with the reason for a message.
+"""
 
 from __future__ import annotations
 
@@ -6,188 +11,192 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .found import DeclaredContract, Resolution
+from .results import DeclaredContract, Resolution
 from .scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A text, a number, a truth value or ``None``."""
+    """A string, a number, a boolean or ``None``."""
 
     value: str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    """What a list, a tuple, a set or the values of a mapping hold, in no order."""
+class CollectionValue:
+    """The items of a list, tuple or set, or the values of a mapping with unknown keys; their order is not kept."""
 
     items: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A mapping whose keys are texts."""
+class MappingValue:
+    """A mapping whose keys are known strings; several values for a key are alternatives."""
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
 
     def get(self, key: str) -> tuple[Value, ...] | None:
-        """Return what is at *key*."""
+        """Return the values at *key*, or ``None``."""
         return next((values for name, values in self.entries if name == key), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
-    """Something that is not among the files, by its whole name: ``lambdachain.Contract``, ``os.environ``."""
+class ExternalName:
+    """Something that is not in the code, by its qualified name: ``lambdachain.Contract``, ``os.environ``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
-    """A module among the files."""
+class ModuleValue:
+    """A module in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """A function among the files; with *contract*, a handler that ``remote`` has made of it."""
+class FunctionValue:
+    """A function in the code; with *contract*, the handler that ``remote`` made of it."""
 
     scope: Scope
     contract: DeclaredContract | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
-    """A class among the files."""
+class ClassValue:
+    """A class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """An object of a class among the files."""
+class InstanceValue:
+    """An object of a class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Super:
-    """An object of a class among the files, as its bases see it: ``super()``."""
+class SuperValue:
+    """``super()`` in a method of a class in the code."""
 
     scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Contracted:
-    """A contract."""
+class ContractValue:
+    """An object of ``Contract``."""
 
     contract: DeclaredContract
 
 
 @dataclass(frozen=True, slots=True)
-class Decorator:
-    """What ``remote(...)`` gives: it makes a handler of a function."""
+class DecoratorValue:
+    """The result of ``remote(...)``; *make* returns the contract for the function that it decorates."""
 
-    make: Callable[[Function], DeclaredContract]
+    make: Callable[[FunctionValue], DeclaredContract]
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A client; *resolution* is ``None`` where its own making is not seen."""
+class ClientValue:
+    """A client; *resolution* is ``None`` if the call that created it is not in sight."""
 
     resolution: Resolution | None
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """A function object: what ``bind`` gives.
+class BoundFunctionValue:
+    """The function object that ``bind`` returns.
 
     Attributes:
         contract: Its contract.
-        address: The address given in place of the contract's own.
-        resolution: The client's.
-        options: The options for all of its calls.
+        address: The address that replaces the contract's own.
+        resolution: The resolver of the client.
+        options: The options of all of its calls.
     """
 
     contract: DeclaredContract
     address: str | None
     resolution: Resolution | None
-    options: Table
+    options: MappingValue
 
 
 @dataclass(frozen=True, slots=True)
-class Resolver:
-    """What ``LambdaClient(resolve=...)`` takes."""
+class ResolverValue:
+    """A resolver of ``lambdachain.resolvers``, as passed to ``LambdaClient(resolve=...)``."""
 
     resolution: Resolution
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """The text does not tell."""
+class Unresolved:
+    """A value that the text of the code does not determine; *why* completes a message."""
 
     why: str
 
 
 Value: TypeAlias = (
     Constant
-    | Many
-    | Table
-    | Library
-    | Module
-    | Function
-    | Class
-    | Instance
-    | Super
-    | Contracted
-    | Decorator
-    | Client
-    | Bound
-    | Resolver
-    | Unknown
+    | CollectionValue
+    | MappingValue
+    | ExternalName
+    | ModuleValue
+    | FunctionValue
+    | ClassValue
+    | InstanceValue
+    | SuperValue
+    | ContractValue
+    | DecoratorValue
+    | ClientValue
+    | BoundFunctionValue
+    | ResolverValue
+    | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]
 
-NOT_FOLLOWED: Final[Values] = (Unknown("it is worked out at run time"),)
+UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
 def union(several: Iterable[Iterable[Value]]) -> Values:
-    """Return what any of *several* may be, each once."""
+    """Return all values in *several*, each once, in order."""
     return tuple(dict.fromkeys(value for values in several for value in values))
 
 
-def merged(values: Iterable[Value]) -> Values:
-    """Accept several mappings for one that has the entries of each."""
+def merge_mappings(values: Iterable[Value]) -> Values:
+    """Merge all mappings among *values* into one that has the entries of each.
+
+    A mapping that is filled step by step (``BY_KIND = {}; BY_KIND["a"] = charge``) has a binding for each step, and
+    is only complete with all of them.
+    """
     listed = tuple(values)
-    tables = [value for value in listed if isinstance(value, Table)]
-    if len(tables) < 2 and not (tables and any(isinstance(value, Many) for value in listed)):
+    mappings = [value for value in listed if isinstance(value, MappingValue)]
+    if len(mappings) < 2 and not (mappings and any(isinstance(value, CollectionValue) for value in listed)):
         return listed
-    keys = dict.fromkeys(key for table in tables for key, _ in table.entries)
-    table = Table(tuple((key, union(table.get(key) or () for table in tables)) for key in keys))
-    return (*([table] if keys else ()), *(value for value in listed if not isinstance(value, Table)))
+    keys = dict.fromkeys(key for mapping in mappings for key, _ in mapping.entries)
+    merged = MappingValue(tuple((key, union(mapping.get(key) or () for mapping in mappings)) for key in keys))
+    return (*([merged] if keys else ()), *(value for value in listed if not isinstance(value, MappingValue)))
 
 
-def texts(values: Iterable[Value]) -> tuple[str, ...]:
-    """Return the texts among *values*."""
+def string_constants(values: Iterable[Value]) -> tuple[str, ...]:
+    """Return the strings among *values*."""
     return tuple(value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str))
 
 
-def unknowns(values: Iterable[Value]) -> tuple[str, ...]:
-    """Return what is not told among *values*."""
-    return tuple(value.why for value in values if isinstance(value, Unknown))
+def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
+    """Return the reasons of the unresolved values among *values*."""
+    return tuple(value.why for value in values if isinstance(value, Unresolved))
 
 
-def held(values: Iterable[Value]) -> Values:
-    """Yield what a loop over *values* gives."""
+def get_elements(values: Iterable[Value]) -> Values:
+    """Return what a loop over *values* may assign to its target."""
 
     def each(value: Value) -> Iterator[Value]:
         match value:
-            case Many(items):
+            case CollectionValue(items):
                 yield from items
-            case Table(entries):
+            case MappingValue(entries):
                 yield from (Constant(key) for key, _ in entries)
             case _:
-                yield from NOT_FOLLOWED
+                yield from UNRESOLVED
 
     return union(each(value) for value in values)

@@ -1,4 +1,4 @@
-"""Answers after two more calls: the last of a chain that is one too long."""
+"""Makes two more nested calls: the chain is one call too long."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ client = LambdaClient()
 
 @remote("billing-charge")
 def handler(request: ChargeRequest) -> Charged:
-    """The second of the chain."""
+    """The second function of the chain."""
     client.call(book, Entry(text=request.order_id))
     return Charged(charge_id="c-1")
 
 
 @remote(book)
-def booked(entry: Entry) -> Entry:
-    """The third."""
+def book_entry(entry: Entry) -> Entry:
+    """The third function."""
     return client.call(archive, entry)
 
 
 @remote(archive)
-def kept(entry: Entry) -> Entry:
-    """The last."""
+def archive_entry(entry: Entry) -> Entry:
+    """The last function."""
     return entry

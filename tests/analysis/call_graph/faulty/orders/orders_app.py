@@ -1,4 +1,4 @@
-"""Has its own idea of what billing takes, fires what must not come twice, waits for what has more time than itself."""
+"""Declares another type than billing, fires a function that is not idempotent, and has too short a timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Order(BaseModel):
 
 class ChargeRequest(BaseModel):
     order_id: str
-    cents: str  # types: billing takes an integer
+    cents: str  # types: billing accepts an integer
 
 
 class Charged(BaseModel):
@@ -36,6 +36,6 @@ client = LambdaClient()
 def handler(order: Order) -> None:
     """Call, call, fire, fire."""
     client.call(charge, ChargeRequest(order_id=order.order_id, cents="500"))  # timeout: billing has 30 s, orders 10 s
-    client.call(reserve, Reservation(order_id=order.order_id), timeout=5)  # it says itself how long it waits
-    client.fire(mail, order)  # fired: nobody says that a mail may come twice
-    client.fire(index, order)  # idempotent
+    client.call(reserve, Reservation(order_id=order.order_id), timeout=5)  # no warning: a timeout of its own
+    client.fire(mail, order)  # fired: the contract is not declared idempotent
+    client.fire(index, order)  # no warning: idempotent

@@ -1,4 +1,4 @@
-"""Goes round in a circle."""
+"""Has a cycle of calls."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ client = LambdaClient()
 
 @remote("stock-reserve", idempotent=True)
 def handler(reservation: Reservation) -> None:
-    """Have it refilled."""
+    """Refill the stock first."""
     client.fire(refill, reservation)
 
 
 @remote("stock-refill", idempotent=True)
 def refill(reservation: Reservation) -> None:
-    """Refill it, and try once more."""
+    """Refill the stock, and reserve again."""
     again(reservation)
 
 
 def again(reservation: Reservation) -> None:
-    """Close the circle."""
+    """Close the cycle."""
     client.fire(handler, reservation)  # cycle

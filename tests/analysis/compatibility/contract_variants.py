@@ -1,4 +1,4 @@
-"""Pairs of types that differ a little, each with values at the edges of what it allows: what hypothesis draws from."""
+"""Hypothesis strategies for pairs of types that differ slightly, each with values at the limits of what it allows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Limits = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """A type, and values of it."""
+    """A type with values of it."""
 
     form: Any
     values: tuple[Any, ...]
@@ -47,14 +47,14 @@ Pair = tuple[Shape, Shape]
 
 
 def shape(form: Any, candidates: Sequence[Any]) -> Shape:
-    """Keep those of the candidates that are of the type; there must be some."""
+    """Return a type with the candidates that are values of it; there must be some."""
     adapter = TypeAdapter(form)
-    values = tuple(value for value in candidates if _is_of(adapter, value))
+    values = tuple(value for value in candidates if _is_valid(adapter, value))
     assume(values)
     return Shape(form, values)
 
 
-def _is_of(adapter: TypeAdapter[Any], value: Any) -> bool:
+def _is_valid(adapter: TypeAdapter[Any], value: Any) -> bool:
     try:
         return adapter.validate_python(value, strict=True) == value
     except ValidationError:
@@ -63,7 +63,7 @@ def _is_of(adapter: TypeAdapter[Any], value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Kind:
-    """A type that holds no other: values about its limits, and those limits."""
+    """A type without type arguments, with its limits and values near them."""
 
     form: Any
     candidates: tuple[Any, ...]
@@ -71,7 +71,7 @@ class Kind:
     limited: Callable[..., Any] = Field
 
     def shape(self, limits: Limits) -> Shape:
-        """Give the type with limits."""
+        """Return the type with limits."""
         return shape(Annotated[self.form, self.limited(**limits)] if limits else self.form, self.candidates)
 
 
@@ -211,7 +211,7 @@ def _both(pair: Pair, one: Any, other: Any, build: Callable[[Shape, Any], Shape]
 
 
 def _alike(options: Sequence[Any]) -> st.SearchStrategy[tuple[Any, Any]]:
-    """Draw two options, the same most of the time."""
+    """Draw two options that are mostly equal."""
     option = st.sampled_from(options)
     return st.one_of(option.map(lambda one: (one, one)), st.tuples(option, option))
 
@@ -254,11 +254,11 @@ def _contents(name: str, values: tuple[Any, ...]) -> list[Any]:
 
 
 def _tuple(shapes: Sequence[Shape]) -> Shape:
-    return Shape(tuple[tuple(part.form for part in shapes)], tuple(_varied([part.values for part in shapes])))
+    return Shape(tuple[tuple(part.form for part in shapes)], tuple(_vary([part.values for part in shapes])))
 
 
-def _varied(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Give what all the first values make, and what comes of it when one is put in another's place."""
+def _vary(values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Return the combination of all first values, and variations of it with one other value."""
     first = tuple(options[0] for options in values)
     return [first, *((*first[:at], value, *first[at + 1 :]) for at in range(len(first)) for value in values[at][1:])]
 
@@ -308,7 +308,7 @@ class Slot:
 def models(
     draw: st.DrawFn, pairs: st.SearchStrategy[Pair], styles: Sequence[str] = STYLES, kind: Sequence[str] = ()
 ) -> Pair:
-    """Draw models, dataclasses and typed dictionaries, whose fields differ a little; of one *kind*, if it is given."""
+    """Draw models, dataclasses and typed dictionaries whose fields differ slightly; optionally of one *kind*."""
     kinds = {"kind": Slot(Shape(Literal[tuple(kind)], tuple(kind)))} if kind else {}
     slots: tuple[dict[str, Slot], dict[str, Slot]] = ({**kinds}, {**kinds})
     for name in NAMES:
@@ -318,7 +318,7 @@ def models(
         pair, optional = draw(pairs), draw(_alike([False, False, True]))
         alias = draw(_alike(_ALIASES)) if name == "alpha" else ({}, {})
         for side in (0, 1):
-            # Two fields of one name are no model: pydantic writes the name twice.
+            # A model cannot have two fields of one name: pydantic writes the name twice.
             if where in ("both", ("old", "new")[side]) and not (name == "other" and _is_called_other(slots[side])):
                 slots[side][name] = Slot(pair[side], optional[side], alias[side])
     by_name = draw(_alike([False, False, True]))
@@ -332,7 +332,7 @@ def _is_called_other(slots: Mapping[str, Slot]) -> bool:
 
 
 def model(style: str, slots: Mapping[str, Slot], by_name: bool = False, again: bool = False) -> Shape:
-    """Build one of them; *again* is a field that may hold another of the same type."""
+    """Return one of them; *again* adds a field that may contain another of the same type."""
     if style == "typed dict":
         return _typed_dict(slots)
     if style == "dataclass":
@@ -352,7 +352,7 @@ def model(style: str, slots: Mapping[str, Slot], by_name: bool = False, again: b
 
 
 def _rows(slots: Mapping[str, Slot]) -> list[tuple[Any, ...]]:
-    return _varied([slot.shape.values for slot in slots.values()])
+    return _vary([slot.shape.values for slot in slots.values()])
 
 
 def _options(slot: Slot) -> dict[str, Any]:
@@ -379,13 +379,13 @@ _KINDS_OF_MODELS = (("a",), ("b", "c"), ("d",))
 
 @st.composite
 def tagged(draw: st.DrawFn, pairs: st.SearchStrategy[Pair]) -> Pair:
-    """Draw unions of models, of which one side may have fewer, and whose field tells which it is."""
+    """Draw discriminated unions of models; one side may have fewer alternatives."""
     drawn = [draw(models(pairs, ("model", "forbid", "dataclass"), kind)) for kind in _KINDS_OF_MODELS]
     kept = draw(_alike([3, 3, 2]))
-    return tuple(_told_apart([pair[side] for pair in drawn[: kept[side]]]) for side in (0, 1))
+    return tuple(_discriminate([pair[side] for pair in drawn[: kept[side]]]) for side in (0, 1))
 
 
-def _told_apart(members: Sequence[Shape]) -> Shape:
+def _discriminate(members: Sequence[Shape]) -> Shape:
     union = _union(members)
     return Shape(Annotated[union.form, Field(discriminator="kind")], union.values)
 

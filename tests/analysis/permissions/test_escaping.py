@@ -1,4 +1,4 @@
-"""Files and functions of any name: what is written for people and tools is read by real parsers as it was without."""
+"""Files and functions of any name: the output is parsed by real parsers to the same result as with a plain name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from typing import Any
 import pytest
 import yaml
 
+from lambdachain._analysis.call_graph.formats import as_dot, as_mermaid, as_object, as_text
 from lambdachain._analysis.call_graph.graph import Edge, Graph, Node
-from lambdachain._analysis.call_graph.pictures import as_dot, as_mermaid, as_object, as_text
 from lambdachain._analysis.call_graph.svg import as_svg
 from lambdachain._analysis.permissions import identity_policy as identity
 from lambdachain._analysis.permissions import resource_policy as resource
-from lambdachain._analysis.permissions.required import RequiredPermission, Stack, Target, required_permissions
-from lambdachain._analysis.survey.found import Mode
+from lambdachain._analysis.permissions.required_permissions import (
+    FunctionResource,
+    RequiredPermission,
+    Stack,
+    required_permissions,
+)
+from lambdachain._analysis.survey.results import CallMode
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 from lambdachain._core.errors import ContractError
@@ -28,7 +33,7 @@ from lambdachain._core.errors import ContractError
 hcl2: Any = pytest.importorskip("hcl2")
 
 HERE = Stack("aws", "eu-west-1", "123456789012")
-NASTY = [
+HOSTILE_NAMES = [
     "a\nResource: '*'\n#",
     "a\r\n- injected: true",
     "a\rb",
@@ -52,15 +57,15 @@ NASTY = [
 CODE = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
 
 
-def needs(name: str) -> list[RequiredPermission]:
-    """Find what is called from a file of this name."""
+def get_permissions(name: str) -> list[RequiredPermission]:
+    """Return the permissions that a file of this name requires."""
     source = Source("code", f"{name}.py", ("app",), CODE.format("charge"))
     (need,) = required_permissions(survey([source])).each
     return [need]
 
 
-def python(text: str) -> str:
-    """Write a program's tree, without what its docstrings say."""
+def parse_python(text: str) -> str:
+    """Return the syntax tree of a program, without its docstrings."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -69,15 +74,15 @@ def python(text: str) -> str:
     return ast.dump(tree)
 
 
-def terraform(text: str) -> Any:
-    """Read a file of Terraform's, without its comments, whatever its resources are called."""
+def parse_terraform(text: str) -> Any:
+    """Parse a Terraform file; leave out comments and the names of resources."""
     *data, policy = hcl2.loads(text)["data"]
     (statements,) = policy['"aws_iam_policy_document"'].values()
     return data, without_comments(statements)
 
 
 def without_comments(tree: Any) -> Any:
-    """Leave out what the parser keeps of comments."""
+    """Remove the comments that the parser keeps."""
     if isinstance(tree, dict):
         return {key: without_comments(value) for key, value in tree.items() if "comments" not in key}
     return [without_comments(item) for item in tree] if isinstance(tree, list) else tree
@@ -87,8 +92,8 @@ READERS: dict[str, Any] = {
     "iam": json.loads,
     "sam": yaml.safe_load,
     "serverless": yaml.safe_load,
-    "cdk": python,
-    "terraform": terraform,
+    "cdk": parse_python,
+    "terraform": parse_terraform,
 }
 
 
@@ -99,18 +104,18 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
 
 
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
 @pytest.mark.parametrize("written_as", READERS)
 @pytest.mark.parametrize("where", [HERE, Stack()])
-def test_a_policy_says_the_same_whatever_files_and_callers_are_called(name: str, written_as: str, where: Stack):
-    """Names stand in comments and docstrings, and stay there."""
+def test_names_of_files_and_callers_do_not_change_a_policy(name: str, written_as: str, where: Stack):
+    """Names are in comments and docstrings, and cannot end them."""
     if written_as == "iam" and where == Stack():
-        pytest.skip("it has no words for that")
+        pytest.skip("IAM has no placeholders for region and account")
     read, write = READERS[written_as], identity.WRITERS[written_as]
     if read is yaml.safe_load:
         read = lambda text: yaml.load(text, _Loader)  # noqa: E731, S506 - a SafeLoader
-    text = write(needs(name), where, name)
-    assert read(text) == read(write(needs("app"), where, "app"))
+    text = write(get_permissions(name), where, name)
+    assert read(text) == read(write(get_permissions("app"), where, "app"))
     assert not set("\r\x01\x1b\x85\u2028\u2029\u202e") & set(text)
     text.encode()
 
@@ -120,15 +125,15 @@ def test_a_policy_says_the_same_whatever_files_and_callers_are_called(name: str,
     ['"}', "${file(x)}", "%{ if x }", "\\", "'", "\x1b[2J", "\n", '"""', "\u2028", "é"],
 )
 @pytest.mark.parametrize("written_as", READERS)
-def test_a_principal_is_text_or_refused(part: str, written_as: str):
-    """IAM's paths may have quotes in them."""
+def test_a_principal_is_escaped_or_refused(part: str, written_as: str):
+    """IAM allows quotes in paths."""
     arn = f"arn:aws:iam::123456789012:role/path/{part}x"
     try:
         caller = resource.Caller(arn)
     except ContractError:
         assert not (part.isascii() and part.isprintable()) or " " in part
         return
-    text = resource.WRITERS[written_as](Target("charge", "live"), caller, HERE)
+    text = resource.WRITERS[written_as](FunctionResource("charge", "live"), caller, HERE)
     if written_as == "iam":
         assert json.loads(text)["Principal"] == arn
     elif written_as == "cdk":
@@ -143,24 +148,26 @@ def test_a_principal_is_text_or_refused(part: str, written_as: str):
 
 
 def test_a_source_arn_has_no_control_characters():
-    """Nor what ends a text."""
+    """And no character that ends a quoted string."""
     for part in ("\x1b[2J", "\n", "\u2028", '"', "\\"):
         with pytest.raises(ContractError, match="source ARN"):
             resource.Caller("s3.amazonaws.com", source_arn=f"arn:aws:s3:::bucket{part}x")
 
 
-def graph(name: str) -> Graph:
-    """Draw a file of this name that calls a function which raises an error of this name."""
-    (call,) = needs(name)[0].calls
+def make_graph(name: str) -> Graph:
+    """Return the graph of a file of this name that calls a function with a declared error of this name."""
+    (call,) = get_permissions(name)[0].calls
     nodes = (Node(name, is_function=False), Node("charge", errors=(name,)), Node(f"{name}2"))
-    return Graph(nodes, (Edge(name, "charge", Mode.SYNC, (call,)), Edge(f"{name}2", "charge", Mode.FIRED, (call,))))
+    return Graph(
+        nodes, (Edge(name, "charge", CallMode.SYNC, (call,)), Edge(f"{name}2", "charge", CallMode.EVENT, (call,)))
+    )
 
 
 _DOT = re.compile(r'\s*(?:(digraph|node)\b|("(?:[^"\\]|\\.)*")|([a-zA-Z]+|->|[{}\[\];=,]))', re.DOTALL)
 
 
 def dot_tokens(text: str) -> list[str]:
-    """Take DOT apart as Graphviz does; what stands between quotes is one token."""
+    """Split DOT into tokens as Graphviz does; a quoted string is one token."""
     tokens, at = [], 0
     while at < len(text.rstrip()):
         match = _DOT.match(text, at)
@@ -173,10 +180,10 @@ def dot_tokens(text: str) -> list[str]:
 _MERMAID_LINE = re.compile(r"""  n\d(?:\["[^"<>&`%\\#]*"\]|\(\["[^"<>&`%\\#]*"\]\)|\ (?:-->|-\.->)\|\w+\|\ n\d)""")
 
 
-@pytest.mark.parametrize("name", NASTY)
-def test_a_picture_has_the_same_parts_whatever_is_drawn(name: str):
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_names_do_not_change_the_structure_of_a_picture(name: str):
     """DOT, Mermaid, SVG, text and JSON."""
-    found, plain = graph(name), graph("app.py")
+    found, plain = make_graph(name), make_graph("app.py")
     assert dot_tokens(as_dot(found)) == dot_tokens(as_dot(plain))
     first, *lines = as_mermaid(found).split("\n")
     assert (first, len(lines)) == ("flowchart LR", len(as_mermaid(plain).split("\n")) - 1)
@@ -194,8 +201,8 @@ def test_a_picture_has_the_same_parts_whatever_is_drawn(name: str):
     assert json.loads(json.dumps(as_object(found, [])))["functions"][0]["name"] == name
 
 
-def test_a_place_is_one_line():
-    """It stands in comments, messages and lists."""
-    (call,) = needs("a\nb")[0].calls
-    assert str(call.place) == "a\\nb.py:2"
-    assert str(replace(call).place) == str(call.place)
+def test_a_location_is_one_line():
+    """It is used in comments, messages and lists."""
+    (call,) = get_permissions("a\nb")[0].calls
+    assert str(call.location) == "a\\nb.py:2"
+    assert str(replace(call).location) == str(call.location)

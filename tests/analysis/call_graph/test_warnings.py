@@ -1,4 +1,4 @@
-"""A system of three repositories with one of each fault gives exactly those warnings."""
+"""A system of three repositories with one problem of each kind: exactly these warnings are printed."""
 
 from __future__ import annotations
 
@@ -17,38 +17,41 @@ RUN = [sys.executable, "-c", "from lambdachain.cli import main; main()", "graph"
 
 EXPECTED = [
     (
-        "billing-charge: request.cents: the caller sends string, the callee takes integer (billing/billing_app.py:29)",
+        (
+            "billing-charge: request.cents: the caller sends string, but the callee accepts integer "
+            "(billing/billing_app.py:29)"
+        ),
         "orders/orders_app.py:27",
         "types",
     ),
     (
         (
-            "orders-place -> billing-charge -> ledger-book -> archive-keep: 3 calls wait for each other, and all are "
-            "billed while the last one works: fire, or let Step Functions lead"
+            "orders-place -> billing-charge -> ledger-book -> archive-keep: 3 nested synchronous calls, and every "
+            "caller is billed while it waits: use fire, or orchestrate the functions with Step Functions"
         ),
         "orders/orders_app.py:38",
         "chain",
     ),
     (
         (
-            "billing-charge may take 30 s (template.yaml:8), orders-place, which waits for it, has 10 s "
-            "(template.yaml:5): give the caller more, the callee less, or the call a timeout="
+            "billing-charge may take 30 s (template.yaml:8), but its caller orders-place times out after 10 s "
+            "(template.yaml:5): raise the caller's timeout, lower the callee's, or pass timeout= to the call"
         ),
         "orders/orders_app.py:38",
         "timeout",
     ),
     (
         (
-            "mail-send is fired and not declared idempotent: Lambda delivers an event at least once: make it bear that "
-            "and say Contract(..., idempotent=True), or call it"
+            "mail-send is fired but not declared idempotent, and Lambda delivers an event at least once: make it "
+            "idempotent and declare Contract(..., idempotent=True), or use call"
         ),
         "orders/orders_app.py:40",
         "fired",
     ),
     (
         (
-            "stock-reserve -> stock-refill -> stock-reserve: Lambda stops such a chain after about 16 rounds; have one "
-            "of them not call on"
+            "stock-reserve -> stock-refill -> stock-reserve: the calls form a cycle, which Lambda stops after about 16 "
+            "rounds: remove one of the calls"
         ),
         "stock/stock_app.py:20",
         "cycle",
@@ -56,24 +59,24 @@ EXPECTED = [
 ]
 
 
-def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_graph(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command on the three repositories."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return subprocess.run([*RUN, *arguments], cwd=FAULTY, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_each_fault_is_warned_of_once_and_nothing_else_is():
-    """By kind, with file and line; nothing is left untold."""
-    found = json.loads(ran("--template", "template.yaml", "--json").stdout)
+def test_there_is_one_warning_for_each_problem():
+    """With kind, file and line; nothing is unresolved."""
+    found = json.loads(run_graph("--template", "template.yaml", "--json").stdout)
 
     assert [(one["text"], one["at"], one["kind"]) for one in found["warnings"]] == EXPECTED
     assert found["undecided"] == []
 
 
 def test_warnings_are_lines_and_a_status_for_ci():
-    """On standard error, so that the picture on standard output stays whole."""
-    checked = ran("--template", "template.yaml", "--check")
-    drawn = ran("--template", "template.yaml", "--as", "mermaid")
+    """On standard error, so that standard output has nothing but the picture."""
+    checked = run_graph("--template", "template.yaml", "--check")
+    drawn = run_graph("--template", "template.yaml", "--as", "mermaid")
 
     assert (checked.returncode, checked.stdout) == (1, "")
     assert checked.stderr.splitlines() == [f"warning: {at}: {kind}: {text}" for text, at, kind in EXPECTED]
@@ -81,9 +84,9 @@ def test_warnings_are_lines_and_a_status_for_ci():
     assert drawn.stdout.startswith("flowchart LR\n")
 
 
-def test_what_no_template_tells_is_not_warned_of():
-    """Without timeouts there is nothing to compare."""
-    found = json.loads(ran("--json").stdout)
+def test_without_a_template_there_are_no_timeout_warnings():
+    """The timeouts are unknown then."""
+    found = json.loads(run_graph("--json").stdout)
 
     assert [one["kind"] for one in found["warnings"]] == [kind for _, _, kind in EXPECTED if kind != "timeout"]
 
@@ -97,8 +100,8 @@ def test_what_no_template_tells_is_not_warned_of():
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str):
-    """With the place; the status says usage."""
-    failed = ran(*arguments)
+    """With the file; the exit status is that of a usage error."""
+    failed = run_graph(*arguments)
 
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith(message)

@@ -1,4 +1,4 @@
-"""Types read from text: the same as pydantic makes of the classes themselves, or said to be unknown."""
+"""Schemas read from source: the same as pydantic builds from the classes, or unresolved with a reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambdachain import Contract
-from lambdachain._analysis.compatibility.compare import gaps
+from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -92,8 +92,8 @@ plain = Contract("plain", request=list[int | None], response=None)
 """
 
 
-def _module(path: Path) -> ModuleType:
-    name = f"{__name__}.{path.stem}"  # not that of the example, which other tests import
+def _import_file(path: Path) -> ModuleType:
+    name = f"{__name__}.{path.stem}"  # unlike that of the example, which other tests import
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -103,33 +103,33 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def _same(one: Any, other: Any) -> None:
-    """Check that neither writes what the other does not read."""
-    assert gaps(SchemaNode.root(one), SchemaNode.root(other), "it") == []
-    assert gaps(SchemaNode.root(other), SchemaNode.root(one), "it") == []
+def _check_equivalent(one: Any, other: Any) -> None:
+    """Check that each schema accepts what the other describes."""
+    assert find_incompatibilities(SchemaNode.root(one), SchemaNode.root(other), "it") == []
+    assert find_incompatibilities(SchemaNode.root(other), SchemaNode.root(one), "it") == []
 
 
-def _is_true(path: Path, module: ModuleType) -> int:
-    """Compare each contract of a file with what its text says; give their number."""
-    found = [one for one in survey(read_sources([path])).contracts if one.place.file.endswith(path.name)]
+def _check_contracts(path: Path, module: ModuleType) -> int:
+    """Compare each contract of a file with what is read from its source; return their number."""
+    found = [one for one in survey(read_sources([path])).contracts if one.location.file.endswith(path.name)]
     real = {one.function: one for one in vars(module).values() if isinstance(one, Contract)}
     for contract in found:
         schema: dict[str, Any] = dict(real[contract.function].schema())
-        request, response = contract.forms["request"](), contract.forms["response"]()
+        request, response = contract.schemas["request"](), contract.schemas["response"]()
         assert (request.why, response.why) == ("", "")
-        _same(request.read, schema["request"])
-        _same(request.sent, schema.get("request_as_sent", schema["request"]))
-        _same(response.sent, schema["response"])
-        _same(response.read, schema.get("response_as_read", schema["response"]))
+        _check_equivalent(request.read, schema["request"])
+        _check_equivalent(request.sent, schema.get("request_as_sent", schema["request"]))
+        _check_equivalent(response.sent, schema["response"])
+        _check_equivalent(response.read, schema.get("response_as_read", schema["response"]))
     return len(found)
 
 
-def test_every_kind_of_field_is_as_pydantic_has_it(tmp_path: Path):
-    """Aliases, limits, defaults, decimals, enumerations, dataclasses, models that contain themselves."""
-    path = tmp_path / "models_of_forms.py"
+def test_every_kind_of_field_is_read_as_by_pydantic(tmp_path: Path):
+    """Aliases, limits, defaults, decimals, enums, dataclasses, models that contain themselves."""
+    path = tmp_path / "models_of_every_kind.py"
     path.write_text(MODELS)
 
-    assert _is_true(path, _module(path)) == 2
+    assert _check_contracts(path, _import_file(path)) == 2
 
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -147,44 +147,47 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
         "step_functions/transaction_contracts.py",
     ],
 )
-def test_the_examples_contracts_are_read_right(file: str):
-    """Against the schemas that the contracts themselves give."""
-    assert _is_true(EXAMPLES / file, _module(EXAMPLES / file)) >= 1
+def test_the_contracts_of_the_examples_are_read(file: str):
+    """With the same schemas that the contracts themselves return."""
+    assert _check_contracts(EXAMPLES / file, _import_file(EXAMPLES / file)) >= 1
 
 
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("class M(Elsewhere):\n  x: int", "M is built of Elsewhere"),
-        ("class M:\n  x: int", "M is neither a pydantic model nor a dataclass"),
-        ("class M(BaseModel):\n  x: compute()", "the type compute() is not known here"),
-        ("class M(BaseModel):\n  x: dict[str, Elsewhere]", "the type Elsewhere is not known here"),
-        ("class M(BaseModel):\n  x: Weird[int]", "the type Weird[...] is not known here"),
+        ("class M(Elsewhere):\n  x: int", "the base class Elsewhere of M is not supported"),
+        ("class M:\n  x: int", "M is not a pydantic model or a dataclass"),
+        ("class M(BaseModel):\n  x: compute()", "the type compute() is not supported"),
+        ("class M(BaseModel):\n  x: dict[str, Elsewhere]", "the type Elsewhere is not supported"),
+        ("class M(BaseModel):\n  x: Weird[int]", "the type Weird[...] is not supported"),
         (
             "class M(BaseModel):\n  x: int\n  @field_validator('x')\n  def check(cls, v): return v",
-            "M.check of M has a say",
+            "M.check may accept or reject any value",
         ),
         ("class M(BaseModel):\n  model_config = ConfigDict(alias_generator=own)\n  x: int", "the alias_generator own"),
         ("class M(BaseModel):\n  model_config = ConfigDict(strict=True)\n  x: int", "sets strict"),
-        ("class M(BaseModel):\n  x: int = Field(alias=compute())", "an alias of M.x is worked out at run time"),
-        ("class M(Enum):\n  X = compute()", "a value of M is worked out at run time"),
-        ("class M(BaseModel, extra='forbid'):\n  x: int", "M is built with extra='forbid'"),
-        ("from typing import TypedDict\nclass M(TypedDict, total=False):\n  x: int", "M is built with total=False"),
-        ("class E(Enum):\n  X = 1\nclass M(BaseModel):\n  x: Literal[E.X]", "the type Literal[E.X] is not known"),
-        ("class M(BaseModel):\n  x: int = Field(exclude=True)", "M.x is declared with exclude=True"),
-        ("@dataclass\nclass M:\n  x: int = field(init=False)", "M.x is declared with init=False"),
+        ("class M(BaseModel):\n  x: int = Field(alias=compute())", "an alias of M.x is computed at run time"),
+        ("class M(Enum):\n  X = compute()", "a value of M is computed at run time"),
+        ("class M(BaseModel, extra='forbid'):\n  x: int", "the class argument extra='forbid' of M is not supported"),
+        (
+            "from typing import TypedDict\nclass M(TypedDict, total=False):\n  x: int",
+            "the class argument total=False of M is not supported",
+        ),
+        ("class E(Enum):\n  X = 1\nclass M(BaseModel):\n  x: Literal[E.X]", "the type Literal[E.X] is not supported"),
+        ("class M(BaseModel):\n  x: int = Field(exclude=True)", "the argument exclude=True of M.x is not supported"),
+        ("@dataclass\nclass M:\n  x: int = field(init=False)", "the argument init=False of M.x is not supported"),
         ("class M(BaseModel):\n  x: Annotated[int, Field(alias='y')]", "alias='y' in Annotated"),
         ("class M(BaseModel):\n  x: Annotated[int, Field(default=3)]", "default=3 in Annotated"),
     ],
 )
-def test_what_the_text_does_not_tell_makes_the_form_unknown(look, code: str, why: str):
-    """With a reason; a schema that may be wrong is none."""
+def test_an_unsupported_type_makes_the_schema_unresolved(survey_code, code: str, why: str):
+    """With a reason, and without a schema that may be wrong."""
     head = (
         "from dataclasses import dataclass, field\nfrom enum import Enum\nfrom typing import Annotated, Literal\n"
         "from pydantic import BaseModel, ConfigDict, Field, field_validator\nfrom lambdachain import Contract\n"
     )
-    found = look(f"{head}{code}\nc = Contract('c', request=M, response=None)\n")
-    form = next(one for one in found.contracts if one.function == "c").forms["request"]()
+    found = survey_code(f"{head}{code}\nc = Contract('c', request=M, response=None)\n")
+    schema = next(one for one in found.contracts if one.function == "c").schemas["request"]()
 
-    assert why in form.why
-    assert (form.sent, form.read) == (None, None)
+    assert why in schema.why
+    assert (schema.sent, schema.read) == (None, None)

@@ -1,0 +1,120 @@
+"""Compare what a template grants with what the code calls: missing, denied, unused and too wide grants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from .required_permissions import ACTION, RequiredPermission, Stack
+
+_WILDCARDS: Final = ("*", "?")
+
+
+class IssueKind(StrEnum):
+    """What is wrong with a grant."""
+
+    MISSING = "missing"
+    DENIED = "denied"
+    UNUSED = "unused"
+    WILDCARD = "wildcard"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One resource of one IAM statement, with all variables of the template resolved.
+
+    Attributes:
+        actions: The patterns of its actions.
+        resource: The pattern of its resource.
+        location: The file and line of the statement.
+        source: Where the statement comes from if it is not in the template: a SAM policy template, a managed policy.
+        allows: Whether its effect is Allow; otherwise it is Deny.
+    """
+
+    actions: tuple[str, ...]
+    resource: str
+    location: str
+    source: str = ""
+    allows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyIssue:
+    """One thing that is wrong with the grants of a caller."""
+
+    kind: IssueKind
+    caller: str
+    location: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.kind}: {self.text}"
+
+
+def compare_grants(
+    caller: str, location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+) -> list[PolicyIssue]:
+    """Return what is wrong with the grants of *caller*, which the template declares at *location*."""
+    found = _compare(location, permissions, grants, stack)
+    # Several calls of a function, or grants of a statement, may lead to the same issue.
+    return list(dict.fromkeys(PolicyIssue(kind, caller, where, text) for kind, where, text in found))
+
+
+def _compare(
+    location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+) -> Iterator[tuple[IssueKind, str, str]]:
+    called = {permission.target.arn_for(stack): permission for permission in permissions}
+    relevant = [grant for grant in grants if concerns_calls(grant.actions)]
+    for arn, permission in called.items():
+        yield from _check_permission(arn, permission, relevant, location)
+    for grant in relevant:
+        if grant.allows:
+            yield from _check_grant(grant, called)
+
+
+def _check_permission(
+    arn: str, permission: RequiredPermission, grants: Iterable[Grant], location: str
+) -> Iterator[tuple[IssueKind, str, str]]:
+    matching = [grant for grant in grants if matches(grant.resource, arn)]
+    where = permission.calls[0].location if permission.calls else "?"
+    called = f"{permission.target.address} is called at {where}"
+    # An explicit Deny overrides every Allow.
+    if denied := next((grant for grant in matching if not grant.allows), None):
+        yield IssueKind.DENIED, denied.location, f"{called}, but this statement denies it"
+    elif not matching:
+        yield IssueKind.MISSING, location, f"{called}, but no statement allows {ACTION} on {arn}"
+
+
+def _check_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[IssueKind, str, str]]:
+    wide = [pattern for pattern in (*grant.actions, grant.resource) if any(one in pattern for one in _WILDCARDS)]
+    through = f" ({grant.source})" if grant.source else ""
+    used = [arn for arn in called if matches(grant.resource, arn)]
+    if wide:
+        used_only = f"only {', '.join(sorted(used))}" if used else "nothing that it matches"
+        text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
+        yield IssueKind.WILDCARD, grant.location, text
+    elif not used:
+        yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
+
+
+def concerns_calls(actions: Iterable[str]) -> bool:
+    """Check whether one of the patterns of actions matches ``lambda:InvokeFunction``."""
+    return any(matches(action, ACTION, ignore_case=True) for action in actions)
+
+
+def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """Check whether an IAM pattern matches *text*: ``*`` matches any characters, ``?`` one.
+
+    IAM compares resources with their case, actions without.
+
+    >>> matches("arn:aws:lambda:*:*:function:orders-*", "arn:aws:lambda:eu-west-1:123456789012:function:orders-a")
+    True
+    >>> matches("lambda:invoke*", "lambda:InvokeFunction", ignore_case=True)
+    True
+    """
+    # Not fnmatch: IAM patterns have no character sets.
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, text, re.IGNORECASE if ignore_case else 0) is not None

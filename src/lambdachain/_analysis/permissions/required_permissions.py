@@ -1,0 +1,152 @@
+"""The permissions that a caller requires: one for each function and qualifier that its code calls, as deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError
+from lambdachain._calling.target import Resolver, deployed
+from lambdachain._contracts.contract import split_qualifier
+from lambdachain._core.arn import FunctionArn, parse_target, partition_of
+from lambdachain._core.errors import InvalidArnError, LambdaChainError
+
+# What Invoke (with any InvocationType) and InvokeWithResponseStream require, according to botocore's service model.
+ACTION: Final = "lambda:InvokeFunction"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where a policy is deployed; what is ``None`` is filled in by the deployment tool."""
+
+    partition: str | None = None
+    region: str | None = None
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionResource:
+    """The resource of an IAM statement: a function, or one of its versions or aliases.
+
+    Attributes:
+        name: The function's name.
+        qualifier: The version or alias; ``None`` for the unqualified function only.
+        account_id: Its account, if the code names one.
+        region: Its region, if the code names one.
+        partition: Its partition, if the code names one.
+    """
+
+    name: str
+    qualifier: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+    partition: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The function name with its qualifier."""
+        return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+
+    def format_arn(self, partition: str, region: str, account_id: str) -> str:
+        """Return the ARN; the arguments replace parts that the code does not name. They may be placeholders."""
+        prefix = ("arn", self.partition or partition, "lambda", self.region or region, self.account_id or account_id)
+        return ":".join([*prefix, "function", self.address])
+
+    def arn_for(self, stack: Stack) -> str:
+        """Return the ARN for a known region and account.
+
+        Raises:
+            InvalidArnError: A part is missing or malformed.
+        """
+        region, account_id = self.region or stack.region, self.account_id or stack.account_id
+        if region is None or account_id is None:
+            raise InvalidArnError(f"unknown region or account of {self.address}")
+        partition = self.partition or stack.partition or partition_of(region)
+        return str(FunctionArn(partition, region, account_id, self.name, self.qualifier))
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredPermission:
+    """A function that may be called, with the calls that require it."""
+
+    target: FunctionResource
+    calls: tuple[CallSite, ...]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that call it, each once."""
+        return tuple(sorted({call.method for call in self.calls}))
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredPermissions:
+    """All permissions that a caller requires.
+
+    Attributes:
+        each: The permissions, by function name.
+        unresolved: Calls whose target is unresolved.
+    """
+
+    each: tuple[RequiredPermission, ...]
+    unresolved: tuple[UnresolvedCall, ...]
+
+
+def required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
+    """Return the permissions that calls require, one for each function and qualifier.
+
+    Args:
+        survey: The calls.
+        resolve: Returns the deployed name of a contract's name; replaces the resolvers of the clients.
+    """
+    by_target: dict[FunctionResource, list[CallSite]] = {}
+    unresolved = list(survey.unresolved)
+    for call in survey.calls:
+        try:
+            by_target.setdefault(resolve_resource(call, resolve), []).append(call)
+        except (UnresolvedError, LambdaChainError) as exc:
+            unresolved.append(UnresolvedCall(call.location, call.unit, str(exc)))
+    permissions = [RequiredPermission(target, tuple(calls)) for target, calls in by_target.items()]
+    permissions.sort(
+        key=lambda permission: (
+            permission.target.name,
+            permission.target.qualifier or "",
+            permission.target.account_id or "",
+        )
+    )
+    return RequiredPermissions(tuple(permissions), tuple(sorted(set(unresolved), key=lambda one: one.location)))
+
+
+def resolve_resource(call: CallSite, resolve: Resolver | None = None) -> FunctionResource:
+    """Return the function that a call sends its request to, by the same rules as the clients.
+
+    Raises:
+        UnresolvedError: The code does not determine the deployed name.
+        InvalidArnError: Lambda does not accept the address, or it has two qualifiers.
+    """
+    own, stated = split_qualifier(call.function, None, InvalidArnError)
+    # A resolver changes the names of contracts, not an address that replaces one.
+    address = call.function if call.is_explicit_address else deployed(own, resolve or call.resolution.resolve)
+    # From most to least specific: the call's qualifier, that of the resolved address, the contract's.
+    name, named = split_qualifier(address, call.qualifier, InvalidArnError)
+    declared = call.contract.qualifier if call.contract is not None else stated
+    return _make_resource(name, named or declared)
+
+
+def parse_resources(functions: Iterable[str], resolve: Resolver | None = None) -> list[FunctionResource]:
+    """Parse names and ARNs of functions that are not in the code.
+
+    Raises:
+        InvalidArnError: Lambda does not accept one of them.
+    """
+    found: list[FunctionResource] = []
+    for function in functions:
+        name, qualifier = split_qualifier(function, None, InvalidArnError)
+        found.append(_make_resource(deployed(name, resolve), qualifier))
+    return found
+
+
+def _make_resource(function: str, qualifier: str | None) -> FunctionResource:
+    named = parse_target(function)
+    text = None if qualifier is None else str(qualifier)
+    return FunctionResource(named.name, text, named.account_id, named.region, named.partition)

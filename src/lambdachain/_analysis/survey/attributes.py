@@ -1,0 +1,131 @@
+"""What ``value.name`` may be, for each kind of value.
+
+An attribute of an object may come from the class, its bases, a subclass, an assignment to ``self.name`` in a method, or
+one from outside (``settings.client = ...``). All of them are possible values.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from . import classes
+from .evaluator import Evaluator
+from .results import DeclaredContract
+from .scopes import Scope
+from .values import (
+    UNRESOLVED,
+    ClassValue,
+    Constant,
+    ContractValue,
+    ExternalName,
+    FunctionValue,
+    InstanceValue,
+    ModuleValue,
+    SuperValue,
+    Unresolved,
+    Value,
+    Values,
+    union,
+)
+
+
+def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
+    """Return what ``value.name`` may be."""
+    match value:
+        case ExternalName(qualified):
+            return (ExternalName(f"{qualified}.{name}"),)
+        case ModuleValue(scope):
+            bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
+            return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
+        case ClassValue(scope):
+            return _evaluate_on_class(evaluator, scope, name)
+        case InstanceValue(scope):
+            return _evaluate_on_instance(evaluator, scope, name)
+        case SuperValue(scope):
+            return _evaluate_on_super(evaluator, scope, name)
+        case FunctionValue(contract=DeclaredContract() as contract) if name == "contract":
+            return (ContractValue(contract),)
+        case ContractValue(contract) if name == "contract":
+            return (value,)
+        case ContractValue(contract) if name == "function":
+            return (Constant(contract.function),)
+        case Unresolved():
+            return (value,)
+        case _:
+            return UNRESOLVED
+
+
+def find_submodule(evaluator: Evaluator, value: Value, name: str, scope: Scope) -> Values:
+    """Return the module ``shop.names`` for ``shop``: ``import shop.names`` binds only ``shop``."""
+    match value:
+        case ExternalName(package):
+            found = evaluator.project.find_module(f"{package}.{name}", scope.source)
+        case ModuleValue(package) if name not in package.bindings and package.source.is_package:
+            qualified = "." + ".".join([*package.source.parts, name])
+            found = evaluator.project.find_module(qualified, package.source)
+        case _:
+            found = None
+    return () if found is None else (ModuleValue(found),)
+
+
+def find_properties(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
+    """Yield the properties that run when an attribute is read."""
+    for value in evaluator.evaluate(node.value, scope):
+        if isinstance(value, InstanceValue | SuperValue):
+            for home in evaluator.project.get_family(value.scope, evaluator.base_classes):
+                yield from _get_properties(evaluator.evaluate_class_name(home, node.attr))
+
+
+def _get_properties(values: Values) -> Iterator[Scope]:
+    for value in values:
+        if isinstance(value, FunctionValue) and classes.is_property(value.scope):
+            yield value.scope
+
+
+def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    homes = evaluator.project.get_family(scope, evaluator.base_classes)
+    found = [_evaluate_member(evaluator, home, name) for home in homes]
+    return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+
+
+def _evaluate_on_instance(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    homes = evaluator.project.get_family(scope, evaluator.base_classes)
+    field = classes.evaluate_field(evaluator, scope, name)
+    # The value of a field in the class body is its default, which evaluate_field has taken account of.
+    in_body = union(
+        evaluator.evaluate_class_name(home, name) if not field or name not in home.fields else () for home in homes
+    )
+    read = union(_read_property(evaluator, value) for value in in_body)
+    on_self = union(evaluator.evaluate_binding(*one) for home in homes for one in home.attributes.get(name, ()))
+    return union([field, read, on_self, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+
+
+def _evaluate_on_super(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    for home in classes.get_lineage(evaluator, scope)[1:]:
+        if found := _evaluate_member(evaluator, home, name):
+            return found
+    return UNRESOLVED
+
+
+def _evaluate_member(evaluator: Evaluator, home: Scope, name: str) -> Values:
+    on_self = (evaluator.evaluate_binding(*one) for one in home.attributes.get(name, ()))
+    return union([evaluator.evaluate_class_name(home, name), *on_self])
+
+
+def _find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: str) -> Values:
+    """Return what other code assigns to an attribute of an object, a class or a module."""
+    return union(
+        evaluator.evaluate(expr, scope)
+        for receiver, expr, scope in evaluator.project.find_attribute_assignments(name)
+        if any(
+            isinstance(one, InstanceValue | ClassValue | ModuleValue) and one.scope in homes
+            for one in evaluator.evaluate(receiver, scope)
+        )
+    )
+
+
+def _read_property(evaluator: Evaluator, value: Value) -> Values:
+    if isinstance(value, FunctionValue) and classes.is_property(value.scope):
+        return evaluator.evaluate_return(value.scope)
+    return (value,)

@@ -1,0 +1,271 @@
+"""Find the calls of Lambda functions, and the calls whose target, qualifier or resolver the text does not determine.
+
+A call is recognized by its method (``call``, ``fire``, ``map`` ...) and by what may be its receiver: a client, a bound
+function, a handler, or boto3's Lambda client. The method may also be passed on (``pool.submit(client.call, charge)``)
+or stored (``send = client.call``). Methods of the same names on other objects (``executor.map``) are not calls.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import InvalidArnError
+
+from . import boto3_calls
+from .classes import is_client_class
+from .contract_values import get_contract
+from .evaluator import Evaluator
+from .results import (
+    MODE_BY_METHOD,
+    UNCHANGED_NAME,
+    CallMode,
+    CallSite,
+    CodeUnit,
+    DeclaredContract,
+    Resolution,
+    SourceLocation,
+    UnresolvedCall,
+)
+from .scopes import Scope
+from .source_text import format_call, format_expression
+from .syntax import CLIENTS, evaluate_keywords
+from .values import (
+    BoundFunctionValue,
+    ClientValue,
+    Constant,
+    ContractValue,
+    ExternalName,
+    FunctionValue,
+    InstanceValue,
+    Unresolved,
+    Value,
+    Values,
+    unresolved_reasons,
+)
+
+Found = Iterator[CallSite | UnresolvedCall]
+
+
+def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
+    """Return the calls of functions in some scopes, each once."""
+    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
+    direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
+    stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
+    return list(dict.fromkeys([*direct, *stored]))
+
+
+def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
+    """Return what is called: the values of the expression before the parentheses."""
+    is_name = isinstance(call.func, ast.Name | ast.Attribute | ast.Subscript)
+    return evaluator.evaluate(call.func, scope) if is_name else ()
+
+
+def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
+    """Return how all clients created in the code resolve names; ``None`` if they do it differently.
+
+    A client whose creation is not in sight (a parameter annotated ``LambdaClient``) is taken for one of them.
+    """
+    resolutions = {
+        value.resolution
+        for scope in scopes
+        for call in scope.calls
+        if any(isinstance(one, ExternalName) and one.name in CLIENTS for one in evaluate_callee(evaluator, call, scope))
+        for value in evaluator.evaluate(call, scope)
+        if isinstance(value, ClientValue) and value.resolution is not None
+    }
+    return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
+
+
+class _CallFinder:
+    """Finds calls in scopes.
+
+    Args:
+        evaluator: Evaluates receivers, targets and options.
+        common_resolution: The resolver of clients whose creation is not in sight; ``None`` if it is ambiguous.
+    """
+
+    def __init__(self, evaluator: Evaluator, common_resolution: Resolution | None) -> None:
+        self._evaluator = evaluator
+        self._common_resolution = common_resolution
+
+    def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
+        """Yield what one call expression calls, itself or by passing a method on."""
+        match call.func:
+            case ast.Attribute(value=receiver, attr=method) if method in boto3_calls.METHODS and (
+                boto3_calls.is_invoke(self._evaluator, call, receiver, scope)
+            ):
+                yield from self._find_boto3_call(call, call.func, scope)
+            case ast.Attribute(attr=method) if method in MODE_BY_METHOD:
+                yield from self._find_method_call(call, call.func, call.args, scope)
+            case _:
+                pass
+        for position, argument in enumerate(call.args):
+            if isinstance(argument, ast.Attribute) and argument.attr in MODE_BY_METHOD:
+                yield from self._find_method_call(call, argument, call.args[position + 1 :], scope)
+
+    def find_stored_methods(self, scope: Scope) -> Found:
+        """Yield the methods kept as values: in a name, an attribute, a list, a keyword argument, by ``getattr``."""
+        in_calls = {id(expr) for call in scope.calls for expr in (call.func, *call.args)}
+        for load in scope.loads:
+            if isinstance(load, ast.Attribute) and load.attr in MODE_BY_METHOD and id(load) not in in_calls:
+                yield from self._find_stored_method(load, load.attr, load.value, scope)
+        for call, name in self._evaluator.find_getattr_calls(scope):
+            method = name or "call"  # with an unknown name it may be any of them
+            if method in MODE_BY_METHOD:
+                yield from self._find_stored_method(call, method, call.args[0], scope)
+
+    def _find_stored_method(self, node: ast.expr, method: str, receiver: ast.expr, scope: Scope) -> Found:
+        site = _Site.create(node, method, MODE_BY_METHOD[method], scope, format_expression(node))
+        # A bound function or handler has its target; a client's method may be called with any.
+        targets = (Unresolved("the method is stored as a value"),)
+        for value in self._evaluator.evaluate(receiver, scope):
+            if isinstance(value, ClientValue | BoundFunctionValue | FunctionValue):
+                yield from self._find_by_receiver(site, value, targets, {})
+
+    def _find_method_call(
+        self, call: ast.Call, method: ast.Attribute, arguments: list[ast.expr], scope: Scope
+    ) -> Found:
+        targets = self._evaluator.evaluate(arguments[0], scope) if arguments else ()
+        options = dict(evaluate_keywords(self._evaluator, call, scope).entries)
+        for receiver in self._get_receivers(method, targets, scope):
+            # The first argument of a client's method is the target; that of a bound function or handler is the payload,
+            # which must not be quoted in a message.
+            is_client = isinstance(receiver, ClientValue)
+            text = format_call(method, arguments, call.keywords) if is_client else f"{format_expression(method)}(...)"
+            site = _Site.create(call, method.attr, MODE_BY_METHOD[method.attr], scope, text)
+            yield from self._find_by_receiver(site, receiver, targets, options)
+
+    def _get_receivers(self, method: ast.Attribute, targets: Values, scope: Scope) -> Iterator[Value]:
+        values = self._evaluator.evaluate(method.value, scope)
+        known = [
+            one for one in values if isinstance(one, ClientValue | BoundFunctionValue) or get_contract(one) is not None
+        ]
+        yield from (one for one in known if not isinstance(one, ContractValue))
+        # ``anything.call(charge)`` is a call of lambdachain: nothing else takes a contract. So is ``self.call("name")``
+        # in a subclass of the client.
+        is_own = any(isinstance(one, InstanceValue) and is_client_class(self._evaluator, one.scope) for one in values)
+        if not known and (is_own or any(isinstance(target, ContractValue) for target in targets)):
+            yield ClientValue(None)
+
+    def _find_by_receiver(self, site: _Site, receiver: Value, targets: Values, options: dict[str, Values]) -> Found:
+        match receiver:
+            case BoundFunctionValue(contract, address, resolution, bound):
+                merged = {**dict(bound.entries), **options}
+                yield from self._make_sites(site, (contract, address), resolution, merged)
+            case FunctionValue(contract=DeclaredContract() as contract):
+                yield from self._make_sites(site, (contract, None), UNCHANGED_NAME, options)
+            case ClientValue(resolution):
+                for target in targets or (Unresolved("the call has no target"),):
+                    yield from self._find_by_target(site, target, resolution, options)
+            case _:
+                return
+
+    def _find_by_target(
+        self, site: _Site, target: Value, resolution: Resolution | None, options: dict[str, Values]
+    ) -> Found:
+        contract = get_contract(target)
+        if contract is not None:
+            yield from self._make_sites(site, (contract, None), resolution, options)
+        elif isinstance(target, Constant) and isinstance(target.value, str):
+            yield from self._make_sites(site, (None, target.value), resolution, options)
+        else:
+            yield site.with_unresolved_target(target)
+
+    def _find_boto3_call(self, call: ast.Call, method: ast.Attribute, scope: Scope) -> Found:
+        parameters = boto3_calls.evaluate_parameters(self._evaluator, call, scope)
+        mode = boto3_calls.get_mode(method.attr, parameters)
+        site = _Site.create(call, method.attr, mode, scope, format_call(method, call.args, call.keywords))
+        options = {"qualifier": parameters["Qualifier"]} if "Qualifier" in parameters else {}
+        for target in parameters["FunctionName"]:
+            yield from self._find_by_target(site, target, UNCHANGED_NAME, options)
+
+    def _make_sites(
+        self,
+        site: _Site,
+        target: tuple[DeclaredContract | None, str | None],
+        resolution: Resolution | None,
+        options: dict[str, Values],
+    ) -> Found:
+        """Yield a call site for each possible qualifier, or what is unresolved about it."""
+        contract, address = target
+        resolution = self._common_resolution if resolution is None else resolution
+        for qualifier in options.get("qualifier") or (Constant(None),):
+            if problem := _check_address(address):
+                yield site.unresolved(f"cannot resolve the target of {site.text}: {problem}")
+            elif not isinstance(qualifier, Constant):
+                why = next(iter(unresolved_reasons([qualifier])), "it is computed at run time")
+                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}")
+            elif resolution is None:
+                yield site.unresolved(f"cannot resolve the target of {site.text}: {_AMBIGUOUS_CLIENT}")
+            else:
+                text = str(qualifier.value) if qualifier.value is not None else None
+                timeout = _get_seconds(options.get("timeout") or ())
+                yield site.resolved(contract, address, text, resolution, timeout)
+
+
+_AMBIGUOUS_CLIENT: Final = "the client is passed in, and the clients created in this code have different resolvers"
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A call while its target is being resolved; *text* is its source, shortened for messages."""
+
+    location: SourceLocation
+    unit: CodeUnit
+    method: str
+    mode: CallMode
+    text: str
+
+    @classmethod
+    def create(cls, node: ast.expr, method: str, mode: CallMode, scope: Scope, text: str) -> _Site:
+        return cls(scope.locate(node), scope.unit, method, mode, text)
+
+    def unresolved(self, why: str) -> UnresolvedCall:
+        return UnresolvedCall(self.location, self.unit, why)
+
+    def with_unresolved_target(self, target: Value) -> UnresolvedCall:
+        why = next(iter(unresolved_reasons([target])), "it is computed at run time")
+        return self.unresolved(f"cannot resolve the target of {self.text}: {why}")
+
+    def resolved(
+        self,
+        contract: DeclaredContract | None,
+        address: str | None,
+        qualifier: str | None,
+        resolution: Resolution,
+        timeout: float | None,
+    ) -> CallSite:
+        return CallSite(
+            location=self.location,
+            unit=self.unit,
+            method=self.method,
+            mode=self.mode,
+            function=address if address is not None else contract.function if contract is not None else "",
+            is_explicit_address=contract is not None and address is not None,
+            qualifier=qualifier,
+            resolution=resolution,
+            contract=contract,
+            timeout=timeout,
+        )
+
+
+def _check_address(address: str | None) -> str:
+    """Return why Lambda would reject an address; an empty string for a valid one."""
+    try:
+        if address is not None:
+            parse_target(address)
+    except InvalidArnError as exc:
+        return str(exc)
+    return ""
+
+
+def _get_seconds(values: Values) -> float | None:
+    match values:
+        case (Constant(int() | float() as seconds),):
+            return float(seconds)
+        case _:
+            return None

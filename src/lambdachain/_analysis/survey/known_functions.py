@@ -1,0 +1,243 @@
+"""What calls return: functions in the code, and the models of functions outside of it.
+
+``_FUNCTIONS`` has the model of each external function that the survey understands, by its qualified name;
+``_evaluate_method`` has those of methods. A call of anything else evaluates to ``UNRESOLVED``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any, Final
+
+from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
+from lambdachain._core.errors import ContractError, InvalidArnError
+
+from .boto3_calls import BOTO3_LAMBDA_CLIENT, is_lambda_service
+from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
+from .contract_values import evaluate_contract, evaluate_remote
+from .environment import read_variables
+from .evaluator import Evaluator
+from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
+from .results import DeclaredContract
+from .scopes import Scope, get_keyword
+from .syntax import CLIENTS, evaluate_keywords
+from .values import (
+    UNRESOLVED,
+    BoundFunctionValue,
+    ClassValue,
+    ClientValue,
+    CollectionValue,
+    Constant,
+    DecoratorValue,
+    ExternalName,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    SuperValue,
+    Unresolved,
+    Value,
+    Values,
+    merge_mappings,
+    union,
+    unresolved_reasons,
+)
+
+_Model = Callable[[Evaluator, ast.Call, Scope], Values]
+
+
+def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what a call may return."""
+    if isinstance(node.func, ast.Attribute):
+        receivers = merge_mappings(evaluator.evaluate(node.func.value, scope))
+        found = union(_evaluate_method(evaluator, receiver, node, scope) for receiver in receivers)
+        if found:
+            return found
+    return union(
+        _evaluate_function(evaluator, function, node, scope) for function in evaluator.evaluate(node.func, scope)
+    )
+
+
+def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
+    """Return what ``value[key]`` may be."""
+    match value:
+        case ExternalName("os.environ"):
+            return read_variables(evaluator.environment, evaluator.evaluate(key, scope))
+        case ExternalName(name):
+            # ``Contract[int, str]`` is still the class Contract.
+            return (value,) if name.startswith("lambdachain.") else UNRESOLVED
+        case MappingValue():
+            text = evaluator.evaluate_string(key, scope)
+            if text is None:
+                return _get_all_entries(value)
+            return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
+        case CollectionValue(items):
+            return items
+        case _:
+            return UNRESOLVED
+
+
+def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
+    match function:
+        case ExternalName(name):
+            model = _FUNCTIONS.get(name)
+            return model(evaluator, node, scope) if model else UNRESOLVED
+        case ClassValue(inner):
+            return (InstanceValue(inner), *evaluate_client_subclass(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None):
+            return evaluator.evaluate_return(inner)
+        case DecoratorValue(make):
+            decorated = evaluator.evaluate(node.args[0], scope) if node.args else ()
+            return tuple(FunctionValue(one.scope, make(one)) for one in decorated if isinstance(one, FunctionValue))
+        case Unresolved():
+            return (function,)
+        case _:
+            return UNRESOLVED
+
+
+def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
+    """Return what a method with a model may return; nothing for any other, which is evaluated as a function."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    match receiver, name:
+        case (ClientValue() | FunctionValue(contract=DeclaredContract()), "bind"):
+            return tuple(evaluate_bind(evaluator, receiver, node, scope))
+        case BoundFunctionValue(contract, address, resolution, options), "with_options":
+            merged = {**dict(options.entries), **dict(evaluate_keywords(evaluator, node, scope).entries)}
+            return (BoundFunctionValue(contract, address, resolution, MappingValue(tuple(merged.items()))),)
+        case Constant(str(address)), "with_qualifier" if node.args:
+            qualifiers = evaluator.evaluate(node.args[0], scope)
+            target = address  # a name of its own, for the type checkers
+            return tuple(_apply(lambda text: str(parse_target(target).with_qualifier(text)), qualifiers))
+        case Constant(str(address)), "without_qualifier":
+            return tuple(_apply(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
+        case MappingValue(entries), "values":
+            return (CollectionValue(union(values for _, values in entries)),)
+        case ExternalName("os.environ"), "get" if node.args:
+            return _evaluate_getenv(evaluator, node, scope)
+        case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
+            evaluator, node, scope
+        ):
+            return (BOTO3_LAMBDA_CLIENT,)
+        case _, ("enter_context" | "enter_async_context") if node.args:
+            return evaluator.evaluate(node.args[0], scope)
+        case MappingValue(), "get" if node.args:
+            return _evaluate_get(evaluator, receiver, node, scope)
+        case _:
+            return ()
+
+
+def _get_all_entries(mapping: MappingValue) -> Values:
+    return union(values for _, values in mapping.entries)
+
+
+def _evaluate_get(evaluator: Evaluator, mapping: MappingValue, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``mapping.get(key, default)`` may be: any entry or the default if the key is unknown."""
+    text = evaluator.evaluate_string(node.args[0], scope)
+    default = evaluator.evaluate(node.args[1], scope) if len(node.args) > 1 else ()
+    if text is None:
+        return union([_get_all_entries(mapping), default])
+    return mapping.get(text) or default or (Constant(None),)
+
+
+def _evaluate_getenv(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    names = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    return read_variables(evaluator.environment, names)
+
+
+def _apply(function: Callable[[Any], str], values: Values) -> Iterator[Value]:
+    """Apply one of lambdachain's own functions to constants; what it rejects is unresolved, with its message."""
+    for value in values:
+        if not isinstance(value, Constant):
+            yield value if isinstance(value, Unresolved) else UNRESOLVED[0]
+            continue
+        try:
+            yield Constant(function(value.value))
+        except (InvalidArnError, ContractError, TypeError) as exc:
+            yield Unresolved(str(exc))
+
+
+def _make_string_model(function: Callable[[Any], str]) -> _Model:
+    """Make the model of a function that takes and returns a string, or something that is written as one."""
+
+    def model(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+        values = evaluator.evaluate(node.args[0], scope) if node.args else (Constant(None),)
+        return tuple(_apply(function, values))
+
+    return model
+
+
+def _evaluate_arn_build(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    arguments = {"name": node.args[0]} if node.args else {}
+    arguments |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
+    alternatives = [[(name, value) for value in evaluator.evaluate(expr, scope)] for name, expr in arguments.items()]
+    return tuple(_build_arn(chosen) for chosen in product(*alternatives))
+
+
+def _build_arn(arguments: tuple[tuple[str, Value], ...]) -> Value:
+    unresolved = unresolved_reasons(value for _, value in arguments)
+    if unresolved:
+        return Unresolved(unresolved[0])
+    constants: Any = {name: value.value for name, value in arguments if isinstance(value, Constant)}
+    try:
+        return Constant(str(FunctionArn.build(**constants)))
+    except (InvalidArnError, TypeError) as exc:
+        return Unresolved(str(exc))
+
+
+def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``dict(name=value)`` is; any other argument is unresolved."""
+    if node.args or any(keyword.arg is None for keyword in node.keywords):
+        return UNRESOLVED
+    return (evaluate_keywords(evaluator, node, scope),)
+
+
+def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Values:
+    enclosing: Scope | None = scope
+    while enclosing is not None and enclosing.owner is None:  # a function or lambda inside of a method
+        enclosing = enclosing.parent
+    owner = None if enclosing is None else enclosing.owner
+    return (SuperValue(owner),) if owner is not None and evaluator.base_classes(owner) else UNRESOLVED
+
+
+def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the default that ``field(...)`` or ``Field(...)`` declares."""
+    default = node.args[0] if node.args else get_keyword(node, "default")
+    if default is not None:
+        return evaluator.evaluate(default, scope)
+    factory = get_keyword(node, "default_factory")
+    functions = evaluator.evaluate(factory, scope) if factory is not None else ()
+    return union(_evaluate_function(evaluator, function, node, scope) for function in functions)
+
+
+def _evaluate_first_argument(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    return evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+
+
+_FUNCTIONS: Final[Mapping[str, _Model]] = {
+    "lambdachain.Contract": evaluate_contract,
+    "lambdachain.remote": evaluate_remote,
+    **dict.fromkeys(CLIENTS, evaluate_client),
+    "lambdachain.resolvers.prefix": evaluate_prefix,
+    "lambdachain.resolvers.mapping": evaluate_mapping,
+    "lambdachain.resolvers.from_env": evaluate_from_env,
+    # Addresses and qualifiers are strings here: that is what their objects are written as in an ARN.
+    "lambdachain.FunctionArn.build": _evaluate_arn_build,
+    "lambdachain.FunctionArn.parse": _make_string_model(lambda text: str(FunctionArn.parse(text))),
+    "lambdachain.parse_target": _make_string_model(lambda text: str(parse_target(text))),
+    "lambdachain.Qualifier": _make_string_model(Qualifier),
+    "lambdachain.Qualifier.alias": _make_string_model(Qualifier.alias),
+    "lambdachain.Qualifier.parse": _make_string_model(Qualifier.parse),
+    "lambdachain.Qualifier.version": _make_string_model(Qualifier.version),
+    "lambdachain.Qualifier.latest": _make_string_model(lambda _: Qualifier.latest()),
+    "builtins.dict": _evaluate_dict_call,
+    "builtins.super": _evaluate_super,
+    **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
+    "os.getenv": _evaluate_getenv,
+    "os.environ.get": _evaluate_getenv,
+    # For the survey these return their argument: a list of the same items, or the same client.
+    **dict.fromkeys(
+        ("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"),
+        _evaluate_first_argument,
+    ),
+}

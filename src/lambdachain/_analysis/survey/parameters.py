@@ -1,0 +1,105 @@
+"""What a parameter may be: everything that the calls in the code pass for it.
+
+A function that is used other than by calling it (stored, registered, passed on) may be called from anywhere with
+anything. Then the arguments that are visible are returned together with a reason why they may not be all.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from . import classes
+from .evaluator import Evaluator
+from .scopes import Parameter, Scope, get_parameters
+from .values import (
+    UNRESOLVED,
+    ClassValue,
+    FunctionValue,
+    InstanceValue,
+    Unresolved,
+    Values,
+    union,
+    unresolved_reasons,
+)
+
+
+def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Values:
+    """Return what callers pass for a parameter; if no call is in the code, what its annotation reveals."""
+    receiver = classes.get_receiver_type(scope)
+    if receiver is not None and scope.owner is not None and parameter.position == 0:
+        return (receiver(scope.owner),)
+    annotated = evaluator.evaluate_annotation(parameter.annotation, scope.parent)
+    passed = union(_find_arguments(evaluator, parameter, scope))
+    # An annotation ``client: LambdaClient`` is better than a set of arguments with an unresolved one in it.
+    if not passed or (annotated and unresolved_reasons(passed)):
+        return annotated or (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}"),)
+    return passed
+
+
+def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Iterator[Values]:
+    # Calls are found by name first, for speed; evaluating the callee then sorts out namesakes.
+    for name in classes.get_call_names(evaluator, scope):
+        for call, caller in evaluator.project.find_calls(name):
+            skipped = _count_implicit_parameters(evaluator, call, caller, scope)
+            if skipped is not None:
+                position = None if parameter.position is None else parameter.position - skipped
+                passed = _evaluate_argument(evaluator, call, caller, parameter.name, position)
+                yield _evaluate_default(evaluator, scope, parameter.name) if passed is None else passed
+    if evaluator.project.is_passed_as_value(scope.short_name):
+        yield (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}, which is passed on as a value"),)
+
+
+def _count_implicit_parameters(evaluator: Evaluator, call: ast.Call, caller: Scope, scope: Scope) -> int | None:
+    """Return 1 if a call passes ``self`` or ``cls`` implicitly, else 0; ``None`` for a call of another function."""
+    for value in evaluator.evaluate(call.func, caller):
+        if isinstance(value, FunctionValue) and value.scope is scope:
+            return _count_for_function(evaluator, call, caller, scope)
+        if isinstance(value, ClassValue) and classes.find_constructor(evaluator, value.scope) is scope:
+            return 1
+    return None
+
+
+def _count_for_function(evaluator: Evaluator, call: ast.Call, caller: Scope, scope: Scope) -> int:
+    receiver = classes.get_receiver_type(scope)
+    if receiver is None:
+        return 0
+    # ``Gateway.send(gateway, charge)`` passes ``self`` explicitly; a class method never does.
+    is_explicit = receiver is InstanceValue and _is_called_on_class(evaluator, call, caller)
+    return 0 if is_explicit else 1
+
+
+def _is_called_on_class(evaluator: Evaluator, call: ast.Call, caller: Scope) -> bool:
+    receivers: Values = ()
+    if isinstance(call.func, ast.Attribute):
+        receivers = evaluator.evaluate(call.func.value, caller)
+    return any(isinstance(value, ClassValue) for value in receivers)
+
+
+def _evaluate_argument(
+    evaluator: Evaluator, call: ast.Call, caller: Scope, name: str, position: int | None
+) -> Values | None:
+    """Return what a call passes for a parameter; ``None`` if it passes nothing, so that the default holds."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return evaluator.evaluate(keyword.value, caller)
+    # ``f(*items)`` may fill any position from there on, ``f(**options)`` any name.
+    if position is not None and any(isinstance(argument, ast.Starred) for argument in call.args[: position + 1]):
+        return UNRESOLVED
+    if position is not None and position < len(call.args):
+        return evaluator.evaluate(call.args[position], caller)
+    return UNRESOLVED if any(keyword.arg is None for keyword in call.keywords) else None
+
+
+def _evaluate_default(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    default = _get_default(scope, name)
+    return UNRESOLVED if default is None else evaluator.evaluate(default, scope.parent or scope)
+
+
+def _get_default(scope: Scope, name: str) -> ast.expr | None:
+    arguments = get_parameters(scope.node)
+    positional = [*arguments.posonlyargs, *arguments.args]
+    # Defaults belong to the last positional parameters, so pair them from the end.
+    by_position = zip(reversed(positional), reversed(arguments.defaults), strict=False)
+    by_keyword = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return next((default for arg, default in [*by_position, *by_keyword] if arg.arg == name), None)

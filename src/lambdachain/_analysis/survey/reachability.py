@@ -1,0 +1,156 @@
+"""Which code may run when other code runs: the uses between functions, methods and modules.
+
+A unit uses everything that its text mentions: a function that is named may be called, a class may be instantiated.
+This errs on the side of too many uses, because a call that is missed would be a permission that is missing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from . import classes
+from .attributes import find_properties
+from .evaluator import Evaluator
+from .results import MODE_BY_METHOD, CodeUnit
+from .scopes import Import, Scope
+from .values import (
+    ClassValue,
+    CollectionValue,
+    DecoratorValue,
+    ExternalName,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    ModuleValue,
+    Unresolved,
+    Value,
+)
+
+# Decorators that do not register the function. Any other may (a route, a task), so that code outside runs it.
+_PASSIVE_DECORATORS: Final = (
+    *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
+    *("functools.", "typing.", "lambdachain."),
+)
+
+
+def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
+    """Return which units each unit may run."""
+    found: dict[CodeUnit, set[CodeUnit]] = {}
+    for scope in evaluator.project.scopes():
+        used = found.setdefault(scope.unit, set())
+        used |= set(_find_mentioned(evaluator, scope))
+        if scope.kind == "function":
+            # Lambda imports the module before it runs a function of it.
+            used.add(scope.module.unit)
+            if _is_registered(evaluator, scope):
+                found.setdefault(scope.module.unit, set()).add(scope.unit)
+    return {unit: frozenset(used - {unit}) for unit, used in found.items()}
+
+
+def _find_mentioned(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+    loads: Iterable[ast.expr] = scope.loads
+    if scope.kind in ("module", "class"):
+        # Importing a module runs its calls, with their arguments, but not the functions that it only names.
+        loads = [
+            node
+            for call in scope.calls
+            for node in (call.func, *call.args)
+            if not _is_library_call(evaluator, call, scope)
+        ]
+        yield from (unit for unit in _find_imported(evaluator, scope))
+    yield from _find_by_getattr(evaluator, scope)
+    # By identity: equal nodes at other places may be ordinary uses of the handler.
+    targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
+    for load in loads:
+        if isinstance(load, ast.Attribute):
+            yield from (getter.unit for getter in find_properties(evaluator, load, scope))
+        if isinstance(load, ast.Name | ast.Attribute):
+            for value in evaluator.evaluate(load, scope):
+                if not (id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None):
+                    yield from _get_units(evaluator, value, load)
+
+
+def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+    """Yield what ``getattr(steps, name)`` may return: that method, or every method if the name is unknown."""
+    for call, name in evaluator.find_getattr_calls(scope):
+        for value in evaluator.evaluate(call.args[0], scope):
+            if name is not None:
+                yield from (
+                    unit
+                    for one in evaluator.evaluate_attribute(value, name)
+                    for unit in _get_units(evaluator, one, call)
+                )
+            elif isinstance(value, ClassValue | InstanceValue | ModuleValue):
+                homes = [value.scope] if isinstance(value, ModuleValue) else classes.get_lineage(evaluator, value.scope)
+                yield from (one.unit for home in homes for one in home.children if one.kind == "function")
+
+
+def _get_remote_targets(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the targets of remote calls: ``charge`` in ``charge.call(x)`` and ``client.fire(charge, x)``.
+
+    The handler that such a call runs, runs in another Lambda function: it is not code of the caller.
+    """
+    for index, node in enumerate([call.func, *call.args]):
+        if isinstance(node, ast.Attribute) and node.attr in (*MODE_BY_METHOD, "bind"):
+            yield node.value
+            yield from call.args[index : index + 1]
+
+
+def _is_library_call(evaluator: Evaluator, call: ast.Call, scope: Scope) -> bool:
+    found = evaluator.evaluate(call.func, scope) if isinstance(call.func, ast.Name | ast.Attribute | ast.Call) else ()
+    return any(
+        isinstance(value, DecoratorValue) or (isinstance(value, ExternalName) and value.name.startswith("lambdachain."))
+        for value in found
+    )
+
+
+def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+    for bindings in scope.bindings.values():
+        for binding, home in bindings:
+            if isinstance(binding, Import):
+                found = evaluator.project.find_module(binding.module, home.source)
+                yield from () if found is None else (found.unit,)
+
+
+def _get_units(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
+    match value:
+        case FunctionValue(scope) | ModuleValue(scope):
+            yield scope.unit
+        case ClassValue(scope) | InstanceValue(scope):
+            runs_all = classes.may_call_any_method(evaluator, scope)
+            methods = (child for home in classes.get_lineage(evaluator, scope) for child in home.children)
+            yield from (one.unit for one in methods if one.kind == "function" and (runs_all or _is_special(one)))
+        case CollectionValue() | MappingValue():
+            for item in _get_items(value):
+                yield from _get_units(evaluator, item, load)
+        case Unresolved() if isinstance(load, ast.Attribute):
+            # A method of an unresolved object: every method of that name may run.
+            yield from (method.unit for method in evaluator.project.find_methods(load.attr))
+        case _:
+            return
+
+
+def _get_items(value: CollectionValue | MappingValue) -> Iterator[Value]:
+    yield from (
+        value.items if isinstance(value, CollectionValue) else (item for _, values in value.entries for item in values)
+    )
+
+
+def _is_special(scope: Scope) -> bool:
+    # Python calls ``__init__``, ``__enter__`` and the like itself, wherever an object is created or used.
+    return scope.name.endswith("__")
+
+
+def _is_registered(evaluator: Evaluator, scope: Scope) -> bool:
+    if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    for decorator in scope.node.decorator_list:
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        for value in evaluator.evaluate(function, scope.parent or scope):
+            if not isinstance(value, FunctionValue) and not (
+                isinstance(value, ExternalName) and value.name.startswith(_PASSIVE_DECORATORS)
+            ):
+                return not isinstance(value, DecoratorValue)
+    return False

@@ -1,0 +1,222 @@
+"""The results of a survey: plain values, each with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from lambdachain._core.text import printable
+from lambdachain._json.core_schema import Schema
+
+
+class SourceLocation(NamedTuple):
+    """A line in a file.
+
+    >>> str(SourceLocation("orders/app.py", 12))
+    'orders/app.py:12'
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}:{self.line}"
+
+
+class CallMode(StrEnum):
+    """How a call asks Lambda to run the function."""
+
+    SYNC = "call"
+    EVENT = "fire"
+    STREAM = "stream"
+    DRY_RUN = "can_invoke"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the caller waits for the function's response."""
+        return self in (CallMode.SYNC, CallMode.STREAM)
+
+
+# The methods of clients, bound functions and handlers that send a request to Lambda.
+MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
+    "call": CallMode.SYNC,
+    "invoke": CallMode.SYNC,
+    "map": CallMode.SYNC,
+    "fire": CallMode.EVENT,
+    "fire_map": CallMode.EVENT,
+    "stream": CallMode.STREAM,
+    "can_invoke": CallMode.DRY_RUN,
+}
+
+
+class CodeUnit(NamedTuple):
+    """Code that runs as a whole: a function or method or, without a name, what importing a module runs."""
+
+    file: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.name}" if self.name else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSchema:
+    """The JSON Schemas of a type, as far as its source determines them.
+
+    Attributes:
+        sent: The schema of what is serialized from this type; ``None`` if it is unresolved.
+        read: The schema of what is accepted for this type; ``None`` if it is unresolved.
+        why: Why it is unresolved; empty if it is not.
+    """
+
+    sent: Schema | None
+    read: Schema | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredContract:
+    """A contract that the code declares.
+
+    Attributes:
+        function: The function's name or ARN, without a qualifier.
+        qualifier: The version or alias that calls go to.
+        idempotent: Whether it is declared idempotent; ``None`` if that is decided at run time.
+        errors: The names of the declared errors.
+        offloads: Whether large payloads go through S3.
+        location: The file and line of the declaration.
+        base: The code base that it is in.
+        schemas: Functions that read the types of ``request`` and ``response``.
+    """
+
+    function: str
+    qualifier: str | None
+    idempotent: bool | None
+    errors: tuple[str, ...]
+    offloads: bool
+    location: SourceLocation
+    base: str
+    schemas: Mapping[str, Callable[[], SourceSchema]] = field(compare=False, repr=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredHandler:
+    """A handler: the function in the code that Lambda runs for a contract.
+
+    Attributes:
+        contract: Its contract.
+        unit: The function.
+        handler_setting: Lambda's ``Handler`` setting, relative to the file's directory: ``app.handler``.
+        location: The file and line of the function.
+    """
+
+    contract: DeclaredContract
+    unit: CodeUnit
+    handler_setting: str
+    location: SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a client turns a contract's name into the deployed one.
+
+    Attributes:
+        resolve: Returns the deployed name, or raises `UnresolvedError`; ``None`` leaves names unchanged.
+        description: What resolutions are compared by: two clients with equal descriptions resolve names alike.
+    """
+
+    resolve: Callable[[str], str] | None = field(compare=False)
+    description: str
+
+
+UNCHANGED_NAME: Final = Resolution(None, "")
+
+
+class UnresolvedError(Exception):
+    """The text of the code does not determine a name; the message has the reason and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A call of a function, with its target.
+
+    Attributes:
+        location: The file and line of the call.
+        unit: The code that it is in.
+        method: The method: ``call``, ``fire_map``, ...
+        mode: How Lambda is asked to run the function.
+        function: The contract's own name, or the address that replaces it.
+        is_explicit_address: Whether *function* replaces the address of the contract: no resolver applies to it.
+        qualifier: The version or alias.
+        resolution: How the client turns the name into the deployed one.
+        contract: The contract, if there is one.
+        timeout: The ``timeout=`` of the call in seconds, if it is a constant.
+    """
+
+    location: SourceLocation
+    unit: CodeUnit
+    method: str
+    mode: CallMode
+    function: str
+    is_explicit_address: bool
+    qualifier: str | None
+    resolution: Resolution
+    contract: DeclaredContract | None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnresolvedCall:
+    """A call, handler or file that the survey could not resolve; *why* is a message for the user."""
+
+    location: SourceLocation
+    unit: CodeUnit
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The results of surveying one or several code bases.
+
+    Attributes:
+        contracts: The contracts, by location.
+        handlers: The handlers decorated with ``remote``, by location.
+        calls: The calls, by location.
+        unresolved: The calls that could not be resolved, by location; the survey leaves out no call silently.
+        uses: Which units each unit may run.
+        units: Every unit, with its location.
+    """
+
+    contracts: tuple[DeclaredContract, ...]
+    handlers: tuple[DeclaredHandler, ...]
+    calls: tuple[CallSite, ...]
+    unresolved: tuple[UnresolvedCall, ...]
+    uses: Mapping[CodeUnit, frozenset[CodeUnit]]
+    units: Mapping[CodeUnit, SourceLocation]
+
+    def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
+        """Return all units that may run when *start* runs, including itself."""
+        seen = {start}
+        pending = [start]
+        while pending:
+            new = self.uses.get(pending.pop(), frozenset()) - seen
+            seen |= new
+            pending += new
+        return frozenset(seen)
+
+    def reachable_from(self, starts: Iterable[CodeUnit]) -> Survey:
+        """Return the survey with only the calls that may run when one of *starts* runs."""
+        reached = frozenset[CodeUnit]().union(*map(self.reachable_units, starts))
+        calls = tuple(call for call in self.calls if call.unit in reached)
+        # A file that could not be parsed belongs to no unit. It may contain calls, so it stays.
+        unresolved = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
+        return Survey(self.contracts, self.handlers, calls, unresolved, self.uses, self.units)
+
+    def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
+        """Return the handlers of a function, by its name in the contract."""
+        return (handler for handler in self.handlers if handler.contract.function == name)

@@ -1,0 +1,246 @@
+"""Build the scopes of a file: one pass over its syntax tree.
+
+It records bindings, calls, names that are read, and values that are returned. Nothing is evaluated here: an expression
+is kept as its syntax node, with the scope in which to look up its names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from .imports import resolve_import
+from .scopes import Assignment, Binding, Definition, Import, LoopTarget, OpaqueBinding, Parameter, Scope, ScopeKind
+from .sources import Source
+
+
+def read_scopes(source: Source) -> Scope:
+    """Parse a file and return the scope of its module.
+
+    Raises:
+        SyntaxError: The text is not valid Python for the running interpreter.
+        ValueError: The text has null bytes.
+    """
+    tree = ast.parse(source.text, source.file)
+    module = Scope(source, tree, "module", "", None)
+    ScopeBuilder(module).visit_all(tree.body)
+    return module
+
+
+class ScopeBuilder(ast.NodeVisitor):
+    """Fills one scope; creates another builder for each scope inside."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def visit_all(self, body: Iterable[ast.AST]) -> None:
+        for node in body:
+            self.visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._add_function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._add_function(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        inner = self._add_child(node, "lambda", f"{self.scope.name}<lambda>")
+        self._bind_parameters(node.args, inner)
+        inner.returns.append(node.body)
+        ScopeBuilder(inner).visit(node.body)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.visit_all([*node.decorator_list, *node.bases, *node.keywords])
+        inner = self._add_child(node, "class", _qualify(self.scope, node.name))
+        self._bind(node.name, Definition(inner))
+        ScopeBuilder(inner).visit_all(node.body)
+
+    def visit_If(self, node: ast.If) -> None:
+        self.visit(node.test)
+        # Lambda imports a module and never runs it as a script, so this body belongs to no function.
+        if self.scope.kind == "module" and "__main__" in ast.unparse(node.test):
+            ScopeBuilder(self._add_child(node, "main", "__main__")).visit_all(node.body)
+        else:
+            self.visit_all(node.body)
+        self.visit_all(node.orelse)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self._bind_target(target, node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if (
+            self.scope.kind == "class"
+            and isinstance(node.target, ast.Name)
+            and "ClassVar" not in ast.unparse(node.annotation)
+        ):
+            self.scope.fields[node.target.id] = node.annotation
+        if node.value is not None:
+            self.visit(node.value)
+            self._bind_target(node.target, node.value)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.visit(node.value)
+        # ``names += [...]`` adds elements; any other operator computes a value that is not followed.
+        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.List | ast.Tuple | ast.Set):
+            self._bind(node.target.id, Assignment(node.value))
+        else:
+            self._bind_opaque(node.target, "it is changed in place")
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.visit(node.value)
+        self._bind_target(node.target, node.value)
+
+    def visit_For(self, node: ast.For) -> None:
+        self._bind_loop_target(node.target, node.iter)
+        self.visit_all([*node.body, *node.orelse])
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
+        self._bind_loop_target(node.target, node.iter)
+        self.visit_all([*node.body, *node.orelse])
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        self._bind_loop_target(node.target, node.iter)
+        self.visit_all(node.ifs)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self.visit(node.context_expr)
+        if node.optional_vars is not None:
+            self._bind_target(node.optional_vars, node.context_expr)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._bind(node.name, OpaqueBinding("it is an exception"))
+        self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        if node.name:
+            self._bind(node.name, OpaqueBinding("it is captured by a match pattern"))
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.scope.outer_names.update(dict.fromkeys(node.names, self.scope.module))
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        for name in node.names:
+            scope = self.scope.parent
+            while scope is not None and not (scope.kind == "function" and name in scope.bindings):
+                scope = scope.parent
+            if scope is not None:
+                self.scope.outer_names[name] = scope
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            # ``import a.b`` binds ``a``; ``import a.b as c`` binds ``c`` to the module ``a.b``.
+            top = alias.name if alias.asname else alias.name.split(".")[0]
+            self._bind(alias.asname or top, Import(top))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = resolve_import(node.module, node.level, self.scope.source)
+        for alias in node.names:
+            self._bind(alias.asname or alias.name, Import(module, alias.name))
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            self.scope.returns.append(node.value)
+            self.visit(node.value)
+
+    # What a generator yields counts as returned: a fixture or context manager yields the object that it is for.
+    def visit_Yield(self, node: ast.Yield) -> None:
+        if node.value is not None:
+            self.scope.returns.append(node.value)
+            self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.scope.calls.append(node)
+        if isinstance(node.func, ast.Attribute) and (added := _get_added(node.func.attr, node)) is not None:
+            self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.scope.loads.append(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.scope.loads.append(node)
+        self.visit(node.value)
+
+    def _add_child(self, node: ast.AST, kind: ScopeKind, name: str) -> Scope:
+        return Scope(self.scope.source, node, kind, name, self.scope)
+
+    def _add_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        # Decorators and defaults are evaluated in the enclosing scope, the body is not.
+        self.visit_all([*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)])
+        inner = self._add_child(node, "function", _qualify(self.scope, node.name))
+        self._bind(node.name, Definition(inner))
+        self._bind_parameters(node.args, inner)
+        ScopeBuilder(inner).visit_all(node.body)
+
+    def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
+        for position, arg in enumerate([*args.posonlyargs, *args.args]):
+            inner.bindings[arg.arg] = [(Parameter(arg.arg, arg.annotation, position), inner)]
+        for arg in args.kwonlyargs:
+            inner.bindings[arg.arg] = [(Parameter(arg.arg, arg.annotation, None), inner)]
+        for rest in filter(None, (args.vararg, args.kwarg)):
+            inner.bindings[rest.arg] = [(OpaqueBinding(f"it is the parameter *{rest.arg}"), inner)]
+
+    def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
+        self.visit(over)
+        if isinstance(target, ast.Name):
+            self._bind(target.id, LoopTarget(over))
+        else:
+            self._bind_opaque(target, "it is unpacked in a loop")
+
+    def _bind_target(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            self._bind(target.id, Assignment(value))
+        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+            self._record_attribute(target, target.value.id, value)
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            for element, its_value in zip(target.elts, value.elts, strict=True):
+                self._bind_target(element, its_value)
+        elif isinstance(target, ast.Subscript):
+            self.visit(target.slice)
+            entry = ast.Dict([target.slice], [value])
+            self.scope.mutations.append((target.value, ast.copy_location(entry, target)))
+        else:
+            self._bind_opaque(target, "it is unpacked from a value")
+
+    def _record_attribute(self, target: ast.Attribute, receiver: str, value: ast.expr) -> None:
+        # In a method, the first parameter is the object, by any name; a function outside of a class may
+        # set attributes of anything.
+        first = self.scope.bindings.get(receiver, [(OpaqueBinding(""), self.scope)])[0][0]
+        if self.scope.owner is not None and isinstance(first, Parameter) and first.position == 0:
+            self.scope.owner.attributes.setdefault(target.attr, []).append((Assignment(value), self.scope))
+        else:
+            self.scope.attribute_assignments.append((target, value))
+
+    def _bind_opaque(self, target: ast.expr, why: str) -> None:
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._bind(node.id, OpaqueBinding(why))
+
+    def _bind(self, name: str, binding: Binding) -> None:
+        scope = self.scope.outer_names.get(name, self.scope)
+        scope.bindings.setdefault(name, []).append((binding, self.scope))
+
+
+def _get_added(method: str, call: ast.Call) -> ast.expr | None:
+    """Return what a call adds to a list, set or mapping, as a collection; ``None`` if it adds nothing."""
+    match method, call.args:
+        case (("append" | "appendleft" | "add"), [item]):
+            return ast.List([item], ast.Load())
+        case "insert", [_, item]:
+            return ast.List([item], ast.Load())
+        case (("extend" | "update"), [items]):
+            return items
+        case "setdefault", [key, value]:
+            return ast.Dict([key], [value])
+        case _:
+            return None
+
+
+def _qualify(scope: Scope, name: str) -> str:
+    return f"{scope.name}.{name}" if scope.name and scope.kind != "main" else name
