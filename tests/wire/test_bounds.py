@@ -12,7 +12,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain._client import stream as _streams
-from lambdachain._core.event_stream import encode
+from lambdachain._core.event_stream import encode_message
 from lambdachain._transports.socket_options import MAX_ANSWER_BYTES
 
 _VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
@@ -26,12 +26,12 @@ def chunk(data: bytes) -> bytes:
 
 def piece(data: bytes) -> bytes:
     """Write an event with a part of the answer."""
-    return encode({":message-type": "event", ":event-type": "PayloadChunk"}, data)
+    return encode_message({":message-type": "event", ":event-type": "PayloadChunk"}, data)
 
 
 def complete() -> bytes:
     """Write the last event."""
-    return encode({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
+    return encode_message({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
 
 
 def _ever(block: bytes) -> Iterator[bytes]:

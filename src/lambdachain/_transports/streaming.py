@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from lambdachain._core.event_stream import BadEventError, EventReader, Message
+from lambdachain._core.event_stream import EventStreamError, EventStreamMessage, EventStreamReader
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
 from lambdachain._core.type_guards import is_mapping
 
@@ -144,7 +144,7 @@ class PieceReader:
     """Reads the pieces of an answer out of the bytes of its event stream."""
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        self._events = EventStreamReader()
 
     def feed(self, data: bytes) -> None:
         """Feed the next bytes."""
@@ -154,7 +154,7 @@ class PieceReader:
         """Return the next piece; ``None`` if it is not whole yet.
 
         Raises:
-            BadEventError: This is no event stream, or it tells of an error of the service.
+            EventStreamError: This is no event stream, or it tells of an error of the service.
         """
         while (message := self._events.next()) is not None:
             piece = _piece(message)
@@ -163,12 +163,12 @@ class PieceReader:
         return None
 
 
-def _piece(message: Message) -> bytes | StreamEnd | None:
+def _piece(message: EventStreamMessage) -> bytes | StreamEnd | None:
     """Read a message; ``None`` for an event that is not known here."""
     headers = message.headers
     if headers.get(":message-type", "event") != "event":
         code = headers.get(":exception-type") or headers.get(":error-code") or "an error"
-        raise BadEventError(f"Lambda ended the stream with {code}")
+        raise EventStreamError(f"Lambda ended the stream with {code}")
     kind = headers.get(":event-type")
     if kind == "PayloadChunk":
         return message.payload
@@ -179,9 +179,9 @@ def _end(payload: bytes) -> StreamEnd:
     try:
         said: Any = json.loads(payload or b"{}")
     except (ValueError, RecursionError):
-        raise BadEventError("the stream's end cannot be read") from None
+        raise EventStreamError("the stream's end cannot be read") from None
     if not is_mapping(said):
-        raise BadEventError("the stream's end cannot be read")
+        raise EventStreamError("the stream's end cannot be read")
     return end_of(said)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lambdachain._core.event_stream import BadEventError
+from lambdachain._core.event_stream import EventStreamError
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress
 from lambdachain._transports.streaming import PieceReader, StreamEnd
 
@@ -32,7 +32,7 @@ class Pieces:
         self._pieces.feed(self._reader.taken())
         try:
             piece = self._pieces.next()
-        except BadEventError as exc:
+        except EventStreamError as exc:
             raise self._broken(str(exc)) from exc
         if piece is None and whole:
             raise self._broken("the stream broke off")
