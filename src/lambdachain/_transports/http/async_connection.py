@@ -18,7 +18,7 @@ from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import Progress
 from lambdachain._transports import socket_options
 
-from .async_timers import Watch
+from .async_deadline_timer import Watch
 from .connection import PIECE, RECORD, BaseConnection, no_answer, no_connection, prepare, seconds_left, wrapped
 from .endpoint import Endpoint
 from .response import BadAnswerError, ResponseReader

@@ -12,7 +12,7 @@ from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 
 from .async_connection import AsyncConnection, connect, in_time
 from .async_dns import Addresses
-from .async_timers import Watch
+from .async_deadline_timer import Watch
 from .endpoint import Endpoint
 from .pool import BasePool
 from .tls import TlsConfig

@@ -15,7 +15,7 @@ from lambdachain._transports.transport_override import network_guard
 from .async_connection import in_time
 from .async_pool import AsyncPool
 from .connection import translating
-from .outcome import outcome_of
+from lambdachain._transports.invoke_response import outcome_of
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader

@@ -11,7 +11,7 @@ from lambdachain._transports.socket_options import EXPIRED
 from lambdachain._transports.transport_override import network_guard
 
 from .connection import Connection, translating
-from .outcome import outcome_of
+from lambdachain._transports.invoke_response import outcome_of
 from .pool import Pool
 from .regional_senders import EndpointConfig
 from .request import RequestWriter

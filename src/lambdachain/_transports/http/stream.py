@@ -10,7 +10,7 @@ from lambdachain._core.invocation import NoAnswerError, Outcome, Progress
 from lambdachain._transports.streaming import PieceReader, StreamEnd
 
 from .connection import Connection, translating
-from .outcome import outcome_of
+from lambdachain._transports.invoke_response import outcome_of
 from .response import ResponseReader
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
-from lambdachain._transports.http.outcome import outcome_of
+from lambdachain._transports.invoke_response import outcome_of
 from lambdachain._transports.http.response import Response
 from tests.lab.laboratory import Fault, Laboratory
 

@@ -6,7 +6,7 @@ from lambdachain._core.invocation import Outcome
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.socket_options import is_from_lambda, retry_after
 
-from .response import Response
+from .http.response import Response
 
 
 def outcome_of(response: Response) -> Outcome:
