@@ -12,7 +12,8 @@ import pytest
 import lambdachain as lc
 from lambdachain._calling.classify import CallSemantics, failed_answer
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._core.text import for_terminal, json_printable, printable, public_url
+from lambdachain._core.redaction import redact_url
+from lambdachain._core.text import for_terminal, json_printable, printable
 
 NASTY = "a\x00b\x1b[2Jc\r\n::error::d\x85e\u2028f\u202eg\ud800h\x9b31m\u2066i\ufeffj\x7f"
 HARMLESS = {"\x00", "\x1b", "\r", "\n", "\x85", "\u2028", "\u202e", "\ud800", "\x9b", "\u2066", "\ufeff", "\x7f"}
@@ -123,7 +124,7 @@ def test_a_record_of_the_log_is_one_line(caplog: pytest.LogCaptureFixture):
 )
 def test_a_url_is_shown_without_secrets(url: str | None, shown: str | None):
     """Neither user nor password, nor what a query holds."""
-    assert public_url(url) == shown
+    assert redact_url(url) == shown
 
 
 @pytest.mark.parametrize("kind", ["HttpTransport", "AsyncHttpTransport", "BotoTransport", "AsyncBotoTransport"])

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
-from lambdachain._transports.invoke_response import outcome_of
-from lambdachain._transports.http.response import Response
+from lambdachain._transports.invoke_response import read_invoke_response
 from tests.lab.laboratory import Fault, Laboratory
 
 
@@ -104,4 +103,4 @@ def test_the_reason_of_a_throttle_is_read() -> None:
         error_message="Rate Exceeded.",
         error_reason="CallerRateLimitExceeded",
         retry_after=2.0,
-    ) == outcome_of(Response(429, headers, body, reusable=True))
+    ) == read_invoke_response(429, headers, body)

@@ -77,9 +77,9 @@ class S3Offload:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        where = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
+        where = f"region={self.region!r}, endpoint_url={redact_url(self.endpoint_url)!r}"
         return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {where})"
 
     def takes(self, size: int, *, event: bool = False) -> bool:

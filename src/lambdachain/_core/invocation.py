@@ -12,6 +12,8 @@ from .errors import LambdaChainError
 MAX_REQUEST_BYTES: Final = 6 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_CLIENT_CONTEXT_BYTES: Final = 3583
+# A runtime client ends its process over headers of more than 100 KiB; a trace header is a few hundred bytes.
+MAX_TRACE_HEADER: Final = 4096
 
 
 class InvocationType(StrEnum):

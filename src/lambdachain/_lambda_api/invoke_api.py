@@ -15,8 +15,7 @@ from enum import StrEnum
 from typing import Final, Never
 from urllib.parse import unquote
 
-from lambdachain._core.invocation import InvocationType
-from lambdachain._transports.socket_options import MAX_TRACE
+from lambdachain._core.invocation import MAX_TRACE_HEADER, InvocationType
 
 from . import responses as answers
 from .addressing import Shape, address_violations, resolve
@@ -148,7 +147,7 @@ def _trace_id(headers: Mapping[str, str]) -> str:
     One that no runtime could take counts as none.
     """
     given = headers.get("X-Amzn-Trace-Id")
-    if given and len(given) <= MAX_TRACE and given.isascii() and given.isprintable():
+    if given and len(given) <= MAX_TRACE_HEADER and given.isascii() and given.isprintable():
         return given
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -1,4 +1,4 @@
-"""The events of a streamed response, as ``InvokeWithResponseStream`` sends them; ``_core.event_stream`` encodes them."""
+"""The events of a streamed response (``InvokeWithResponseStream``), encoded by ``_core.event_stream``."""
 
 from __future__ import annotations
 

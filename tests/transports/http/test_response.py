@@ -15,14 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain._transports.http import response
-from lambdachain._transports.http.response import (
-    MAX_FIELDS,
-    MAX_HEAD,
-    BadAnswerError,
-    Response,
-    ResponseReader,
-    TooLongAnswerError,
-)
+from lambdachain._transports.http.response import MAX_FIELDS, MAX_HEAD, Response, ResponseReader
+from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
 
 HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 25 Nov 2025 12:00:00 GMT\r\nX-Amz-Executed-Version: $LATEST\r\n"
 COUNTED = HEAD + b"Content-Length: 20\r\n\r\n" + b'{"charge_id": "c-1"}'
@@ -94,7 +88,7 @@ def test_no_beginning_of_an_answer_is_an_answer(answer: bytes) -> None:
     """A connection that closes after any byte but the last one is an error, and until then more is awaited."""
     for length in range(len(answer)):
         assert read([answer[:length]], closed=False) is None
-        with pytest.raises(BadAnswerError):
+        with pytest.raises(MalformedResponseError):
             read([answer[:length]])
 
 
@@ -151,7 +145,7 @@ def test_a_success_has_begun_when_its_status_line_is_there(answer: bytes) -> Non
 )
 def test_what_is_no_answer_is_refused_without_waiting_for_its_end(answer: bytes) -> None:
     """What an indulgent reader would make of it is anybody's guess."""
-    with pytest.raises(BadAnswerError):
+    with pytest.raises(MalformedResponseError):
         read([answer], closed=False)
 
 
@@ -220,14 +214,14 @@ def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
 
 def test_an_answer_in_a_million_chunks_takes_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch):
     """The bound is on what is kept, not only on what is read."""
-    monkeypatch.setattr(response, "MAX_ANSWER_BYTES", 200_000)
+    monkeypatch.setattr(response, "MAX_RESPONSE_BYTES", 200_000)
     reader = ResponseReader()
     tracemalloc.start()
     try:
         reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(20):
             reader.feed(b"1\r\na\r\n" * 10_000)
-        with pytest.raises(TooLongAnswerError, match="at most 200,000 bytes"):
+        with pytest.raises(OversizedResponseError, match="at most 200,000 bytes"):
             reader.feed(b"1\r\na\r\n")
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:

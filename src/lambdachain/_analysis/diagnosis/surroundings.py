@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from lambdachain._core.invocation import NoAnswerError
 from lambdachain._core.loopback import host_of
-from lambdachain._core.text import public_url
+from lambdachain._core.redaction import redact_url
 from lambdachain._core.version import __version__
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
@@ -144,7 +144,7 @@ def _endpoint(session: Any, region: str | None, endpoint_url: str | None, *, rea
         return
     url = str(client.meta.endpoint_url)
     who = endpoint_source(os.environ, endpoint_url)
-    told = f"{public_url(url)}{f' ({who})' if who else ''}{_proxies()}"
+    told = f"{redact_url(url)}{f' ({who})' if who else ''}{_proxies()}"
     client.close()
     yield Finding("endpoint", Level.OK, told) if not reach or _proxies() else reached(url, told)
 

@@ -19,15 +19,16 @@ from weakref import WeakKeyDictionary
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._transports.fork_safety import detach_credentials
 from lambdachain._transports.http.connection import BaseConnection
-from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
+from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import network_guard
 
+from .body_limit import read_body_async
 from .credential_renewal import note_signature
-from .errors import TooLongAnswerError, broken, check_length
+from .errors import broken
 from .exchange import check_before_signing, refusal_in
 from .instrumentation import bound_trace, called, keep_payload
-from .serialization import begun, request_id
-from .transport import PIECE, host_sent_to, keep_legible
+from .serialization import get_progress, get_request_id
+from .transport import host_sent_to, keep_legible
 
 
 class AsyncExchange:
@@ -94,7 +95,7 @@ class AsyncExchange:
         try:
             yield
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
-            failure = _read(exc, begun(self._answer or {}))
+            failure = _read(exc, get_progress(self._answer or {}))
             failure.request_id = self._request_id
             raise failure from failure.__cause__
 
@@ -105,7 +106,7 @@ class AsyncExchange:
 
     @property
     def _request_id(self) -> str | None:
-        return request_id(self._answer or {})
+        return get_request_id(self._answer or {})
 
     @property
     def _reached_so_far(self) -> Progress:
@@ -119,7 +120,7 @@ class AsyncExchange:
 
     def _late(self) -> NoAnswerError:
         """Report that time was up."""
-        progress = begun(self._answer) if self._answer is not None else self._reached(None)
+        progress = get_progress(self._answer) if self._answer is not None else self._reached(None)
         return NoAnswerError(
             "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
         )
@@ -215,28 +216,12 @@ class _Once:
 async def _error_body(response: Any) -> bytes:
     """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
     try:
-        return await drained(response.content, {name.lower(): value for name, value in response.headers.items()})
+        return await read_body_async(
+            response.content, {name.lower(): value for name, value in response.headers.items()}
+        )
     except BaseException:
         response.close()
         raise
-
-
-async def drained(body: Any, headers: Mapping[str, str]) -> bytes:
-    """Read a body to its end, or not at all if it is longer than any answer.
-
-    Raises:
-        TooLongAnswerError: It is.
-    """
-    if check_length(headers):
-        return bytes(await body.read())
-    pieces: list[bytes] = []
-    room = MAX_ANSWER_BYTES
-    while piece := await body.read(PIECE):
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
-    return b"".join(pieces)
 
 
 class _Connect:

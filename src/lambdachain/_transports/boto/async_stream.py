@@ -9,7 +9,7 @@ from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome
 from lambdachain._transports.streaming import AsyncWholeAnswer, StreamEnd
 
 from .async_exchange import AsyncExchange
-from .serialization import answered, begun, parameters
+from .serialization import get_progress, read_response, to_parameters
 from .stream import piece_in
 
 
@@ -17,11 +17,11 @@ async def open_stream(
     client: Any, invocation: Invocation, exchange: AsyncExchange
 ) -> AsyncBotoStream | AsyncWholeAnswer:
     """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-    answer = await exchange.answered(client, "invoke_with_response_stream", parameters(invocation))
+    answer = await exchange.answered(client, "invoke_with_response_stream", to_parameters(invocation))
     if isinstance(answer, Outcome):
         return AsyncWholeAnswer(answer)
     if answer.get("EventStream") is None:
-        return AsyncWholeAnswer(answered(answer, b"", carried=exchange.carried))
+        return AsyncWholeAnswer(read_response(answer, b"", over_network=exchange.carried))
     return AsyncBotoStream(answer, exchange)
 
 
@@ -29,8 +29,8 @@ class AsyncBotoStream:
     """An answer that aiobotocore is reading; see ``AsyncResponseStream``."""
 
     def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
-        self._progress = begun(answer)
-        self.outcome = answered(answer, None, carried=exchange.carried)
+        self._progress = get_progress(answer)
+        self.outcome = read_response(answer, None, over_network=exchange.carried)
         self._body: Any = answer["EventStream"]
         self._events: AsyncIterator[Any] = aiter(self._body)
         self._exchange = exchange

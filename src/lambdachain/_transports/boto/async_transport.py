@@ -18,7 +18,7 @@ from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.async_adapter import AwsInThreads
 from lambdachain._transports.endpoint_check import check_destination
-from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 from lambdachain._transports.transport_override import (
     AwsTransport,
     RealInvokeBlockedError,
@@ -26,11 +26,12 @@ from lambdachain._transports.transport_override import (
     without_credentials,
 )
 
-from .async_exchange import AsyncExchange, attach, drained, leave_behind
+from .async_exchange import AsyncExchange, attach, leave_behind
+from .body_limit import read_body_async
 from .client_checks import check_client, check_config, fitting
 from .credential_renewal import expire, renews_itself, signed_with
 from .errors import set_up_failure
-from .serialization import answered, headers_of, parameters
+from .serialization import get_headers, read_response, to_parameters
 from .transport import BotoTransport, check_before_credentials, config_over, has_endpoint, host_sent_to, left_behind
 
 if TYPE_CHECKING:
@@ -128,9 +129,9 @@ class AsyncBotoTransport(AwsTransport):
                 asyncio.run_coroutine_threadsafe(clients.close(), loop)
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+        return f"AsyncBotoTransport(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
     async def _client_for(self, region: str | None, function: str) -> Any:
         if self._given is not None:
@@ -175,7 +176,7 @@ class AsyncBotoTransport(AwsTransport):
 
     def _noted(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> Outcome:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
-        if outcome.error_code not in EXPIRED:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = signed_with(exchange.headers)
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
@@ -265,10 +266,10 @@ async def _kept_open(opening: Any) -> AsyncGenerator[Any, None]:
 
 
 async def _invoked(client: Any, invocation: Invocation, exchange: AsyncExchange) -> Outcome:
-    answer = await exchange.answered(client, "invoke", _lent(parameters(invocation)))
+    answer = await exchange.answered(client, "invoke", _lent(to_parameters(invocation)))
     if isinstance(answer, Outcome):
         return answer
-    return answered(answer, await _drained(answer, exchange), carried=exchange.carried)
+    return read_response(answer, await _drained(answer, exchange), over_network=exchange.carried)
 
 
 async def _drained(answer: dict[str, Any], exchange: AsyncExchange) -> bytes:
@@ -277,7 +278,7 @@ async def _drained(answer: dict[str, Any], exchange: AsyncExchange) -> bytes:
         return body or b""
     try:
         with exchange.reading():
-            return await drained(body, headers_of(answer) or {})
+            return await read_body_async(body, get_headers(answer) or {})
     finally:
         body.close()
 

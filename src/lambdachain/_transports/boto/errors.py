@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +19,7 @@ from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.foreign_exceptions import frames_of, is_sdk, passes, raised_by_signal_handler
-from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, too_long
+from lambdachain._transports.invoke_response import OversizedResponseError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -58,7 +57,7 @@ def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
     interruption = _interruption_in(exc)
     if interruption is not None:
         raise interruption
-    if isinstance(cause, TooLongAnswerError):
+    if isinstance(cause, OversizedResponseError):
         return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
     if _is_about_credentials(exc, cause):
         return _unusable_credentials(exc, cause)
@@ -75,9 +74,9 @@ def set_up_failure(exc: Exception) -> NoAnswerError:
     """Return what it means that no client can be made: the settings are wrong, in botocore's words."""
     failure = translated(exc, progress=Progress.NOTHING_SENT)
     if failure.trouble is Trouble.SETUP and isinstance(exc, ValueError):
-        from lambdachain._core.text import without_passwords
+        from lambdachain._core.redaction import redact_passwords
 
-        failure.args = (without_passwords(f"{type(exc).__name__}: {exc}"),)
+        failure.args = (redact_passwords(f"{type(exc).__name__}: {exc}"),)
     return failure
 
 
@@ -127,38 +126,6 @@ def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
     if isinstance(cause, b.BotoCoreError) and not _may_quote(cause):
         failure.__cause__ = exc
     return failure
-
-
-class TooLongAnswerError(Exception):
-    """A body is longer than any answer that is read whole."""
-
-
-def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass on a body's *pieces*, up to the longest answer.
-
-    Raises:
-        TooLongAnswerError: It goes on beyond that.
-    """
-    room = MAX_ANSWER_BYTES
-    for piece in pieces:
-        room -= len(piece)
-        if room < 0:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
-        yield piece
-
-
-def check_length(headers: Mapping[str, str]) -> bool:
-    """Check the length that an answer claims, before any of it is read; return whether it claims one.
-
-    Raises:
-        TooLongAnswerError: It is longer than any answer.
-    """
-    length = headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
-        return False
-    if len(length) > 15 or int(length) > MAX_ANSWER_BYTES:
-        raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, int(length[:15])))
-    return True
 
 
 def refusal(exc: ClientError) -> NoAnswerError:
@@ -300,9 +267,9 @@ def _message(exc: Exception, trouble: Trouble) -> str:
         return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
     kind = type(exc).__name__
     if trouble is Trouble.SETUP and isinstance(exc, b.BotoCoreError):
-        from lambdachain._core.text import without_passwords
+        from lambdachain._core.redaction import redact_passwords
 
-        return without_passwords(f"{kind}: {exc}")
+        return redact_passwords(f"{kind}: {exc}")
     if trouble is Trouble.SETUP:
         return f"the request cannot be made ({kind}): check the region, the endpoint and the options"
     return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
@@ -388,6 +355,6 @@ def _may_quote(exc: Exception) -> bool:
     """Check whether a text or a traceback of *exc* may show what a process printed, a header's value or a password."""
     from botocore.exceptions import CredentialRetrievalError
 
-    from lambdachain._core.text import without_passwords
+    from lambdachain._core.redaction import redact_passwords
 
-    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != without_passwords(str(exc))
+    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != redact_passwords(str(exc))

@@ -22,10 +22,11 @@ from lambdachain._transports.foreign_exceptions import frames_of
 from lambdachain._transports.tls_socket import close_failed_sockets
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard
 
+from .body_limit import check_content_length, limit_chunks
 from .credential_renewal import note_signature
-from .errors import bounded, check_length, refusal, translated
+from .errors import refusal, translated
 from .instrumentation import bound_trace, called, keep_payload
-from .serialization import OPERATIONS, parameters, refused
+from .serialization import OPERATIONS, read_client_error, to_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -162,7 +163,7 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
     """
     from botocore.exceptions import ClientError
 
-    watched, written = _current.get(), parameters(invocation)
+    watched, written = _current.get(), to_parameters(invocation)
     if watched is not None:
         watched.parameters = written
     try:
@@ -195,7 +196,7 @@ def refusal_in(error: ClientError) -> Outcome:
         NoAnswerError: It refused something else, such as the credentials that the request was to be signed with.
     """
     if error.operation_name in OPERATIONS:
-        return refused(error.response)
+        return read_client_error(error.response)
     raise refusal(error) from None
 
 
@@ -284,8 +285,8 @@ def _pools() -> dict[str, type[Any]]:
 def _bounded(response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, **kwargs: Any) -> Iterator[bytes]:
     """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
     try:
-        check_length({name.lower(): value for name, value in response.headers.items()})
-        yield from bounded(stream(*args, **kwargs))
+        check_content_length({name.lower(): value for name, value in response.headers.items()})
+        yield from limit_chunks(stream(*args, **kwargs))
     except BaseException:
         response.close()
         raise

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from lambdachain._core.client_context import with_trace
 from lambdachain._core.current_invocation import current_invocation
+from lambdachain._core.invocation import MAX_TRACE_HEADER
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.socket_options import MAX_TRACE
 
 from .serialization import OPERATIONS
 
@@ -42,7 +42,7 @@ def bound_trace(client: Any) -> None:
 
 
 def _drop_long_trace(request: Any, **_: Any) -> None:
-    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE:
+    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE_HEADER:
         del request.headers["X-Amzn-Trace-Id"]
 
 

@@ -12,7 +12,7 @@ from lambdachain._transports.transport_override import network_guard
 
 from .errors import broken
 from .exchange import Exchange, is_watched, response_of
-from .serialization import answered, begun
+from .serialization import get_progress, read_response
 
 
 def open_stream(
@@ -39,7 +39,7 @@ def open_stream(
     carried = watched.has_sent or not is_watched(client)
     if response.get("EventStream") is None:
         watched.finish()
-        return WholeAnswer(answered(response, b"", carried=carried))
+        return WholeAnswer(read_response(response, b"", over_network=carried))
     return BotoStream(response, watched, carried=carried)
 
 
@@ -48,7 +48,7 @@ class BotoStream:
 
     def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
         self._response = response
-        self.outcome = answered(response, None, carried=carried)
+        self.outcome = read_response(response, None, over_network=carried)
         self._body: Any = response["EventStream"]
         self._events: Iterator[Any] = iter(self._body)
         self._watched = watched
@@ -74,7 +74,7 @@ class BotoStream:
 
     def _next(self) -> bytes | StreamEnd:
         found: bytes | StreamEnd | None = None
-        progress = begun(self._response)
+        progress = get_progress(self._response)
         try:
             for event in self._events:
                 found = found or piece_in(event)

@@ -24,7 +24,8 @@ from lambdachain._core.version import __version__
 from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.endpoint_check import check_destination
 from lambdachain._transports.fork_safety import detach_client, has_connections, replace_connections
-from lambdachain._transports.socket_options import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
+from lambdachain._transports.socket_options import CONNECT_TIMEOUT, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import (
     AwsTransport,
     RealInvokeBlockedError,
@@ -33,15 +34,16 @@ from lambdachain._transports.transport_override import (
     without_credentials,
 )
 
+from .body_limit import read_body
 from .client_checks import check_client, check_config, fitting
 from .credential_renewal import expire, renews_itself, signed_with
 from .credentials import credentials_of, keys_from, may_wait
-from .errors import bounded, check_headers, check_length, make_legible, set_up_failure, translated
+from .errors import check_headers, make_legible, set_up_failure, translated
 from .exchange import Exchange, exchange, is_watched, response_of, watch
-from .serialization import OPERATIONS, answered, begun, headers_of, request_id
+from .serialization import OPERATIONS, get_headers, get_progress, get_request_id, read_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import boto3
     import botocore.session
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from lambdachain._transports.streaming import ResponseStream
-
-PIECE: Final = 256 * 1024
 
 _POOL: Final = 256
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
@@ -153,9 +153,9 @@ class BotoTransport(AwsTransport):
             client.close()
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"BotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+        return f"BotoTransport(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
     def _ready(self, invocation: Invocation, deadline: float | None) -> tuple[Any, Any]:
         """Return the client, and the keys to sign with where those had to be found or renewed first.
@@ -227,7 +227,7 @@ class BotoTransport(AwsTransport):
 
     def _noted(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
         """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
-        if outcome.error_code not in EXPIRED:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = signed_with(watched.headers)
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
@@ -292,7 +292,7 @@ def _invoke(client: Any, invocation: Invocation, watched: Exchange) -> Outcome:
     response = response_of(client, "invoke", invocation)
     if isinstance(response, Outcome):
         return response
-    return answered(response, _drained(response), carried=watched.has_sent or not is_watched(client))
+    return read_response(response, _drained(response), over_network=watched.has_sent or not is_watched(client))
 
 
 def _drained(response: Mapping[str, Any]) -> bytes:
@@ -300,21 +300,14 @@ def _drained(response: Mapping[str, Any]) -> bytes:
     if body is None or isinstance(body, bytes):  # as stubs have it
         return body or b""
     try:
-        if check_length(headers_of(response) or {}):
-            return bytes(body.read())
-        return b"".join(bounded(_pieces(body)))
+        return read_body(body, get_headers(response) or {})
     except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-        failure = translated(exc, progress=begun(response))
-        failure.request_id = request_id(response)
+        failure = translated(exc, progress=get_progress(response))
+        failure.request_id = get_request_id(response)
         raise failure from failure.__cause__
     finally:
         with suppress(OSError, AttributeError):  # it has been read, or cannot be
             body.close()
-
-
-def _pieces(body: Any) -> Iterator[bytes]:
-    while piece := body.read(PIECE):
-        yield piece
 
 
 def _client_maker(session: Any) -> Callable[..., Any]:

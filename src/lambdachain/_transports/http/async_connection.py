@@ -17,11 +17,12 @@ from typing import Any, Final, TypeVar
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import Progress
 from lambdachain._transports import socket_options
+from lambdachain._transports.invoke_response import MalformedResponseError
 
 from .async_deadline_timer import Watch
 from .connection import PIECE, RECORD, BaseConnection, no_answer, no_connection, prepare, seconds_left, wrapped
 from .endpoint import Endpoint
-from .response import BadAnswerError, ResponseReader
+from .response import ResponseReader
 from .tls import TlsConfig
 
 Address = tuple[Any, ...]
@@ -74,7 +75,7 @@ class AsyncConnection(BaseConnection):
             if sent < len(request):
                 await self._send(request[sent:])
             return await self._coming(reader)
-        except (OSError, BadAnswerError) as exc:
+        except (OSError, MalformedResponseError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer(exc, progress, deadline, reader.request_id) from exc
@@ -94,7 +95,7 @@ class AsyncConnection(BaseConnection):
         try:
             seconds_left(deadline)
             return await self._coming(reader)
-        except (OSError, BadAnswerError) as exc:
+        except (OSError, MalformedResponseError) as exc:
             self.close()
             raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:

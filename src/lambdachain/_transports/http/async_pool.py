@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 
 from .async_connection import AsyncConnection, connect, in_time
-from .async_dns import Addresses
 from .async_deadline_timer import Watch
+from .async_dns import Addresses
 from .endpoint import Endpoint
 from .pool import BasePool
 from .tls import TlsConfig

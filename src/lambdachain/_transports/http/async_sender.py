@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._core.process_copies import lock_for
-from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
 from .async_connection import in_time
 from .async_pool import AsyncPool
 from .connection import translating
-from lambdachain._transports.invoke_response import outcome_of
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader
@@ -56,7 +55,9 @@ class AsyncSender:
                 connection.close()
         finally:
             pool.leave()
-        return self._noted(outcome_of(response), keys)
+        return self._noted(
+            read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
+        )
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
@@ -92,7 +93,7 @@ class AsyncSender:
         return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
 
     def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         self._credentials.renew(keys)
         return replace(outcome, refused_keys=hash(keys))

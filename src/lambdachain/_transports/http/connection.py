@@ -17,9 +17,10 @@ from typing import Final
 
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._transports import socket_options
+from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
 
 from .endpoint import Endpoint
-from .response import BadAnswerError, Response, ResponseReader, TooLongAnswerError
+from .response import Response, ResponseReader
 from .tls import Session, TlsConfig
 
 RECORD: Final = 16 * 1024
@@ -101,7 +102,7 @@ class Connection(BaseConnection):
             whole = self._receive(reader, deadline)
             while not (whole or (only_head and reader.has_head)):
                 whole = self._receive(reader, deadline)
-        except (OSError, BadAnswerError) as exc:
+        except (OSError, MalformedResponseError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer(exc, progress, deadline, reader.request_id) from exc
@@ -119,7 +120,7 @@ class Connection(BaseConnection):
         """
         try:
             whole = self._receive(reader, deadline)
-        except (OSError, BadAnswerError) as exc:
+        except (OSError, MalformedResponseError) as exc:
             self.close()
             raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
         except BaseException:
@@ -190,14 +191,14 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
     Raises:
         Exception: *exc* itself, where it is somebody else's; see ``passes``.
     """
-    if not isinstance(exc, BadAnswerError):
+    if not isinstance(exc, MalformedResponseError):
         from lambdachain._transports.foreign_exceptions import passes
 
         if passes(exc):
             raise exc
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
-    detail = str(exc) if isinstance(exc, BadAnswerError) else type(exc).__name__
-    words = detail if isinstance(exc, TooLongAnswerError) else f"the connection failed ({detail})"
+    detail = str(exc) if isinstance(exc, MalformedResponseError) else type(exc).__name__
+    words = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
     return NoAnswerError(
         "no answer in time" if late else words,
         progress=progress,

@@ -130,9 +130,9 @@ class RegionalSenders(AwsTransport, Generic[W]):
         )
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
 
 class _SetUp(NamedTuple):

@@ -8,9 +8,8 @@ import time
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lambdachain._core.invocation import Invocation, NoAnswerError, Progress, Trouble
+from lambdachain._core.invocation import MAX_TRACE_HEADER, Invocation, NoAnswerError, Progress, Trouble
 from lambdachain._core.version import __version__
-from lambdachain._transports.socket_options import MAX_TRACE
 
 from .endpoint import Endpoint
 from .signing import Signer, SigningKeys
@@ -84,7 +83,7 @@ def trace_header() -> str:
     ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own detection of loops rides on it.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace or len(trace) > MAX_TRACE or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    if not trace or len(trace) > MAX_TRACE_HEADER or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 

@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from lambdachain._core.invocation import Progress
-from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, is_from_lambda, too_long
+from lambdachain._transports.invoke_response import (
+    MAX_RESPONSE_BYTES,
+    MalformedResponseError,
+    OversizedResponseError,
+    is_from_lambda,
+    oversized_message,
+)
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
@@ -22,14 +28,6 @@ _STATUS: Final = r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)
 _HEAD: Final = re.compile(_STATUS + r"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*)")
 _FIELD: Final = re.compile(r"\r\n([^:]+):[ \t]*([^\r]*)")
 _WITHOUT_BODY: Final = (204, 304)
-
-
-class BadAnswerError(Exception):
-    """What came is not an answer, or not the whole of one."""
-
-
-class TooLongAnswerError(BadAnswerError):
-    """The body is longer than any answer that is read whole."""
 
 
 class Response(NamedTuple):
@@ -80,7 +78,7 @@ class ResponseReader:
     def __init__(self, *, in_pieces: bool = False) -> None:
         self._status = 0
         self._in_pieces = in_pieces
-        self._room = MAX_ANSWER_BYTES
+        self._room = MAX_RESPONSE_BYTES
         self._headers: dict[str, str] = {}
         self._reusable = False
         self._held = b""
@@ -135,7 +133,7 @@ class ResponseReader:
         """Feed the next bytes, at least one; tell whether the answer is whole.
 
         Raises:
-            BadAnswerError: This is no answer.
+            MalformedResponseError: This is no answer.
         """
         return self._take(self, data)
 
@@ -143,10 +141,10 @@ class ResponseReader:
         """Record that no more will come: the answer is whole by that, if it said no length.
 
         Raises:
-            BadAnswerError: It is not whole.
+            MalformedResponseError: It is not whole.
         """
         if self._take is not ResponseReader._take_until_end:
-            raise BadAnswerError("the connection was closed amid the answer")
+            raise MalformedResponseError("the connection was closed amid the answer")
 
     def _status_so_far(self) -> int:
         line, end, _ = self._held.partition(b"\r\n")
@@ -158,14 +156,14 @@ class ResponseReader:
         self._held += data
         end = self._held.find(b"\r\n\r\n", start)
         if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
-            raise BadAnswerError(f"the headers go on beyond {MAX_HEAD} bytes")
+            raise MalformedResponseError(f"the headers go on beyond {MAX_HEAD} bytes")
         if end < 0:
             if not b"HTTP/1.".startswith(self._held[:7]):
-                raise BadAnswerError("this is not HTTP/1.1")
+                raise MalformedResponseError("this is not HTTP/1.1")
             return False
         match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
         if match is None:
-            raise BadAnswerError("the status line is none, or a header")
+            raise MalformedResponseError("the status line is none, or a header")
         minor, status, fields = match[1], int(match[2]), _fields(match[3])
         rest = self._held[end + 4 :]
         self._headers, self._held = fields, b""
@@ -177,11 +175,11 @@ class ResponseReader:
 
     def _interim(self, status: int, rest: bytes) -> bool:
         if status == 101:
-            raise BadAnswerError("the server changes the protocol, which nobody asked for")
+            raise MalformedResponseError("the server changes the protocol, which nobody asked for")
         self._headers = {}
         self._interims += 1
         if self._interims > MAX_INTERIMS:
-            raise BadAnswerError(f"there are more than {MAX_INTERIMS} interim answers")
+            raise MalformedResponseError(f"there are more than {MAX_INTERIMS} interim answers")
         return self._take_head(rest) if rest else False
 
     def _begin_body(self, rest: bytes) -> bool:
@@ -192,7 +190,7 @@ class ResponseReader:
             return True
         if "transfer-encoding" in headers:
             if headers["transfer-encoding"].lower() != "chunked":
-                raise BadAnswerError("the transfer encoding is not chunked")
+                raise MalformedResponseError("the transfer encoding is not chunked")
             self._reusable = self._reusable and length is None
             self._take = ResponseReader._take_chunks
             return self._take_chunks(rest)
@@ -201,10 +199,10 @@ class ResponseReader:
             self._take = ResponseReader._take_until_end
             return self._take_until_end(rest)
         if not (length.isascii() and length.isdigit() and len(length) < 16):
-            raise BadAnswerError("the content length is no number")
+            raise MalformedResponseError("the content length is no number")
         self._missing = int(length)
-        if self._is_kept and self._missing > MAX_ANSWER_BYTES:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, self._missing))
+        if self._is_kept and self._missing > MAX_RESPONSE_BYTES:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, self._missing))
         self._take = ResponseReader._take_counted
         return self._take_counted(rest)
 
@@ -225,7 +223,7 @@ class ResponseReader:
         """Keep a part of a body whose length is not known yet."""
         self._room -= len(piece)
         if self._room < 0 and self._is_kept:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES))
         self._pieces.append(piece)
 
     def _take_until_end(self, data: bytes) -> bool:
@@ -261,7 +259,7 @@ class ResponseReader:
         if 0 < missing <= 2:
             end = stock[at : at + missing]
             if not b"\r\n"[2 - missing :].startswith(end):
-                raise BadAnswerError("a chunk is longer than it says")
+                raise MalformedResponseError("a chunk is longer than it says")
             at, missing = at + len(end), missing - len(end)
         self._at, self._missing = at, missing
 
@@ -270,11 +268,11 @@ class ResponseReader:
         end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
         if end < 0:
             if len(self._stock) - self._at > _MAX_CHUNK_LINE:
-                raise BadAnswerError("the length of a chunk goes on and on")
+                raise MalformedResponseError("the length of a chunk goes on and on")
             return None
         size = _chunk_size(self._stock[self._at : end])
-        if self._is_kept and size > MAX_ANSWER_BYTES:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, size))
+        if self._is_kept and size > MAX_RESPONSE_BYTES:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, size))
         self._at = end + 2
         return size
 
@@ -284,7 +282,7 @@ class ResponseReader:
         end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
         if end == 3:
             if len(stock) > MAX_HEAD:
-                raise BadAnswerError(f"the trailers go on beyond {MAX_HEAD} bytes")
+                raise MalformedResponseError(f"the trailers go on beyond {MAX_HEAD} bytes")
             return False
         self._reusable = self._reusable and end == len(stock)
         return True
@@ -293,7 +291,7 @@ class ResponseReader:
 def _fields(text: str) -> dict[str, str]:
     lines = _FIELD.findall(text)
     if len(lines) > MAX_FIELDS:
-        raise BadAnswerError(f"there are more than {MAX_FIELDS} headers")
+        raise MalformedResponseError(f"there are more than {MAX_FIELDS} headers")
     fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
     return fields if len(fields) == len(lines) else _first_of_each(lines)
 
@@ -305,12 +303,12 @@ def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
         name, value = line_name.lower(), line_value.rstrip(" \t")
         first = fields.setdefault(name, value)
         if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
-            raise BadAnswerError(f"there are two headers {name}")
+            raise MalformedResponseError(f"there are two headers {name}")
     return fields
 
 
 def _chunk_size(line: bytes | bytearray) -> int:
     digits = line.partition(b";")[0].rstrip(b" \t")
     if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise BadAnswerError("the length of a chunk is no number")
+        raise MalformedResponseError("the length of a chunk is no number")
     return int(digits, 16)

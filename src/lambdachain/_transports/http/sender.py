@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
 from .connection import Connection, translating
-from lambdachain._transports.invoke_response import outcome_of
 from .pool import Pool
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
@@ -40,7 +39,9 @@ class Sender:
             self._pool.release(connection)
         else:
             connection.close()
-        return self._noted(outcome_of(response), keys)
+        return self._noted(
+            read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
+        )
 
     def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
         """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
@@ -67,7 +68,7 @@ class Sender:
         return keys, head, self._pool.take(now, deadline)
 
     def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         self._credentials.renew(keys)
         return replace(outcome, refused_keys=hash(keys))

@@ -42,9 +42,9 @@ class HttpSettings(NamedTuple):
     profile_endpoint: bool = False
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"Settings(region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r})"
+        return f"Settings(region={self.region!r}, endpoint_url={redact_url(self.endpoint_url)!r})"
 
 
 def session_of(given: Any) -> Any:

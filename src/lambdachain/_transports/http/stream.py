@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from lambdachain._core.event_stream import EventStreamError
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress
+from lambdachain._transports.invoke_response import read_invoke_response
 from lambdachain._transports.streaming import PieceReader, StreamEnd
 
 from .connection import Connection, translating
-from lambdachain._transports.invoke_response import outcome_of
 from .response import ResponseReader
 
 
@@ -18,7 +18,8 @@ class Pieces:
     """The pieces of an answer that is read into *reader*: what a blocking and an asyncio stream have in common."""
 
     def __init__(self, reader: ResponseReader) -> None:
-        outcome = outcome_of(reader.response)
+        response = reader.response
+        outcome = read_invoke_response(response.status, response.headers, response.body, complete=response.complete)
         self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"", complete=True)
         self._reader = reader
         self._pieces = PieceReader()
