@@ -1,4 +1,4 @@
-"""Addresses: what Lambda's Invoke accepts as a function and as a qualifier, as values.
+"""Function names, ARNs and qualifiers, as Lambda's Invoke accepts them: parsed, validated and composed.
 
 Patterns and lengths are those of botocore's service model for ``Invoke`` (``NamespacedFunctionName``, ``Qualifier``).
 """
@@ -16,7 +16,7 @@ MAX_TARGET_LENGTH: Final = 256
 MAX_NAME_LENGTH: Final = 64
 MAX_QUALIFIER_LENGTH: Final = 128
 
-# Not compiled: most programs name functions by their names, and need few of these.
+# Not compiled here: most programs address functions by name, and need few of these.
 _PARTITION: Final = r"aws[a-zA-Z-]*"
 _REGION: Final = r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]"
 _ACCOUNT: Final = r"[0-9]{12}"
@@ -24,7 +24,8 @@ _NAME: Final = r"[a-zA-Z0-9_.-]+"
 _QUALIFIER: Final = r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+"
 _VERSION: Final = r"[0-9]+"
 
-# "function:live" names the function "live": in front of a qualifier such a name needs "function:" before it.
+# Invoke reads "function:live" as the function "live": with a qualifier, a function of such a name needs "function:"
+# before it.
 _READ_AS_PREFIX: Final = rf"arn|function|{_REGION}|{_ACCOUNT}"
 
 _PARTITION_OF_REGION: Final = (
@@ -39,9 +40,9 @@ _PARTITION_OF_REGION: Final = (
 
 
 class Qualifier(str):
-    """A version or an alias of a function: what stands behind the last colon of its address.
+    """A version or an alias of a function: the part after the last colon of its address.
 
-    It is a ``str``, checked: wherever a qualifier is asked for, its plain text will do too.
+    It is a validated ``str``; a plain string is accepted wherever a qualifier is.
 
     >>> Qualifier.version(3), Qualifier.alias("live"), Qualifier.latest()
     (Qualifier('3'), Qualifier('live'), Qualifier('$LATEST'))
@@ -49,16 +50,16 @@ class Qualifier(str):
     True
 
     Raises:
-        InvalidArnError: The text is longer than 128 characters or has a character that Lambda refuses.
+        InvalidArnError: The string is longer than 128 characters or has a character that Lambda rejects.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Check *text* and take it as it is."""
+        """Validate *text*, and keep it unchanged."""
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - qualifier=3 is the usual slip
             raise InvalidArnError(
-                f"qualifier must be text, not {type(text).__name__}; for a version, Qualifier.version(3)"
+                f"qualifier must be a string, not {type(text).__name__}; for a version, use Qualifier.version(3)"
             )
         if not re.fullmatch(_QUALIFIER, text):
             _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
@@ -68,32 +69,32 @@ class Qualifier(str):
 
     @classmethod
     def latest(cls) -> Self:
-        """Name the unpublished version, ``$LATEST``."""
+        """Return the unpublished version, ``$LATEST``."""
         return cls("$LATEST")
 
     @classmethod
     def latest_published(cls) -> Self:
-        """Name the newest published version of a function on managed instances, ``$LATEST.PUBLISHED``."""
+        """Return the newest published version of a function on managed instances, ``$LATEST.PUBLISHED``."""
         return cls("$LATEST.PUBLISHED")
 
     @classmethod
     def version(cls, number: int) -> Self:
-        """Name a published version; *number* counts from 1."""
+        """Return a published version; *number* counts from 1."""
         if type(number) is not int or number < 1:
-            _refuse("version", number, "a whole number from 1")
+            _refuse("version", number, "an integer from 1")
         return cls(str(number))
 
     @classmethod
     def alias(cls, name: str) -> Self:
-        """Name an alias; Lambda refuses one that consists of digits only, for that is a version."""
+        """Return an alias; Lambda rejects one of digits only, because that is a version."""
         alias = cls(name)
         if not alias.is_alias:
-            _refuse("alias", name, "letters, digits, '-' and '_', and not digits only")
+            _refuse("alias", name, "letters, digits, '-' and '_', but not only digits")
         return alias
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a version number, an alias, ``$LATEST`` or ``$LATEST.PUBLISHED``."""
+        """Parse a version number, an alias, ``$LATEST`` or ``$LATEST.PUBLISHED``."""
         return cls(text)
 
     @property
@@ -114,10 +115,10 @@ class Qualifier(str):
 class FunctionName:
     """A function named without a full ARN: ``orders``, ``orders:live`` or ``123456789012:function:orders``.
 
-    The caller's own partition, region and (where *account_id* is absent) account complete it.
+    Lambda completes it with the caller's own partition, region and (without *account_id*) account.
 
     Raises:
-        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+        InvalidArnError: Lambda would reject a part; the message names it.
     """
 
     name: str
@@ -130,7 +131,7 @@ class FunctionName:
 
     @property
     def partition(self) -> None:
-        """Always ``None``: only a full ARN states its partition."""
+        """Always ``None``: only a full ARN has a partition."""
         return None
 
     def with_qualifier(self, qualifier: str) -> FunctionName:
@@ -158,7 +159,7 @@ class FunctionArn:
     'arn:aws:lambda:eu-west-1:123456789012:function:orders:live'
 
     Raises:
-        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+        InvalidArnError: Lambda would reject a part; the message names it.
     """
 
     partition: str
@@ -175,7 +176,7 @@ class FunctionArn:
 
     @classmethod
     def parse(cls, text: str) -> FunctionArn:
-        """Read a full ARN; ``str()`` of the result is *text* again."""
+        """Parse a full ARN; ``str()`` of the result is *text* again."""
         _check_text(text)
         parts = text.split(":")
         if parts[0] != "arn":
@@ -199,7 +200,7 @@ class FunctionArn:
         qualifier: str | None = None,
         partition: str | None = None,
     ) -> FunctionArn:
-        """Compose an ARN; without *partition*, the one that *region* belongs to.
+        """Compose an ARN; *partition* defaults to the one that *region* belongs to.
 
         >>> str(FunctionArn.build("orders", region="cn-north-1", account_id="123456789012"))
         'arn:aws-cn:lambda:cn-north-1:123456789012:function:orders'
@@ -216,7 +217,7 @@ class FunctionArn:
         return replace(self, qualifier=Qualifier(qualifier))
 
     def without_qualifier(self) -> FunctionArn:
-        """Return the function itself, whatever version or alias this names."""
+        """Return the same function without a qualifier."""
         return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
@@ -224,12 +225,12 @@ class FunctionArn:
         return arn if self.qualifier is None else f"{arn}:{self.qualifier!s}"
 
 
-# What a function may be addressed by.
+# Every form of a function's address.
 Address = str | FunctionArn | FunctionName
 
 
 def parse_target(text: str) -> FunctionArn | FunctionName:
-    """Read every form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
+    """Parse any form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
 
     >>> parse_target("orders:live")
     FunctionName(name='orders', qualifier='live', account_id=None, region=None)
@@ -237,7 +238,7 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
     '123456789012'
 
     Raises:
-        InvalidArnError: Lambda would refuse *text*; the message says which part is wrong.
+        InvalidArnError: Lambda would reject *text*; the message names the invalid part.
     """
     _check_text(text)
     return _parsed(text)
@@ -266,7 +267,7 @@ def partition_of(region: str) -> str:
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
-        raise InvalidArnError(f"a function is named by text, a FunctionArn or a Contract, not {type(text).__name__}")
+        raise InvalidArnError(f"a function must be a string, a FunctionArn or a Contract, not {type(text).__name__}")
     if len(text) > MAX_TARGET_LENGTH:
         _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
 
@@ -276,7 +277,7 @@ def _check_parts(target: FunctionArn | FunctionName) -> None:
     if (full or target.region is not None) and not _fits(target.region, _REGION):
         _refuse("region", target.region, "a region such as 'eu-west-1'")
     if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
-        _refuse("account id", target.account_id, "text of 12 digits")
+        _refuse("account id", target.account_id, "a string of 12 digits")
     if not _fits(target.name, _NAME):
         _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
     if len(target.name) > MAX_NAME_LENGTH:

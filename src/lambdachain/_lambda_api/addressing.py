@@ -1,7 +1,7 @@
-"""Which function a request of the API is for: names and qualifiers checked as the service model says. Pure.
+"""Find the function that a request of the API names: names and qualifiers validated by the service model. Pure.
 
-More passes here than ``_arn`` accepts: AWS answers a name of 65 characters, a qualifier ``$latest`` and an ARN that
-breaks off behind ``function`` with "not found", not with a validation error (recorded 2025).
+More is accepted here than in ``_core.arn``: AWS responds to a name of 65 characters, a qualifier ``$latest`` and an ARN
+that ends after ``function`` with "not found", not with a validation error (recorded 2025).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .responses import Violation
 
 @dataclass(frozen=True)
 class Shape:
-    """What the service model says about a text: its pattern, and how long it may be."""
+    """The service model's constraints on a string: its pattern and maximum length."""
 
     member: str
     pattern: str
@@ -31,11 +31,11 @@ class Shape:
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """The pattern, compiled."""
+        """The compiled pattern."""
         return re.compile(self.pattern, re.ASCII)
 
     def violations(self, text: str) -> Iterator[Violation]:
-        """Check a text."""
+        """Yield the constraints that *text* violates."""
         if not self.regex.fullmatch(text):
             yield Violation(text, self.member, f"Member must satisfy regular expression pattern: {self.pattern}")
         if not text:
@@ -51,12 +51,12 @@ _FUNCTION: Final = Shape(
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     256,
 )
-# The pattern's groups: region and account with a colon behind them, name, qualifier.
+# The pattern's groups: region and account, each with the colon after it, name, qualifier.
 _PARTS: Final = (3, 9, 11, 13)
 
 
 def address_violations(function: str, qualifier: str | None) -> Iterator[Violation]:
-    """Check the forms of a function, as the path names it, and of a qualifier, as the query does."""
+    """Yield the constraints that a function in the path, and a qualifier in the query, violate."""
     if qualifier is not None:
         yield from _QUALIFIER.violations(qualifier)
     yield from _FUNCTION.violations(function)
@@ -71,18 +71,18 @@ def resolve(
     unqualified: str | None = LATEST,
     action: str = "InvokeFunction",
 ) -> FunctionArn:
-    """Find the function that a request names.
+    """Return the ARN of the function that a request names.
 
     Args:
-        function: The path's function, decoded.
-        qualifier: The query's qualifier.
-        place: Where the functions are.
-        functions: The names of those there are, each with its versions and aliases.
-        unqualified: The qualifier that a refusal shows where none was named.
-        action: IAM's name of what the request is to do.
+        function: The function in the path, decoded.
+        qualifier: The qualifier in the query.
+        place: The account and region of the functions.
+        functions: The names of all functions, each with its versions and aliases.
+        unqualified: The qualifier in the error message if the request has none.
+        action: The request's IAM action.
 
     Raises:
-        RefusedError: There is none.
+        RefusedError: There is no such function.
     """
     found = _FUNCTION.regex.fullmatch(function)
     violations = list(address_violations(function, qualifier))
@@ -98,6 +98,6 @@ def resolve(
         raise answers.parameter_invalid(message)
     named = qualifier or suffix
     if (named or LATEST) in functions.get(name, ()):
-        with suppress(InvalidArnError):  # even where every function is taken to exist, none is called so
+        with suppress(InvalidArnError):  # a name that no function can have, where a stub takes every function to exist
             return place.arn(name, named)
     raise answers.function_not_found(place.text(name, named or unqualified))

@@ -1,4 +1,4 @@
-"""How often a chain of calls has come by a function: counted in the trace header, as Lambda's loop detection does.
+"""Count how often a chain of calls has passed a function, in the trace header, as Lambda's loop detection does.
 
 Lambda writes ``Lineage=`` into the trace header that a function gets; SDKs in the function send it on. Here it holds
 the functions of the chain, each as a hash with its count: ``Lineage=a87bd80c:1|68fd508a:5``, the form in X-Ray's page
@@ -25,13 +25,13 @@ def loops(trace_header: str, arn: str) -> bool:
 
 
 def passed(trace_header: str, arn: str) -> str:
-    """Return the trace header that the function gets: with itself counted once more.
+    """Return the trace header for a function, with its own invocation counted.
 
     >>> passed(passed("Root=1-2-3", "a"), "a")
     'Root=1-2-3;Lineage=ca978112:2'
 
     Args:
-        trace_header: As its caller sent it.
+        trace_header: As the caller sent it.
         arn: The function's ARN, without a qualifier.
     """
     counts = _counts(trace_header)

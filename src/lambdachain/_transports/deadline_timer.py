@@ -1,4 +1,7 @@
-"""One thread that rings at given times, for all calls of the process: a read in pieces has no timeout of its own."""
+"""Deadlines for blocking calls: one thread runs callbacks at given times, for all calls of the process.
+
+A response that is read in parts has no timeout as a whole; the callback shuts its socket down.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _WORTH_CLEARING: Final = 64
 
 
 class Timer:
-    """Something to be done at a time, unless it is cancelled before."""
+    """A callback to run at a time, unless it is cancelled before."""
 
     def __init__(self, at: float, callback: Callable[[], None]) -> None:
         self.at = at
@@ -24,7 +27,7 @@ class Timer:
 
 
 class DeadlineTimer:
-    """Rings bells; its thread starts with the first one, and again in a forked process."""
+    """Runs the callbacks of timers; its thread starts with the first timer, and again in a forked process."""
 
     def __init__(self) -> None:
         self._bells: list[tuple[float, int, Timer]] = []
@@ -34,7 +37,7 @@ class DeadlineTimer:
         self._thread: threading.Thread | None = None
 
     def set(self, at: float, callback: Callable[[], None]) -> Timer:
-        """Have *ring* called when the monotonic clock says *at*; it must be quick and must not raise."""
+        """Run *callback* when the monotonic clock reaches *at*; it must be quick and must not raise."""
         bell = Timer(at, callback)
         with self._changed:
             heapq.heappush(self._bells, (at, next(self._count), bell))
@@ -46,17 +49,18 @@ class DeadlineTimer:
         return bell
 
     def cancel(self, bell: Timer) -> None:
-        """Forget a bell that has not rung."""
+        """Cancel a timer; no-op if it has run."""
         with self._changed:
             bell.cancelled = True
             self._cancelled += 1
+            # Cancelled timers stay in the heap, from whose middle nothing can be removed, until they are half of it.
             if self._cancelled > max(_WORTH_CLEARING, len(self._bells) // 2):
                 self._bells = [item for item in self._bells if not item[2].cancelled]
                 heapq.heapify(self._bells)
                 self._cancelled = 0
 
     def forget(self) -> None:
-        """Begin anew in a forked process: the bells, their thread and whoever held the lock are the parent's."""
+        """Start over in a forked process: the timers, their thread and the holder of the lock are the parent's."""
         self._bells = []
         self._changed = threading.Condition()
         self._cancelled = 0

@@ -1,4 +1,4 @@
-"""Which transport a client has that was given none."""
+"""Choose the transport of a client that was created without one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _IN_LAMBDA: Final = "AWS_LAMBDA_RUNTIME_API"
 
 
 def default_transport() -> Transport:
-    """Make an ``HttpTransport`` inside Lambda, elsewhere a ``BotoTransport``; ``LAMBDACHAIN_TRANSPORT`` may say which.
+    """Return an ``HttpTransport`` inside Lambda, a ``BotoTransport`` elsewhere, or what ``LAMBDACHAIN_TRANSPORT`` says.
 
     Raises:
-        ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
+        ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
     """
     if (_chosen() or _usual()) == "http":
         from .http.transport import HttpTransport
@@ -28,10 +28,10 @@ def default_transport() -> Transport:
 
 
 def default_async_transport() -> AsyncTransport:
-    """Make the same choice for an event loop; but where aiobotocore is not installed, only if it is asked for boto3.
+    """Make the same choice for an event loop; without aiobotocore, boto3 is used in threads only if it is asked for.
 
     Raises:
-        ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
+        ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
     """
     chosen = _chosen()
     if (chosen or _usual()) == "boto":
@@ -51,5 +51,5 @@ def _usual() -> str:
 def _chosen() -> str | None:
     chosen = os.environ.get(VARIABLE) or None
     if chosen not in (None, "http", "boto"):
-        raise ContractError(f"{VARIABLE} is {chosen!r}: it may be 'http' (HttpTransport) or 'boto' (BotoTransport)")
+        raise ContractError(f"{VARIABLE} is {chosen!r}: it must be 'http' (HttpTransport) or 'boto' (BotoTransport)")
     return chosen

@@ -1,7 +1,7 @@
-"""One request over aiobotocore: whether anything of it can have gone out, and what its exceptions mean.
+"""One request over aiobotocore: record whether any of it can have been sent, and translate its exceptions.
 
-aiobotocore passes no tracing on to aiohttp, and calls a reset amid a request a failed connect. Its client's connections
-are told here to say which request they are for; one that has died since its last use is not used again.
+aiobotocore offers no access to aiohttp's tracing, and reports a reset during a request as a failed connect. Its
+client's connections are extended here to report their request; one that has died since its last use is not reused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .transport import host_sent_to, keep_legible
 
 
 class AsyncExchange:
-    """What becomes of one request."""
+    """The state of one request."""
 
     def __init__(self, function: str, timeout: float | None) -> None:
         self.function = function
@@ -40,15 +40,15 @@ class AsyncExchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        self._can_tell = True  # as long as no client has been asked to send
+        self._can_tell = True  # until a client has been asked to send
         self._answer: dict[str, Any] | None = None
 
     @asynccontextmanager
     async def in_time(self) -> AsyncGenerator[None]:
-        """Bound what is awaited inside by the request's time, and say what is known of how far it got.
+        """Limit what is awaited inside to the request's deadline, and correct how far the request got.
 
         Raises:
-            NoAnswerError: Time is up, or whatever was raised inside.
+            NoAnswerError: The deadline has passed, or it was raised inside.
         """
         try:
             async with asyncio.timeout(self._deadline - time.monotonic()):
@@ -59,7 +59,7 @@ class AsyncExchange:
             raise self._late() from exc
 
     async def answered(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
-        """Send the request: give aiobotocore's answer, or the service's refusal.
+        """Send the request; return aiobotocore's response, or the service's error.
 
         Raises:
             NoAnswerError: There is neither.
@@ -76,7 +76,7 @@ class AsyncExchange:
             answer: object = await called(getattr(client, operation), parameters)
         except ClientError as exc:
             return refusal_in(exc)
-        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
             failure = _read(exc, self._reached_so_far)
             if failure.trouble is Trouble.CREDENTIALS:
                 network_guard.check(self.function, host)
@@ -85,23 +85,23 @@ class AsyncExchange:
             _current.reset(token)
             self._note_use()
         if not isinstance(answer, dict):
-            raise NoAnswerError("aiobotocore's client gives no response")
+            raise NoAnswerError("aiobotocore's client returned no response")
         self._answer = cast("dict[str, Any]", answer)
         return self._answer
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """Report of what goes wrong while the body is read inside what it means."""
+        """Translate exceptions while the body is read inside."""
         try:
             yield
-        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
             failure = _read(exc, get_progress(self._answer or {}))
             failure.request_id = self._request_id
             raise failure from failure.__cause__
 
     @property
     def carried(self) -> bool:
-        """Whether the answer may have come in on a connection: nobody can have cut one that has not."""
+        """Whether the response may have come over a connection; a stub's response cannot have been cut short."""
         return self.protocol is not None or not self._can_tell
 
     @property
@@ -113,16 +113,19 @@ class AsyncExchange:
         return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
 
     def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Describe what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
+        """Correct what aiobotocore cannot know: it reports a reset during the request as a failed connect."""
         if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
             failure.progress = self._reached(failure.__cause__)
         return failure
 
     def _late(self) -> NoAnswerError:
-        """Report that time was up."""
+        """Return the error for a request that timed out."""
         progress = get_progress(self._answer) if self._answer is not None else self._reached(None)
         return NoAnswerError(
-            "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
+            "timed out waiting for the response",
+            progress=progress,
+            trouble=Trouble.TIMEOUT,
+            request_id=self._request_id,
         )
 
     def _note_use(self) -> None:
@@ -139,7 +142,7 @@ _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchang
 
 
 def attach(client: Any) -> bool:
-    """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
+    """Have a client's connections report to their exchange; return whether this version of aiobotocore allows it."""
     keep_legible(client)
     note_signature(client, _current)
     keep_payload(client, _current)
@@ -150,28 +153,28 @@ def attach(client: Any) -> bool:
     if sessions is None:
         return False
     if not isinstance(sessions, _Sessions):
-        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
+        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - no access to aiohttp's tracing
     return True
 
 
 def leave_behind(client: Any) -> bool:
-    """Have a client begin without connections in a forked process; the old ones stay as they are, for the parent.
+    """Have a client start without connections in a forked process; the old ones stay open, for the parent.
 
-    To close one would tell the parent's loop, which shares what it watches sockets with, to watch it no more.
+    Closing one would remove its socket from the selector that the child shares with the parent's loop.
 
     Returns:
-        Whether this aiobotocore lets its connections be replaced.
+        Whether this version of aiobotocore lets its connections be replaced.
     """
     detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
     http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions: Any = getattr(http, "_sessions", None)
     if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
         return False
-    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
+    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - no public API
     each: list[Any] = [*http._sessions.values()]  # noqa: SLF001 - as below
     for session in each:
         session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
-    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - as above
+    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - see above
     return True
 
 
@@ -184,7 +187,7 @@ def _function_under_way() -> str | None:
 
 
 class _Sessions:
-    """Returns aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
+    """Returns aiohttp's sessions, with connectors that report the connection of a request, and without redirects."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
@@ -198,14 +201,14 @@ class _Sessions:
 
 
 class _Once:
-    """An aiohttp session that follows no redirect: it would send the payload again, and wherever it is told to."""
+    """An aiohttp session that follows no redirect: it would send the payload again, to any host that it is sent to."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
 
     async def request(self, *arguments: Any, **options: Any) -> Any:
         response = await self._session.request(*arguments, allow_redirects=False, **options)
-        if response.status >= 300:  # whose body aiobotocore reads itself
+        if response.status >= 300:  # aiobotocore reads such a body itself
             response.read = partial(_error_body, response)
         return response
 
@@ -214,7 +217,7 @@ class _Once:
 
 
 async def _error_body(response: Any) -> bytes:
-    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    """Read an error's body up to the size limit; if that fails, close the connection, which nobody else does."""
     try:
         return await read_body_async(
             response.content, {name.lower(): value for name, value in response.headers.items()}
@@ -241,7 +244,7 @@ class _Connect:
         return connection
 
 
-# How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
+# The state of idle connections in aiohttp's pool: what aiohttp has not noticed is checked on the socket.
 _links: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
 
 
@@ -263,9 +266,7 @@ def _probe(sock: Any) -> None:
 
 
 def _read(exc: Exception, progress: Progress) -> NoAnswerError:
-    """Describe what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign
-    one.
-    """
+    """Convert an exception; one of aiohttp's, which aiobotocore wraps without a class of its own, is not foreign."""
     inner: Any = getattr(exc, "kwargs", {}).get("error")
     cause = inner if isinstance(inner, _aiohttp_errors()) else exc
     if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
@@ -292,7 +293,7 @@ def _aiohttp_errors() -> tuple[type[Exception], ...]:
 
 @cache
 def _told_apart() -> tuple[type[Exception], ...]:
-    """List what aiobotocore says more of than that its HTTP client failed."""
+    """Return the exceptions in which aiobotocore says more than that its HTTP client failed."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
 
     return (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError)

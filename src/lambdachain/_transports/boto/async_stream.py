@@ -1,4 +1,4 @@
-"""An answer of ``InvokeWithResponseStream`` over aiobotocore, handed on as it comes in."""
+"""A response of ``InvokeWithResponseStream`` over aiobotocore: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .stream import piece_in
 async def open_stream(
     client: Any, invocation: Invocation, exchange: AsyncExchange
 ) -> AsyncBotoStream | AsyncWholeAnswer:
-    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
     answer = await exchange.answered(client, "invoke_with_response_stream", to_parameters(invocation))
     if isinstance(answer, Outcome):
         return AsyncWholeAnswer(answer)
@@ -26,7 +26,7 @@ async def open_stream(
 
 
 class AsyncBotoStream:
-    """An answer that aiobotocore is reading; see ``AsyncResponseStream``."""
+    """A response that aiobotocore is reading; see ``AsyncResponseStream``."""
 
     def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
         self._progress = get_progress(answer)
@@ -36,7 +36,7 @@ class AsyncBotoStream:
         self._exchange = exchange
 
     async def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
             async with self._exchange.in_time():
                 piece = await self._next()
@@ -48,7 +48,7 @@ class AsyncBotoStream:
         return piece
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         self._body.close()
 
     async def _next(self) -> bytes | StreamEnd:
@@ -56,8 +56,12 @@ class AsyncBotoStream:
         with self._exchange.reading():
             async for event in self._events:
                 found = found or piece_in(event)
-                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                if isinstance(found, bytes):  # after the end, the rest of the body is read, to reuse the connection
                     return found
         if found is None:
-            raise NoAnswerError("the stream broke off", progress=self._progress, request_id=self.outcome.request_id)
+            raise NoAnswerError(
+                "the event stream ended before InvokeComplete",
+                progress=self._progress,
+                request_id=self.outcome.request_id,
+            )
         return found

@@ -45,19 +45,19 @@ _PIECE: Final = 1024 * 1024
 class AsyncBotoTransport(AwsTransport):
     """Send invocations through aiobotocore, each of them once; needs ``lambdachain[aio]``.
 
-    Slower than ``AsyncHttpTransport``, and for those who need what botocore has: profiles with a proxy, hooks,
-    instrumentation. Clients belong to the event loop that made them; each loop, and each region, gets one of its own,
-    which is closed when its loop shuts down, as ``asyncio.run`` does at its end.
+    Slower than ``AsyncHttpTransport``, and for programs that need what botocore has: profiles with a proxy, hooks,
+    instrumentation. Clients belong to the event loop that created them; each loop, and each region, gets one of its
+    own, which is closed when its loop shuts down, as ``asyncio.run`` does at its end.
 
     Args:
-        client: A Lambda client of aiobotocore's of your own, entered, with retries off; good for its own loop only.
-        session: An aiobotocore session to make clients from.
-        region: The region for functions whose address names none; the session's own without it.
+        client: A Lambda client of aiobotocore, entered, with retries off; it works in its own loop only.
+        session: An aiobotocore session to create clients from.
+        region: The region for functions whose address names none; by default the session's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        config: A ``botocore.config.Config`` laid over ours; see ``BotoTransport``.
+        config: A ``botocore.config.Config`` merged over ours; see ``BotoTransport``.
 
     Raises:
-        ContractError: As ``BotoTransport``; or *session* is not aiobotocore's, or that is not installed.
+        ContractError: As ``BotoTransport``; or *session* is not aiobotocore's, or aiobotocore is not installed.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class AsyncBotoTransport(AwsTransport):
             check_client(client, blocking=False)
             attach(client)
         if session is not None and not is_session(session):
-            raise ContractError("session is not aiobotocore's: give an aiobotocore.session.AioSession")
+            raise ContractError("session is not aiobotocore's: use an aiobotocore.session.AioSession")
         check_transport(region, endpoint_url, session, config, blocking=False)
         check_config(config)
         self._given = client
@@ -106,7 +106,7 @@ class AsyncBotoTransport(AwsTransport):
         return self._noted(outcome, client, exchange)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .async_stream import open_stream
 
         exchange = AsyncExchange(invocation.function, timeout)
@@ -117,7 +117,7 @@ class AsyncBotoTransport(AwsTransport):
         return stream
 
     async def close(self) -> None:
-        """Close the clients made here; those of a loop that runs elsewhere close there, in their own time."""
+        """Close the clients created here; those of a loop in another thread are closed there."""
         with self._lock:
             self._closed = True
             all_clients, self._clients = self._clients, {}
@@ -147,9 +147,9 @@ class AsyncBotoTransport(AwsTransport):
             return await clients.get(self, region)
         except RealInvokeBlockedError:
             raise
-        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
             if not self._endpoint_url and not has_endpoint():
-                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
             raise set_up_failure(exc) from None
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
@@ -175,7 +175,7 @@ class AsyncBotoTransport(AwsTransport):
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
     def _noted(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> Outcome:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = signed_with(exchange.headers)
@@ -187,7 +187,7 @@ class AsyncBotoTransport(AwsTransport):
         return replace(outcome, refused_keys=refused and hash(refused))
 
     def begin_anew(self) -> None:
-        """Keep no connection of the parent's in a forked process, and leave those alone that its loops watch."""
+        """Drop the parent's connections in a forked process, without closing what the parent's loops watch."""
         for clients in self._clients.values():
             clients.leave_behind()
         self._clients = {}
@@ -206,7 +206,7 @@ register_fork_hooks(in_fork=_begin_anew)
 
 
 class _Clients:
-    """The clients of one loop, by region; a generator keeps each, for a loop that shuts down closes its generators."""
+    """The clients of one loop, by region. A generator keeps each open: a loop that shuts down closes its generators."""
 
     def __init__(self) -> None:
         self._kept: dict[str | None, Any] = {}
@@ -224,7 +224,7 @@ class _Clients:
         if making is None:
             making = self._making[region] = asyncio.ensure_future(self._make(transport, region))
             making.add_done_callback(partial(self._made, region))
-        return await asyncio.shield(making)  # finding credentials goes on for the next call when this one's time is up
+        return await asyncio.shield(making)  # fetching credentials goes on for the next call when this one times out
 
     async def _make(self, transport: AsyncBotoTransport, region: str | None) -> Any:
         keeper = _kept_open(transport.open_client(region))
@@ -235,17 +235,17 @@ class _Clients:
     def _made(self, region: str | None, making: asyncio.Task[Any]) -> None:
         del self._making[region]
         if not making.cancelled():
-            making.exception()  # which is nobody's where each call's time was up before
+            making.exception()  # retrieved: nobody awaits it any more if all calls have timed out
 
     def forget(self, client: Any) -> None:
-        """Make new ones for the next requests, unless *client* is gone already; all are closed with all others."""
+        """Create new clients for the next requests, unless *client* is gone; the old ones are closed later."""
         if client in self._kept.values():
             self._kept.clear()
 
     def leave_behind(self) -> None:
         for client in self._kept.values():
             leave_behind(client)
-        _kept_for_ever.append(self)  # what the collector would close is in the parent's loop
+        _kept_for_ever.append(self)  # the garbage collector would close them in the parent's loop
 
     async def close(self) -> None:
         making = list(self._making.values())
@@ -284,13 +284,13 @@ async def _drained(answer: dict[str, Any], exchange: AsyncExchange) -> bytes:
 
 
 def _lent(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Have aiohttp send a large payload in pieces, which it warns of otherwise."""
+    """Have aiohttp send a large payload in parts; it warns about large ones otherwise."""
     payload = parameters["Payload"]
     return parameters if len(payload) <= _PIECE else {**parameters, "Payload": BytesIO(payload)}
 
 
 def over_botocore(**arguments: Any) -> AsyncTransport:
-    """Make a transport over aiobotocore, or else one over boto3 in threads."""
+    """Create a transport over aiobotocore, or one over boto3 in threads."""
     session = arguments.get("session")
     if is_installed() and (session is None or is_session(session)):
         return AsyncBotoTransport(**arguments)
@@ -298,7 +298,7 @@ def over_botocore(**arguments: Any) -> AsyncTransport:
 
 
 def _plain(session: Any) -> Any:
-    """Make a session of botocore's with the settings of aiobotocore's, whose clients need no event loop."""
+    """Create a session of botocore with the settings of aiobotocore's, whose clients need no event loop."""
     plain: Any = import_module("botocore.session").Session()
     if session is not None:
         for name, value in session.instance_variables().items():
@@ -308,13 +308,13 @@ def _plain(session: Any) -> Any:
 
 
 def _aio(module: str) -> Any:
-    """Import a module of aiobotocore's, which no type checker has to find: its botocore may not be the newest."""
+    """Import a module of aiobotocore, which type checkers need not find: it may not support the newest botocore."""
     return import_module(f"aiobotocore.{module}")
 
 
 @cache
 def is_installed() -> bool:
-    """Check whether aiobotocore is there."""
+    """Check whether aiobotocore is installed."""
     return find_spec("aiobotocore") is not None
 
 

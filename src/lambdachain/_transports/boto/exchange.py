@@ -1,7 +1,7 @@
-"""One request on one of botocore's connections: whether a byte of it went out, and an end to it when its time is over.
+"""One request over botocore's connections: record whether a byte of it was sent, and end it at its deadline.
 
-botocore bounds each ``recv``, so a server that trickles escapes its timeouts, and its exceptions do not tell a request
-that was never sent from one that was. Its connection classes are told to say so here.
+botocore's timeouts bound each ``recv``, so a server that sends a byte now and then escapes them, and its exceptions do
+not distinguish a request that was never sent from one that was. Its connection classes are extended here to report it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 _HTTP_SESSION: Final = "botocore.httpsession"
-# What botocore does with a request before it looks for a connection.
+# Functions of botocore that run before it looks for a connection.
 _BEFORE_SENDING: Final = frozenset(
     {
         "_convert_to_request_dict",
@@ -49,12 +49,12 @@ _BEFORE_SENDING: Final = frozenset(
 
 
 class Exchange:
-    """What becomes of one request.
+    """The state of one request.
 
     Args:
         function: The function, as errors name it.
-        timeout: Seconds until it has to be over.
-        keys: botocore's credentials to sign it with, where the client's own might take longer than that.
+        timeout: Seconds until the request must be done.
+        keys: botocore's credentials to sign it with, if fetching the client's own might take longer than that.
     """
 
     def __init__(self, function: str, timeout: float | None, keys: Any = None) -> None:
@@ -74,7 +74,7 @@ class Exchange:
 
     @contextmanager
     def sending(self) -> Generator[None]:
-        """Have the request that is sent inside be this one."""
+        """Make this exchange the current one for the request that is sent inside."""
         token = _current.set(self)
         try:
             yield
@@ -83,13 +83,14 @@ class Exchange:
 
     @property
     def has_sent(self) -> bool:
-        """Whether a byte of the request went out on a connection that is watched."""
+        """Whether a byte of the request was sent on a watched connection."""
         return self._sent
 
     def uses(self, tap: socket.socket | None, *, sending: bool) -> None:
-        """Note the socket that the request goes through, and whether its first byte goes out now."""
+        """Record the socket of the request, and whether its first byte is about to be sent."""
         with self._lock:
             self._watched = True
+            # Past the deadline the socket is shut down before the byte is sent; without a socket, it may be sent.
             too_late = self.expired and tap is not None
             self._sent = self._sent or (sending and not too_late)
             self._tap = tap
@@ -97,18 +98,18 @@ class Exchange:
                 self._hang_up()
 
     def adopt(self, tap: socket.socket) -> None:
-        """Keep a socket that its connection is done with: the answer may still be on it."""
+        """Keep a socket that its connection has closed: the response may still be on it."""
         self._adopted.append(tap)
 
     def abort(self) -> None:
-        """End the request: its time is over."""
+        """End the request at its deadline."""
         with self._lock:
             if not self._over:
                 self.expired = True
                 self._hang_up()
 
     def finish(self) -> None:
-        """Report that the request is over."""
+        """Record that the request is done."""
         if self._bell is not None:
             deadline_timer.cancel(self._bell)
         with self._lock:
@@ -118,19 +119,21 @@ class Exchange:
             tap.close()
 
     def abandon(self) -> None:
-        """Close what is left of a response that nobody reads; a connection that is back in its pool stays there."""
+        """Close a response that nobody reads; a connection that is back in its pool stays open."""
         if self.response is not None:
             with suppress(OSError):
                 self.response.close()
 
     def corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Describe what botocore cannot: that nothing was sent, or that time was up."""
+        """Correct what botocore cannot know: that nothing was sent, or that the deadline ended the request."""
         if self._watched and not self._sent and failure.progress is Progress.PERHAPS_SENT:
             failure.progress = Progress.NOTHING_SENT
         if self.expired and failure.trouble is Trouble.CONNECTION:
             failure.trouble = Trouble.TIMEOUT
-            failure.args = ("no answer in time",)
+            failure.args = ("timed out waiting for the response",)
         return failure
+
+        # Not close(): another thread is reading from it, and the descriptor's number could be reused meanwhile.
 
     def _hang_up(self) -> None:
         if self._tap is not None:
@@ -156,7 +159,7 @@ def exchange(function: str, timeout: float | None, keys: Any = None) -> Generato
 
 
 def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str, Any] | Outcome:
-    """Send *invocation* by a method of botocore's client: give its response, or the service's refusal.
+    """Send *invocation* by a method of botocore's client; return its response, or the service's error.
 
     Raises:
         NoAnswerError: There is neither.
@@ -170,16 +173,16 @@ def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str
         response: object = called(getattr(client, operation), written)
     except ClientError as exc:
         return refusal_in(exc)
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         failure = translated(exc, progress=_reached(client, exc))
         raise failure from failure.__cause__
     if not isinstance(response, dict):
-        raise NoAnswerError("botocore's client gives no response")
+        raise NoAnswerError("botocore's client returned no response")
     return cast("dict[str, Any]", response)
 
 
 def _reached(client: Any, exc: Exception) -> Progress:
-    """Return how far a request can have got when *exc* was raised: into no connection, if none says that it sent."""
+    """Return how far a request can have got when *exc* was raised: no connection, if none reported that it sent."""
     watched = _current.get()
     unsent = watched is not None and not watched.has_sent and is_watched(client)
     return Progress.NOTHING_SENT if unsent and any(map(_is_before_sending, frames_of(exc))) else Progress.PERHAPS_SENT
@@ -190,10 +193,10 @@ def _is_before_sending(frame: FrameType) -> bool:
 
 
 def refusal_in(error: ClientError) -> Outcome:
-    """Convert what AWS refused to an answer.
+    """Convert an error response of AWS.
 
     Raises:
-        NoAnswerError: It refused something else, such as the credentials that the request was to be signed with.
+        NoAnswerError: It is about another request, such as the one for the credentials to sign with.
     """
     if error.operation_name in OPERATIONS:
         return read_client_error(error.response)
@@ -201,7 +204,7 @@ def refusal_in(error: ClientError) -> Outcome:
 
 
 def watch(client: Any) -> None:
-    """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
+    """Have a client's connections report to their exchange; if botocore has no such classes, only reads are bounded."""
     note_signature(client, _current)
     keep_payload(client, _current)
     bound_trace(client)
@@ -218,7 +221,7 @@ def watch(client: Any) -> None:
 
 
 def is_watched(client: Any) -> bool:
-    """Check whether a client's connections tell their exchange."""
+    """Check whether a client's connections report to their exchange."""
     return getattr(_http_session(client), "_pool_classes_by_scheme", None) is _pools()
 
 
@@ -227,7 +230,7 @@ def _http_session(client: Any) -> Any:
 
 
 def check_before_signing(client: Any, function_under_way: Callable[[], str | None]) -> None:
-    """Have the guard of tests look at a request before it is signed, where that may renew credentials over a network.
+    """Have the network guard of tests check a request before signing, which may refresh credentials over a network.
 
     Args:
         client: A client of botocore or aiobotocore.
@@ -283,7 +286,7 @@ def _pools() -> dict[str, type[Any]]:
 
 
 def _bounded(response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, **kwargs: Any) -> Iterator[bytes]:
-    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    """Read an error's body up to the size limit; if that fails, close the connection, which nobody else does."""
     try:
         check_content_length({name.lower(): value for name, value in response.headers.items()})
         yield from limit_chunks(stream(*args, **kwargs))
@@ -293,7 +296,7 @@ def _bounded(response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, 
 
 
 class _InTime:
-    """Socket options, taken anew for each address of a host: once time is up, no further address is tried."""
+    """Socket options that are read again for each address of a host: past the deadline, no further address is tried."""
 
     def __init__(self, options: Iterable[Any], deadline: float) -> None:
         self._options = options
@@ -301,12 +304,12 @@ class _InTime:
 
     def __iter__(self) -> Iterator[Any]:
         if time.monotonic() >= self._deadline:
-            raise TimeoutError("no time left to connect")
+            raise TimeoutError("timed out connecting")
         return iter(self._options)
 
 
 class _Watched:
-    """Mixed into botocore's connections."""
+    """Mixed into botocore's connection classes."""
 
     sock: socket.socket | None
     timeout: float | None
@@ -318,13 +321,13 @@ class _Watched:
     _used = 0.0
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request; on a fresh connection, if this one has been idle for long."""
+        """Send a request; if the connection has been idle for too long, on a new one."""
         if self.sock is not None and time.time() - self._used > _wire.MAX_IDLE:
             self.close()
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        """Send bytes, connected, and say so before the first."""
+        """Send bytes, and report it before the first one."""
         if self.sock is None:
             self.connect()
         watched = _current.get()
@@ -334,7 +337,7 @@ class _Watched:
         super().send(data)  # type: ignore[misc]
 
     def connect(self) -> None:
-        """Connect, under the eyes of the exchange from the first packet."""
+        """Connect, and report the socket from the first packet on."""
         watched = _current.get()
         if watched is not None:
             watched.uses(None, sending=False)
@@ -343,7 +346,7 @@ class _Watched:
         super().connect()  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Wait for the answer; botocore reads an error's whole body itself, and so that is bounded here."""
+        """Wait for the response; botocore reads an error's whole body itself, so its size is limited here."""
         response = cast("Any", super()).getresponse()
         watched = _current.get()
         if watched is not None:
@@ -353,7 +356,7 @@ class _Watched:
         return response
 
     def close(self) -> None:
-        """Close; the second handle on the socket lives on while an answer may be on it."""
+        """Close; the duplicate of the socket stays open while a response may be on it."""
         tap, self._tap = self._tap, None
         super().close()  # type: ignore[misc]
         watched = _current.get()
@@ -366,14 +369,14 @@ class _Watched:
         watched = _current.get()
         options = self.socket_options
         if watched is not None and watched.deadline is not None:
-            left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait at all
+            left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean non-blocking
             self.timeout = left if self.timeout is None else min(self.timeout, left)
             self.socket_options = _InTime(options or (), watched.deadline)
         try:
             new = cast("socket.socket", super()._new_conn())  # type: ignore[misc]
         finally:
             self.socket_options = options
-        # TLS takes the socket's descriptor away from it; to hang up on a handshake takes a handle of one's own.
+        # TLS takes the descriptor away from the socket; shutting it down during a handshake needs a duplicate.
         self._tap = new.dup()
         if watched is not None:
             watched.uses(self._tap, sending=False)

@@ -1,8 +1,8 @@
-"""What instrumentation does to a call's parameters on their way through botocore: traces pass, the payload stays.
+"""Keep instrumentation from changing a call's payload on its way through botocore, and pass its trace context on.
 
-OpenTelemetry's botocore instrumentation writes its headers into the payload's JSON, other ones for each attempt, so
-that no two attempts of a call would send the same. They are taken out again here, and travel in the ClientContext; what
-writes there itself, as Datadog's does, is let through.
+OpenTelemetry's botocore instrumentation writes its headers into the payload's JSON, different ones for each attempt, so
+that no two attempts of a call would send the same payload. They are removed here, and sent in the ClientContext;
+instrumentation that writes to the ClientContext itself, such as Datadog's, is left alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EMPTY: Final = b"{}"
 
 
 def keep_payload(client: Any, current: ContextVar[Any]) -> None:
-    """Have a client send the payload of the exchange that is *current*, whatever becomes of it on the way."""
+    """Have a client send the payload of the *current* exchange, whatever a hook has made of it."""
     for operation in OPERATIONS:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
@@ -32,9 +32,9 @@ def keep_payload(client: Any, current: ContextVar[Any]) -> None:
 
 
 def bound_trace(client: Any) -> None:
-    """Have a client send no trace header that is far longer than any of Lambda's, whoever has put it there.
+    """Have a client drop a trace header that is far longer than any of Lambda's, whoever has set it.
 
-    botocore copies the environment's as it is, and the callee's runtime would end over it.
+    botocore copies the environment's unchanged, and the callee's runtime would end its process over it.
     """
     for operation in OPERATIONS:
         event = f"request-created.lambda.{operation}"
@@ -47,9 +47,9 @@ def _drop_long_trace(request: Any, **_: Any) -> None:
 
 
 def called(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    """Call a client's *method*, with an empty object for its instrumentation to write into where the payload is unfit.
+    """Call a client's *method*; if instrumentation cannot write into the payload, with an empty object in its place.
 
-    OpenTelemetry's logs an error of JSON that is not an object, or whose ``headers`` are not. ``_restore`` puts the
+    OpenTelemetry logs an error for JSON that is not an object, or whose ``headers`` are not one. ``_restore`` puts the
     payload back.
     """
     if parameters["Payload"] and not _takes_headers(parameters["Payload"]) and _is_instrumented(method):
@@ -68,7 +68,7 @@ def _is_instrumented(method: Any) -> bool:
 
 
 def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
-    """Put the payload back, and what was written into it into the ClientContext: Lambda gives an event none."""
+    """Put the payload back, and move what was written into it to the ClientContext; an event has no ClientContext."""
     watched = current.get()
     sent: Mapping[str, Any] | None = None if watched is None else watched.parameters
     if sent is None or params.get("Payload") is sent["Payload"]:
@@ -85,7 +85,7 @@ def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None
 
 
 def _injected(written: object, payload: object) -> dict[str, str]:
-    """List the headers that are in a payload as it was written, and were not in it before."""
+    """Return the headers that were written into a payload and were not in it before."""
     own = _headers(payload)
     return {
         name: text

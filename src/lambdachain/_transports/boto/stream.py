@@ -1,4 +1,4 @@
-"""An answer of ``InvokeWithResponseStream`` over boto3, handed on as it comes in."""
+"""A response of ``InvokeWithResponseStream`` over boto3: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .serialization import get_progress, read_response
 def open_stream(
     client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
 ) -> BotoStream | WholeAnswer:
-    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+    """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
     watched = Exchange(invocation.function, timeout, keys)
     try:
         with watched.sending():
@@ -44,7 +44,7 @@ def open_stream(
 
 
 class BotoStream:
-    """An answer that botocore is reading; see ``ResponseStream``."""
+    """A response that botocore is reading; see ``ResponseStream``."""
 
     def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
         self._response = response
@@ -54,7 +54,7 @@ class BotoStream:
         self._watched = watched
 
     def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
             piece = self._next()
             if isinstance(piece, StreamEnd):
@@ -68,7 +68,7 @@ class BotoStream:
         return piece
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         self._body.close()
         self._watched.finish()
 
@@ -78,19 +78,21 @@ class BotoStream:
         try:
             for event in self._events:
                 found = found or piece_in(event)
-                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                if isinstance(found, bytes):  # after the end, the rest of the body is read, to reuse the connection
                     return found
-        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
             failure = broken(exc, progress=progress)
             failure.request_id = self.outcome.request_id
             raise failure from failure.__cause__
         if found is None:
-            raise NoAnswerError("the stream broke off", progress=progress, request_id=self.outcome.request_id)
+            raise NoAnswerError(
+                "the event stream ended before InvokeComplete", progress=progress, request_id=self.outcome.request_id
+            )
         return found
 
 
 def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
-    """Read an event; ``None`` for one that is not known here."""
+    """Convert an event; ``None`` for an unknown type of event, which a newer Lambda may send."""
     if "PayloadChunk" in event:
         return bytes(event["PayloadChunk"].get("Payload", b""))
     return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None

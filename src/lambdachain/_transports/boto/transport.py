@@ -60,22 +60,22 @@ _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 class BotoTransport(AwsTransport):
     """Send invocations through boto3, each of them once.
 
-    Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
-    region's endpoint. Thread-safe, and safe to fork.
+    Clients are created at the first call: constructing a transport costs nothing. An ARN in another region is sent to
+    that region's endpoint. Thread-safe, and safe to fork.
 
     >>> transport = BotoTransport(region="eu-west-1")
     >>> transport.close()
 
     Args:
         client: A Lambda client of your own, with retries off: ``Config(retries={"total_max_attempts": 1})``.
-        session: A boto3 or botocore session to make clients from; boto3's default session without it.
-        region: The region for functions whose address names none; the session's own without it.
+        session: A boto3 or botocore session to create clients from; by default boto3's default session.
+        region: The region for functions whose address names none; by default the session's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        config: A ``botocore.config.Config`` laid over ours (pool of 64, 5 s to connect, keep-alive, no retries).
+        config: A ``botocore.config.Config`` merged over ours (pool of 256, 5 s to connect, keep-alive, no retries).
 
     Raises:
         ContractError: *client* or *config* has retries on: botocore's default may run one function up to five times
-            for one call; or *client* comes together with what only a client of ours would use.
+            for one call; or *client* is passed together with an argument for clients created here.
     """
 
     def __init__(
@@ -120,19 +120,21 @@ class BotoTransport(AwsTransport):
                     network_guard.check(invocation.function, host_sent_to(client))
                 raise watched.corrected(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
-            # Hung up on in the middle, an answer parses as far as it had come.
-            raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
+            # After a shutdown in the middle, botocore parses what had arrived as if it were the whole response.
+            raise NoAnswerError(
+                "timed out waiting for the response", trouble=Trouble.TIMEOUT, request_id=outcome.request_id
+            )
         return self._noted(client, outcome, watched)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .stream import open_stream
 
         deadline = None if timeout is None else time.monotonic() + timeout
         client, keys = self._ready(invocation, deadline)
         return open_stream(client, invocation, _left(deadline), keys, partial(self._noted, client))
 
-    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as AwsTransport
         """Return the host that calls go to; see ``AwsTransport.host_for``."""
         region = region or self._region
         client = self._given or self._clients.get(region)
@@ -145,7 +147,7 @@ class BotoTransport(AwsTransport):
         return int(config.max_pool_connections)
 
     def close(self) -> None:
-        """Close the clients made here; one that was handed in stays open."""
+        """Close the clients created here; one that was passed in stays open."""
         with self._lock:
             self._closed = True
             clients, self._clients = self._clients, {}
@@ -158,10 +160,10 @@ class BotoTransport(AwsTransport):
         return f"BotoTransport(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
     def _ready(self, invocation: Invocation, deadline: float | None) -> tuple[Any, Any]:
-        """Return the client, and the keys to sign with where those had to be found or renewed first.
+        """Return the client, and the keys to sign with if they had to be fetched or refreshed first.
 
         Raises:
-            NoAnswerError: They were not there by *deadline*, or could not be had.
+            NoAnswerError: They were not there by *deadline*, or failed.
         """
         try:
             client = self._client_for(invocation.region, invocation.function, deadline)
@@ -187,7 +189,7 @@ class BotoTransport(AwsTransport):
         return self._flights.run(credentials, partial(keys_from, credentials), deadline)
 
     def _make_client(self, region: str | None, function: str) -> Any:
-        """Make a region's client; who closes the transport need not wait for that."""
+        """Create a region's client, without the lock that ``close`` takes: it need not wait for that."""
         with self._making:
             client = self._clients.get(region)
             if client is not None:
@@ -216,9 +218,9 @@ class BotoTransport(AwsTransport):
             check_destination(client.meta.region_name, client.meta.endpoint_url)
         except RealInvokeBlockedError:
             raise
-        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
             if not self._endpoint_url and not has_endpoint():
-                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
             raise set_up_failure(exc) from None
         _keep_alive(client)
         _keep_user_agent(client)
@@ -226,7 +228,7 @@ class BotoTransport(AwsTransport):
         return client
 
     def _noted(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
+        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = signed_with(watched.headers)
@@ -235,13 +237,13 @@ class BotoTransport(AwsTransport):
             expire(credentials, refused)
         elif self._session is None and client is not self._given:
             with self._lock:
-                if client in self._clients.values():  # else another call that was refused has been here
+                if client in self._clients.values():  # else another rejected call has done it
                     self._clients.clear()
                     self._renewed = cast("Any", import_module("boto3")).Session()
         return replace(outcome, refused_keys=refused and hash(refused))
 
     def begin_anew(self) -> None:
-        """Keep no connection and no lock of the process that this one is a copy of."""
+        """Drop the connections and locks of the process that this one is a copy of."""
         self._making = threading.Lock()
         self._clients = {region: client for region, client in self._clients.items() if detach_client(client)}
         self._left_behind = self._given is not None and not detach_client(self._given)
@@ -259,7 +261,7 @@ register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
 def _left(deadline: float | None) -> float | None:
-    """Subtract what it took to make a client: on a small function's cold start that is seconds."""
+    """Return what is left after creating a client, which takes seconds on a small function's cold start."""
     left = None if deadline is None else deadline - time.monotonic()
     if left is not None and left <= 0:
         raise _late()
@@ -268,7 +270,7 @@ def _left(deadline: float | None) -> float | None:
 
 def _late() -> NoAnswerError:
     return NoAnswerError(
-        "no time was left when the client was made and its AWS credentials were found",
+        "timed out creating the client and fetching its AWS credentials",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.TIMEOUT,
     )
@@ -279,10 +281,10 @@ def _closed() -> NoAnswerError:
 
 
 def left_behind() -> NoAnswerError:
-    """Report that a client's connections are those of another process."""
+    """Return the error for a client whose connections are the parent process's."""
     return NoAnswerError(
-        "the client given to the transport was made before this process was forked, and its HTTP session cannot be "
-        "given connections of its own: make the client after the fork",
+        "the client passed to the transport was created before this process was forked, and its HTTP session cannot "
+        "get new connections: create the client after the fork",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.SETUP,
     )
@@ -297,23 +299,23 @@ def _invoke(client: Any, invocation: Invocation, watched: Exchange) -> Outcome:
 
 def _drained(response: Mapping[str, Any]) -> bytes:
     body = response.get("Payload")
-    if body is None or isinstance(body, bytes):  # as stubs have it
+    if body is None or isinstance(body, bytes):  # as in botocore's stubs
         return body or b""
     try:
         return read_body(body, get_headers(response) or {})
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         failure = translated(exc, progress=get_progress(response))
         failure.request_id = get_request_id(response)
         raise failure from failure.__cause__
     finally:
-        with suppress(OSError, AttributeError):  # it has been read, or cannot be
+        with suppress(OSError, AttributeError):  # it has been read, or has no close()
             body.close()
 
 
 def _client_maker(session: Any) -> Callable[..., Any]:
     make: Callable[..., Any]
     if session is None:
-        # boto3's own annotation names every service; Any keeps the type checkers out of it.
+        # boto3's own annotation has an overload for every service: Any spares the type checkers that.
         make = cast("Any", import_module("boto3")).client
     else:
         make = getattr(session, "client", None) or session.create_client
@@ -326,9 +328,9 @@ def host_sent_to(client: Any) -> str:
 
 
 def check_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
-    """Have the guard of tests refuse a call before a client is made, which may look for credentials over a network.
+    """Have the network guard of tests refuse a call before a client is created, which may fetch credentials.
 
-    Where credentials are at hand, nothing is looked for, and the guard has its say when the call is about to be sent.
+    If the session has credentials, nothing is fetched, and the guard checks the call before it is sent.
 
     Raises:
         RealInvokeBlockedError: The guard is closed, and the endpoint is not this machine.
@@ -338,7 +340,7 @@ def check_before_credentials(session: Any, region: str | None, endpoint_url: str
 
 
 def _has_keys(session: Any) -> bool:
-    """Check whether a session has credentials without having to look for them."""
+    """Check whether a session has credentials that need not be looked for."""
     if session is None:
         session = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     core: Any = getattr(session, "_session", session)
@@ -349,12 +351,12 @@ def _has_keys(session: Any) -> bool:
 
 
 def has_endpoint() -> bool:
-    """Check whether the environment says where to send."""
+    """Check whether an environment variable sets the endpoint."""
     return any(name in os.environ for name in _ENDPOINTS)
 
 
 def config_over(theirs: Config | None) -> Config:
-    """Lay a user's configuration over ours."""
+    """Return our configuration with a user's merged over it."""
     from botocore.config import Config
 
     ours = Config(
@@ -369,7 +371,7 @@ def config_over(theirs: Config | None) -> Config:
 
 
 def _keep_alive(client: Any) -> None:
-    """Send keep-alive probes well within 350 s; botocore's own switch leaves the first one to the kernel: two hours."""
+    """Send keep-alive probes well within 350 s; botocore's own option leaves the first one to the kernel: two hours."""
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     options = cast("list[object] | None", getattr(session, "_socket_options", None))
     if options is not None:
@@ -377,7 +379,7 @@ def _keep_alive(client: Any) -> None:
 
 
 def _keep_user_agent(client: Any) -> None:
-    """Compose the User-Agent once: botocore does so twice for every request, which is an eighth of a call's cost."""
+    """Compose the User-Agent once: botocore does so twice per request, which is an eighth of a call's cost."""
     creator: Any = getattr(client, "_user_agent_creator", None)
     if hasattr(creator, "to_string"):
         composed = creator.to_string()
@@ -387,12 +389,12 @@ def _keep_user_agent(client: Any) -> None:
 def _attach(client: BaseClient) -> None:
     keep_legible(client)
     watch(client)
-    if has_connections(client):  # made before anybody watched them, or by another process
+    if has_connections(client):  # opened before they were watched, or by the parent process
         replace_connections(client)
 
 
 def keep_legible(client: Any) -> None:
-    """Have a client's parser read whatever an error's answer says, and send no header that another could hide in."""
+    """Have a client parse any error body, and refuse headers that could contain another one."""
     for operation in OPERATIONS:
         check = f"before-send.lambda.{operation}"
         client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")

@@ -1,7 +1,6 @@
-"""One connection, and one request at a time on it: the loop watches the socket, and nothing ever blocks on it.
+"""An asyncio connection, with one request at a time: the event loop watches the socket, and nothing blocks on it.
 
-Whatever ends a wait early, a deadline or a cancellation, closes the connection if a request is on it: the answer may
-still come.
+A deadline or a cancellation closes the connection while a request is in flight: its response may still arrive.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _PIECES_AT_ONCE: Final = 16
 
 
 class AsyncConnection(BaseConnection):
-    """A connection that a loop watches; what comes is read where the loop says that it is there."""
+    """A connection that a loop watches; it is read in the loop's callback for a readable socket."""
 
     __slots__ = ("_answered", "_in_pieces", "_loop", "_reader", "_waiting", "_watch", "_watched")
 
@@ -49,20 +48,20 @@ class AsyncConnection(BaseConnection):
     async def ask(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
-        """Send a request and read its answer; whatever goes wrong, the connection is closed.
+        """Send a request and read its response into *reader*; on any failure, close the connection.
 
         Args:
-            reader: Reads the answer.
+            reader: Parses the response.
             head: The request without its body.
             payload: Its body.
             deadline: When to give up, by the monotonic clock.
-            only_head: Leave the rest of the answer's body to ``read_on``.
+            only_head: Leave the rest of the response's body to ``read_on``.
 
         Returns:
-            Whether the answer is whole.
+            Whether the response is complete.
 
         Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         self._in_pieces = only_head
         self._watch.begin(self, deadline)
@@ -86,10 +85,10 @@ class AsyncConnection(BaseConnection):
             self._rest()
 
     async def read_on(self, reader: ResponseReader, deadline: float) -> bool:
-        """Read more of an answer whose head is there; tell whether it is whole.
+        """Read more of a response whose headers have arrived; return whether it is complete.
 
         Raises:
-            NoAnswerError: It was not there in time, or broke off.
+            NoAnswerError: It timed out, or broke off.
         """
         self._watch.begin(self, deadline)
         try:
@@ -105,12 +104,12 @@ class AsyncConnection(BaseConnection):
             self._rest()
 
     def late(self) -> None:
-        """End the wait that goes on: time is up."""
+        """End the current wait: it has timed out."""
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(TimeoutError("no time is left"))
+            self._waiting.set_exception(TimeoutError("timed out"))
 
     def close(self) -> None:
-        """Close it; if its loop is running in another thread, have that do it."""
+        """Close the connection, in its loop's thread if that runs: only there may the socket be unwatched."""
         if self._watched and not self._loop.is_closed():
             if self._loop.is_running() and not _is_running_here(self._loop):
                 self._loop.call_soon_threadsafe(self.close)
@@ -119,18 +118,18 @@ class AsyncConnection(BaseConnection):
         super().close()
 
     def abandon(self) -> None:
-        """Close it in a forked process, whose loop is the parent's: what that watches is left alone."""
+        """Close the connection in a forked process, whose loop shares its selector with the parent's."""
         super().close()
 
     def _put(self, data: memoryview) -> int:
-        """Send some of it, and tell how much; if this raises, or that is 0, nobody has got anything of it to read."""
+        """Send as much as fits, and return how much; if this raises or returns 0, the peer can read nothing of it."""
         try:
             return self._sock.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError):
             return 0
 
     async def _sent(self, data: memoryview) -> int:
-        """Behave as ``_put``, once there is room."""
+        """Wait until the socket is writable, and send as ``_put`` does."""
         while True:
             self._waiting = self._loop.create_future()
             await _writable(self._sock, self._loop, self._waiting)
@@ -139,12 +138,12 @@ class AsyncConnection(BaseConnection):
                 return sent
 
     async def _send(self, rest: memoryview) -> None:
-        with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
+        with suppress(ConnectionError):  # a server that hangs up on a request may have responded before
             while rest:
                 rest = rest[self._put(rest[:PIECE]) or await self._sent(rest[:PIECE]) :]
 
     def _coming(self, reader: ResponseReader) -> asyncio.Future[bool]:
-        """Have *reader* read what comes: the answer, or more of one in pieces; the future tells whether it is whole."""
+        """Read what arrives into *reader*; the future's result is whether the response is complete."""
         self._reader = reader
         self._answered = self._waiting = answered = self._loop.create_future()
         if not self._watched:
@@ -153,28 +152,29 @@ class AsyncConnection(BaseConnection):
         return answered
 
     def _rest(self) -> None:
-        """Wait for nothing, and hold nothing of an answer."""
+        """Stop waiting, and drop the references to the response."""
         self._watch.end(self)
         self._answered = self._waiting = self._reader = None
         self._used = time.time()
 
     def _take(self) -> None:
-        """Read what has come in."""
+        """Read what has arrived; the loop calls this while the socket is readable."""
         answered, reader = self._answered, self._reader
         if answered is None or reader is None or answered.done():
-            self._unwatch()  # it comes at its own time: whoever uses the connection next will see
+            self._unwatch()  # data without a request, or its end: is_usable() will see it
             return
         try:
             whole = self._read(reader)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             whole = False
-        except Exception as exc:  # noqa: BLE001 - it is raised again where the answer is awaited
+        except Exception as exc:  # noqa: BLE001 - raised again where the response is awaited
             answered.set_exception(exc)
             return
         if whole or (self._in_pieces and reader.has_head):
             answered.set_result(whole)
 
     def _read(self, reader: ResponseReader) -> bool:
+        # A limited number of reads per callback: other connections of the loop must not starve.
         for _ in range(_PIECES_AT_ONCE):
             data = self._sock.recv(PIECE)
             if not data:
@@ -183,7 +183,7 @@ class AsyncConnection(BaseConnection):
             if reader.feed(data):
                 return True
             if self._in_pieces and reader.has_head:
-                break  # whatever the connection's end is, this comes before it
+                break  # first return what there is: backpressure, and an end of the connection comes after it
         return False
 
     def _unwatch(self) -> None:
@@ -194,10 +194,10 @@ class AsyncConnection(BaseConnection):
 async def connect(
     endpoint: Endpoint, tls_config: TlsConfig, addresses: Iterable[Address], deadline: float
 ) -> socket.socket:
-    """Connect to the first of *addresses* that answers, TLS included.
+    """Connect to the first of *addresses* that accepts, including TLS.
 
     Raises:
-        NoAnswerError: There is none, and so nothing was sent.
+        NoAnswerError: It failed, and so nothing was sent.
     """
     try:
         sock = await _reach(addresses, deadline)
@@ -216,10 +216,10 @@ async def connect(
 
 
 async def in_time(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
-    """Await what has to be there before a request can be sent, until *deadline*.
+    """Await what a request needs before it can be sent, until *deadline*.
 
     Raises:
-        NoAnswerError: It was not there in time, or the network failed; nothing was sent.
+        NoAnswerError: It timed out, or the network failed; nothing was sent.
     """
     try:
         async with asyncio.timeout(seconds_left(deadline)):
@@ -279,7 +279,7 @@ async def _handshaken(sock: ssl.SSLSocket) -> None:
 
 
 async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
-    """Wait until there is something to read, or *ready* for another reason."""
+    """Wait until the socket is readable, or *ready* is set."""
     loop.add_reader(sock.fileno(), _settle, ready)
     try:
         await ready
@@ -288,7 +288,7 @@ async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop, ready:
 
 
 async def _writable(sock: socket.socket, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[None]) -> None:
-    """Wait until there is room to write, or *ready* for another reason."""
+    """Wait until the socket is writable, or *ready* is set."""
     loop.add_writer(sock.fileno(), _settle, ready)
     try:
         await ready

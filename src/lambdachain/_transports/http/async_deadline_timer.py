@@ -1,4 +1,4 @@
-"""The ends of waits: one timer of a loop for all of its connections, for one each costs as much as a signature."""
+"""Deadlines for an event loop: one timer for all of its connections, because one each costs as much as a signature."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Protocol
 
 
 class Waiting(Protocol):
-    """What waits, until it is told that time is up."""
+    """Something that waits, and can be timed out."""
 
     def late(self) -> None:
-        """End the wait."""
+        """End the wait: it has timed out."""
         ...
 
 
 class Watch:
-    """Returns who waits when time is up, for one loop.
+    """Times out what waits beyond its deadline, for one loop.
 
     >>> async def wait() -> bool:
     ...     class Sleeper:
-    ...         told = asyncio.Event()
+    ...         expired = asyncio.Event()
     ...         def late(self) -> None:
-    ...             self.told.set()
-    ...     sleeper, watch = Sleeper(), Watch(asyncio.get_running_loop())
-    ...     watch.begin(sleeper, time.monotonic() + 0.001)
-    ...     return await sleeper.told.wait()
+    ...             self.expired.set()
+    ...     sleeper, timer = Sleeper(), Watch(asyncio.get_running_loop())
+    ...     timer.begin(sleeper, time.monotonic() + 0.001)
+    ...     return await sleeper.expired.wait()
     >>> asyncio.run(wait())
     True
     """
@@ -37,13 +37,14 @@ class Watch:
         self._bell: asyncio.TimerHandle | None = None
 
     def begin(self, waiting: Waiting, deadline: float) -> None:
-        """Watch *waiting* until ``end``; *deadline* is by the monotonic clock, and may have passed."""
+        """Time *waiting* out at *deadline*, unless ``end`` is called before; the deadline may have passed."""
         self._deadlines[waiting] = deadline
+        # The timer is set for the earliest deadline only, and not reset when that one ends: it then fires for nothing.
         if deadline < self._rings_at:
             self._set(deadline)
 
     def end(self, waiting: Waiting) -> None:
-        """Watch it no more."""
+        """Stop timing it out."""
         self._deadlines.pop(waiting, None)
 
     def _set(self, deadline: float) -> None:

@@ -1,4 +1,4 @@
-"""The addresses of a host, asked for in a thread and once for all connections that are opened together."""
+"""DNS for an event loop: resolve a host in a thread, once for all connections that are opened together."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .async_connection import Address, in_time
 from .connection import no_connection
 from .endpoint import Endpoint
 
-# Lambda's endpoints move; but a thousand connections that are opened at once need one answer.
+# Lambda's addresses change; but a thousand connections that are opened together need one lookup.
 _GOOD_FOR: Final = 5.0
 
 
 class Addresses:
-    """The addresses of *endpoint*, for one loop."""
+    """The resolved addresses of *endpoint*, for one loop."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -25,10 +25,10 @@ class Addresses:
         self._until = 0.0
 
     async def current(self, deadline: float) -> Sequence[Address]:
-        """Return them.
+        """Return the addresses.
 
         Raises:
-            NoAnswerError: The host has none, or nobody said which by *deadline*.
+            NoAnswerError: The host has none, or they were not resolved by *deadline*.
         """
         asked = self._asked
         if asked is None or (asked.done() and (time.monotonic() >= self._until or asked.exception() is not None)):
@@ -49,11 +49,11 @@ class Addresses:
 
 
 def _look_up(endpoint: Endpoint) -> Sequence[Address]:
-    # As bytes, a name is not put through the codec for international ones, which takes long to import.
+    # As bytes, the name bypasses the codec for international names, which takes long to import.
     return socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
 
 
 def _seen(asked: asyncio.Future[Any]) -> None:
-    """Record a failure that nobody waits for any more."""
+    """Retrieve the exception: asyncio would log it if nobody awaits the lookup any more."""
     if not asked.cancelled():
         asked.exception()

@@ -1,4 +1,4 @@
-"""The connections of one loop to one endpoint."""
+"""The connections of one event loop to one endpoint, with a limit on how many are open and how many are opening."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .endpoint import Endpoint
 from .pool import BasePool
 from .tls import TlsConfig
 
-# Lambda allows a sandbox 1,024 files; a program may start more calls at once than it can open sockets for.
+# Lambda allows a sandbox 1,024 file descriptors; a program may start more calls than it can open sockets for.
 MAX_OPEN: Final = 800
 
-# Handshakes keep the processor busy, and more at once take none of them less time: so many, and as many as begin, at
-# this rate, while the network takes its time for one.
+# Handshakes are CPU work, and more of them at a time finish no sooner. So at most this many at a time, plus as many as
+# start at this rate while the network round trips of one last.
 OPENING_AT_ONCE: Final = 8
 OPENINGS_A_SECOND: Final = 2000
 
@@ -29,7 +29,7 @@ _Line: TypeAlias = "deque[asyncio.Future[None]]"
 
 
 class AsyncPool(BasePool[AsyncConnection]):
-    """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
+    """Connections of the running loop, at most ``MAX_OPEN``; a call without one waits in line until its deadline."""
 
     def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
         super().__init__(endpoint, tls_config, MAX_OPEN)
@@ -43,29 +43,29 @@ class AsyncPool(BasePool[AsyncConnection]):
         self._queue: _Line = deque()
 
     async def enter(self, deadline: float) -> None:
-        """Wait until one more connection may be in use; ``leave`` makes room again."""
+        """Wait until one more connection may be in use; ``leave`` gives the place up again."""
         await self._in_line(self._queue, deadline, self.leave)
 
     def enters_at_once(self) -> bool:
-        """Behave as ``enter``, where nobody has to wait for that."""
+        """Take a place without waiting, if one is free; the same as ``enter`` otherwise."""
         if self._room <= 0:
             return False
         self._room -= 1
         return True
 
     def leave(self) -> None:
-        """Make room for another call: for the one that has waited longest, if any does."""
+        """Give a place up: to the call that has waited longest, if any."""
         self._wake()
         if not _called_up(self._queue):
             self._room += 1
 
     async def take(self, now: float, deadline: float) -> AsyncConnection:
-        """Return a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+        """Return a connection: an idle one, if it is still usable at *now* by the wall clock, or a new one.
 
-        Where many are being opened, one that is free again is there sooner, as a rule, than one more.
+        While many are being opened, it waits: usually one that is in use is released sooner than a new one is open.
 
         Raises:
-            NoAnswerError: There is none by *deadline*.
+            NoAnswerError: There was none by *deadline*.
         """
         while (connection := self.usable(now)) is None:
             if self._opening < OPENING_AT_ONCE + OPENINGS_A_SECOND * self._quickest:
@@ -86,19 +86,20 @@ class AsyncPool(BasePool[AsyncConnection]):
         return AsyncConnection(sock, self._loop, self._watch)
 
     async def _change(self, deadline: float) -> None:
-        """Wait until a connection is free, or another one may be opened."""
+        """Wait until a connection is idle, or a new one may be opened."""
         await self._in_line(self._wanting, deadline, self._wake)
 
     def _wake(self) -> None:
-        """Have whoever has waited longest look again."""
+        """Wake the call that has waited longest, to look again."""
         _called_up(self._wanting)
 
     async def _in_line(self, line: _Line, deadline: float, pass_on: Callable[[], None]) -> None:
-        """Wait in *line* to be called up; who has been, and is cancelled all the same, passes it on."""
+        """Wait in *line* to be woken; if it is cancelled after that, the next one is woken in its place."""
         turn: asyncio.Future[None] = self._loop.create_future()
         line.append(turn)
         try:
             await in_time(deadline, lambda: turn)
+            # Woken and cancelled in the same turn of the loop: without this, the place would be lost for good.
         except BaseException:
             if turn.done() and not turn.cancelled():
                 pass_on()
@@ -106,7 +107,7 @@ class AsyncPool(BasePool[AsyncConnection]):
 
 
 def _called_up(line: _Line) -> bool:
-    """Call up whoever has waited longest; false if nobody waits."""
+    """Wake the first in *line* that still waits; return whether there was one."""
     while line:
         turn = line.popleft()
         if not turn.done():

@@ -1,4 +1,4 @@
-"""The way of an invocation to one endpoint: signed, sent once, and its answer read; connections are the loop's own."""
+"""Send invocations to one endpoint: sign the request, send it once, read the response; a pool for each event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AsyncSender:
-    """Sends to *destination*, from any loop."""
+    """Sends to one region's endpoint, from any loop."""
 
     def __init__(self, endpoint_config: EndpointConfig) -> None:
         self._destination = endpoint_config
@@ -36,7 +36,8 @@ class AsyncSender:
         self._closed = False
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
-        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
+        """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
+        # Without a helper for what send() and open_stream() share: one more coroutine is measurable at 10,000 calls.
         keys = self._at_hand(invocation) or await self._fetched(deadline)
         pool = self._pool_here()
         if not pool.enters_at_once():
@@ -60,7 +61,7 @@ class AsyncSender:
         )
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .async_stream import AsyncHttpStream
 
         keys = self._at_hand(invocation) or await self._fetched(deadline)
@@ -84,7 +85,7 @@ class AsyncSender:
         return stream
 
     def _at_hand(self, invocation: Invocation) -> SigningKeys | None:
-        """Return what signs a request, if nobody has to wait for it."""
+        """Return the keys to sign with, if that needs no waiting."""
         if network_guard.closed:
             network_guard.check(invocation.function, self._destination.endpoint.host)
         return self._credentials.at_hand()
@@ -99,7 +100,7 @@ class AsyncSender:
         return replace(outcome, refused_keys=hash(keys))
 
     async def close(self) -> None:
-        """Close the connections that wait, of all loops; one in use is closed when its call ends."""
+        """Close the idle connections, of all loops; one in use is closed when its call ends."""
         with self._lock:
             self._closed = True
             for pool in self._pools.values():
@@ -110,7 +111,7 @@ class AsyncSender:
         return self._pools.get(loop) or self._new_pool(loop)
 
     def _new_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
-        """Make a loop's pool; those of loops that have ended go."""
+        """Create a loop's pool; the pools of closed loops are dropped."""
         with self._lock:
             for ended in [other for other in self._pools if other.is_closed()]:
                 self._pools.pop(ended).close()

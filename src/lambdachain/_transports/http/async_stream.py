@@ -1,4 +1,4 @@
-"""An answer that is handed on as it comes in, to a coroutine."""
+"""A streamed response for a coroutine: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .stream import Pieces
 
 
 class AsyncHttpStream:
-    """An answer on a connection that a loop watches; see ``AsyncResponseStream``.
+    """A response on a connection that a loop watches; see ``AsyncResponseStream``.
 
     Args:
-        connection: Where it comes in.
-        reader: What has read its head.
-        whole: Whether it has read all of it.
+        connection: The connection it is received on.
+        reader: The reader, which has read the headers.
         deadline: When to give up, by the monotonic clock.
-        pool: Takes the connection back once the answer is read to its end; there is room for another then.
+        pool: Takes the connection back once the response has been read to its end, and lets the next call start.
+        whole: Whether the reader has read the whole response.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class AsyncHttpStream:
         self.outcome = self._pieces.outcome
 
     async def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
             while (piece := self._pieces.take(whole=self._whole)) is None:
                 await self._read_on()
@@ -47,7 +47,7 @@ class AsyncHttpStream:
         return piece
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         connection, self._connection = self._connection, None
         if connection is None:
             return

@@ -1,4 +1,4 @@
-"""The transport for event loops: thousands of calls at once, in one thread."""
+"""The transport for event loops: thousands of calls in flight, in one thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .transport import HttpTransport
 
 
 class _Way(Protocol):
-    """How invocations in one region go out."""
+    """Sends the invocations of one region."""
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
@@ -33,22 +33,22 @@ class _Way(Protocol):
 class AsyncHttpTransport(RegionalSenders[_Way]):
     """Send invocations from an event loop, over connections of its own, each of them once.
 
-    What it needs, sends and hands over is that of ``HttpTransport``; what only botocore knows goes out over an
-    ``AsyncBotoTransport`` where aiobotocore is installed, else over a ``BotoTransport`` in threads. Each event loop has
-    connections of its own, kept from one ``asyncio.run`` or invocation to the next only as long as their loop is; one
-    transport at module scope serves them all. What could block (profiles, credentials that have to be fetched, names)
-    is done in threads. Nothing waits for more than 800 calls at once: the next ones wait for a connection.
+    It takes the arguments of ``HttpTransport`` and sends the same requests; what only botocore supports is sent over
+    an ``AsyncBotoTransport`` if aiobotocore is installed, else over a ``BotoTransport`` in threads. Each event loop has
+    connections of its own, which are kept from one ``asyncio.run`` or invocation to the next only as long as their loop
+    is; one transport at module scope serves all loops. What could block (profiles, credentials that have to be fetched,
+    DNS) runs in threads. At most 800 calls are in flight: the next ones wait for a connection.
 
     >>> transport = AsyncHttpTransport(region="eu-west-1")
 
     Args:
-        region: The region for functions whose address names none; the environment's or the profile's without it.
+        region: The region for functions whose address names none; by default the environment's or the profile's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
+        session: A boto3 or botocore session to take credentials and settings from; by default boto3's default session,
             if there is one already, or the environment and the configuration file.
 
     Raises:
-        ContractError: An argument is not what it has to be.
+        ContractError: An argument is not valid.
     """
 
     max_connections = MAX_OPEN
@@ -61,13 +61,13 @@ class AsyncHttpTransport(RegionalSenders[_Way]):
         return await way.send(invocation, deadline)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
         way = self._ways.get(invocation.region) or await self._way_of(invocation, deadline)
         return await way.open_stream(invocation, deadline)
 
     async def close(self) -> None:
-        """Close every connection, of all loops; later calls are refused."""
+        """Close every connection, of all loops; later calls raise."""
         for way in self._taken_down():
             await way.close()
 
@@ -76,7 +76,7 @@ class AsyncHttpTransport(RegionalSenders[_Way]):
         return await in_time(deadline, lambda: asyncio.to_thread(self._way, region, function))
 
     def _straight(self, endpoint_config: EndpointConfig) -> _Way:
-        if sys.platform == "win32":  # its loop watches no sockets
+        if sys.platform == "win32":  # the default loop there cannot watch sockets (add_reader)
             return _Over(ThreadAdapter(HttpTransport(**self._arguments)))
         return AsyncSender(endpoint_config)
 
@@ -89,7 +89,7 @@ def _deadline(timeout: float | None) -> float:
 
 
 class _Over:
-    """The way over another transport."""
+    """Sends over another transport."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

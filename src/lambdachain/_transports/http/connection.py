@@ -1,7 +1,7 @@
-"""One connection, and one request at a time on it: each wait is bounded by the call's deadline on the socket itself.
+"""A blocking connection, with one request at a time; every wait ends at the call's deadline, set on the socket itself.
 
-Whether a byte of the request went out is known here, not guessed: a handshake sends none, and the first ``send`` either
-takes some or raises. Under TLS what it takes is at most one record, which is of no use to anybody unless it is whole.
+Whether a byte of the request was sent is known here, not guessed: a handshake sends none, and the first ``send`` either
+takes some or raises. Under TLS it takes at most one record, which the peer cannot use unless it is complete.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .tls import Session, TlsConfig
 RECORD: Final = 16 * 1024
 PIECE: Final = 64 * 1024
 
-# A timeout may come a little early: the system counts in coarser steps.
+# A timeout may be a little early: the kernel counts in coarser steps.
 _TICK: Final = 0.005
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
 class BaseConnection:
-    """A connection to an endpoint, free for a request: what a blocking and an asyncio one have in common."""
+    """A connection to an endpoint: the common part of the blocking and the asyncio one."""
 
     __slots__ = ("_sock", "_stirs", "_used")
 
@@ -43,16 +43,16 @@ class BaseConnection:
 
     @property
     def session(self) -> Session | None:
-        """What lets the next connection do with half a handshake."""
+        """The TLS session, which makes the next connection's handshake shorter."""
         sock = self._sock
         session = sock.session if isinstance(sock, ssl.SSLSocket) else None
         return Session(sock.context, session) if isinstance(sock, ssl.SSLSocket) and session is not None else None
 
     def is_usable(self, now: float) -> bool:
-        """Check whether the connection may be trusted with another request, at *now* by the wall clock.
+        """Check whether the connection can take another request, at *now* by the wall clock.
 
-        Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
-        which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
+        Readable while no request is in flight means that the peer has closed it. It also ages while Lambda freezes the
+        sandbox, and only the wall clock shows that. *now* may be a moment before another thread's last use of it.
         """
         return abs(now - self._used) <= socket_options.MAX_IDLE and not self._stirs()
 
@@ -71,7 +71,7 @@ class Connection(BaseConnection):
     __slots__ = ()
 
     def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
-        """Send a request and read its answer; whatever goes wrong, the connection is closed.
+        """Send a request and return its response; on any failure, close the connection.
 
         Args:
             head: The request without its body.
@@ -79,7 +79,7 @@ class Connection(BaseConnection):
             deadline: When to give up, by the monotonic clock.
 
         Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         reader = ResponseReader()
         self.ask(reader, head, payload, deadline)
@@ -88,10 +88,20 @@ class Connection(BaseConnection):
     def ask(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
-        """Behave as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+        """Send a request and read its response into *reader*; on any failure, close the connection.
+
+        Args:
+            reader: Parses the response.
+            head: The request without its body.
+            payload: Its body.
+            deadline: When to give up, by the monotonic clock.
+            only_head: Leave the rest of the response's body to ``read_on``.
 
         Returns:
-            Whether the answer is whole.
+            Whether the response is complete.
+
+        Raises:
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         progress = Progress.NOTHING_SENT
         try:
@@ -113,10 +123,10 @@ class Connection(BaseConnection):
         return whole
 
     def read_on(self, reader: ResponseReader, deadline: float) -> bool:
-        """Read more of an answer whose head is there; tell whether it is whole.
+        """Read more of a response whose headers have arrived; return whether it is complete.
 
         Raises:
-            NoAnswerError: It was not there in time, or broke off.
+            NoAnswerError: It timed out, or broke off.
         """
         try:
             whole = self._receive(reader, deadline)
@@ -130,17 +140,17 @@ class Connection(BaseConnection):
         return whole
 
     def _begin(self, request: memoryview, deadline: float) -> memoryview:
-        """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
+        """Send what fits into one TLS record, and return the rest; if this raises, the peer can read nothing."""
         self._sock.settimeout(seconds_left(deadline))
         return request[self._sock.send(request[:RECORD]) :]
 
     def _send(self, rest: memoryview, deadline: float) -> None:
         self._sock.settimeout(seconds_left(deadline))
-        with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
+        with suppress(ConnectionError):  # a server that hangs up on a request may have responded before
             self._sock.sendall(rest)
 
     def _receive(self, reader: ResponseReader, deadline: float) -> bool:
-        """Read once; tell whether the answer is whole."""
+        """Read once; return whether the response is complete."""
         self._sock.settimeout(seconds_left(deadline))
         data = self._sock.recv(PIECE)
         if data:
@@ -150,10 +160,10 @@ class Connection(BaseConnection):
 
 
 def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Connection:
-    """Open a connection, TLS included.
+    """Open a connection, including TLS.
 
     Raises:
-        NoAnswerError: There is none, and so nothing was sent.
+        NoAnswerError: It failed, and so nothing was sent.
     """
     try:
         sock = _reach(endpoint, deadline)
@@ -163,6 +173,7 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
         try:
             return Connection(_secured(sock, endpoint, tls_config, context, deadline))
         except ssl.SSLCertVerificationError as exc:
+            # Another connection, for this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
         return Connection(_secured(_reach(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline))
@@ -171,14 +182,15 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
 
 
 def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
-    """Describe what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck.
+    """Convert an exception while connecting: nothing was sent, and an invalid setting is not worth a retry.
 
     Raises:
-        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``passes``.
     """
     failure = no_answer(exc, Progress.NOTHING_SENT, deadline)
     if not isinstance(exc, OSError):
         failure.trouble = Trouble.SETUP
+    # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message says which.
     if isinstance(exc, ssl.SSLCertVerificationError) or (isinstance(exc, ssl.SSLError) and exc.reason == _NO_TLS):
         failure.trouble = Trouble.SETUP
         failure.args = (f"{type(exc).__name__}: {exc}",)
@@ -186,10 +198,10 @@ def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
 
 
 def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: str | None = None) -> NoAnswerError:
-    """Describe what it means that an answer did not come.
+    """Convert an exception while sending or receiving.
 
     Raises:
-        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``passes``.
     """
     if not isinstance(exc, MalformedResponseError):
         from lambdachain._transports.foreign_exceptions import passes
@@ -200,7 +212,7 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
     detail = str(exc) if isinstance(exc, MalformedResponseError) else type(exc).__name__
     words = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
     return NoAnswerError(
-        "no answer in time" if late else words,
+        "timed out waiting for the response" if late else words,
         progress=progress,
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,
@@ -208,7 +220,7 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
 
 
 class translating:  # noqa: N801 - used as a statement
-    """Reports of what is neither the network's nor HTTP's that the function may have run."""
+    """Convert exceptions of another kind, such as a bug's or a framework's, as if the function may have run."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -221,8 +233,8 @@ class translating:  # noqa: N801 - used as a statement
 
 
 def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
-    """Connect to the first of a host's addresses that answers."""
-    # As bytes, a name is not put through the codec for international ones, which takes long to import.
+    """Connect to the first of a host's addresses that accepts."""
+    # As bytes, the name bypasses the codec for international names, which takes long to import.
     found = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"{endpoint.host} has no address")
     for family, kind, protocol, _, address in found:
@@ -243,7 +255,7 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
 
 
 def prepare(sock: socket.socket) -> None:
-    """Set what a connection to Lambda needs."""
+    """Set the options of a connection to Lambda: no delay, keep-alive."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in socket_options.KEEP_ALIVE:
@@ -265,8 +277,9 @@ def _secured(
 def wrapped(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, *, handshake: bool = True
 ) -> ssl.SSLSocket:
-    """Put TLS over a connected socket."""
-    # An end without goodbye is then an error: an answer that says no length would pass for whole.
+    """Wrap a connected socket in TLS."""
+    # suppress_ragged_eofs=False: a connection that is cut is an error, else a response without a length would seem
+    # complete.
     return context.wrap_socket(
         sock,
         server_hostname=_AsciiName(endpoint.host),
@@ -277,9 +290,9 @@ def wrapped(
 
 
 class _AsciiName(str):
-    """A host's name that needs no codec for international ones: importing that takes long.
+    """A host name that bypasses the codec for international names, which takes long to import.
 
-    ``ssl`` would do as well with bytes, and gevent's sockets with a plain text only.
+    ``ssl`` would also accept bytes, but gevent's sockets only accept a string.
     """
 
     __slots__ = ()
@@ -292,16 +305,16 @@ def seconds_left(deadline: float) -> float:
     """Return how long a wait may be.
 
     Raises:
-        TimeoutError: Not at all.
+        TimeoutError: The deadline has passed.
     """
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("no time is left")
+        raise TimeoutError("timed out")
     return left
 
 
 def _watcher(sock: socket.socket) -> Callable[[], object]:
-    """Make what tells whether there is something to read."""
+    """Return a function that checks whether there is something to read."""
     if not hasattr(select, "poll"):
         return lambda: select.select([sock], [], [], 0)[0]
     poll = select.poll()

@@ -1,4 +1,8 @@
-"""Credentials: the environment's at once, all others through botocore's own resolver, which renews them in time."""
+"""Credentials: from the environment directly, all others from botocore's own resolver, which refreshes them in time.
+
+The retrieval of credentials may take a network: ``at_hand`` never waits, ``by`` waits until a deadline. Secrets have no
+place in a repr or a message: ``SigningKeys`` shows four characters of the access key.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """What signs a transport's requests.
+    """The credentials that a transport signs with.
 
     Args:
-        session: The botocore session that has a say, or ``None`` where the environment says it all.
-        given: Whether a user gave that session: then its credentials count whatever becomes of them.
+        session: The botocore session to take them from, or ``None`` to read the environment.
+        given: Whether the user passed that session: then its credentials are used, whatever happens to them.
     """
 
     def __init__(self, session: Any, *, given: bool) -> None:
@@ -38,18 +42,18 @@ class Credentials:
         _all.add(self)
 
     def current(self) -> SigningKeys:
-        """Return what signs the next request.
+        """Return the keys for the next request.
 
         Raises:
-            NoAnswerError: There are none, or they could not be renewed.
+            NoAnswerError: There are no credentials, or they could not be refreshed.
         """
         return (self._read or self._find())()
 
     def at_hand(self) -> SigningKeys | None:
-        """Return what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
+        """Return the keys for the next request if that needs no waiting; ``None`` if they have to be fetched.
 
         Raises:
-            NoAnswerError: The environment's are nothing that can sign.
+            NoAnswerError: The environment's credentials cannot sign.
         """
         if self._read is None:
             in_environment = self._session is None and keys_in(os.environ) is not None
@@ -57,7 +61,7 @@ class Credentials:
         return None if self._may_wait is not None and self._may_wait() else self._read()
 
     def by(self, deadline: float) -> SigningKeys:
-        """Return what signs the next request, found or renewed by *deadline* on the monotonic clock.
+        """Return the keys for the next request, fetched or refreshed by *deadline* on the monotonic clock.
 
         Raises:
             NoAnswerError: As ``current``; or they were not there in time.
@@ -65,22 +69,22 @@ class Credentials:
         try:
             return self.at_hand() or self._flights.run(self, self.current, deadline)
         except TimeoutError as exc:
-            late = "no AWS credentials in time"
+            late = "timed out fetching AWS credentials"
             raise NoAnswerError(late, progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT) from exc
 
     def fetched(self) -> Future[SigningKeys]:
-        """Have a thread find or renew what signs the next request: one for all who wait for it."""
+        """Fetch or refresh the keys for the next request in a thread, one for all that wait for it."""
         return self._flights.begin(self, self.current)
 
     def begin_anew(self) -> None:
-        """Keep no connection and no lock of the process that this one is a copy of."""
+        """Drop the connections and locks of the process that this one is a copy of."""
         if self._credentials is not None:
             from lambdachain._transports.fork_safety import detach_credentials
 
             detach_credentials(self._credentials)
 
     def renew(self, refused: SigningKeys | None = None) -> None:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says.
+        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry.
 
         Once for all requests that were *refused* with the same keys.
         """
@@ -102,7 +106,7 @@ class Credentials:
     def _resolve(self) -> Callable[[], SigningKeys]:
         try:
             self._credentials = (self._session or new_session()).get_credentials()
-        except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
+        except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
             _refuse(exc)
         if self._credentials is None:
             from botocore.exceptions import NoCredentialsError
@@ -126,7 +130,7 @@ register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
 
 
 def keys_in(environment: Mapping[str, str]) -> SigningKeys | None:
-    """Read credentials that are there as a whole and have no date: all others are botocore's to judge."""
+    """Return the environment's credentials if they are complete and do not expire; all others are left to botocore."""
     access_key, secret_key = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key or environment.get("AWS_CREDENTIAL_EXPIRATION"):
         return None
@@ -138,26 +142,26 @@ def _frozen(credentials: Any) -> SigningKeys:
     try:
         frozen = credentials.get_frozen_credentials()
         keys = SigningKeys(frozen.access_key, frozen.secret_key, frozen.token)
-    except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
+    except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
         _refuse(exc)
     return _checked(keys)
 
 
 def _fits_header(value: object) -> bool:
-    """Check whether a part of credentials can be sent; nothing but its provider sees to it that it is a text."""
+    """Check whether a part of credentials can be sent; a provider may return anything, not only strings."""
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _checked(keys: SigningKeys) -> SigningKeys:
     if not (keys.access_key and keys.secret_key):
         raise NoAnswerError(
-            "the AWS credentials have no access key, or no secret key: correct what provides them",
+            "the AWS credentials have no access key or no secret key: check where they come from",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.CREDENTIALS,
         )
     if not all(_fits_header(part) for part in keys if part):
         raise NoAnswerError(
-            "the AWS credentials have a character that no header can carry, such as a line's end",
+            "the AWS credentials have a character that is not allowed in a header, such as a line break",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.CREDENTIALS,
         )
@@ -165,7 +169,7 @@ def _checked(keys: SigningKeys) -> SigningKeys:
 
 
 def _refuse(exc: Exception) -> NoReturn:
-    """Raise what it means that there are no credentials; loaded only where there are none."""
+    """Raise the error for missing credentials, which is loaded only then."""
     from lambdachain._transports.boto.credentials import refuse
 
     refuse(exc)

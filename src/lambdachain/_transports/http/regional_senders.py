@@ -1,4 +1,4 @@
-"""Where a transport's invocations go: one way for each region, made when the first call takes it."""
+"""The endpoint, credentials and TLS of each region, and its sender, created when the first call needs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ V = TypeVar("V")
 
 
 class EndpointConfig(NamedTuple):
-    """A region's endpoint, and what it takes to be heard there."""
+    """A region's endpoint, and what is needed to send to it."""
 
     endpoint: Endpoint
     region: str
@@ -36,7 +36,7 @@ class EndpointConfig(NamedTuple):
 
 
 class RegionalSenders(AwsTransport, Generic[W]):
-    """What the lean transports have in common: settings, and a way for each region. Thread-safe."""
+    """The common part of the HTTP transports: settings, and a sender for each region. Thread-safe."""
 
     _is_blocking: ClassVar = True
 
@@ -58,14 +58,14 @@ class RegionalSenders(AwsTransport, Generic[W]):
 
     @property
     def _arguments(self) -> dict[str, Any]:
-        """What another transport has to be given to stand in for this one."""
+        """The arguments of another transport that sends in place of this one."""
         return {"region": self._region, "endpoint_url": self._endpoint_url, "session": self._session}
 
     def in_the_form_of(self, kind: Callable[..., V]) -> V:
-        """Make a transport of another *kind* with the same settings, and connections of its own.
+        """Create a transport of another *kind* with the same settings, and connections of its own.
 
         Raises:
-            NoAnswerError: This one is closed.
+            NoAnswerError: This transport is closed.
         """
         if self._closed:
             raise _setup_failure("the transport is closed")
@@ -73,11 +73,11 @@ class RegionalSenders(AwsTransport, Generic[W]):
 
     @abstractmethod
     def _straight(self, endpoint_config: EndpointConfig) -> W:
-        """Make the way over connections of our own."""
+        """Create a sender over connections of our own."""
 
     @abstractmethod
     def _over_boto(self) -> W:
-        """Make the way over botocore, which knows whatever a set-up may say."""
+        """Create a sender over botocore, which supports every setting."""
 
     def _way(self, region: str | None, function: str) -> W:
         with self._lock:
@@ -88,7 +88,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
             return self._ways[region]
 
     def _taken_down(self) -> list[W]:
-        """Let nobody in any more, and give the ways that are to be closed."""
+        """Refuse later calls, and return the senders to close."""
         with self._lock:
             self._closed = True
             ways, self._ways = self._ways, {}
@@ -105,16 +105,16 @@ class RegionalSenders(AwsTransport, Generic[W]):
         return BotoTransport(**self._arguments).host_for(region, function)
 
     def _where(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
-        """Find the region and its endpoint; ``None`` where only botocore knows, or has to say what is wrong."""
+        """Return the region and its endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
         set_up = self._set_up = self._set_up or _read_set_up(self._session)
         settings = set_up.settings
         region = region or self._region or settings.region
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
-                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
+                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
             raise _setup_failure(
-                "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+                "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
             )
         check_destination(region, url)
         endpoint = _endpoint(region, url, settings)
@@ -136,7 +136,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
 
 
 class _SetUp(NamedTuple):
-    """What all regions share."""
+    """The settings and credentials of all regions."""
 
     settings: HttpSettings
     credentials: Credentials
@@ -153,7 +153,7 @@ def _read_set_up(given: object) -> _SetUp:
 
 
 def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
-    """Return where to send; ``None`` where only botocore knows, or has to say what is wrong."""
+    """Return the endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
         return endpoints.by_region(region, fips=settings.fips, dual_stack=settings.dual_stack) if known else None
@@ -163,10 +163,11 @@ def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint 
 def _tls_config(endpoint: Endpoint, settings: HttpSettings) -> TlsConfig:
     tls_config = TlsConfig(settings.ca_bundle)
     try:
+        # Loaded now, so that an unreadable bundle is an error of the settings, not of a connection.
         if endpoint.tls:
             _ = tls_config.context
     except (OSError, ValueError) as exc:
-        raise _setup_failure(f"the certificates in {settings.ca_bundle} cannot be read: {exc}") from None
+        raise _setup_failure(f"cannot read the CA bundle {settings.ca_bundle}: {exc}") from None
     return tls_config
 
 

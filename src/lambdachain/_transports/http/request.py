@@ -1,4 +1,4 @@
-"""An invocation as the bytes of its request; names, order and encoding are those that botocore sends and signs."""
+"""Write an invocation as an HTTP request; names, order and encoding are those that botocore sends and signs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_ADDRESSES: Final = 1024
 
 
 class _Address(NamedTuple):
-    """What all requests to one function have in common: their first line, and what of it is signed."""
+    """What all requests to one function share: the request line, and its part of the signature."""
 
     line: str
     route: str
@@ -41,20 +41,21 @@ class RequestWriter:
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
     def head(self, invocation: Invocation, keys: SigningKeys, now: float, *, streamed: bool = False) -> bytes:
-        """Write all of a request but its body, which is the payload as it is.
+        """Return a request without its body, which is the payload unchanged.
 
         Args:
-            invocation: What to ask for.
-            keys: What signs.
+            invocation: The invocation.
+            keys: The credentials to sign with.
             now: Seconds since 1970.
-            streamed: Ask for the answer as an event stream.
+            streamed: Request the response as an event stream.
 
         Raises:
-            NoAnswerError: A value is nothing that a header can carry.
+            NoAnswerError: A value is not allowed in a header.
         """
         address = self._address(invocation.function_name, invocation.qualifier, STREAM_ROUTE if streamed else ROUTE)
         stamp = _stamp(int(now))
         headers = _headers(invocation, self._authority, stamp, keys.token)
+        # SigV4 signs a header with sequences of spaces collapsed, and sends it unchanged.
         signed = headers
         if invocation.tenant_id is not None:
             signed = {**headers, "x-amz-tenant-id": " ".join(invocation.tenant_id.split())}
@@ -70,6 +71,7 @@ class RequestWriter:
         key = function, qualifier, route
         address = self._addresses.get(key)
         if address is None:
+            # Bounded: a program may call functions, or qualifiers, without end.
             if len(self._addresses) >= _MOST_ADDRESSES:
                 self._addresses.clear()
             address = self._addresses[key] = _addressed(self._prefix, function, qualifier, route)
@@ -77,10 +79,10 @@ class RequestWriter:
 
 
 def trace_header() -> str:
-    """Return the line that carries on the trace that Lambda gave this invocation, unchanged; "" outside Lambda.
+    """Return the header line that passes on Lambda's trace of this invocation, unchanged; "" outside Lambda.
 
-    One that is far longer than any of Lambda's is left out. As with botocore, it is sent only where
-    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own detection of loops rides on it.
+    A trace far longer than any of Lambda's is left out. As in botocore, it is sent only where
+    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID")
     if not trace or len(trace) > MAX_TRACE_HEADER or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
@@ -94,8 +96,8 @@ def _stamp(second: int) -> str:
 
 
 def percent_encoded(text: str) -> str:
-    """Encode *text* as a segment of a path, or as a value in a query."""
-    data = text.encode(errors="surrogateescape")  # as the environment has what is not UTF-8
+    """Percent-encode *text* as a path segment or a query value."""
+    data = text.encode(errors="surrogateescape")  # the environment may have bytes that are not UTF-8
     return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data])
 
 
@@ -108,7 +110,7 @@ def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[s
 
 
 def _canonical(path: str) -> str:
-    """Write a path as it is signed: dot segments and empty ones resolved, and encoded a second time."""
+    """Return a path as it is signed: dot segments and empty ones resolved, and percent-encoded a second time."""
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -119,7 +121,7 @@ def _canonical(path: str) -> str:
 
 
 def _headers(invocation: Invocation, authority: str, stamp: str, token: str | None) -> dict[str, str]:
-    """List what is signed, in order."""
+    """Return the headers that are signed, in order."""
     headers = {"host": authority}
     if invocation.client_context is not None:
         headers["x-amz-client-context"] = _checked("client context", invocation.client_context)
@@ -139,7 +141,7 @@ def _headers(invocation: Invocation, authority: str, stamp: str, token: str | No
 def _checked(what: str, value: str) -> str:
     if not _fits_header(value):
         raise NoAnswerError(
-            f"the {what} has a character that no header can carry: printable ASCII only",
+            f"the {what} has a character that is not allowed in a header: only printable ASCII is",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.REQUEST,
         )

@@ -1,8 +1,8 @@
-"""A strict reader of HTTP/1.1 answers: it takes them in pieces of any size, and no cut goes unnoticed.
+"""A strict parser of HTTP/1.1 responses: fed in pieces of any size, and no truncation goes unnoticed.
 
-Without I/O: whoever has a connection feeds what comes out of it, so a blocking and an asyncio transport share this.
-RFC 9112 says what an answer looks like; what it leaves to the reader's tolerance is refused here, for an answer that
-breaks off, or two that run into each other, would otherwise pass for another one.
+Without I/O: the caller feeds what arrives on a connection, so the blocking and the asyncio transport share it.
+RFC 9112 defines responses; where it lets a reader be tolerant, this one refuses, because a response that breaks off, or
+two that run into each other, could be taken for another one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _WITHOUT_BODY: Final = (204, 304)
 
 
 class Response(NamedTuple):
-    """An answer: header names in lower case, the first of each; and whether its connection is good for another.
+    """A response: header names in lower case, the first value of each; and whether its connection can be reused.
 
-    It is *complete* where it says itself where its body ends, and not by the end of the connection alone.
+    It is *complete* if it says itself where its body ends, and not only the end of the connection does.
     """
 
     status: int
@@ -47,12 +47,11 @@ class Response(NamedTuple):
 
 
 class ResponseReader:
-    r"""Reads one answer.
+    r"""Parses one response.
 
     Args:
-        in_pieces: The body of a success is taken away as it comes, whatever its length; any other body is kept here,
-            and bounded.
-
+        in_pieces: Whether the body of a success is taken in pieces (``taken``), whatever its length; any other body is
+            kept until it is complete, and its length is limited.
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
     (False, True)
@@ -87,64 +86,64 @@ class ResponseReader:
         self._stock = bytearray()
         self._missing = 0
         self._pieces: list[bytes] = []
-        # A function and not a bound method, which would hold its own reader until the collector comes by.
+        # A function and not a bound method, which would keep its own reader alive until the garbage collector runs.
         self._take: Callable[[ResponseReader, bytes], bool] = ResponseReader._take_head
 
     @property
     def response(self) -> Response:
-        """The answer, once it is whole."""
+        """The response, once it is complete."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         complete = self._take is not ResponseReader._take_until_end
         return Response(self._status, self._headers, body, self._reusable, complete)
 
     @property
     def status(self) -> int:
-        """The status, once the head has come in; 0 before."""
+        """The status, once the headers have arrived; 0 before."""
         return self._status
 
     @property
     def has_head(self) -> bool:
-        """Whether status and headers have come in."""
+        """Whether the headers have arrived."""
         return self._status > 0
 
     def taken(self) -> bytes:
-        """Return what has come of the body since this was last asked, and hold it no longer."""
+        """Return the part of the body that has arrived since the last call, and drop it."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
     @property
     def has_begun(self) -> bool:
-        """Whether a success of Lambda's has begun to come in: a function ran, even if the rest never comes."""
+        """Whether a success of Lambda has begun to arrive: the function ran, even if the rest never arrives."""
         if self._status:
             return self._status < 300 and is_from_lambda(self._headers)
         return 200 <= self._status_so_far() < 300
 
     @property
     def reached(self) -> Progress:
-        """How far a request got whose answer breaks off after its head."""
+        """How far a request got whose response breaks off after its headers."""
         return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, if it has come in."""
+        """The service's id of the request, if it has arrived."""
         return self._headers.get("x-amzn-requestid")
 
     def feed(self, data: bytes) -> bool:
-        """Feed the next bytes, at least one; tell whether the answer is whole.
+        """Parse the bytes that arrived next, at least one; return whether the response is complete.
 
         Raises:
-            MalformedResponseError: This is no answer.
+            MalformedResponseError: It is not a valid response.
         """
         return self._take(self, data)
 
     def end(self) -> None:
-        """Record that no more will come: the answer is whole by that, if it said no length.
+        """Record the end of the connection, which completes a response without a length.
 
         Raises:
-            MalformedResponseError: It is not whole.
+            MalformedResponseError: The response is not complete.
         """
         if self._take is not ResponseReader._take_until_end:
-            raise MalformedResponseError("the connection was closed amid the answer")
+            raise MalformedResponseError("the connection was closed before the end of the response")
 
     def _status_so_far(self) -> int:
         line, end, _ = self._held.partition(b"\r\n")
@@ -152,18 +151,20 @@ class ResponseReader:
         return int(match[2]) if match else 0
 
     def _take_head(self, data: bytes) -> bool:
+        # The blank line may be split between this piece and the last one.
         start = max(len(self._held) - 3, 0)
         self._held += data
         end = self._held.find(b"\r\n\r\n", start)
         if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
-            raise MalformedResponseError(f"the headers go on beyond {MAX_HEAD} bytes")
+            raise MalformedResponseError(f"the headers are longer than {MAX_HEAD} bytes")
         if end < 0:
+            # Something else than HTTP, such as TLS, may never send a blank line: refused by its first bytes.
             if not b"HTTP/1.".startswith(self._held[:7]):
-                raise MalformedResponseError("this is not HTTP/1.1")
+                raise MalformedResponseError("the response is not HTTP/1.1")
             return False
         match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
         if match is None:
-            raise MalformedResponseError("the status line is none, or a header")
+            raise MalformedResponseError("the status line or a header is not valid")
         minor, status, fields = match[1], int(match[2]), _fields(match[3])
         rest = self._held[end + 4 :]
         self._headers, self._held = fields, b""
@@ -175,11 +176,11 @@ class ResponseReader:
 
     def _interim(self, status: int, rest: bytes) -> bool:
         if status == 101:
-            raise MalformedResponseError("the server changes the protocol, which nobody asked for")
+            raise MalformedResponseError("the server switched protocols (101), which the request did not ask for")
         self._headers = {}
         self._interims += 1
         if self._interims > MAX_INTERIMS:
-            raise MalformedResponseError(f"there are more than {MAX_INTERIMS} interim answers")
+            raise MalformedResponseError(f"there are more than {MAX_INTERIMS} interim responses (1xx)")
         return self._take_head(rest) if rest else False
 
     def _begin_body(self, rest: bytes) -> bool:
@@ -190,7 +191,8 @@ class ResponseReader:
             return True
         if "transfer-encoding" in headers:
             if headers["transfer-encoding"].lower() != "chunked":
-                raise MalformedResponseError("the transfer encoding is not chunked")
+                raise MalformedResponseError("Transfer-Encoding is not chunked")
+            # RFC 9112 6.3: a message with both is a sign of request smuggling; its connection is not used again.
             self._reusable = self._reusable and length is None
             self._take = ResponseReader._take_chunks
             return self._take_chunks(rest)
@@ -199,7 +201,7 @@ class ResponseReader:
             self._take = ResponseReader._take_until_end
             return self._take_until_end(rest)
         if not (length.isascii() and length.isdigit() and len(length) < 16):
-            raise MalformedResponseError("the content length is no number")
+            raise MalformedResponseError("Content-Length is not a number")
         self._missing = int(length)
         if self._is_kept and self._missing > MAX_RESPONSE_BYTES:
             raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, self._missing))
@@ -208,7 +210,7 @@ class ResponseReader:
 
     def _take_counted(self, data: bytes) -> bool:
         missing = self._missing = self._missing - len(data)
-        if missing < 0:  # what nobody asked for comes behind the answer
+        if missing < 0:  # bytes after the response, which nobody asked for
             data = data[:missing]
             self._reusable = False
         self._pieces.append(data)
@@ -216,7 +218,7 @@ class ResponseReader:
 
     @property
     def _is_kept(self) -> bool:
-        """Whether the whole body is held here, and not taken away in pieces."""
+        """Whether the whole body is kept here, and not taken in pieces."""
         return not self._in_pieces or self._status >= 300
 
     def _keep(self, piece: bytes) -> None:
@@ -231,7 +233,7 @@ class ResponseReader:
         return False
 
     def _take_chunks(self, data: bytes) -> bool:
-        """Keep what there is of each chunk, however long it claims to be."""
+        """Keep what has arrived of each chunk, however long it claims to be."""
         self._stock += data
         come: list[bytes] = []
         last = False
@@ -251,7 +253,7 @@ class ResponseReader:
         return self._take_trailers(b"")
 
     def _take_of_chunk(self, come: list[bytes]) -> None:
-        """Consume what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
+        """Consume what has arrived of a chunk, of which *_missing* bytes including its line break are to come."""
         stock, at = self._stock, self._at
         piece = bytes(stock[at : at + max(self._missing - 2, 0)])
         come.append(piece)
@@ -259,16 +261,16 @@ class ResponseReader:
         if 0 < missing <= 2:
             end = stock[at : at + missing]
             if not b"\r\n"[2 - missing :].startswith(end):
-                raise MalformedResponseError("a chunk is longer than it says")
+                raise MalformedResponseError("a chunk is longer than its stated length")
             at, missing = at + len(end), missing - len(end)
         self._at, self._missing = at, missing
 
     def _next_chunk(self) -> int | None:
-        """Read the length of the next chunk, if the whole of its line has come in."""
+        """Parse the length of the next chunk, once its line is complete."""
         end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
         if end < 0:
             if len(self._stock) - self._at > _MAX_CHUNK_LINE:
-                raise MalformedResponseError("the length of a chunk goes on and on")
+                raise MalformedResponseError("the length of a chunk is not terminated")
             return None
         size = _chunk_size(self._stock[self._at : end])
         if self._is_kept and size > MAX_RESPONSE_BYTES:
@@ -279,10 +281,11 @@ class ResponseReader:
     def _take_trailers(self, data: bytes) -> bool:
         stock = self._stock
         stock += data
+        # Trailers are skipped; without any, the line break of the last chunk is followed by another one.
         end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
         if end == 3:
             if len(stock) > MAX_HEAD:
-                raise MalformedResponseError(f"the trailers go on beyond {MAX_HEAD} bytes")
+                raise MalformedResponseError(f"the trailers are longer than {MAX_HEAD} bytes")
             return False
         self._reusable = self._reusable and end == len(stock)
         return True
@@ -297,18 +300,18 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
-    """Settle headers that come twice; two lengths that differ leave open where an answer ends, and are refused."""
+    """Resolve duplicate headers; two different lengths leave open where the response ends, and are refused."""
     fields: dict[str, str] = {}
     for line_name, line_value in lines:
         name, value = line_name.lower(), line_value.rstrip(" \t")
         first = fields.setdefault(name, value)
         if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
-            raise MalformedResponseError(f"there are two headers {name}")
+            raise MalformedResponseError(f"there are two {name} headers")
     return fields
 
 
 def _chunk_size(line: bytes | bytearray) -> int:
     digits = line.partition(b";")[0].rstrip(b" \t")
     if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise MalformedResponseError("the length of a chunk is no number")
+        raise MalformedResponseError("the length of a chunk is not a hexadecimal number")
     return int(digits, 16)

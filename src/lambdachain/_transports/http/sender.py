@@ -1,4 +1,4 @@
-"""The way of an invocation to one endpoint: signed, sent once, and its answer read."""
+"""Send invocations to one endpoint: sign the request, send it once, read the response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Sender:
-    """Sends to *destination*."""
+    """Sends to one region's endpoint."""
 
     def __init__(self, endpoint_config: EndpointConfig) -> None:
         self._host = endpoint_config.endpoint.host
@@ -31,7 +31,7 @@ class Sender:
         self._pool = Pool(endpoint_config.endpoint, endpoint_config.tls_config)
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
-        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
+        """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
         keys, head, connection = self._ready(invocation, deadline, streamed=False)
         with translating(deadline):
             response = connection.exchange(head, invocation.payload, deadline)
@@ -44,7 +44,7 @@ class Sender:
         )
 
     def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .stream import HttpStream
 
         keys, head, connection = self._ready(invocation, deadline, streamed=True)
@@ -74,5 +74,5 @@ class Sender:
         return replace(outcome, refused_keys=hash(keys))
 
     def close(self) -> None:
-        """Close the connections that wait."""
+        """Close the idle connections; one in use is closed when its call ends."""
         self._pool.close()

@@ -1,4 +1,4 @@
-"""An answer that is handed on as it comes in."""
+"""A streamed response over a connection of our own: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .response import ResponseReader
 
 
 class Pieces:
-    """The pieces of an answer that is read into *reader*: what a blocking and an asyncio stream have in common."""
+    """Splits a streamed response into chunks: the common part of the blocking and the asyncio stream."""
 
     def __init__(self, reader: ResponseReader) -> None:
         response = reader.response
@@ -25,10 +25,10 @@ class Pieces:
         self._pieces = PieceReader()
 
     def take(self, *, whole: bool) -> bytes | StreamEnd | None:
-        """Return the next piece; ``None`` if it has not come in yet.
+        """Return the next chunk, or the end; ``None`` until it has arrived.
 
         Raises:
-            NoAnswerError: What comes is no event stream, or it is *whole* and has no end.
+            NoAnswerError: It is not an event stream, or the response is complete (*whole*) and has no end.
         """
         self._pieces.feed(self._reader.taken())
         try:
@@ -36,7 +36,7 @@ class Pieces:
         except EventStreamError as exc:
             raise self._broken(str(exc)) from exc
         if piece is None and whole:
-            raise self._broken("the stream broke off")
+            raise self._broken("the event stream ended before InvokeComplete")
         return piece
 
     def _broken(self, message: str) -> NoAnswerError:
@@ -45,14 +45,14 @@ class Pieces:
 
 
 class HttpStream:
-    """An answer on a connection that blocks; see ``ResponseStream``.
+    """A response on a blocking connection; see ``ResponseStream``.
 
     Args:
-        connection: Where it comes in.
-        reader: What has read its head.
-        whole: Whether it has read all of it.
+        connection: The connection it is received on.
+        reader: The reader, which has read the headers.
         deadline: When to give up, by the monotonic clock.
-        give_back: Takes the connection back once the answer is read to its end.
+        release: Takes the connection back once the response has been read to its end.
+        whole: Whether the reader has read the whole response.
     """
 
     def __init__(
@@ -73,10 +73,11 @@ class HttpStream:
         self.outcome = self._pieces.outcome
 
     def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
             while (piece := self._pieces.take(whole=self._whole)) is None:
                 self._read_on()
+            # After InvokeComplete, the rest of the body is read, too: only then can the connection be used again.
             while isinstance(piece, StreamEnd) and not self._whole:
                 self._read_on()
         except BaseException:
@@ -85,7 +86,7 @@ class HttpStream:
         return piece
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         connection, self._connection = self._connection, None
         if connection is None:
             return

@@ -1,4 +1,4 @@
-"""The transport for inside Lambda: what boto3 would send, at a tenth of its cost."""
+"""The default transport inside Lambda: sends what boto3 would send, at a tenth of its cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Way(Protocol):
-    """How invocations in one region go out."""
+    """Sends the invocations of one region."""
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
@@ -28,22 +28,22 @@ class _Way(Protocol):
 class HttpTransport(RegionalSenders[_Way]):
     """Send invocations over connections of its own, each of them once.
 
-    It needs no service model, and of botocore only what a set-up asks for: credentials that are not in the environment,
-    and a configuration file. What only botocore knows (a proxy, an endpoint in a profile, a region of a new kind) goes
-    out over a ``BotoTransport`` with the same arguments. An ARN in another region goes to that region's endpoint.
-    Everything is made at the first call. Thread-safe, and safe to fork.
+    It needs no service model, and of botocore only what the settings require: credentials that are not in the
+    environment, and a configuration file. What only botocore supports (a proxy, an endpoint in a profile, a region of a
+    new kind) is sent over a ``BotoTransport`` with the same arguments. An ARN in another region is sent to that
+    region's endpoint. Connections are opened and settings read at the first call. Thread-safe, and safe to fork.
 
     >>> transport = HttpTransport(region="eu-west-1")
     >>> transport.close()
 
     Args:
-        region: The region for functions whose address names none; the environment's or the profile's without it.
+        region: The region for functions whose address names none; by default the environment's or the profile's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
+        session: A boto3 or botocore session to take credentials and settings from; by default boto3's default session,
             if there is one already, or the environment and the configuration file.
 
     Raises:
-        ContractError: An argument is not what it has to be.
+        ContractError: An argument is not valid.
     """
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
@@ -54,12 +54,12 @@ class HttpTransport(RegionalSenders[_Way]):
         return way.send(invocation, deadline)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
         return self._way(invocation.region, invocation.function).open_stream(invocation, deadline)
 
     def close(self) -> None:
-        """Close every connection; later calls are refused."""
+        """Close every connection; later calls raise."""
         for way in self._taken_down():
             way.close()
 
@@ -75,7 +75,7 @@ def _deadline(timeout: float | None) -> float:
 
 
 class _OverBoto:
-    """The way over botocore, which knows whatever a set-up may say."""
+    """Sends over botocore, which supports every setting."""
 
     def __init__(self, **arguments: Any) -> None:
         from lambdachain._transports.boto.transport import BotoTransport
