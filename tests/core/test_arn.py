@@ -234,7 +234,7 @@ def test_bad_text_names_the_part_that_is_wrong(text: str, part: str) -> None:
 @pytest.mark.parametrize("parse", [parse_target, FunctionArn.parse])
 def test_what_is_no_text_is_no_target(parse: Any, thing: object) -> None:
     """A number or nothing where a function is wanted gets an answer that says what would do."""
-    with pytest.raises(InvalidArnError, match=f"by text, a FunctionArn or a Contract, not {type(thing).__name__}"):
+    with pytest.raises(InvalidArnError, match=f"must be text, a FunctionArn or a Contract, not {type(thing).__name__}"):
         parse(thing)
 
 
@@ -315,15 +315,15 @@ def test_addresses_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("make", "wanted"),
     [
-        (lambda: Qualifier.version(0), "a whole number from 1"),
-        (lambda: Qualifier.version(-1), "a whole number from 1"),
-        (lambda: Qualifier.version(True), "a whole number from 1"),
-        (lambda: Qualifier.version("3"), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.version(1.5), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.version(None), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.alias("3"), "not digits only"),
-        (lambda: Qualifier.alias("$LATEST"), "not digits only"),
-        (lambda: Qualifier.alias("$LATEST.PUBLISHED"), "not digits only"),
+        (lambda: Qualifier.version(0), "an integer from 1"),
+        (lambda: Qualifier.version(-1), "an integer from 1"),
+        (lambda: Qualifier.version(True), "an integer from 1"),
+        (lambda: Qualifier.version("3"), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.version(1.5), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.version(None), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.alias("3"), "but not only digits"),
+        (lambda: Qualifier.alias("$LATEST"), "but not only digits"),
+        (lambda: Qualifier.alias("$LATEST.PUBLISHED"), "but not only digits"),
         (lambda: Qualifier.alias(""), "an alias of letters"),
         (lambda: Qualifier.parse("$latest"), "a version number"),
         (lambda: Qualifier.parse("a:b"), "a version number"),

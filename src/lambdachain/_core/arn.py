@@ -59,7 +59,7 @@ class Qualifier(str):
         """Validate *text*, and keep it unchanged."""
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - qualifier=3 is the usual slip
             raise InvalidArnError(
-                f"qualifier must be a string, not {type(text).__name__}; for a version, use Qualifier.version(3)"
+                f"qualifier must be text, not {type(text).__name__}; for a version, use Qualifier.version(3)"
             )
         if not re.fullmatch(_QUALIFIER, text):
             _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
@@ -267,7 +267,7 @@ def partition_of(region: str) -> str:
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
-        raise InvalidArnError(f"a function must be a string, a FunctionArn or a Contract, not {type(text).__name__}")
+        raise InvalidArnError(f"a function must be text, a FunctionArn or a Contract, not {type(text).__name__}")
     if len(text) > MAX_TARGET_LENGTH:
         _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
 
@@ -277,7 +277,7 @@ def _check_parts(target: FunctionArn | FunctionName) -> None:
     if (full or target.region is not None) and not _fits(target.region, _REGION):
         _refuse("region", target.region, "a region such as 'eu-west-1'")
     if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
-        _refuse("account id", target.account_id, "a string of 12 digits")
+        _refuse("account id", target.account_id, "text of 12 digits")
     if not _fits(target.name, _NAME):
         _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
     if len(target.name) > MAX_NAME_LENGTH:

@@ -212,7 +212,7 @@ def test_a_secret_with_a_line_end_is_said_and_not_shown(monkeypatch: pytest.Monk
     """A file read into a variable ends so."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token\n")
 
-    with pytest.raises(NoAnswerError, match="a line's end") as caught:
+    with pytest.raises(NoAnswerError, match="such as a line break") as caught:
         Credentials(None, given=False).current()
 
     assert (Trouble.CREDENTIALS, True) == (caught.value.trouble, "the-token" not in str(caught.value))

@@ -96,4 +96,4 @@ def test_the_key_of_one_day_does_not_sign_on_the_next() -> None:
 
 def test_keys_show_no_secret() -> None:
     """Neither in logs nor in tracebacks."""
-    assert "Keys(AKID...)" == repr(SigningKeys("AKIDEXAMPLE", "secret", "token"))
+    assert "SigningKeys(AKID...)" == repr(SigningKeys("AKIDEXAMPLE", "secret", "token"))

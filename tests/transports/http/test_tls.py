@@ -105,7 +105,7 @@ def test_a_bundle_that_cannot_be_read_is_a_setting_to_mend(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
-        _refused(transport, "cannot be read")
+        _refused(transport, "cannot read the CA bundle")
 
 
 @pytest.mark.parametrize("label", ["Amazon Root CA 1", "Starfield Services Root Certificate Authority - G2"])
