@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdachain._core.loopback import host_of, is_loopback
+from lambdachain._core.loopback import get_host, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_another_machine(host: str):
 )
 def test_the_host_of_a_url(url: str, host: str):
     """None where programs read the URL in different ways."""
-    assert host_of(url) == host
+    assert get_host(url) == host

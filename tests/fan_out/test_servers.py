@@ -202,8 +202,8 @@ def test_a_connection_that_is_free_again_is_taken_before_another_is_opened(monke
         return await connect(*arguments)
 
     monkeypatch.setattr(pool, "connect", slowly)
-    monkeypatch.setattr(pool, "OPENING_AT_ONCE", 1)
-    monkeypatch.setattr(pool, "OPENINGS_A_SECOND", 0.0)
+    monkeypatch.setattr(pool, "MAX_OPENING", 1)
+    monkeypatch.setattr(pool, "MAX_OPENINGS_PER_SECOND", 0.0)
 
     async def run(url: str) -> list[int]:
         async with AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url)) as client:

@@ -164,7 +164,7 @@ def _executor(caller: BaseInvoker[Any, Any], transport: Transport, payloads: obj
     if answers_at_once(transport):
         return InlineExecutor(transport, caller.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
-    if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
+    if not hasattr(transport, "copy_as") or caller.hooks or few or sys.platform == "win32":
         return ThreadExecutor(transport, caller.hooks)
     from lambdachain._transports.http.transport import HttpTransport
 

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from weakref import WeakSet
 
 from lambdachain._core.errors import ContractError, LambdaChainError
-from lambdachain._core.loopback import host_of, is_loopback
+from lambdachain._core.loopback import get_host, is_loopback
 from lambdachain._core.process_copies import register_fork_hooks
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
@@ -141,13 +141,13 @@ class S3Offload:
     def _host(self) -> str:
         """Where S3 is; "" where a client would not know either."""
         if self.endpoint_url:
-            return host_of(self.endpoint_url)
+            return get_host(self.endpoint_url)
         try:
             from botocore.exceptions import BotoCoreError
         except ImportError:
             return ""
         try:
-            return host_of(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
+            return get_host(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
         except (BotoCoreError, ValueError):
             return ""
 

@@ -62,9 +62,9 @@ class Qualifier(str):
                 f"qualifier must be text, not {type(text).__name__}; for a version, use Qualifier.version(3)"
             )
         if not re.fullmatch(_QUALIFIER, text):
-            _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
+            _raise_invalid("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
         if len(text) > MAX_QUALIFIER_LENGTH:
-            _refuse("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
+            _raise_invalid("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
         return super().__new__(cls, text)
 
     @classmethod
@@ -81,7 +81,7 @@ class Qualifier(str):
     def version(cls, number: int) -> Self:
         """Return a published version; *number* counts from 1."""
         if type(number) is not int or number < 1:
-            _refuse("version", number, "an integer from 1")
+            _raise_invalid("version", number, "an integer from 1")
         return cls(str(number))
 
     @classmethod
@@ -89,7 +89,7 @@ class Qualifier(str):
         """Return an alias; Lambda rejects one of digits only, because that is a version."""
         alias = cls(name)
         if not alias.is_alias:
-            _refuse("alias", name, "letters, digits, '-' and '_', but not only digits")
+            _raise_invalid("alias", name, "letters, digits, '-' and '_', but not only digits")
         return alias
 
     @classmethod
@@ -169,8 +169,8 @@ class FunctionArn:
     qualifier: str | None = None
 
     def __post_init__(self) -> None:
-        if not _fits(self.partition, _PARTITION):
-            _refuse("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
+        if not _matches(self.partition, _PARTITION):
+            _raise_invalid("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
         _check_parts(self)
         _check_text(str(self))
 
@@ -180,14 +180,14 @@ class FunctionArn:
         _check_text(text)
         parts = text.split(":")
         if parts[0] != "arn":
-            _refuse("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
+            _raise_invalid("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
         if len(parts) not in (7, 8):
-            _refuse("ARN", text, f"7 or 8 parts between colons (it has {len(parts)})")
+            _raise_invalid("ARN", text, f"7 or 8 parts between colons (it has {len(parts)})")
         _, partition, service, region, account_id, kind, name, *qualifier = parts
         if service != "lambda":
-            _refuse("service", service, "'lambda'", text)
+            _raise_invalid("service", service, "'lambda'", text)
         if kind != "function":
-            _refuse("resource type", kind, "'function'", text)
+            _raise_invalid("resource type", kind, "'function'", text)
         return cls(partition, region, account_id, name, qualifier[0] if qualifier else None)
 
     @classmethod
@@ -241,11 +241,11 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
         InvalidArnError: Lambda would reject *text*; the message names the invalid part.
     """
     _check_text(text)
-    return _parsed(text)
+    return _parse_cached(text)
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> FunctionArn | FunctionName:
+def _parse_cached(text: str) -> FunctionArn | FunctionName:
     return FunctionArn.parse(text) if text.startswith("arn:") else _parse_name(text)
 
 
@@ -256,7 +256,7 @@ def _parse_name(text: str) -> FunctionName:
     if len(parts) > 1 and parts[0] == "function":
         parts.pop(0)
     if len(parts) > 2:
-        _refuse("function", text, "a name, <account id>:function:<name> or an ARN, and at most one qualifier")
+        _raise_invalid("function", text, "a name, <account id>:function:<name> or an ARN, and at most one qualifier")
     return FunctionName(parts[0], parts[1] if len(parts) == 2 else None, account_id, region)
 
 
@@ -269,28 +269,30 @@ def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise InvalidArnError(f"a function must be text, a FunctionArn or a Contract, not {type(text).__name__}")
     if len(text) > MAX_TARGET_LENGTH:
-        _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
+        _raise_invalid("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
 
 
 def _check_parts(target: FunctionArn | FunctionName) -> None:
     full = isinstance(target, FunctionArn)
-    if (full or target.region is not None) and not _fits(target.region, _REGION):
-        _refuse("region", target.region, "a region such as 'eu-west-1'")
-    if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
-        _refuse("account id", target.account_id, "text of 12 digits")
-    if not _fits(target.name, _NAME):
-        _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
+    if (full or target.region is not None) and not _matches(target.region, _REGION):
+        _raise_invalid("region", target.region, "a region such as 'eu-west-1'")
+    if (full or target.account_id is not None) and not _matches(target.account_id, _ACCOUNT):
+        _raise_invalid("account id", target.account_id, "text of 12 digits")
+    if not _matches(target.name, _NAME):
+        _raise_invalid("function name", target.name, "letters, digits, '-', '_' and '.'")
     if len(target.name) > MAX_NAME_LENGTH:
-        _refuse("function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})")
+        _raise_invalid(
+            "function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})"
+        )
     if target.qualifier is not None:
         Qualifier(target.qualifier)
 
 
-def _fits(part: object, pattern: str) -> bool:
+def _matches(part: object, pattern: str) -> bool:
     return isinstance(part, str) and re.fullmatch(pattern, part) is not None
 
 
-def _refuse(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
+def _raise_invalid(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
     shown = f"{found[:80]}..." if isinstance(found, str) and len(found) > 80 else found
     where = f" in {whole!r}" if whole else ""
     raise InvalidArnError(f"invalid {part} {shown!r}{where}: expected {wanted}")

@@ -29,12 +29,12 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
         RequestTooLargeError: The user's strings, with the idempotency key, exceed Lambda's limit.
     """
     texts = metadata.texts()
-    encoded = _encoded(merged(texts, custom))
+    encoded = _encode_custom(merged(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
     for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
         texts.pop(name, None)
-        encoded = _encoded(merged(texts, custom))
+        encoded = _encode_custom(merged(texts, custom))
         if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
             return encoded
     raise RequestTooLargeError(
@@ -43,7 +43,7 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     )
 
 
-def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
+def add_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
     """Add the trace that instrumentation has *injected* to a ClientContext, in place of the one that is *passed_on*.
 
     Returns:
@@ -69,7 +69,7 @@ def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapp
     foreign = [name for name in added if name not in TRACE_NAMES]
     for left_out in ([], foreign, *([name] for name in _BEFORE_TRACE)):
         added, custom = ({name: old[name] for name in old if name not in left_out} for old in (added, custom))
-        written = _written({**context, "custom": {**custom, **added}})
+        written = _encode_json({**context, "custom": {**custom, **added}})
         if added and len(written) <= MAX_CLIENT_CONTEXT_BYTES:
             return written
     return None
@@ -91,11 +91,11 @@ def opened(event: Any) -> tuple[Any, Metadata | None]:
     return event, None
 
 
-def _written(context: Mapping[str, Any]) -> str:
+def _encode_json(context: Mapping[str, Any]) -> str:
     return b2a_base64(_json(context).encode(), newline=False).decode()
 
 
-def _encoded(custom: Mapping[str, str]) -> str:
+def _encode_custom(custom: Mapping[str, str]) -> str:
     # Three times as fast as a JSONEncoder for strings alone, and this runs for every attempt.
     members = ",".join([f"{_text(name)}:{_text(text)}" for name, text in custom.items()])
     return b2a_base64(f'{{"custom":{{{members}}}}}'.encode(), newline=False).decode()

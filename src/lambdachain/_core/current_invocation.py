@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.type_guards import is_mapping
 
 from . import clock
-from .metadata import Metadata, bounded, bounded_trace, is_plain_text, new_id, read_metadata, read_trace
+from .metadata import Metadata, bounded, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
 
 # What a function keeps of its own time, to respond, log and clean up after its last call.
 MARGIN: Final = 0.2
@@ -92,7 +92,7 @@ class _Scope:
         self._metadata = metadata
 
     def __enter__(self) -> CurrentInvocation:
-        invocation = _entered(self._context, self._metadata, _current.get())
+        invocation = _enter(self._context, self._metadata, _current.get())
         self._token = _current.set(invocation)
         return invocation
 
@@ -100,7 +100,7 @@ class _Scope:
         _current.reset(self._token)
 
 
-def _entered(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
+def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
@@ -114,14 +114,18 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     metadata = bounded(metadata, epoch) if metadata else None
     given_id = getattr(context, "aws_request_id", None)
     request_id = given_id if is_plain_text(given_id) else None
-    left = [seconds for seconds in (_own_time(context), *_callers_patience(metadata, epoch)) if seconds is not None]
+    left = [
+        seconds
+        for seconds in (_function_remaining(context), *_caller_remaining(metadata, epoch))
+        if seconds is not None
+    ]
     return CurrentInvocation(
         request_id=request_id,
         correlation_id=(metadata.correlation_id if metadata else "") or request_id or new_id(),
         depth=metadata.depth if metadata else 0,
         attempt=metadata.attempt if metadata else 1,
         idempotency_key=metadata.idempotency_key if metadata else None,
-        trace=_w3c(context) or (metadata.trace if metadata else bounded_trace(read_trace(custom))),
+        trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=metadata.offload if metadata else False,
     )
@@ -134,14 +138,14 @@ def earlier(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
-def _own_time(context: Any) -> float | None:
+def _function_remaining(context: Any) -> float | None:
     get_remaining = cast("Callable[[], object] | None", getattr(context, "get_remaining_time_in_millis", None))
     remaining = get_remaining() if callable(get_remaining) else None
     # A test's mock returns another mock.
     return remaining / 1000 - MARGIN if isinstance(remaining, int | float) and math.isfinite(remaining) else None
 
 
-def _callers_patience(metadata: Metadata | None, epoch: float) -> Iterator[float | None]:
+def _caller_remaining(metadata: Metadata | None, epoch: float) -> Iterator[float | None]:
     """Yield how long the caller still waits: by the budget it sent, and by its clock, which includes a slow start."""
     if metadata is not None and metadata.budget_ms is not None:
         yield metadata.budget_ms / 1000
@@ -159,4 +163,4 @@ def _w3c(context: Any) -> Mapping[str, str]:
     if not callable(read):
         return {}
     found = read()
-    return bounded_trace(read_trace(found)) if is_mapping(found) else {}
+    return drop_invalid_trace(read_trace(found)) if is_mapping(found) else {}

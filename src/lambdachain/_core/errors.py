@@ -169,7 +169,7 @@ def described(error: CallError, message: str) -> str:
     return f"{printable(error.function, _MAX_NAME)}: {message} [{', '.join(facts)}]"
 
 
-def wait_asked_for(error: CallError) -> float | None:
+def requested_wait(error: CallError) -> float | None:
     """Return how many seconds the service asks to wait before a retry; ``None`` if it does not say."""
     return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
 

@@ -27,7 +27,7 @@ def is_loopback(host: str) -> bool:
     return _without_mapping(address).is_loopback
 
 
-def host_of(url: str) -> str:
+def get_host(url: str) -> str:
     """Return the host of a URL; "" where URL parsers disagree about it, and it could be any."""
     if "\\" in url or any(character.isspace() or not character.isprintable() for character in url):
         return ""

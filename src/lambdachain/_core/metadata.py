@@ -60,7 +60,7 @@ _BAGGAGE: Final = r"[\t\x20-\x7e]{1,8192}"
 # Milliseconds since the epoch have 13 digits; int() of a foreign string with thousands of them would be slow.
 _NUMBER: Final = "[0-9]{1,15}"
 
-_AT_ONCE: Final = 64
+_BATCH: Final = 64
 _spare: Final[list[str]] = []
 register_fork_hooks(in_fork=_spare.clear, before_snapshot=_spare.clear)
 
@@ -120,13 +120,13 @@ def new_id() -> str:
     try:
         digits = _spare.pop()
     except IndexError:
-        digits = _drawn()
+        digits = _draw_id()
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def _drawn() -> str:
-    digits = os.urandom(16 * _AT_ONCE).hex()
+def _draw_id() -> str:
+    digits = os.urandom(16 * _BATCH).hex()
     one, *others = [digits[start : start + 32] for start in range(0, len(digits), 32)]
     _spare.extend(others)
     return one
@@ -165,13 +165,13 @@ def bounded(metadata: Metadata, epoch: float) -> Metadata:
     """
     refused = [name for name, fits in _checks(metadata, epoch) if not fits]
     if refused:
-        _log_refused(refused)
+        _log_ignored(refused)
         metadata = metadata._replace(**{name: _ABSENT[name] for name in refused})
-    trace = bounded_trace(metadata.trace)
+    trace = drop_invalid_trace(metadata.trace)
     return metadata if trace is metadata.trace else metadata._replace(trace=trace)
 
 
-def bounded_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
+def drop_invalid_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
     """Drop what is not W3C trace context; without a valid ``traceparent``, ``tracestate`` is dropped, too."""
     if not trace:
         return trace
@@ -180,7 +180,7 @@ def bounded_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
         refused |= trace.keys() & {"tracestate"}
     if not refused:
         return trace
-    _log_refused(sorted(refused))
+    _log_ignored(sorted(refused))
     return {name: text for name, text in trace.items() if name not in refused}
 
 
@@ -226,7 +226,7 @@ _TRACE_CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {
 }
 
 
-def _log_refused(names: Sequence[str]) -> None:
+def _log_ignored(names: Sequence[str]) -> None:
     """Log which parts of a caller's metadata are ignored, never their values."""
     if "logging" in sys.modules:  # a program that reads logs has loaded it
         from logging import getLogger

@@ -41,7 +41,7 @@ class SingleFlight:
         if deadline is None:
             return work()
         flight = self.begin(key, work)
-        if not _is_done(flight, max(deadline - time.monotonic(), 0.0)):
+        if not _wait_for(flight, max(deadline - time.monotonic(), 0.0)):
             raise TimeoutError("timed out waiting for the result")
         return flight.result()
 
@@ -55,16 +55,16 @@ class SingleFlight:
                 return running
             flight = self._flights[key] = Future[Any]()
         flight.set_running_or_notify_cancel()
-        if not self._started(key, work, flight):
-            self._fly(key, work, flight)
+        if not self._start_thread(key, work, flight):
+            self._run_work(key, work, flight)
         return flight
 
     def forget(self) -> None:
         """Forget all work: in a forked process, the parent's threads do not exist."""
         self._flights = {}
 
-    def _started(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> bool:
-        arguments = (self._fly, key, work, flight)
+    def _start_thread(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> bool:
+        arguments = (self._run_work, key, work, flight)
         thread = threading.Thread(
             target=copy_context().run, args=arguments, name="lambdachain-credentials", daemon=True
         )
@@ -74,23 +74,23 @@ class SingleFlight:
             return False
         return True
 
-    def _fly(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> None:
+    def _run_work(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> None:
         try:
             result = work()
         except BaseException as exc:  # noqa: BLE001 - raised again where the result is awaited
-            self._land(key, flight)
+            self._remove(key, flight)
             flight.set_exception(exc)
         else:
-            self._land(key, flight)
+            self._remove(key, flight)
             flight.set_result(result)
 
-    def _land(self, key: object, flight: Future[Any]) -> None:
+    def _remove(self, key: object, flight: Future[Any]) -> None:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
 
-def _is_done(flight: Future[Any], timeout: float) -> bool:
+def _wait_for(flight: Future[Any], timeout: float) -> bool:
     """Wait for *flight*; not by its result(), which may raise a ``TimeoutError`` of the work's own."""
     from concurrent.futures import wait
 

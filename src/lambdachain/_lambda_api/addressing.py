@@ -22,7 +22,7 @@ from .responses import Violation
 
 
 @dataclass(frozen=True)
-class Shape:
+class StringConstraint:
     """The service model's constraints on a string: its pattern and maximum length."""
 
     member: str
@@ -44,8 +44,8 @@ class Shape:
             yield Violation(text, self.member, f"Member must have length less than or equal to {self.longest}")
 
 
-_QUALIFIER: Final = Shape("qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+", 128)
-_FUNCTION: Final = Shape(
+_QUALIFIER_CONSTRAINT: Final = StringConstraint("qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+", 128)
+_FUNCTION_CONSTRAINT: Final = StringConstraint(
     "functionName",
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
@@ -58,14 +58,14 @@ _PARTS: Final = (3, 9, 11, 13)
 def address_violations(function: str, qualifier: str | None) -> Iterator[Violation]:
     """Yield the constraints that a function in the path, and a qualifier in the query, violate."""
     if qualifier is not None:
-        yield from _QUALIFIER.violations(qualifier)
-    yield from _FUNCTION.violations(function)
+        yield from _QUALIFIER_CONSTRAINT.violations(qualifier)
+    yield from _FUNCTION_CONSTRAINT.violations(function)
 
 
-def resolve(
+def resolve_function(
     function: str,
     qualifier: str | None,
-    place: AwsLocation,
+    location: AwsLocation,
     functions: Mapping[str, Container[str]],
     *,
     unqualified: str | None = LATEST,
@@ -76,7 +76,7 @@ def resolve(
     Args:
         function: The function in the path, decoded.
         qualifier: The qualifier in the query.
-        place: The account and region of the functions.
+        location: The account and region of the functions.
         functions: The names of all functions, each with its versions and aliases.
         unqualified: The qualifier in the error message if the request has none.
         action: The request's IAM action.
@@ -84,20 +84,20 @@ def resolve(
     Raises:
         RefusedError: There is no such function.
     """
-    found = _FUNCTION.regex.fullmatch(function)
+    found = _FUNCTION_CONSTRAINT.regex.fullmatch(function)
     violations = list(address_violations(function, qualifier))
     if violations or found is None:
         raise answers.constraints_violated(violations)
     region, account_id, name, suffix = found.group(*_PARTS)
-    if region and region != f"{place.region}:":
-        raise answers.region_not_reachable(region[:-1], place.region)
-    if account_id and account_id != f"{place.account_id}:":
-        raise answers.account_not_allowed(place.account_id, function, action)
+    if region and region != f"{location.region}:":
+        raise answers.region_not_reachable(region[:-1], location.region)
+    if account_id and account_id != f"{location.account_id}:":
+        raise answers.account_not_allowed(location.account_id, function, action)
     if qualifier is not None and suffix not in {None, qualifier}:
         message = "The derived qualifier from the function name does not match the specified qualifier."
         raise answers.parameter_invalid(message)
     named = qualifier or suffix
     if (named or LATEST) in functions.get(name, ()):
         with suppress(InvalidArnError):  # a name that no function can have, where a stub takes every function to exist
-            return place.arn(name, named)
-    raise answers.function_not_found(place.text(name, named or unqualified))
+            return location.arn(name, named)
+    raise answers.function_not_found(location.text(name, named or unqualified))

@@ -66,23 +66,23 @@ class Description:
         }
 
 
-def answer_function(described: Description) -> Answer:
+def function_response(function: Description) -> Answer:
     """Build the response of ``GetFunction``."""
-    members: dict[str, Any] = {"Configuration": described.configuration(), "Code": {}, "Tags": {}}
-    if described.reserved_concurrency is not None:
-        members["Concurrency"] = {"ReservedConcurrentExecutions": described.reserved_concurrency}
-    return _answer(members)
+    members: dict[str, Any] = {"Configuration": function.configuration(), "Code": {}, "Tags": {}}
+    if function.reserved_concurrency is not None:
+        members["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
+    return _json_response(members)
 
 
-def answer_configuration(described: Description) -> Answer:
+def configuration_response(function: Description) -> Answer:
     """Build the response of ``GetFunctionConfiguration``."""
-    return _answer(described.configuration())
+    return _json_response(function.configuration())
 
 
-def answer_list(described: Iterable[Description]) -> Answer:
+def function_list_response(function: Iterable[Description]) -> Answer:
     """Build the response of ``ListFunctions``, all on one page."""
-    return _answer({"Functions": [function.configuration() for function in described]})
+    return _json_response({"Functions": [function.configuration() for function in function]})
 
 
-def _answer(members: Mapping[str, Any]) -> Answer:
+def _json_response(members: Mapping[str, Any]) -> Answer:
     return Answer(200, json.dumps(members).encode())

@@ -15,8 +15,8 @@ from typing import Final
 MAX_RETRIES: Final = 2
 MAX_AGE: Final = 21_600.0
 
-_PAUSES: Final = (60.0, 120.0)
-_LONGEST_PAUSE: Final = 300.0
+_RETRY_DELAYS: Final = (60.0, 120.0)
+_MAX_THROTTLE_DELAY: Final = 300.0
 
 
 class Condition(StrEnum):
@@ -64,30 +64,30 @@ def begun(now: float) -> EventState:
 
 
 def before_delivery(
-    course: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
+    state: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
 ) -> Condition | None:
     """Return why an event is discarded without another delivery; ``None`` if it is delivered."""
     if reserved_concurrency == 0:
         return Condition.ZERO_RESERVED_CONCURRENCY
-    return Condition.EVENT_AGE_EXCEEDED if now - course.fired_at > rules.max_age else None
+    return Condition.EVENT_AGE_EXCEEDED if now - state.fired_at > rules.max_age else None
 
 
-def after_failure(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+def after_failure(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
     """Return when an event is delivered again after a function error, or why it is discarded.
 
     >>> after_failure(begun(0.0), Rules(), now=3.0)
     EventState(fired_at=0.0, due=63.0, runs=1, throttles=0)
     """
-    if course.runs >= min(rules.max_retries, len(_PAUSES)):
+    if state.runs >= min(rules.max_retries, len(_RETRY_DELAYS)):
         return Condition.RETRIES_EXHAUSTED
-    return _in_time(replace(course, due=now + _PAUSES[course.runs], runs=course.runs + 1, throttles=0), rules)
+    return _unless_too_old(replace(state, due=now + _RETRY_DELAYS[state.runs], runs=state.runs + 1, throttles=0), rules)
 
 
-def after_throttle(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+def after_throttle(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
     """Return when an event is delivered again after throttling, or why it is discarded."""
-    pause = min(2.0**course.throttles, _LONGEST_PAUSE)
-    return _in_time(replace(course, due=now + pause, throttles=course.throttles + 1), rules)
+    delay = min(2.0**state.throttles, _MAX_THROTTLE_DELAY)
+    return _unless_too_old(replace(state, due=now + delay, throttles=state.throttles + 1), rules)
 
 
-def _in_time(course: EventState, rules: Rules) -> EventState | Condition:
-    return course if course.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED
+def _unless_too_old(state: EventState, rules: Rules) -> EventState | Condition:
+    return state if state.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED

@@ -18,14 +18,14 @@ from urllib.parse import unquote
 from lambdachain._core.invocation import MAX_TRACE_HEADER, InvocationType
 
 from . import responses as answers
-from .addressing import Shape, address_violations, resolve
+from .addressing import StringConstraint, address_violations, resolve_function
 from .aws_location import LATEST, AwsLocation
 from .delivery import Body, Delivery, Ending, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
 from .responses import Answer, Violation
 
 _CONSTRAINED: Final = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Tenant-Id")
-_TENANT_ID: Final = Shape("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
+_TENANT_ID: Final = StringConstraint("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
 
 
 class LogType(StrEnum):
@@ -49,7 +49,7 @@ def read_invoke(
     body: Body,
     *,
     request_id: str,
-    place: AwsLocation,
+    location: AwsLocation,
     functions: Mapping[str, Container[str]],
 ) -> InvokeRequest:
     """Validate a request of the Invoke API, and return it as a value.
@@ -60,7 +60,7 @@ def read_invoke(
         headers: The request's headers, in a mapping that ignores their case.
         body: The request's body.
         request_id: The id of this invocation.
-        place: The account and region of the functions.
+        location: The account and region of the functions.
         functions: The names of all functions, each with its versions and aliases.
 
     Raises:
@@ -77,7 +77,7 @@ def read_invoke(
         raise answers.constraints_violated(violations)
     invocation_type, log_type = InvocationType(kind or "RequestResponse"), LogType(log or "None")
     # The order of the checks is AWS's where it is known: the first failure decides which response the caller gets.
-    arn = resolve(text, qualifier, place, functions)
+    arn = resolve_function(text, qualifier, location, functions)
     _check_size(invocation_type, body.size)
     _refuse_durable(headers)
     client_context = _client_context(headers.get("X-Amz-Client-Context"))
@@ -93,7 +93,7 @@ def read_invoke(
     return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
 
 
-def read_stream_type(headers: Mapping[str, str]) -> None:
+def check_stream_type(headers: Mapping[str, str]) -> None:
     """Check that a streaming invocation has an invocation type that can stream.
 
     Raises:

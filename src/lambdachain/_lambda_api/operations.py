@@ -33,7 +33,7 @@ _ROUTES: Final = [
 ]
 
 
-def operation_of(method: str, path: str) -> tuple[Operation, str]:
+def parse_operation(method: str, path: str) -> tuple[Operation, str]:
     """Return the operation and the function name in the path, still percent-encoded, or "" if it has none.
 
     Raises:

@@ -18,7 +18,7 @@ from .delivery import Delivery
 from .events import Condition
 
 # The page on dead-letter queues: "the first 1 KB of the error message".
-_MOST_OF_MESSAGE: Final = 1_024
+_MAX_MESSAGE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Record:
                 "condition": self.condition.value,
                 "approximateInvokeCount": self.runs,
             },
-            "requestPayload": _decoded(self.delivery.payload),
+            "requestPayload": _decode(self.delivery.payload),
             **(_response(self.answer) if self.answer else {}),
         }
 
@@ -92,20 +92,20 @@ class Record:
         return {
             "RequestID": {"DataType": "String", "StringValue": self.delivery.request_id},
             "ErrorCode": {"DataType": "Number", "StringValue": str(status)},
-            "ErrorMessage": {"DataType": "String", "StringValue": self._error_message()[:_MOST_OF_MESSAGE]},
+            "ErrorMessage": {"DataType": "String", "StringValue": self._error_message()[:_MAX_MESSAGE]},
         }
 
     def _error_message(self) -> str:
-        said = _decoded(self.answer.body) if self.answer else None
-        words = said.get("errorMessage") or said.get("Message") if is_mapping(said) else None
+        members = _decode(self.answer.body) if self.answer else None
+        words = members.get("errorMessage") or members.get("Message") if is_mapping(members) else None
         # SQS rejects an empty attribute.
         return str(words or ("Rate Exceeded." if self.answer is None else self.condition.value))
 
 
-def error_type_of(body: bytes) -> str | None:
+def parse_error_type(body: bytes) -> str | None:
     """Return the error's class from the body of a failed function; every runtime writes it the same way."""
-    said = _decoded(body)
-    name = said.get("errorType") if is_mapping(said) else None
+    members = _decode(body)
+    name = members.get("errorType") if is_mapping(members) else None
     return str(name) if name else None
 
 
@@ -115,10 +115,10 @@ def _response(answer: LastAnswer) -> Mapping[str, Any]:
         context["executedVersion"] = answer.version
     if answer.failed:
         context["functionError"] = "Unhandled"
-    return {"responseContext": context, "responsePayload": _decoded(answer.body)}
+    return {"responseContext": context, "responsePayload": _decode(answer.body)}
 
 
-def _decoded(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):

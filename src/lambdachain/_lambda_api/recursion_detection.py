@@ -14,7 +14,7 @@ from typing import Final
 # "Approximately 16" invocations of one function in a chain, says Lambda's page on recursive loop detection.
 LOOP_LIMIT: Final = 16
 
-_MOST_FUNCTIONS: Final = 64
+_MAX_FUNCTIONS: Final = 64
 _FIELD: Final = re.compile(r";?\s*lineage=([^;]*)", re.IGNORECASE)
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
@@ -37,7 +37,7 @@ def passed(trace_header: str, arn: str) -> str:
     counts = _counts(trace_header)
     own = _hash(arn)
     counts[own] = counts.pop(own, 0) + 1
-    entries = [f"{name}:{count}" for name, count in counts.items()][-_MOST_FUNCTIONS:]
+    entries = [f"{name}:{count}" for name, count in counts.items()][-_MAX_FUNCTIONS:]
     return f"{_FIELD.sub('', trace_header)};Lineage={'|'.join(entries)}"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def routed_version(version: str, weights: Mapping[str, float], draw: float) -> str:
+def choose_version(version: str, weights: Mapping[str, float], draw: float) -> str:
     """Choose the version that an invocation of an alias runs.
 
-    >>> routed_version("1", {"2": 0.1}, draw=0.05), routed_version("1", {"2": 0.1}, draw=0.5)
+    >>> choose_version("1", {"2": 0.1}, draw=0.05), choose_version("1", {"2": 0.1}, draw=0.5)
     ('2', '1')
 
     Args:

@@ -42,10 +42,10 @@ def _check_session(session: Any, *, blocking: bool) -> None:
 
 def is_async(function: Any) -> bool:
     """Check whether *function* is a coroutine function, or an object with an asynchronous ``__call__``."""
-    return bool(flags_of(function) & CO_COROUTINE)
+    return bool(code_flags(function) & CO_COROUTINE)
 
 
-def flags_of(function: Any) -> int:
+def code_flags(function: Any) -> int:
     """Return the flags of the code that calling *function* runs; 0 if it is not Python code."""
     while isinstance(function, partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

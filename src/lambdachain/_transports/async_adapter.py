@@ -26,10 +26,10 @@ def to_async_transport(transport: Transport | AsyncTransport) -> AsyncTransport:
     blocking = cast("Transport", transport)
     if answers_at_once(blocking):
         return InlineAdapter(blocking)
-    return AwsInThreads(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
+    return AwsThreadAdapter(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
 
 
-class Wrapped:
+class TransportAdapter:
     """Base of the adapters around a blocking transport."""
 
     def __init__(self, transport: Transport) -> None:
@@ -47,7 +47,7 @@ class Wrapped:
         return repr(self._transport)
 
 
-class StreamInThreads:
+class ThreadedStream:
     """A response stream that is read in threads; see ``AsyncResponseStream``."""
 
     def __init__(self, stream: ResponseStream) -> None:
@@ -63,7 +63,7 @@ class StreamInThreads:
         self._stream.close()
 
 
-class InlineAdapter(Wrapped):
+class InlineAdapter(TransportAdapter):
     """Sends over a transport that never waits; see ``answers_at_once``."""
 
     answers_at_once = True
@@ -72,12 +72,12 @@ class InlineAdapter(Wrapped):
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return self._transport.send(invocation, timeout=timeout)
 
-    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ThreadedStream:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
-        return StreamInThreads(open_stream(self._transport, invocation, timeout))
+        return ThreadedStream(open_stream(self._transport, invocation, timeout))
 
 
-class ThreadAdapter(Wrapped):
+class ThreadAdapter(TransportAdapter):
     """Sends over a blocking transport, each call in a thread of its own.
 
     No thread pool: functions that run in this process call each other, and would wait for each other's threads. A
@@ -88,12 +88,12 @@ class ThreadAdapter(Wrapped):
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return await in_thread(partial(self._transport.send, invocation, timeout=timeout))
 
-    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ThreadedStream:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
-        return StreamInThreads(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
+        return ThreadedStream(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
 
 
-class AwsInThreads(ThreadAdapter, AwsTransport):
+class AwsThreadAdapter(ThreadAdapter, AwsTransport):
     """The same, for a transport to AWS, whose calls a test's transport may override."""
 
     def host_for(self, region: str | None, function: str) -> str:
@@ -104,25 +104,25 @@ class AwsInThreads(ThreadAdapter, AwsTransport):
 async def in_thread(work: Callable[[], T]) -> T:
     """Run *work* in a thread of its own, in a copy of the current context."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
     context = copy_context()
 
     def run() -> None:
         try:
-            report = partial(_settle, ended, result=context.run(work))
+            report = partial(_set_result, future, result=context.run(work))
         except BaseException as exc:  # noqa: BLE001 - raised again where the call was made
-            report = partial(_settle, ended, error=exc)
+            report = partial(_set_result, future, error=exc)
         with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
             loop.call_soon_threadsafe(report)
 
     threading.Thread(target=run, name="lambdachain-call", daemon=True).start()
-    return await ended
+    return await future
 
 
-def _settle(ended: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None) -> None:
-    if ended.done():
+def _set_result(future: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None) -> None:
+    if future.done():
         return
     if error is not None:
-        ended.set_exception(error)
+        future.set_exception(error)
     else:
-        ended.set_result(result)  # type: ignore[arg-type]
+        future.set_result(result)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ class DeadlineTimer:
     """Runs the callbacks of timers; its thread starts with the first timer, and again in a forked process."""
 
     def __init__(self) -> None:
-        self._bells: list[tuple[float, int, Timer]] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._cancelled = 0
@@ -38,30 +38,30 @@ class DeadlineTimer:
 
     def set(self, at: float, callback: Callable[[], None]) -> Timer:
         """Run *callback* when the monotonic clock reaches *at*; it must be quick and must not raise."""
-        bell = Timer(at, callback)
+        timer = Timer(at, callback)
         with self._changed:
-            heapq.heappush(self._bells, (at, next(self._count), bell))
+            heapq.heappush(self._timers, (at, next(self._count), timer))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="lambdachain-deadlines", daemon=True)
                 self._thread.start()
-            elif self._bells[0][2] is bell:
+            elif self._timers[0][2] is timer:
                 self._changed.notify()
-        return bell
+        return timer
 
-    def cancel(self, bell: Timer) -> None:
+    def cancel(self, timer: Timer) -> None:
         """Cancel a timer; no-op if it has run."""
         with self._changed:
-            bell.cancelled = True
+            timer.cancelled = True
             self._cancelled += 1
             # Cancelled timers stay in the heap, from whose middle nothing can be removed, until they are half of it.
-            if self._cancelled > max(_WORTH_CLEARING, len(self._bells) // 2):
-                self._bells = [item for item in self._bells if not item[2].cancelled]
-                heapq.heapify(self._bells)
+            if self._cancelled > max(_WORTH_CLEARING, len(self._timers) // 2):
+                self._timers = [item for item in self._timers if not item[2].cancelled]
+                heapq.heapify(self._timers)
                 self._cancelled = 0
 
     def forget(self) -> None:
         """Start over in a forked process: the timers, their thread and the holder of the lock are the parent's."""
-        self._bells = []
+        self._timers = []
         self._changed = threading.Condition()
         self._cancelled = 0
         self._thread = None
@@ -73,15 +73,15 @@ class DeadlineTimer:
     def _next(self) -> Timer:
         with self._changed:
             while True:
-                if not self._bells:
+                if not self._timers:
                     self._changed.wait()
                     continue
-                at, _, bell = self._bells[0]
+                at, _, timer = self._timers[0]
                 wait = at - time.monotonic()
-                if wait <= 0 or bell.cancelled:
-                    heapq.heappop(self._bells)
-                    if not bell.cancelled:
-                        return bell
+                if wait <= 0 or timer.cancelled:
+                    heapq.heappop(self._timers)
+                    if not timer.cancelled:
+                        return timer
                     continue
                 self._changed.wait(wait)
 

@@ -12,18 +12,20 @@ _URL: Final = r"https?://(?P<authority>[^/?#]+)[!-~]*"
 _PORT: Final = r"(?:\[(?P<ipv6>[^\[\]]*)\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?"
 
 
-def check_destination(region: str | None, url: str | None) -> None:
+def check_endpoint(region: str | None, url: str | None) -> None:
     """Check a region and an endpoint URL; ``None`` means that botocore or the settings decide.
 
     Raises:
         NoAnswerError: One is not valid; the message says what is wrong, and where it may be set.
     """
     if region is not None and not _is_region(region):
-        raise _wrong(f"{region!a} is not an AWS region like 'eu-west-1': check region=, AWS_REGION or the profile")
+        raise _setup_error(
+            f"{region!a} is not an AWS region like 'eu-west-1': check region=, AWS_REGION or the profile"
+        )
     if url is not None:
-        flaw = _flaw_of(url)
+        flaw = _find_flaw(url)
         if flaw is not None:
-            raise _wrong(f"the endpoint URL {flaw}: check endpoint_url=, AWS_ENDPOINT_URL or the profile")
+            raise _setup_error(f"the endpoint URL {flaw}: check endpoint_url=, AWS_ENDPOINT_URL or the profile")
 
 
 def _is_region(value: object) -> bool:
@@ -32,7 +34,7 @@ def _is_region(value: object) -> bool:
     return value.replace("-", "").isalnum() and value.strip("-") == value
 
 
-def _flaw_of(url: object) -> str | None:
+def _find_flaw(url: object) -> str | None:
     """Return what is wrong with a URL, or ``None``; the URL is not quoted, because it may have a password in it."""
     if not isinstance(url, str):
         return f"must be a string, not {type(url).__name__}"
@@ -57,5 +59,5 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def _wrong(message: str) -> NoAnswerError:
+def _setup_error(message: str) -> NoAnswerError:
     return NoAnswerError(message, progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)

@@ -30,16 +30,18 @@ def passes(exc: BaseException) -> bool:
     """
     if not _is_known(type(exc).__module__) or raised_by_signal_handler(exc):
         return True
-    return isinstance(exc, AssertionError) and not all(_is_known(_module_of(frame)) for frame in [*frames_of(exc)][-1:])
+    return isinstance(exc, AssertionError) and not all(
+        _is_known(_get_module(frame)) for frame in [*get_frames(exc)][-1:]
+    )
 
 
 def raised_by_signal_handler(exc: BaseException) -> bool:
     """Check whether a signal handler raised it, as frameworks do to limit the time of a task."""
     handlers = _signal_handlers()
-    return any(frame.f_code in handlers for frame in frames_of(exc))
+    return any(frame.f_code in handlers for frame in get_frames(exc))
 
 
-def frames_of(exc: BaseException) -> Iterator[FrameType]:
+def get_frames(exc: BaseException) -> Iterator[FrameType]:
     """Return the frames that *exc* passed through, outermost first."""
     return (frame for frame, _ in walk_tb(exc.__traceback__))
 
@@ -49,7 +51,7 @@ def is_sdk(module: str) -> bool:
     return module.partition(".")[0] in _SDKS
 
 
-def _module_of(frame: FrameType) -> str:
+def _get_module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__"))
 
 

@@ -96,27 +96,27 @@ class AsyncStreamingTransport(Protocol):
         ...
 
 
-class WholeAnswer:
+class BufferedStream:
     """A response that was received as a whole, as a stream."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._pieces: list[bytes | StreamEnd] = [StreamEnd(log_result=outcome.log_result), outcome.payload]
+        self._parts: list[bytes | StreamEnd] = [StreamEnd(log_result=outcome.log_result), outcome.payload]
 
     def read(self) -> bytes | StreamEnd:
         """Return the payload, and then the end."""
-        return self._pieces.pop()
+        return self._parts.pop()
 
     def close(self) -> None:
         """No-op: it holds no connection."""
 
 
-class AsyncWholeAnswer:
-    """The same as ``WholeAnswer``, for event loops."""
+class AsyncBufferedStream:
+    """The same as ``BufferedStream``, for event loops."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._whole = WholeAnswer(outcome)
+        self._whole = BufferedStream(outcome)
 
     async def read(self) -> bytes | StreamEnd:
         """Return the payload, and then the end."""
@@ -130,7 +130,7 @@ def open_stream(transport: Transport, invocation: Invocation, timeout: float | N
     """Open a stream; if the transport cannot stream, receive the whole response first."""
     if isinstance(transport, StreamingTransport):
         return transport.open_stream(invocation, timeout=timeout)
-    return WholeAnswer(transport.send(invocation, timeout=timeout))
+    return BufferedStream(transport.send(invocation, timeout=timeout))
 
 
 async def open_async_stream(
@@ -141,10 +141,10 @@ async def open_async_stream(
     """Open a stream in an event loop; see ``open_stream``."""
     if isinstance(transport, AsyncStreamingTransport):
         return await transport.open_stream(invocation, timeout=timeout)
-    return AsyncWholeAnswer(await transport.send(invocation, timeout=timeout))
+    return AsyncBufferedStream(await transport.send(invocation, timeout=timeout))
 
 
-class PieceReader:
+class ChunkReader:
     """Parses the chunks of a response from the bytes of its event stream."""
 
     def __init__(self) -> None:
@@ -161,13 +161,13 @@ class PieceReader:
             EventStreamError: The bytes are not an event stream, or they report an error of the service.
         """
         while (message := self._events.next()) is not None:
-            piece = _piece(message)
-            if piece is not None:
-                return piece
+            chunk = _parse_event(message)
+            if chunk is not None:
+                return chunk
         return None
 
 
-def _piece(message: EventStreamMessage) -> bytes | StreamEnd | None:
+def _parse_event(message: EventStreamMessage) -> bytes | StreamEnd | None:
     """Convert a message; ``None`` for an unknown type of event, which a newer Lambda may send."""
     headers = message.headers
     if headers.get(":message-type", "event") != "event":
@@ -176,20 +176,20 @@ def _piece(message: EventStreamMessage) -> bytes | StreamEnd | None:
     kind = headers.get(":event-type")
     if kind == "PayloadChunk":
         return message.payload
-    return _end(message.payload) if kind == "InvokeComplete" else None
+    return _parse_end(message.payload) if kind == "InvokeComplete" else None
 
 
-def _end(payload: bytes) -> StreamEnd:
+def _parse_end(payload: bytes) -> StreamEnd:
     try:
-        said: Any = json.loads(payload or b"{}")
+        members: Any = json.loads(payload or b"{}")
     except (ValueError, RecursionError):
         raise EventStreamError("the event InvokeComplete cannot be parsed") from None
-    if not is_mapping(said):
+    if not is_mapping(members):
         raise EventStreamError("the event InvokeComplete cannot be parsed")
-    return end_of(said)
+    return parse_invoke_complete(members)
 
 
-def end_of(said: Any) -> StreamEnd:
+def parse_invoke_complete(members: Any) -> StreamEnd:
     """Convert the members of ``InvokeComplete``."""
-    texts = (said.get(name) for name in ("ErrorCode", "ErrorDetails", "LogResult"))
+    texts = (members.get(name) for name in ("ErrorCode", "ErrorDetails", "LogResult"))
     return StreamEnd(*(text if isinstance(text, str) and text else None for text in texts))

@@ -34,15 +34,15 @@ class AwsTransport:
 
 # Not a context variable: threads start with an empty context, and a fixture's override must hold in them, too.
 _everywhere: Final[list[Transport]] = []
-_here: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default=None)
+_in_context: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default=None)
 _lock = lock_for(sys.modules[__name__])
 
 
 def transport_override() -> Transport | None:
     """Return the transport for calls that would go to AWS; ``None`` outside tests."""
-    here = _here.get()
-    if here is not None:
-        return here
+    override = _in_context.get()
+    if override is not None:
+        return override
     return _everywhere[-1] if _everywhere else None
 
 
@@ -61,11 +61,11 @@ def override_transport(transport: Transport) -> Generator[None]:
 @contextmanager
 def override_transport_in_context(transport: Transport) -> Generator[None]:
     """Send them over *transport* in this context only: a handler calls others over the transport that called it."""
-    token = _here.set(transport)
+    token = _in_context.set(transport)
     try:
         yield
     finally:
-        _here.reset(token)
+        _in_context.reset(token)
 
 
 def answers_at_once(transport: object) -> bool:
@@ -86,7 +86,7 @@ class NetworkGuard:
             RealInvokeBlockedError: The guard is closed, and the host is not this machine.
         """
         if self.blocks(host):
-            raise RealInvokeBlockedError(_blocked(function, host))
+            raise RealInvokeBlockedError(_blocked_message(function, host))
 
     def check_access(self, purpose: str, host: str) -> None:
         """Check that a request other than a call may be sent to *host*.
@@ -146,18 +146,18 @@ class _GuardedSend:
 
     def __call__(self, request: Any) -> Any:
         if network_guard.closed:
-            self._check(_peer_of(self._http, request.url))
+            self._check(_get_peer(self._http, request.url))
         kind = cast("Any", type(self._http))
         return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
 
 
-def _peer_of(http: Any, url: str) -> str:
+def _get_peer(http: Any, url: str) -> str:
     """Return the host that a request is sent to: the URL's, or the proxy's if the request is not tunnelled."""
-    from lambdachain._core.loopback import host_of
+    from lambdachain._core.loopback import get_host
 
     proxies: Any = getattr(http, "_proxy_config", None)
     proxy = proxies.proxy_url_for(url) if proxies is not None and url.startswith("http://") else None
-    return host_of(proxy or url)
+    return get_host(proxy or url)
 
 
 def guard_sends(client: Any, check: Callable[[str], None]) -> None:
@@ -170,7 +170,7 @@ def guard_sends(client: Any, check: Callable[[str], None]) -> None:
 _REMEDY: Final = "To call AWS in a test, mark it with @pytest.mark.allow_real_invokes"
 
 
-def _blocked(function: str, host: str) -> str:
+def _blocked_message(function: str, host: str) -> str:
     return (
         f"this test was about to call {function} on {host}, and nothing was sent. "
         "Stub the function with the fixture lambda_stub: lambda_stub.on(contract).returns(...); "

@@ -85,7 +85,7 @@ def check(transport: AsyncHttpTransport, end: End, reached: Reached, invocation:
     async def check_it() -> None:
         await end(transport.send(invocation, timeout=60), reached)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert all(not pool._idle and pool._room == pools.MAX_OPEN for pool in pools_of(transport))
+        assert all(not pool._idle and pool._free_slots == pools.MAX_OPEN_CONNECTIONS for pool in pools_of(transport))
         await transport.close()
 
     asyncio.run(check_it())
@@ -93,12 +93,12 @@ def check(transport: AsyncHttpTransport, end: End, reached: Reached, invocation:
 
 def going(transport: AsyncHttpTransport) -> bool:
     """Tell whether a request is under way."""
-    return any(pool._room < pools.MAX_OPEN for pool in pools_of(transport))
+    return any(pool._free_slots < pools.MAX_OPEN_CONNECTIONS for pool in pools_of(transport))
 
 
 def pools_of(transport: AsyncHttpTransport) -> list[Any]:
     """Give the pools of all loops."""
-    return [pool for way in transport._ways.values() for pool in way._pools.values()]  # type: ignore[attr-defined]
+    return [pool for sender in transport._senders.values() for pool in sender._pools.values()]  # type: ignore[attr-defined]
 
 
 @ENDS
@@ -174,9 +174,9 @@ def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 @ENDS
-def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_it_waits_for_free_slots(laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one in the queue is not passed over."""
-    monkeypatch.setattr(pools, "MAX_OPEN", 1)
+    monkeypatch.setattr(pools, "MAX_OPEN_CONNECTIONS", 1)
     answer = threading.Event()
 
     def act(connection: Connection) -> None:
@@ -192,7 +192,7 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
         await until(lambda: bool(pools_of(transport)))
         [pool] = pools_of(transport)
         await until(lambda: laboratory.received == 1)
-        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._queue)))
+        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._slot_waiters)))
         await asyncio.sleep(0)
         last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await ending
@@ -209,7 +209,7 @@ def test_while_it_waits_for_others_to_open_their_connections(
     tls_laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes behind it is not held up."""
-    monkeypatch.setattr(pools, "OPENING_AT_ONCE", 1)
+    monkeypatch.setattr(pools, "MAX_OPENING", 1)
     tls_laboratory.play(faults.SILENT_HANDSHAKE)
     transport = AsyncHttpTransport(endpoint_url=tls_laboratory.url)
 
@@ -217,16 +217,18 @@ def test_while_it_waits_for_others_to_open_their_connections(
         first = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await until(lambda: bool(pools_of(transport)))
         [pool] = pools_of(transport)
-        pool._quickest = 0.0
+        pool._fastest_connect = 0.0
         await until(lambda: pool._opening == 1)
-        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: len(pool._wanting) == 2))
+        ending = asyncio.ensure_future(
+            end(transport.send(SMALL, timeout=60), lambda: len(pool._connection_waiters) == 2)
+        )
         last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await ending
         first.cancel()
-        await until(lambda: pool._opening == 0 or last.done() or not pool._wanting)
+        await until(lambda: pool._opening == 0 or last.done() or not pool._connection_waiters)
         last.cancel()
         await asyncio.gather(first, last, return_exceptions=True)
-        assert (pool._opening, pool._room) == (0, pools.MAX_OPEN)
+        assert (pool._opening, pool._free_slots) == (0, pools.MAX_OPEN_CONNECTIONS)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await transport.close()
 
@@ -278,7 +280,7 @@ def test_a_cancellation_after_the_answer_has_come_is_still_one(laboratory: Labor
         [pool] = pools_of(transport)
         [connection] = pool._idle
         task = asyncio.ensure_future(transport.send(SMALL, timeout=10))
-        while connection._answered is None or not connection._answered.done():  # noqa: ASYNC110 - the very turn of the loop
+        while connection._done is None or not connection._done.done():  # noqa: ASYNC110 - the very turn of the loop
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -35,7 +35,7 @@ def send(transport: HttpTransport, invocation: Invocation = CALL, timeout: float
 
 def kept(transport: HttpTransport) -> list[Ours]:
     """Give the connections that wait for the next call."""
-    return [connection for way in transport._ways.values() for connection in way._pool._idle]  # type: ignore[attr-defined]
+    return [connection for sender in transport._senders.values() for connection in sender._pool._idle]  # type: ignore[attr-defined]
 
 
 def test_one_connection_serves_one_call_after_the_other(laboratory: Laboratory, transport: HttpTransport) -> None:
@@ -78,7 +78,7 @@ def test_there_is_a_limit_to_what_is_kept(
     laboratory: Laboratory, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest connections are closed."""
-    monkeypatch.setattr(pools, "MAX_KEPT", 3)
+    monkeypatch.setattr(pools, "MAX_IDLE_CONNECTIONS", 3)
 
     test_calls = 10
     together = threading.Barrier(test_calls)
@@ -120,7 +120,7 @@ def test_what_stirs_on_an_idle_connection_is_its_end(
 
     laboratory.play(Fault(end, act), faults.SUCCESS)
     first = send(transport)
-    _until(lambda: not kept(transport) or kept(transport)[0]._stirs())
+    _until(lambda: not kept(transport) or kept(transport)[0]._has_data())
 
     assert (200, 200) == (first.status, send(transport).status)
     assert (2, 2) == (laboratory.connections, laboratory.received)
@@ -146,7 +146,7 @@ def test_a_send_that_fails_at_once_proves_that_nothing_went_out(
     """So the call may be tried again: a kept connection that was reset in the very moment, for one."""
     laboratory.play(Fault("reset", lambda c: (faults.succeed(c), c.reset())))
     send(transport)
-    _until(kept(transport)[0]._stirs)
+    _until(kept(transport)[0]._has_data)
     monkeypatch.setattr(Ours, "is_usable", lambda *_: True)
 
     failure = send(transport)
@@ -160,7 +160,7 @@ def test_a_close_under_the_request_leaves_it_open(
     """The kernel takes bytes for a connection whose other side has closed: nobody knows who read them."""
     laboratory.play(Fault("close", lambda c: (faults.succeed(c), c.close())))
     send(transport)
-    _until(kept(transport)[0]._stirs)
+    _until(kept(transport)[0]._has_data)
     monkeypatch.setattr(Ours, "is_usable", lambda *_: True)
 
     failure = send(transport)
@@ -318,7 +318,7 @@ def test_a_snapshot_holds_no_connection(laboratory: Laboratory) -> None:
     program = (
         "from lambdachain import HttpTransport, Invocation\n"
         f"transport = HttpTransport(endpoint_url={laboratory.url!r})\n"
-        "def kept(): return [len(way._pool._idle) for way in transport._ways.values()]\n"
+        "def kept(): return [len(sender._pool._idle) for sender in transport._senders.values()]\n"
         "transport.send(Invocation('orders'), timeout=10)\nbefore = kept()\n"
         f"{FORGET}"
         "print(before, kept(), transport.send(Invocation('orders'), timeout=10).status)\ntransport.close()"
@@ -342,14 +342,14 @@ def test_a_closed_transport_closes_what_comes_back(laboratory: Laboratory, trans
     with ThreadPoolExecutor(1) as thread:
         under_way = thread.submit(send, transport)
         going.wait(10)
-        [way] = transport._ways.values()
+        [sender] = transport._senders.values()
         transport.close()
         finish.set()
         assert 200 == under_way.result(10).status
 
     refused = send(transport)
     assert (Progress.NOTHING_SENT, Trouble.SETUP) == (refused.progress, refused.trouble)
-    assert 0 == len(way._pool._idle)  # type: ignore[attr-defined]
+    assert 0 == len(sender._pool._idle)  # type: ignore[attr-defined]
 
 
 def test_a_transport_that_is_dropped_leaves_no_socket_open(laboratory: Laboratory) -> None:

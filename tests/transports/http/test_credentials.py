@@ -18,8 +18,8 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 
 from lambdachain import NoAnswerError, Progress, Trouble
-from lambdachain._transports.http.credentials import Credentials, keys_in
-from lambdachain._transports.http.settings import session_of
+from lambdachain._transports.http.credentials import Credentials, keys_from_environment
+from lambdachain._transports.http.settings import find_session
 from lambdachain._transports.http.signing import SigningKeys
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -59,7 +59,7 @@ def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def found(given: Any = None) -> SigningKeys:
     """Find credentials as a transport does; and hold that boto3 finds the same."""
-    keys = Credentials(session_of(given), given=given is not None).current()
+    keys = Credentials(find_session(given), explicit=given is not None).current()
     session: Any = given or boto3.DEFAULT_SESSION or boto3.Session()
     theirs = session.get_credentials().get_frozen_credentials()
     assert tuple(keys) == (theirs.access_key, theirs.secret_key, theirs.token)
@@ -143,7 +143,7 @@ def container(environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
 @pytest.mark.usefixtures("container")
 def test_a_container_gives_some_and_renews_them() -> None:
     """Once for many requests; anew where AWS says that they have expired."""
-    credentials = Credentials(None, given=False)
+    credentials = Credentials(None, explicit=False)
 
     first = [credentials.current().access_key for _ in range(3)]
     credentials.renew()
@@ -165,7 +165,7 @@ def test_what_expires_is_renewed_before_it_does() -> None:
 
     session = botocore.session.Session()
     session._credentials = RefreshableCredentials.create_from_metadata(fetch(), refresh_using=fetch, method="test")
-    credentials = Credentials(session, given=True)
+    credentials = Credentials(session, explicit=True)
 
     assert ["AKIA1"] * 3 == [credentials.current().access_key for _ in range(3)]
 
@@ -175,7 +175,7 @@ def test_credentials_of_the_environment_with_a_date_are_renewed_too(environment:
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment.setenv("AWS_CREDENTIAL_EXPIRATION", (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat())
-    credentials = Credentials(None, given=False)
+    credentials = Credentials(None, explicit=False)
     assert "AKIAOLD" == credentials.current().access_key
 
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")
@@ -192,7 +192,7 @@ def test_what_is_missing_is_said(missing: tuple[str, ...], monkeypatch: pytest.M
         monkeypatch.delenv(name)
 
     with pytest.raises(NoAnswerError, match="AWS_ACCESS_KEY_ID") as caught:
-        Credentials(None, given=False).current()
+        Credentials(None, explicit=False).current()
 
     assert (Trouble.CREDENTIALS, Progress.NOTHING_SENT) == (caught.value.trouble, caught.value.progress)
 
@@ -203,7 +203,7 @@ def test_a_process_that_fails_is_said(files: Path, environment: pytest.MonkeyPat
     environment.setenv("AWS_PROFILE", "processed")
 
     with pytest.raises(NoAnswerError) as caught:
-        Credentials(session_of(None), given=False).current()
+        Credentials(find_session(None), explicit=False).current()
 
     assert Trouble.CREDENTIALS is caught.value.trouble
 
@@ -213,7 +213,7 @@ def test_a_secret_with_a_line_end_is_said_and_not_shown(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token\n")
 
     with pytest.raises(NoAnswerError, match="such as a line break") as caught:
-        Credentials(None, given=False).current()
+        Credentials(None, explicit=False).current()
 
     assert (Trouble.CREDENTIALS, True) == (caught.value.trouble, "the-token" not in str(caught.value))
 
@@ -224,7 +224,7 @@ def test_the_environment_alone_needs_no_botocore() -> None:
     script = (
         "import sys\nfrom lambdachain._transports.http.credentials import Credentials\n"
         "import lambdachain._transports.http.transport\n"
-        "print(Credentials(None, given=False).current().access_key)\n"
+        "print(Credentials(None, explicit=False).current().access_key)\n"
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -234,6 +234,6 @@ def test_the_environment_alone_needs_no_botocore() -> None:
 
 def test_half_of_them_are_none() -> None:
     """Botocore says what is wrong with a half."""
-    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA"}) is None
-    assert keys_in({"AWS_SECRET_ACCESS_KEY": "s"}) is None
-    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": ""}) is None
+    assert keys_from_environment({"AWS_ACCESS_KEY_ID": "AKIA"}) is None
+    assert keys_from_environment({"AWS_SECRET_ACCESS_KEY": "s"}) is None
+    assert keys_from_environment({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": ""}) is None

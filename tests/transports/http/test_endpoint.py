@@ -12,7 +12,7 @@ import pytest
 from botocore.endpoint_provider import EndpointProvider
 
 from lambdachain._core.arn import partition_of
-from lambdachain._transports.http.endpoint import Endpoint, by_region, by_url
+from lambdachain._transports.http.endpoint import Endpoint, endpoint_for_region, endpoint_for_url
 
 
 def _partitions() -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_an_endpoint_is_the_one_of_botocores_rules(
         pytest.skip("this botocore knows of no such endpoint")
     theirs = rules.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual_stack)
 
-    ours = by_region(region, fips=fips, dual_stack=dual_stack)
+    ours = endpoint_for_region(region, fips=fips, dual_stack=dual_stack)
 
     assert ours is not None
     assert (theirs.url, partition) == (ours.url, partition_of(region))
@@ -61,7 +61,7 @@ def test_an_endpoint_is_the_one_of_botocores_rules(
 )
 def test_a_region_of_no_known_kind_is_left_to_botocore(region: str) -> None:
     """Its name may be a pseudonym, new, or nonsense."""
-    assert by_region(region) is None
+    assert endpoint_for_region(region) is None
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_region_of_no_known_kind_is_left_to_botocore(region: str) -> None:
 )
 def test_a_url_is_read(url: str, endpoint: Endpoint) -> None:
     """Scheme, host, port and path."""
-    assert endpoint == by_url(url)
-    assert endpoint == by_url(endpoint.url)
+    assert endpoint == endpoint_for_url(url)
+    assert endpoint == endpoint_for_url(endpoint.url)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_url_is_read(url: str, endpoint: Endpoint) -> None:
 )
 def test_an_unusual_url_is_left_to_botocore(url: str) -> None:
     """It says what is wrong with it, or knows what is meant."""
-    assert by_url(url) is None
+    assert endpoint_for_url(url) is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lambdachain import Invocation, InvocationType, NoAnswerError, Progress, Trouble, __version__
-from lambdachain._transports.http.endpoint import Endpoint, by_url
+from lambdachain._transports.http.endpoint import Endpoint, endpoint_for_url
 from lambdachain._transports.http.request import RequestWriter, percent_encoded
 from lambdachain._transports.http.signing import SigningKeys
 from tests.transports.http.sigv4_oracle import botocore_authorization
@@ -108,7 +108,7 @@ _invocations = st.builds(
 @example(invocation=Invocation(ARN, qualifier="$LATEST"))
 def test_a_request_is_the_one_of_botocore(url: str, botocore_at: Any, invocation: Invocation) -> None:
     """Method, URL, Lambda's own headers and body; and the signature is botocore's for it."""
-    endpoint = by_url(url)
+    endpoint = endpoint_for_url(url)
     assert endpoint is not None
 
     ours = write(invocation, endpoint)

@@ -58,9 +58,9 @@ def botocore_trusts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
         parts = [a.write_to(tmp_path / "part.pem", label).read_text() for a, label in authorities]
         bundle = tmp_path / "bundle.pem"
         bundle.write_text("\n".join(parts))
-        monkeypatch.setattr(tls, "bundle_of_botocore", lambda: str(bundle))
+        monkeypatch.setattr(tls, "find_ca_bundle", lambda: str(bundle))
 
-    caches = (tls._context_of, tls._context_of_amazon, tls._context_of_all)
+    caches = (tls._load_context, tls._load_amazon_context, tls._load_full_context)
     for cached in caches:
         cached.cache_clear()
     yield trust
@@ -118,8 +118,8 @@ def test_amazons_own_authorities_are_asked_first(
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         assert 200 == transport.send(CALL, timeout=10).status
 
-    assert 0 == tls._context_of_all.cache_info().currsize
-    assert 1 == len(tls._context_of_amazon().get_ca_certs())
+    assert 0 == tls._load_full_context.cache_info().currsize
+    assert 1 == len(tls._load_amazon_context().get_ca_certs())
 
 
 def test_where_they_do_not_know_the_issuer_all_others_are_asked(
@@ -245,12 +245,12 @@ def test_a_session_is_resumed(authority: Authority, tmp_path: Path, botocore_tru
 
 def test_the_bundle_is_the_one_that_botocore_loads() -> None:
     """Found without importing it."""
-    assert botocore.httpsession.where() == tls.bundle_of_botocore()
+    assert botocore.httpsession.where() == tls.find_ca_bundle()
 
 
 def test_amazons_authorities_are_in_it() -> None:
     """All four, and those of Starfield that vouch for them: a subset of what botocore trusts."""
-    context, everyone = tls._context_of_amazon(), tls._context_of_all()
+    context, everyone = tls._load_amazon_context(), tls._load_full_context()
 
     names = {dict(part[0] for part in ca["subject"])["commonName"] for ca in context.get_ca_certs()}  # type: ignore[misc]
     assert {f"Amazon Root CA {number}" for number in range(1, 5)} < names
@@ -259,7 +259,7 @@ def test_amazons_authorities_are_in_it() -> None:
     assert len(names) < 10 < len(everyone.get_ca_certs())
 
 
-@pytest.mark.parametrize("make", [tls._context_of_amazon, tls._context_of_all])
+@pytest.mark.parametrize("make", [tls._load_amazon_context, tls._load_full_context])
 def test_a_context_checks_what_it_should(make: Callable[[], ssl.SSLContext]) -> None:
     """The certificate and the name in it, over TLS 1.2 or later; one context serves all."""
     context = make()
@@ -275,7 +275,7 @@ def test_a_bundle_without_names_is_loaded_whole(
     """A bundle of a system has no comments to go by."""
     botocore_trusts()
     bundle = authority.write_to(tmp_path / "plain.pem")
-    monkeypatch.setattr(tls, "bundle_of_botocore", lambda: str(bundle))
+    monkeypatch.setattr(tls, "find_ca_bundle", lambda: str(bundle))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         assert 200 == transport.send(CALL, timeout=10).status
@@ -286,9 +286,9 @@ def test_without_any_bundle_the_system_is_believed(
 ) -> None:
     """Where the packages are in an archive, there is no file to load."""
     botocore_trusts()
-    monkeypatch.setattr(tls, "bundle_of_botocore", lambda: None)
+    monkeypatch.setattr(tls, "find_ca_bundle", lambda: None)
 
-    assert ssl.CERT_REQUIRED is tls._context_of_amazon().verify_mode
+    assert ssl.CERT_REQUIRED is tls._load_amazon_context().verify_mode
 
 
 def _refused(transport: HttpTransport, reason: str) -> None:

@@ -24,7 +24,7 @@ from lambdachain import (
 )
 from lambdachain._transports.default import default_transport
 from lambdachain._transports.http.sender import Sender
-from lambdachain._transports.http.transport import _OverBoto
+from lambdachain._transports.http.transport import _BotoSender
 from lambdachain._transports.transport_override import RealInvokeBlockedError, network_guard
 from tests.lab import lab_faults as faults
 from tests.lab.laboratory import Fault, Laboratory
@@ -38,20 +38,20 @@ def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
-def way_of(transport: HttpTransport, function: str = "orders") -> Any:
+def sender_for(transport: HttpTransport, function: str = "orders") -> Any:
     """Give the way that a call of *function* would take."""
-    return transport._way(Invocation(function).region, function)
+    return transport._sender_for(Invocation(function).region, function)
 
 
 def url_of(transport: HttpTransport, function: str = "orders") -> str:
     """Give the URL that a call of *function* would go to, and hold that boto3 would send it there, too."""
-    way = way_of(transport, function)
+    sender = sender_for(transport, function)
     region = Invocation(function).region or transport._region
     theirs = boto3.client("lambda", region_name=region, endpoint_url=transport._endpoint_url)
     url = theirs.meta.endpoint_url
     theirs.close()
-    if isinstance(way, Sender):
-        endpoint = way._pool._endpoint
+    if isinstance(sender, Sender):
+        endpoint = sender._pool._endpoint
         assert url.removesuffix("/") == endpoint.url
         return endpoint.url
     return f"over boto3: {url}"
@@ -142,7 +142,7 @@ def test_aws_region_will_do_where_nothing_else_says_one(monkeypatch: pytest.Monk
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "ca-central-1")
 
-    assert "https://lambda.ca-central-1.amazonaws.com" == way_of(HttpTransport())._pool._endpoint.url
+    assert "https://lambda.ca-central-1.amazonaws.com" == sender_for(HttpTransport())._pool._endpoint.url
 
 
 def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,9 @@ def test_a_session_says_where_to_send() -> None:
     low.set_config_variable("region", "sa-east-1")
 
     for session in (boto3.Session(region_name="sa-east-1"), low):
-        assert "https://lambda.sa-east-1.amazonaws.com" == way_of(HttpTransport(session=session))._pool._endpoint.url
+        assert (
+            "https://lambda.sa-east-1.amazonaws.com" == sender_for(HttpTransport(session=session))._pool._endpoint.url
+        )
 
 
 def test_boto3s_default_session_counts_where_there_is_one() -> None:
@@ -189,7 +191,7 @@ def test_what_only_botocore_knows_is_left_to_it(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert isinstance(way_of(HttpTransport(region=region, endpoint_url=url)), _OverBoto)
+    assert isinstance(sender_for(HttpTransport(region=region, endpoint_url=url)), _BotoSender)
 
 
 @pytest.fixture
@@ -349,4 +351,4 @@ def test_threads_that_call_first_at_once_make_one_way(laboratory: Laboratory, tr
 
     with ThreadPoolExecutor(8) as threads:
         assert [200] * 8 == list(threads.map(first, range(8)))
-    assert 1 == len(transport._ways)
+    assert 1 == len(transport._senders)

@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lambdachain._core.invocation import NoAnswerError
-from lambdachain._core.loopback import host_of
+from lambdachain._core.loopback import get_host
 from lambdachain._core.redaction import redact_url
 from lambdachain._core.version import __version__
-from lambdachain._transports.endpoint_check import check_destination
+from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
 from lambdachain._transports.transport_override import network_guard
 
@@ -155,15 +155,15 @@ def _client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
     Raises:
         NoAnswerError: The settings are wrong.
     """
-    from lambdachain._transports.boto.errors import set_up_failure
+    from lambdachain._transports.boto.errors import translate_setup_error
 
-    check_destination(region, endpoint_url)
+    check_endpoint(region, endpoint_url)
     keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     try:
         client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url, **keys)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-        raise set_up_failure(exc) from None
-    check_destination(client.meta.region_name, client.meta.endpoint_url)
+        raise translate_setup_error(exc) from None
+    check_endpoint(client.meta.region_name, client.meta.endpoint_url)
     return client
 
 
@@ -186,7 +186,7 @@ def reached(url: str, told: str) -> Finding:
     import ssl
     import time
 
-    network_guard.check_access("connect to the endpoint of Lambda", host_of(url))
+    network_guard.check_access("connect to the endpoint of Lambda", get_host(url))
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     began = time.monotonic()
@@ -203,7 +203,7 @@ def reached(url: str, told: str) -> Finding:
 
 def credentials(session: Any) -> Iterator[Finding]:
     """Describe where the credentials come from and when they end; never what they are."""
-    from lambdachain._transports.boto.errors import credentials_failure
+    from lambdachain._transports.boto.errors import translate_credentials_error
 
     try:
         found = session.get_credentials()
@@ -212,7 +212,7 @@ def credentials(session: Any) -> Iterator[Finding]:
             return
         frozen = None if found is None else found.get_frozen_credentials()
     except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
-        told = f"cannot be used: {credentials_failure(exc)}"
+        told = f"cannot be used: {translate_credentials_error(exc)}"
         yield Finding("credentials", Level.FAULT, told, "correct the profile, or sign in again")
         return
     if found is None or frozen is None or not frozen.access_key:

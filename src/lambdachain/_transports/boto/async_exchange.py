@@ -23,12 +23,12 @@ from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST
 from lambdachain._transports.transport_override import network_guard
 
 from .body_limit import read_body_async
-from .credential_renewal import note_signature
-from .errors import broken
-from .exchange import check_before_signing, refusal_in
-from .instrumentation import bound_trace, called, keep_payload
+from .credential_renewal import record_signature
+from .errors import translate_stream_error
+from .exchange import check_before_signing, parse_client_error
+from .instrumentation import call_method, limit_trace_header, protect_payload
 from .serialization import get_progress, get_request_id
-from .transport import host_sent_to, keep_legible
+from .transport import get_endpoint_host, register_parsing_hooks
 
 
 class AsyncExchange:
@@ -40,11 +40,11 @@ class AsyncExchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        self._can_tell = True  # until a client has been asked to send
-        self._answer: dict[str, Any] | None = None
+        self._is_tracked = True  # until a client has been asked to send
+        self._response: dict[str, Any] | None = None
 
     @asynccontextmanager
-    async def in_time(self) -> AsyncGenerator[None]:
+    async def limit_time(self) -> AsyncGenerator[None]:
         """Limit what is awaited inside to the request's deadline, and correct how far the request got.
 
         Raises:
@@ -54,11 +54,11 @@ class AsyncExchange:
             async with asyncio.timeout(self._deadline - time.monotonic()):
                 yield
         except NoAnswerError as exc:
-            raise self._corrected(exc) from exc.__cause__
+            raise self._correct(exc) from exc.__cause__
         except TimeoutError as exc:
-            raise self._late() from exc
+            raise self._timeout_error() from exc
 
-    async def answered(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
+    async def send(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
         """Send the request; return aiobotocore's response, or the service's error.
 
         Raises:
@@ -66,61 +66,61 @@ class AsyncExchange:
         """
         from botocore.exceptions import ClientError
 
-        self._can_tell = attach(client)
-        host = host_sent_to(client)
-        if not self._can_tell:
+        self._is_tracked = instrument_client(client)
+        host = get_endpoint_host(client)
+        if not self._is_tracked:
             network_guard.check(self.function, host)
         self.parameters = parameters
         token = _current.set(self)
         try:
-            answer: object = await called(getattr(client, operation), parameters)
+            response: object = await call_method(getattr(client, operation), parameters)
         except ClientError as exc:
-            return refusal_in(exc)
+            return parse_client_error(exc)
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
-            failure = _read(exc, self._reached_so_far)
+            failure = _translate(exc, self._progress_so_far)
             if failure.trouble is Trouble.CREDENTIALS:
                 network_guard.check(self.function, host)
             raise failure from failure.__cause__
         finally:
             _current.reset(token)
-            self._note_use()
-        if not isinstance(answer, dict):
+            self._record_use()
+        if not isinstance(response, dict):
             raise NoAnswerError("aiobotocore's client returned no response")
-        self._answer = cast("dict[str, Any]", answer)
-        return self._answer
+        self._response = cast("dict[str, Any]", response)
+        return self._response
 
     @contextmanager
-    def reading(self) -> Generator[None]:
+    def translate_errors(self) -> Generator[None]:
         """Translate exceptions while the body is read inside."""
         try:
             yield
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
-            failure = _read(exc, get_progress(self._answer or {}))
+            failure = _translate(exc, get_progress(self._response or {}))
             failure.request_id = self._request_id
             raise failure from failure.__cause__
 
     @property
-    def carried(self) -> bool:
+    def has_connection(self) -> bool:
         """Whether the response may have come over a connection; a stub's response cannot have been cut short."""
-        return self.protocol is not None or not self._can_tell
+        return self.protocol is not None or not self._is_tracked
 
     @property
     def _request_id(self) -> str | None:
-        return get_request_id(self._answer or {})
+        return get_request_id(self._response or {})
 
     @property
-    def _reached_so_far(self) -> Progress:
-        return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
+    def _progress_so_far(self) -> Progress:
+        return Progress.PERHAPS_SENT if self.has_connection else Progress.NOTHING_SENT
 
-    def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
+    def _correct(self, failure: NoAnswerError) -> NoAnswerError:
         """Correct what aiobotocore cannot know: it reports a reset during the request as a failed connect."""
         if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
-            failure.progress = self._reached(failure.__cause__)
+            failure.progress = self._get_progress(failure.__cause__)
         return failure
 
-    def _late(self) -> NoAnswerError:
+    def _timeout_error(self) -> NoAnswerError:
         """Return the error for a request that timed out."""
-        progress = get_progress(self._answer) if self._answer is not None else self._reached(None)
+        progress = get_progress(self._response) if self._response is not None else self._get_progress(None)
         return NoAnswerError(
             "timed out waiting for the response",
             progress=progress,
@@ -128,12 +128,12 @@ class AsyncExchange:
             request_id=self._request_id,
         )
 
-    def _note_use(self) -> None:
+    def _record_use(self) -> None:
         if self.protocol is not None and self.protocol.transport is not None:
-            _links[self.protocol] = BaseConnection(self.protocol.transport.get_extra_info("socket"))
+            _idle_states[self.protocol] = BaseConnection(self.protocol.transport.get_extra_info("socket"))
 
-    def _reached(self, cause: BaseException | None) -> Progress:
-        if self._can_tell:
+    def _get_progress(self, cause: BaseException | None) -> Progress:
+        if self._is_tracked:
             return Progress.PERHAPS_SENT if self.protocol is not None else Progress.NOTHING_SENT
         return Progress.NOTHING_SENT if _is_failed_connect(cause) else Progress.PERHAPS_SENT
 
@@ -141,23 +141,23 @@ class AsyncExchange:
 _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchange", default=None)
 
 
-def attach(client: Any) -> bool:
+def instrument_client(client: Any) -> bool:
     """Have a client's connections report to their exchange; return whether this version of aiobotocore allows it."""
-    keep_legible(client)
-    note_signature(client, _current)
-    keep_payload(client, _current)
-    bound_trace(client)
-    check_before_signing(client, _function_under_way)
+    register_parsing_hooks(client)
+    record_signature(client, _current)
+    protect_payload(client, _current)
+    limit_trace_header(client)
+    check_before_signing(client, _current_function)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:
         return False
-    if not isinstance(sessions, _Sessions):
-        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - no access to aiohttp's tracing
+    if not isinstance(sessions, _WatchedSessions):
+        cast("Any", http)._get_session = _WatchedSessions(sessions)  # noqa: SLF001 - no access to aiohttp's tracing
     return True
 
 
-def leave_behind(client: Any) -> bool:
+def detach_async_client(client: Any) -> bool:
     """Have a client start without connections in a forked process; the old ones stay open, for the parent.
 
     Closing one would remove its socket from the selector that the child shares with the parent's loop.
@@ -170,7 +170,7 @@ def leave_behind(client: Any) -> bool:
     sessions: Any = getattr(http, "_sessions", None)
     if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
         return False
-    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - no public API
+    _never_closed.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - no public API
     each: list[Any] = [*http._sessions.values()]  # noqa: SLF001 - as below
     for session in each:
         session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
@@ -178,15 +178,15 @@ def leave_behind(client: Any) -> bool:
     return True
 
 
-_kept_for_ever: Final[list[object]] = []
+_never_closed: Final[list[object]] = []
 
 
-def _function_under_way() -> str | None:
+def _current_function() -> str | None:
     watched = _current.get()
     return None if watched is None else watched.function
 
 
-class _Sessions:
+class _WatchedSessions:
     """Returns aiohttp's sessions, with connectors that report the connection of a request, and without redirects."""
 
     def __init__(self, get: Any) -> None:
@@ -195,12 +195,12 @@ class _Sessions:
     async def __call__(self, *arguments: Any) -> Any:
         session = await self._get(*arguments)
         connector = session.connector
-        if not isinstance(connector.connect, _Connect):
-            connector.connect = _Connect(connector.connect)
-        return _Once(session)
+        if not isinstance(connector.connect, _WatchedConnect):
+            connector.connect = _WatchedConnect(connector.connect)
+        return _NoRedirectSession(session)
 
 
-class _Once:
+class _NoRedirectSession:
     """An aiohttp session that follows no redirect: it would send the payload again, to any host that it is sent to."""
 
     def __init__(self, session: Any) -> None:
@@ -227,7 +227,7 @@ async def _error_body(response: Any) -> bytes:
         raise
 
 
-class _Connect:
+class _WatchedConnect:
     def __init__(self, connect: Any) -> None:
         self._connect = connect
 
@@ -245,18 +245,18 @@ class _Connect:
 
 
 # The state of idle connections in aiohttp's pool: what aiohttp has not noticed is checked on the socket.
-_links: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
+_idle_states: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
 
 
 def _is_usable(connection: Any) -> bool:
-    link = _links.get(connection.protocol)
+    link = _idle_states.get(connection.protocol)
     if link is not None:
         return link.is_usable(time.time())
-    _probe(connection.transport.get_extra_info("socket"))
+    _set_keep_alive(connection.transport.get_extra_info("socket"))
     return True
 
 
-def _probe(sock: Any) -> None:
+def _set_keep_alive(sock: Any) -> None:
     """Send keep-alive probes well within 350 s."""
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -265,12 +265,12 @@ def _probe(sock: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _read(exc: Exception, progress: Progress) -> NoAnswerError:
+def _translate(exc: Exception, progress: Progress) -> NoAnswerError:
     """Convert an exception; one of aiohttp's, which aiobotocore wraps without a class of its own, is not foreign."""
     inner: Any = getattr(exc, "kwargs", {}).get("error")
     cause = inner if isinstance(inner, _aiohttp_errors()) else exc
-    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
-        return broken(exc, progress=progress)
+    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _distinct_errors()):
+        return translate_stream_error(exc, progress=progress)
     failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
     failure.__cause__ = cause
     return failure
@@ -292,7 +292,7 @@ def _aiohttp_errors() -> tuple[type[Exception], ...]:
 
 
 @cache
-def _told_apart() -> tuple[type[Exception], ...]:
+def _distinct_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions in which aiobotocore says more than that its HTTP client failed."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
 

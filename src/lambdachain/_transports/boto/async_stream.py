@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome
-from lambdachain._transports.streaming import AsyncWholeAnswer, StreamEnd
+from lambdachain._transports.streaming import AsyncBufferedStream, StreamEnd
 
 from .async_exchange import AsyncExchange
 from .serialization import get_progress, read_response, to_parameters
@@ -15,30 +15,30 @@ from .stream import piece_in
 
 async def open_stream(
     client: Any, invocation: Invocation, exchange: AsyncExchange
-) -> AsyncBotoStream | AsyncWholeAnswer:
+) -> AsyncBotoStream | AsyncBufferedStream:
     """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
-    answer = await exchange.answered(client, "invoke_with_response_stream", to_parameters(invocation))
-    if isinstance(answer, Outcome):
-        return AsyncWholeAnswer(answer)
-    if answer.get("EventStream") is None:
-        return AsyncWholeAnswer(read_response(answer, b"", over_network=exchange.carried))
-    return AsyncBotoStream(answer, exchange)
+    response = await exchange.send(client, "invoke_with_response_stream", to_parameters(invocation))
+    if isinstance(response, Outcome):
+        return AsyncBufferedStream(response)
+    if response.get("EventStream") is None:
+        return AsyncBufferedStream(read_response(response, b"", over_network=exchange.has_connection))
+    return AsyncBotoStream(response, exchange)
 
 
 class AsyncBotoStream:
     """A response that aiobotocore is reading; see ``AsyncResponseStream``."""
 
-    def __init__(self, answer: dict[str, Any], exchange: AsyncExchange) -> None:
-        self._progress = get_progress(answer)
-        self.outcome = read_response(answer, None, over_network=exchange.carried)
-        self._body: Any = answer["EventStream"]
+    def __init__(self, response: dict[str, Any], exchange: AsyncExchange) -> None:
+        self._progress = get_progress(response)
+        self.outcome = read_response(response, None, over_network=exchange.has_connection)
+        self._body: Any = response["EventStream"]
         self._events: AsyncIterator[Any] = aiter(self._body)
         self._exchange = exchange
 
     async def read(self) -> bytes | StreamEnd:
         """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
-            async with self._exchange.in_time():
+            async with self._exchange.limit_time():
                 piece = await self._next()
         except BaseException:
             self.close()
@@ -53,7 +53,7 @@ class AsyncBotoStream:
 
     async def _next(self) -> bytes | StreamEnd:
         found: bytes | StreamEnd | None = None
-        with self._exchange.reading():
+        with self._exchange.translate_errors():
             async for event in self._events:
                 found = found or piece_in(event)
                 if isinstance(found, bytes):  # after the end, the rest of the body is read, to reuse the connection

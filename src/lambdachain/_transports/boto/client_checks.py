@@ -54,7 +54,7 @@ def _retries_off(retries: Mapping[str, Any]) -> bool:
     return retries.get("total_max_attempts") == 1 or retries.get("max_attempts") == 0
 
 
-def fitting(client: Any, region: str | None) -> Any:
+def check_region(client: Any, region: str | None) -> Any:
     """Return *client* if it is for *region*.
 
     Raises:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .errors import credentials_failure
+from .errors import translate_credentials_error
 
 
-def refuse(exc: Exception) -> NoReturn:
-    """Raise the error for credentials that cannot be found, refreshed or read; see ``credentials_failure``."""
-    failure = credentials_failure(exc)
+def raise_credentials_error(exc: Exception) -> NoReturn:
+    """Raise the error for credentials that cannot be found, refreshed or read; see ``translate_credentials_error``."""
+    failure = translate_credentials_error(exc)
     raise failure from failure.__cause__
 
 
@@ -25,12 +25,12 @@ def may_wait(credentials: object) -> bool:
         try:
             return needs_renewal()
         except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
-            refuse(exc)
+            raise_credentials_error(exc)
     kind = type(credentials)
     return (kind.__module__, kind.__name__) != ("botocore.credentials", "Credentials")
 
 
-def credentials_of(client: Any) -> Any:
+def find_credentials(client: Any) -> Any:
     """Return the credentials that a client signs with; ``None`` if it does not sign, or botocore does not show them."""
     from botocore import UNSIGNED
 
@@ -40,7 +40,7 @@ def credentials_of(client: Any) -> Any:
     return None if is_unsigned or not hasattr(credentials, "get_frozen_credentials") else credentials
 
 
-def keys_from(credentials: Any) -> Any:
+def freeze_credentials(credentials: Any) -> Any:
     """Fetch or refresh credentials, and return them as ones that do not change.
 
     Raises:
@@ -52,4 +52,4 @@ def keys_from(credentials: Any) -> Any:
         frozen = credentials.get_frozen_credentials()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
     except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
-        refuse(exc)
+        raise_credentials_error(exc)

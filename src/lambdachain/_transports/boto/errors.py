@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.foreign_exceptions import frames_of, is_sdk, passes, raised_by_signal_handler
+from lambdachain._transports.foreign_exceptions import get_frames, is_sdk, passes, raised_by_signal_handler
 from lambdachain._transports.invoke_response import OversizedResponseError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from botocore.exceptions import ClientError
 
-_HINTS = {
+_MESSAGES = {
     Trouble.CREDENTIALS: "no usable AWS credentials: set up a role, a profile or AWS_ACCESS_KEY_ID",
     Trouble.REQUEST: "botocore rejected the parameters of the request",
     Trouble.TIMEOUT: "timed out waiting for the response",
 }
-_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_INVALID_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _SIGNING_HEADERS = ("x-amz-security-token", "authorization")
 _EXPIRED = "the AWS credentials have expired, and their provider returned no newer ones: renew them"
 _REFRESH = "_protected_refresh"
@@ -47,14 +47,14 @@ _ASKS_FOR_CREDENTIALS = ("botocore.session", "botocore.signers", "aiobotocore.se
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
-def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
+def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
     """Convert *exc*; *progress* is how far the request may have got if the exception does not say.
 
     A foreign exception (a framework's, a stub's, one from a user's event handler) is raised unchanged, even if botocore
     has wrapped it.
     """
-    cause = _unwrapped(exc)
-    interruption = _interruption_in(exc)
+    cause = _unwrap(exc)
+    interruption = _find_interruption(exc)
     # First of all: a signal handler's exception may have any class, and would be taken for one of those below.
     if interruption is not None:
         raise interruption
@@ -62,19 +62,19 @@ def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
         return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
     # Before foreign exceptions pass: a provider of credentials may be the user's, and fail with any class.
     if _is_about_credentials(exc, cause):
-        return _unusable_credentials(exc, cause)
+        return _credentials_error(exc, cause)
     if passes(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
         raise cause
-    trouble, reached = _reading(cause, progress)
+    trouble, reached = _classify(cause, progress)
     failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)
     if trouble is not Trouble.REQUEST and not _may_quote(cause):  # botocore's message quotes the parameters
         failure.__cause__ = exc
     return failure
 
 
-def set_up_failure(exc: Exception) -> NoAnswerError:
+def translate_setup_error(exc: Exception) -> NoAnswerError:
     """Convert an exception while a client is created: a setting is wrong, in botocore's words."""
-    failure = translated(exc, progress=Progress.NOTHING_SENT)
+    failure = translate(exc, progress=Progress.NOTHING_SENT)
     if failure.trouble is Trouble.SETUP and isinstance(exc, ValueError):
         from lambdachain._core.redaction import redact_passwords
 
@@ -82,15 +82,15 @@ def set_up_failure(exc: Exception) -> NoAnswerError:
     return failure
 
 
-def credentials_failure(exc: Exception) -> NoAnswerError:
-    """Convert an exception while credentials are found, refreshed or read; see ``translated`` for what it raises."""
+def translate_credentials_error(exc: Exception) -> NoAnswerError:
+    """Convert an exception while credentials are found, refreshed or read; see ``translate`` for what it raises."""
     from botocore.exceptions import ProfileNotFound
 
     if isinstance(exc, ProfileNotFound):
-        return translated(exc, progress=Progress.NOTHING_SENT)
+        return translate(exc, progress=Progress.NOTHING_SENT)
     if isinstance(exc, LambdaChainError) or raised_by_signal_handler(exc):
         raise exc
-    return _unusable_credentials(exc, _unwrapped(exc))
+    return _credentials_error(exc, _unwrap(exc))
 
 
 def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
@@ -104,25 +104,25 @@ def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
     return (
         lacks in _HAVE_CREDENTIALS
         or _is_credentials_file(exc)
-        or any(map(_is_of_credentials, frames_of(exc)))
-        or _is_of_provider(exc)
+        or any(map(_is_credentials_frame, get_frames(exc)))
+        or _is_raised_by_provider(exc)
     )
 
 
-def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
+def _credentials_error(exc: Exception, cause: Exception) -> NoAnswerError:
     """Describe a failed provider of credentials by the class of *cause*, whose text may quote a secret."""
     from botocore import exceptions as b
 
     if isinstance(exc, b.ClientError):
-        return refusal(exc)
+        return credentials_call_error(exc)
     if isinstance(exc, b.ConnectionError | b.HTTPClientError) and not isinstance(cause, ValueError):
         words = f"cannot reach the provider of the AWS credentials ({type(cause).__name__})"
         return NoAnswerError(words, progress=Progress.NOTHING_SENT, trouble=Trouble.CONNECTION)
-    provider = _provider(exc)
+    provider = _find_provider(exc)
     detail = f"{provider}: {type(cause).__name__}" if provider else type(cause).__name__
-    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in frames_of(exc))
+    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in get_frames(exc))
     failure = NoAnswerError(
-        f"{_EXPIRED if expired else _HINTS[Trouble.CREDENTIALS]} ({detail})",
+        f"{_EXPIRED if expired else _MESSAGES[Trouble.CREDENTIALS]} ({detail})",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.CREDENTIALS,
     )
@@ -131,22 +131,22 @@ def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
     return failure
 
 
-def refusal(exc: ClientError) -> NoAnswerError:
+def credentials_call_error(exc: ClientError) -> NoAnswerError:
     """Report that a call of another service failed on the way to Lambda: ``invoke`` fetches credentials inside."""
     code = exc.response.get("Error", {}).get("Code", "")
     return NoAnswerError(
-        f"{_HINTS[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
+        f"{_MESSAGES[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.CREDENTIALS,
     )
 
 
-def broken(exc: Exception, *, progress: Progress) -> NoAnswerError:
+def translate_stream_error(exc: Exception, *, progress: Progress) -> NoAnswerError:
     """Convert an exception while the rest of a response is read, including an error event of the service."""
     from botocore.exceptions import ClientError
 
     if not isinstance(exc, ClientError):
-        return translated(exc, progress=progress)
+        return translate(exc, progress=progress)
     code = exc.response.get("Error", {}).get("Code", "an error")
     failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=progress)
     failure.__cause__ = exc
@@ -162,7 +162,7 @@ def check_headers(request: Any, **_: Any) -> None:
     for name, value in request.headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         signs = name.lower() in _SIGNING_HEADERS
-        if _UNFIT.search(text) or (signs and not text.isascii()):
+        if _INVALID_IN_HEADER.search(text) or (signs and not text.isascii()):
             raise NoAnswerError(
                 f"the header {name} has a character that is not allowed, such as a line break",
                 progress=Progress.NOTHING_SENT,
@@ -170,16 +170,16 @@ def check_headers(request: Any, **_: Any) -> None:
             )
 
 
-def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
+def sanitize_error_body(response_dict: dict[str, Any], **_: Any) -> None:
     """Rewrite error bodies that botocore's parser fails on: JSON that is not an object of strings, bytes not in UTF-8.
 
     botocore also ignores the header with the error's name if a 5xx has an empty body or a page of HTML.
     """
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = _legible(response_dict["body"])
+        response_dict["body"] = _sanitize(response_dict["body"])
 
 
-def _legible(body: bytes) -> bytes:
+def _sanitize(body: bytes) -> bytes:
     text = body.decode(errors="replace")
     try:
         said: Any = json.loads(text)
@@ -190,10 +190,10 @@ def _legible(body: bytes) -> bytes:
     return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
 
 
-def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
+def _classify(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
     if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED) and _in_handshake(exc):
         return Trouble.SETUP, Progress.NOTHING_SENT
-    for kinds, trouble, known in _readings():
+    for kinds, trouble, known in _exception_table():
         if isinstance(exc, kinds):
             return trouble, known or progress
     lasts = progress is Progress.NOTHING_SENT and not isinstance(exc, _network_errors())
@@ -211,7 +211,7 @@ def _in_handshake(exc: BaseException) -> bool:
 
 
 @cache
-def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
+def _exception_table() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
     """Return the trouble of each exception, and whether it proves that nothing was sent; the first match counts."""
     from botocore import exceptions as b
     from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
@@ -275,10 +275,10 @@ def _message(exc: Exception, trouble: Trouble) -> str:
         return redact_passwords(f"{kind}: {exc}")
     if trouble is Trouble.SETUP:
         return f"cannot create the request ({kind}): check the region, the endpoint and the options"
-    return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
+    return f"{_MESSAGES.get(trouble, 'the connection failed')} ({kind})"
 
 
-def _unwrapped(exc: Exception) -> Exception:
+def _unwrap(exc: Exception) -> Exception:
     """Return what botocore has wrapped: any exception in its HTTP client without a class of its own."""
     from botocore.exceptions import HTTPClientError
 
@@ -286,7 +286,7 @@ def _unwrapped(exc: Exception) -> Exception:
     return inner if isinstance(inner, Exception) else exc
 
 
-def _interruption_in(exc: BaseException) -> BaseException | None:
+def _find_interruption(exc: BaseException) -> BaseException | None:
     """Return an exception of a signal handler that an SDK caught and wrapped, as they do with any ``OSError``.
 
     It is the innermost one: urllib3 raises its own exceptions with the traceback of what it wraps.
@@ -297,7 +297,7 @@ def _interruption_in(exc: BaseException) -> BaseException | None:
         if raised_by_signal_handler(link):
             found = link
         link = link.__cause__ or link.__context__
-        catcher = next(frames_of(link), None) if link is not None else None
+        catcher = next(get_frames(link), None) if link is not None else None
         if catcher is None or not is_sdk(str(catcher.f_globals.get("__name__"))):
             break  # the exceptions from here on were handled before this request began
     return found
@@ -312,7 +312,7 @@ def _is_stub_error(exc: Exception) -> bool:
 def _raised_by_event_handler(exc: Exception) -> bool:
     """Check whether *exc* comes from an event handler that is neither botocore's nor ours."""
     called = False
-    for frame in frames_of(exc):
+    for frame in get_frames(exc):
         module = str(frame.f_globals.get("__name__"))
         if called and not is_sdk(module):
             return module.partition(".")[0] != "lambdachain"
@@ -320,13 +320,13 @@ def _raised_by_event_handler(exc: Exception) -> bool:
     return False
 
 
-def _is_of_credentials(frame: FrameType) -> bool:
+def _is_credentials_frame(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
 
 
-def _is_of_provider(exc: Exception) -> bool:
+def _is_raised_by_provider(exc: Exception) -> bool:
     """Check whether *exc* comes from what a user has set in place of a session's or a client's credentials."""
-    modules = [str(frame.f_globals.get("__name__")) for frame in frames_of(exc)]
+    modules = [str(frame.f_globals.get("__name__")) for frame in get_frames(exc)]
     return any(
         caller in _ASKS_FOR_CREDENTIALS and not is_sdk(called) and called.partition(".")[0] != "lambdachain"
         for caller, called in pairwise(modules)
@@ -343,11 +343,11 @@ def _is_credentials_file(exc: Exception) -> bool:
     return Path(str(exc.kwargs.get("path"))) == Path(os.path.expandvars(file)).expanduser()
 
 
-def _provider(exc: Exception) -> str | None:
+def _find_provider(exc: Exception) -> str | None:
     """Return botocore's name for the provider of the credentials that *exc* is about, such as ``custom-process``."""
     names = [
         getattr(frame.f_locals.get("self"), name, None)
-        for frame in frames_of(exc)
+        for frame in get_frames(exc)
         if frame.f_globals.get("__name__") in _CREDENTIALS_CODE
         for name in ("METHOD", "method")
     ]

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
-from lambdachain._core.client_context import with_trace
+from lambdachain._core.client_context import add_trace
 from lambdachain._core.current_invocation import current_invocation
 from lambdachain._core.invocation import MAX_TRACE_HEADER
 from lambdachain._core.type_guards import is_mapping
@@ -23,15 +23,15 @@ from .serialization import OPERATIONS
 _EMPTY: Final = b"{}"
 
 
-def keep_payload(client: Any, current: ContextVar[Any]) -> None:
+def protect_payload(client: Any, current: ContextVar[Any]) -> None:
     """Have a client send the payload of the *current* exchange, whatever a hook has made of it."""
     for operation in OPERATIONS:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
-        client.meta.events.register_first(event, partial(_restore, current), unique_id=unique_id)
+        client.meta.events.register_first(event, partial(_restore_payload, current), unique_id=unique_id)
 
 
-def bound_trace(client: Any) -> None:
+def limit_trace_header(client: Any) -> None:
     """Have a client drop a trace header that is far longer than any of Lambda's, whoever has set it.
 
     botocore copies the environment's unchanged, and the callee's runtime would end its process over it.
@@ -46,18 +46,18 @@ def _drop_long_trace(request: Any, **_: Any) -> None:
         del request.headers["X-Amzn-Trace-Id"]
 
 
-def called(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    """Call a client's *method*; if instrumentation cannot write into the payload, with an empty object in its place.
+def call_method(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    """Call a client's *method*, with an empty object as the payload if instrumentation cannot write into it.
 
-    OpenTelemetry logs an error for JSON that is not an object, or whose ``headers`` are not one. ``_restore`` puts the
-    payload back.
+    OpenTelemetry logs an error for JSON that is not an object, or whose ``headers`` are not one. ``_restore_payload``
+    puts the payload back.
     """
-    if parameters["Payload"] and not _takes_headers(parameters["Payload"]) and _is_instrumented(method):
+    if parameters["Payload"] and not _accepts_headers(parameters["Payload"]) and _is_instrumented(method):
         return method(**{**parameters, "Payload": _EMPTY})
     return method(**parameters)
 
 
-def _takes_headers(payload: object) -> bool:
+def _accepts_headers(payload: object) -> bool:
     return isinstance(payload, bytes) and payload.startswith(b"{") and b'"headers"' not in payload
 
 
@@ -67,7 +67,7 @@ def _is_instrumented(method: Any) -> bool:
     return str(getattr(wrapper, "__module__", "")).startswith("opentelemetry.")
 
 
-def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
+def _restore_payload(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
     """Put the payload back, and move what was written into it to the ClientContext; an event has no ClientContext."""
     watched = current.get()
     sent: Mapping[str, Any] | None = None if watched is None else watched.parameters
@@ -76,15 +76,15 @@ def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None
     written, params["Payload"] = params.get("Payload"), sent["Payload"]
     if sent["InvocationType"] != "RequestResponse":
         return
-    injected = _injected(written, sent["Payload"])
+    injected = _find_injected(written, sent["Payload"])
     if injected:
         within = current_invocation()
-        context = with_trace(params.get("ClientContext"), injected, within.trace if within else {})
+        context = add_trace(params.get("ClientContext"), injected, within.trace if within else {})
         if context is not None:
             params["ClientContext"] = context
 
 
-def _injected(written: object, payload: object) -> dict[str, str]:
+def _find_injected(written: object, payload: object) -> dict[str, str]:
     """Return the headers that were written into a payload and were not in it before."""
     own = _headers(payload)
     return {

@@ -6,49 +6,49 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Trouble
-from lambdachain._core.loopback import host_of
-from lambdachain._transports.streaming import StreamEnd, WholeAnswer, end_of
+from lambdachain._core.loopback import get_host
+from lambdachain._transports.streaming import BufferedStream, StreamEnd, parse_invoke_complete
 from lambdachain._transports.transport_override import network_guard
 
-from .errors import broken
-from .exchange import Exchange, is_watched, response_of
+from .errors import translate_stream_error
+from .exchange import Exchange, is_watched, send_request
 from .serialization import get_progress, read_response
 
 
 def open_stream(
     client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
-) -> BotoStream | WholeAnswer:
+) -> BotoStream | BufferedStream:
     """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
     watched = Exchange(invocation.function, timeout, keys)
     try:
         with watched.sending():
-            response = response_of(client, "invoke_with_response_stream", invocation)
+            response = send_request(client, "invoke_with_response_stream", invocation)
     except NoAnswerError as exc:
         watched.abandon()
         watched.finish()
         if exc.trouble is Trouble.CREDENTIALS:
-            network_guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
-        raise watched.corrected(exc) from exc.__cause__
+            network_guard.check(invocation.function, get_host(str(client.meta.endpoint_url)))
+        raise watched.correct(exc) from exc.__cause__
     except BaseException:
         watched.abandon()
         watched.finish()
         raise
     if isinstance(response, Outcome):
         watched.finish()
-        return WholeAnswer(note(response, watched))
-    carried = watched.has_sent or not is_watched(client)
+        return BufferedStream(note(response, watched))
+    has_connection = watched.has_sent or not is_watched(client)
     if response.get("EventStream") is None:
         watched.finish()
-        return WholeAnswer(read_response(response, b"", over_network=carried))
-    return BotoStream(response, watched, carried=carried)
+        return BufferedStream(read_response(response, b"", over_network=has_connection))
+    return BotoStream(response, watched, has_connection=has_connection)
 
 
 class BotoStream:
     """A response that botocore is reading; see ``ResponseStream``."""
 
-    def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
+    def __init__(self, response: dict[str, Any], watched: Exchange, *, has_connection: bool) -> None:
         self._response = response
-        self.outcome = read_response(response, None, over_network=carried)
+        self.outcome = read_response(response, None, over_network=has_connection)
         self._body: Any = response["EventStream"]
         self._events: Iterator[Any] = iter(self._body)
         self._watched = watched
@@ -61,7 +61,7 @@ class BotoStream:
                 self.close()
         except NoAnswerError as exc:
             self.close()
-            raise self._watched.corrected(exc) from exc.__cause__
+            raise self._watched.correct(exc) from exc.__cause__
         except BaseException:
             self.close()
             raise
@@ -81,7 +81,7 @@ class BotoStream:
                 if isinstance(found, bytes):  # after the end, the rest of the body is read, to reuse the connection
                     return found
         except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
-            failure = broken(exc, progress=progress)
+            failure = translate_stream_error(exc, progress=progress)
             failure.request_id = self.outcome.request_id
             raise failure from failure.__cause__
         if found is None:
@@ -95,4 +95,4 @@ def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
     """Convert an event; ``None`` for an unknown type of event, which a newer Lambda may send."""
     if "PayloadChunk" in event:
         return bytes(event["PayloadChunk"].get("Payload", b""))
-    return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None
+    return parse_invoke_complete(event["InvokeComplete"]) if "InvokeComplete" in event else None

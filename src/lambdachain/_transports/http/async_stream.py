@@ -7,9 +7,9 @@ from lambdachain._transports.streaming import StreamEnd
 
 from .async_connection import AsyncConnection
 from .async_pool import AsyncPool
-from .connection import translating
+from .connection import map_exceptions
 from .response import ResponseReader
-from .stream import Pieces
+from .stream import ChunkBuffer
 
 
 class AsyncHttpStream:
@@ -24,41 +24,41 @@ class AsyncHttpStream:
     """
 
     def __init__(
-        self, connection: AsyncConnection, reader: ResponseReader, deadline: float, pool: AsyncPool, *, whole: bool
+        self, connection: AsyncConnection, reader: ResponseReader, deadline: float, pool: AsyncPool, *, complete: bool
     ) -> None:
         self._connection: AsyncConnection | None = connection
         self._reader = reader
-        self._whole = whole
+        self._complete = complete
         self._deadline = deadline
         self._pool = pool
-        self._pieces = Pieces(reader)
-        self.outcome = self._pieces.outcome
+        self._chunks = ChunkBuffer(reader)
+        self.outcome = self._chunks.outcome
 
     async def read(self) -> bytes | StreamEnd:
         """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
-            while (piece := self._pieces.take(whole=self._whole)) is None:
-                await self._read_on()
-            while isinstance(piece, StreamEnd) and not self._whole:
-                await self._read_on()
+            while (chunk := self._chunks.next_chunk(complete=self._complete)) is None:
+                await self._read_more()
+            while isinstance(chunk, StreamEnd) and not self._complete:
+                await self._read_more()
         except BaseException:
             self.close()
             raise
-        return piece
+        return chunk
 
     def close(self) -> None:
         """Release the connection; see ``ResponseStream.close``."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._whole and self._reader.response.reusable:
+        if self._complete and self._reader.response.reusable:
             self._pool.release(connection)
         else:
             connection.close()
-        self._pool.leave()
+        self._pool.release_slot()
 
-    async def _read_on(self) -> None:
+    async def _read_more(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        with translating(self._deadline):
-            self._whole = await self._connection.read_on(self._reader, self._deadline)
+        with map_exceptions(self._deadline):
+            self._complete = await self._connection.read_more(self._reader, self._deadline)

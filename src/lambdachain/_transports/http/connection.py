@@ -23,8 +23,8 @@ from .endpoint import Endpoint
 from .response import Response, ResponseReader
 from .tls import Session, TlsConfig
 
-RECORD: Final = 16 * 1024
-PIECE: Final = 64 * 1024
+TLS_RECORD_SIZE: Final = 16 * 1024
+READ_SIZE: Final = 64 * 1024
 
 # A timeout may be a little early: the kernel counts in coarser steps.
 _TICK: Final = 0.005
@@ -34,11 +34,11 @@ _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 class BaseConnection:
     """A connection to an endpoint: the common part of the blocking and the asyncio one."""
 
-    __slots__ = ("_sock", "_stirs", "_used")
+    __slots__ = ("_has_data", "_sock", "_used")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._stirs = _watcher(sock)
+        self._has_data = _make_readable_check(sock)
         self._used = time.time()
 
     @property
@@ -54,7 +54,7 @@ class BaseConnection:
         Readable while no request is in flight means that the peer has closed it. It also ages while Lambda freezes the
         sandbox, and only the wall clock shows that. *now* may be a moment before another thread's last use of it.
         """
-        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._stirs()
+        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._has_data()
 
     def close(self) -> None:
         """Close it."""
@@ -82,10 +82,10 @@ class Connection(BaseConnection):
             NoAnswerError: There is no response; the error says how far the request got.
         """
         reader = ResponseReader()
-        self.ask(reader, head, payload, deadline)
+        self.send_request(reader, head, payload, deadline)
         return reader.response
 
-    def ask(
+    def send_request(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
         """Send a request and read its response into *reader*; on any failure, close the connection.
@@ -95,7 +95,7 @@ class Connection(BaseConnection):
             head: The request without its body.
             payload: Its body.
             deadline: When to give up, by the monotonic clock.
-            only_head: Leave the rest of the response's body to ``read_on``.
+            only_head: Leave the rest of the response's body to ``read_more``.
 
         Returns:
             Whether the response is complete.
@@ -105,46 +105,46 @@ class Connection(BaseConnection):
         """
         progress = Progress.NOTHING_SENT
         try:
-            rest = self._begin(memoryview(head + payload), deadline)
+            rest = self._send_first_record(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
-                self._send(rest, deadline)
-            whole = self._receive(reader, deadline)
-            while not (whole or (only_head and reader.has_head)):
-                whole = self._receive(reader, deadline)
+                self._send_rest(rest, deadline)
+            complete = self._receive(reader, deadline)
+            while not (complete or (only_head and reader.has_head)):
+                complete = self._receive(reader, deadline)
         except (OSError, MalformedResponseError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
-            raise no_answer(exc, progress, deadline, reader.request_id) from exc
+            raise no_answer_error(exc, progress, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
         self._used = time.time()
-        return whole
+        return complete
 
-    def read_on(self, reader: ResponseReader, deadline: float) -> bool:
+    def read_more(self, reader: ResponseReader, deadline: float) -> bool:
         """Read more of a response whose headers have arrived; return whether it is complete.
 
         Raises:
             NoAnswerError: It timed out, or broke off.
         """
         try:
-            whole = self._receive(reader, deadline)
+            complete = self._receive(reader, deadline)
         except (OSError, MalformedResponseError) as exc:
             self.close()
-            raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
+            raise no_answer_error(exc, reader.progress, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
         self._used = time.time()
-        return whole
+        return complete
 
-    def _begin(self, request: memoryview, deadline: float) -> memoryview:
+    def _send_first_record(self, request: memoryview, deadline: float) -> memoryview:
         """Send what fits into one TLS record, and return the rest; if this raises, the peer can read nothing."""
         self._sock.settimeout(seconds_left(deadline))
-        return request[self._sock.send(request[:RECORD]) :]
+        return request[self._sock.send(request[:TLS_RECORD_SIZE]) :]
 
-    def _send(self, rest: memoryview, deadline: float) -> None:
+    def _send_rest(self, rest: memoryview, deadline: float) -> None:
         self._sock.settimeout(seconds_left(deadline))
         with suppress(ConnectionError):  # a server that hangs up on a request may have responded before
             self._sock.sendall(rest)
@@ -152,7 +152,7 @@ class Connection(BaseConnection):
     def _receive(self, reader: ResponseReader, deadline: float) -> bool:
         """Read once; return whether the response is complete."""
         self._sock.settimeout(seconds_left(deadline))
-        data = self._sock.recv(PIECE)
+        data = self._sock.recv(READ_SIZE)
         if data:
             return reader.feed(data)
         reader.end()
@@ -166,28 +166,30 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
         NoAnswerError: It failed, and so nothing was sent.
     """
     try:
-        sock = _reach(endpoint, deadline)
+        sock = _open_socket(endpoint, deadline)
         if not endpoint.tls:
             return Connection(sock)
         context = tls_config.context
         try:
-            return Connection(_secured(sock, endpoint, tls_config, context, deadline))
+            return Connection(_start_tls(sock, endpoint, tls_config, context, deadline))
         except ssl.SSLCertVerificationError as exc:
             # Another connection, for this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
-        return Connection(_secured(_reach(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline))
+        return Connection(
+            _start_tls(_open_socket(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline)
+        )
     except Exception as exc:
-        raise no_connection(exc, deadline) from exc
+        raise connect_error(exc, deadline) from exc
 
 
-def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
+def connect_error(exc: Exception, deadline: float) -> NoAnswerError:
     """Convert an exception while connecting: nothing was sent, and an invalid setting is not worth a retry.
 
     Raises:
         Exception: *exc* itself, if it is foreign; see ``passes``.
     """
-    failure = no_answer(exc, Progress.NOTHING_SENT, deadline)
+    failure = no_answer_error(exc, Progress.NOTHING_SENT, deadline)
     if not isinstance(exc, OSError):
         failure.trouble = Trouble.SETUP
     # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message says which.
@@ -197,7 +199,9 @@ def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
     return failure
 
 
-def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: str | None = None) -> NoAnswerError:
+def no_answer_error(
+    exc: Exception, progress: Progress, deadline: float, request_id: str | None = None
+) -> NoAnswerError:
     """Convert an exception while sending or receiving.
 
     Raises:
@@ -210,16 +214,16 @@ def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: s
             raise exc
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
     detail = str(exc) if isinstance(exc, MalformedResponseError) else type(exc).__name__
-    words = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
+    message = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
     return NoAnswerError(
-        "timed out waiting for the response" if late else words,
+        "timed out waiting for the response" if late else message,
         progress=progress,
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,
     )
 
 
-class translating:  # noqa: N801 - used as a statement
+class map_exceptions:  # noqa: N801 - used as a statement
     """Convert exceptions of another kind, such as a bug's or a framework's, as if the function may have run."""
 
     def __init__(self, deadline: float) -> None:
@@ -229,10 +233,10 @@ class translating:  # noqa: N801 - used as a statement
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
         if isinstance(exc, Exception) and not isinstance(exc, NoAnswerError):
-            raise no_answer(exc, Progress.PERHAPS_SENT, self._deadline) from exc
+            raise no_answer_error(exc, Progress.PERHAPS_SENT, self._deadline) from exc
 
 
-def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
+def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:
     """Connect to the first of a host's addresses that accepts."""
     # As bytes, the name bypasses the codec for international names, which takes long to import.
     found = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
@@ -240,7 +244,7 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            prepare(sock)
+            set_socket_options(sock)
             sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
             sock.connect(address)
         except OSError as exc:
@@ -254,7 +258,7 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
-def prepare(sock: socket.socket) -> None:
+def set_socket_options(sock: socket.socket) -> None:
     """Set the options of a connection to Lambda: no delay, keep-alive."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -263,18 +267,18 @@ def prepare(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _secured(
+def _start_tls(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
         sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
-        return wrapped(sock, endpoint, tls_config, context)
+        return wrap_tls(sock, endpoint, tls_config, context)
     except BaseException:
         sock.close()
         raise
 
 
-def wrapped(
+def wrap_tls(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, *, handshake: bool = True
 ) -> ssl.SSLSocket:
     """Wrap a connected socket in TLS."""
@@ -285,7 +289,7 @@ def wrapped(
         server_hostname=_AsciiName(endpoint.host),
         do_handshake_on_connect=handshake,
         suppress_ragged_eofs=False,
-        session=tls_config.session_of(context),
+        session=tls_config.session_for(context),
     )
 
 
@@ -313,7 +317,7 @@ def seconds_left(deadline: float) -> float:
     return left
 
 
-def _watcher(sock: socket.socket) -> Callable[[], object]:
+def _make_readable_check(sock: socket.socket) -> Callable[[], object]:
     """Return a function that checks whether there is something to read."""
     if not hasattr(select, "poll"):
         return lambda: select.select([sock], [], [], 0)[0]

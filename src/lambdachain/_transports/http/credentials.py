@@ -1,7 +1,7 @@
 """Credentials: from the environment directly, all others from botocore's own resolver, which refreshes them in time.
 
-The retrieval of credentials may take a network: ``at_hand`` never waits, ``by`` waits until a deadline. Secrets have no
-place in a repr or a message: ``SigningKeys`` shows four characters of the access key.
+Fetching credentials may take a network: ``get_ready`` never waits, ``get`` waits until a deadline. No repr or message
+shows a secret: ``SigningKeys`` shows four characters of the access key.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Credentials:
         given: Whether the user passed that session: then its credentials are used, whatever happens to them.
     """
 
-    def __init__(self, session: Any, *, given: bool) -> None:
+    def __init__(self, session: Any, *, explicit: bool) -> None:
         self._session = session
-        self._given = given
+        self._explicit = explicit
         self._credentials: Any = None
-        self._read: Callable[[], SigningKeys] | None = None
+        self._get_keys: Callable[[], SigningKeys] | None = None
         self._may_wait: Callable[[], bool] | None = None
         self._lock = lock_for(self)
-        self._flights = SingleFlight()
+        self._fetches = SingleFlight()
         _all.add(self)
 
     def current(self) -> SigningKeys:
@@ -47,36 +47,36 @@ class Credentials:
         Raises:
             NoAnswerError: There are no credentials, or they could not be refreshed.
         """
-        return (self._read or self._find())()
+        return (self._get_keys or self._find())()
 
-    def at_hand(self) -> SigningKeys | None:
+    def get_ready(self) -> SigningKeys | None:
         """Return the keys for the next request if that needs no waiting; ``None`` if they have to be fetched.
 
         Raises:
             NoAnswerError: The environment's credentials cannot sign.
         """
-        if self._read is None:
-            in_environment = self._session is None and keys_in(os.environ) is not None
+        if self._get_keys is None:
+            in_environment = self._session is None and keys_from_environment(os.environ) is not None
             return self.current() if in_environment else None
-        return None if self._may_wait is not None and self._may_wait() else self._read()
+        return None if self._may_wait is not None and self._may_wait() else self._get_keys()
 
-    def by(self, deadline: float) -> SigningKeys:
+    def get(self, deadline: float) -> SigningKeys:
         """Return the keys for the next request, fetched or refreshed by *deadline* on the monotonic clock.
 
         Raises:
             NoAnswerError: As ``current``; or they were not there in time.
         """
         try:
-            return self.at_hand() or self._flights.run(self, self.current, deadline)
+            return self.get_ready() or self._fetches.run(self, self.current, deadline)
         except TimeoutError as exc:
             late = "timed out fetching AWS credentials"
             raise NoAnswerError(late, progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT) from exc
 
-    def fetched(self) -> Future[SigningKeys]:
+    def fetch(self) -> Future[SigningKeys]:
         """Fetch or refresh the keys for the next request in a thread, one for all that wait for it."""
-        return self._flights.begin(self, self.current)
+        return self._fetches.begin(self, self.current)
 
-    def begin_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Drop the connections and locks of the process that this one is a copy of."""
         if self._credentials is not None:
             from lambdachain._transports.fork_safety import detach_credentials
@@ -88,63 +88,63 @@ class Credentials:
 
         Once for all requests that were *refused* with the same keys.
         """
-        from lambdachain._transports.boto.credential_renewal import SignedWith, expire, renews_itself
+        from lambdachain._transports.boto.credential_renewal import SignedWith, is_refreshable, mark_expired
 
         with self._lock:
-            if renews_itself(self._credentials):
-                expire(self._credentials, refused and SignedWith(refused.access_key, refused.token))
-            elif not self._given and self._read is not None and refused in (None, self._read()):
-                self._session = self._credentials = self._read = self._may_wait = None
+            if is_refreshable(self._credentials):
+                mark_expired(self._credentials, refused and SignedWith(refused.access_key, refused.token))
+            elif not self._explicit and self._get_keys is not None and refused in (None, self._get_keys()):
+                self._session = self._credentials = self._get_keys = self._may_wait = None
 
     def _find(self) -> Callable[[], SigningKeys]:
         with self._lock:
-            if self._read is None:
-                keys = None if self._session is not None else keys_in(os.environ)
-                self._read = (lambda: keys) if keys is not None else self._resolve()
-            return self._read
+            if self._get_keys is None:
+                keys = None if self._session is not None else keys_from_environment(os.environ)
+                self._get_keys = (lambda: keys) if keys is not None else self._resolve()
+            return self._get_keys
 
     def _resolve(self) -> Callable[[], SigningKeys]:
         try:
             self._credentials = (self._session or new_session()).get_credentials()
         except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
-            _refuse(exc)
+            _raise_credentials_error(exc)
         if self._credentials is None:
             from botocore.exceptions import NoCredentialsError
 
-            _refuse(NoCredentialsError())
+            _raise_credentials_error(NoCredentialsError())
         from lambdachain._transports.boto.credentials import may_wait
 
         self._may_wait = partial(may_wait, self._credentials)
-        return partial(_frozen, self._credentials)
+        return partial(_freeze, self._credentials)
 
 
 _all: Final[weakref.WeakSet[Credentials]] = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
+def _reset_all_after_fork() -> None:
     for credentials in list(_all):
-        credentials.begin_anew()
+        credentials.reset_after_fork()
 
 
-register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_reset_all_after_fork, before_snapshot=_reset_all_after_fork)
 
 
-def keys_in(environment: Mapping[str, str]) -> SigningKeys | None:
+def keys_from_environment(environment: Mapping[str, str]) -> SigningKeys | None:
     """Return the environment's credentials if they are complete and do not expire; all others are left to botocore."""
     access_key, secret_key = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key or environment.get("AWS_CREDENTIAL_EXPIRATION"):
         return None
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
-    return _checked(SigningKeys(access_key, secret_key, token or None))
+    return _validate(SigningKeys(access_key, secret_key, token or None))
 
 
-def _frozen(credentials: Any) -> SigningKeys:
+def _freeze(credentials: Any) -> SigningKeys:
     try:
         frozen = credentials.get_frozen_credentials()
         keys = SigningKeys(frozen.access_key, frozen.secret_key, frozen.token)
     except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
-        _refuse(exc)
-    return _checked(keys)
+        _raise_credentials_error(exc)
+    return _validate(keys)
 
 
 def _fits_header(value: object) -> bool:
@@ -152,7 +152,7 @@ def _fits_header(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
-def _checked(keys: SigningKeys) -> SigningKeys:
+def _validate(keys: SigningKeys) -> SigningKeys:
     if not (keys.access_key and keys.secret_key):
         raise NoAnswerError(
             "the AWS credentials have no access key or no secret key: check where they come from",
@@ -168,8 +168,8 @@ def _checked(keys: SigningKeys) -> SigningKeys:
     return keys
 
 
-def _refuse(exc: Exception) -> NoReturn:
+def _raise_credentials_error(exc: Exception) -> NoReturn:
     """Raise the error for missing credentials, which is loaded only then."""
-    from lambdachain._transports.boto.credentials import refuse
+    from lambdachain._transports.boto.credentials import raise_credentials_error
 
-    refuse(exc)
+    raise_credentials_error(exc)

@@ -51,7 +51,7 @@ class Endpoint(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{self.authority}{self.prefix}"
 
 
-def by_url(url: str) -> Endpoint | None:
+def endpoint_for_url(url: str) -> Endpoint | None:
     """Parse a URL; ``None`` for one of an unusual form, or with more than scheme, host, port and path."""
     match = re.fullmatch(_URL, url)
     if match is None or int(match["port"] or 0) > 65535:
@@ -61,10 +61,10 @@ def by_url(url: str) -> Endpoint | None:
     return Endpoint(match["host"].strip("[]").lower(), port, tls, match["path"].removesuffix("/"))
 
 
-def by_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> Endpoint | None:
+def endpoint_for_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> Endpoint | None:
     """Return Lambda's endpoint in *region*; ``None`` if the region's name follows no known rule.
 
-    >>> by_region("eu-west-1").url
+    >>> endpoint_for_region("eu-west-1").url
     'https://lambda.eu-west-1.amazonaws.com'
     """
     for regions, ipv4, both in _PARTITIONS:

@@ -18,7 +18,7 @@ from .connection import BaseConnection, Connection, connect
 from .endpoint import Endpoint
 from .tls import TlsConfig
 
-MAX_KEPT: Final = 256
+MAX_IDLE_CONNECTIONS: Final = 256
 
 L = TypeVar("L", bound=BaseConnection)
 
@@ -36,7 +36,7 @@ class BasePool(Generic[L]):
         weakref.finalize(self, _close_all, self._idle)
         _pools.add(self)
 
-    def usable(self, now: float) -> L | None:
+    def get_idle(self, now: float) -> L | None:
         """Return an idle connection that is still usable at *now* by the wall clock; ``None`` without one."""
         idle = self._idle
         while idle:
@@ -78,15 +78,15 @@ class Pool(BasePool[Connection]):
     """Connections that threads share."""
 
     def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
-        super().__init__(endpoint, tls_config, MAX_KEPT)
+        super().__init__(endpoint, tls_config, MAX_IDLE_CONNECTIONS)
 
-    def take(self, now: float, deadline: float) -> Connection:
+    def acquire(self, now: float, deadline: float) -> Connection:
         """Return a connection: an idle one, if it is still usable at *now* by the wall clock, or a new one.
 
         Raises:
             NoAnswerError: A new one could not be opened by *deadline*.
         """
-        return self.usable(now) or connect(self._endpoint, self._tls_config, deadline)
+        return self.get_idle(now) or connect(self._endpoint, self._tls_config, deadline)
 
 
 _pools: Final[weakref.WeakSet[BasePool[Any]]] = weakref.WeakSet()

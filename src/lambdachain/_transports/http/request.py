@@ -20,7 +20,7 @@ USER_AGENT: Final = (
 ROUTE: Final = ("2015-03-31", "invocations")
 STREAM_ROUTE: Final = ("2021-11-15", "response-streaming-invocations")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_MOST_ADDRESSES: Final = 1024
+_MAX_ADDRESSES: Final = 1024
 
 
 class _Address(NamedTuple):
@@ -53,7 +53,7 @@ class RequestWriter:
             NoAnswerError: A value is not allowed in a header.
         """
         address = self._address(invocation.function_name, invocation.qualifier, STREAM_ROUTE if streamed else ROUTE)
-        stamp = _stamp(int(now))
+        stamp = _format_timestamp(int(now))
         headers = _headers(invocation, self._authority, stamp, keys.token)
         # SigV4 signs a header with sequences of spaces collapsed, and sends it unchanged.
         signed = headers
@@ -72,9 +72,9 @@ class RequestWriter:
         address = self._addresses.get(key)
         if address is None:
             # Bounded: a program may call functions, or qualifiers, without end.
-            if len(self._addresses) >= _MOST_ADDRESSES:
+            if len(self._addresses) >= _MAX_ADDRESSES:
                 self._addresses.clear()
-            address = self._addresses[key] = _addressed(self._prefix, function, qualifier, route)
+            address = self._addresses[key] = _build_address(self._prefix, function, qualifier, route)
         return address
 
 
@@ -91,7 +91,7 @@ def trace_header() -> str:
 
 
 @lru_cache(maxsize=8)
-def _stamp(second: int) -> str:
+def _format_timestamp(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
@@ -101,15 +101,15 @@ def percent_encoded(text: str) -> str:
     return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data])
 
 
-def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
+def _build_address(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
     version, operation = route
     path = f"{prefix}/{version}/functions/{percent_encoded(function)}/{operation}"
     query = "" if qualifier is None else f"Qualifier={percent_encoded(str(qualifier))}"
     line = f"POST {path}{'?' * bool(query)}{query} HTTP/1.1\r\n"
-    return _Address(line, f"POST\n{_canonical(path)}\n{query}\n")
+    return _Address(line, f"POST\n{_canonical_path(path)}\n{query}\n")
 
 
-def _canonical(path: str) -> str:
+def _canonical_path(path: str) -> str:
     """Return a path as it is signed: dot segments and empty ones resolved, and percent-encoded a second time."""
     segments: list[str] = []
     for segment in path.split("/"):
@@ -124,21 +124,21 @@ def _headers(invocation: Invocation, authority: str, stamp: str, token: str | No
     """Return the headers that are signed, in order."""
     headers = {"host": authority}
     if invocation.client_context is not None:
-        headers["x-amz-client-context"] = _checked("client context", invocation.client_context)
+        headers["x-amz-client-context"] = _validate("client context", invocation.client_context)
     headers["x-amz-date"] = stamp
     if invocation.durable_name is not None:
-        headers["x-amz-durable-execution-name"] = _checked("durable name", invocation.durable_name)
+        headers["x-amz-durable-execution-name"] = _validate("durable name", invocation.durable_name)
     headers["x-amz-invocation-type"] = invocation.invocation_type.value
     if invocation.log_tail:
         headers["x-amz-log-type"] = "Tail"
     if token:
         headers["x-amz-security-token"] = token
     if invocation.tenant_id is not None:
-        headers["x-amz-tenant-id"] = _checked("tenant id", invocation.tenant_id)
+        headers["x-amz-tenant-id"] = _validate("tenant id", invocation.tenant_id)
     return headers
 
 
-def _checked(what: str, value: str) -> str:
+def _validate(what: str, value: str) -> str:
     if not _fits_header(value):
         raise NoAnswerError(
             f"the {what} has a character that is not allowed in a header: only printable ASCII is",

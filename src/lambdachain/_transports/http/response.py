@@ -50,8 +50,8 @@ class ResponseReader:
     r"""Parses one response.
 
     Args:
-        in_pieces: Whether the body of a success is taken in pieces (``taken``), whatever its length; any other body is
-            kept until it is complete, and its length is limited.
+        streamed: Whether the body of a success is taken in pieces (``take_body``), whatever its length; any other body
+            is kept until it is complete, and its length is limited.
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
     (False, True)
@@ -60,40 +60,40 @@ class ResponseReader:
     """
 
     __slots__ = (
-        "_at",
+        "_body",
+        "_buffer",
+        "_head",
         "_headers",
-        "_held",
-        "_in_pieces",
         "_interims",
-        "_missing",
-        "_pieces",
+        "_parse",
+        "_position",
+        "_remaining",
         "_reusable",
-        "_room",
+        "_space_left",
         "_status",
-        "_stock",
-        "_take",
+        "_streamed",
     )
 
-    def __init__(self, *, in_pieces: bool = False) -> None:
+    def __init__(self, *, streamed: bool = False) -> None:
         self._status = 0
-        self._in_pieces = in_pieces
-        self._room = MAX_RESPONSE_BYTES
+        self._streamed = streamed
+        self._space_left = MAX_RESPONSE_BYTES
         self._headers: dict[str, str] = {}
         self._reusable = False
-        self._held = b""
+        self._head = b""
         self._interims = 0
-        self._at = 0
-        self._stock = bytearray()
-        self._missing = 0
-        self._pieces: list[bytes] = []
+        self._position = 0
+        self._buffer = bytearray()
+        self._remaining = 0
+        self._body: list[bytes] = []
         # A function and not a bound method, which would keep its own reader alive until the garbage collector runs.
-        self._take: Callable[[ResponseReader, bytes], bool] = ResponseReader._take_head
+        self._parse: Callable[[ResponseReader, bytes], bool] = ResponseReader._parse_head
 
     @property
     def response(self) -> Response:
         """The response, once it is complete."""
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        complete = self._take is not ResponseReader._take_until_end
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        complete = self._parse is not ResponseReader._parse_until_close
         return Response(self._status, self._headers, body, self._reusable, complete)
 
     @property
@@ -106,10 +106,10 @@ class ResponseReader:
         """Whether the headers have arrived."""
         return self._status > 0
 
-    def taken(self) -> bytes:
+    def take_body(self) -> bytes:
         """Return the part of the body that has arrived since the last call, and drop it."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        parts, self._body = self._body, []
+        return b"".join(parts)
 
     @property
     def has_begun(self) -> bool:
@@ -119,7 +119,7 @@ class ResponseReader:
         return 200 <= self._status_so_far() < 300
 
     @property
-    def reached(self) -> Progress:
+    def progress(self) -> Progress:
         """How far a request got whose response breaks off after its headers."""
         return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
 
@@ -134,7 +134,7 @@ class ResponseReader:
         Raises:
             MalformedResponseError: It is not a valid response.
         """
-        return self._take(self, data)
+        return self._parse(self, data)
 
     def end(self) -> None:
         """Record the end of the connection, which completes a response without a length.
@@ -142,46 +142,46 @@ class ResponseReader:
         Raises:
             MalformedResponseError: The response is not complete.
         """
-        if self._take is not ResponseReader._take_until_end:
+        if self._parse is not ResponseReader._parse_until_close:
             raise MalformedResponseError("the connection was closed before the end of the response")
 
     def _status_so_far(self) -> int:
-        line, end, _ = self._held.partition(b"\r\n")
+        line, end, _ = self._head.partition(b"\r\n")
         match = re.fullmatch(_STATUS, line.decode("latin-1")) if end else None
         return int(match[2]) if match else 0
 
-    def _take_head(self, data: bytes) -> bool:
+    def _parse_head(self, data: bytes) -> bool:
         # The blank line may be split between this piece and the last one.
-        start = max(len(self._held) - 3, 0)
-        self._held += data
-        end = self._held.find(b"\r\n\r\n", start)
-        if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
+        start = max(len(self._head) - 3, 0)
+        self._head += data
+        end = self._head.find(b"\r\n\r\n", start)
+        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
             raise MalformedResponseError(f"the headers are longer than {MAX_HEAD} bytes")
         if end < 0:
             # Something else than HTTP, such as TLS, may never send a blank line: refused by its first bytes.
-            if not b"HTTP/1.".startswith(self._held[:7]):
+            if not b"HTTP/1.".startswith(self._head[:7]):
                 raise MalformedResponseError("the response is not HTTP/1.1")
             return False
-        match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
+        match = _HEAD.fullmatch(self._head[:end].decode("latin-1"))
         if match is None:
             raise MalformedResponseError("the status line or a header is not valid")
-        minor, status, fields = match[1], int(match[2]), _fields(match[3])
-        rest = self._held[end + 4 :]
-        self._headers, self._held = fields, b""
+        minor, status, fields = match[1], int(match[2]), _parse_fields(match[3])
+        rest = self._head[end + 4 :]
+        self._headers, self._head = fields, b""
         if status < 200:
-            return self._interim(status, rest)
+            return self._skip_interim(status, rest)
         self._status = status
         self._reusable = minor == "1" and "close" not in fields.get("connection", "").lower()
         return self._begin_body(rest)
 
-    def _interim(self, status: int, rest: bytes) -> bool:
+    def _skip_interim(self, status: int, rest: bytes) -> bool:
         if status == 101:
             raise MalformedResponseError("the server switched protocols (101), which the request did not ask for")
         self._headers = {}
         self._interims += 1
         if self._interims > MAX_INTERIMS:
             raise MalformedResponseError(f"there are more than {MAX_INTERIMS} interim responses (1xx)")
-        return self._take_head(rest) if rest else False
+        return self._parse_head(rest) if rest else False
 
     def _begin_body(self, rest: bytes) -> bool:
         headers = self._headers
@@ -194,112 +194,112 @@ class ResponseReader:
                 raise MalformedResponseError("Transfer-Encoding is not chunked")
             # RFC 9112 6.3: a message with both is a sign of request smuggling; its connection is not used again.
             self._reusable = self._reusable and length is None
-            self._take = ResponseReader._take_chunks
-            return self._take_chunks(rest)
+            self._parse = ResponseReader._parse_chunks
+            return self._parse_chunks(rest)
         if length is None:
             self._reusable = False
-            self._take = ResponseReader._take_until_end
-            return self._take_until_end(rest)
+            self._parse = ResponseReader._parse_until_close
+            return self._parse_until_close(rest)
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             raise MalformedResponseError("Content-Length is not a number")
-        self._missing = int(length)
-        if self._is_kept and self._missing > MAX_RESPONSE_BYTES:
-            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, self._missing))
-        self._take = ResponseReader._take_counted
-        return self._take_counted(rest)
+        self._remaining = int(length)
+        if self._is_limited and self._remaining > MAX_RESPONSE_BYTES:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, self._remaining))
+        self._parse = ResponseReader._parse_counted
+        return self._parse_counted(rest)
 
-    def _take_counted(self, data: bytes) -> bool:
-        missing = self._missing = self._missing - len(data)
-        if missing < 0:  # bytes after the response, which nobody asked for
-            data = data[:missing]
+    def _parse_counted(self, data: bytes) -> bool:
+        remaining = self._remaining = self._remaining - len(data)
+        if remaining < 0:  # bytes after the response, which nobody asked for
+            data = data[:remaining]
             self._reusable = False
-        self._pieces.append(data)
-        return missing <= 0
+        self._body.append(data)
+        return remaining <= 0
 
     @property
-    def _is_kept(self) -> bool:
+    def _is_limited(self) -> bool:
         """Whether the whole body is kept here, and not taken in pieces."""
-        return not self._in_pieces or self._status >= 300
+        return not self._streamed or self._status >= 300
 
-    def _keep(self, piece: bytes) -> None:
+    def _append_body(self, piece: bytes) -> None:
         """Keep a part of a body whose length is not known yet."""
-        self._room -= len(piece)
-        if self._room < 0 and self._is_kept:
+        self._space_left -= len(piece)
+        if self._space_left < 0 and self._is_limited:
             raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES))
-        self._pieces.append(piece)
+        self._body.append(piece)
 
-    def _take_until_end(self, data: bytes) -> bool:
-        self._keep(data)
+    def _parse_until_close(self, data: bytes) -> bool:
+        self._append_body(data)
         return False
 
-    def _take_chunks(self, data: bytes) -> bool:
+    def _parse_chunks(self, data: bytes) -> bool:
         """Keep what has arrived of each chunk, however long it claims to be."""
-        self._stock += data
-        come: list[bytes] = []
+        self._buffer += data
+        chunks: list[bytes] = []
         last = False
         while not last:
-            self._take_of_chunk(come)
-            size = None if self._missing else self._next_chunk()
+            self._parse_chunk_data(chunks)
+            size = None if self._remaining else self._next_chunk()
             if size is None:
                 break
             last = size == 0
-            self._missing = size + 2 if size else 0
-        del self._stock[: self._at]
-        self._at = 0
-        self._keep(b"".join(come))
+            self._remaining = size + 2 if size else 0
+        del self._buffer[: self._position]
+        self._position = 0
+        self._append_body(b"".join(chunks))
         if not last:
             return False
-        self._take = ResponseReader._take_trailers
-        return self._take_trailers(b"")
+        self._parse = ResponseReader._parse_trailers
+        return self._parse_trailers(b"")
 
-    def _take_of_chunk(self, come: list[bytes]) -> None:
+    def _parse_chunk_data(self, chunks: list[bytes]) -> None:
         """Consume what has arrived of a chunk, of which *_missing* bytes including its line break are to come."""
-        stock, at = self._stock, self._at
-        piece = bytes(stock[at : at + max(self._missing - 2, 0)])
-        come.append(piece)
-        at, missing = at + len(piece), self._missing - len(piece)
-        if 0 < missing <= 2:
-            end = stock[at : at + missing]
-            if not b"\r\n"[2 - missing :].startswith(end):
+        buffer, at = self._buffer, self._position
+        piece = bytes(buffer[at : at + max(self._remaining - 2, 0)])
+        chunks.append(piece)
+        at, remaining = at + len(piece), self._remaining - len(piece)
+        if 0 < remaining <= 2:
+            end = buffer[at : at + remaining]
+            if not b"\r\n"[2 - remaining :].startswith(end):
                 raise MalformedResponseError("a chunk is longer than its stated length")
-            at, missing = at + len(end), missing - len(end)
-        self._at, self._missing = at, missing
+            at, remaining = at + len(end), remaining - len(end)
+        self._position, self._remaining = at, remaining
 
     def _next_chunk(self) -> int | None:
         """Parse the length of the next chunk, once its line is complete."""
-        end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
+        end = self._buffer.find(b"\r\n", self._position, self._position + _MAX_CHUNK_LINE)
         if end < 0:
-            if len(self._stock) - self._at > _MAX_CHUNK_LINE:
+            if len(self._buffer) - self._position > _MAX_CHUNK_LINE:
                 raise MalformedResponseError("the length of a chunk is not terminated")
             return None
-        size = _chunk_size(self._stock[self._at : end])
-        if self._is_kept and size > MAX_RESPONSE_BYTES:
+        size = _parse_chunk_size(self._buffer[self._position : end])
+        if self._is_limited and size > MAX_RESPONSE_BYTES:
             raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, size))
-        self._at = end + 2
+        self._position = end + 2
         return size
 
-    def _take_trailers(self, data: bytes) -> bool:
-        stock = self._stock
-        stock += data
+    def _parse_trailers(self, data: bytes) -> bool:
+        buffer = self._buffer
+        buffer += data
         # Trailers are skipped; without any, the line break of the last chunk is followed by another one.
-        end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
+        end = 2 if buffer.startswith(b"\r\n") else buffer.find(b"\r\n\r\n") + 4
         if end == 3:
-            if len(stock) > MAX_HEAD:
+            if len(buffer) > MAX_HEAD:
                 raise MalformedResponseError(f"the trailers are longer than {MAX_HEAD} bytes")
             return False
-        self._reusable = self._reusable and end == len(stock)
+        self._reusable = self._reusable and end == len(buffer)
         return True
 
 
-def _fields(text: str) -> dict[str, str]:
+def _parse_fields(text: str) -> dict[str, str]:
     lines = _FIELD.findall(text)
     if len(lines) > MAX_FIELDS:
         raise MalformedResponseError(f"there are more than {MAX_FIELDS} headers")
     fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
-    return fields if len(fields) == len(lines) else _first_of_each(lines)
+    return fields if len(fields) == len(lines) else _merge_duplicates(lines)
 
 
-def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
+def _merge_duplicates(lines: list[tuple[str, str]]) -> dict[str, str]:
     """Resolve duplicate headers; two different lengths leave open where the response ends, and are refused."""
     fields: dict[str, str] = {}
     for line_name, line_value in lines:
@@ -310,7 +310,7 @@ def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
     return fields
 
 
-def _chunk_size(line: bytes | bytearray) -> int:
+def _parse_chunk_size(line: bytes | bytearray) -> int:
     digits = line.partition(b";")[0].rstrip(b" \t")
     if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
         raise MalformedResponseError("the length of a chunk is not a hexadecimal number")

@@ -10,7 +10,7 @@ from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
-from .connection import Connection, translating
+from .connection import Connection, map_exceptions
 from .pool import Pool
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
@@ -32,14 +32,14 @@ class Sender:
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
-        keys, head, connection = self._ready(invocation, deadline, streamed=False)
-        with translating(deadline):
+        keys, head, connection = self._prepare(invocation, deadline, streamed=False)
+        with map_exceptions(deadline):
             response = connection.exchange(head, invocation.payload, deadline)
         if response.reusable:
             self._pool.release(connection)
         else:
             connection.close()
-        return self._noted(
+        return self._renew_if_expired(
             read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
         )
 
@@ -47,27 +47,27 @@ class Sender:
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .stream import HttpStream
 
-        keys, head, connection = self._ready(invocation, deadline, streamed=True)
-        reader = ResponseReader(in_pieces=True)
-        with translating(deadline):
-            whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
-            while reader.status >= 300 and not whole:
-                whole = connection.read_on(reader, deadline)
-        stream = HttpStream(connection, reader, deadline, self._pool.release, whole=whole)
-        stream.outcome = self._noted(stream.outcome, keys)
+        keys, head, connection = self._prepare(invocation, deadline, streamed=True)
+        reader = ResponseReader(streamed=True)
+        with map_exceptions(deadline):
+            complete = connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+            while reader.status >= 300 and not complete:
+                complete = connection.read_more(reader, deadline)
+        stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
+        stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
 
-    def _ready(
+    def _prepare(
         self, invocation: Invocation, deadline: float, *, streamed: bool
     ) -> tuple[SigningKeys, bytes, Connection]:
         if network_guard.closed:
             network_guard.check(invocation.function, self._host)
-        keys = self._credentials.by(deadline)
+        keys = self._credentials.get(deadline)
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
-        return keys, head, self._pool.take(now, deadline)
+        return keys, head, self._pool.acquire(now, deadline)
 
-    def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
+    def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         self._credentials.renew(keys)

@@ -19,7 +19,7 @@ _VARIABLES: Final = {
 }
 _PROFILES: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
-_IN_A_PROFILE: Final = ("endpoint_url", "services")
+_PROFILE_SETTINGS: Final = ("endpoint_url", "services")
 
 
 class HttpSettings(NamedTuple):
@@ -47,10 +47,10 @@ class HttpSettings(NamedTuple):
         return f"HttpSettings(region={self.region!r}, endpoint_url={redact_url(self.endpoint_url)!r})"
 
 
-def session_of(given: Any) -> Any:
+def find_session(session: Any) -> Any:
     """Return the botocore session to use: the given one, boto3's default one, or a new one for a configuration file."""
-    if given is not None:
-        return getattr(given, "_session", given)
+    if session is not None:
+        return getattr(session, "_session", session)
     default: Any = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     if default is not None:
         return getattr(default, "_session", default)
@@ -64,7 +64,7 @@ def new_session() -> Any:
     return botocore.session.Session()
 
 
-def settings_of(session: Any) -> HttpSettings:
+def read_settings(session: Any) -> HttpSettings:
     """Read the settings of *session*, or of the environment alone if it is ``None``.
 
     Raises:
@@ -72,8 +72,8 @@ def settings_of(session: Any) -> HttpSettings:
     """
     read = session.get_config_variable if session is not None else _from_environment
     ignored = _is_true(read("ignore_configured_endpoint_urls"))
-    endpoint_url = None if ignored else _first(os.environ, _ENDPOINTS)
-    in_profile = session is not None and any(name in session.get_scoped_config() for name in _IN_A_PROFILE)
+    endpoint_url = None if ignored else _first_set(os.environ, _ENDPOINTS)
+    in_profile = session is not None and any(name in session.get_scoped_config() for name in _PROFILE_SETTINGS)
     return HttpSettings(
         region=read("region") or os.environ.get("AWS_REGION") or None,
         endpoint_url=endpoint_url,
@@ -88,8 +88,8 @@ def uses_proxy(url: str) -> bool:
     """Check whether requests to *url* go through a proxy, by botocore's own rules."""
     variables = {name.lower() for name, value in os.environ.items() if value}
     # macOS and Windows also have proxy settings of their own, which botocore reads.
-    of_the_system = sys.platform in ("darwin", "win32")
-    if not of_the_system and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
+    has_system_settings = sys.platform in ("darwin", "win32")
+    if not has_system_settings and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
         return False
     from botocore.utils import get_environ_proxies
 
@@ -106,7 +106,7 @@ def _from_environment(name: str) -> str | None:
     return os.environ.get(_VARIABLES[name])
 
 
-def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+def _first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((environment[name] for name in names if environment.get(name)), None)
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from lambdachain._transports.tls_socket import close_failed_sockets
 
-_AMAZON: Final = (
+_AMAZON_CERTIFICATE: Final = (
     rb'# Label: "(?:Amazon|Starfield) [^\n]*\n(?:#[^\n]*\n)*(-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----)'
 )
 
@@ -51,15 +51,15 @@ class TlsConfig:
             OSError: The bundle cannot be read, or has no certificates.
         """
         if self._bundle is not None:
-            return _context_of(self._bundle)
-        return _context_of_amazon() if self._amazon_only else _context_of_all()
+            return _load_context(self._bundle)
+        return _load_amazon_context() if self._amazon_only else _load_full_context()
 
-    def load_all_cas(self, asked: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
+    def load_all_cas(self, context: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
         """Return whether to repeat a failed handshake, with more certificate authorities than those of *asked*."""
         if error.verify_code not in _ISSUER_UNKNOWN:
             return False
         self._amazon_only = False
-        return self.context is not asked
+        return self.context is not context
 
     @property
     def lacks_session(self) -> bool:
@@ -70,7 +70,7 @@ class TlsConfig:
         """Keep a session to resume: the next connection's handshake is then half as long."""
         self._session = session
 
-    def session_of(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
+    def session_for(self, context: ssl.SSLContext) -> ssl.SSLSession | None:
         """Return the session to resume with *context*; no other context may resume it."""
         kept = self._session
         return kept.session if kept is not None and kept.context is context else None
@@ -80,7 +80,7 @@ class TlsConfig:
         self._session = None
 
 
-def bundle_of_botocore() -> str | None:
+def find_ca_bundle() -> str | None:
     """Return the path of the CA bundle that botocore trusts, certifi's or its own, without importing either."""
     for package in ("certifi", "botocore"):
         spec = PathFinder.find_spec(package)
@@ -91,9 +91,9 @@ def bundle_of_botocore() -> str | None:
     return None
 
 
-def authorities_of_amazon(bundle: bytes) -> list[str]:
+def select_amazon_cas(bundle: bytes) -> list[str]:
     """Return Amazon's certificates from a bundle that has the name of each above it, as certifi's does."""
-    return [match.decode() for match in re.findall(_AMAZON, bundle)]
+    return [match.decode() for match in re.findall(_AMAZON_CERTIFICATE, bundle)]
 
 
 def _empty_context() -> ssl.SSLContext:
@@ -105,7 +105,7 @@ def _empty_context() -> ssl.SSLContext:
 
 
 @cache
-def _context_of(bundle: str) -> ssl.SSLContext:
+def _load_context(bundle: str) -> ssl.SSLContext:
     context = _empty_context()
     if os.path.isdir(bundle):  # noqa: PTH112 - pathlib takes long to import
         context.load_verify_locations(capath=bundle)
@@ -115,11 +115,11 @@ def _context_of(bundle: str) -> ssl.SSLContext:
 
 
 @cache
-def _context_of_amazon() -> ssl.SSLContext:
-    path = bundle_of_botocore()
-    authorities = authorities_of_amazon(_read(path)) if path else []
+def _load_amazon_context() -> ssl.SSLContext:
+    path = find_ca_bundle()
+    authorities = select_amazon_cas(_read(path)) if path else []
     if not authorities:
-        return _context_of_all()
+        return _load_full_context()
     context = _empty_context()
     context.load_verify_locations(cadata="\n".join(authorities))
     return context
@@ -131,10 +131,10 @@ def _read(path: str) -> bytes:
 
 
 @cache
-def _context_of_all() -> ssl.SSLContext:
-    path = bundle_of_botocore()
+def _load_full_context() -> ssl.SSLContext:
+    path = find_ca_bundle()
     if path is not None:
-        return _context_of(path)
+        return _load_context(path)
     context = _empty_context()
     context.load_default_certs()
     return context

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lambdachain._transports.streaming import ResponseStream
 
 
-class _Way(Protocol):
+class _RegionSender(Protocol):
     """Sends the invocations of one region."""
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
@@ -25,7 +25,7 @@ class _Way(Protocol):
     def close(self) -> None: ...
 
 
-class HttpTransport(RegionalSenders[_Way]):
+class HttpTransport(RegionalSenders[_RegionSender]):
     """Send invocations over connections of its own, each of them once.
 
     It needs no service model, and of botocore only what the settings require: credentials that are not in the
@@ -50,31 +50,31 @@ class HttpTransport(RegionalSenders[_Way]):
         """Send *invocation* once; see ``Transport.send``."""
         deadline = _deadline(timeout)
         region = invocation.region
-        way = self._ways.get(region) or self._way(region, invocation.function)
-        return way.send(invocation, deadline)
+        sender = self._senders.get(region) or self._sender_for(region, invocation.function)
+        return sender.send(invocation, deadline)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
-        return self._way(invocation.region, invocation.function).open_stream(invocation, deadline)
+        return self._sender_for(invocation.region, invocation.function).open_stream(invocation, deadline)
 
     def close(self) -> None:
         """Close every connection; later calls raise."""
-        for way in self._taken_down():
-            way.close()
+        for sender in self._take_senders():
+            sender.close()
 
-    def _straight(self, endpoint_config: EndpointConfig) -> _Way:
+    def _create_sender(self, endpoint_config: EndpointConfig) -> _RegionSender:
         return Sender(endpoint_config)
 
-    def _over_boto(self) -> _Way:
-        return _OverBoto(**self._arguments)
+    def _create_boto_sender(self) -> _RegionSender:
+        return _BotoSender(**self._arguments)
 
 
 def _deadline(timeout: float | None) -> float:
     return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
 
 
-class _OverBoto:
+class _BotoSender:
     """Sends over botocore, which supports every setting."""
 
     def __init__(self, **arguments: Any) -> None:
