@@ -244,6 +244,7 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
     return _parse_cached(text)
 
 
+# Cached: every call parses its address, and a program has few. The length is checked before, so no key is huge.
 @lru_cache(maxsize=1024)
 def _parse_cached(text: str) -> FunctionArn | FunctionName:
     return FunctionArn.parse(text) if text.startswith("arn:") else _parse_name(text)
@@ -251,6 +252,7 @@ def _parse_cached(text: str) -> FunctionArn | FunctionName:
 
 def _parse_name(text: str) -> FunctionName:
     parts = text.split(":")
+    # Only in front of another part: "123456789012" alone is a function's name.
     region = parts.pop(0) if len(parts) > 1 and re.fullmatch(_REGION, parts[0]) else None
     account_id = parts.pop(0) if len(parts) > 1 and re.fullmatch(_ACCOUNT, parts[0]) else None
     if len(parts) > 1 and parts[0] == "function":

@@ -87,7 +87,7 @@ def read_invoke(
         str(arn),
         trace_id=_trace_id(headers),
         payload=_json_payload(body.content),
-        client_context=client_context if synchronous else None,
+        client_context=client_context if synchronous else None,  # Lambda passes none with an event
         tenant_id=tenant_id,
     )
     return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
@@ -118,7 +118,7 @@ def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
 def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
     """Build the response to a synchronous call: the function's result, or its error."""
     headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version}
-    headers["x-amzn-Remapped-Content-Length"] = "0"
+    headers["x-amzn-Remapped-Content-Length"] = "0"  # as AWS does
     if ending.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"
     if log_tail:

@@ -112,6 +112,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             report = partial(_set_result, future, result=context.run(work))
         except BaseException as exc:  # noqa: BLE001 - raised again where the call was made
             report = partial(_set_result, future, error=exc)
+        # Futures are not thread-safe: the loop's own thread sets the result.
         with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
             loop.call_soon_threadsafe(report)
 

@@ -77,6 +77,7 @@ class DeadlineTimer:
                     self._changed.wait()
                     continue
                 at, _, timer = self._timers[0]
+                # The real clock: time that a test skips passes for no socket.
                 wait = at - time.monotonic()
                 if wait <= 0 or timer.cancelled:
                     heapq.heappop(self._timers)

@@ -28,6 +28,7 @@ def passes(exc: BaseException) -> bool:
 
     An assertion of foreign code passes, too, such as one in a test's replacement for the network.
     """
+    # A signal handler may raise a builtin class, such as TimeoutError, which would be taken for the network's.
     if not _is_known(type(exc).__module__) or raised_by_signal_handler(exc):
         return True
     return isinstance(exc, AssertionError) and not all(

@@ -170,6 +170,7 @@ class ChunkReader:
 def _parse_event(message: EventStreamMessage) -> bytes | StreamEnd | None:
     """Convert a message; ``None`` for an unknown type of event, which a newer Lambda may send."""
     headers = message.headers
+    # "exception" and "error" are the other types; both end the stream.
     if headers.get(":message-type", "event") != "event":
         code = headers.get(":exception-type") or headers.get(":error-code") or "an error"
         raise EventStreamError(f"Lambda ended the stream with {code}")

@@ -236,6 +236,7 @@ class _WatchedConnect:
         if watched is not None:
             network_guard.check(watched.function, request.url.host or "")
         connection = await self._connect(request, *arguments, **options)
+        # aiohttp reuses connections that died while Lambda had frozen the sandbox.
         while not _is_usable(connection):
             connection.close()
             connection = await self._connect(request, *arguments, **options)

@@ -75,6 +75,7 @@ class Exchange:
     @contextmanager
     def sending(self) -> Generator[None]:
         """Make this exchange the current one for the request that is sent inside."""
+        # A context variable and not a parameter: between invoke() and the connection there is only botocore's code.
         token = _current.set(self)
         try:
             yield
@@ -263,6 +264,7 @@ def _check_host(host: str) -> None:
 def _prepare_request(context: dict[str, Any], **_: Any) -> None:
     watched = _current.get()
     if watched is not None and watched.timeout is not None:
+        # botocore's own timeout still bounds each read where connections cannot be watched.
         context["read_timeout"] = watched.timeout
     if watched is not None and watched.keys is not None:
         context["signing"] = {**context.get("signing", {}), "request_credentials": watched.keys}
@@ -277,6 +279,7 @@ def _watched_pool_classes() -> dict[str, type[Any]]:
         AWSHTTPSConnectionPool,
     )
 
+    # Created at run time: botocore is imported only when a client is used.
     connection = type("WatchedConnection", (_WatchedMixin, AWSHTTPConnection), {})
     tls_connection = type("WatchedTlsConnection", (_WatchedMixin, AWSHTTPSConnection), {})
     return {

@@ -102,6 +102,7 @@ class BotoTransport(AwsTransport):
         self._config = config
         self._clients: dict[str | None, Any] = {}
         self._lock = lock_for(self)
+        # A second lock, held for the seconds that creating a client takes: boto3's default session is not thread-safe.
         self._creation_lock = threading.Lock()
         self._flights = SingleFlight()
         self._is_parents_client = False
@@ -362,6 +363,7 @@ def merge_config(theirs: Config | None) -> Config:
     from botocore.config import Config
 
     ours = Config(
+        # Retries are decided in _calling only: botocore would run a function again whose response was lost.
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=LONGEST_FUNCTION + HEADROOM,

@@ -48,6 +48,7 @@ class AsyncConnection(BaseConnection):
         super().__init__(sock)
         self._loop = loop
         self._timer = timer
+        # The socket stays watched between requests: add_reader and remove_reader are a system call each.
         self._is_watched = False
         self._only_head = False
         self._waiter: asyncio.Future[Any] | None = None
@@ -76,6 +77,7 @@ class AsyncConnection(BaseConnection):
         self._timer.begin(self, deadline)
         progress = Progress.NOTHING_SENT
         try:
+            # The timer fires in a later turn of the loop: past the deadline, nothing must be sent.
             seconds_left(deadline)
             request = memoryview(head + payload)
             sent = self._try_send(request[:TLS_RECORD_SIZE]) or await self._send_when_writable(

@@ -20,7 +20,7 @@ class AsyncHttpStream:
         reader: The reader, which has read the headers.
         deadline: When to give up, by the monotonic clock.
         pool: Takes the connection back once the response has been read to its end, and lets the next call start.
-        whole: Whether the reader has read the whole response.
+        complete: Whether the reader has read the whole response.
     """
 
     def __init__(

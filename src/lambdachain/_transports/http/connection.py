@@ -20,7 +20,7 @@ from lambdachain._transports import socket_options
 from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
 
 from .endpoint import Endpoint
-from .response import Response, ResponseReader
+from .response import ResponseReader
 from .tls import Session, TlsConfig
 
 TLS_RECORD_SIZE: Final = 16 * 1024
@@ -38,6 +38,7 @@ class BaseConnection:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        # Made once: registering with poll costs more than polling.
         self._has_data = _make_readable_check(sock)
         self._used = time.time()
 
@@ -70,21 +71,6 @@ class Connection(BaseConnection):
 
     __slots__ = ()
 
-    def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
-        """Send a request and return its response; on any failure, close the connection.
-
-        Args:
-            head: The request without its body.
-            payload: Its body.
-            deadline: When to give up, by the monotonic clock.
-
-        Raises:
-            NoAnswerError: There is no response; the error says how far the request got.
-        """
-        reader = ResponseReader()
-        self.send_request(reader, head, payload, deadline)
-        return reader.response
-
     def send_request(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
@@ -105,10 +91,12 @@ class Connection(BaseConnection):
         """
         progress = Progress.NOTHING_SENT
         try:
+            # One buffer, one send: with Nagle's algorithm off, head and payload would be two packets.
             rest = self._send_first_record(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
                 self._send_rest(rest, deadline)
+            # Also when sending failed: a server that refuses a large request responds, and hangs up on the rest of it.
             complete = self._receive(reader, deadline)
             while not (complete or (only_head and reader.has_head)):
                 complete = self._receive(reader, deadline)
@@ -117,6 +105,7 @@ class Connection(BaseConnection):
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
             raise no_answer_error(exc, progress, deadline, reader.request_id) from exc
         except BaseException:
+            # An interrupt or a framework's timeout: the response is still to come, and would be the next request's.
             self.close()
             raise
         self._used = time.time()
@@ -208,10 +197,12 @@ def no_answer_error(
         Exception: *exc* itself, if it is foreign; see ``passes``.
     """
     if not isinstance(exc, MalformedResponseError):
+        # Loaded only here: a call that succeeds never needs it.
         from lambdachain._transports.foreign_exceptions import passes
 
         if passes(exc):
             raise exc
+    # The kernel raises TimeoutError for a dead peer, too (keep-alive): that is not the call's deadline.
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
     detail = str(exc) if isinstance(exc, MalformedResponseError) else type(exc).__name__
     message = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
@@ -241,6 +232,7 @@ def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:
     # As bytes, the name bypasses the codec for international names, which takes long to import.
     found = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"{endpoint.host} has no address")
+    # Each address has CONNECT_TIMEOUT at most: the first one may be an IPv6 address that is not routed from here.
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:

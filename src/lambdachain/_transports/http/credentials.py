@@ -28,7 +28,7 @@ class Credentials:
 
     Args:
         session: The botocore session to take them from, or ``None`` to read the environment.
-        given: Whether the user passed that session: then its credentials are used, whatever happens to them.
+        explicit: Whether the user passed that session: then no others are looked for when its credentials expire.
     """
 
     def __init__(self, session: Any, *, explicit: bool) -> None:
@@ -134,6 +134,7 @@ def keys_from_environment(environment: Mapping[str, str]) -> SigningKeys | None:
     access_key, secret_key = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key or environment.get("AWS_CREDENTIAL_EXPIRATION"):
         return None
+    # botocore reads both names, in this order.
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
     return _validate(SigningKeys(access_key, secret_key, token or None))
 

@@ -142,11 +142,11 @@ class _Setup(NamedTuple):
     credentials: Credentials
 
 
-def _read_setup(explicit: object) -> _Setup:
+def _read_setup(given: object) -> _Setup:
     try:
-        session = find_session(explicit)
-        return _Setup(read_settings(session), Credentials(session, explicit=explicit is not None))
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
+        session = find_session(given)
+        return _Setup(read_settings(session), Credentials(session, explicit=given is not None))
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         from lambdachain._transports.boto.errors import translate_setup_error
 
         raise translate_setup_error(exc) from None

@@ -38,6 +38,7 @@ class RequestWriter:
         self._prefix = endpoint.prefix
         self._signer = Signer(region)
         self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
+        # Headers that are not signed, as in botocore.
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
     def head(self, invocation: Invocation, keys: SigningKeys, now: float, *, streamed: bool = False) -> bytes:

@@ -86,7 +86,8 @@ class ResponseReader:
         self._buffer = bytearray()
         self._remaining = 0
         self._body: list[bytes] = []
-        # A function and not a bound method, which would keep its own reader alive until the garbage collector runs.
+        # The parser's state: the method for the next bytes. Not bound, because a bound method would keep
+        # its own reader alive until the garbage collector runs.
         self._parse: Callable[[ResponseReader, bytes], bool] = ResponseReader._parse_head
 
     @property
@@ -253,7 +254,7 @@ class ResponseReader:
         return self._parse_trailers(b"")
 
     def _parse_chunk_data(self, chunks: list[bytes]) -> None:
-        """Consume what has arrived of a chunk, of which *_missing* bytes including its line break are to come."""
+        """Consume what has arrived of a chunk, with *_remaining* bytes to come, including its line break."""
         buffer, at = self._buffer, self._position
         piece = bytes(buffer[at : at + max(self._remaining - 2, 0)])
         chunks.append(piece)

@@ -33,8 +33,10 @@ class Sender:
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
         """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
         keys, head, connection = self._prepare(invocation, deadline, streamed=False)
+        reader = ResponseReader()
         with map_exceptions(deadline):
-            response = connection.exchange(head, invocation.payload, deadline)
+            connection.send_request(reader, head, invocation.payload, deadline)
+        response = reader.response
         if response.reusable:
             self._pool.release(connection)
         else:
@@ -51,6 +53,7 @@ class Sender:
         reader = ResponseReader(streamed=True)
         with map_exceptions(deadline):
             complete = connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+            # An error is read to its end: it decides about a retry before the caller gets a stream.
             while reader.status >= 300 and not complete:
                 complete = connection.read_more(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
@@ -63,6 +66,7 @@ class Sender:
         if network_guard.closed:
             network_guard.check(invocation.function, self._host)
         keys = self._credentials.get(deadline)
+        # One clock reading for the signature's date and for the age of connections, after the wait for credentials.
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
         return keys, head, self._pool.acquire(now, deadline)

@@ -75,6 +75,7 @@ def read_settings(session: Any) -> HttpSettings:
     endpoint_url = None if ignored else _first_set(os.environ, _ENDPOINTS)
     in_profile = session is not None and any(name in session.get_scoped_config() for name in _PROFILE_SETTINGS)
     return HttpSettings(
+        # boto3 ignores AWS_REGION, which Lambda sets; a session's region and AWS_DEFAULT_REGION come first.
         region=read("region") or os.environ.get("AWS_REGION") or None,
         endpoint_url=endpoint_url,
         fips=_is_true(read("use_fips_endpoint")),

@@ -28,7 +28,7 @@ class ChunkBuffer:
         """Return the next chunk, or the end; ``None`` until it has arrived.
 
         Raises:
-            NoAnswerError: It is not an event stream, or the response is complete (*whole*) and has no end.
+            NoAnswerError: It is not an event stream, or the response is *complete* and has no end.
         """
         self._chunks.feed(self._reader.take_body())
         try:
@@ -52,7 +52,7 @@ class HttpStream:
         reader: The reader, which has read the headers.
         deadline: When to give up, by the monotonic clock.
         release: Takes the connection back once the response has been read to its end.
-        whole: Whether the reader has read the whole response.
+        complete: Whether the reader has read the whole response.
     """
 
     def __init__(

@@ -97,7 +97,8 @@ def select_amazon_cas(bundle: bytes) -> list[str]:
 
 
 def _empty_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and host name
+    # Not create_default_context(): that loads the system's authorities, which takes long.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     close_failed_sockets(context)
