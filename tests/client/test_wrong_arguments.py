@@ -242,7 +242,7 @@ def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any]
 
 def test_a_client_in_the_place_of_a_session():
     """As it is easily taken for one."""
-    with pytest.raises(ContractError, match=r"not Lambda: a client goes into BotoTransport\(client\)"):
+    with pytest.raises(ContractError, match=r"not Lambda: a client is passed as BotoTransport\(client\)"):
         HttpTransport(session=_boto_client())
 
 
