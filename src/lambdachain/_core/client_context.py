@@ -32,6 +32,7 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     encoded = _encode_custom(merged(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
+    # Encoded again after each one: only then is the size in base64 known.
     for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
         texts.pop(name, None)
         encoded = _encode_custom(merged(texts, custom))

@@ -104,6 +104,7 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
+    # A scope inside another never outlives it.
     return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
 
 
@@ -125,6 +126,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         depth=metadata.depth if metadata else 0,
         attempt=metadata.attempt if metadata else 1,
         idempotency_key=metadata.idempotency_key if metadata else None,
+        # Lambda's own propagation takes precedence over what the caller's client sent.
         trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=metadata.offload if metadata else False,

@@ -121,6 +121,7 @@ def new_id() -> str:
         digits = _spare.pop()
     except IndexError:
         digits = _draw_id()
+    # The version and variant bits of RFC 9562.
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 

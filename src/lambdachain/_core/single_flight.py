@@ -54,6 +54,7 @@ class SingleFlight:
             if running is not None:
                 return running
             flight = self._flights[key] = Future[Any]()
+        # Running, so that no waiter can cancel it for all others.
         flight.set_running_or_notify_cancel()
         if not self._start_thread(key, work, flight):
             self._run_work(key, work, flight)

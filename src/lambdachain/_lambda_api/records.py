@@ -58,6 +58,7 @@ class Record:
     def function_arn(self) -> str:
         """The function's ARN, always with a qualifier."""
         arn = self.delivery.invoked_arn
+        # An ARN with a qualifier has eight parts.
         return arn if arn.count(":") == 7 else f"{arn}:$LATEST"
 
     def destination(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def passed(trace_header: str, arn: str) -> str:
     """
     counts = _counts(trace_header)
     own = _hash(arn)
+    # Inserted again at the end: what is dropped beyond the limit are the functions passed longest ago.
     counts[own] = counts.pop(own, 0) + 1
     entries = [f"{name}:{count}" for name, count in counts.items()][-_MAX_FUNCTIONS:]
     return f"{_FIELD.sub('', trace_header)};Lineage={'|'.join(entries)}"

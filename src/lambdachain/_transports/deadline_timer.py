@@ -44,6 +44,7 @@ class DeadlineTimer:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="lambdachain-deadlines", daemon=True)
                 self._thread.start()
+            # The thread waits for the earliest timer only: wake it if that is another one now.
             elif self._timers[0][2] is timer:
                 self._changed.notify()
         return timer

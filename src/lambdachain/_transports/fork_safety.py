@@ -84,6 +84,6 @@ def _abandon(manager: Any) -> None:
         if not hasattr(queue, "queue"):
             continue
         waiting = [connection for connection in queue.queue if connection is not None]
-        queue.__init__(queue.maxsize)
+        queue.__init__(queue.maxsize)  # with a new lock: the old one may be held for ever
         for connection in waiting:
             connection.close()

@@ -55,7 +55,7 @@ def override_transport(transport: Transport) -> Generator[None]:
         yield
     finally:
         with _lock:
-            _everywhere.remove(transport)
+            _everywhere.remove(transport)  # not pop(): overrides of several threads may end in any order
 
 
 @contextmanager

@@ -68,6 +68,7 @@ class AsyncExchange:
 
         self._is_tracked = instrument_client(client)
         host = get_endpoint_host(client)
+        # Otherwise the connector asks the guard, once the request has a host.
         if not self._is_tracked:
             network_guard.check(self.function, host)
         self.parameters = parameters

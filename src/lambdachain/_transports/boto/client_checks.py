@@ -42,6 +42,7 @@ def check_client(client: BaseClient, *, blocking: bool) -> None:
     service = model.service_name
     if service != "lambda":
         raise ContractError(f'BotoTransport needs a Lambda client, boto3.client("lambda"), not one for {service!r}')
+    # A coroutine function in aiobotocore's clients; a stub's may not have it.
     call = getattr(client, "_make_api_call", None)
     if call is not None and is_async(call) is blocking:
         other = "AsyncBotoTransport" if blocking else "BotoTransport"

@@ -115,6 +115,7 @@ def _credentials_error(exc: Exception, cause: Exception) -> NoAnswerError:
 
     if isinstance(exc, b.ClientError):
         return credentials_call_error(exc)
+    # An invalid URL (ValueError) is also wrapped in an HTTPClientError, but is not worth a retry.
     if isinstance(exc, b.ConnectionError | b.HTTPClientError) and not isinstance(cause, ValueError):
         words = f"cannot reach the provider of the AWS credentials ({type(cause).__name__})"
         return NoAnswerError(words, progress=Progress.NOTHING_SENT, trouble=Trouble.CONNECTION)
@@ -238,6 +239,8 @@ def _exception_table() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Prog
         b.InvalidProxiesConfigError,
         b.DataNotFoundError,
     )
+    # Subclasses first: EndpointConnectionError is a ConnectionError, and ReadTimeoutError an HTTPClientError, too.
+    # urllib3's own timeout comes from event streams, whose reads botocore does not wrap.
     return (
         (credentials, Trouble.CREDENTIALS, Progress.NOTHING_SENT),
         ((b.ParamValidationError,), Trouble.REQUEST, Progress.NOTHING_SENT),

@@ -176,6 +176,7 @@ def send_request(client: Any, operation: str, invocation: Invocation) -> dict[st
         return parse_client_error(exc)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         failure = translate(exc, progress=_get_progress(client, exc))
+        # translate() has decided whether botocore's exception, which may quote a secret, is shown as the cause.
         raise failure from failure.__cause__
     if not isinstance(response, dict):
         raise NoAnswerError("botocore's client returned no response")

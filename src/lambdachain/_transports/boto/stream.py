@@ -19,6 +19,7 @@ def open_stream(
     client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
 ) -> BotoStream | BufferedStream:
     """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
+    # Not the context manager exchange(): the deadline holds until the stream's end, which finish() records.
     watched = Exchange(invocation.function, timeout, keys)
     try:
         with watched.sending():
@@ -26,6 +27,7 @@ def open_stream(
     except NoAnswerError as exc:
         watched.abandon()
         watched.finish()
+        # In a test without credentials, the guard's error is of more help than this one.
         if exc.trouble is Trouble.CREDENTIALS:
             network_guard.check(invocation.function, get_host(str(client.meta.endpoint_url)))
         raise watched.correct(exc) from exc.__cause__

@@ -117,6 +117,7 @@ class BotoTransport(AwsTransport):
             try:
                 outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
+                # In a test without credentials, the guard's error is of more help than this one.
                 if exc.trouble is Trouble.CREDENTIALS:
                     network_guard.check(invocation.function, get_endpoint_host(client))
                 raise watched.correct(exc) from exc.__cause__

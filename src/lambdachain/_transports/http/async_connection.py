@@ -220,6 +220,7 @@ async def connect(
         try:
             return await _start_tls(sock, endpoint, tls_config, context, deadline)
         except ssl.SSLCertVerificationError as exc:
+            # Another connection, for this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
         sock = await _open_socket(addresses, deadline)

@@ -43,18 +43,18 @@ class AsyncPool(BasePool[AsyncConnection]):
         self._slot_waiters: _Waiters = deque()
 
     async def acquire_slot(self, deadline: float) -> None:
-        """Wait until one more connection may be in use; ``release_slot`` gives the place up again."""
+        """Wait until one more connection may be in use; ``release_slot`` ends that."""
         await self._wait_in_line(self._slot_waiters, deadline, self.release_slot)
 
     def try_acquire_slot(self) -> bool:
-        """Take a place without waiting, if one is free; the same as ``acquire_slot`` otherwise."""
+        """Acquire a slot if that needs no waiting, and return whether it did; see ``acquire_slot``."""
         if self._free_slots <= 0:
             return False
         self._free_slots -= 1
         return True
 
     def release_slot(self) -> None:
-        """Give a place up: to the call that has waited longest, if any."""
+        """Release a slot: to the call that has waited longest, if any."""
         self._wake()
         if not _wake_first(self._slot_waiters):
             self._free_slots += 1
@@ -65,7 +65,7 @@ class AsyncPool(BasePool[AsyncConnection]):
         While many are being opened, it waits: usually one that is in use is released sooner than a new one is open.
 
         Raises:
-            NoAnswerError: There was none by *deadline*.
+            NoAnswerError: It timed out, or opening one failed.
         """
         while (connection := self.get_idle(now)) is None:
             if self._opening < MAX_OPENING + MAX_OPENINGS_PER_SECOND * self._fastest_connect:
@@ -94,20 +94,20 @@ class AsyncPool(BasePool[AsyncConnection]):
         _wake_first(self._connection_waiters)
 
     async def _wait_in_line(self, waiters: _Waiters, deadline: float, pass_on: Callable[[], None]) -> None:
-        """Wait in *line* to be woken; if it is cancelled after that, the next one is woken in its place."""
+        """Wait to be woken; if that call is cancelled just then, *pass_on* wakes the next one."""
         waiter: asyncio.Future[None] = self._loop.create_future()
         waiters.append(waiter)
         try:
             await await_before(deadline, lambda: waiter)
-            # Woken and cancelled in the same turn of the loop: without this, the place would be lost for good.
         except BaseException:
+            # Woken and cancelled in the same turn of the loop: without this, the slot would be lost for good.
             if waiter.done() and not waiter.cancelled():
                 pass_on()
             raise
 
 
 def _wake_first(waiters: _Waiters) -> bool:
-    """Wake the first in *line* that still waits; return whether there was one."""
+    """Wake the first of *waiters* that still waits; return whether there was one."""
     while waiters:
         waiter = waiters.popleft()
         if not waiter.done():

@@ -93,6 +93,7 @@ class Credentials:
         with self._lock:
             if is_refreshable(self._credentials):
                 mark_expired(self._credentials, refused and SignedWith(refused.access_key, refused.token))
+            # A session that the user passed is kept: to look for other credentials would sign for somebody else.
             elif not self._explicit and self._get_keys is not None and refused in (None, self._get_keys()):
                 self._session = self._credentials = self._get_keys = self._may_wait = None
 

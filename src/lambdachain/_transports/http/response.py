@@ -201,6 +201,7 @@ class ResponseReader:
             self._reusable = False
             self._parse = ResponseReader._parse_until_close
             return self._parse_until_close(rest)
+        # isdigit() alone accepts digits of other scripts; int() raises beyond 4,300 digits.
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             raise MalformedResponseError("Content-Length is not a number")
         self._remaining = int(length)
@@ -245,6 +246,7 @@ class ResponseReader:
                 break
             last = size == 0
             self._remaining = size + 2 if size else 0
+        # Once for all chunks in this piece: a body of a million small chunks takes linear time.
         del self._buffer[: self._position]
         self._position = 0
         self._append_body(b"".join(chunks))

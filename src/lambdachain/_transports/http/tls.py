@@ -105,6 +105,7 @@ def _empty_context() -> ssl.SSLContext:
     return context
 
 
+# Cached for the process: every transport and region shares one context for a bundle.
 @cache
 def _load_context(bundle: str) -> ssl.SSLContext:
     context = _empty_context()
