@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_mapping
 
 from .errors import RequestTooLargeError
 from .invocation import MAX_CLIENT_CONTEXT_BYTES
-from .metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+from .metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merge_custom, read_metadata
 
 ENVELOPE: Final = "__lambdachain__"
 _BEFORE_TRACE: Final = DROPPED_FIRST[: DROPPED_FIRST.index("traceparent")]
@@ -29,13 +29,13 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
         RequestTooLargeError: The user's strings, with the idempotency key, exceed Lambda's limit.
     """
     texts = metadata.texts()
-    encoded = _encode_custom(merged(texts, custom))
+    encoded = _encode_custom(merge_custom(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
     # Encoded again after each one: only then is the size in base64 known.
     for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
         texts.pop(name, None)
-        encoded = _encode_custom(merged(texts, custom))
+        encoded = _encode_custom(merge_custom(texts, custom))
         if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
             return encoded
     raise RequestTooLargeError(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.type_guards import is_mapping
 
 from . import clock
-from .metadata import Metadata, bounded, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
+from .metadata import Metadata, drop_invalid, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
 
 # What a function keeps of its own time, to respond, log and clean up after its last call.
 MARGIN: Final = 0.2
@@ -105,14 +105,14 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
     # A scope inside another never outlives it.
-    return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
+    return inner if outer is None else inner._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
-    metadata = bounded(metadata, epoch) if metadata else None
+    metadata = drop_invalid(metadata, epoch) if metadata else None
     given_id = getattr(context, "aws_request_id", None)
     request_id = given_id if is_plain_text(given_id) else None
     left = [
@@ -133,7 +133,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     )
 
 
-def earlier(one: float | None, other: float | None) -> float | None:
+def earlier_deadline(one: float | None, other: float | None) -> float | None:
     """Return the earlier of two deadlines; ``None`` means no deadline."""
     if one is None or other is None:
         return other if one is None else one

@@ -150,10 +150,10 @@ class CallError(LambdaChainError):
         self._asked_wait = facts.get("asked_wait")
 
     def __str__(self) -> str:
-        return described(self, str(self.args[0]) if self.args else "")
+        return format_error(self, str(self.args[0]) if self.args else "")
 
 
-def described(error: CallError, message: str) -> str:
+def format_error(error: CallError, message: str) -> str:
     """Format an error on one line: parts of the message are the callee's, and are escaped."""
     # Loaded here: a cold start that has no error needs no escaping.
     from .text import printable

@@ -156,7 +156,7 @@ def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
     return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
 
 
-def bounded(metadata: Metadata, epoch: float) -> Metadata:
+def drop_invalid(metadata: Metadata, epoch: float) -> Metadata:
     """Replace by its default what no client of ours sends: strings that are too long or have control characters, and
     numbers out of range. The call is not rejected for it.
 
@@ -235,7 +235,7 @@ def _log_ignored(names: Sequence[str]) -> None:
         getLogger("lambdachain").debug("ignored invalid metadata from the caller: %s", ", ".join(names))
 
 
-def merged(texts: Mapping[str, str], custom: Mapping[str, str]) -> Mapping[str, str]:
+def merge_custom(texts: Mapping[str, str], custom: Mapping[str, str]) -> Mapping[str, str]:
     """Merge a user's own strings over ours: none of theirs is replaced, and their trace is not mixed with ours."""
     if not custom:
         return texts
