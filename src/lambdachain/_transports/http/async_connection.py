@@ -220,7 +220,7 @@ async def connect(
         try:
             return await _start_tls(sock, endpoint, tls_config, context, deadline)
         except ssl.SSLCertVerificationError as exc:
-            # Another connection, for this one is of no use after a failed handshake.
+            # On another connection: this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
         sock = await _open_socket(addresses, deadline)
@@ -229,7 +229,7 @@ async def connect(
         raise connect_error(exc, deadline) from exc
 
 
-async def await_before(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
+async def within_deadline(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:
     """Await what a request needs before it can be sent, until *deadline*.
 
     Raises:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .async_connection import Address, await_before
+from .async_connection import Address, within_deadline
 from .connection import connect_error
 from .endpoint import Endpoint
 
@@ -34,7 +34,7 @@ class Addresses:
         if lookup is None or (lookup.done() and (time.monotonic() >= self._expires or lookup.exception() is not None)):
             lookup = self._lookup = self._start_lookup()
         if not lookup.done():
-            await await_before(deadline, lambda: asyncio.wait([lookup]))
+            await within_deadline(deadline, lambda: asyncio.wait([lookup]))
         failure = lookup.exception()
         if isinstance(failure, Exception):
             raise connect_error(failure, deadline) from failure

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 
-from .async_connection import AsyncConnection, await_before, connect
+from .async_connection import AsyncConnection, connect, within_deadline
 from .async_deadline_timer import AsyncDeadlineTimer
 from .async_dns import Addresses
 from .endpoint import Endpoint
@@ -98,7 +98,7 @@ class AsyncPool(BasePool[AsyncConnection]):
         waiter: asyncio.Future[None] = self._loop.create_future()
         waiters.append(waiter)
         try:
-            await await_before(deadline, lambda: waiter)
+            await within_deadline(deadline, lambda: waiter)
         except BaseException:
             # Woken and cancelled in the same turn of the loop: without this, the slot would be lost for good.
             if waiter.done() and not waiter.cancelled():

@@ -12,7 +12,7 @@ from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
-from .async_connection import await_before
+from .async_connection import within_deadline
 from .async_pool import AsyncPool
 from .connection import map_exceptions
 from .regional_senders import EndpointConfig
@@ -93,7 +93,7 @@ class AsyncSender:
         return self._credentials.get_ready()
 
     async def _fetch_keys(self, deadline: float) -> SigningKeys:
-        return await await_before(deadline, lambda: asyncio.wrap_future(self._credentials.fetch()))
+        return await within_deadline(deadline, lambda: asyncio.wrap_future(self._credentials.fetch()))
 
     def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
         if outcome.error_code not in EXPIRED_CREDENTIALS:

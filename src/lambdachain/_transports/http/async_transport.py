@@ -13,7 +13,7 @@ from lambdachain._transports.boto.async_transport import create_boto_transport
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 from lambdachain._transports.streaming import AsyncResponseStream, open_async_stream
 
-from .async_connection import await_before
+from .async_connection import within_deadline
 from .async_pool import MAX_OPEN_CONNECTIONS
 from .async_sender import AsyncSender
 from .regional_senders import EndpointConfig, RegionalSenders
@@ -73,7 +73,7 @@ class AsyncHttpTransport(RegionalSenders[_RegionSender]):
 
     async def _sender_in_thread(self, invocation: Invocation, deadline: float) -> _RegionSender:
         region, function = invocation.region, invocation.function
-        return await await_before(deadline, lambda: asyncio.to_thread(self._sender_for, region, function))
+        return await within_deadline(deadline, lambda: asyncio.to_thread(self._sender_for, region, function))
 
     def _create_sender(self, endpoint_config: EndpointConfig) -> _RegionSender:
         if sys.platform == "win32":  # the default loop there cannot watch sockets (add_reader)

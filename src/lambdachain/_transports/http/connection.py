@@ -162,7 +162,7 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
         try:
             return Connection(_start_tls(sock, endpoint, tls_config, context, deadline))
         except ssl.SSLCertVerificationError as exc:
-            # Another connection, for this one is of no use after a failed handshake.
+            # On another connection: this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
         return Connection(

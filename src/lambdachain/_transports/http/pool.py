@@ -1,8 +1,8 @@
 """Idle connections to one endpoint. The most recently used is taken first, so that old ones age and are closed.
 
 No lock is held: both ends of a ``deque`` are thread-safe. The number of connections in use is not limited, because a
-thread that has to wait for one is what makes fan-out slow; only the number of idle ones is. A metric of connections
-would be taken here: ``release`` and ``get_idle`` see every one that is kept and reused.
+thread that has to wait for one is what makes fan-out slow; only the number of idle ones is. For a metric of connections
+(opened, idle, reused), see ``get_idle`` and ``release``: every reuse goes through them.
 """
 
 from __future__ import annotations
