@@ -31,7 +31,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._core.client_context import ENVELOPE, encode_client_context, enveloped, opened
-from lambdachain._core.metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+from lambdachain._core.metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merge_custom, read_metadata
 
 LIMIT = 3583
 TRACE = {
@@ -135,7 +135,7 @@ def test_a_users_baggage_alone_leaves_the_trace():
     assert {**TRACE, "baggage": "mine=1"} == {
         name: text for name, text in _sent(FULL, {"baggage": "mine=1"}).items() if name in TRACE
     }
-    assert merged({}, {"a": "b"}) == {"a": "b"}
+    assert merge_custom({}, {"a": "b"}) == {"a": "b"}
 
 
 @given(st.integers(0, 2700))

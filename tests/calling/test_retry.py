@@ -40,7 +40,7 @@ from lambdachain import (
     safe_to_retry,
 )
 from lambdachain._calling.retry import pause_before_next, tells_of_trouble
-from lambdachain._transports import socket_options
+from lambdachain._transports.invoke_response import parse_retry_after
 
 EXACT = RetryPolicy(jitter="none", max_attempts=100)
 
@@ -92,7 +92,7 @@ def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallErr
 )
 def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | None):
     """Seconds, milliseconds, and HTTP's three forms of a date, by the clock of whoever sent it; never an error."""
-    assert socket_options.retry_after(headers) == seconds
+    assert parse_retry_after(headers) == seconds
 
 
 @pytest.mark.parametrize(

@@ -190,8 +190,8 @@ def test_a_forked_process_shares_no_connection(laboratory: Laboratory) -> None:
         await client.call("orders", None)
         pid = os.fork()
         if pid == 0:
-            [way] = client._caller._transport._ways.values()  # type: ignore[union-attr]
-            os._exit(len(next(iter(way._pools.values()))._idle))
+            [sender] = client._caller._transport._senders.values()  # type: ignore[union-attr]
+            os._exit(len(next(iter(sender._pools.values()))._idle))
         _, status = await asyncio.to_thread(os.waitpid, pid, 0)
         await client.call("orders", None)
         await client.aclose()

@@ -189,7 +189,7 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: S3Offload(7), "needs the name of a bucket"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", threshold="1"), "threshold must be a number of bytes, not str"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", prefix=None), "prefix must be text"),  # type: ignore[arg-type]
-    (lambda: BotoTransport(boto3.Session()), r"give BotoTransport\(session=session\)"),  # type: ignore[arg-type]
+    (lambda: BotoTransport(boto3.Session()), r"use BotoTransport\(session=session\)"),  # type: ignore[arg-type]
     (lambda: BotoTransport("lambda"), 'str is not a Lambda client, boto3.client\\("lambda"\\)'),  # type: ignore[arg-type]
     (lambda: BotoTransport(_boto_client("sqs")), "not one for 'sqs'"),
 ]
@@ -245,7 +245,7 @@ def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any]
 
 def test_a_client_in_the_place_of_a_session():
     """As it is easily taken for one."""
-    with pytest.raises(ContractError, match=r"not Lambda: a client goes into BotoTransport\(client\)"):
+    with pytest.raises(ContractError, match=r"not Lambda: a client is passed as BotoTransport\(client\)"):
         HttpTransport(session=_boto_client())
 
 

@@ -1,4 +1,4 @@
-"""What a process does as Lambda takes SnapStart's snapshot of it."""
+"""What a process does when Lambda takes its SnapStart snapshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORGET = "for forget, given, named in snapshot_restore_py.get_before_snapshot():
 
 
 def printed_around_snapshot(program: str) -> str:
-    """Run a program as a function with SnapStart, and give what it prints."""
+    """Run a program as a function with SnapStart, and return what it prints."""
     environment = {**os.environ, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     command = [sys.executable, "-c", f"import snapshot_restore_py\n{program}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

@@ -1,4 +1,4 @@
-"""Addresses: every form that Invoke accepts, and nothing that Lambda's own pattern refuses."""
+"""Addresses: every form that Invoke accepts is parsed, and nothing that Lambda's own pattern rejects."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ ARN: Final = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
 often = settings(max_examples=200, deadline=None)
 
 
-def _lambda_takes(text: str) -> bool:
-    """Judge as Lambda does: its pattern, at most 256 characters, a name of at most 64."""
+def _lambda_accepts(text: str) -> bool:
+    """Check as Lambda does: its pattern, at most 256 characters, a name of at most 64."""
     match = LAMBDA_FUNCTION.fullmatch(text)
     return match is not None and len(text) <= 256 and len(match[11]) <= 64
 
 
-def _lambda_takes_qualifier(text: str) -> bool:
+def _lambda_accepts_qualifier(text: str) -> bool:
     return LAMBDA_QUALIFIER.fullmatch(text) is not None and 1 <= len(text) <= 128
 
 
@@ -79,15 +79,15 @@ function_names = st.builds(
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """Take a good address and change one place of it."""
+def mutated_addresses(draw: st.DrawFn) -> str:
+    """Draw a valid address, and change one place of it."""
     text = str(draw(arns | function_names))
     at = draw(st.integers(0, len(text)))
     junk = draw(st.sampled_from([":", "", "$", "\n", " ", "é", "٣", "A", "0", "-", ".", "/", "\x00", "::"]) | st.text())
     return text[:at] + junk + text[at + draw(st.integers(0, 3)) :]
 
 
-def _accepted(parse: Any, text: str) -> Any:
+def _parse_or_none(parse: Any, text: str) -> Any:
     try:
         return parse(text)
     except InvalidArnError:
@@ -96,8 +96,8 @@ def _accepted(parse: Any, text: str) -> Any:
 
 @often
 @given(arns)
-def test_parsing_an_arn_s_text_gives_the_arn(arn: FunctionArn) -> None:
-    """Parse is the inverse of str, for every part an ARN can have."""
+def test_parsing_str_of_an_arn_returns_the_arn(arn: FunctionArn) -> None:
+    """Parsing is the inverse of str(), for every part of an ARN."""
     assert arn == FunctionArn.parse(str(arn)) == parse_target(str(arn))
 
 
@@ -110,23 +110,23 @@ def test_parsing_an_arn_s_text_gives_the_arn(arn: FunctionArn) -> None:
 @example(FunctionName("123456789012", "live", region="eu-west-1"))
 @example(FunctionName("function"))
 @example(FunctionName("eu-west-1", account_id="123456789012"))
-def test_parsing_a_target_s_text_gives_the_target(target: FunctionArn | FunctionName) -> None:
-    """Parse is the inverse of str for names too, those included that look like another part of an address."""
+def test_parsing_str_of_a_target_returns_the_target(target: FunctionArn | FunctionName) -> None:
+    """Parsing is the inverse of str() for names, too, including those that look like another part of an address."""
     assert target == parse_target(str(target))
-    assert _lambda_takes(str(target))
+    assert _lambda_accepts(str(target))
 
 
 @often
 @given(qualifiers)
-def test_a_qualifier_s_text_is_what_was_parsed(text: str) -> None:
-    """Parsing a qualifier keeps its text."""
+def test_a_qualifier_keeps_its_string(text: str) -> None:
+    """Parsing a qualifier keeps its string."""
     assert text == str(Qualifier.parse(text)) == Qualifier.parse(str(Qualifier.parse(text)))
 
 
 @often
 @given(
     st.one_of(
-        mutated(),
+        mutated_addresses(),
         st.text(),
         st.text(":$.-_aé\n0123456789", max_size=80),
         _from_pattern(LAMBDA_FUNCTION.pattern),
@@ -142,13 +142,13 @@ def test_a_qualifier_s_text_is_what_was_parsed(text: str) -> None:
 @example("a" * 65)
 @example("a" * 257)
 @example(f"arn:aws{'-x' * 90}:lambda:eu-west-1:123456789012:function:orders")
-def test_nothing_is_accepted_that_lambda_refuses(text: str) -> None:
-    """Whatever our parsers accept, Lambda's own pattern and lengths accept too; and it is kept or made canonical."""
-    target = _accepted(parse_target, text)
-    arn = _accepted(FunctionArn.parse, text)
+def test_nothing_is_accepted_that_lambda_rejects(text: str) -> None:
+    """Lambda's own pattern and lengths accept everything that our parsers accept; it is kept, or made canonical."""
+    target = _parse_or_none(parse_target, text)
+    arn = _parse_or_none(FunctionArn.parse, text)
 
-    assert target is None or _lambda_takes(text)
-    assert arn is None or (_lambda_takes(text) and str(arn) == text)
+    assert target is None or _lambda_accepts(text)
+    assert arn is None or (_lambda_accepts(text) and str(arn) == text)
     assert target is None or parse_target(str(target)) == target
 
 
@@ -158,9 +158,9 @@ def test_nothing_is_accepted_that_lambda_refuses(text: str) -> None:
 @example("٣")
 @example("")
 @example("a" * 129)
-def test_no_qualifier_is_accepted_that_lambda_refuses(text: str) -> None:
-    """A qualifier is what Lambda's pattern takes, of 1 to 128 characters."""
-    assert _accepted(Qualifier.parse, text) is None or _lambda_takes_qualifier(text)
+def test_no_qualifier_is_accepted_that_lambda_rejects(text: str) -> None:
+    """A qualifier is what Lambda's pattern accepts, of 1 to 128 characters."""
+    assert _parse_or_none(Qualifier.parse, text) is None or _lambda_accepts_qualifier(text)
 
 
 @often
@@ -174,25 +174,25 @@ def test_no_qualifier_is_accepted_that_lambda_refuses(text: str) -> None:
 def test_every_full_arn_that_lambda_accepts_is_accepted(
     partition: str, region: str, account: str, name: str, qualifier: str | None
 ) -> None:
-    """Whatever Lambda's pattern allows for each part, the ARN made of it parses into these parts."""
+    """For all parts that Lambda's pattern allows, the ARN composed of them is parsed into these parts."""
     text = ":".join(part for part in ("arn", partition, "lambda", region, account, "function", name, qualifier) if part)
 
-    assert _lambda_takes(text)
+    assert _lambda_accepts(text)
     assert FunctionArn(partition, region, account, name, qualifier) == FunctionArn.parse(text)
 
 
 @pytest.mark.parametrize(("partition", "region"), _regions())
 def test_every_region_of_aws_builds_to_its_partition(partition: str, region: str) -> None:
-    """The region alone tells the partition, for all that botocore knows."""
+    """The partition follows from the region, for all regions that botocore knows."""
     arn = FunctionArn.build("orders", region=region, account_id="123456789012", qualifier="live")
 
     assert partition == arn.partition
-    assert _lambda_takes(str(arn))
+    assert _lambda_accepts(str(arn))
     assert arn == parse_target(str(arn))
 
 
 def test_a_stated_partition_wins() -> None:
-    """``build`` takes the partition it is told: AWS opens new ones."""
+    """``build`` keeps the partition that is passed: AWS adds new ones."""
     arn = FunctionArn.build("orders", region="xx-new-1", account_id="123456789012", partition="aws-new")
 
     assert "arn:aws-new:lambda:xx-new-1:123456789012:function:orders" == str(arn)
@@ -220,8 +220,8 @@ def test_a_stated_partition_wins() -> None:
         ("https://lambda.eu-west-1.amazonaws.com/", "qualifier '//lambda"),
     ],
 )
-def test_bad_text_names_the_part_that_is_wrong(text: str, part: str) -> None:
-    """The error is a ValueError too, says which part is wrong and stays short."""
+def test_an_invalid_address_raises_an_error_that_names_the_part(text: str, part: str) -> None:
+    """The error is also a ValueError, names the invalid part, and stays short."""
     with pytest.raises(InvalidArnError) as caught:
         parse_target(text)
 
@@ -232,15 +232,15 @@ def test_bad_text_names_the_part_that_is_wrong(text: str, part: str) -> None:
 
 @pytest.mark.parametrize("thing", [None, 3, 3.5, b"orders", ["orders"], object()])
 @pytest.mark.parametrize("parse", [parse_target, FunctionArn.parse])
-def test_what_is_no_text_is_no_target(parse: Any, thing: object) -> None:
-    """A number or nothing where a function is wanted gets an answer that says what would do."""
-    with pytest.raises(InvalidArnError, match=f"by text, a FunctionArn or a Contract, not {type(thing).__name__}"):
+def test_a_target_must_be_text(parse: Any, thing: object) -> None:
+    """A number or None in place of a function raises an error that names the accepted types."""
+    with pytest.raises(InvalidArnError, match=f"must be text, a FunctionArn or a Contract, not {type(thing).__name__}"):
         parse(thing)
 
 
 @pytest.mark.parametrize("thing", [None, 3, b"live"])
-def test_what_is_no_text_is_no_qualifier(thing: Any) -> None:
-    """A number where a qualifier is wanted gets an answer that says how a version is written."""
+def test_a_qualifier_must_be_text(thing: Any) -> None:
+    """A number in place of a qualifier raises an error that shows how to write a version."""
     arn = FunctionArn.parse(ARN)
 
     for use in (Qualifier, Qualifier.parse, Qualifier.alias, arn.with_qualifier, FunctionName("orders").with_qualifier):
@@ -260,14 +260,14 @@ def test_what_is_no_text_is_no_qualifier(thing: Any) -> None:
         (lambda: FunctionName("orders", region="europe"), "region 'europe'"),
     ],
 )
-def test_a_part_that_is_no_text_is_named(build: Any, part: str) -> None:
-    """Composing an address of the wrong things says which part, and what is wanted."""
+def test_a_part_of_a_wrong_type_is_named(build: Any, part: str) -> None:
+    """Composing an address of values of wrong types raises an error that names the part and what is expected."""
     with pytest.raises(InvalidArnError, match=rf"invalid {part}: expected"):
         build()
 
 
-def test_an_arn_with_another_qualifier() -> None:
-    """``with_qualifier`` and ``without_qualifier`` give new ARNs; ``qualified`` tells which it is."""
+def test_changing_an_arns_qualifier() -> None:
+    """``with_qualifier`` and ``without_qualifier`` return new ARNs; ``qualified`` is whether there is one."""
     plain = FunctionArn.parse(ARN)
     live = plain.with_qualifier("live")
 
@@ -278,8 +278,8 @@ def test_an_arn_with_another_qualifier() -> None:
     assert ARN == str(plain)
 
 
-def test_a_name_with_another_qualifier() -> None:
-    """Names change their qualifier as ARNs do."""
+def test_changing_a_names_qualifier() -> None:
+    """Names change their qualifier in the same way as ARNs."""
     name = parse_target("123456789012:function:orders")
 
     assert "123456789012:function:orders:live" == str(name.with_qualifier("live"))
@@ -287,7 +287,7 @@ def test_a_name_with_another_qualifier() -> None:
     assert name.partition is None
 
 
-def test_a_bad_qualifier_is_refused_when_it_is_laid_on() -> None:
+def test_with_qualifier_rejects_an_invalid_qualifier() -> None:
     """``with_qualifier`` checks."""
     with pytest.raises(InvalidArnError, match="qualifier 'li ve'"):
         FunctionArn.parse(ARN).with_qualifier("li ve")
@@ -296,7 +296,7 @@ def test_a_bad_qualifier_is_refused_when_it_is_laid_on() -> None:
 @often
 @given(arns | function_names)
 def test_addresses_are_values(target: FunctionArn | FunctionName) -> None:
-    """Equal parts make equal, hash-equal addresses that pickle and copy."""
+    """Equal parts make equal addresses with equal hashes, which can be pickled and copied."""
     twin = parse_target(str(target))
 
     assert {target} == {twin}
@@ -315,28 +315,28 @@ def test_addresses_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("make", "wanted"),
     [
-        (lambda: Qualifier.version(0), "a whole number from 1"),
-        (lambda: Qualifier.version(-1), "a whole number from 1"),
-        (lambda: Qualifier.version(True), "a whole number from 1"),
-        (lambda: Qualifier.version("3"), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.version(1.5), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.version(None), "a whole number from 1"),  # type: ignore[arg-type]
-        (lambda: Qualifier.alias("3"), "not digits only"),
-        (lambda: Qualifier.alias("$LATEST"), "not digits only"),
-        (lambda: Qualifier.alias("$LATEST.PUBLISHED"), "not digits only"),
+        (lambda: Qualifier.version(0), "an integer from 1"),
+        (lambda: Qualifier.version(-1), "an integer from 1"),
+        (lambda: Qualifier.version(True), "an integer from 1"),
+        (lambda: Qualifier.version("3"), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.version(1.5), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.version(None), "an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Qualifier.alias("3"), "but not only digits"),
+        (lambda: Qualifier.alias("$LATEST"), "but not only digits"),
+        (lambda: Qualifier.alias("$LATEST.PUBLISHED"), "but not only digits"),
         (lambda: Qualifier.alias(""), "an alias of letters"),
         (lambda: Qualifier.parse("$latest"), "a version number"),
         (lambda: Qualifier.parse("a:b"), "a version number"),
     ],
 )
-def test_bad_qualifiers_say_what_is_wanted(make: Any, wanted: str) -> None:
-    """What Lambda refuses as a version or an alias is refused here."""
+def test_invalid_qualifiers_raise_an_error_that_names_what_is_expected(make: Any, wanted: str) -> None:
+    """What Lambda rejects as a version or an alias is rejected here."""
     with pytest.raises(InvalidArnError, match=re.escape(wanted)):
         make()
 
 
 def test_qualifiers_know_their_kind() -> None:
-    """A qualifier is a version, an alias or one of the two latest; it is text all the same."""
+    """A qualifier is a version, an alias or one of the two latest, and always a str."""
     kinds = {
         str(qualifier): (qualifier.is_version, qualifier.is_alias)
         for qualifier in (

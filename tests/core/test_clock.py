@@ -1,4 +1,4 @@
-"""One clock for deadlines, remaining times and pauses: what a test skips of it has passed for all of them."""
+"""One clock for deadlines, remaining times and delays: what a test skips has passed for all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FINE = Outcome(200, b"1", executed_version="$LATEST")
 
 
 class Scripted:
-    """A transport that answers from a list and lets pauses pass."""
+    """A transport that responds from a list and skips delays."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         self.outcomes = list(outcomes)
@@ -44,7 +44,7 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def test_what_is_skipped_has_passed_by_both_clocks():
+def test_skipped_time_has_passed_by_both_clocks():
     """The monotonic one and the date."""
     monotonic, epoch = clock.monotonic(), clock.epoch()
     clock.skip(1000)
@@ -53,8 +53,8 @@ def test_what_is_skipped_has_passed_by_both_clocks():
     assert clock.epoch() - epoch >= 1000
 
 
-def test_a_transport_that_is_not_real_lets_pauses_pass():
-    """Two pauses of an hour each, and the call knows that they were."""
+def test_a_tests_transport_skips_delays():
+    """Two delays of an hour each, and the call measures them."""
     hours = RetryPolicy(initial_delay=3600 / 20, max_delay=7200, jitter="none")
     transport = Scripted(THROTTLED, THROTTLED, FINE)
     result = LambdaClient(transport, retry=hours).invoke("f", {})
@@ -63,8 +63,8 @@ def test_a_transport_that_is_not_real_lets_pauses_pass():
     assert result.duration >= 3600 + 7200
 
 
-def test_skipped_pauses_use_up_the_timeout():
-    """The second attempt has what the pause left; a third would be too late."""
+def test_skipped_delays_count_towards_the_timeout():
+    """The second attempt has what the delay left; a third would be too late."""
     minute = RetryPolicy(initial_delay=60 / 20, max_delay=60, jitter="none", max_attempts=9)
     transport = Scripted(THROTTLED, THROTTLED, FINE)
     with pytest.raises(DeadlineExceededError) as late:
@@ -78,8 +78,8 @@ def test_skipped_pauses_use_up_the_timeout():
     assert 39 < second <= 40
 
 
-def test_skipped_time_is_gone_from_the_invocation_too():
-    """``remaining_time`` in a handler counts what its calls have waited."""
+def test_skipped_time_counts_towards_the_invocations_time():
+    """``remaining_time`` in a handler includes what its calls have waited."""
     context = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 10_000)
     with invocation_scope(context) as invocation:
         clock.skip(5)
@@ -89,8 +89,8 @@ def test_skipped_time_is_gone_from_the_invocation_too():
     assert 4 < left < 5
 
 
-def test_a_clock_that_a_test_freezes_is_not_asked(monkeypatch: pytest.MonkeyPatch):
-    """As freezegun does it: the fixture's context was there before, and its end seems to be decades ago."""
+def test_a_clock_frozen_by_a_test_does_not_end_the_invocation(monkeypatch: pytest.MonkeyPatch):
+    """As freezegun does it: the fixture's context was created before, and would seem decades old."""
     context = LambdaContext(timeout=60)
     epoch = clock.epoch()
     monkeypatch.setattr(time, "monotonic", lambda: 1577836800.0)
@@ -101,7 +101,7 @@ def test_a_clock_that_a_test_freezes_is_not_asked(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_handler_may_freeze_the_clock(monkeypatch: pytest.MonkeyPatch):
-    """Its time is not over by that, nor that of what it calls."""
+    """Its own time does not run out by that, nor that of the functions it calls."""
 
     def inner(event: Any, context: Any) -> Any:
         return context.get_remaining_time_in_millis() > 0
@@ -115,8 +115,8 @@ def test_a_handler_may_freeze_the_clock(monkeypatch: pytest.MonkeyPatch):
         assert client.call("outer", None) is True
 
 
-def test_without_a_pause_of_its_own_a_transport_is_waited_for():
-    """Real transports have none: the pause is slept."""
+def test_delays_are_slept_with_a_real_transport():
+    """Real transports have no ``pause``: the delay is slept."""
     plain = Scripted(THROTTLED, FINE)
     waits = SimpleNamespace(send=plain.send, close=plain.close)
     began = time.monotonic()

@@ -1,10 +1,10 @@
-"""Which hosts are this machine, and no lookalike."""
+"""Which hosts are this machine, and which only look like it."""
 
 from __future__ import annotations
 
 import pytest
 
-from lambdachain._core.loopback import host_of, is_loopback
+from lambdachain._core.loopback import get_host, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from lambdachain._core.loopback import host_of, is_loopback
     ],
 )
 def test_this_machine(host: str):
-    """By its addresses, or a name that is reserved for it."""
+    """By its addresses, or by a name that is reserved for it."""
     assert is_loopback(host)
 
 
@@ -64,7 +64,7 @@ def test_this_machine(host: str):
     ],
 )
 def test_another_machine(host: str):
-    """Or what may be one: whoever resolves such names, or understands such forms, may be led anywhere."""
+    """Or possibly another one: such names and forms resolve to different hosts in different programs."""
     assert not is_loopback(host)
 
 
@@ -84,5 +84,5 @@ def test_another_machine(host: str):
     ],
 )
 def test_the_host_of_a_url(url: str, host: str):
-    """None where programs read the URL in different ways."""
-    assert host_of(url) == host
+    """None if programs parse the URL differently."""
+    assert get_host(url) == host

@@ -1,4 +1,4 @@
-"""What no two copies of a process may have in common: the ids that they make, be it a fork or SnapStart's snapshot."""
+"""What copies of a process must not share: the ids they generate, after a fork or a SnapStart snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.core.snapshots import FORGET, printed_around_snapshot
 
 
 def test_ids_are_random_uuids_and_all_different():
-    """Beyond those that are made at once."""
+    """More than one batch of them."""
     made = [new_id() for _ in range(1000)]
 
     assert len(set(made)) == 1000
@@ -21,8 +21,8 @@ def test_ids_are_random_uuids_and_all_different():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_fork_makes_ids_of_its_own():
-    """None of those that its parent goes on with."""
+def test_a_fork_generates_ids_of_its_own():
+    """None of the ids that its parent generates later."""
     new_id()
     reading, writing = os.pipe()
     child = os.fork()
@@ -39,7 +39,7 @@ def test_a_fork_makes_ids_of_its_own():
 
 
 def test_a_snapshot_holds_no_ids():
-    """Every sandbox restored from it would make the same."""
+    """Every sandbox restored from it would generate the same ids."""
     program = (
         "from lambdachain._core import metadata as _metadata\n"
         "_metadata.new_id()\nbefore = len(_metadata._spare)\n"

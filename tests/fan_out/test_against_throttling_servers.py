@@ -202,8 +202,8 @@ def test_a_released_connection_is_reused_before_another_is_opened(monkeypatch: p
         return await connect(*arguments)
 
     monkeypatch.setattr(pool, "connect", slowly)
-    monkeypatch.setattr(pool, "OPENING_AT_ONCE", 1)
-    monkeypatch.setattr(pool, "OPENINGS_A_SECOND", 0.0)
+    monkeypatch.setattr(pool, "MAX_OPENING", 1)
+    monkeypatch.setattr(pool, "MAX_OPENINGS_PER_SECOND", 0.0)
 
     async def run(url: str) -> list[int]:
         async with AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url)) as client:

@@ -153,7 +153,7 @@ def test_a_client_whose_pools_cannot_be_replaced_is_refused(laboratory: Laborato
     over.call("echo", 1)
 
     def refused() -> bool:
-        with pytest.raises(Exception, match="make the client after the fork"):
+        with pytest.raises(Exception, match="create the client after the fork"):
             over.call("echo", 2)
         return True
 
@@ -166,8 +166,8 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     transport = BotoTransport(endpoint_url=laboratory.url)
     client = LambdaClient(transport)
     client.call("echo", 1)
-    credentials = Credentials(None, given=False)
-    held = [client._caller._lock, transport._lock, transport._making, credentials._lock, deadline_timer._changed]
+    credentials = Credentials(None, explicit=False)
+    held = [client._caller._lock, transport._lock, transport._creation_lock, credentials._lock, deadline_timer._changed]
     for lock in held:
         lock.acquire()
 
@@ -186,7 +186,7 @@ def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory)
     def child() -> bool:
         mine = threading.Event()
         deadline_timer.set(time.monotonic(), mine.set)
-        return mine.wait(30) and len(deadline_timer._bells) == 0
+        return mine.wait(30) and len(deadline_timer._timers) == 0
 
     assert 0 == ended(forked(child))
     deadline_timer.cancel(bell)
@@ -205,7 +205,7 @@ def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -
         first = next(results)
 
         def child() -> bool:
-            with pytest.raises(ContractError, match="begun before this process was forked"):
+            with pytest.raises(ContractError, match="started before this process was forked"):
                 next(results)
             return calls(client) and numbers == list(client.map("echo", numbers))
 
@@ -228,7 +228,7 @@ def test_a_fork_amid_an_async_map(laboratory: Laboratory, over: str) -> None:
             first = await anext(results)
 
             async def refused() -> bool:
-                with pytest.raises(ContractError, match="the map was begun before this process was forked"):
+                with pytest.raises(ContractError, match="the map was started before this process was forked"):
                     await anext(results)
                 return numbers == [number async for number in client.map("echo", numbers)]
 
@@ -278,7 +278,7 @@ def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -
         first = next(pieces)
 
         def child() -> bool:
-            with pytest.raises(ContractError, match="the stream was begun before this process was forked"):
+            with pytest.raises(ContractError, match="the stream was started before this process was forked"):
                 next(pieces)
             pieces.close()
             return calls(client)
@@ -305,7 +305,7 @@ def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
             first = await anext(pieces)
 
             async def refused() -> bool:
-                with pytest.raises(ContractError, match="the stream was begun before this process was forked"):
+                with pytest.raises(ContractError, match="the stream was started before this process was forked"):
                     await anext(pieces)
                 await pieces.aclose()
                 return await client.call("echo", 2) == 2
@@ -405,7 +405,7 @@ def test_connections_to_where_credentials_come_from(
     session = botocore.session.Session()
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AKIA0")
     if kind == "http":
-        credentials = Credentials(session, given=True)
+        credentials = Credentials(session, explicit=True)
         current: Callable[[], str] = lambda: credentials.current().access_key  # noqa: E731
     else:
         transport = BotoTransport(session=session, region="eu-west-1", endpoint_url=container.url)

@@ -16,7 +16,7 @@ from lambdachain._lambda_api.events import (
     before_delivery,
     begun,
 )
-from lambdachain._lambda_api.records import LastAnswer, Record, error_type_of
+from lambdachain._lambda_api.records import LastAnswer, Record, parse_error_type
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 
@@ -169,4 +169,4 @@ def test_dead_letter_attributes(answer, code, message):
 )
 def test_error_type(body, name):
     """The class of an error is read from whatever a runtime wrote."""
-    assert name == error_type_of(body)
+    assert name == parse_error_type(body)

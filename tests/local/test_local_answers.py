@@ -74,7 +74,7 @@ def test_other_operations(post, path):
     reply = post("", path=path)
 
     assert (404, "UnknownOperationException") == (reply.status, reply.headers["x-amzn-errortype"])
-    assert "here: only Invoke, InvokeWithResponseStream, GetFunction, " in reply.json["message"]
+    assert ": only Invoke, InvokeWithResponseStream, GetFunction, " in reply.json["message"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdachain._lambda_api.routing import routed_version
+from lambdachain._lambda_api.routing import choose_version
 from lambdachain.local import LocalAlias, LocalEndpoint, LocalFunction, LocalVersion
 
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -121,7 +121,7 @@ def test_canary_by_seed(client_of):
             return [client.invoke(FunctionName="echo:canary")["ExecutedVersion"] for _ in range(12)]
 
     expected = Random(3)
-    drawn = [routed_version("1", {"2": 0.5}, expected.random()) for _ in range(12)]
+    drawn = [choose_version("1", {"2": 0.5}, expected.random()) for _ in range(12)]
 
     assert drawn == executed() == executed()
 
@@ -130,7 +130,7 @@ def test_canary_by_seed(client_of):
 def test_shares(weight):
     """Over many draws the share is the weight: exactly at the ends, within 4 sigma in between."""
     random = Random(11)
-    share = sum(routed_version("1", {"2": weight}, random.random()) == "2" for _ in range(10_000)) / 10_000
+    share = sum(choose_version("1", {"2": weight}, random.random()) == "2" for _ in range(10_000)) / 10_000
 
     assert abs(share - weight) <= 4 * (weight * (1 - weight) / 10_000) ** 0.5
 

@@ -41,7 +41,7 @@ from lambdachain import BotoTransport, LambdaClient, remote
 from lambdachain.testing import RealInvokeBlockedError
 
 made_at_import = LambdaClient()
-OURS = r"about to call f on lambda\\.eu-west-1\\.amazonaws\\.com, and nothing was sent\\. Take the fixture lambda_stub"
+OURS = r"f on lambda\\.eu-west-1\\.amazonaws\\.com, and nothing was sent\\. Stub the function with the fixture"
 
 
 @remote("f")

@@ -1,4 +1,4 @@
-"""What stands in for AWS takes the calls that would go there, in every thread, and no others."""
+"""A test's transport overrides those that send to AWS, in every thread, and no others."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ made_at_import = LambdaClient()
 
 @remote("double")
 def double(number: int) -> int:
-    """Stand for a function on AWS."""
+    """Stub a function on AWS."""
     return number * 2
 
 
-class Answering:
-    """A transport that gives one answer, and counts."""
+class ConstantTransport:
+    """A transport that always returns the same response, and counts calls."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
@@ -49,23 +49,23 @@ class Answering:
         pytest.param(lambda: LambdaClient(HttpTransport(region="eu-west-1")).call(double, 1), id="a client over http"),
     ],
 )
-def test_a_stand_in_takes_what_would_go_to_aws(call: Callable[[], int]):
-    """Whoever made the client, and when."""
-    with override_transport(Answering(b"7")):
+def test_an_override_receives_calls_to_aws(call: Callable[[], int]):
+    """Whoever created the client, and when."""
+    with override_transport(ConstantTransport(b"7")):
         assert call() == 7
 
 
-def test_a_client_with_a_transport_of_its_own_keeps_it():
-    """A test that gives a client its transport means it."""
-    own = Answering(b"1")
-    with override_transport(Answering(b"7")):
+def test_a_client_with_its_own_transport_keeps_it():
+    """A client that a test creates with a transport uses that one."""
+    own = ConstantTransport(b"1")
+    with override_transport(ConstantTransport(b"7")):
         assert LambdaClient(own).call(double, 1) == 1
 
 
-def test_a_stand_in_holds_in_threads():
-    """Threads begin with an empty context; a stand-in is not in it."""
+def test_an_override_holds_in_threads():
+    """Threads start with an empty context, so the override is not in a context variable."""
     answers: list[int] = []
-    with override_transport(Answering(b"7")):
+    with override_transport(ConstantTransport(b"7")):
         threads = [threading.Thread(target=lambda: answers.append(double.call(1))) for _ in range(5)]
         for thread in threads:
             thread.start()
@@ -75,10 +75,10 @@ def test_a_stand_in_holds_in_threads():
     assert answers == [7] * 5
 
 
-def test_the_innermost_stand_in_counts_and_goes():
-    """One inside another is the one that answers; afterwards there is none."""
-    with override_transport(Answering(b"1")):
-        with override_transport(Answering(b"2")):
+def test_the_innermost_override_takes_precedence():
+    """A nested override takes precedence; after its end there is none."""
+    with override_transport(ConstantTransport(b"1")):
+        with override_transport(ConstantTransport(b"2")):
             assert double.call(0) == 2
         assert double.call(0) == 1
 
@@ -86,17 +86,17 @@ def test_the_innermost_stand_in_counts_and_goes():
 
 
 def test_a_stand_in_goes_when_the_test_fails():
-    """An error does not leave it behind."""
-    with pytest.raises(ZeroDivisionError), override_transport(Answering(b"1")):
+    """An error does not leave it active."""
+    with pytest.raises(ZeroDivisionError), override_transport(ConstantTransport(b"1")):
         _ = 1 / 0
 
     assert transport_override() is None
 
 
-def test_a_stand_in_of_a_context_is_for_that_context_only():
-    """A handler that runs in it calls through what called it; other threads do not."""
+def test_a_contexts_override_holds_in_that_context_only():
+    """A handler in that context calls others over the transport that called it; other threads do not."""
     seen: list[object] = []
-    outer, inner = Answering(b"1"), Answering(b"2")
+    outer, inner = ConstantTransport(b"1"), ConstantTransport(b"2")
     with override_transport(outer), override_transport_in_context(inner):
         assert double.call(0) == 2
         other = threading.Thread(target=lambda: seen.append(transport_override()))
@@ -106,9 +106,9 @@ def test_a_stand_in_of_a_context_is_for_that_context_only():
     assert seen == [outer]
 
 
-def test_closing_a_client_leaves_the_stand_in_open():
-    """It belongs to the test; the closed client still refuses to call."""
-    substitute = Answering(b"7")
+def test_closing_a_client_leaves_the_override_open():
+    """The override belongs to the test; the closed client still refuses to call."""
+    substitute = ConstantTransport(b"7")
     with override_transport(substitute):
         client = LambdaClient()
         client.call(double, 1)

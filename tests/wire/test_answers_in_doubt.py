@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
-from lambdachain._core.event_stream import encode
+from lambdachain._core.event_stream import encode_message
 
 PORTAL = b"<!DOCTYPE html><html><body>Sign in to the wireless network</body></html>"
 LAMBDA = {"X-Amz-Executed-Version": "$LATEST"}
@@ -205,8 +205,8 @@ def test_the_end_of_an_event_stream_vouches_for_itself(server: Any, client: Lamb
     """It is an event of its own."""
     headers = {":message-type": "event", ":content-type": "application/json"}
     events = (
-        encode({**headers, ":event-type": "PayloadChunk"}, b"12"),
-        encode({**headers, ":event-type": "InvokeComplete"}, b"{}"),
+        encode_message({**headers, ":event-type": "PayloadChunk"}, b"12"),
+        encode_message({**headers, ":event-type": "InvokeComplete"}, b"{}"),
     )
     stream = {**UNTIL_CLOSED, "Content-Type": "application/vnd.amazon.eventstream"}
 

@@ -121,7 +121,7 @@ def test_a_given_client_serves_its_own_region_only(server: Any, connect: Callabl
     """A function elsewhere is an error that says what to do, and nothing is sent."""
     given = boto_client(server, config=ONCE)
 
-    with pytest.raises(lc.ConnectError, match="give a session instead") as caught:
+    with pytest.raises(lc.ConnectError, match="pass a session instead") as caught:
         connect(given).call(ARN, None)
 
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)

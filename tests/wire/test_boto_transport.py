@@ -22,7 +22,7 @@ from botocore.stub import Stubber
 
 import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
-from lambdachain._transports.boto.async_exchange import _links
+from lambdachain._transports.boto.async_exchange import _idle_states
 from tests.awaited import client_over
 
 VERSION = {"X-Amz-Executed-Version": "1"}
@@ -212,13 +212,13 @@ def kept_socket(transport: Any) -> socket.socket:
         pools = made._endpoint.http_session._manager.pools
         [found] = [c.sock for key in list(pools.keys()) for c in pools[key].pool.queue if c is not None]
     elif isinstance(transport, HttpTransport):
-        [way] = transport._ways.values()
-        [found] = [connection._sock for connection in way._pool._idle]  # type: ignore[attr-defined]
+        [sender] = transport._senders.values()
+        [found] = [connection._sock for connection in sender._pool._idle]  # type: ignore[attr-defined]
     elif isinstance(transport, AsyncHttpTransport):
-        [way] = transport._ways.values()
-        [found] = [connection._sock for pool in way._pools.values() for connection in pool._idle]  # type: ignore[attr-defined]
+        [sender] = transport._senders.values()
+        [found] = [connection._sock for pool in sender._pools.values() for connection in pool._idle]  # type: ignore[attr-defined]
     else:
-        found = [protocol.transport.get_extra_info("socket") for protocol in _links if protocol.transport][-1]
+        found = [protocol.transport.get_extra_info("socket") for protocol in _idle_states if protocol.transport][-1]
     return found
 
 

@@ -12,8 +12,8 @@ import pytest
 
 import lambdachain as lc
 from lambdachain._client import stream as _streams
-from lambdachain._core.event_stream import encode
-from lambdachain._transports.socket_options import MAX_ANSWER_BYTES
+from lambdachain._core.event_stream import encode_message
+from lambdachain._transports.invoke_response import MAX_RESPONSE_BYTES
 
 _VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
 _BLOCK = b"a" * 65_536
@@ -26,12 +26,12 @@ def chunk(data: bytes) -> bytes:
 
 def piece(data: bytes) -> bytes:
     """Write an event with a part of the answer."""
-    return encode({":message-type": "event", ":event-type": "PayloadChunk"}, data)
+    return encode_message({":message-type": "event", ":event-type": "PayloadChunk"}, data)
 
 
 def complete() -> bytes:
     """Write the last event."""
-    return encode({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
+    return encode_message({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
 
 
 def _ever(block: bytes) -> Iterator[bytes]:
@@ -53,7 +53,7 @@ def _answering(status: str, headers: str, blocks: Iterator[bytes]) -> Any:
 
 
 ENDLESS: dict[str, tuple[str, bytes]] = {
-    "a length beyond": (f"Content-Length: {MAX_ANSWER_BYTES + 1}\r\n", _BLOCK),
+    "a length beyond": (f"Content-Length: {MAX_RESPONSE_BYTES + 1}\r\n", _BLOCK),
     "a length of terabytes": ("Content-Length: 9999999999999\r\n", _BLOCK),
     "chunks for ever": ("Transfer-Encoding: chunked\r\n", b"10000\r\n" + _BLOCK + b"\r\n"),
     "one chunk of gigabytes": ("Transfer-Encoding: chunked\r\n", b"ffffffff\r\n" + _BLOCK),

@@ -13,7 +13,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient, RemoteError, RetryPolicy
-from lambdachain._core.event_stream import encode
+from lambdachain._core.event_stream import encode_message
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\n"
@@ -40,13 +40,13 @@ def chunk(data: bytes) -> bytes:
 def piece(data: bytes) -> bytes:
     """Write a piece of an answer."""
     headers = {":message-type": "event", ":event-type": "PayloadChunk", ":content-type": "application/octet-stream"}
-    return chunk(encode(headers, data))
+    return chunk(encode_message(headers, data))
 
 
 def complete(**members: str) -> bytes:
     """Write the end of an answer."""
     headers = {":message-type": "event", ":event-type": "InvokeComplete", ":content-type": "application/json"}
-    return chunk(encode(headers, json.dumps(members).encode()))
+    return chunk(encode_message(headers, json.dumps(members).encode()))
 
 
 def failed(error_type: str, message: str) -> bytes:
@@ -58,7 +58,7 @@ def failed(error_type: str, message: str) -> bytes:
 def service_error(code: str) -> bytes:
     """Write an error of the service amid an answer."""
     headers = {":message-type": "exception", ":exception-type": code, ":content-type": "application/json"}
-    return chunk(encode(headers, b'{"message": "no"}'))
+    return chunk(encode_message(headers, b'{"message": "no"}'))
 
 
 def fail(client: LambdaClient, **options: Any) -> tuple[list[bytes], lc.CallError]:
@@ -160,7 +160,7 @@ def test_a_function_that_sends_nothing_gives_no_piece(server: Any, client: Lambd
 
 def test_events_that_nobody_knows_are_passed_over(server: Any, client: LambdaClient, over: str):
     """Lambda may get new ones."""
-    unknown = chunk(encode({":message-type": "event", ":event-type": "Heartbeat"}, b"{}"))
+    unknown = chunk(encode_message({":message-type": "event", ":event-type": "Heartbeat"}, b"{}"))
     server.answer(HEAD + piece(b"a") + unknown + piece(b"b") + complete() + LAST)
 
     assert list(client.stream(story, {"n": 1})) == [b"a", b"b"]
@@ -234,7 +234,7 @@ def breaks_off(*sent: bytes, act: str = "close") -> Callable[[Any], None]:
         [],
         [piece(b"67890")[:20]],
         [LAST],
-        [chunk(encode({":message-type": "event", ":event-type": "PayloadChunk"}, b"6")[:-1]), LAST],
+        [chunk(encode_message({":message-type": "event", ":event-type": "PayloadChunk"}, b"6")[:-1]), LAST],
         [chunk(b"no event at all"), LAST],
         [piece(b"6666").replace(b"6666", b"6766"), LAST],
         [service_error("ServiceException"), LAST],

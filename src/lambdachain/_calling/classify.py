@@ -24,6 +24,7 @@ from lambdachain._core.errors import (
     describe_details,
 )
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Trouble
+from lambdachain._core.redaction import redact_request
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
 from .error_table import (
@@ -40,14 +41,6 @@ if TYPE_CHECKING:
     from lambdachain._contracts.remote_error import RemoteError
 
 _TIMED_OUT: Final = re.compile(r"Task timed out after \d+\.\d+ seconds")
-_ECHOES: Final = (
-    re.compile(r"(?<=\bValue )'.*?'(?= at )", re.DOTALL),
-    re.compile(r"(?<=[Uu]nrecognized token )'.*?'", re.DOTALL),
-    re.compile(r"\[Source: .*", re.DOTALL),
-    re.compile(r"The Canonical String for this request.*", re.DOTALL),
-    re.compile(r"Authorization=.*", re.DOTALL),
-    re.compile(r"(?<=in Authorization header: )'.*", re.DOTALL),
-)
 _MAX_MESSAGE: Final = 1000
 
 
@@ -107,9 +100,7 @@ def _service_error(invocation: Invocation, outcome: Outcome, expected: CallSeman
 
 def _service_message(outcome: Outcome) -> str:
     """Quote the service without what it may quote of the request: values, signed headers, payload."""
-    said = outcome.error_message or ""
-    for echo in _ECHOES:
-        said = echo.sub("(withheld)", said)
+    said = redact_request(outcome.error_message or "")
     reason = f" ({outcome.error_reason})" if outcome.error_reason else ""
     return _shorten(f"{outcome.error_code or f'HTTP {outcome.status}'}: {said}{reason}".removesuffix(": "))
 

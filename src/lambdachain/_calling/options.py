@@ -12,7 +12,7 @@ from lambdachain._core.errors import ContractError, DeadlineExceededError, Inval
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, flags_of, is_async, kind_of
+from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, is_async, kind_of
 
 from .retry import RetryPolicy
 from .retry_budget import RetryBudget
@@ -170,7 +170,7 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
     for hook in given:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {kind_of(hook)} is not a function of (invocation, proceed)")
-        name, flags = getattr(hook, "__qualname__", kind_of(hook)), flags_of(hook)
+        name, flags = getattr(hook, "__qualname__", kind_of(hook)), code_flags(hook)
         if flags & CO_GENERATORS:
             raise ContractError(f"hooks: {name} is a generator function: a hook returns what proceed() returned")
         if blocking and flags & CO_COROUTINE:

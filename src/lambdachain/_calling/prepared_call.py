@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lambdachain._contracts.contract import PlainContract
 from lambdachain._core.client_context import encode_client_context, enveloped
-from lambdachain._core.current_invocation import CurrentInvocation, earlier
+from lambdachain._core.current_invocation import CurrentInvocation, earlier_deadline
 from lambdachain._core.errors import (
     InvalidRequestError,
     NotInvokedError,
@@ -167,7 +167,7 @@ def plan(
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
     """Return the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
     own = None if timeout is None else now.monotonic + timeout
-    return earlier(own, within.deadline if within else None)
+    return earlier_deadline(own, within.deadline if within else None)
 
 
 def _until(deadline: float | None, now: Moment) -> int | None:

@@ -17,7 +17,7 @@ from lambdachain._core.errors import (
     OutcomeUnknownError,
     ResponseError,
     ThrottledError,
-    wait_asked_for,
+    requested_wait,
 )
 
 from .retry_budget import RetryBudget
@@ -124,7 +124,7 @@ def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elaps
         not isinstance(policy.max_attempts, int) and policy.max_attempts(state.tenacity)
     ):
         return None
-    asked_for = wait_asked_for(error) or 0.0
+    asked_for = requested_wait(error) or 0.0
     return None if asked_for > policy.max_delay else max(_backoff(policy, state), asked_for)
 
 

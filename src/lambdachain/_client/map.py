@@ -12,7 +12,7 @@ from lambdachain._calling.options import CallOptions, seconds
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.target import UNSET, Target
 from lambdachain._core import clock
-from lambdachain._core.current_invocation import current_invocation, earlier
+from lambdachain._core.current_invocation import current_invocation, earlier_deadline
 from lambdachain._core.errors import DeadlineExceededError
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Transport
 from lambdachain._core.receipts import Receipt
@@ -164,7 +164,7 @@ def _executor(caller: BaseInvoker[Any, Any], transport: Transport, payloads: obj
     if answers_at_once(transport):
         return InlineExecutor(transport, caller.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
-    if not hasattr(transport, "in_the_form_of") or caller.hooks or few or sys.platform == "win32":
+    if not hasattr(transport, "copy_as") or caller.hooks or few or sys.platform == "win32":
         return ThreadExecutor(transport, caller.hooks)
     from lambdachain._transports.http.transport import HttpTransport
 
@@ -188,7 +188,7 @@ def _deadline(timeout: float | None) -> float | None:
     """Return the earlier: the map's own end, or that of the invocation it is made in."""
     own = None if timeout is None else clock.monotonic() + timeout
     within = current_invocation()
-    return earlier(own, within.deadline if within else None)
+    return earlier_deadline(own, within.deadline if within else None)
 
 
 def _receipt(_plan: PreparedCall, answer: Answer) -> Receipt:

@@ -18,7 +18,7 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
 from lambdachain._core.process_copies import check_process
-from lambdachain._transports.socket_options import MAX_STREAM_BYTES, too_long
+from lambdachain._transports.invoke_response import MAX_STREAM_BYTES, oversized_message
 from lambdachain._transports.streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 
 from .invoker import Invoker
@@ -167,7 +167,7 @@ class Story:
             ResponseError: There are more of them than Lambda streams.
         """
         if self._received + len(piece) > MAX_STREAM_BYTES:
-            failure = NoAnswerError(too_long(MAX_STREAM_BYTES), progress=Progress.ANSWER_BEGUN)
+            failure = NoAnswerError(oversized_message(MAX_STREAM_BYTES), progress=Progress.ANSWER_BEGUN)
             failure.request_id = self._answer.outcome.request_id
             raise self.broken(failure)
         self._received += len(piece)

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from weakref import WeakSet
 
 from lambdachain._core.errors import ContractError, LambdaChainError
-from lambdachain._core.loopback import host_of, is_loopback
+from lambdachain._core.loopback import get_host, is_loopback
 from lambdachain._core.process_copies import register_fork_hooks
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
@@ -77,9 +77,9 @@ class S3Offload:
             raise ContractError(f"offload: threshold must be 0 to {_MAX_THRESHOLD:,} bytes, not {self.threshold!r}")
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        settings = f"region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r}"
+        settings = f"region={self.region!r}, endpoint_url={redact_url(self.endpoint_url)!r}"
         return f"S3Offload(bucket={self.bucket!r}, threshold={self.threshold!r}, prefix={self.prefix!r}, {settings})"
 
     def takes(self, size: int, *, event: bool = False) -> bool:
@@ -145,13 +145,13 @@ class S3Offload:
     def _host(self) -> str:
         """The host of S3; "" if a client could not determine it either."""
         if self.endpoint_url:
-            return host_of(self.endpoint_url)
+            return get_host(self.endpoint_url)
         try:
             from botocore.exceptions import BotoCoreError
         except ImportError:
             return ""
         try:
-            return host_of(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
+            return get_host(str(without_credentials(None, "s3", self.region).meta.endpoint_url))
         except (BotoCoreError, ValueError):
             return ""
 

@@ -1,1 +1,1 @@
-"""Values and mechanisms that everything else stands on: errors, addresses, invocations, results, clocks."""
+"""What every other package builds on: errors, addresses, invocations, results, metadata, clocks, redaction."""

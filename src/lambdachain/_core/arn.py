@@ -1,4 +1,4 @@
-"""Addresses: what Lambda's Invoke accepts as a function and as a qualifier, as values.
+"""Function names, ARNs and qualifiers, as Lambda's Invoke accepts them: parsed, validated and composed.
 
 Patterns and lengths are those of botocore's service model for ``Invoke`` (``NamespacedFunctionName``, ``Qualifier``).
 """
@@ -16,7 +16,7 @@ MAX_TARGET_LENGTH: Final = 256
 MAX_NAME_LENGTH: Final = 64
 MAX_QUALIFIER_LENGTH: Final = 128
 
-# Not compiled: most programs name functions by their names, and need few of these.
+# Not compiled here: most programs address functions by name, and need few of these.
 _PARTITION: Final = r"aws[a-zA-Z-]*"
 _REGION: Final = r"(eusc-)?[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]"
 _ACCOUNT: Final = r"[0-9]{12}"
@@ -24,7 +24,8 @@ _NAME: Final = r"[a-zA-Z0-9_.-]+"
 _QUALIFIER: Final = r"\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+"
 _VERSION: Final = r"[0-9]+"
 
-# "function:live" names the function "live": in front of a qualifier such a name needs "function:" before it.
+# Invoke reads "function:live" as the function "live": with a qualifier, a function of such a name needs "function:"
+# before it.
 _READ_AS_PREFIX: Final = rf"arn|function|{_REGION}|{_ACCOUNT}"
 
 _PARTITION_OF_REGION: Final = (
@@ -39,9 +40,9 @@ _PARTITION_OF_REGION: Final = (
 
 
 class Qualifier(str):
-    """A version or an alias of a function: what stands behind the last colon of its address.
+    """A version or an alias of a function: the part after the last colon of its address.
 
-    It is a ``str``, checked: wherever a qualifier is asked for, its plain text will do too.
+    It is a validated ``str``; a plain string is accepted wherever a qualifier is.
 
     >>> Qualifier.version(3), Qualifier.alias("live"), Qualifier.latest()
     (Qualifier('3'), Qualifier('live'), Qualifier('$LATEST'))
@@ -49,51 +50,51 @@ class Qualifier(str):
     True
 
     Raises:
-        InvalidArnError: The text is longer than 128 characters or has a character that Lambda refuses.
+        InvalidArnError: The string is longer than 128 characters or has a character that Lambda rejects.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Check *text* and take it as it is."""
+        """Validate *text*, and keep it unchanged."""
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - qualifier=3 is the usual slip
             raise InvalidArnError(
-                f"qualifier must be text, not {type(text).__name__}; for a version, Qualifier.version(3)"
+                f"qualifier must be text, not {type(text).__name__}; for a version, use Qualifier.version(3)"
             )
         if not re.fullmatch(_QUALIFIER, text):
-            _refuse("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
+            _raise_invalid("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
         if len(text) > MAX_QUALIFIER_LENGTH:
-            _refuse("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
+            _raise_invalid("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
         return super().__new__(cls, text)
 
     @classmethod
     def latest(cls) -> Self:
-        """Name the unpublished version, ``$LATEST``."""
+        """Return the unpublished version, ``$LATEST``."""
         return cls("$LATEST")
 
     @classmethod
     def latest_published(cls) -> Self:
-        """Name the newest published version of a function on managed instances, ``$LATEST.PUBLISHED``."""
+        """Return the newest published version of a function on managed instances, ``$LATEST.PUBLISHED``."""
         return cls("$LATEST.PUBLISHED")
 
     @classmethod
     def version(cls, number: int) -> Self:
-        """Name a published version; *number* counts from 1."""
+        """Return a published version; *number* counts from 1."""
         if type(number) is not int or number < 1:
-            _refuse("version", number, "a whole number from 1")
+            _raise_invalid("version", number, "an integer from 1")
         return cls(str(number))
 
     @classmethod
     def alias(cls, name: str) -> Self:
-        """Name an alias; Lambda refuses one that consists of digits only, for that is a version."""
+        """Return an alias; Lambda rejects one of digits only, because that is a version."""
         alias = cls(name)
         if not alias.is_alias:
-            _refuse("alias", name, "letters, digits, '-' and '_', and not digits only")
+            _raise_invalid("alias", name, "letters, digits, '-' and '_', but not only digits")
         return alias
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a version number, an alias, ``$LATEST`` or ``$LATEST.PUBLISHED``."""
+        """Parse a version number, an alias, ``$LATEST`` or ``$LATEST.PUBLISHED``."""
         return cls(text)
 
     @property
@@ -114,10 +115,10 @@ class Qualifier(str):
 class FunctionName:
     """A function named without a full ARN: ``orders``, ``orders:live`` or ``123456789012:function:orders``.
 
-    The caller's own partition, region and (where *account_id* is absent) account complete it.
+    Lambda completes it with the caller's own partition, region and (without *account_id*) account.
 
     Raises:
-        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+        InvalidArnError: Lambda would reject a part; the message names it.
     """
 
     name: str
@@ -130,7 +131,7 @@ class FunctionName:
 
     @property
     def partition(self) -> None:
-        """Always ``None``: only a full ARN states its partition."""
+        """Always ``None``: only a full ARN has a partition."""
         return None
 
     def with_qualifier(self, qualifier: str) -> FunctionName:
@@ -158,7 +159,7 @@ class FunctionArn:
     'arn:aws:lambda:eu-west-1:123456789012:function:orders:live'
 
     Raises:
-        InvalidArnError: A part has a form that Lambda refuses; the message says which.
+        InvalidArnError: Lambda would reject a part; the message names it.
     """
 
     partition: str
@@ -168,25 +169,25 @@ class FunctionArn:
     qualifier: str | None = None
 
     def __post_init__(self) -> None:
-        if not _fits(self.partition, _PARTITION):
-            _refuse("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
+        if not _matches(self.partition, _PARTITION):
+            _raise_invalid("partition", self.partition, "'aws', 'aws-cn', 'aws-us-gov' or another AWS partition")
         _check_parts(self)
         _check_text(str(self))
 
     @classmethod
     def parse(cls, text: str) -> FunctionArn:
-        """Read a full ARN; ``str()`` of the result is *text* again."""
+        """Parse a full ARN; ``str()`` of the result is *text* again."""
         _check_text(text)
         parts = text.split(":")
         if parts[0] != "arn":
-            _refuse("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
+            _raise_invalid("ARN", text, "arn:<partition>:lambda:<region>:<account id>:function:<name>[:<qualifier>]")
         if len(parts) not in (7, 8):
-            _refuse("ARN", text, f"7 or 8 parts between colons (it has {len(parts)})")
+            _raise_invalid("ARN", text, f"7 or 8 parts between colons (it has {len(parts)})")
         _, partition, service, region, account_id, kind, name, *qualifier = parts
         if service != "lambda":
-            _refuse("service", service, "'lambda'", text)
+            _raise_invalid("service", service, "'lambda'", text)
         if kind != "function":
-            _refuse("resource type", kind, "'function'", text)
+            _raise_invalid("resource type", kind, "'function'", text)
         return cls(partition, region, account_id, name, qualifier[0] if qualifier else None)
 
     @classmethod
@@ -199,7 +200,7 @@ class FunctionArn:
         qualifier: str | None = None,
         partition: str | None = None,
     ) -> FunctionArn:
-        """Compose an ARN; without *partition*, the one that *region* belongs to.
+        """Compose an ARN; *partition* defaults to the one that *region* belongs to.
 
         >>> str(FunctionArn.build("orders", region="cn-north-1", account_id="123456789012"))
         'arn:aws-cn:lambda:cn-north-1:123456789012:function:orders'
@@ -216,7 +217,7 @@ class FunctionArn:
         return replace(self, qualifier=Qualifier(qualifier))
 
     def without_qualifier(self) -> FunctionArn:
-        """Return the function itself, whatever version or alias this names."""
+        """Return the same function without a qualifier."""
         return self if self.qualifier is None else replace(self, qualifier=None)
 
     def __str__(self) -> str:
@@ -224,12 +225,12 @@ class FunctionArn:
         return arn if self.qualifier is None else f"{arn}:{self.qualifier!s}"
 
 
-# What a function may be addressed by.
+# Every form of a function's address.
 Address = str | FunctionArn | FunctionName
 
 
 def parse_target(text: str) -> FunctionArn | FunctionName:
-    """Read every form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
+    """Parse any form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
 
     >>> parse_target("orders:live")
     FunctionName(name='orders', qualifier='live', account_id=None, region=None)
@@ -237,25 +238,27 @@ def parse_target(text: str) -> FunctionArn | FunctionName:
     '123456789012'
 
     Raises:
-        InvalidArnError: Lambda would refuse *text*; the message says which part is wrong.
+        InvalidArnError: Lambda would reject *text*; the message names the invalid part.
     """
     _check_text(text)
-    return _parsed(text)
+    return _parse_cached(text)
 
 
+# Cached: every call parses its address, and a program has few. The length is checked before, so no key is huge.
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> FunctionArn | FunctionName:
+def _parse_cached(text: str) -> FunctionArn | FunctionName:
     return FunctionArn.parse(text) if text.startswith("arn:") else _parse_name(text)
 
 
 def _parse_name(text: str) -> FunctionName:
     parts = text.split(":")
+    # Only in front of another part: "123456789012" alone is a function's name.
     region = parts.pop(0) if len(parts) > 1 and re.fullmatch(_REGION, parts[0]) else None
     account_id = parts.pop(0) if len(parts) > 1 and re.fullmatch(_ACCOUNT, parts[0]) else None
     if len(parts) > 1 and parts[0] == "function":
         parts.pop(0)
     if len(parts) > 2:
-        _refuse("function", text, "a name, <account id>:function:<name> or an ARN, and at most one qualifier")
+        _raise_invalid("function", text, "a name, <account id>:function:<name> or an ARN, and at most one qualifier")
     return FunctionName(parts[0], parts[1] if len(parts) == 2 else None, account_id, region)
 
 
@@ -266,30 +269,32 @@ def partition_of(region: str) -> str:
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
-        raise InvalidArnError(f"a function is named by text, a FunctionArn or a Contract, not {type(text).__name__}")
+        raise InvalidArnError(f"a function must be text, a FunctionArn or a Contract, not {type(text).__name__}")
     if len(text) > MAX_TARGET_LENGTH:
-        _refuse("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
+        _raise_invalid("function", text, f"at most {MAX_TARGET_LENGTH} characters (it has {len(text)})")
 
 
 def _check_parts(target: FunctionArn | FunctionName) -> None:
     full = isinstance(target, FunctionArn)
-    if (full or target.region is not None) and not _fits(target.region, _REGION):
-        _refuse("region", target.region, "a region such as 'eu-west-1'")
-    if (full or target.account_id is not None) and not _fits(target.account_id, _ACCOUNT):
-        _refuse("account id", target.account_id, "text of 12 digits")
-    if not _fits(target.name, _NAME):
-        _refuse("function name", target.name, "letters, digits, '-', '_' and '.'")
+    if (full or target.region is not None) and not _matches(target.region, _REGION):
+        _raise_invalid("region", target.region, "a region such as 'eu-west-1'")
+    if (full or target.account_id is not None) and not _matches(target.account_id, _ACCOUNT):
+        _raise_invalid("account id", target.account_id, "text of 12 digits")
+    if not _matches(target.name, _NAME):
+        _raise_invalid("function name", target.name, "letters, digits, '-', '_' and '.'")
     if len(target.name) > MAX_NAME_LENGTH:
-        _refuse("function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})")
+        _raise_invalid(
+            "function name", target.name, f"at most {MAX_NAME_LENGTH} characters (it has {len(target.name)})"
+        )
     if target.qualifier is not None:
         Qualifier(target.qualifier)
 
 
-def _fits(part: object, pattern: str) -> bool:
+def _matches(part: object, pattern: str) -> bool:
     return isinstance(part, str) and re.fullmatch(pattern, part) is not None
 
 
-def _refuse(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
+def _raise_invalid(part: str, found: object, wanted: str, whole: str | None = None) -> NoReturn:
     shown = f"{found[:80]}..." if isinstance(found, str) and len(found) > 80 else found
     where = f" in {whole!r}" if whole else ""
     raise InvalidArnError(f"invalid {part} {shown!r}{where}: expected {wanted}")

@@ -1,4 +1,4 @@
-"""How metadata goes onto the wire: into the ClientContext of a call, or into an envelope around an event."""
+"""Encode call metadata for the wire: in the ClientContext of a call, or in an envelope around an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_mapping
 
 from .errors import RequestTooLargeError
 from .invocation import MAX_CLIENT_CONTEXT_BYTES
-from .metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merged, read_metadata
+from .metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merge_custom, read_metadata
 
 ENVELOPE: Final = "__lambdachain__"
 _BEFORE_TRACE: Final = DROPPED_FIRST[: DROPPED_FIRST.index("traceparent")]
@@ -20,21 +20,22 @@ _json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
-    """Write metadata and the user's own texts as Lambda's ClientContext: JSON in base64.
+    """Encode metadata and the user's own strings as Lambda's ClientContext: JSON in base64.
 
-    The user's texts are never dropped or replaced, and the idempotency key is not either; where the 3,583 bytes do
-    not suffice, the rest of the metadata gives way.
+    The user's strings are never dropped or replaced, nor is the idempotency key; where the 3,583 bytes are not enough,
+    other metadata is dropped, in the order of ``DROPPED_FIRST``.
 
     Raises:
-        RequestTooLargeError: The user's texts, with the idempotency key, are longer than Lambda takes.
+        RequestTooLargeError: The user's strings, with the idempotency key, exceed Lambda's limit.
     """
     texts = metadata.texts()
-    encoded = _encoded(merged(texts, custom))
+    encoded = _encode_custom(merge_custom(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
+    # Encoded again after each one: only then is the size in base64 known.
     for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
         texts.pop(name, None)
-        encoded = _encoded(merged(texts, custom))
+        encoded = _encode_custom(merge_custom(texts, custom))
         if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
             return encoded
     raise RequestTooLargeError(
@@ -43,11 +44,12 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
     )
 
 
-def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
-    """Add the trace that an instrumentation has *injected* to a ClientContext, in place of the one that is *passed_on*.
+def add_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapping[str, str]) -> str | None:
+    """Add the trace that instrumentation has *injected* to a ClientContext, in place of the one that is *passed_on*.
 
-    ``None`` where it is to stay as it is: the user's own trace, and what is no ClientContext of ours, are not touched;
-    nor is one without room for the trace.
+    Returns:
+        The new ClientContext, or ``None`` to leave it as it is: the user's own trace, a ClientContext that is not ours,
+        and one without room for the trace are not changed.
     """
     try:
         context: Any = {} if encoded is None else json.loads(a2b_base64(encoded))
@@ -56,6 +58,7 @@ def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapp
     custom = context.get("custom", {}) if is_mapping(context) else None
     if not is_mapping(custom):
         return None
+    # A trace is replaced as a whole: a tracestate of one trace means nothing beside the traceparent of another.
     theirs = custom.get("traceparent")
     is_users = theirs is not None and theirs != passed_on.get("traceparent")
     added = {name: text for name, text in injected.items() if name in TRACE_NAMES or name not in custom}
@@ -63,35 +66,37 @@ def with_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mapp
         added = {name: text for name, text in added.items() if name not in TRACE_NAMES}
     elif "traceparent" in added:
         custom = {name: text for name, text in custom.items() if name not in TRACE_NAMES}
+    # If it does not fit: first without what is neither ours nor a trace, then without ever more of our own metadata.
     foreign = [name for name in added if name not in TRACE_NAMES]
     for left_out in ([], foreign, *([name] for name in _BEFORE_TRACE)):
         added, custom = ({name: old[name] for name in old if name not in left_out} for old in (added, custom))
-        written = _written({**context, "custom": {**custom, **added}})
+        written = _encode_json({**context, "custom": {**custom, **added}})
         if added and len(written) <= MAX_CLIENT_CONTEXT_BYTES:
             return written
     return None
 
 
 def enveloped(data: bytes, metadata: Metadata) -> bytes:
-    """Put an event's JSON into an envelope that carries metadata: for contracts that ask for it, Lambda gives an event
-    no ClientContext.
+    """Wrap an event's JSON in an envelope that carries metadata, for contracts with ``envelope=True``.
+
+    Lambda passes no ClientContext with an event.
     """
     told = _json(metadata.texts()).encode()
     return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
 
 
 def opened(event: Any) -> tuple[Any, Metadata | None]:
-    """Unwrap an event from its envelope, if it has one."""
+    """Return an event without its envelope, if it has one, and the metadata in that."""
     if is_mapping(event) and ENVELOPE in event and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
         return event["data"], read_metadata(event[ENVELOPE])
     return event, None
 
 
-def _written(context: Mapping[str, Any]) -> str:
+def _encode_json(context: Mapping[str, Any]) -> str:
     return b2a_base64(_json(context).encode(), newline=False).decode()
 
 
-def _encoded(custom: Mapping[str, str]) -> str:
-    # A JSONEncoder takes three times as long for texts alone, and this is written for every attempt.
+def _encode_custom(custom: Mapping[str, str]) -> str:
+    # Three times as fast as a JSONEncoder for strings alone, and this runs for every attempt.
     members = ",".join([f"{_text(name)}:{_text(text)}" for name, text in custom.items()])
     return b2a_base64(f'{{"custom":{{{members}}}}}'.encode(), newline=False).decode()

@@ -1,7 +1,7 @@
-"""Time, in seconds: the system's clocks, and what tests have skipped of it.
+"""Time, in seconds: the system's clocks, plus what tests have skipped.
 
-A test of "throttled twice, then fine" must not wait for the pauses. What it skips has passed for everybody who asks
-here: deadlines, remaining times and pauses agree, because there is one clock.
+A test of "throttled twice, then fine" must not wait for the delays. What it skips counts for every caller of this
+module: deadlines, remaining times and delays agree, because there is one clock.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _skipped = 0.0
 
 
 class System:
-    """The system's own clocks, as they go for threads and other processes: whatever a test skips or freezes.
+    """The system's own clocks, which threads and other processes share; not affected by what a test skips or freezes.
 
-    freezegun puts its own in the place of these wherever a module holds them, but not in classes. Else a deadline that
-    was set before the clock stopped would be decades over, or a function in another process would take it for past.
+    freezegun replaces these functions wherever a module holds them, but not in classes. Otherwise a deadline set before
+    the clock was frozen would be decades late, and a function in another process would take it for past.
     """
 
     monotonic = staticmethod(time.monotonic)
@@ -37,14 +37,14 @@ def epoch() -> float:
 
 
 def forget() -> None:
-    """Undo what was skipped: the time that one test lets pass is not taken from what others share with it."""
+    """Undo what was skipped, so that one test's skipped time does not affect other tests."""
     global _skipped  # noqa: PLW0603 - a process has one clock
     with _lock:
         _skipped = 0.0
 
 
 def skip(seconds: float) -> None:
-    """Let *seconds* have passed, without waiting."""
+    """Advance the clock by *seconds*, without waiting."""
     global _skipped  # noqa: PLW0603 - a process has one clock
     with _lock:
         _skipped += seconds

@@ -1,4 +1,4 @@
-"""The invocation that code runs in: how long it has left, and what its caller said about it."""
+"""The invocation being handled: its remaining time, and the metadata that its caller sent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.type_guards import is_mapping
 
 from . import clock
-from .metadata import Metadata, bounded, bounded_trace, is_plain_text, new_id, read_metadata, read_trace
+from .metadata import Metadata, drop_invalid, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
 
-# What a function keeps of its own time to answer, log and clean up after its last call.
+# What a function keeps of its own time, to respond, log and clean up after its last call.
 MARGIN: Final = 0.2
-# Two machines' clocks disagree; a deadline by the caller's clock is believed only beyond this.
+# Two machines' clocks differ: a deadline by the caller's clock counts only when it is exceeded by more than this.
 _CLOCK_SKEW: Final = 1.0
 
 
@@ -24,11 +24,12 @@ class CurrentInvocation(NamedTuple):
 
     Attributes:
         request_id: Lambda's id of this invocation; ``None`` outside Lambda.
-        correlation_id: The same for all that one outermost call sets off; this invocation's own id if it is the first.
-        depth: How many lambdachain calls led here: 0 for an invocation that none did.
+        correlation_id: The same for all calls that one outermost call leads to; this invocation's own id if it is the
+            first.
+        depth: How many lambdachain calls led here: 0 if none did.
         attempt: Which attempt of its caller's call this is, from 1.
-        idempotency_key: What the caller gave to tell repetitions by; ``None`` if it gave none.
-        trace: W3C trace context that came with the call.
+        idempotency_key: The caller's key to detect duplicates by; ``None`` if it sent none.
+        trace: The W3C trace context that came with the call.
     """
 
     request_id: str | None
@@ -41,14 +42,13 @@ class CurrentInvocation(NamedTuple):
     offload: bool = False
 
     def __repr__(self) -> str:
-        told = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
-        return f"CurrentInvocation(request_id={self.request_id!r}, {told})"
+        sent = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
+        return f"CurrentInvocation(request_id={self.request_id!r}, {sent})"
 
     def remaining_time(self) -> float | None:
-        """Return how many seconds are left for calls: of this function's time less a margin, or of its caller's
-        patience.
+        """Return how many seconds are left for calls: of this function's time less a margin, or of its caller's.
 
-        ``None`` where nothing bounds it; never less than 0.
+        ``None`` without a limit; never less than 0.
         """
         return None if self.deadline is None else max(0.0, self.deadline - clock.monotonic())
 
@@ -57,16 +57,16 @@ _current: ContextVar[CurrentInvocation | None] = ContextVar("lambdachain_invocat
 
 
 def current_invocation() -> CurrentInvocation | None:
-    """Return the invocation that is being handled; ``None`` outside a handler and ``invocation_scope``."""
+    """Return the invocation being handled; ``None`` outside a handler and ``invocation_scope``."""
     return _current.get()
 
 
 def invocation_scope(
     context: Any, *, metadata: Metadata | None = None
 ) -> AbstractContextManager[CurrentInvocation, None]:
-    """Bound every call made inside by what is left of an invocation; handlers made by ``remote`` do it themselves.
+    """Bound every call made inside by the remaining time of an invocation; ``remote`` handlers do so by themselves.
 
-    A scope inside another never outlives it; one without a context of its own changes nothing.
+    A nested scope never outlives the outer one; one without a context of its own changes nothing.
 
     >>> class Context:
     ...     aws_request_id = "8f5e"
@@ -77,14 +77,14 @@ def invocation_scope(
     True
 
     Args:
-        context: The context that Lambda gives the handler; ``None`` outside Lambda.
-        metadata: What the caller said, where it came with the event and not with the context.
+        context: The context that Lambda passes to the handler; ``None`` outside Lambda.
+        metadata: The caller's metadata, where it came with the event and not with the context.
     """
     return _Scope(context, metadata)
 
 
 class _Scope:
-    # Made by contextlib.contextmanager, it would take a tenth of what a handler's every call costs.
+    # A class: contextlib.contextmanager would cost a tenth of what every call of a handler costs.
     __slots__ = ("_context", "_metadata", "_token")
 
     def __init__(self, context: Any, metadata: Metadata | None) -> None:
@@ -92,7 +92,7 @@ class _Scope:
         self._metadata = metadata
 
     def __enter__(self) -> CurrentInvocation:
-        invocation = _entered(self._context, self._metadata, _current.get())
+        invocation = _enter(self._context, self._metadata, _current.get())
         self._token = _current.set(invocation)
         return invocation
 
@@ -100,53 +100,59 @@ class _Scope:
         _current.reset(self._token)
 
 
-def _entered(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
+def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | None) -> CurrentInvocation:
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
-    return inner if outer is None else inner._replace(deadline=earlier(inner.deadline, outer.deadline))
+    # A scope inside another never outlives it.
+    return inner if outer is None else inner._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
-    """Read an invocation off Lambda's context, at a time given by both clocks, in seconds."""
+    """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
     custom = _custom(context)
-    told = metadata or read_metadata(custom)
-    told = bounded(told, epoch) if told else None
+    metadata = metadata or read_metadata(custom)
+    metadata = drop_invalid(metadata, epoch) if metadata else None
     given_id = getattr(context, "aws_request_id", None)
     request_id = given_id if is_plain_text(given_id) else None
-    left = [seconds for seconds in (_own_time(context), *_callers_patience(told, epoch)) if seconds is not None]
+    left = [
+        seconds
+        for seconds in (_function_remaining(context), *_caller_remaining(metadata, epoch))
+        if seconds is not None
+    ]
     return CurrentInvocation(
         request_id=request_id,
-        correlation_id=(told.correlation_id if told else "") or request_id or new_id(),
-        depth=told.depth if told else 0,
-        attempt=told.attempt if told else 1,
-        idempotency_key=told.idempotency_key if told else None,
-        trace=_w3c(context) or (told.trace if told else bounded_trace(read_trace(custom))),
+        correlation_id=(metadata.correlation_id if metadata else "") or request_id or new_id(),
+        depth=metadata.depth if metadata else 0,
+        attempt=metadata.attempt if metadata else 1,
+        idempotency_key=metadata.idempotency_key if metadata else None,
+        # Lambda's own propagation takes precedence over what the caller's client sent.
+        trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
-        offload=told.offload if told else False,
+        offload=metadata.offload if metadata else False,
     )
 
 
-def earlier(one: float | None, other: float | None) -> float | None:
-    """Return the earlier of two ends; ``None`` is none."""
+def earlier_deadline(one: float | None, other: float | None) -> float | None:
+    """Return the earlier of two deadlines; ``None`` means no deadline."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
 
 
-def _own_time(context: Any) -> float | None:
-    tell = cast("Callable[[], object] | None", getattr(context, "get_remaining_time_in_millis", None))
-    remaining = tell() if callable(tell) else None
-    # of a test's mock, it is another mock
+def _function_remaining(context: Any) -> float | None:
+    get_remaining = cast("Callable[[], object] | None", getattr(context, "get_remaining_time_in_millis", None))
+    remaining = get_remaining() if callable(get_remaining) else None
+    # A test's mock returns another mock.
     return remaining / 1000 - MARGIN if isinstance(remaining, int | float) and math.isfinite(remaining) else None
 
 
-def _callers_patience(told: Metadata | None, epoch: float) -> Iterator[float | None]:
-    """Yield how long the caller still waits: by the time it gave, and by its clock, which sees a slow start too."""
-    if told is not None and told.budget_ms is not None:
-        yield told.budget_ms / 1000
-    if told is not None and told.deadline_ms is not None:
-        yield told.deadline_ms / 1000 - epoch + _CLOCK_SKEW
+def _caller_remaining(metadata: Metadata | None, epoch: float) -> Iterator[float | None]:
+    """Yield how long the caller still waits: by the budget it sent, and by its clock, which includes a slow start."""
+    if metadata is not None and metadata.budget_ms is not None:
+        yield metadata.budget_ms / 1000
+    if metadata is not None and metadata.deadline_ms is not None:
+        yield metadata.deadline_ms / 1000 - epoch + _CLOCK_SKEW
 
 
 def _custom(context: Any) -> Mapping[str, Any]:
@@ -159,4 +165,4 @@ def _w3c(context: Any) -> Mapping[str, str]:
     if not callable(read):
         return {}
     found = read()
-    return bounded_trace(read_trace(found)) if is_mapping(found) else {}
+    return drop_invalid_trace(read_trace(found)) if is_mapping(found) else {}

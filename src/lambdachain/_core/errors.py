@@ -53,7 +53,7 @@ _MAX_NAME: Final = 300
 
 
 class Execution(StrEnum):
-    """Whether the function ran: the first question to ask of a failed call."""
+    """Whether the function ran: the first question about a failed call."""
 
     NOT_EXECUTED = "not executed"
     UNKNOWN = "unknown"
@@ -61,13 +61,13 @@ class Execution(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """One request that was sent for a call, as the log and the results tell it.
+    """One request that was sent for a call, as it appears in the log and the results.
 
     Attributes:
         error: The class name of the error it ended with, or ``None`` for a success.
-        status: The HTTP status of the answer, or ``None`` where none came.
-        request_id: Lambda's id of the request, or ``None`` where none came.
-        elapsed: Seconds from sending to the end of the answer.
+        status: The HTTP status of the response, or ``None`` without a response.
+        request_id: Lambda's id of the request, or ``None`` without a response.
+        elapsed: Seconds from sending the request to the end of the response.
     """
 
     error: str | None
@@ -77,10 +77,10 @@ class Attempt(NamedTuple):
 
 
 class ErrorDetail(TypedDict):
-    """One thing that does not fit a contract: where, which rule, and in words; never the value itself.
+    """One value that does not fit a contract: where, which rule, and a message; never the value itself.
 
-    ``loc`` is the way to the value: field names and list positions; a mapping's keys are data and show as ``*``.
-    ``type`` is pydantic's name of the rule (``"missing"``, ``"int_parsing"``), ``msg`` says it in words.
+    ``loc`` is the path to the value: field names and list positions; a mapping's keys are data and show as ``*``.
+    ``type`` is pydantic's name of the rule (``"missing"``, ``"int_parsing"``), ``msg`` its message.
     """
 
     loc: tuple[str | int, ...]
@@ -89,7 +89,7 @@ class ErrorDetail(TypedDict):
 
 
 def describe_details(details: Sequence[ErrorDetail], *, shown: int = 5) -> str:
-    """Put the first *shown* details into one line."""
+    """Format the first *shown* details on one line."""
     lines = [f"{'.'.join(map(str, detail['loc'])) or '(whole)'}: {detail['msg']}" for detail in details[:shown]]
     if len(details) > shown:
         lines.append(f"and {len(details) - shown} more")
@@ -101,15 +101,15 @@ class LambdaChainError(Exception):
 
 
 class ContractError(LambdaChainError, TypeError):
-    """A declaration is wrong: a contract, a handler or an error that cannot work; found at import."""
+    """A declaration is invalid: a contract, a handler or an error class that cannot work; raised at import."""
 
 
 class InvalidArnError(LambdaChainError, ValueError):
-    """A text is no function name, ARN or qualifier that Lambda accepts; the message says which part is wrong."""
+    """A string is not a function name, ARN or qualifier that Lambda accepts; the message names the invalid part."""
 
 
 class CallFacts(TypedDict, total=False):
-    """What every ``CallError`` may be told when it is made."""
+    """The keyword arguments of every ``CallError``."""
 
     function: str
     request_id: str | None
@@ -119,7 +119,7 @@ class CallFacts(TypedDict, total=False):
 
 
 class FunctionErrorFacts(CallFacts, total=False):
-    """What every ``FunctionError`` may be told when it is made."""
+    """The keyword arguments of every ``FunctionError``."""
 
     error_type: str | None
     error_message: str | None
@@ -128,19 +128,19 @@ class FunctionErrorFacts(CallFacts, total=False):
 
 
 class CallError(LambdaChainError):
-    """A call, a fire or a permission check did not succeed.
+    """A call, a fire or a permission check failed.
 
-    Its text is one line without control characters and of bounded length, whatever a callee says; its attributes have
-    what the callee said as it was.
+    ``str()`` is one line of bounded length, without control characters; the attributes have the callee's strings
+    unchanged.
 
     Attributes:
-        function: The function as it was addressed; empty in an error that was raised by hand.
-        request_id: Lambda's id of the (last) request, to search the logs for; ``None`` where no answer came.
+        function: The function as it was addressed; empty in an error that user code raises.
+        request_id: Lambda's id of the (last) request, to search the logs for; ``None`` without a response.
         attempts: A record of each request that was sent.
         execution: Whether the function ran.
         retryable: Whether the same call may be sent again without running the function twice against its contract.
         elapsed: Seconds that the whole call took.
-        received_bytes: Bytes of the answer that a stream had given before it failed; 0 of a call.
+        received_bytes: Bytes of a streamed response that were received before it failed; 0 for a call.
     """
 
     _execution: ClassVar[Execution] = Execution.UNKNOWN
@@ -157,11 +157,12 @@ class CallError(LambdaChainError):
         self._asked_wait = facts.get("asked_wait")
 
     def __str__(self) -> str:
-        return described(self, str(self.args[0]) if self.args else "")
+        return format_error(self, str(self.args[0]) if self.args else "")
 
 
-def described(error: CallError, message: str) -> str:
-    """Write an error in one line: parts of it are the callee's, and end no line and command no terminal."""
+def format_error(error: CallError, message: str) -> str:
+    """Format an error on one line: parts of the message are the callee's, and are escaped."""
+    # Loaded here: a cold start that has no error needs no escaping.
     from .text import printable
 
     message = printable(message, _MAX_MESSAGE)
@@ -175,8 +176,8 @@ def described(error: CallError, message: str) -> str:
     return f"{printable(error.function, _MAX_NAME)}: {message} [{', '.join(facts)}]"
 
 
-def wait_asked_for(error: CallError) -> float | None:
-    """Return how many seconds the service asks to wait before the call is sent again; ``None`` if it did not say."""
+def requested_wait(error: CallError) -> float | None:
+    """Return how many seconds the service asks to wait before a retry; ``None`` if it does not say."""
     return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
 
 
@@ -187,11 +188,11 @@ class NotInvokedError(CallError):
 
 
 class ThrottledError(NotInvokedError):
-    """Lambda had no capacity for the call, or a quota forbids it.
+    """Lambda had no capacity for the call, or a quota was exceeded.
 
     Attributes:
-        reason: Lambda's word for the limit, such as ``"ConcurrentInvocationLimitExceeded"``; ``None`` if it gave none.
-        retry_after: Seconds that Lambda asks to wait; ``None`` if it did not say.
+        reason: Lambda's name of the limit, such as ``"ConcurrentInvocationLimitExceeded"``; ``None`` if it sent none.
+        retry_after: Seconds that Lambda asks to wait; ``None`` if it does not say.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class ThrottledError(NotInvokedError):
 
 
 class FunctionNotReadyError(NotInvokedError):
-    """The function cannot run just now: pending, network interface, SnapStart or file-system mounts not ready."""
+    """The function cannot run yet: pending, or its network interface, SnapStart or file-system mounts are not ready."""
 
 
 class AccessDeniedError(NotInvokedError):
@@ -224,18 +225,18 @@ class FunctionNotFoundError(NotInvokedError):
 
 
 class FunctionMisconfiguredError(NotInvokedError):
-    """The function cannot start as it is set up (KMS, VPC, image, runtime): no retry mends it."""
+    """The function cannot start because of its configuration (KMS, VPC, image, runtime): a retry does not help."""
 
 
 class RequestTooLargeError(NotInvokedError):
-    """The request is larger than Lambda takes: payload 6 MiB (``fire``: 1 MiB), ClientContext 3,583 bytes of base64."""
+    """The request exceeds a limit of Lambda: payload 6 MiB (``fire``: 1 MiB), ClientContext 3,583 bytes of base64."""
 
 
 class InvalidRequestError(NotInvokedError):
     """The payload or an option does not fit the contract or Lambda's rules.
 
     Attributes:
-        errors: What does not fit, where the contract found it; empty where Lambda did.
+        errors: What does not fit, if the contract found it; empty if Lambda did.
     """
 
     def __init__(
@@ -254,36 +255,36 @@ class RecursiveInvocationError(NotInvokedError):
 
 
 class DeadlineExceededError(NotInvokedError):
-    """No time was left to send the call, or to send it again."""
+    """No time was left to send the call, or to retry it."""
 
 
 class ConnectError(NotInvokedError):
-    """No connection to Lambda came about: no region, name not resolved, refused, TLS not set up."""
+    """The connection to Lambda failed: no region, name not resolved, connection refused, TLS not set up."""
 
 
 class OutcomeUnknownError(CallError):
-    """The function may have run: only an idempotent one may be called again unasked."""
+    """The function may have run: only an idempotent call may be retried automatically."""
 
 
 class CallTimeoutError(OutcomeUnknownError):
-    """The time for the call passed after it was sent."""
+    """The call timed out after it was sent."""
 
 
 class ConnectionLostError(OutcomeUnknownError):
-    """The connection broke after the call was, or may have been, sent."""
+    """The connection was lost after the call was, or may have been, sent."""
 
 
 class ServiceError(OutcomeUnknownError):
-    """Lambda itself, or something before it, failed (500, 502, 503, 504)."""
+    """Lambda itself, or something between it and the caller, failed (500, 502, 503, 504)."""
 
 
 class FunctionError(CallError):
     """The function ran and failed.
 
     Attributes:
-        error_type: The callee's name of the error, such as ``"KeyError"``; ``None`` if it gave none.
-        error_message: The callee's message, whole; ``None`` if it gave none.
-        stack_trace: The callee's stack, a line or frame an item.
+        error_type: The callee's name of the error, such as ``"KeyError"``; ``None`` if it sent none.
+        error_message: The callee's message, whole; ``None`` if it sent none.
+        stack_trace: The callee's stack trace, one line or frame per item.
         log_tail: The end of the callee's log (at most 4 KB), if the call asked for it.
     """
 
@@ -298,15 +299,15 @@ class FunctionError(CallError):
 
 
 class FunctionTimeoutError(FunctionError):
-    """The function ran into its own timeout; Lambda stopped it midway."""
+    """The function exceeded its own timeout, and Lambda stopped it."""
 
 
 class FunctionCrashedError(FunctionError):
-    """The function's process ended before it answered: an exit, a signal, no memory left."""
+    """The function's process ended before it responded: it exited, received a signal or ran out of memory."""
 
 
 class ResponseTooLargeError(FunctionError):
-    """The function ran to its end, and its answer is larger than Lambda carries (6 MiB)."""
+    """The function ran, and its response is larger than Lambda returns (6 MiB)."""
 
 
 class FunctionInitError(FunctionError):
@@ -316,7 +317,7 @@ class FunctionInitError(FunctionError):
 
 
 class RequestRejectedError(FunctionError):
-    """The callee's contract refused the request.
+    """The callee's contract rejected the request.
 
     Attributes:
         errors: What did not fit: ``loc``, ``type`` and ``msg`` of each problem, never the input.
@@ -333,12 +334,12 @@ class RequestRejectedError(FunctionError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        # Raised in a callee, the text is what the runtime sends: JSON, for the caller to read the details from.
+        # Raised in a callee, str() is what the runtime sends: JSON, from which the caller reads the details.
         return super().__str__() if self.function else json.dumps({"errors": self.errors})
 
     @staticmethod
     def details_from_wire(text: str) -> list[ErrorDetail] | None:
-        """Read the details from an ``errorMessage``; ``None`` if another kind of text is called the same."""
+        """Parse the details from an ``errorMessage``; ``None`` if it has another form."""
         try:
             return [
                 ErrorDetail(loc=_steps(error["loc"]), type=str(error["type"]), msg=str(error["msg"]))
@@ -353,12 +354,12 @@ def _steps(loc: Sequence[object]) -> tuple[str | int, ...]:
 
 
 class ResponseError(CallError):
-    """The function ran, and its answer does not fit the contract or was cut short.
+    """The function ran, and its response does not fit the contract or is incomplete.
 
-    Where the answer does not come from Lambda, ``execution`` is ``UNKNOWN``.
+    If the response does not come from Lambda, ``execution`` is ``UNKNOWN``.
 
     Attributes:
-        errors: What did not fit, if the answer could be read at all.
+        errors: What does not fit, if the response could be parsed.
     """
 
     _execution = Execution.EXECUTED

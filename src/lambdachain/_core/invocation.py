@@ -1,4 +1,4 @@
-"""What goes over the seam between a client and a transport, and what comes back."""
+"""The interface between a client and a transport: ``Invocation`` in, ``Outcome`` out; the ``Transport`` protocols."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from .errors import LambdaChainError
 MAX_REQUEST_BYTES: Final = 6 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_CLIENT_CONTEXT_BYTES: Final = 3583
+# A runtime client ends its process over headers of more than 100 KiB; a trace header is a few hundred bytes.
+MAX_TRACE_HEADER: Final = 4096
 
 
 class InvocationType(StrEnum):
-    """How Lambda runs the function: wait for it, queue it, or only check that it could."""
+    """How Lambda invokes the function: wait for the response, queue an event, or only check the permission."""
 
     REQUEST_RESPONSE = "RequestResponse"
     EVENT = "Event"
@@ -24,15 +26,15 @@ class InvocationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One request to Lambda's Invoke: a field for each of its parameters.
+    """One Invoke request: a field for each of Lambda's parameters.
 
     Attributes:
         function_name: A name, partial ARN or ARN, without qualifier.
         invocation_type: RequestResponse, Event or DryRun.
         payload: The event as JSON in UTF-8.
         qualifier: A version or alias.
-        client_context: JSON in base64, as it goes into the header; at most 3,583 characters.
-        log_tail: Ask for the last 4 KB of the function's log (``LogType=Tail``).
+        client_context: JSON in base64, as in the header; at most 3,583 characters.
+        log_tail: Request the last 4 KB of the function's log (``LogType=Tail``).
         tenant_id: The tenant, for a function with tenant isolation.
         durable_name: ``DurableExecutionName``: Lambda's own deduplication, for durable functions.
     """
@@ -48,35 +50,35 @@ class Invocation:
 
     @property
     def function(self) -> str:
-        """The function with its qualifier, as errors and logs name it."""
+        """The function with its qualifier, for errors and logs."""
         return f"{self.function_name}:{self.qualifier}" if self.qualifier else self.function_name
 
     @property
     def region(self) -> str | None:
-        """The region the address names, or ``None`` for the caller's own."""
+        """The region in the address, or ``None`` for the caller's own."""
         target = parse_target(self.function_name)
         return target.region if isinstance(target, FunctionArn) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Lambda's answer to an Invoke, whatever its status: a field for each part of the response.
+    """Lambda's response to Invoke, whatever its status: a field for each part of it.
 
     Attributes:
         status: The HTTP status.
         payload: The body, read to its end.
-        function_error: ``X-Amz-Function-Error``; its presence, never its value, says that the function failed.
+        function_error: ``X-Amz-Function-Error``; its presence, not its value, means that the function failed.
         executed_version: ``X-Amz-Executed-Version``.
-        log_result: The log tail in base64, as the header carries it.
+        log_result: The log tail in base64, as in the header.
         durable_execution_arn: ``X-Amz-Durable-Execution-Arn``.
         request_id: ``x-amzn-RequestId``.
         error_code: The name of the service's error, such as ``"TooManyRequestsException"``.
-        error_message: The service's words for it.
-        error_reason: The service's ``Reason`` of a throttle.
+        error_message: The service's message.
+        error_reason: The service's ``Reason`` for throttling.
         retry_after: Seconds that the service asks to wait.
         complete: Whether the payload is known to be whole: by its length, its chunks, or the end of an event stream.
-        from_lambda: Whether the answer has a header that Lambda sends and nothing on the way to it does.
-        refused_keys: A hash of the keys that AWS calls expired; ``None`` where it does not, or nobody knows them.
+        from_lambda: Whether the response has a header that Lambda sends and nothing on the way to it does.
+        refused_keys: A hash of the credentials that AWS rejected as expired; ``None`` if it did not, or if unknown.
     """
 
     status: int
@@ -96,7 +98,7 @@ class Outcome:
 
 
 class Progress(StrEnum):
-    """How far a request got that has no answer."""
+    """How far a request without a response got."""
 
     NOTHING_SENT = "nothing sent"
     PERHAPS_SENT = "perhaps sent"
@@ -104,7 +106,7 @@ class Progress(StrEnum):
 
 
 class Trouble(StrEnum):
-    """What kept the answer away."""
+    """Why there is no response."""
 
     CONNECTION = "connection"
     TIMEOUT = "timeout"
@@ -114,13 +116,13 @@ class Trouble(StrEnum):
 
 
 class NoAnswerError(LambdaChainError):
-    """What a transport raises when there is no answer; a client turns it into the ``CallError`` it amounts to.
+    """Raised by a transport when there is no response; a client converts it to a ``CallError``.
 
     Attributes:
         progress: How far the request got.
-        trouble: What kept the answer away. ``SETUP`` is a wrong setting (no region, an untrusted certificate) and
-            ``REQUEST`` a request that this side refuses to send: neither is mended by trying again.
-        request_id: The service's id of the request, where the answer had got so far.
+        trouble: Why there is no response. ``SETUP`` is an invalid setting (no region, an untrusted certificate), and
+            ``REQUEST`` a request that cannot be sent: a retry helps against neither.
+        request_id: The service's id of the request, if that part of the response arrived.
     """
 
     def __init__(
@@ -138,17 +140,17 @@ class NoAnswerError(LambdaChainError):
 
 
 class Transport(Protocol):
-    """What carries invocations: it neither retries nor judges, so every transport gives the same errors."""
+    """Carries invocations. It neither retries nor classifies, so that every transport leads to the same errors."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Send *invocation* once and give the answer, whatever its status.
+        """Send *invocation* once and return the response, whatever its status.
 
         Args:
             invocation: The request.
-            timeout: Seconds to wait for the answer; ``None`` for as long as a function may run.
+            timeout: Seconds to wait for the response; ``None`` for as long as a function may run.
 
         Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         ...
 
@@ -158,15 +160,15 @@ class Transport(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """The twin of ``Transport`` for event loops; one object may serve several loops."""
+    """The same as ``Transport``, for event loops; one object may serve several loops."""
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
-        """Send *invocation* once and give the answer, whatever its status; see ``Transport.send``.
+        """Send *invocation* once and return the response, whatever its status; see ``Transport.send``.
 
-        Cancelled, it lets go of the connection that the request is on, and the cancellation goes through unchanged.
+        If cancelled, it closes the connection that the request is on, and the cancellation passes unchanged.
 
         Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         ...
 
@@ -176,7 +178,7 @@ class AsyncTransport(Protocol):
 
 
 class JsonText(bytes):
-    """A payload that is JSON already, checked and sent as it is; or, as the type of an answer, its JSON as it came."""
+    """A payload that is JSON already and is sent unchanged after a check; as a response type, the JSON as received."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any:

@@ -1,4 +1,4 @@
-"""Which hosts are this machine: one rule for the guard of tests, the local endpoint and the command line."""
+"""Which hosts are this machine: one rule for the network guard of tests, the local endpoint and the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Check whether *host* is this machine, whatever a name server says: an address of the loopback network, or a name
-    that is reserved for it (RFC 6761).
+    reserved for it (RFC 6761).
 
     Forms of an address that only some resolvers understand, such as ``127.1`` or ``2130706433``, are not.
 
@@ -27,8 +27,8 @@ def is_loopback(host: str) -> bool:
     return _without_mapping(address).is_loopback
 
 
-def host_of(url: str) -> str:
-    """Return the host of a URL; "" where programs disagree about it, for then it could be any."""
+def get_host(url: str) -> str:
+    """Return the host of a URL; "" where URL parsers disagree about it, and it could be any."""
     if "\\" in url or any(character.isspace() or not character.isprintable() for character in url):
         return ""
     try:

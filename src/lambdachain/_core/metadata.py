@@ -1,7 +1,7 @@
-"""What travels beside a payload: flat texts in ``ClientContext.custom``, which every runtime hands to its function.
+"""What travels with a payload: flat strings in ``ClientContext.custom``, which every runtime passes to its function.
 
-Names are lower case and start with ``lc-``; W3C trace context keeps its own names, where OpenTelemetry's JavaScript
-instrumentation puts it too. A callee that knows nothing of lambdachain notices nothing.
+Names are lower case and start with ``lc-``; W3C trace context keeps its own names, as in OpenTelemetry's JavaScript
+instrumentation. A callee without lambdachain is not affected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .process_copies import register_fork_hooks
 VERSION: Final = "1"
 TRACE_NAMES: Final = ("traceparent", "tracestate", "baggage")
 
-# What is left out first where the 3,583 bytes do not suffice; the idempotency key never is.
+# What is dropped first where the 3,583 bytes are not enough; the idempotency key never is.
 DROPPED_FIRST: Final = (
     "baggage",
     "tracestate",
@@ -30,14 +30,14 @@ DROPPED_FIRST: Final = (
     "lc-depth",
 )
 
-# The bounds of what counts, whoever sent it. Lambda's own detection of loops ends a chain after about 16 invocations;
-# our limit is lower, for a caller is told who called whom.
+# Limits of what is accepted, whoever sent it. Lambda's own loop detection ends a chain after about 16 invocations; this
+# limit is lower, because its error says who called whom.
 MAX_DEPTH: Final = 12
 MAX_ID_CHARACTERS: Final = 255
-# More seconds than any call can take, and still a number that every clock and socket takes.
+# More seconds than any call can take, and still accepted by every clock and socket.
 LONGEST_TIMEOUT: Final = 1_000_000.0
 _MAX_ATTEMPT: Final = 1_000_000
-# A function starts while its caller still waits, or soon after: no function runs for longer than 15 minutes.
+# A function starts while its caller still waits, or soon after; no function runs for longer than 15 minutes.
 _MAX_LATENESS: Final = 900.0
 _CONTROL_CHARACTERS: Final = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 _ABSENT: Final[Mapping[str, Any]] = {
@@ -49,7 +49,7 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "deadline_ms": None,
 }
 
-# W3C: a version beyond 00 may add fields, ff is not a version, and ids of zeros alone are not valid.
+# W3C: a version above 00 may add fields, ff is not a version, and ids that are all zeros are not valid.
 _TRACE_IDS: Final = "-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _TRACEPARENT: Final = rf"00{_TRACE_IDS}|(?!00|ff)[0-9a-f]{{2}}{_TRACE_IDS}(?:-[\x21-\x7e]{{0,200}})?"
 _TRACESTATE_MEMBER: Final = r"[a-z0-9][a-z0-9_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,256}"
@@ -57,26 +57,26 @@ _MAX_TRACESTATE: Final = 512
 _MAX_TRACESTATE_MEMBERS: Final = 32
 _BAGGAGE: Final = r"[\t\x20-\x7e]{1,8192}"
 
-# Milliseconds since the epoch have 13 digits; a foreign text with thousands of them is no number of ours.
+# Milliseconds since the epoch have 13 digits; int() of a foreign string with thousands of them would be slow.
 _NUMBER: Final = "[0-9]{1,15}"
 
-_AT_ONCE: Final = 64
+_BATCH: Final = 64
 _spare: Final[list[str]] = []
 register_fork_hooks(in_fork=_spare.clear, before_snapshot=_spare.clear)
 
 
 class Metadata(NamedTuple):
-    """What a caller tells a callee about their call.
+    """What a caller sends to a callee about their call.
 
     Attributes:
-        correlation_id: The same for all that one outermost call sets off.
+        correlation_id: The same for all calls that one outermost call leads to.
         depth: How many calls are above this one: 1 for the first function that a function calls.
         attempt: Which attempt of the call this is, from 1.
         idempotency_key: The same for every attempt of one call.
         budget_ms: How long the caller still waits, in milliseconds from when it sent the call.
         deadline_ms: Until when it waits, in milliseconds since the epoch by the caller's clock.
         trace: W3C trace context: ``traceparent``, ``tracestate``, ``baggage``.
-        offload: Whether the caller can read an answer that is in S3.
+        offload: Whether the caller can read a response from S3.
     """
 
     correlation_id: str
@@ -92,7 +92,7 @@ class Metadata(NamedTuple):
         return f"Metadata(correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt})"
 
     def texts(self) -> dict[str, str]:
-        """Write it as flat texts."""
+        """Return it as flat strings."""
         written = {
             "lc-v": VERSION,
             "lc-id": self.correlation_id,
@@ -113,27 +113,28 @@ class Metadata(NamedTuple):
 
 
 def new_id() -> str:
-    """Make a random UUID (version 4), as text: the standard library takes ten times as long.
+    """Return a random UUID (version 4), as text; ten times as fast as the standard library's.
 
-    The kernel is asked for many at once: it lets other threads run meanwhile, and those of a map would take turns.
+    The kernel is asked for many at a time: each system call releases the GIL, and a map's threads would take turns.
     """
     try:
         digits = _spare.pop()
     except IndexError:
-        digits = _drawn()
+        digits = _draw_id()
+    # The version and variant bits of RFC 9562.
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def _drawn() -> str:
-    digits = os.urandom(16 * _AT_ONCE).hex()
+def _draw_id() -> str:
+    digits = os.urandom(16 * _BATCH).hex()
     one, *others = [digits[start : start + 32] for start in range(0, len(digits), 32)]
     _spare.extend(others)
     return one
 
 
 def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
-    """Read what a caller wrote; ``None`` if it wrote nothing, and a part that is malformed counts as absent."""
+    """Read a caller's metadata; ``None`` if there is none. A malformed part counts as absent."""
     if not isinstance(texts.get("lc-v"), str):
         return None
     return Metadata(
@@ -149,30 +150,30 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
 
 
 def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
-    """Read W3C trace context, whoever wrote it."""
+    """Read W3C trace context, from any instrumentation."""
     if not texts:
         return {}
     return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
 
 
-def bounded(metadata: Metadata, epoch: float) -> Metadata:
-    """Replace by its default what no client of ours sends: text that is too long or has control characters, and
-    numbers out of range. The call goes on without it.
+def drop_invalid(metadata: Metadata, epoch: float) -> Metadata:
+    """Replace by its default what no client of ours sends: strings that are too long or have control characters, and
+    numbers out of range. The call is not rejected for it.
 
     Args:
-        metadata: As it came from outside.
+        metadata: As received.
         epoch: The time, in seconds since the epoch.
     """
     refused = [name for name, fits in _checks(metadata, epoch) if not fits]
     if refused:
-        _log_refused(refused)
+        _log_ignored(refused)
         metadata = metadata._replace(**{name: _ABSENT[name] for name in refused})
-    trace = bounded_trace(metadata.trace)
+    trace = drop_invalid_trace(metadata.trace)
     return metadata if trace is metadata.trace else metadata._replace(trace=trace)
 
 
-def bounded_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
-    """Drop what is not W3C trace context: without a valid ``traceparent``, its ``tracestate`` counts for nothing."""
+def drop_invalid_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
+    """Drop what is not W3C trace context; without a valid ``traceparent``, ``tracestate`` is dropped, too."""
     if not trace:
         return trace
     refused = {name for name, text in trace.items() if not _TRACE_CHECKS[name](text)}
@@ -180,12 +181,12 @@ def bounded_trace(trace: Mapping[str, str]) -> Mapping[str, str]:
         refused |= trace.keys() & {"tracestate"}
     if not refused:
         return trace
-    _log_refused(sorted(refused))
+    _log_ignored(sorted(refused))
     return {name: text for name, text in trace.items() if name not in refused}
 
 
 def is_plain_text(text: object) -> bool:
-    """Check whether *text* is at most 255 characters, none of them a control character or a line break."""
+    """Check whether *text* has at most 255 characters, without control characters and line breaks."""
     return isinstance(text, str) and len(text) <= MAX_ID_CHARACTERS and not re.search(_CONTROL_CHARACTERS, text)
 
 
@@ -226,16 +227,16 @@ _TRACE_CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {
 }
 
 
-def _log_refused(names: Sequence[str]) -> None:
-    """Log which parts of a caller's metadata are ignored, never what they say."""
-    if "logging" in sys.modules:  # who wants to read a log has loaded it
+def _log_ignored(names: Sequence[str]) -> None:
+    """Log which parts of a caller's metadata are ignored, never their values."""
+    if "logging" in sys.modules:  # a program that reads logs has loaded it
         from logging import getLogger
 
-        getLogger("lambdachain").debug("the caller's metadata is not valid and ignored: %s", ", ".join(names))
+        getLogger("lambdachain").debug("ignored invalid metadata from the caller: %s", ", ".join(names))
 
 
-def merged(texts: Mapping[str, str], custom: Mapping[str, str]) -> Mapping[str, str]:
-    """Lay a user's own texts over ours: nothing of theirs is replaced, and a trace of theirs is not mixed with ours."""
+def merge_custom(texts: Mapping[str, str], custom: Mapping[str, str]) -> Mapping[str, str]:
+    """Merge a user's own strings over ours: none of theirs is replaced, and their trace is not mixed with ours."""
     if not custom:
         return texts
     traced = "traceparent" in custom

@@ -1,4 +1,4 @@
-"""Copies of this process: its forks, and the sandboxes that SnapStart restores from one snapshot of it."""
+"""Fork hooks and SnapStart hooks: what a copy of this process must drop or replace, such as connections and locks."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from .errors import ContractError
 
 
 def register_fork_hooks(*, in_fork: Callable[[], object], before_snapshot: Callable[[], object] | None = None) -> None:
-    """Have each copy begin without what must not be in two of them: keys, connections, random numbers to come.
+    """Register functions that drop what two processes must not share: keys, connections, spare random numbers.
 
     Args:
-        in_fork: Forgets it in a child process, whose parent goes on with it.
-        before_snapshot: Forgets it before Lambda takes the snapshot.
+        in_fork: Runs in a forked child process; the parent keeps everything.
+        before_snapshot: Runs before Lambda takes a SnapStart snapshot, from which many sandboxes are restored.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=in_fork)
+    # Only under SnapStart: the import would cost every other cold start its time.
     if before_snapshot is not None and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-        with suppress(ImportError):  # a runtime of another's making may have no such module
+        with suppress(ImportError):  # a custom runtime may not have the module
             import_module("snapshot_restore_py").register_before_snapshot(before_snapshot)
 
 
 def lock_for(owner: object) -> threading.Lock:
-    """Return the lock that *owner* keeps as ``_lock``, to be replaced in a forked process.
+    """Return a lock that *owner* keeps as ``_lock``; a forked process gets a new one.
 
-    The thread that held it at the fork does not exist there, and would never release it.
+    The thread that held it during the fork does not exist in the child, and would never release it.
     """
     _owners.add(owner)
     return threading.Lock()
 
 
 def check_process(process: int, what: str) -> None:
-    """Refuse to go on with what the process *process* has begun, in a fork of it.
+    """Check that the process *process*, which started a map or a stream, is still the current one, not a parent.
 
     Raises:
-        ContractError: This is one.
+        ContractError: This is a forked child of it.
     """
     if process != os.getpid():
         raise ContractError(
-            f"the {what} was begun before this process was forked: it goes on in the parent; begin a new one"
+            f"the {what} was started before this process was forked, and continues in the parent: start a new one here"
         )
 
 
@@ -53,7 +54,7 @@ _owners: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
 def _replace_locks() -> None:
     for owner in list(_owners):
-        owner._lock = threading.Lock()  # noqa: SLF001 - as ``lock_for`` says
+        owner._lock = threading.Lock()  # noqa: SLF001 - see lock_for
 
 
 register_fork_hooks(in_fork=_replace_locks)

@@ -1,4 +1,4 @@
-"""What a fire and a permission check give back."""
+"""What a fire and a permission check return."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .errors import Attempt
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Lambda has queued the event; there is no result to wait for.
+    """The event has been queued by Lambda; there is no result to wait for.
 
     Attributes:
-        request_id: The id that the function's logs and destinations will carry.
+        request_id: Lambda's id of the request, which appears in the function's logs and destinations.
         attempts: A record of each request that was sent.
     """
 
@@ -32,16 +32,16 @@ class PermissionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Lambda's answer to "may I invoke this?"; true or false by itself.
+    """The result of a permission check; its truth value is *allowed*.
 
     >>> if not Permission(allowed=False, reason=PermissionReason.DENIED, message="no policy allows it"):
     ...     print("denied")
     denied
 
     Attributes:
-        allowed: Whether an invocation would be let through.
+        allowed: Whether an invocation would be permitted.
         reason: Why, or why not.
-        message: What AWS said; empty where it allowed the invocation.
+        message: AWS's message; empty if the invocation is allowed.
     """
 
     allowed: bool

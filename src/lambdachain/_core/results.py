@@ -1,4 +1,4 @@
-"""What a call gives back beside the function's answer."""
+"""What a call returns besides the function's response."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Resp_co = TypeVar("Resp_co", covariant=True)
 
 
 class InvokeResult(NamedTuple, Generic[Resp_co]):
-    """A function's answer with what Lambda said about it.
+    """A function's response with Lambda's metadata.
 
     Attributes:
-        value: The answer, as the contract types it.
+        value: The response, of the contract's type.
         request_id: Lambda's id of the request that succeeded.
-        executed_version: The version that ran: for an alias, the one it led to.
+        executed_version: The version that ran: for an alias, the one that it pointed to.
         log_tail: The end of the function's log (at most 4 KB), if the call asked for it.
         attempts: A record of each request that was sent.
         duration: Seconds that the whole call took.
@@ -29,5 +29,5 @@ class InvokeResult(NamedTuple, Generic[Resp_co]):
     duration: float
 
     def __repr__(self) -> str:
-        told = f"executed_version={self.executed_version!r}, attempts={self.attempts!r}, duration={self.duration!r}"
-        return f"InvokeResult(request_id={self.request_id!r}, {told})"
+        fields = f"executed_version={self.executed_version!r}, attempts={self.attempts!r}, duration={self.duration!r}"
+        return f"InvokeResult(request_id={self.request_id!r}, {fields})"

@@ -1,7 +1,7 @@
-"""Work that cannot be interrupted, such as finding credentials: done once for all who wait, each to its deadline.
+"""Single flight: run work that cannot be interrupted, such as fetching credentials, once for all that wait for it.
 
-botocore runs a credential process, or asks a server, for as long as that takes. Who has waited long enough goes on
-without it; the work is done in a thread of its own, and whoever asks next finds its result, or joins it.
+botocore runs a credential process, or sends a request, for as long as that takes. The work runs in a thread of its own:
+a caller stops waiting at its deadline, and the next caller joins the work, or finds its result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SingleFlight:
-    """Pieces of work under way, by what they are about: one of each at a time. Thread-safe, and safe to fork."""
+    """Runs work by key, each key once at a time. Thread-safe, and safe to fork."""
 
     def __init__(self) -> None:
         self._lock = lock_for(self)
@@ -30,68 +30,69 @@ class SingleFlight:
         _all.add(self)
 
     def run(self, key: object, work: Callable[[], T], deadline: float | None) -> T:
-        """Return what *work* returns, or what it returns to another caller who has begun it.
+        """Return the result of *work*, or of the same work that another caller has started.
 
-        Without a *deadline*, by the monotonic clock, this thread does the work itself, so that whatever a signal raises
-        meanwhile reaches nobody else; *work* has to bear being done twice at once.
+        Without a *deadline*, by the monotonic clock, this thread does the work itself, so that an exception of a signal
+        handler reaches no other caller; *work* must tolerate running twice at a time.
 
         Raises:
-            TimeoutError: It is not done by *deadline*; it goes on all the same.
+            TimeoutError: It was not done by *deadline*; it continues to run.
         """
         if deadline is None:
             return work()
         flight = self.begin(key, work)
-        if not _is_done(flight, max(deadline - time.monotonic(), 0.0)):
-            raise TimeoutError("no time is left")
+        if not _wait_for(flight, max(deadline - time.monotonic(), 0.0)):
+            raise TimeoutError("timed out waiting for the result")
         return flight.result()
 
     def begin(self, key: object, work: Callable[[], T]) -> Future[T]:
-        """Have *work* done in a thread, or join who does it already."""
+        """Run *work* in a thread, or join the one that does it already."""
         from concurrent.futures import Future
 
         with self._lock:
-            under_way = self._flights.get(key)
-            if under_way is not None:
-                return under_way
+            running = self._flights.get(key)
+            if running is not None:
+                return running
             flight = self._flights[key] = Future[Any]()
+        # Running, so that no waiter can cancel it for all others.
         flight.set_running_or_notify_cancel()
-        if not self._started(key, work, flight):
-            self._fly(key, work, flight)
+        if not self._start_thread(key, work, flight):
+            self._run_work(key, work, flight)
         return flight
 
     def forget(self) -> None:
-        """Join nothing: in a forked process, nobody does what the parent's threads have begun."""
+        """Forget all work: in a forked process, the parent's threads do not exist."""
         self._flights = {}
 
-    def _started(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> bool:
-        arguments = (self._fly, key, work, flight)
+    def _start_thread(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> bool:
+        arguments = (self._run_work, key, work, flight)
         thread = threading.Thread(
             target=copy_context().run, args=arguments, name="lambdachain-credentials", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads
+        except RuntimeError:  # the system allows no more threads: the caller does the work itself
             return False
         return True
 
-    def _fly(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> None:
+    def _run_work(self, key: object, work: Callable[[], Any], flight: Future[Any]) -> None:
         try:
             result = work()
-        except BaseException as exc:  # noqa: BLE001 - it is raised again where the result is awaited
-            self._land(key, flight)
+        except BaseException as exc:  # noqa: BLE001 - raised again where the result is awaited
+            self._remove(key, flight)
             flight.set_exception(exc)
         else:
-            self._land(key, flight)
+            self._remove(key, flight)
             flight.set_result(result)
 
-    def _land(self, key: object, flight: Future[Any]) -> None:
+    def _remove(self, key: object, flight: Future[Any]) -> None:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
 
-def _is_done(flight: Future[Any], timeout: float) -> bool:
-    """Wait for *flight*; what it raises, a ``TimeoutError`` among that, is for its result to raise."""
+def _wait_for(flight: Future[Any], timeout: float) -> bool:
+    """Wait for *flight*; not by its result(), which may raise a ``TimeoutError`` of the work's own."""
     from concurrent.futures import wait
 
     return bool(wait([flight], timeout).done)

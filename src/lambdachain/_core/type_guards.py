@@ -1,4 +1,4 @@
-"""Type guards that type checkers follow through untyped data: what JSON, YAML and botocore return."""
+"""Type guards for untyped data, such as parsed JSON and YAML and botocore's responses."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, TypeGuard
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Check whether *value* is a mapping, of whatever."""
-    return isinstance(value, (dict, Mapping))  # a dict is one too, but the abstract class takes its time to say so
+    """Check whether *value* is a mapping of anything."""
+    return isinstance(value, (dict, Mapping))  # dict first: the abstract class's check is slow
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Check whether *value* is a list or a tuple, of whatever."""
+    """Check whether *value* is a list or a tuple of anything."""
     return isinstance(value, list | tuple)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Check whether it is a list."""
+    """Check whether *value* is a list of anything."""
     return isinstance(value, list)

@@ -32,7 +32,7 @@ class BackgroundLoop:
     """
 
     def __init__(self, transport: HttpTransport) -> None:
-        self.transport = transport.in_the_form_of(AsyncHttpTransport)
+        self.transport = transport.copy_as(AsyncHttpTransport)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=_run_loop, args=(self.loop,), name="lambdachain-loop", daemon=True)
         self._process = os.getpid()

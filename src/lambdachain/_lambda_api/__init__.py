@@ -1,4 +1,4 @@
-"""Lambda's side of Invoke, without any I/O: which requests it refuses, in which words, and what an answer looks like.
+"""Lambda's side of Invoke, without I/O: which requests it refuses, with which messages, and how responses look.
 
-The local endpoint, the in-process transport and the stub all answer from here, so none of them says what AWS would not.
+The local endpoint, the in-process transport and the stub all respond from here, as AWS would.
 """

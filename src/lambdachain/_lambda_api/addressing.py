@@ -1,7 +1,7 @@
-"""Which function a request of the API is for: names and qualifiers checked as the service model says. Pure.
+"""Find the function that a request of the API names: names and qualifiers validated by the service model. Pure.
 
-More passes here than ``_arn`` accepts: AWS answers a name of 65 characters, a qualifier ``$latest`` and an ARN that
-breaks off behind ``function`` with "not found", not with a validation error (recorded 2025).
+More is accepted here than in ``_core.arn``: AWS responds to a name of 65 characters, a qualifier ``$latest`` and an ARN
+that ends after ``function`` with "not found", not with a validation error (recorded 2025).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .responses import Violation
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What the service model says about a text: its pattern, and how long it may be."""
+class StringConstraint:
+    """The service model's constraints on a string: its pattern and maximum length."""
 
     member: str
     pattern: str
@@ -31,11 +31,11 @@ class Shape:
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """The pattern, compiled."""
+        """The compiled pattern."""
         return re.compile(self.pattern, re.ASCII)
 
     def violations(self, text: str) -> Iterator[Violation]:
-        """Check a text."""
+        """Yield the constraints that *text* violates."""
         if not self.regex.fullmatch(text):
             yield Violation(text, self.member, f"Member must satisfy regular expression pattern: {self.pattern}")
         if not text:
@@ -44,60 +44,60 @@ class Shape:
             yield Violation(text, self.member, f"Member must have length less than or equal to {self.longest}")
 
 
-_QUALIFIER: Final = Shape("qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+", 128)
-_FUNCTION: Final = Shape(
+_QUALIFIER_CONSTRAINT: Final = StringConstraint("qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+", 128)
+_FUNCTION_CONSTRAINT: Final = StringConstraint(
     "functionName",
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     256,
 )
-# The pattern's groups: region and account with a colon behind them, name, qualifier.
+# The pattern's groups: region and account, each with the colon after it, name, qualifier.
 _PARTS: Final = (3, 9, 11, 13)
 
 
 def address_violations(function: str, qualifier: str | None) -> Iterator[Violation]:
-    """Check the forms of a function, as the path names it, and of a qualifier, as the query does."""
+    """Yield the constraints that a function in the path, and a qualifier in the query, violate."""
     if qualifier is not None:
-        yield from _QUALIFIER.violations(qualifier)
-    yield from _FUNCTION.violations(function)
+        yield from _QUALIFIER_CONSTRAINT.violations(qualifier)
+    yield from _FUNCTION_CONSTRAINT.violations(function)
 
 
-def resolve(
+def resolve_function(
     function: str,
     qualifier: str | None,
-    place: AwsLocation,
+    location: AwsLocation,
     functions: Mapping[str, Container[str]],
     *,
     unqualified: str | None = LATEST,
     action: str = "InvokeFunction",
 ) -> FunctionArn:
-    """Find the function that a request names.
+    """Return the ARN of the function that a request names.
 
     Args:
-        function: The path's function, decoded.
-        qualifier: The query's qualifier.
-        place: Where the functions are.
-        functions: The names of those there are, each with its versions and aliases.
-        unqualified: The qualifier that a refusal shows where none was named.
-        action: IAM's name of what the request is to do.
+        function: The function in the path, decoded.
+        qualifier: The qualifier in the query.
+        location: The account and region of the functions.
+        functions: The names of all functions, each with its versions and aliases.
+        unqualified: The qualifier in the error message if the request has none.
+        action: The request's IAM action.
 
     Raises:
-        RefusedError: There is none.
+        RefusedError: There is no such function.
     """
-    found = _FUNCTION.regex.fullmatch(function)
+    found = _FUNCTION_CONSTRAINT.regex.fullmatch(function)
     violations = list(address_violations(function, qualifier))
     if violations or found is None:
         raise answers.constraints_violated(violations)
     region, account_id, name, suffix = found.group(*_PARTS)
-    if region and region != f"{place.region}:":
-        raise answers.region_not_reachable(region[:-1], place.region)
-    if account_id and account_id != f"{place.account_id}:":
-        raise answers.account_not_allowed(place.account_id, function, action)
+    if region and region != f"{location.region}:":
+        raise answers.region_not_reachable(region[:-1], location.region)
+    if account_id and account_id != f"{location.account_id}:":
+        raise answers.account_not_allowed(location.account_id, function, action)
     if qualifier is not None and suffix not in {None, qualifier}:
         message = "The derived qualifier from the function name does not match the specified qualifier."
         raise answers.parameter_invalid(message)
     named = qualifier or suffix
     if (named or LATEST) in functions.get(name, ()):
-        with suppress(InvalidArnError):  # even where every function is taken to exist, none is called so
-            return place.arn(name, named)
-    raise answers.function_not_found(place.text(name, named or unqualified))
+        with suppress(InvalidArnError):  # a name that no function can have, where a stub takes every function to exist
+            return location.arn(name, named)
+    raise answers.function_not_found(location.text(name, named or unqualified))

@@ -1,4 +1,4 @@
-"""Where the endpoint pretends to be: an account in a region."""
+"""The account and region that a local endpoint or a stub pretends to be in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LATEST = "$LATEST"
 
 @dataclass(frozen=True, slots=True)
 class AwsLocation:
-    """The account and the region that every local function belongs to.
+    """The account and the region of every local function.
 
     Raises:
-        InvalidArnError: No ARN can carry them.
+        InvalidArnError: They are not valid in an ARN.
     """
 
     account_id: str
@@ -24,7 +24,7 @@ class AwsLocation:
         self.arn("any")
 
     def arn(self, name: str, qualifier: str | None = None) -> FunctionArn:
-        """Address a function here."""
+        """Return the ARN of a function here."""
         return FunctionArn.build(name, region=self.region, account_id=self.account_id, qualifier=qualifier)
 
     def text(self, name: str, qualifier: str | None = None) -> str:

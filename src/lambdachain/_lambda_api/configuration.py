@@ -1,4 +1,4 @@
-"""How Lambda describes a function, in the shapes of botocore's service model. Pure."""
+"""Responses of GetFunction, GetFunctionConfiguration and ListFunctions, as in botocore's service model. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from .responses import Answer
 
-# Nothing was uploaded.
+# A local function has no uploaded code.
 _NO_CODE: Final = {"CodeSize": 0, "CodeSha256": "", "PackageType": "Zip", "RevisionId": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known of a function; *timeout* in seconds, *memory* in MB.
+    """The configuration of a function; *timeout* in seconds, *memory* in MB.
 
     Attributes:
-        arn: With the version or alias that was asked for, if one was.
-        version: The version that it leads to.
+        arn: With the version or alias of the request, if any.
+        version: The version that it points to.
         deployed_at: Seconds since 1970.
     """
 
@@ -39,7 +39,7 @@ class Description:
     reserved_concurrency: int | None = None
 
     def configuration(self) -> dict[str, Any]:
-        """Write it as the service model's ``FunctionConfiguration``."""
+        """Return it as the service model's ``FunctionConfiguration``."""
         optional = {
             "Environment": {"Variables": dict(self.environment)} if self.environment else None,
             "DeadLetterConfig": {"TargetArn": self.dead_letter} if self.dead_letter else None,
@@ -66,23 +66,23 @@ class Description:
         }
 
 
-def answer_function(described: Description) -> Answer:
-    """Answer ``GetFunction``."""
-    members: dict[str, Any] = {"Configuration": described.configuration(), "Code": {}, "Tags": {}}
-    if described.reserved_concurrency is not None:
-        members["Concurrency"] = {"ReservedConcurrentExecutions": described.reserved_concurrency}
-    return _answer(members)
+def function_response(function: Description) -> Answer:
+    """Build the response of ``GetFunction``."""
+    members: dict[str, Any] = {"Configuration": function.configuration(), "Code": {}, "Tags": {}}
+    if function.reserved_concurrency is not None:
+        members["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
+    return _json_response(members)
 
 
-def answer_configuration(described: Description) -> Answer:
-    """Answer ``GetFunctionConfiguration``."""
-    return _answer(described.configuration())
+def configuration_response(function: Description) -> Answer:
+    """Build the response of ``GetFunctionConfiguration``."""
+    return _json_response(function.configuration())
 
 
-def answer_list(described: Iterable[Description]) -> Answer:
-    """Answer ``ListFunctions``, all on one page."""
-    return _answer({"Functions": [function.configuration() for function in described]})
+def function_list_response(function: Iterable[Description]) -> Answer:
+    """Build the response of ``ListFunctions``, all on one page."""
+    return _json_response({"Functions": [function.configuration() for function in function]})
 
 
-def _answer(members: Mapping[str, Any]) -> Answer:
+def _json_response(members: Mapping[str, Any]) -> Answer:
     return Answer(200, json.dumps(members).encode())

@@ -1,4 +1,4 @@
-"""The values that pass between the Invoke API and what runs a function."""
+"""The values that the Invoke API and the runner of a function exchange."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lambdachain._core.invocation import InvocationType
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body: its bytes, cut short where *size*, its true length, is over the limit it was read with."""
+    """A request's body: its bytes, truncated if *size*, its real length, is over the limit it was read with."""
 
     content: bytes = field(repr=False)
     size: int
@@ -17,7 +17,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a function is given to work on: the fields of the Runtime API's next invocation."""
+    """What a function is invoked with: the fields of the Runtime API's next invocation."""
 
     request_id: str
     invoked_arn: str
@@ -29,7 +29,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class InvokeRequest:
-    """One checked request of the Invoke API; *qualifier* is the version or alias that it names."""
+    """A validated request of the Invoke API; *qualifier* is the version or alias that it names."""
 
     function: str
     qualifier: str | None
@@ -43,11 +43,11 @@ class Ending:
     """How an invocation ended.
 
     Attributes:
-        body: The function's result, or the description of its failure where *failed*; empty where it was streamed.
+        body: The function's result, or its error report if *failed*; empty if the response was streamed.
         failed: Whether it failed.
-        log_tail: The last of what it printed.
-        duration: Seconds that it took.
-        init: Seconds that its process took to start; ``None`` if it was there already.
+        log_tail: The end of its log.
+        duration: Seconds that the invocation took.
+        init: Seconds that its process took to start; ``None`` for a warm start.
     """
 
     body: bytes = field(repr=False)

@@ -1,9 +1,9 @@
-"""The way of an event through Lambda's queue: when it is tried again, and why it is given up. Pure.
+"""Retries of asynchronous invocations: when an event is delivered again, and why it is discarded. Pure.
 
-Lambda tries an event twice again after a function error, after one minute and after two more; a throttled one comes
-back after a second and then ever later, up to five minutes; either until it is too old (the page "How Lambda handles
-errors and retries with asynchronous invocation"). An event whose next delivery would come too late is given up at once
-(recorded).
+Lambda retries an event twice after a function error, after one minute and after two more; a throttled event is retried
+after one second, and then with exponential backoff up to five minutes; both until the event is too old (the page "How
+Lambda handles errors and retries with asynchronous invocation"). An event whose next delivery would be too late is
+discarded immediately (recorded).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final
 MAX_RETRIES: Final = 2
 MAX_AGE: Final = 21_600.0
 
-_PAUSES: Final = (60.0, 120.0)
-_LONGEST_PAUSE: Final = 300.0
+_RETRY_DELAYS: Final = (60.0, 120.0)
+_MAX_THROTTLE_DELAY: Final = 300.0
 
 
 class Condition(StrEnum):
-    """How an event ended, in Lambda's words (recorded)."""
+    """How an event ended: the ``condition`` in Lambda's records (recorded)."""
 
     SUCCESS = "Success"
     RETRIES_EXHAUSTED = "RetriesExhausted"
@@ -30,7 +30,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How often, and for how many seconds, a function's events are tried."""
+    """A function's event invoke config: how many retries, and for how many seconds."""
 
     max_retries: int = MAX_RETRIES
     max_age: float = MAX_AGE
@@ -38,13 +38,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class EventState:
-    """How far an event has come; times in seconds of the queue's clock.
+    """The state of an event; times in seconds of the queue's clock.
 
     Attributes:
         fired_at: When it was fired.
-        due: When it is to be delivered next.
-        runs: How often the function has run on it.
-        throttles: How often it was throttled since the function ran last.
+        due: When its next delivery is due.
+        runs: How often the function has run with it.
+        throttles: How often it was throttled since the function's last run.
     """
 
     fired_at: float
@@ -59,35 +59,35 @@ class EventState:
 
 
 def begun(now: float) -> EventState:
-    """Begin the course of an event that is fired now."""
+    """Return the state of an event that is fired now."""
     return EventState(now, now)
 
 
 def before_delivery(
-    course: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
+    state: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
 ) -> Condition | None:
-    """Describe why an event is given up without another delivery; ``None`` if it is delivered."""
+    """Return why an event is discarded without another delivery; ``None`` if it is delivered."""
     if reserved_concurrency == 0:
         return Condition.ZERO_RESERVED_CONCURRENCY
-    return Condition.EVENT_AGE_EXCEEDED if now - course.fired_at > rules.max_age else None
+    return Condition.EVENT_AGE_EXCEEDED if now - state.fired_at > rules.max_age else None
 
 
-def after_failure(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
-    """Describe when an event whose function failed is delivered again, or why it is given up.
+def after_failure(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+    """Return when an event is delivered again after a function error, or why it is discarded.
 
     >>> after_failure(begun(0.0), Rules(), now=3.0)
     EventState(fired_at=0.0, due=63.0, runs=1, throttles=0)
     """
-    if course.runs >= min(rules.max_retries, len(_PAUSES)):
+    if state.runs >= min(rules.max_retries, len(_RETRY_DELAYS)):
         return Condition.RETRIES_EXHAUSTED
-    return _in_time(replace(course, due=now + _PAUSES[course.runs], runs=course.runs + 1, throttles=0), rules)
+    return _unless_too_old(replace(state, due=now + _RETRY_DELAYS[state.runs], runs=state.runs + 1, throttles=0), rules)
 
 
-def after_throttle(course: EventState, rules: Rules, *, now: float) -> EventState | Condition:
-    """Describe when an event that was throttled is delivered again, or why it is given up."""
-    pause = min(2.0**course.throttles, _LONGEST_PAUSE)
-    return _in_time(replace(course, due=now + pause, throttles=course.throttles + 1), rules)
+def after_throttle(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+    """Return when an event is delivered again after throttling, or why it is discarded."""
+    delay = min(2.0**state.throttles, _MAX_THROTTLE_DELAY)
+    return _unless_too_old(replace(state, due=now + delay, throttles=state.throttles + 1), rules)
 
 
-def _in_time(course: EventState, rules: Rules) -> EventState | Condition:
-    return course if course.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED
+def _unless_too_old(state: EventState, rules: Rules) -> EventState | Condition:
+    return state if state.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED

@@ -1,4 +1,4 @@
-"""Invoke as HTTP: from the parts of a request to a checked value, and from how an invocation ended to an answer. Pure.
+"""Invoke as HTTP: parse a request into a validated value, and build the response to an invocation's result. Pure.
 
 Paths and headers are those of botocore's service model for ``Invoke``.
 """
@@ -15,29 +15,28 @@ from enum import StrEnum
 from typing import Final, Never
 from urllib.parse import unquote
 
-from lambdachain._core.invocation import InvocationType
-from lambdachain._transports.socket_options import MAX_TRACE
+from lambdachain._core.invocation import MAX_TRACE_HEADER, InvocationType
 
 from . import responses as answers
-from .addressing import Shape, address_violations, resolve
+from .addressing import StringConstraint, address_violations, resolve_function
 from .aws_location import LATEST, AwsLocation
 from .delivery import Body, Delivery, Ending, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
 from .responses import Answer, Violation
 
 _CONSTRAINED: Final = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Tenant-Id")
-_TENANT_ID: Final = Shape("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
+_TENANT_ID: Final = StringConstraint("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
 
 
 class LogType(StrEnum):
-    """Whether the answer brings the end of the log."""
+    """Whether the response includes the end of the log."""
 
     NONE = "None"
     TAIL = "Tail"
 
 
 class StreamType(StrEnum):
-    """How a function may be invoked for a streamed response."""
+    """The invocation types of a streamed response."""
 
     REQUEST_RESPONSE = "RequestResponse"
     DRY_RUN = "DryRun"
@@ -50,22 +49,22 @@ def read_invoke(
     body: Body,
     *,
     request_id: str,
-    place: AwsLocation,
+    location: AwsLocation,
     functions: Mapping[str, Container[str]],
 ) -> InvokeRequest:
-    """Check a request of the Invoke API and give it as a value.
+    """Validate a request of the Invoke API, and return it as a value.
 
     Args:
         target: The path's function, still percent-encoded.
         qualifier: The query's qualifier.
-        headers: The request's headers, found whatever their case.
+        headers: The request's headers, in a mapping that ignores their case.
         body: The request's body.
-        request_id: The id that this invocation gets.
-        place: Where the functions are.
-        functions: The names of those there are, each with its versions and aliases.
+        request_id: The id of this invocation.
+        location: The account and region of the functions.
+        functions: The names of all functions, each with its versions and aliases.
 
     Raises:
-        RefusedError: AWS would refuse it; the answer is inside.
+        RefusedError: AWS would refuse it; the error has the response.
     """
     text, kind, log, tenant_id = (unquote(target), *(headers.get(name) for name in _CONSTRAINED))
     violations = [
@@ -77,7 +76,8 @@ def read_invoke(
     if violations:
         raise answers.constraints_violated(violations)
     invocation_type, log_type = InvocationType(kind or "RequestResponse"), LogType(log or "None")
-    arn = resolve(text, qualifier, place, functions)
+    # The order of the checks is AWS's where it is known: the first failure decides which response the caller gets.
+    arn = resolve_function(text, qualifier, location, functions)
     _check_size(invocation_type, body.size)
     _refuse_durable(headers)
     client_context = _client_context(headers.get("X-Amz-Client-Context"))
@@ -87,14 +87,14 @@ def read_invoke(
         str(arn),
         trace_id=_trace_id(headers),
         payload=_json_payload(body.content),
-        client_context=client_context if synchronous else None,
+        client_context=client_context if synchronous else None,  # Lambda passes none with an event
         tenant_id=tenant_id,
     )
     return InvokeRequest(arn.name, arn.qualifier, invocation_type, synchronous and log_type is LogType.TAIL, delivery)
 
 
-def read_stream_type(headers: Mapping[str, str]) -> None:
-    """Check that a streaming invocation is of a type that can be one.
+def check_stream_type(headers: Mapping[str, str]) -> None:
+    """Check that a streaming invocation has an invocation type that can stream.
 
     Raises:
         RefusedError: It is an event.
@@ -104,10 +104,10 @@ def read_stream_type(headers: Mapping[str, str]) -> None:
 
 
 def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
-    """Check that a call names a tenant if, and only if, its function keeps tenants apart.
+    """Check that a call names a tenant if, and only if, its function isolates tenants.
 
     Raises:
-        RefusedError: It does not fit.
+        RefusedError: The tenant id is missing, or must not be there.
     """
     if isolated and tenant_id is None:
         raise answers.tenant_missing()
@@ -116,9 +116,9 @@ def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
 
 
 def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
-    """Answer a synchronous call with what the function gave, or with how it failed."""
+    """Build the response to a synchronous call: the function's result, or its error."""
     headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version}
-    headers["x-amzn-Remapped-Content-Length"] = "0"
+    headers["x-amzn-Remapped-Content-Length"] = "0"  # as AWS does
     if ending.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"
     if log_tail:
@@ -127,28 +127,28 @@ def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> A
 
 
 def answer_queued() -> Answer:
-    """Answer an event: it is in the queue."""
+    """Build the response to an event that has been queued."""
     return Answer(202)
 
 
 def answer_permitted() -> Answer:
-    """Answer a dry run: a call would be let in."""
+    """Build the response to a dry run that is permitted."""
     return Answer(204)
 
 
 def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> Iterator[Violation]:
-    """Check an enumerated parameter; one that is not sent has its default."""
+    """Check an enumerated parameter; a missing one has its default."""
     if text is not None and text not in (choices := list(kind)):
         yield Violation(text, member, f"Member must satisfy enum value set: [{', '.join(choices)}]")
 
 
 def _trace_id(headers: Mapping[str, str]) -> str:
-    """Return the caller's trace header unchanged, or begin a trace, as Lambda does for a caller that has none.
+    """Return the caller's trace header unchanged, or start a trace, as Lambda does for a caller without one.
 
-    One that no runtime could take counts as none.
+    A header that no runtime could accept counts as missing.
     """
     given = headers.get("X-Amzn-Trace-Id")
-    if given and len(given) <= MAX_TRACE and given.isascii() and given.isprintable():
+    if given and len(given) <= MAX_TRACE_HEADER and given.isascii() and given.isprintable():
         return given
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
@@ -175,7 +175,7 @@ def _client_context(header: str | None) -> str | None:
 
 
 def _header_safe(text: str) -> str:
-    """Return JSON on one line of ASCII; what is no JSON goes on as well as it can, for the runtime to refuse."""
+    """Return JSON on one line of ASCII; what is not JSON is made fit for a header, for the runtime to refuse."""
     try:
         return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
@@ -183,13 +183,13 @@ def _header_safe(text: str) -> str:
 
 
 def _refuse_durable(headers: Mapping[str, str]) -> None:
-    """Refuse a durable execution: a caller who trusts in its name to run once might see the function run twice."""
+    """Refuse a durable execution: a caller that relies on its name to run once might see the function run twice."""
     if "X-Amz-Durable-Execution-Name" in headers:
         raise answers.parameter_invalid("DurableExecutionName is only valid for a durable function.")
 
 
 def _json_payload(content: bytes) -> bytes:
-    """Return *content* as it is if it is JSON; an absent payload is ``{}``, as on AWS."""
+    """Return *content* unchanged if it is JSON; a missing payload is ``{}``, as on AWS."""
     if not content:
         return b"{}"
     try:

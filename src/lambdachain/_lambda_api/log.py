@@ -1,4 +1,4 @@
-"""The platform's own lines in a function's log."""
+"""The lines that the platform writes to a function's log."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 def start(request_id: str, version: str) -> str:
-    """Write the first line of an invocation's log."""
+    """Format the first line of an invocation's log."""
     return f"START RequestId: {request_id} Version: {version}\n"
 
 
 def report(request_id: str, elapsed: float, memory: int, used: int | None, init: float | None) -> str:
-    """Write the last lines of an invocation's log; *elapsed* and *init* in seconds, *memory* and *used* in MB."""
+    """Format the last lines of an invocation's log; *elapsed* and *init* in seconds, *memory* and *used* in MB."""
     fields = [
         f"REPORT RequestId: {request_id}",
         f"Duration: {elapsed * 1000:.2f} ms",

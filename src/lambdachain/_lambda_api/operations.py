@@ -1,4 +1,4 @@
-"""The operations of Lambda's API that are served here, by method and path: those of botocore's service model."""
+"""The operations of Lambda's API that are served, by method and path, as in botocore's service model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import responses as answers
 
 
 class Operation(Enum):
-    """What a request asks for."""
+    """An operation of Lambda's API."""
 
     INVOKE = auto()
     INVOKE_STREAM = auto()
@@ -33,11 +33,11 @@ _ROUTES: Final = [
 ]
 
 
-def operation_of(method: str, path: str) -> tuple[Operation, str]:
-    """Return the operation and the function in the path, still percent-encoded; the latter is empty where none is.
+def parse_operation(method: str, path: str) -> tuple[Operation, str]:
+    """Return the operation and the function name in the path, still percent-encoded, or "" if it has none.
 
     Raises:
-        RefusedError: There is no such operation here.
+        RefusedError: The operation is not served.
     """
     for operation, verb, route in _ROUTES:
         if method == verb and (found := route.fullmatch(path)):

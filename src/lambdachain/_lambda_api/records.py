@@ -1,4 +1,4 @@
-"""What Lambda sends to destinations and dead-letter targets when an event has ended. Pure.
+"""What Lambda sends to destinations and dead-letter queues when an event is done. Pure.
 
 The destination record and the dead letter's attributes are recorded ones; the record's form for EventBridge is that of
 the page "Capturing records of Lambda asynchronous invocations".
@@ -18,12 +18,12 @@ from .delivery import Delivery
 from .events import Condition
 
 # The page on dead-letter queues: "the first 1 KB of the error message".
-_MOST_OF_MESSAGE: Final = 1_024
+_MAX_MESSAGE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
 class LastAnswer:
-    """What the last delivery of an event brought: a status, and the version and body of the function if it ran."""
+    """The response to the last delivery of an event: its status, and the function's version and body if it ran."""
 
     status: int
     body: bytes = field(repr=False)
@@ -33,13 +33,13 @@ class LastAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The end of an event.
+    """The end of an event: Lambda's *invocation record*.
 
     Attributes:
-        delivery: The event, as its function got it.
+        delivery: The event, as its function received it.
         condition: How it ended.
         runs: How often the function ran.
-        answer: The last answer; ``None`` where there was none.
+        answer: The last response; ``None`` if there was none.
         ended_at: Seconds since 1970.
     """
 
@@ -58,10 +58,11 @@ class Record:
     def function_arn(self) -> str:
         """The function's ARN, always with a qualifier."""
         arn = self.delivery.invoked_arn
+        # An ARN with a qualifier has eight parts.
         return arn if arn.count(":") == 7 else f"{arn}:$LATEST"
 
     def destination(self) -> dict[str, Any]:
-        """Write the record that a destination gets."""
+        """Return the record that a destination receives."""
         moment = datetime.fromtimestamp(self.ended_at, UTC)
         return {
             "version": "1.0",
@@ -72,12 +73,12 @@ class Record:
                 "condition": self.condition.value,
                 "approximateInvokeCount": self.runs,
             },
-            "requestPayload": _decoded(self.delivery.payload),
+            "requestPayload": _decode(self.delivery.payload),
             **(_response(self.answer) if self.answer else {}),
         }
 
     def bus_entry(self, bus_arn: str) -> dict[str, Any]:
-        """Write the record as an entry for EventBridge's ``PutEvents``."""
+        """Return the record as an entry for EventBridge's ``PutEvents``."""
         return {
             "Source": "lambda",
             "DetailType": f"Lambda Function Invocation Result - {'Success' if self.succeeded else 'Failure'}",
@@ -87,25 +88,25 @@ class Record:
         }
 
     def dead_letter_attributes(self) -> dict[str, dict[str, str]]:
-        """Return the attributes that go with the event to its dead-letter target."""
+        """Return the attributes of the event's message in a dead-letter queue."""
         status = self.answer.status if self.answer else 429
         return {
             "RequestID": {"DataType": "String", "StringValue": self.delivery.request_id},
             "ErrorCode": {"DataType": "Number", "StringValue": str(status)},
-            "ErrorMessage": {"DataType": "String", "StringValue": self._error_message()[:_MOST_OF_MESSAGE]},
+            "ErrorMessage": {"DataType": "String", "StringValue": self._error_message()[:_MAX_MESSAGE]},
         }
 
     def _error_message(self) -> str:
-        said = _decoded(self.answer.body) if self.answer else None
-        words = said.get("errorMessage") or said.get("Message") if is_mapping(said) else None
-        # SQS takes no empty attribute.
+        members = _decode(self.answer.body) if self.answer else None
+        words = members.get("errorMessage") or members.get("Message") if is_mapping(members) else None
+        # SQS rejects an empty attribute.
         return str(words or ("Rate Exceeded." if self.answer is None else self.condition.value))
 
 
-def error_type_of(body: bytes) -> str | None:
-    """Read the class of the error out of the body of a failed function, whatever runtime wrote it."""
-    said = _decoded(body)
-    name = said.get("errorType") if is_mapping(said) else None
+def parse_error_type(body: bytes) -> str | None:
+    """Return the error's class from the body of a failed function; every runtime writes it the same way."""
+    members = _decode(body)
+    name = members.get("errorType") if is_mapping(members) else None
     return str(name) if name else None
 
 
@@ -115,10 +116,10 @@ def _response(answer: LastAnswer) -> Mapping[str, Any]:
         context["executedVersion"] = answer.version
     if answer.failed:
         context["functionError"] = "Unhandled"
-    return {"responseContext": context, "responsePayload": _decoded(answer.body)}
+    return {"responseContext": context, "responsePayload": _decode(answer.body)}
 
 
-def _decoded(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How often a chain of calls has come by a function: counted in the trace header, as Lambda's loop detection does.
+"""Count how often a chain of calls has passed a function, in the trace header, as Lambda's loop detection does.
 
 Lambda writes ``Lineage=`` into the trace header that a function gets; SDKs in the function send it on. Here it holds
 the functions of the chain, each as a hash with its count: ``Lineage=a87bd80c:1|68fd508a:5``, the form in X-Ray's page
@@ -14,7 +14,7 @@ from typing import Final
 # "Approximately 16" invocations of one function in a chain, says Lambda's page on recursive loop detection.
 LOOP_LIMIT: Final = 16
 
-_MOST_FUNCTIONS: Final = 64
+_MAX_FUNCTIONS: Final = 64
 _FIELD: Final = re.compile(r";?\s*lineage=([^;]*)", re.IGNORECASE)
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
@@ -25,19 +25,20 @@ def loops(trace_header: str, arn: str) -> bool:
 
 
 def passed(trace_header: str, arn: str) -> str:
-    """Return the trace header that the function gets: with itself counted once more.
+    """Return the trace header for a function, with its own invocation counted.
 
     >>> passed(passed("Root=1-2-3", "a"), "a")
     'Root=1-2-3;Lineage=ca978112:2'
 
     Args:
-        trace_header: As its caller sent it.
+        trace_header: As the caller sent it.
         arn: The function's ARN, without a qualifier.
     """
     counts = _counts(trace_header)
     own = _hash(arn)
+    # Inserted again at the end: what is dropped beyond the limit are the functions passed longest ago.
     counts[own] = counts.pop(own, 0) + 1
-    entries = [f"{name}:{count}" for name, count in counts.items()][-_MOST_FUNCTIONS:]
+    entries = [f"{name}:{count}" for name, count in counts.items()][-_MAX_FUNCTIONS:]
     return f"{_FIELD.sub('', trace_header)};Lineage={'|'.join(entries)}"
 
 

@@ -1,7 +1,7 @@
-"""Every answer of the Invoke API that is not the function's own: pure functions from facts to status, body and headers.
+"""Every response of the Invoke API that is not the function's own: pure functions from facts to status, body, headers.
 
-*Recorded* answers are those of AWS itself, kept in the validated snapshots of the archived LocalStack repository
-(2023 to 2026); *published* ones were quoted in public issues; *assumed* ones follow the form of their neighbours.
+*Recorded* responses are AWS's own, from the validated snapshots of the archived LocalStack repository (2023 to 2026);
+*published* ones were quoted in public issues; *assumed* ones follow the form of similar ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SOURCE: Final = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disab
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response of the Invoke API, but for the headers that every response has."""
+    """A response of the Invoke API, without the headers that every response has."""
 
     status: int
     body: bytes = b""
@@ -27,7 +27,7 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """The request gets *answer*; no function runs."""
+    """The request is refused with the response *answer*; no function runs."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.headers["x-amzn-ErrorType"])
@@ -35,7 +35,7 @@ class RefusedError(Exception):
 
 
 def refusal(status: int, error_type: str, **members: str) -> RefusedError:
-    """Shape an error of the API: its class in a header, its members as the body."""
+    """Build an error of the API: its class in a header, its members as the body."""
     return RefusedError(Answer(status, _json(members), {"x-amzn-ErrorType": error_type}))
 
 
@@ -43,19 +43,19 @@ def function_not_found(arn: str) -> RefusedError:
     """No such function, version or alias (recorded 2025).
 
     Args:
-        arn: It ends in the qualifier that was named; without one, Invoke adds ``:$LATEST``, and GetFunction does not.
+        arn: It ends with the qualifier of the request; without one, Invoke adds ``:$LATEST``, and GetFunction does not.
     """
     return refusal(404, "ResourceNotFoundException", Type="User", Message=f"Function not found: {arn}")
 
 
 def region_not_reachable(wanted: str, region: str) -> RefusedError:
-    """The ARN is of another region (recorded)."""
+    """The ARN is in another region (recorded)."""
     message = f"Functions from '{wanted}' are not reachable in this region ('{region}')"
     return refusal(404, "ResourceNotFoundException", Type="User", Message=message)
 
 
 def account_not_allowed(account_id: str, arn: str, action: str) -> RefusedError:
-    """The ARN is of another account, where no policy can let anyone in (published)."""
+    """The ARN is in another account, and no policy allows access (published)."""
     message = (
         f"User: arn:aws:iam::{account_id}:root is not authorized to perform: lambda:{action} on resource: {arn} "
         f"because no resource-based policy allows the lambda:{action} action"
@@ -64,7 +64,7 @@ def account_not_allowed(account_id: str, arn: str, action: str) -> RefusedError:
 
 
 class Violation(NamedTuple):
-    """A parameter that has a form which the service model forbids: *constraint* is the sentence that says which."""
+    """A parameter that the service model does not allow; *constraint* is the sentence that says why."""
 
     value: str
     member: str
@@ -72,7 +72,7 @@ class Violation(NamedTuple):
 
 
 def constraints_violated(violations: Sequence[Violation]) -> RefusedError:
-    """Parameters have forms that the service model forbids: all of them in one message (recorded; not their order)."""
+    """Parameters violate the service model: all of them in one message (recorded, except their order)."""
     errors = "1 validation error" if len(violations) == 1 else f"{len(violations)} validation errors"
     found = "; ".join(
         f"Value '{v.value}' at '{v.member}' failed to satisfy constraint: {v.constraint}" for v in violations
@@ -86,7 +86,7 @@ def parameter_invalid(message: str) -> RefusedError:
 
 
 def tenant_missing() -> RefusedError:
-    """The function keeps tenants apart, and the call names none (published)."""
+    """The function isolates tenants, and the call names none (published)."""
     return parameter_invalid(
         "The invoked function is enabled with tenancy configuration. "
         "Add a valid tenant ID in your request and try again."
@@ -94,7 +94,7 @@ def tenant_missing() -> RefusedError:
 
 
 def tenant_not_wanted() -> RefusedError:
-    """The function does not keep tenants apart, and the call names one (documented; words assumed)."""
+    """The function does not isolate tenants, and the call names one (documented; message assumed)."""
     return parameter_invalid(
         "The invoked function is not enabled with tenancy configuration. "
         "Remove the tenant ID from your request and try again."
@@ -102,7 +102,7 @@ def tenant_not_wanted() -> RefusedError:
 
 
 def body_not_json(reason: str, line: int, column: int) -> RefusedError:
-    """The payload is no JSON: the frame is recorded, the reasons in it are those of another parser than AWS's."""
+    """The payload is not JSON: the form is recorded, the reasons come from another parser than AWS's."""
     where = f"[Source: {_SOURCE}; line: {line}, column: {column}]"
     message = f"Could not parse request body into json: Could not parse payload into json: {reason}\n at {where}"
     return refusal(400, "InvalidRequestContentException", Type="User", message=message)
@@ -127,7 +127,7 @@ def request_too_large() -> RefusedError:
 
 
 def head_too_large(size: int) -> RefusedError:
-    """The request line and the headers are longer than Lambda takes (which words it otherwise)."""
+    """The request line and the headers exceed Lambda's limit (with another message on AWS)."""
     message = f"{size} byte request line and headers exceeded the {MAX_HEADERS} byte limit"
     return refusal(413, "RequestEntityTooLargeException", Type="User", message=message)
 
@@ -141,10 +141,10 @@ def event_too_large(size: int) -> RefusedError:
 def throttled(
     reason: str = "ReservedFunctionConcurrentInvocationLimitExceeded", retry_after: int | None = None
 ) -> RefusedError:
-    """There is no capacity: by default, all of the function's reserved concurrency is taken (recorded).
+    """There is no capacity: by default, the function's reserved concurrency is in use (recorded).
 
     Args:
-        reason: Lambda's word for the limit.
+        reason: Lambda's name of the limit.
         retry_after: Seconds to wait, in the header that the service model has for it.
     """
     refused = refusal(429, "TooManyRequestsException", Reason=reason, Type="User", message="Rate Exceeded.")
@@ -170,18 +170,18 @@ def denied(arn: str, account_id: str) -> RefusedError:
 
 
 def request_refused(reason: str) -> RefusedError:
-    """The request comes from a web page, or for another host; no answer of Lambda's, which has nothing like it."""
+    """The request comes from a web page, or is for another host; not a response of Lambda, which has no such check."""
     message = (
-        f"The request was refused: {reason}. The endpoint answers programs, and pages that are served from this "
-        "machine. Allow the name of a host with 'lambdachain serve --allow-host NAME' or LocalEndpoint(allowed_hosts=)."
+        f"The request was refused: {reason}. The endpoint accepts requests of programs, and of pages served from this "
+        "machine. To allow a host name, use 'lambdachain serve --allow-host NAME' or LocalEndpoint(allowed_hosts=...)."
     )
     return refusal(403, "AccessDeniedException", Message=message)
 
 
 def unknown_operation(method: str, path: str) -> RefusedError:
-    """The endpoint does not serve this operation (AWS words it otherwise: this says what to do)."""
+    """The endpoint does not serve this operation (with another message on AWS: this one says what is served)."""
     message = (
-        f"no operation {method} {path} here: only Invoke, InvokeWithResponseStream, GetFunction, "
+        f"unknown operation {method} {path}: only Invoke, InvokeWithResponseStream, GetFunction, "
         "GetFunctionConfiguration and ListFunctions are served"
     )
     return refusal(404, "UnknownOperationException", message=message)
@@ -200,22 +200,22 @@ def event_not_queued() -> RefusedError:
 
 
 def timed_out(request_id: str, timeout: float) -> bytes:
-    """Word the function error of an invocation over its time (recorded 2025)."""
+    """Build the function error of an invocation that timed out (recorded 2025)."""
     return _platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {timeout_text(timeout)}")
 
 
 def timeout_text(timeout: float) -> str:
-    """Report that *timeout* seconds have passed, as the answer and the log do."""
+    """Format the timeout of *timeout* seconds as in the response and the log."""
     return f"Task timed out after {timeout:.2f} seconds"
 
 
 def exited(request_id: str, returncode: int) -> bytes:
-    """Word the function error of a process that ended before it answered (recorded for exit codes 0 and 127)."""
+    """Build the function error of a process that ended before it responded (recorded for exit codes 0 and 127)."""
     return _platform_error("Runtime.ExitError", f"RequestId: {request_id} Error: {exit_text(returncode)}")
 
 
 def exit_text(returncode: int) -> str:
-    """Describe how a process ended: *returncode* is its exit status, or less than 0 for a signal."""
+    """Describe how a process ended: *returncode* is its exit status, or negative for a signal."""
     if returncode == 0:
         return "Runtime exited without providing a reason"
     if returncode > 0:
@@ -224,7 +224,7 @@ def exit_text(returncode: int) -> str:
 
 
 def response_too_large() -> bytes:
-    """Word the function error of a response over 6 MB and 100 bytes (recorded)."""
+    """Build the function error of a response over 6 MB and 100 bytes (recorded)."""
     message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
     return _json({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"})
 

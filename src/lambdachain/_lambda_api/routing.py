@@ -1,20 +1,20 @@
-"""Which version an alias leads to. Pure: the draw comes from outside."""
+"""Weighted aliases: which version an invocation of an alias runs. Pure: the random draw is a parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-def routed_version(version: str, weights: Mapping[str, float], draw: float) -> str:
-    """Choose the version that a call of an alias runs.
+def choose_version(version: str, weights: Mapping[str, float], draw: float) -> str:
+    """Choose the version that an invocation of an alias runs.
 
-    >>> routed_version("1", {"2": 0.1}, draw=0.05), routed_version("1", {"2": 0.1}, draw=0.5)
+    >>> choose_version("1", {"2": 0.1}, draw=0.05), choose_version("1", {"2": 0.1}, draw=0.5)
     ('2', '1')
 
     Args:
         version: The alias's own version.
-        weights: Other versions and the share of the calls that each gets.
-        draw: A number from 0 up to, and not including, 1.
+        weights: Other versions, each with its share of the invocations.
+        draw: A random number from 0 up to, but not including, 1.
     """
     for other, weight in weights.items():
         if draw < weight:

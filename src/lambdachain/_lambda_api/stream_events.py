@@ -1,48 +1,32 @@
-"""Amazon's event stream encoding (``application/vnd.amazon.eventstream``), as far as response streaming needs it.
-
-A message is its total length, the length of its headers, a checksum of both, the headers, the payload, and a checksum
-of everything. Every number is big-endian; checksums are CRC-32; the headers here are all text (type 7).
-"""
+"""The events of a streamed response (``InvokeWithResponseStream``), encoded by ``_core.event_stream``."""
 
 from __future__ import annotations
 
 import base64
 import json
-import struct
-import zlib
 from typing import Final
+
+from lambdachain._core.event_stream import encode_message
 
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
 
-_TEXT: Final = 7
-_AROUND: Final = 16
-
 
 def payload_chunk(payload: bytes) -> bytes:
-    """Write a part of what the function returns."""
-    return _event("PayloadChunk", "application/octet-stream", payload)
+    """Encode a part of what the function returns."""
+    return encode_event("PayloadChunk", "application/octet-stream", payload)
 
 
 def invoke_complete(error_code: str | None, error_details: str | None, log: bytes | None) -> bytes:
-    """Write the end of the stream, with what went wrong and the end of the log if the caller asked for it."""
+    """Encode the end of the stream, with the function's error and, if the caller asked for it, the log tail."""
     members = {
         "ErrorCode": error_code,
         "ErrorDetails": error_details,
         "LogResult": None if log is None else base64.b64encode(log).decode(),
     }
-    said = {name: text for name, text in members.items() if text is not None}
-    return _event("InvokeComplete", "application/json", json.dumps(said).encode())
+    present = {name: text for name, text in members.items() if text is not None}
+    return encode_event("InvokeComplete", "application/json", json.dumps(present).encode())
 
 
-def _event(kind: str, content_type: str, payload: bytes) -> bytes:
-    headers = b"".join(
-        _header(name, text)
-        for name, text in ((":event-type", kind), (":content-type", content_type), (":message-type", "event"))
-    )
-    prelude = struct.pack("!II", _AROUND + len(headers) + len(payload), len(headers))
-    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + payload
-    return message + struct.pack("!I", zlib.crc32(message))
-
-
-def _header(name: str, text: str) -> bytes:
-    return bytes([len(name)]) + name.encode() + struct.pack("!BH", _TEXT, len(text)) + text.encode()
+def encode_event(event_type: str, content_type: str, payload: bytes) -> bytes:
+    """Encode an event with the three headers that Lambda sends."""
+    return encode_message({":event-type": event_type, ":content-type": content_type, ":message-type": "event"}, payload)

@@ -1,4 +1,4 @@
-"""Checks of the arguments that transports are made of, and of what kind a value or a function is."""
+"""Check the arguments of transports, and what kind of value or function an argument is."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CO_GENERATORS: Final = 0x20 | 0x200
 
 
 def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:
-    """Refuse what a transport cannot be made of; neither is a value quoted, for a URL may have a password in it.
+    """Check the arguments of a transport; values are not quoted, because a URL may have a password in it.
 
     Raises:
-        ContractError: An argument is not what it has to be; the message says what to give instead.
+        ContractError: An argument is not valid; the message names the expected one.
     """
     for name, value, example in (
         ("region", region, "eu-west-1"),
@@ -34,19 +34,19 @@ def _check_session(session: Any, *, blocking: bool) -> None:
     if isinstance(session, type) or not hasattr(session, "get_credentials"):
         remedy = "session=boto3.Session(profile_name=...)"
         if hasattr(getattr(session, "meta", None), "service_model"):
-            remedy = "a client goes into BotoTransport(client)"
+            remedy = "a client is passed as BotoTransport(client)"
         raise ContractError(f"session must be a session of boto3 or botocore, not {kind_of(session)}: {remedy}")
     if blocking and is_async(session.get_credentials):
-        raise ContractError("session is aiobotocore's, which is for event loops: AsyncBotoTransport(session=session)")
+        raise ContractError("session is aiobotocore's, for event loops: use AsyncBotoTransport(session=session)")
 
 
 def is_async(function: Any) -> bool:
-    """Check whether *function* is a coroutine function, or an object that is called like one."""
-    return bool(flags_of(function) & CO_COROUTINE)
+    """Check whether *function* is a coroutine function, or an object with an asynchronous ``__call__``."""
+    return bool(code_flags(function) & CO_COROUTINE)
 
 
-def flags_of(function: Any) -> int:
-    """Return the flags of the code that calling *function* runs; 0 where it is not Python's."""
+def code_flags(function: Any) -> int:
+    """Return the flags of the code that calling *function* runs; 0 if it is not Python code."""
     while isinstance(function, partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not hasattr(function, "__code__") and not hasattr(function, "__func__"):

@@ -1,4 +1,4 @@
-"""Blocking transports for event loops: for what has no twin of its own, and for what tests put in AWS's place."""
+"""Adapt blocking transports to event loops: those without an asynchronous twin, and those of tests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 
 def to_async_transport(transport: Transport | AsyncTransport) -> AsyncTransport:
-    """Return what an async client can send over: *transport* itself, or one that awaits what blocks."""
+    """Return a transport that an async client can await: *transport* itself, or an adapter around a blocking one."""
     if iscoroutinefunction(transport.send):
         return cast("AsyncTransport", transport)
     blocking = cast("Transport", transport)
     if answers_at_once(blocking):
         return InlineAdapter(blocking)
-    return AwsInThreads(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
+    return AwsThreadAdapter(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
 
 
-class Wrapped:
-    """What stands around a transport that blocks."""
+class TransportAdapter:
+    """Base of the adapters around a blocking transport."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -40,31 +40,31 @@ class Wrapped:
             self.pause = pause
 
     async def close(self) -> None:
-        """Close the transport; that does not wait for anything."""
+        """Close the transport; that does not block."""
         self._transport.close()
 
     def __repr__(self) -> str:
         return repr(self._transport)
 
 
-class StreamInThreads:
-    """An answer that is read in threads; see ``AsyncResponseStream``."""
+class ThreadedStream:
+    """A response stream that is read in threads; see ``AsyncResponseStream``."""
 
     def __init__(self, stream: ResponseStream) -> None:
         self.outcome = stream.outcome
         self._stream = stream
 
     async def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or the end; see ``ResponseStream.read``."""
         return await in_thread(self._stream.read)
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         self._stream.close()
 
 
-class InlineAdapter(Wrapped):
-    """Sends over a transport that keeps nobody waiting; see ``answers_at_once``."""
+class InlineAdapter(TransportAdapter):
+    """Sends over a transport that never waits; see ``answers_at_once``."""
 
     answers_at_once = True
 
@@ -72,29 +72,29 @@ class InlineAdapter(Wrapped):
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return self._transport.send(invocation, timeout=timeout)
 
-    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-        return StreamInThreads(open_stream(self._transport, invocation, timeout))
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ThreadedStream:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
+        return ThreadedStream(open_stream(self._transport, invocation, timeout))
 
 
-class ThreadAdapter(Wrapped):
-    """Sends over a transport that blocks, each call in a thread of its own.
+class ThreadAdapter(TransportAdapter):
+    """Sends over a blocking transport, each call in a thread of its own.
 
-    No pool of threads: functions that run in this process call each other, and would wait for each other's threads. A
-    call that is cancelled is let go of at once, and its thread ends by itself.
+    No thread pool: functions that run in this process call each other, and would wait for each other's threads. A
+    cancelled call returns immediately, and its thread ends by itself.
     """
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         return await in_thread(partial(self._transport.send, invocation, timeout=timeout))
 
-    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> StreamInThreads:  # noqa: ASYNC109 - as AsyncTransport
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
-        return StreamInThreads(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
+    async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ThreadedStream:  # noqa: ASYNC109 - as AsyncTransport
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
+        return ThreadedStream(await in_thread(partial(open_stream, self._transport, invocation, timeout)))
 
 
-class AwsInThreads(ThreadAdapter, AwsTransport):
-    """The same, over a transport whose calls a stand-in takes."""
+class AwsThreadAdapter(ThreadAdapter, AwsTransport):
+    """The same, for a transport to AWS, whose calls a test's transport may override."""
 
     def host_for(self, region: str | None, function: str) -> str:
         """Return the host that calls go to; see ``AwsTransport.host_for``."""
@@ -102,27 +102,28 @@ class AwsInThreads(ThreadAdapter, AwsTransport):
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run *work* in a thread of its own, in a copy of this context."""
+    """Run *work* in a thread of its own, in a copy of the current context."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
     context = copy_context()
 
     def run() -> None:
         try:
-            tell = partial(_settle, ended, result=context.run(work))
-        except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
-            tell = partial(_settle, ended, error=exc)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(tell)
+            report = partial(_set_result, future, result=context.run(work))
+        except BaseException as exc:  # noqa: BLE001 - raised again where the call was made
+            report = partial(_set_result, future, error=exc)
+        # Futures are not thread-safe: the loop's own thread sets the result.
+        with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
+            loop.call_soon_threadsafe(report)
 
     threading.Thread(target=run, name="lambdachain-call", daemon=True).start()
-    return await ended
+    return await future
 
 
-def _settle(ended: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None) -> None:
-    if ended.done():
+def _set_result(future: asyncio.Future[T], *, result: T | None = None, error: BaseException | None = None) -> None:
+    if future.done():
         return
     if error is not None:
-        ended.set_exception(error)
+        future.set_exception(error)
     else:
-        ended.set_result(result)  # type: ignore[arg-type]
+        future.set_result(result)  # type: ignore[arg-type]

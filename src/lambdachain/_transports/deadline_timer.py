@@ -1,4 +1,7 @@
-"""One thread that rings at given times, for all calls of the process: a read in pieces has no timeout of its own."""
+"""Deadlines for blocking calls: one thread runs callbacks at given times, for all calls of the process.
+
+A response that is read in parts has no timeout as a whole; the callback shuts its socket down.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _WORTH_CLEARING: Final = 64
 
 
 class Timer:
-    """Something to be done at a time, unless it is cancelled before."""
+    """A callback to run at a time, unless it is cancelled before."""
 
     def __init__(self, at: float, callback: Callable[[], None]) -> None:
         self.at = at
@@ -24,40 +27,42 @@ class Timer:
 
 
 class DeadlineTimer:
-    """Rings bells; its thread starts with the first one, and again in a forked process."""
+    """Runs the callbacks of timers; its thread starts with the first timer, and again in a forked process."""
 
     def __init__(self) -> None:
-        self._bells: list[tuple[float, int, Timer]] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._cancelled = 0
         self._thread: threading.Thread | None = None
 
     def set(self, at: float, callback: Callable[[], None]) -> Timer:
-        """Have *ring* called when the monotonic clock says *at*; it must be quick and must not raise."""
-        bell = Timer(at, callback)
+        """Run *callback* when the monotonic clock reaches *at*; it must be quick and must not raise."""
+        timer = Timer(at, callback)
         with self._changed:
-            heapq.heappush(self._bells, (at, next(self._count), bell))
+            heapq.heappush(self._timers, (at, next(self._count), timer))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="lambdachain-deadlines", daemon=True)
                 self._thread.start()
-            elif self._bells[0][2] is bell:
+            # The thread waits for the earliest timer only: wake it if that is another one now.
+            elif self._timers[0][2] is timer:
                 self._changed.notify()
-        return bell
+        return timer
 
-    def cancel(self, bell: Timer) -> None:
-        """Forget a bell that has not rung."""
+    def cancel(self, timer: Timer) -> None:
+        """Cancel a timer; no-op if it has run."""
         with self._changed:
-            bell.cancelled = True
+            timer.cancelled = True
             self._cancelled += 1
-            if self._cancelled > max(_WORTH_CLEARING, len(self._bells) // 2):
-                self._bells = [item for item in self._bells if not item[2].cancelled]
-                heapq.heapify(self._bells)
+            # Cancelled timers stay in the heap, from whose middle nothing can be removed, until they are half of it.
+            if self._cancelled > max(_WORTH_CLEARING, len(self._timers) // 2):
+                self._timers = [item for item in self._timers if not item[2].cancelled]
+                heapq.heapify(self._timers)
                 self._cancelled = 0
 
     def forget(self) -> None:
-        """Begin anew in a forked process: the bells, their thread and whoever held the lock are the parent's."""
-        self._bells = []
+        """Start over in a forked process: the timers, their thread and the holder of the lock are the parent's."""
+        self._timers = []
         self._changed = threading.Condition()
         self._cancelled = 0
         self._thread = None
@@ -69,15 +74,16 @@ class DeadlineTimer:
     def _next(self) -> Timer:
         with self._changed:
             while True:
-                if not self._bells:
+                if not self._timers:
                     self._changed.wait()
                     continue
-                at, _, bell = self._bells[0]
+                at, _, timer = self._timers[0]
+                # The real clock: time that a test skips passes for no socket.
                 wait = at - time.monotonic()
-                if wait <= 0 or bell.cancelled:
-                    heapq.heappop(self._bells)
-                    if not bell.cancelled:
-                        return bell
+                if wait <= 0 or timer.cancelled:
+                    heapq.heappop(self._timers)
+                    if not timer.cancelled:
+                        return timer
                     continue
                 self._changed.wait(wait)
 

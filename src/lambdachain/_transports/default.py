@@ -1,4 +1,4 @@
-"""Which transport a client has that was given none."""
+"""Choose the transport of a client that was created without one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _IN_LAMBDA: Final = "AWS_LAMBDA_RUNTIME_API"
 
 
 def default_transport() -> Transport:
-    """Make an ``HttpTransport`` inside Lambda, elsewhere a ``BotoTransport``; ``LAMBDACHAIN_TRANSPORT`` may say which.
+    """Return an ``HttpTransport`` inside Lambda, a ``BotoTransport`` elsewhere, or what ``LAMBDACHAIN_TRANSPORT`` says.
 
     Raises:
-        ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
+        ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
     """
-    if (_chosen() or _usual()) == "http":
+    if (_configured_name() or _default_name()) == "http":
         from .http.transport import HttpTransport
 
         return HttpTransport()
@@ -28,28 +28,30 @@ def default_transport() -> Transport:
 
 
 def default_async_transport() -> AsyncTransport:
-    """Make the same choice for an event loop; but where aiobotocore is not installed, only if it is asked for boto3.
+    """Make the same choice for an event loop; without aiobotocore, boto3 is used in threads only if it is asked for.
 
     Raises:
-        ContractError: ``LAMBDACHAIN_TRANSPORT`` names neither.
+        ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
     """
-    chosen = _chosen()
-    if (chosen or _usual()) == "boto":
-        from .boto.async_transport import is_installed, over_botocore
+    configured = _configured_name()
+    if (configured or _default_name()) == "boto":
+        from .boto.async_transport import create_boto_transport, is_installed
 
-        if chosen or is_installed():
-            return over_botocore()
+        if configured or is_installed():
+            return create_boto_transport()
     from .http.async_transport import AsyncHttpTransport
 
     return AsyncHttpTransport()
 
 
-def _usual() -> str:
+def _default_name() -> str:
     return "http" if _IN_LAMBDA in os.environ else "boto"
 
 
-def _chosen() -> str | None:
-    chosen = os.environ.get(VARIABLE) or None
-    if chosen not in (None, "http", "boto"):
-        raise ContractError(f"{VARIABLE} is {chosen!r}: it may be 'http' (HttpTransport) or 'boto' (BotoTransport)")
-    return chosen
+def _configured_name() -> str | None:
+    configured = os.environ.get(VARIABLE) or None
+    if configured not in (None, "http", "boto"):
+        raise ContractError(
+            f"{VARIABLE} is {configured!r}: it must be 'http' (HttpTransport) or 'boto' (BotoTransport)"
+        )
+    return configured

@@ -1,4 +1,4 @@
-"""Whether a request can be signed for a region and sent to a URL: checked before anything is made of them."""
+"""Check, before anything is sent, that a region can be signed for and an endpoint URL can be sent to."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ _URL: Final = r"https?://(?P<authority>[^/?#]+)[!-~]*"
 _PORT: Final = r"(?:\[(?P<ipv6>[^\[\]]*)\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?"
 
 
-def check_destination(region: str | None, url: str | None) -> None:
-    """Refuse a region or a URL that would break a request; ``None`` is for others to find.
+def check_endpoint(region: str | None, url: str | None) -> None:
+    """Check a region and an endpoint URL; ``None`` means that botocore or the settings decide.
 
     Raises:
-        NoAnswerError: One of them cannot be: what is wrong, and where that is set.
+        NoAnswerError: One is not valid; the message says what is wrong, and where it may be set.
     """
     if region is not None and not _is_region(region):
-        raise _wrong(f"{region!a} is not an AWS region like 'eu-west-1': correct region=, AWS_REGION or the profile")
+        raise _setup_error(
+            f"{region!a} is not an AWS region like 'eu-west-1': check region=, AWS_REGION or the profile"
+        )
     if url is not None:
-        flaw = _flaw_of(url)
+        flaw = _find_flaw(url)
         if flaw is not None:
-            raise _wrong(f"the endpoint's URL {flaw}: correct endpoint_url=, AWS_ENDPOINT_URL or the profile")
+            raise _setup_error(f"the endpoint URL {flaw}: check endpoint_url=, AWS_ENDPOINT_URL or the profile")
 
 
 def _is_region(value: object) -> bool:
@@ -32,19 +34,19 @@ def _is_region(value: object) -> bool:
     return value.replace("-", "").isalnum() and value.strip("-") == value
 
 
-def _flaw_of(url: object) -> str | None:
-    """Describe what is wrong with a URL; it is not quoted, for it may have a password in it."""
+def _find_flaw(url: object) -> str | None:
+    """Return what is wrong with a URL, or ``None``; the URL is not quoted, because it may have a password in it."""
     if not isinstance(url, str):
-        return f"is of the type {type(url).__name__}, not a string"
+        return f"must be a string, not {type(url).__name__}"
     if not (url.isascii() and url.isprintable()) or " " in url:
-        return "has a blank, a line's end or another character that no URL has; write an international name in punycode"
+        return "has a space, a line break or a non-ASCII character; write an international name in punycode"
     match = re.fullmatch(_URL, url)
     host = match and re.fullmatch(_PORT, match["authority"].rpartition("@")[2])
     if not host:
-        return "does not look like http://host:port or https://host"
+        return "is not of the form http://host:port or https://host"
     if host["ipv6"] is not None and not _is_ipv6(host["ipv6"]):
-        return "has something in brackets that is not an IPv6 address"
-    return "has a port beyond 65535" if int(host["port"] or 0) > 65535 else None
+        return "has brackets around something that is not an IPv6 address"
+    return "has a port above 65535" if int(host["port"] or 0) > 65535 else None
 
 
 def _is_ipv6(text: str) -> bool:
@@ -57,5 +59,5 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def _wrong(message: str) -> NoAnswerError:
+def _setup_error(message: str) -> NoAnswerError:
     return NoAnswerError(message, progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)

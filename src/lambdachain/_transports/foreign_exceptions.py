@@ -1,7 +1,7 @@
-"""Which exceptions a transport translates: those of the SDKs and the standard library, wherever they come from.
+"""Decide which exceptions a transport translates: those of the SDKs and the standard library, wherever they come from.
 
-What passes unchanged is an exception of somebody else's: of a framework, of a test's stand-in, or of ours. Loaded only
-where a request has failed.
+All others pass unchanged: exceptions of a framework, of a test's replacement for the network, and lambdachain's own.
+Loaded only when a request has failed.
 """
 
 from __future__ import annotations
@@ -24,32 +24,35 @@ _SDKS: Final = frozenset(
 
 
 def passes(exc: BaseException) -> bool:
-    """Check whether *exc* leaves a call unchanged: its class is somebody else's, or it is a signal handler's.
+    """Check whether *exc* must leave a call unchanged: its class is foreign, or a signal handler raised it.
 
-    So does an assertion of somebody else's, such as a test's that stands where the network would be.
+    An assertion of foreign code passes, too, such as one in a test's replacement for the network.
     """
+    # A signal handler may raise a builtin class, such as TimeoutError, which would be taken for the network's.
     if not _is_known(type(exc).__module__) or raised_by_signal_handler(exc):
         return True
-    return isinstance(exc, AssertionError) and not all(_is_known(_module_of(frame)) for frame in [*frames_of(exc)][-1:])
+    return isinstance(exc, AssertionError) and not all(
+        _is_known(_get_module(frame)) for frame in [*get_frames(exc)][-1:]
+    )
 
 
 def raised_by_signal_handler(exc: BaseException) -> bool:
-    """Check whether a signal interrupted the work, as frameworks bound the time of a task."""
+    """Check whether a signal handler raised it, as frameworks do to limit the time of a task."""
     handlers = _signal_handlers()
-    return any(frame.f_code in handlers for frame in frames_of(exc))
+    return any(frame.f_code in handlers for frame in get_frames(exc))
 
 
-def frames_of(exc: BaseException) -> Iterator[FrameType]:
-    """List the frames that *exc* passed through, the outermost first."""
+def get_frames(exc: BaseException) -> Iterator[FrameType]:
+    """Return the frames that *exc* passed through, outermost first."""
     return (frame for frame, _ in walk_tb(exc.__traceback__))
 
 
 def is_sdk(module: str) -> bool:
-    """Check whether a module is a part of an SDK, or of what SDKs stand on."""
+    """Check whether a module is part of an SDK, or of a library that SDKs are built on."""
     return module.partition(".")[0] in _SDKS
 
 
-def _module_of(frame: FrameType) -> str:
+def _get_module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__"))
 
 

@@ -1,7 +1,7 @@
-"""Detach botocore clients from the process that theirs is a copy of: two must never share a connection.
+"""Detach botocore's clients from the parent of a forked process: two processes must never share a connection.
 
-Two processes on one connection read each other's answers, and a TLS connection breaks for both. botocore has no word
-for starting over, so its connection pools are replaced as its own HTTP session makes them.
+Two processes on one connection read each other's responses, and TLS breaks for both. botocore has no API for this, so
+its connection pools are replaced by new ones, created as its own HTTP session creates them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, cast
 
 
 def replace_connections(client: Any) -> bool:
-    """Replace a client's connection pools with empty ones; what waits in the old ones is closed without a word on it.
+    """Replace a client's connection pools with empty ones; idle connections in the old ones are closed.
 
     Returns:
-        Whether this botocore lets its pools be replaced.
+        Whether this version of botocore lets its pools be replaced.
     """
     return replace_pools(getattr(getattr(client, "_endpoint", None), "http_session", None))
 
 
 def replace_pools(session: Any) -> bool:
-    """Detach one of botocore's HTTP sessions."""
+    """Detach one of botocore's HTTP sessions; see ``replace_connections``."""
     manager: Any = getattr(session, "_manager", None)
     make: Any = getattr(session, "_get_pool_manager_kwargs", None)
     proxies: Any = getattr(session, "_proxy_managers", None)
@@ -30,28 +30,28 @@ def replace_pools(session: Any) -> bool:
         return False
     fresh = type(manager)(**make())
     fresh.pool_classes_by_scheme = manager.pool_classes_by_scheme
-    session._manager, session._proxy_managers = fresh, {}  # noqa: SLF001 - botocore has no public word for it
+    session._manager, session._proxy_managers = fresh, {}  # noqa: SLF001 - botocore has no public API for it
     for old in (manager, *cast("dict[str, Any]", proxies).values()):
         _abandon(old)
     return True
 
 
 def has_connections(client: Any) -> bool:
-    """Check whether a client has been used: its pools then hold connections that were made elsewhere."""
+    """Check whether a client has been used: its pools then hold connections that were opened before."""
     session: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
     pools: Any = getattr(getattr(session, "_manager", None), "pools", None)
     return bool(getattr(session, "_proxy_managers", None)) or (pools is not None and len(pools) > 0)
 
 
 def detach_credentials(credentials: Any) -> None:
-    """Replace the lock of credentials that are renewed in time, and their connections to where they come from.
+    """Replace the lock of refreshable credentials, and their connections to where they are fetched from.
 
-    A thread that has stayed with the parent may hold the lock; botocore keeps the connection to a container's or a
-    machine's metadata.
+    A thread that exists only in the parent may hold the lock; botocore keeps the connection to a container's or an
+    instance's metadata service.
     """
     if not hasattr(credentials, "_refresh_lock"):
         return
-    asyncio: Any = sys.modules.get("asyncio")  # which a program without event loops need not load
+    asyncio: Any = sys.modules.get("asyncio")  # not imported: a program without event loops need not load it
     kind: Any = threading.Lock
     if asyncio is not None and isinstance(credentials._refresh_lock, asyncio.Lock):  # noqa: SLF001 - as above
         kind = asyncio.Lock
@@ -62,28 +62,28 @@ def detach_credentials(credentials: Any) -> None:
 
 
 def detach_client(client: Any) -> bool:
-    """Detach a client, and its credentials, from another process; see ``replace_connections`` for what it returns."""
+    """Detach a client and its credentials from the parent process; see ``replace_connections`` for what it returns."""
     detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
     return replace_connections(client)
 
 
 def _holders(refresh: Any) -> list[Any]:
-    """List what a function that renews credentials may keep a connection in: its object or closure, their fetchers."""
+    """Return what may hold connections of a function that refreshes credentials: its object, closure and fetchers."""
     cells: tuple[Any, ...] = getattr(refresh, "__closure__", None) or ()
-    with suppress(ValueError):  # a cell that is empty
+    with suppress(ValueError):  # an empty cell
         found = [getattr(refresh, "__self__", None), refresh, *(cell.cell_contents for cell in cells)]
         return [*found, *(getattr(one, name, None) for one in found for name in ("_fetcher", "_role_fetcher"))]
     return []
 
 
 def _abandon(manager: Any) -> None:
-    """Close the connections that wait in *manager*, without a lock: a thread that has stayed behind may hold any."""
+    """Close the idle connections in *manager* without taking a lock: a thread of the parent may hold it."""
     pools: Any = getattr(getattr(manager, "pools", None), "_container", {})
     for pool in list(pools.values()):
         queue: Any = getattr(pool, "pool", None)
         if not hasattr(queue, "queue"):
             continue
         waiting = [connection for connection in queue.queue if connection is not None]
-        queue.__init__(queue.maxsize)
+        queue.__init__(queue.maxsize)  # with a new lock: the old one may be held for ever
         for connection in waiting:
             connection.close()

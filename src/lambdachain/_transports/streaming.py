@@ -1,21 +1,25 @@
-"""The seam for answers that come in pieces (``InvokeWithResponseStream``): what a transport has for them."""
+"""The interface of streamed responses (``InvokeWithResponseStream``): chunks, read as fast as the consumer reads.
+
+Backpressure: nothing is read from the connection before the consumer asks for it, so that a slow consumer slows the
+function down, and no more than a read's worth of a response is in memory.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from lambdachain._core.event_stream import BadEventError, EventReader, Message
+from lambdachain._core.event_stream import EventStreamError, EventStreamMessage, EventStreamReader
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
 from lambdachain._core.type_guards import is_mapping
 
 
 class StreamEnd(NamedTuple):
-    """The event ``InvokeComplete``: the function is through, or has failed.
+    """The event ``InvokeComplete``: the function is done, or has failed.
 
     Attributes:
-        error_code: The kind of its failure; ``None`` for a success.
-        error_details: What the runtime says of it, as a rule JSON like that of a failed call.
+        error_code: The kind of its error; ``None`` for a success.
+        error_details: The runtime's report of the error, usually JSON like that of a failed call.
         log_result: The log tail in base64, if the call asked for it.
     """
 
@@ -25,61 +29,61 @@ class StreamEnd(NamedTuple):
 
 
 class ResponseStream(Protocol):
-    """An answer that is coming in.
+    """A response that is being received.
 
     Attributes:
-        outcome: Status and headers. An answer of 300 or more is whole; of any other, the payload is yet to be read.
+        outcome: Status and headers. A response of 300 or more is whole; of any other, the payload is yet to be read.
     """
 
     outcome: Outcome
 
     def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end, after which there is nothing more to read.
+        """Wait for the next chunk, or for the end, after which there is nothing more to read.
 
         Raises:
-            NoAnswerError: It does not come.
+            NoAnswerError: The response broke off.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the connection; if the end was not read, it is closed."""
+        """Release the connection; if the end was not read, close it."""
         ...
 
 
 class AsyncResponseStream(Protocol):
-    """The twin of ``ResponseStream`` for event loops."""
+    """The same as ``ResponseStream``, for event loops."""
 
     outcome: Outcome
 
     async def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         ...
 
 
 @runtime_checkable
 class StreamingTransport(Protocol):
-    """A ``Transport`` that can hand an answer on as it comes; any other gives the whole one at its end."""
+    """A ``Transport`` that can stream a response; with any other, the response is read as a whole."""
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send *invocation* once and give the answer as soon as its head is there.
+        """Send *invocation* once and return the response as soon as its headers have arrived.
 
         Args:
             invocation: The request.
-            timeout: Seconds until the stream has to be at its end; ``None`` for as long as a function may run.
+            timeout: Seconds until the end of the stream; ``None`` for as long as a function may run.
 
         Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         ...
 
 
 @runtime_checkable
 class AsyncStreamingTransport(Protocol):
-    """The twin of ``StreamingTransport`` for event loops."""
+    """The same as ``StreamingTransport``, for event loops."""
 
     async def open_stream(
         self,
@@ -88,104 +92,105 @@ class AsyncStreamingTransport(Protocol):
         *,
         timeout: float | None,  # noqa: ASYNC109 - as StreamingTransport
     ) -> AsyncResponseStream:
-        """Send *invocation* once and give the answer as soon as its head is there; see ``StreamingTransport``."""
+        """Send *invocation* once and return the response when its headers have arrived; see ``StreamingTransport``."""
         ...
 
 
-class WholeAnswer:
-    """An answer that came in one piece, as a stream."""
+class BufferedStream:
+    """A response that was received as a whole, as a stream."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._pieces: list[bytes | StreamEnd] = [StreamEnd(log_result=outcome.log_result), outcome.payload]
+        self._parts: list[bytes | StreamEnd] = [StreamEnd(log_result=outcome.log_result), outcome.payload]
 
     def read(self) -> bytes | StreamEnd:
         """Return the payload, and then the end."""
-        return self._pieces.pop()
+        return self._parts.pop()
 
     def close(self) -> None:
-        """No-op: it is here."""
+        """No-op: it holds no connection."""
 
 
-class AsyncWholeAnswer:
-    """The same for event loops."""
+class AsyncBufferedStream:
+    """The same as ``BufferedStream``, for event loops."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._whole = WholeAnswer(outcome)
+        self._whole = BufferedStream(outcome)
 
     async def read(self) -> bytes | StreamEnd:
         """Return the payload, and then the end."""
         return self._whole.read()
 
     def close(self) -> None:
-        """No-op: it is here."""
+        """No-op: it holds no connection."""
 
 
 def open_stream(transport: Transport, invocation: Invocation, timeout: float | None) -> ResponseStream:
-    """Open a stream, or, where the transport has none, make one of the whole answer."""
+    """Open a stream; if the transport cannot stream, receive the whole response first."""
     if isinstance(transport, StreamingTransport):
         return transport.open_stream(invocation, timeout=timeout)
-    return WholeAnswer(transport.send(invocation, timeout=timeout))
+    return BufferedStream(transport.send(invocation, timeout=timeout))
 
 
 async def open_async_stream(
     transport: AsyncTransport,
     invocation: Invocation,
-    timeout: float | None,  # noqa: ASYNC109 - handed on
+    timeout: float | None,  # noqa: ASYNC109 - passed on
 ) -> AsyncResponseStream:
-    """Provide the same in an event loop."""
+    """Open a stream in an event loop; see ``open_stream``."""
     if isinstance(transport, AsyncStreamingTransport):
         return await transport.open_stream(invocation, timeout=timeout)
-    return AsyncWholeAnswer(await transport.send(invocation, timeout=timeout))
+    return AsyncBufferedStream(await transport.send(invocation, timeout=timeout))
 
 
-class PieceReader:
-    """Reads the pieces of an answer out of the bytes of its event stream."""
+class ChunkReader:
+    """Parses the chunks of a response from the bytes of its event stream."""
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        self._events = EventStreamReader()
 
     def feed(self, data: bytes) -> None:
-        """Feed the next bytes."""
+        """Append the bytes that arrived next."""
         self._events.feed(data)
 
     def next(self) -> bytes | StreamEnd | None:
-        """Return the next piece; ``None`` if it is not whole yet.
+        """Return the next chunk or the end; ``None`` until it is complete.
 
         Raises:
-            BadEventError: This is no event stream, or it tells of an error of the service.
+            EventStreamError: The bytes are not an event stream, or they report an error of the service.
         """
         while (message := self._events.next()) is not None:
-            piece = _piece(message)
-            if piece is not None:
-                return piece
+            chunk = _parse_event(message)
+            if chunk is not None:
+                return chunk
         return None
 
 
-def _piece(message: Message) -> bytes | StreamEnd | None:
-    """Read a message; ``None`` for an event that is not known here."""
+def _parse_event(message: EventStreamMessage) -> bytes | StreamEnd | None:
+    """Convert a message; ``None`` for an unknown type of event, which a newer Lambda may send."""
     headers = message.headers
+    # "exception" and "error" are the other types; both end the stream.
     if headers.get(":message-type", "event") != "event":
         code = headers.get(":exception-type") or headers.get(":error-code") or "an error"
-        raise BadEventError(f"Lambda ended the stream with {code}")
+        raise EventStreamError(f"Lambda ended the stream with {code}")
     kind = headers.get(":event-type")
     if kind == "PayloadChunk":
         return message.payload
-    return _end(message.payload) if kind == "InvokeComplete" else None
+    return _parse_end(message.payload) if kind == "InvokeComplete" else None
 
 
-def _end(payload: bytes) -> StreamEnd:
+def _parse_end(payload: bytes) -> StreamEnd:
     try:
-        said: Any = json.loads(payload or b"{}")
+        members: Any = json.loads(payload or b"{}")
     except (ValueError, RecursionError):
-        raise BadEventError("the stream's end cannot be read") from None
-    if not is_mapping(said):
-        raise BadEventError("the stream's end cannot be read")
-    return end_of(said)
+        raise EventStreamError("the event InvokeComplete cannot be parsed") from None
+    if not is_mapping(members):
+        raise EventStreamError("the event InvokeComplete cannot be parsed")
+    return parse_invoke_complete(members)
 
 
-def end_of(said: Any) -> StreamEnd:
-    """Read the members of ``InvokeComplete``."""
-    texts = (said.get(name) for name in ("ErrorCode", "ErrorDetails", "LogResult"))
+def parse_invoke_complete(members: Any) -> StreamEnd:
+    """Convert the members of ``InvokeComplete``."""
+    texts = (members.get(name) for name in ("ErrorCode", "ErrorDetails", "LogResult"))
     return StreamEnd(*(text if isinstance(text, str) and text else None for text in texts))

@@ -1,8 +1,8 @@
-"""TLS sockets that are closed where they do not come about: CPython leaves some of those to the garbage collector.
+"""TLS sockets that are closed when TLS fails to start: CPython leaves some of them to the garbage collector.
 
-``wrap_socket`` takes the descriptor away from the socket that it is given, and then raises without closing what it has
-where the other side has reset the connection just before, or where what ends the handshake is not an ``OSError``: an
-interrupt, or a framework's timeout. Nobody else holds the new socket by then.
+``wrap_socket`` takes the descriptor away from its argument. If the peer has just reset the connection, or if the
+handshake ends with something else than an ``OSError`` (an interrupt, a framework's timeout), it raises without
+closing the new socket, to which nobody else has a reference.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 
 class ClosingSSLSocket(ssl.SSLSocket):
-    """A TLS socket that closes itself where its connection or its handshake fails."""
+    """A TLS socket that closes itself if its connection or its handshake fails."""
 
     def getpeername(self) -> Any:
-        """Return the peer's address; without one, close: ``wrap_socket`` asks for it as soon as it has the socket."""
+        """Return the peer's address; without one, close: ``wrap_socket`` asks for it first of all."""
         try:
             return super().getpeername()
         except OSError as exc:
             self.close()
-            raise ConnectionResetError(errno.ECONNRESET, "the connection was reset before TLS began") from exc
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was reset before the TLS handshake") from exc
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as SSLSocket
-        """Perform the handshake; interrupted, close."""
+        """Perform the handshake; if it is interrupted, close."""
         try:
             super().do_handshake(block)
-        except (OSError, ValueError):  # wrap_socket closes it, or whoever does not block waits and tries again
+        except (OSError, ValueError):  # wrap_socket closes it; a non-blocking caller waits and retries
             raise
         except BaseException:
             self.close()
@@ -35,7 +35,7 @@ class ClosingSSLSocket(ssl.SSLSocket):
 
 
 def close_failed_sockets(context: object) -> None:
-    """Have a context make sockets that close themselves; one with a class of another library's is left as it is."""
+    """Have a context create such sockets; one with another library's class is left as it is."""
     kind: Any = getattr(context, "sslsocket_class", None)
     if isinstance(context, ssl.SSLContext) and isinstance(kind, type) and issubclass(ClosingSSLSocket, kind):
         context.sslsocket_class = ClosingSSLSocket

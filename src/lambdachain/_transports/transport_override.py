@@ -1,4 +1,4 @@
-"""What a test puts in the place of AWS: a transport for every client whose own goes there, and a guard before it."""
+"""Replace AWS in tests: a transport that overrides those of all clients, and a guard that blocks real invokes."""
 
 from __future__ import annotations
 
@@ -17,92 +17,92 @@ if TYPE_CHECKING:
 
 
 class StubError(LambdaChainError, AssertionError):
-    """A test did what its stand-ins for AWS do not allow; raised by ``lambdachain.testing`` only."""
+    """A test did what its stub of AWS does not allow; raised only by ``lambdachain.testing``."""
 
 
 class RealInvokeBlockedError(StubError):
-    """A test was about to call a function on AWS itself."""
+    """A test was about to call a function on AWS."""
 
 
 class AwsTransport:
-    """Base of the transports that send to AWS, and whose calls a stand-in takes while there is one."""
+    """Base of the transports that send to AWS, and that a test's transport may override."""
 
     def host_for(self, region: str | None, function: str) -> str:
-        """Return the host that calls of *function*, in *region*, go to; nothing is sent to find out."""
+        """Return the host that calls of *function*, in *region*, are sent to; nothing is sent for it."""
         raise NotImplementedError
 
 
-# Threads begin with an empty context: what a fixture puts in place must hold for them too.
+# Not a context variable: threads start with an empty context, and a fixture's override must hold in them, too.
 _everywhere: Final[list[Transport]] = []
-_here: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default=None)
+_in_context: ContextVar[Transport | None] = ContextVar("lambdachain_stand_in", default=None)
 _lock = lock_for(sys.modules[__name__])
 
 
 def transport_override() -> Transport | None:
-    """Return what takes the calls that would go to AWS; ``None`` outside tests."""
-    here = _here.get()
-    if here is not None:
-        return here
+    """Return the transport for calls that would go to AWS; ``None`` outside tests."""
+    override = _in_context.get()
+    if override is not None:
+        return override
     return _everywhere[-1] if _everywhere else None
 
 
 @contextmanager
 def override_transport(transport: Transport) -> Generator[None]:
-    """Have *transport* take, in every thread, the calls that would go to AWS."""
+    """Send the calls that would go to AWS over *transport*, in every thread."""
     with _lock:
         _everywhere.append(transport)
     try:
         yield
     finally:
         with _lock:
-            _everywhere.remove(transport)
+            _everywhere.remove(transport)  # not pop(): overrides of several threads may end in any order
 
 
 @contextmanager
 def override_transport_in_context(transport: Transport) -> Generator[None]:
-    """Have *transport* take them in this context only: a handler that runs in it calls through what called it."""
-    token = _here.set(transport)
+    """Send them over *transport* in this context only: a handler calls others over the transport that called it."""
+    token = _in_context.set(transport)
     try:
         yield
     finally:
-        _here.reset(token)
+        _in_context.reset(token)
 
 
 def answers_at_once(transport: object) -> bool:
-    """Check whether a transport keeps nobody waiting, as a test's does: its answers then have one order."""
+    """Check whether a transport never waits, as a test's does: the order of its responses is then fixed."""
     return getattr(transport, "answers_at_once", False)
 
 
 class NetworkGuard:
-    """Whether calls to AWS itself are let through; the pytest plugin closes it."""
+    """Blocks calls to AWS while it is closed; the pytest plugin closes it."""
 
     def __init__(self) -> None:
         self.closed = False
 
     def check(self, function: str, host: str) -> None:
-        """Let a call of *function* through to *host*, or refuse.
+        """Check that a call of *function* may be sent to *host*.
 
         Raises:
             RealInvokeBlockedError: The guard is closed, and the host is not this machine.
         """
         if self.blocks(host):
-            raise RealInvokeBlockedError(_blocked(function, host))
+            raise RealInvokeBlockedError(_blocked_message(function, host))
 
     def check_access(self, purpose: str, host: str) -> None:
-        """Let anything but a call through to *host*, or refuse.
+        """Check that a request other than a call may be sent to *host*.
 
         Raises:
             RealInvokeBlockedError: The guard is closed, and the host is not this machine.
         """
         if self.blocks(host):
             raise RealInvokeBlockedError(
-                f"this test was about to {purpose} on {host or 'AWS'}, and nothing was sent. The fixtures lambda_stub "
-                "and lambda_inprocess keep it in this process; moto and servers on loopback may be used. "
+                f"this test was about to {purpose} on {host or 'AWS'}; nothing was sent. Use the fixture lambda_stub "
+                "or lambda_inprocess, moto, or a server on loopback. "
                 f"{_REMEDY}"
             )
 
     def check_transport(self, transport: object, function: str, region: str | None) -> None:
-        """Let a call of *function* through *transport*, or refuse, before anything is done for it.
+        """Check that a call of *function* may be sent over *transport*, before anything is prepared for it.
 
         Raises:
             RealInvokeBlockedError: The guard is closed, and the call would leave this machine.
@@ -111,7 +111,7 @@ class NetworkGuard:
             self.check(function, transport.host_for(region, function))
 
     def blocks(self, host: str) -> bool:
-        """Check whether no call may go to *host*."""
+        """Check whether calls to *host* are blocked."""
         if not self.closed:
             return False
         from lambdachain._core.loopback import is_loopback
@@ -123,13 +123,13 @@ network_guard: Final = NetworkGuard()
 
 
 def is_mocked() -> bool:
-    """Check whether moto answers botocore's requests in this process: it does so before a socket is opened."""
+    """Check whether moto responds to botocore's requests in this process, before a socket is opened."""
     stubber = getattr(sys.modules.get("moto.core.models"), "botocore_stubber", None)
     return getattr(stubber, "enabled", False) is True
 
 
 def without_credentials(session: Any, service: str, region: str | None, endpoint_url: str | None = None) -> Any:
-    """Make a client that has no credentials, to see where it would send: looking for some may take a network."""
+    """Create a client without credentials, to see where it would send: finding credentials may take a network."""
     maker: Any = import_module("boto3") if session is None else session
     make = getattr(maker, "client", None) or maker.create_client
     keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
@@ -137,7 +137,7 @@ def without_credentials(session: Any, service: str, region: str | None, endpoint
 
 
 class _GuardedSend:
-    """What a botocore client's requests go out by, once nothing in this process has answered them."""
+    """Sends a botocore client's requests that no hook in this process has responded to."""
 
     def __init__(self, http: Any, check: Callable[[str], None]) -> None:
         self._http = http
@@ -146,33 +146,33 @@ class _GuardedSend:
 
     def __call__(self, request: Any) -> Any:
         if network_guard.closed:
-            self._check(_peer_of(self._http, request.url))
+            self._check(_get_peer(self._http, request.url))
         kind = cast("Any", type(self._http))
         return kind.send(self._http, request) if self._replaced is None else self._replaced(request)
 
 
-def _peer_of(http: Any, url: str) -> str:
-    """Return the host that is sent a request: the URL's, or the proxy's where nothing is tunnelled through it."""
-    from lambdachain._core.loopback import host_of
+def _get_peer(http: Any, url: str) -> str:
+    """Return the host that a request is sent to: the URL's, or the proxy's if the request is not tunnelled."""
+    from lambdachain._core.loopback import get_host
 
     proxies: Any = getattr(http, "_proxy_config", None)
     proxy = proxies.proxy_url_for(url) if proxies is not None and url.startswith("http://") else None
-    return host_of(proxy or url)
+    return get_host(proxy or url)
 
 
 def guard_sends(client: Any, check: Callable[[str], None]) -> None:
-    """Have *check* refuse the host of each request of a botocore client, also over connections that are open."""
+    """Have *check* called with the host of each request of a botocore client, also over open connections."""
     http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
     if http is not None and hasattr(http, "send") and not isinstance(http.send, _GuardedSend):
         http.send = _GuardedSend(http, check)
 
 
-_REMEDY: Final = "A test that shall call AWS says so: @pytest.mark.allow_real_invokes"
+_REMEDY: Final = "To call AWS in a test, mark it with @pytest.mark.allow_real_invokes"
 
 
-def _blocked(function: str, host: str) -> str:
+def _blocked_message(function: str, host: str) -> str:
     return (
         f"this test was about to call {function} on {host}, and nothing was sent. "
-        "Take the fixture lambda_stub and say what the function answers: lambda_stub.on(contract).returns(...); "
+        "Stub the function with the fixture lambda_stub: lambda_stub.on(contract).returns(...); "
         f"or run the real handlers with lambda_inprocess or lambda_endpoint. {_REMEDY}"
     )

@@ -91,11 +91,11 @@ def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
 def in_a_line(error: CallError) -> str:
     """Describe what kind of failure it is, what happened, and how often that was tried."""
     tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
-    from lambdachain._core.errors import CallError, described
+    from lambdachain._core.errors import CallError, format_error
     from lambdachain._core.text import printable
 
     is_plain = type(error).__str__ is CallError.__str__
-    words = described(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
+    words = format_error(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
     return printable(one_line(f"{type(error).__name__}: {words}{tried}"), _MAX_LINE)
 
 

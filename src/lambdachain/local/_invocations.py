@@ -11,7 +11,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api.delivery import Ending, InvokeRequest
-from lambdachain._lambda_api.records import error_type_of
+from lambdachain._lambda_api.records import parse_error_type
 from lambdachain._lambda_api.responses import RefusedError
 
 
@@ -93,4 +93,4 @@ def misaddressed(target: str, request_id: str, error: RefusedError, caller: str 
 
 def error_of(ending: Ending) -> str | None:
     """Name the class of a function's failure; ``None`` for a success."""
-    return error_type_of(ending.body) or "Unhandled" if ending.failed else None
+    return parse_error_type(ending.body) or "Unhandled" if ending.failed else None

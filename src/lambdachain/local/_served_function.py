@@ -10,7 +10,7 @@ from random import Random
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.configuration import Description
 from lambdachain._lambda_api.delivery import Delivery, Ending
-from lambdachain._lambda_api.routing import routed_version
+from lambdachain._lambda_api.routing import choose_version
 
 from ._function import LocalFunction
 from ._pool import SandboxPool, slots
@@ -52,7 +52,7 @@ class ServedFunction:
         if qualifier is None or qualifier in self._pools:
             return qualifier or LATEST
         alias = self.function.alias(qualifier)
-        return routed_version(alias.version, alias.routing, self._random.random())
+        return choose_version(alias.version, alias.routing, self._random.random())
 
     async def run(self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None) -> Ending:
         """Run one invocation on a version to its end.

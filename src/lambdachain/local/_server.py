@@ -14,19 +14,19 @@ from aiohttp import web
 
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api import responses as answers
-from lambdachain._lambda_api.addressing import resolve
+from lambdachain._lambda_api.addressing import resolve_function
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._lambda_api.configuration import answer_configuration, answer_function, answer_list
+from lambdachain._lambda_api.configuration import configuration_response, function_list_response, function_response
 from lambdachain._lambda_api.delivery import Ending, InvokeRequest
 from lambdachain._lambda_api.invoke_api import (
     answer_ending,
     answer_permitted,
     answer_queued,
+    check_stream_type,
     read_invoke,
-    read_stream_type,
 )
 from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST
-from lambdachain._lambda_api.operations import Operation, operation_of
+from lambdachain._lambda_api.operations import Operation, parse_operation
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
@@ -78,7 +78,7 @@ class InvokeService:
         try:
             self._refuse_web_pages(request)
             _check_head(request)
-            operation, target = operation_of(request.method, request.rel_url.raw_path)
+            operation, target = parse_operation(request.method, request.rel_url.raw_path)
             if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
                 answer = await self._invoke(request, operation, target, headers)
             else:
@@ -99,12 +99,18 @@ class InvokeService:
 
     def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
         if operation is Operation.LIST_FUNCTIONS:
-            return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
+            return function_list_response(
+                self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL")
+            )
         qualifier = request.query.get("Qualifier")
         action = "GetFunction" if operation is Operation.GET_FUNCTION else "GetFunctionConfiguration"
-        arn = resolve(unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None, action=action)
+        arn = resolve_function(
+            unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None, action=action
+        )
         described = self._fleet.describe(arn.name, arn.qualifier)
-        return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
+        return (
+            function_response(described) if operation is Operation.GET_FUNCTION else configuration_response(described)
+        )
 
     async def _invoke(
         self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
@@ -118,7 +124,7 @@ class InvokeService:
         try:
             self._fleet.check(invoke.delivery)
             if operation is Operation.INVOKE_STREAM:
-                read_stream_type(request.headers)
+                check_stream_type(request.headers)
             if invoke.invocation_type is InvocationType.EVENT:
                 self._events.fire(invoke.delivery, caller)
                 return answer_queued()
@@ -142,7 +148,7 @@ class InvokeService:
             request.headers,
             body,
             request_id=request_id,
-            place=self._place,
+            location=self._place,
             functions=self._fleet.qualifiers,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
-from lambdachain._core.text import public_url
+from lambdachain._core.redaction import redact_url
 
 from ._host_check import parse_host
 from ._invocations import Observer
@@ -91,7 +91,7 @@ class EndpointSettings:
             if name not in SERVICE_IDS:
                 yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
-                yield f"services: the address of {name!r} must begin with http:// or https://, not {public_url(url)!r}"
+                yield f"services: the address of {name!r} must begin with http:// or https://, not {redact_url(url)!r}"
         for host in self.allowed_hosts:
             if parse_host(host) is None:
                 yield f"allowed_hosts: {host!r} is not a host name or an IP address; a scheme or port is not part of it"

@@ -18,7 +18,7 @@ from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.invoke_api import answer_ending
-from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._transports.transport_override import StubError
 
 from ._comparison import shortened
@@ -90,7 +90,7 @@ def _run(held: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: 
     request_id, name = str(uuid.uuid4()), parse_target(held.function).name
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
     ending = run(handler, delivery, Settings(name=name, timeout=_LONGEST), patience=None)
-    outcome = outcome_of(answer_ending(ending, log_tail=False), request_id)
+    outcome = to_outcome(answer_ending(ending, log_tail=False), request_id)
     error = failed_answer(Invocation(held.function, payload=payload), outcome, CallSemantics(held.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""

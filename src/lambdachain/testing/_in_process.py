@@ -15,7 +15,7 @@ from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, Ending, InvokeRequest
 from lambdachain._lambda_api.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
-from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
@@ -230,7 +230,7 @@ class InProcessTransport:
             lost = Outcome(0, error_code="NoAnswer", error_message=str(exc), request_id=request_id)
             note(record_of(invocation, lost, caller=chain.caller))
             return exc
-        outcome = outcome_of(answer, request_id)
+        outcome = to_outcome(answer, request_id)
         if outcome.status != _QUEUED:  # an event is noted when it is delivered
             note(record_of(invocation, outcome, caller=chain.caller))
         if function is not None and function.loses_answer():
@@ -277,7 +277,7 @@ class InProcessTransport:
         else:
             answer, failed = answer_ending(ending, log_tail=False, version=settings.version), ending.failed
             again = event.again() if failed else None
-        outcome = outcome_of(answer, event.request_id)
+        outcome = to_outcome(answer, event.request_id)
         call = record_of(
             event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.course.age
         )

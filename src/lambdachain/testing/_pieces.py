@@ -10,7 +10,7 @@ from lambdachain._contracts.contract import Contract
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Outcome
 from lambdachain._lambda_api.responses import Answer
-from lambdachain._transports.streaming import ResponseStream, StreamEnd, WholeAnswer
+from lambdachain._transports.streaming import BufferedStream, ResponseStream, StreamEnd
 
 from ._replies import Reply, ended
 from ._requests import Received
@@ -54,7 +54,7 @@ def _failing(contract: Contract[Any, Any], error: Exception) -> Reply:
 
 def stream_of(answer: Answer, outcome: Outcome) -> ResponseStream:
     """Return an answer as a stream does."""
-    return ScriptedStream(answer, outcome) if isinstance(answer, PiecewiseAnswer) else WholeAnswer(outcome)
+    return ScriptedStream(answer, outcome) if isinstance(answer, PiecewiseAnswer) else BufferedStream(outcome)
 
 
 class ScriptedStream:

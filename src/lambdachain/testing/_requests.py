@@ -55,7 +55,7 @@ def checked(
         _headers_of(invocation),
         Body(invocation.payload, len(invocation.payload)),
         request_id=request_id,
-        place=place,
+        location=place,
         functions=functions,
     )
 

@@ -16,7 +16,7 @@ from lambdachain._core.errors import ContractError, RequestRejectedError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
 from lambdachain._core.metadata import Metadata
 from lambdachain._lambda_api.invoke_api import answer_permitted
-from lambdachain._lambda_api.outcomes import outcome_of
+from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
 
@@ -202,7 +202,7 @@ class StubTransport:
         except NoAnswerError as exc:
             self._story[place] += f": {exc}"
             raise
-        outcome = outcome_of(answer, request_id)
+        outcome = to_outcome(answer, request_id)
         self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
         return answer, outcome
 

@@ -1,4 +1,4 @@
-"""Authorities of our own, and certificates that they sign."""
+"""Certificate authorities of our own, and certificates that they sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A laboratory, and transports that send to it."""
+"""A fault-injecting server, and transports that send to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.lab.laboratory import Laboratory, write_certificate
 
 @pytest.fixture
 def laboratory() -> Iterator[Laboratory]:
-    """A server that answers as Lambda does when all is well, unless it is told otherwise."""
+    """A server that responds as Lambda does to a success, unless a test scripts something else."""
     with Laboratory() as running:
         running.play(faults.SUCCESS)
         yield running
@@ -21,7 +21,7 @@ def laboratory() -> Iterator[Laboratory]:
 
 @pytest.fixture
 def tls_laboratory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laboratory]:
-    """One that speaks TLS, and is believed."""
+    """The same with TLS, and a trusted certificate."""
     certificate = write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     with Laboratory(certificate) as running:
@@ -31,7 +31,7 @@ def tls_laboratory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 
 @pytest.fixture
 def transport(laboratory: Laboratory) -> Iterator[HttpTransport]:
-    """A transport that sends to the laboratory."""
+    """A transport that sends to that server."""
     made = HttpTransport(endpoint_url=laboratory.url)
     yield made
     made.close()

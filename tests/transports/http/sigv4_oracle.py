@@ -10,7 +10,7 @@ from lambdachain._transports.http.signing import SigningKeys
 
 
 def botocore_authorization(keys: SigningKeys, region: str, path: str, headers: dict[str, str], payload: bytes) -> str:
-    """Sign as botocore does, at the date that the headers say."""
+    """Sign as botocore does, at the date in the headers."""
     request = AWSRequest("POST", f"https://{headers['host']}{path}", headers, payload)
     request.context["timestamp"] = headers["x-amz-date"]
     auth = SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token), "lambda", region)

@@ -1,4 +1,4 @@
-"""Cancellation: at every wait of a call it goes through at once and unchanged, and nothing of the call is left."""
+"""Cancellation: at every wait of a call it takes effect immediately and unchanged, and nothing of the call is left."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Reached = Callable[[], bool]
 
 
 async def until(reached: Reached) -> None:
-    """Wait until a call has come to where it waits."""
+    """Wait until a call has reached the wait in question."""
     while not reached():  # noqa: ASYNC110 - a server in threads sets no event of a loop
         await asyncio.sleep(0.001)
 
 
-async def cancelled(call: Awaitable[object], reached: Reached) -> None:
-    """Cancel a call where it waits."""
+async def cancel(call: Awaitable[object], reached: Reached) -> None:
+    """Cancel a call while it waits."""
     task = asyncio.ensure_future(call)
     await until(reached)
     assert not task.done()
@@ -38,8 +38,8 @@ async def cancelled(call: Awaitable[object], reached: Reached) -> None:
         await task
 
 
-async def timed_out(call: Awaitable[object], reached: Reached) -> None:
-    """Have an ``asyncio.timeout`` around a call end it."""
+async def time_out(call: Awaitable[object], reached: Reached) -> None:
+    """End a call by an ``asyncio.timeout`` around it."""
 
     async def end(limit: asyncio.Timeout) -> None:
         await until(reached)
@@ -52,8 +52,8 @@ async def timed_out(call: Awaitable[object], reached: Reached) -> None:
     await ending
 
 
-async def abandoned_by_its_group(call: Awaitable[object], reached: Reached) -> None:
-    """Have another task's failure end a call."""
+async def fail_its_group(call: Awaitable[object], reached: Reached) -> None:
+    """End a call by the failure of another task in its group."""
 
     async def fail() -> None:
         await until(reached)
@@ -70,41 +70,41 @@ async def abandoned_by_its_group(call: Awaitable[object], reached: Reached) -> N
 
 
 def soon() -> Reached:
-    """Give a call time to come somewhere; nothing depends on how far it has come."""
+    """Let a call run for some turns of the loop; the test does not depend on how far it gets."""
     end = time.monotonic() + 0.2
     return lambda: time.monotonic() > end
 
 
-ENDS = pytest.mark.parametrize("end", [cancelled, timed_out, abandoned_by_its_group], ids=lambda end: end.__name__)
+ENDS = pytest.mark.parametrize("end", [cancel, time_out, fail_its_group], ids=lambda end: end.__name__)
 End = Callable[[Awaitable[object], Reached], Awaitable[None]]
 
 
 def check(transport: AsyncHttpTransport, end: End, reached: Reached, invocation: Invocation = SMALL) -> None:
-    """End a call, and hold that no task and no connection is left of it, and that its place is free."""
+    """End a call, and check that no task and no connection of it is left, and that its slot is free."""
 
     async def check_it() -> None:
         await end(transport.send(invocation, timeout=60), reached)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert all(not pool._idle and pool._room == pools.MAX_OPEN for pool in pools_of(transport))
+        assert all(not pool._idle and pool._free_slots == pools.MAX_OPEN_CONNECTIONS for pool in get_pools(transport))
         await transport.close()
 
     asyncio.run(check_it())
 
 
-def going(transport: AsyncHttpTransport) -> bool:
-    """Tell whether a request is under way."""
-    return any(pool._room < pools.MAX_OPEN for pool in pools_of(transport))
+def is_in_flight(transport: AsyncHttpTransport) -> bool:
+    """Check whether a request is in flight."""
+    return any(pool._free_slots < pools.MAX_OPEN_CONNECTIONS for pool in get_pools(transport))
 
 
-def pools_of(transport: AsyncHttpTransport) -> list[Any]:
-    """Give the pools of all loops."""
-    return [pool for way in transport._ways.values() for pool in way._pools.values()]  # type: ignore[attr-defined]
+def get_pools(transport: AsyncHttpTransport) -> list[Any]:
+    """Return the pools of all loops."""
+    return [pool for sender in transport._senders.values() for pool in sender._pools.values()]  # type: ignore[attr-defined]
 
 
 @ENDS
 @pytest.mark.parametrize("fault", [faults.SILENT, faults.TRICKLED_HEADERS, *faults.ENDLESS_BODIES], ids=str)
-def test_while_an_answer_is_awaited_or_read(laboratory: Laboratory, fault: Fault, end: End) -> None:
-    """The connection is closed, for the answer may still come on it."""
+def test_while_a_response_is_awaited_or_read(laboratory: Laboratory, fault: Fault, end: End) -> None:
+    """The connection is closed, because the response may still arrive on it."""
     laboratory.play(fault)
 
     check(AsyncHttpTransport(endpoint_url=laboratory.url), end, lambda: laboratory.received == 1)
@@ -116,7 +116,7 @@ def test_while_an_answer_is_awaited_or_read(laboratory: Laboratory, fault: Fault
 @ENDS
 @pytest.mark.parametrize("fault", [faults.SILENT, faults.SILENT_HANDSHAKE], ids=str)
 def test_under_tls(tls_laboratory: Laboratory, fault: Fault, end: End) -> None:
-    """In the handshake, and afterwards."""
+    """During the handshake, and afterwards."""
     tls_laboratory.play(fault)
 
     check(AsyncHttpTransport(endpoint_url=tls_laboratory.url), end, soon())
@@ -126,7 +126,7 @@ def test_under_tls(tls_laboratory: Laboratory, fault: Fault, end: End) -> None:
 
 @ENDS
 def test_while_a_request_is_sent(laboratory: Laboratory, end: End) -> None:
-    """The other side has taken a part of it."""
+    """The server has received a part of it."""
     begun, closed = threading.Event(), threading.Event()
 
     def stall(connection: Connection) -> None:
@@ -146,21 +146,21 @@ def test_while_a_request_is_sent(laboratory: Laboratory, end: End) -> None:
 
 @ENDS
 def test_while_it_connects(end: End) -> None:
-    """The socket is closed; a warning about one that is not would be an error here."""
+    """The socket is closed; a warning about an unclosed one would be an error here."""
     with unreachable() as url:
         check(AsyncHttpTransport(endpoint_url=url), end, soon())
 
 
 @ENDS
 def test_while_a_name_is_looked_up(end: End, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The resolver's thread ends by itself, and nobody hears of it."""
+    """The resolver's thread ends by itself, and its result is dropped."""
     with slow_resolver(monkeypatch) as asked:
         check(AsyncHttpTransport(endpoint_url="http://localhost:9"), end, asked.is_set)
 
 
 @contextmanager
 def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Have names looked up in 0.5 s, and in vain."""
+    """Make DNS lookups take 0.5 s, and fail."""
     asked = threading.Event()
 
     def look_up(*_: object, **__: object) -> None:
@@ -174,9 +174,9 @@ def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 @ENDS
-def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next one in the queue is not passed over."""
-    monkeypatch.setattr(pools, "MAX_OPEN", 1)
+def test_while_it_waits_for_free_slots(laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call in the queue is not skipped."""
+    monkeypatch.setattr(pools, "MAX_OPEN_CONNECTIONS", 1)
     answer = threading.Event()
 
     def act(connection: Connection) -> None:
@@ -189,10 +189,10 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
 
     async def check_it() -> None:
         first = asyncio.ensure_future(transport.send(SMALL, timeout=60))
-        await until(lambda: bool(pools_of(transport)))
-        [pool] = pools_of(transport)
+        await until(lambda: bool(get_pools(transport)))
+        [pool] = get_pools(transport)
         await until(lambda: laboratory.received == 1)
-        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._queue)))
+        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: bool(pool._slot_waiters)))
         await asyncio.sleep(0)
         last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await ending
@@ -208,25 +208,27 @@ def test_while_it_waits_for_room(laboratory: Laboratory, end: End, monkeypatch: 
 def test_while_it_waits_for_others_to_open_their_connections(
     tls_laboratory: Laboratory, end: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever comes behind it is not held up."""
-    monkeypatch.setattr(pools, "OPENING_AT_ONCE", 1)
+    """The next call in the queue is not held up."""
+    monkeypatch.setattr(pools, "MAX_OPENING", 1)
     tls_laboratory.play(faults.SILENT_HANDSHAKE)
     transport = AsyncHttpTransport(endpoint_url=tls_laboratory.url)
 
     async def check_it() -> None:
         first = asyncio.ensure_future(transport.send(SMALL, timeout=60))
-        await until(lambda: bool(pools_of(transport)))
-        [pool] = pools_of(transport)
-        pool._quickest = 0.0
+        await until(lambda: bool(get_pools(transport)))
+        [pool] = get_pools(transport)
+        pool._fastest_connect = 0.0
         await until(lambda: pool._opening == 1)
-        ending = asyncio.ensure_future(end(transport.send(SMALL, timeout=60), lambda: len(pool._wanting) == 2))
+        ending = asyncio.ensure_future(
+            end(transport.send(SMALL, timeout=60), lambda: len(pool._connection_waiters) == 2)
+        )
         last = asyncio.ensure_future(transport.send(SMALL, timeout=60))
         await ending
         first.cancel()
-        await until(lambda: pool._opening == 0 or last.done() or not pool._wanting)
+        await until(lambda: pool._opening == 0 or last.done() or not pool._connection_waiters)
         last.cancel()
         await asyncio.gather(first, last, return_exceptions=True)
-        assert (pool._opening, pool._room) == (0, pools.MAX_OPEN)
+        assert (pool._opening, pool._free_slots) == (0, pools.MAX_OPEN_CONNECTIONS)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await transport.close()
 
@@ -235,7 +237,7 @@ def test_while_it_waits_for_others_to_open_their_connections(
 
 @ENDS
 def test_between_two_attempts(laboratory: Laboratory, end: End) -> None:
-    """The pause ends, and there is no other attempt."""
+    """The delay ends, and there is no other attempt."""
     has_answered = threading.Event()
     throttle = faults.service_error("TooManyRequestsException", 429)
     laboratory.play(Fault("throttle", lambda connection: (throttle.act(connection), has_answered.set())))
@@ -244,14 +246,14 @@ def test_between_two_attempts(laboratory: Laboratory, end: End) -> None:
 
     async def check_it() -> None:
         async with client:
-            await end(client.call("orders", None), lambda: has_answered.is_set() and not going(transport))
+            await end(client.call("orders", None), lambda: has_answered.is_set() and not is_in_flight(transport))
 
     asyncio.run(check_it())
     assert laboratory.received == 1
 
 
 @ENDS
-def test_while_two_attempts_are_under_way(laboratory: Laboratory, end: End) -> None:
+def test_while_two_attempts_are_in_flight(laboratory: Laboratory, end: End) -> None:
     """Hedged attempts are tasks of their own, and end with their call."""
     laboratory.play(faults.SILENT)
     client = AsyncLambdaClient(
@@ -269,16 +271,16 @@ def test_while_two_attempts_are_under_way(laboratory: Laboratory, end: End) -> N
     assert laboratory.received == 2
 
 
-def test_a_cancellation_after_the_answer_has_come_is_still_one(laboratory: Laboratory) -> None:
-    """A call that is cancelled in the moment of its success does not swallow it."""
+def test_a_cancellation_after_the_response_is_not_lost(laboratory: Laboratory) -> None:
+    """A call that is cancelled at the moment of its success does not swallow the cancellation."""
     transport = AsyncHttpTransport(endpoint_url=laboratory.url)
 
     async def check_it() -> None:
         await transport.send(SMALL, timeout=10)
-        [pool] = pools_of(transport)
+        [pool] = get_pools(transport)
         [connection] = pool._idle
         task = asyncio.ensure_future(transport.send(SMALL, timeout=10))
-        while connection._answered is None or not connection._answered.done():  # noqa: ASYNC110 - the very turn of the loop
+        while connection._done is None or not connection._done.done():  # noqa: ASYNC110 - the very turn of the loop
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

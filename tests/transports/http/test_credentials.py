@@ -1,4 +1,4 @@
-"""Where credentials come from: the same place as boto3's, whatever a program's set-up says."""
+"""Credentials are found where boto3 finds them, for all settings of a program."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 
 from lambdachain import NoAnswerError, Progress, Trouble
-from lambdachain._transports.http.credentials import Credentials, keys_in
-from lambdachain._transports.http.settings import session_of
+from lambdachain._transports.http.credentials import Credentials, keys_from_environment
+from lambdachain._transports.http.settings import find_session
 from lambdachain._transports.http.signing import SigningKeys
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -27,7 +27,7 @@ SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test find boto3 as a fresh process does."""
+    """Let each test start without boto3's default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -41,7 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A configuration file and a file of credentials, both with profiles."""
+    """A configuration file and a credentials file, both with profiles."""
     (tmp_path / "config").write_text(
         "[default]\nregion = ap-south-1\n"
         f"[profile processed]\ncredential_process = {sys.executable} {tmp_path / 'process.py'}\n"
@@ -58,15 +58,15 @@ def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def found(given: Any = None) -> SigningKeys:
-    """Find credentials as a transport does; and hold that boto3 finds the same."""
-    keys = Credentials(session_of(given), given=given is not None).current()
+    """Find credentials as a transport does, and check that boto3 finds the same."""
+    keys = Credentials(find_session(given), explicit=given is not None).current()
     session: Any = given or boto3.DEFAULT_SESSION or boto3.Session()
     theirs = session.get_credentials().get_frozen_credentials()
     assert tuple(keys) == (theirs.access_key, theirs.secret_key, theirs.token)
     return keys
 
 
-def test_the_environment_has_the_first_word(files: Path, environment: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence_over_profiles(files: Path, environment: pytest.MonkeyPatch) -> None:
     """Before any profile, even one that a variable names."""
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
@@ -77,7 +77,7 @@ def test_the_environment_has_the_first_word(files: Path, environment: pytest.Mon
 
 @pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
 def test_a_token_has_two_names(name: str, environment: pytest.MonkeyPatch) -> None:
-    """The second is that of old days."""
+    """The second is an old name."""
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment.setenv(name, "the-token")
@@ -88,8 +88,8 @@ def test_a_token_has_two_names(name: str, environment: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("profile", "key"), [(None, "AKIADEFAULT"), ("billing", "AKIABILLING"), ("processed", "AKIAPROCESS")]
 )
-def test_a_profile_says_which(profile: str | None, key: str, files: Path, environment: pytest.MonkeyPatch) -> None:
-    """Keys in a file, or a program that gives some."""
+def test_credentials_of_a_profile(profile: str | None, key: str, files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Keys in a file, or a program that prints them."""
     if profile is not None:
         environment.setenv("AWS_PROFILE", profile)
 
@@ -97,8 +97,8 @@ def test_a_profile_says_which(profile: str | None, key: str, files: Path, enviro
 
 
 @pytest.mark.parametrize("kind", ["boto3", "botocore", "default"])
-def test_a_session_has_the_first_word_of_all(kind: str, files: Path, environment: pytest.MonkeyPatch) -> None:
-    """Of boto3 or botocore; or boto3's default one, where a program has set it up."""
+def test_a_session_takes_precedence_over_everything(kind: str, files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Of boto3 or botocore; or boto3's default one, if a program has created it."""
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     low = botocore.session.Session(profile="billing")
@@ -111,7 +111,7 @@ def test_a_session_has_the_first_word_of_all(kind: str, files: Path, environment
 
 
 class Metadata(BaseHTTPRequestHandler):
-    """Gives credentials as ECS, EKS and SnapStart give them to a container."""
+    """Serves credentials as ECS, EKS and SnapStart do for a container."""
 
     def do_GET(self) -> None:
         until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
@@ -129,7 +129,7 @@ class Metadata(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def container(environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
-    """A container's metadata, on this machine."""
+    """A container's metadata service, on this machine."""
     with HTTPServer(("127.0.0.1", 0), Metadata) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -141,9 +141,9 @@ def container(environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
 
 
 @pytest.mark.usefixtures("container")
-def test_a_container_gives_some_and_renews_them() -> None:
-    """Once for many requests; anew where AWS says that they have expired."""
-    credentials = Credentials(None, given=False)
+def test_credentials_of_a_container_are_refreshed() -> None:
+    """Once for many requests, and again when AWS says that they have expired."""
+    credentials = Credentials(None, explicit=False)
 
     first = [credentials.current().access_key for _ in range(3)]
     credentials.renew()
@@ -153,8 +153,8 @@ def test_a_container_gives_some_and_renews_them() -> None:
     assert ["AKIA2"] * 3 == second
 
 
-def test_what_expires_is_renewed_before_it_does() -> None:
-    """As botocore renews it, a quarter of an hour ahead, and at the latest ten minutes ahead."""
+def test_credentials_are_refreshed_before_they_expire() -> None:
+    """As botocore refreshes them: up to a quarter of an hour, and at least ten minutes, before they expire."""
     fetched: list[str] = []
 
     def fetch() -> dict[str, str]:
@@ -165,17 +165,17 @@ def test_what_expires_is_renewed_before_it_does() -> None:
 
     session = botocore.session.Session()
     session._credentials = RefreshableCredentials.create_from_metadata(fetch(), refresh_using=fetch, method="test")
-    credentials = Credentials(session, given=True)
+    credentials = Credentials(session, explicit=True)
 
     assert ["AKIA1"] * 3 == [credentials.current().access_key for _ in range(3)]
 
 
-def test_credentials_of_the_environment_with_a_date_are_renewed_too(environment: pytest.MonkeyPatch) -> None:
-    """Whoever sets the date keeps the variables fresh."""
+def test_credentials_in_the_environment_with_an_expiry_are_refreshed(environment: pytest.MonkeyPatch) -> None:
+    """A program that sets an expiry keeps the variables fresh."""
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment.setenv("AWS_CREDENTIAL_EXPIRATION", (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat())
-    credentials = Credentials(None, given=False)
+    credentials = Credentials(None, explicit=False)
     assert "AKIAOLD" == credentials.current().access_key
 
     environment.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")
@@ -186,45 +186,45 @@ def test_credentials_of_the_environment_with_a_date_are_renewed_too(environment:
 
 
 @pytest.mark.parametrize("missing", [SECRETS[:2], SECRETS[:1], SECRETS[1:2]], ids=["all", "key", "secret"])
-def test_what_is_missing_is_said(missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was sent, and trying again would not help."""
+def test_missing_credentials_are_reported(missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent, and a retry would not help."""
     for name in missing:
         monkeypatch.delenv(name)
 
     with pytest.raises(NoAnswerError, match="AWS_ACCESS_KEY_ID") as caught:
-        Credentials(None, given=False).current()
+        Credentials(None, explicit=False).current()
 
     assert (Trouble.CREDENTIALS, Progress.NOTHING_SENT) == (caught.value.trouble, caught.value.progress)
 
 
-def test_a_process_that_fails_is_said(files: Path, environment: pytest.MonkeyPatch) -> None:
-    """Its own words are not quoted."""
+def test_a_failing_credential_process_is_reported(files: Path, environment: pytest.MonkeyPatch) -> None:
+    """Its own output is not quoted."""
     (files / "process.py").write_text("raise SystemExit('no ticket')")
     environment.setenv("AWS_PROFILE", "processed")
 
     with pytest.raises(NoAnswerError) as caught:
-        Credentials(session_of(None), given=False).current()
+        Credentials(find_session(None), explicit=False).current()
 
     assert Trouble.CREDENTIALS is caught.value.trouble
 
 
-def test_a_secret_with_a_line_end_is_said_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file read into a variable ends so."""
+def test_a_secret_with_a_line_break_is_reported_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file read into a variable ends with a line break."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token\n")
 
-    with pytest.raises(NoAnswerError, match="a line's end") as caught:
-        Credentials(None, given=False).current()
+    with pytest.raises(NoAnswerError, match="such as a line break") as caught:
+        Credentials(None, explicit=False).current()
 
     assert (Trouble.CREDENTIALS, True) == (caught.value.trouble, "the-token" not in str(caught.value))
 
 
 def test_the_environment_alone_needs_no_botocore() -> None:
-    """Nor anything else that takes long to import."""
+    """Nor any other module that takes long to import."""
     heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
     script = (
         "import sys\nfrom lambdachain._transports.http.credentials import Credentials\n"
         "import lambdachain._transports.http.transport\n"
-        "print(Credentials(None, given=False).current().access_key)\n"
+        "print(Credentials(None, explicit=False).current().access_key)\n"
         f"print(sorted(set({heavy!r}) & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -232,8 +232,8 @@ def test_the_environment_alone_needs_no_botocore() -> None:
     assert ["AKIATESTTESTTESTTEST", "[]"] == ran.stdout.split("\n")[:2]
 
 
-def test_half_of_them_are_none() -> None:
-    """Botocore says what is wrong with a half."""
-    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA"}) is None
-    assert keys_in({"AWS_SECRET_ACCESS_KEY": "s"}) is None
-    assert keys_in({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": ""}) is None
+def test_incomplete_keys_are_left_to_botocore() -> None:
+    """Botocore says what is wrong with only one of the two."""
+    assert keys_from_environment({"AWS_ACCESS_KEY_ID": "AKIA"}) is None
+    assert keys_from_environment({"AWS_SECRET_ACCESS_KEY": "s"}) is None
+    assert keys_from_environment({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": ""}) is None

@@ -12,7 +12,7 @@ import pytest
 from botocore.endpoint_provider import EndpointProvider
 
 from lambdachain._core.arn import partition_of
-from lambdachain._transports.http.endpoint import Endpoint, by_region, by_url
+from lambdachain._transports.http.endpoint import Endpoint, endpoint_for_region, endpoint_for_url
 
 
 def _partitions() -> dict[str, Any]:
@@ -41,16 +41,16 @@ def rules() -> EndpointProvider:
 @pytest.mark.parametrize(("partition", "region"), REGIONS)
 @pytest.mark.parametrize("fips", [False, True], ids=["", "FIPS"])
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual stack"])
-def test_an_endpoint_is_the_one_of_botocores_rules(
+def test_an_endpoint_is_that_of_botocores_rules(
     *, partition: str, region: str, fips: bool, dual_stack: bool, rules: EndpointProvider
 ) -> None:
-    """Where the rules have one."""
+    """If the rules have one."""
     supports = _partitions()[partition]["outputs"]
     if (dual_stack and not supports["supportsDualStack"]) or (fips and not supports["supportsFIPS"]):
         pytest.skip("this botocore knows of no such endpoint")
     theirs = rules.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual_stack)
 
-    ours = by_region(region, fips=fips, dual_stack=dual_stack)
+    ours = endpoint_for_region(region, fips=fips, dual_stack=dual_stack)
 
     assert ours is not None
     assert (theirs.url, partition) == (ours.url, partition_of(region))
@@ -59,9 +59,9 @@ def test_an_endpoint_is_the_one_of_botocores_rules(
 @pytest.mark.parametrize(
     "region", ["fips-us-east-1", "us-east-1-fips", "aws-global", "moon-base-1", "us-east-1.evil.com", ""]
 )
-def test_a_region_of_no_known_kind_is_left_to_botocore(region: str) -> None:
-    """Its name may be a pseudonym, new, or nonsense."""
-    assert by_region(region) is None
+def test_a_region_of_an_unknown_form_is_left_to_botocore(region: str) -> None:
+    """Its name may be a pseudonym, new, or invalid."""
+    assert endpoint_for_region(region) is None
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_region_of_no_known_kind_is_left_to_botocore(region: str) -> None:
         ),
     ],
 )
-def test_a_url_is_read(url: str, endpoint: Endpoint) -> None:
+def test_a_url_is_parsed(url: str, endpoint: Endpoint) -> None:
     """Scheme, host, port and path."""
-    assert endpoint == by_url(url)
-    assert endpoint == by_url(endpoint.url)
+    assert endpoint == endpoint_for_url(url)
+    assert endpoint == endpoint_for_url(endpoint.url)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_url_is_read(url: str, endpoint: Endpoint) -> None:
     ],
 )
 def test_an_unusual_url_is_left_to_botocore(url: str) -> None:
-    """It says what is wrong with it, or knows what is meant."""
-    assert by_url(url) is None
+    """It raises a clear error, or supports it."""
+    assert endpoint_for_url(url) is None
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_an_unusual_url_is_left_to_botocore(url: str) -> None:
         (Endpoint("::1", 80, tls=False), "[::1]"),
     ],
 )
-def test_the_host_header_has_a_port_only_where_it_is_unusual(endpoint: Endpoint, authority: str) -> None:
-    """It is signed, so it has to be what servers make of it."""
+def test_the_host_header_has_a_port_only_if_it_is_not_the_default(endpoint: Endpoint, authority: str) -> None:
+    """It is signed, so it must be what servers expect."""
     assert authority == endpoint.authority

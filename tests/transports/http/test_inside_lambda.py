@@ -38,7 +38,7 @@ def handler(event, context):
 def test_a_function_calls_another(
     environment: dict[str, str], transport: str, loaded: list[str], tmp_path: Path
 ) -> None:
-    """With the credentials, the region and the endpoint that the runtime's environment has."""
+    """With the credentials, region and endpoint in the runtime's environment."""
     (tmp_path / "caller.py").write_text(CALLER)
     (tmp_path / "callee.py").write_text(CALLEE)
     functions = [

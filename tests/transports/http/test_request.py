@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lambdachain import Invocation, InvocationType, NoAnswerError, Progress, Trouble, __version__
-from lambdachain._transports.http.endpoint import Endpoint, by_url
+from lambdachain._transports.http.endpoint import Endpoint, endpoint_for_url
 from lambdachain._transports.http.request import RequestWriter, percent_encoded
 from lambdachain._transports.http.signing import SigningKeys
 from tests.transports.http.sigv4_oracle import botocore_authorization
@@ -28,7 +28,7 @@ AWS = Endpoint("lambda.eu-west-1.amazonaws.com")
 
 
 class Written:
-    """A request of ours, taken apart."""
+    """A request of ours, parsed."""
 
     def __init__(self, head: bytes) -> None:
         start, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
@@ -48,7 +48,7 @@ def write(invocation: Invocation, endpoint: Endpoint = AWS, keys: SigningKeys = 
 
 
 class Prepared:
-    """A client of botocore whose requests go nowhere."""
+    """A client of botocore whose requests are not sent."""
 
     def __init__(self, url: str) -> None:
         self.client: Any = boto3.client(
@@ -76,7 +76,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def botocore_at() -> Iterator[Any]:
-    """Give botocore's client for an endpoint."""
+    """Return a function that creates botocore's client for an endpoint."""
     made: dict[str, Prepared] = {}
     yield lambda url: made.setdefault(url, Prepared(url))
     for prepared in made.values():
@@ -106,9 +106,9 @@ _invocations = st.builds(
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
 @given(invocation=_invocations)
 @example(invocation=Invocation(ARN, qualifier="$LATEST"))
-def test_a_request_is_the_one_of_botocore(url: str, botocore_at: Any, invocation: Invocation) -> None:
+def test_a_request_is_that_of_botocore(url: str, botocore_at: Any, invocation: Invocation) -> None:
     """Method, URL, Lambda's own headers and body; and the signature is botocore's for it."""
-    endpoint = by_url(url)
+    endpoint = endpoint_for_url(url)
     assert endpoint is not None
 
     ours = write(invocation, endpoint)
@@ -141,7 +141,7 @@ def _parameters(invocation: Invocation) -> dict[str, Any]:
 
 
 def _of_lambda(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Pick the headers that carry parameters; botocore has them as text or bytes."""
+    """Return the headers that carry parameters; botocore has them as str or bytes."""
     lower = {name.lower(): v.decode() if isinstance(v, bytes) else v for name, v in headers.items()}
     mine = {name: value for name, value in lower.items() if name.startswith("x-amz-")}
     return {name: value for name, value in mine.items() if name not in ("x-amz-date", "x-amz-user-agent")}
@@ -152,14 +152,14 @@ def _signed_by(authorization: str) -> set[str]:
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
-def test_encoding_is_the_one_of_urllib(text: str) -> None:
-    """Which is not imported for it: it takes longer than the whole request."""
+def test_encoding_is_that_of_urllib(text: str) -> None:
+    """Which is not imported, because that takes longer than the whole request."""
     assert quote(text, safe="-._~") == percent_encoded(text)
 
 
 @pytest.mark.parametrize("name", [".", "..", "a/../b", "//", "a//b"])
 def test_a_path_with_dots_is_signed_as_botocore_signs_it(name: str) -> None:
-    """Resolved, while it goes out as it is."""
+    """Resolved for the signature, and sent unchanged."""
     invocation = Invocation(name)
 
     ours = write(invocation)
@@ -168,8 +168,8 @@ def test_a_path_with_dots_is_signed_as_botocore_signs_it(name: str) -> None:
     assert botocore_authorization(KEYS, REGION, ours.target, ours.signed(), b"") == ours.headers["authorization"]
 
 
-def test_what_every_request_says() -> None:
-    """Who sends it, how long it is, and that the answer shall come as it is; each header once."""
+def test_headers_of_every_request() -> None:
+    """Who sends it, how long it is, and that the response must not be compressed; each header once."""
     ours = write(Invocation("orders", payload=b"12345"))
 
     assert ("POST", "/2015-03-31/functions/orders/invocations", "HTTP/1.1") == (ours.method, ours.target, ours.version)
@@ -181,7 +181,7 @@ def test_what_every_request_says() -> None:
 
 
 def test_static_keys_send_no_token() -> None:
-    """A user's own keys have none."""
+    """A user's own keys have no token."""
     ours = write(Invocation("orders"), keys=SigningKeys("AKIA", "secret"))
 
     assert "x-amz-security-token" not in ours.headers
@@ -189,7 +189,7 @@ def test_static_keys_send_no_token() -> None:
 
 @pytest.mark.parametrize("field", ["client_context", "tenant_id", "durable_name"])
 @pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "\x00", "é", "tab\there"])
-def test_a_value_that_would_break_out_of_its_header_is_refused(field: str, value: str) -> None:
+def test_a_value_that_is_not_allowed_in_a_header_is_rejected(field: str, value: str) -> None:
     """Before anything is sent, and without quoting it."""
     with pytest.raises(NoAnswerError) as caught:
         write(Invocation("orders", **{field: value}))  # type: ignore[arg-type]
@@ -212,10 +212,10 @@ TRACE = "Root=1-6925a3c0-0f2b6f3d5c8b7a1e4d9c2b1a;Parent=1f2e3d4c5b6a7988;Sample
     ],
     ids=["of Lambda", "with characters that botocore encodes", "outside Lambda", "empty", "of an attacker"],
 )
-def test_the_trace_goes_on_unchanged_and_unsigned(
+def test_the_trace_is_passed_on_unchanged_and_unsigned(
     trace: str, function: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda's loop detection rides on it; intermediaries may add to it, so it is not signed."""
+    """Lambda's loop detection depends on it; proxies may change it, so it is not signed."""
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
     if function is not None:
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function)
@@ -226,8 +226,8 @@ def test_the_trace_goes_on_unchanged_and_unsigned(
     assert "x-amzn-trace-id" not in ours.signed()
 
 
-def test_a_writer_forgets_functions_in_time() -> None:
-    """A program that makes up names by the million keeps a thousand."""
+def test_a_writer_caches_a_limited_number_of_functions() -> None:
+    """A program that calls millions of function names keeps a thousand."""
     writer = RequestWriter(AWS, REGION)
 
     for number in range(3000):
@@ -249,7 +249,7 @@ def test_a_writer_forgets_functions_in_time() -> None:
     ],
 )
 def test_a_trace_of_any_form_is_one_header_or_none(monkeypatch: pytest.MonkeyPatch, trace: str, sent: str | None):
-    """Whatever the environment has: a request is not longer, and has no other header, because of it."""
+    """No value of the variable makes a request longer, or adds another header to it."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
     written = write(Invocation("orders"))

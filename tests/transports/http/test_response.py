@@ -1,4 +1,4 @@
-"""The reader of answers: cut into whatever pieces, cut off wherever, and beside ``http.client`` as an oracle."""
+"""The response parser: fed in all pieces, cut off at all places, and compared with ``http.client`` as oracle."""
 
 from __future__ import annotations
 
@@ -15,14 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain._transports.http import response
-from lambdachain._transports.http.response import (
-    MAX_FIELDS,
-    MAX_HEAD,
-    BadAnswerError,
-    Response,
-    ResponseReader,
-    TooLongAnswerError,
-)
+from lambdachain._transports.http.response import MAX_FIELDS, MAX_HEAD, Response, ResponseReader
+from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
 
 HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 25 Nov 2025 12:00:00 GMT\r\nX-Amz-Executed-Version: $LATEST\r\n"
 COUNTED = HEAD + b"Content-Length: 20\r\n\r\n" + b'{"charge_id": "c-1"}'
@@ -46,7 +40,7 @@ FRAMED = {
 
 
 def read(pieces: Iterable[bytes], *, closed: bool = True) -> Response | None:
-    """Read an answer that comes in *pieces*; ``None`` where it is not whole, and still may become so."""
+    """Parse a response in *pieces*; ``None`` if it is incomplete, and may still be completed."""
     reader = ResponseReader()
     for piece in pieces:
         if piece and reader.feed(piece):
@@ -58,7 +52,7 @@ def read(pieces: Iterable[bytes], *, closed: bool = True) -> Response | None:
 
 
 @pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
-def test_an_answer_says_what_http_client_reads_in_it(answer: bytes) -> None:
+def test_a_response_is_parsed_as_by_http_client(answer: bytes) -> None:
     """Status, headers and body."""
     known = answer.replace(HINT, b"")  # http.client takes a 103 for the answer itself
     sock: Any = type("Socket", (), {"makefile": lambda *_: io.BytesIO(known)})()
@@ -73,8 +67,8 @@ def test_an_answer_says_what_http_client_reads_in_it(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
-def test_an_answer_byte_by_byte_is_the_same(answer: bytes) -> None:
-    """TCP knows no messages."""
+def test_a_response_byte_by_byte_is_the_same(answer: bytes) -> None:
+    """TCP has no message boundaries."""
     assert read([answer]) == read(answer[at : at + 1] for at in range(len(answer)))
 
 
@@ -82,25 +76,25 @@ def test_an_answer_byte_by_byte_is_the_same(answer: bytes) -> None:
     answer=st.sampled_from([*FRAMED.values(), UNTIL_END]),
     cuts=st.lists(st.integers(0, 400), max_size=8).map(sorted),
 )
-def test_an_answer_in_any_pieces_is_the_same(answer: bytes, cuts: list[int]) -> None:
-    """Wherever the network cuts it."""
+def test_a_response_in_any_pieces_is_the_same(answer: bytes, cuts: list[int]) -> None:
+    """Wherever the network splits it."""
     pieces = [answer[start:end] for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True)]
 
     assert read([answer]) == read(pieces)
 
 
 @pytest.mark.parametrize("answer", FRAMED.values(), ids=FRAMED.keys())
-def test_no_beginning_of_an_answer_is_an_answer(answer: bytes) -> None:
+def test_a_truncated_response_is_an_error(answer: bytes) -> None:
     """A connection that closes after any byte but the last one is an error, and until then more is awaited."""
     for length in range(len(answer)):
         assert read([answer[:length]], closed=False) is None
-        with pytest.raises(BadAnswerError):
+        with pytest.raises(MalformedResponseError):
             read([answer[:length]])
 
 
 @pytest.mark.parametrize("answer", [*FRAMED.values(), UNTIL_END], ids=[*FRAMED, "until the end"])
-def test_a_success_has_begun_when_its_status_line_is_there(answer: bytes) -> None:
-    """From then on it is known that the function ran; of a refusal, never."""
+def test_a_success_has_begun_when_its_status_line_has_arrived(answer: bytes) -> None:
+    """From then on it is known that the function ran; for an error response, never."""
     final = answer.index(b"HTTP/1.1 20") if b"HTTP/1.1 20" in answer else len(answer)
     known = answer.find(b"\r\n", final) + 2
 
@@ -149,9 +143,9 @@ def test_a_success_has_begun_when_its_status_line_is_there(answer: bytes) -> Non
         HEAD + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n",
     ],
 )
-def test_what_is_no_answer_is_refused_without_waiting_for_its_end(answer: bytes) -> None:
-    """What an indulgent reader would make of it is anybody's guess."""
-    with pytest.raises(BadAnswerError):
+def test_an_invalid_response_is_rejected_without_waiting_for_its_end(answer: bytes) -> None:
+    """A tolerant parser might read anything in it."""
+    with pytest.raises(MalformedResponseError):
         read([answer], closed=False)
 
 
@@ -174,26 +168,24 @@ def test_what_is_no_answer_is_refused_without_waiting_for_its_end(answer: bytes)
         (CHUNKED.replace(b"Date", b"Content-Length: 20\r\nDate"), False),
     ],
 )
-def test_a_connection_is_used_again_only_where_the_next_answer_begins_for_certain(
-    answer: bytes, reusable: bool
-) -> None:
-    """Whatever else is on it would be taken for the answer to another call."""
+def test_a_connection_is_reused_only_if_nothing_follows_the_response(answer: bytes, reusable: bool) -> None:
+    """Any other data on it would be taken for the response to another call."""
     response = read([answer])
 
     assert response is not None
     assert reusable is response.reusable
 
 
-def test_of_a_header_that_comes_twice_the_first_counts() -> None:
-    """As for ``http.client``; two lengths that agree are one."""
+def test_the_first_of_duplicate_headers_counts() -> None:
+    """As in ``http.client``; two equal lengths count as one."""
     response = read([b"HTTP/1.1 200 OK\r\nX: 1\r\nx: 2\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n7"])
 
     assert response is not None
     assert ({"x": "1", "content-length": "1"}, b"7") == (response.headers, response.body)
 
 
-def test_the_request_id_is_there_before_the_body() -> None:
-    """Who has to look for what became of a call needs it."""
+def test_the_request_id_is_known_before_the_body() -> None:
+    """To search the logs for a call that broke off, its id is needed."""
     reader = ResponseReader()
 
     reader.feed(b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 8f5e\r\nContent-Length: 9\r\n\r\n1")
@@ -202,8 +194,8 @@ def test_the_request_id_is_there_before_the_body() -> None:
 
 
 @pytest.mark.parametrize("answer", FRAMED.values(), ids=FRAMED.keys())
-def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
-    """Garbage in circles, once for each call, would have it come by more often."""
+def test_a_reader_makes_no_reference_cycles(answer: bytes) -> None:
+    """Reference cycles, one for each call, would make the garbage collector run more often."""
     reader = type("WatchedReader", (ResponseReader,), {})()
     reader.feed(answer)
     gone: list[int] = []
@@ -218,16 +210,16 @@ def test_a_reader_leaves_nothing_to_the_collector(answer: bytes) -> None:
     assert gone == [1]
 
 
-def test_an_answer_in_a_million_chunks_takes_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch):
-    """The bound is on what is kept, not only on what is read."""
-    monkeypatch.setattr(response, "MAX_ANSWER_BYTES", 200_000)
+def test_a_response_in_a_million_chunks_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch):
+    """The limit applies to what is kept, not only to what is read."""
+    monkeypatch.setattr(response, "MAX_RESPONSE_BYTES", 200_000)
     reader = ResponseReader()
     tracemalloc.start()
     try:
         reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(20):
             reader.feed(b"1\r\na\r\n" * 10_000)
-        with pytest.raises(TooLongAnswerError, match="at most 200,000 bytes"):
+        with pytest.raises(OversizedResponseError, match="at most 200,000 bytes"):
             reader.feed(b"1\r\na\r\n")
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:

@@ -45,8 +45,8 @@ VECTORS = {
 
 
 @pytest.mark.parametrize(("route", "headers", "payload", "signature"), VECTORS.values(), ids=VECTORS.keys())
-def test_a_published_vector_comes_out(route: str, headers: dict[str, str], payload: bytes, signature: str) -> None:
-    """The signatures are those that AWS gives."""
+def test_a_published_vector_is_reproduced(route: str, headers: dict[str, str], payload: bytes, signature: str) -> None:
+    """The signatures are those that AWS published."""
     authorization = Signer("us-east-1", "service").authorization(EXAMPLE, STAMP, route, headers, payload)
 
     scope = "AKIDEXAMPLE/20150830/us-east-1/service/aws4_request"
@@ -54,7 +54,7 @@ def test_a_published_vector_comes_out(route: str, headers: dict[str, str], paylo
     assert f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}" == authorization
 
 
-def test_the_published_signing_key_comes_out() -> None:
+def test_the_published_signing_key_is_reproduced() -> None:
     """The documentation derives it step by step, for IAM."""
     key = signing_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam")
 
@@ -71,10 +71,10 @@ _words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1,
     values=st.dictionaries(st.sampled_from(["x-amz-tenant-id", "x-amz-log-type", "x-amz-security-token"]), _words),
     payload=st.binary(max_size=300),
 )
-def test_a_signature_is_the_one_of_botocore(
+def test_a_signature_is_that_of_botocore(
     keys: tuple[str, str], when: datetime, region: str, values: dict[str, str], payload: bytes
 ) -> None:
-    """Whatever the key, the date, the headers and the body."""
+    """For all keys, dates, headers and bodies."""
     stamp = when.replace(tzinfo=UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = dict(sorted({"host": "lambda.example.com", "x-amz-date": stamp, **values}.items()))
 
@@ -84,7 +84,7 @@ def test_a_signature_is_the_one_of_botocore(
 
 
 def test_the_key_of_one_day_does_not_sign_on_the_next() -> None:
-    """The cached key goes with its date and its secret."""
+    """The cached key is replaced when its date or secret changes."""
     signer = Signer("us-east-1", "service")
     route, headers, payload, signature = VECTORS["get-vanilla"]
 
@@ -95,5 +95,5 @@ def test_the_key_of_one_day_does_not_sign_on_the_next() -> None:
 
 
 def test_keys_show_no_secret() -> None:
-    """Neither in logs nor in tracebacks."""
-    assert "Keys(AKID...)" == repr(SigningKeys("AKIDEXAMPLE", "secret", "token"))
+    """Neither in logs, nor in tracebacks."""
+    assert "SigningKeys(AKID...)" == repr(SigningKeys("AKIDEXAMPLE", "secret", "token"))

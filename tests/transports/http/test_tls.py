@@ -1,4 +1,4 @@
-"""Whom the transport believes: no less is asked of a server than botocore asks, and no more is loaded than needed."""
+"""Which servers the transport trusts: no fewer checks than botocore's, and no more authorities loaded than needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _no_bundle_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def authority() -> Authority:
-    """An authority that nobody knows."""
+    """An authority that nobody trusts."""
     return Authority("Unheard-of Root")
 
 
@@ -52,15 +52,15 @@ def sending(laboratory: Laboratory, host: str = "127.0.0.1") -> Iterator[HttpTra
 
 @pytest.fixture
 def botocore_trusts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Put a bundle in the place of botocore's own."""
+    """Set the CA bundle in place of botocore's own."""
 
     def trust(*authorities: tuple[Authority, str]) -> None:
         parts = [a.write_to(tmp_path / "part.pem", label).read_text() for a, label in authorities]
         bundle = tmp_path / "bundle.pem"
         bundle.write_text("\n".join(parts))
-        monkeypatch.setattr(tls, "bundle_of_botocore", lambda: str(bundle))
+        monkeypatch.setattr(tls, "find_ca_bundle", lambda: str(bundle))
 
-    caches = (tls._context_of, tls._context_of_amazon, tls._context_of_all)
+    caches = (tls._load_context, tls._load_amazon_context, tls._load_full_context)
     for cached in caches:
         cached.cache_clear()
     yield trust
@@ -69,10 +69,10 @@ def botocore_trusts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 
 
 @pytest.mark.parametrize("kind", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "a directory"])
-def test_a_bundle_of_ones_own_is_believed(
+def test_a_configured_bundle_is_trusted(
     kind: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the variables that botocore reads; a directory has to be hashed."""
+    """By the variables that botocore reads; a directory must be hashed."""
     bundle = authority.write_to(tmp_path / "ca.pem")
     if kind == "a directory":
         subprocess.run(["openssl", "rehash", str(tmp_path)], check=True, capture_output=True)
@@ -82,50 +82,50 @@ def test_a_bundle_of_ones_own_is_believed(
         assert 200 == transport.send(CALL, timeout=10).status
 
 
-def test_a_bundle_of_ones_own_is_the_only_one(
+def test_only_a_configured_bundle_is_trusted(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, botocore_trusts: Callable[..., None]
 ) -> None:
-    """What botocore trusts otherwise does not count beside it."""
+    """What botocore trusts otherwise is not trusted then."""
     botocore_trusts((authority, "Amazon Root CA 1"))
     other = Authority("Another Root").write_to(tmp_path / "other.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(other))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
-        _refused(transport, "CERTIFICATE_VERIFY_FAILED")
+        _check_setup_error(transport, "CERTIFICATE_VERIFY_FAILED")
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_bundle_that_cannot_be_read_is_a_setting_to_mend(
+def test_an_unreadable_bundle_is_a_setup_error(
     content: str | None, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trying again would not help."""
+    """A retry would not help."""
     bundle = tmp_path / "ca.pem"
     if content is not None:
         bundle.write_text(content)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
-        _refused(transport, "cannot be read")
+        _check_setup_error(transport, "cannot read the CA bundle")
 
 
 @pytest.mark.parametrize("label", ["Amazon Root CA 1", "Starfield Services Root Certificate Authority - G2"])
-def test_amazons_own_authorities_are_asked_first(
+def test_amazons_own_authorities_are_tried_first(
     label: str, authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """They know AWS's servers, so that the rest need not be loaded."""
+    """They sign AWS's certificates, so that the rest need not be loaded."""
     botocore_trusts((Authority("First"), "Some Root"), (authority, label), (Authority("Last"), "Some Other Root"))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         assert 200 == transport.send(CALL, timeout=10).status
 
-    assert 0 == tls._context_of_all.cache_info().currsize
-    assert 1 == len(tls._context_of_amazon().get_ca_certs())
+    assert 0 == tls._load_full_context.cache_info().currsize
+    assert 1 == len(tls._load_amazon_context().get_ca_certs())
 
 
-def test_where_they_do_not_know_the_issuer_all_others_are_asked(
+def test_all_authorities_are_tried_if_amazons_do_not_know_the_issuer(
     authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """By another handshake, before anything is sent; from then on they are asked at once."""
+    """In another handshake, before anything is sent; from then on, all are loaded from the start."""
     botocore_trusts((Authority("Amazon"), "Amazon Root CA 1"), (authority, "Some Root"))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
@@ -138,10 +138,10 @@ def test_where_they_do_not_know_the_issuer_all_others_are_asked(
         assert (200, 2, 3, 2) == (first.status, connections, laboratory.connections, laboratory.received)
 
 
-def test_threads_that_come_first_at_once_all_ask_all_others(
+def test_concurrent_first_calls_all_try_all_authorities(
     authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """Whichever of them finds out first that Amazon's own do not know the issuer."""
+    """Whichever thread finds out first that Amazon's own do not know the issuer."""
     botocore_trusts((Authority("Amazon"), "Amazon Root CA 1"), (authority, "Some Root"))
     start = threading.Barrier(8)
 
@@ -154,10 +154,10 @@ def test_threads_that_come_first_at_once_all_ask_all_others(
         assert [200] * 8 == list(threads.map(first, [transport] * 8))
 
 
-def test_a_request_that_nobody_takes_ends_at_the_deadline(
+def test_a_request_that_is_not_read_ends_at_the_deadline(
     authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """Under TLS, too; a part of it may have got there."""
+    """Under TLS, too; a part of it may have been received."""
     botocore_trusts((authority, "Amazon Root CA 1"))
     large = Invocation("orders", payload=b"x" * 6_000_000)
 
@@ -169,14 +169,14 @@ def test_a_request_that_nobody_takes_ends_at_the_deadline(
     assert (Progress.PERHAPS_SENT, Trouble.TIMEOUT) == (caught.value.progress, caught.value.trouble)
 
 
-def test_who_is_known_to_nobody_is_refused(
+def test_an_unknown_issuer_is_rejected(
     authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """After both have been asked."""
+    """After all authorities have been tried."""
     botocore_trusts((Authority("Amazon"), "Amazon Root CA 1"), (Authority("Other"), "Some Root"))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
-        _refused(transport, "CERTIFICATE_VERIFY_FAILED")
+        _check_setup_error(transport, "CERTIFICATE_VERIFY_FAILED")
 
         assert (2, 0) == (laboratory.connections, laboratory.received)
 
@@ -184,15 +184,15 @@ def test_who_is_known_to_nobody_is_refused(
 @pytest.mark.parametrize(
     ("host", "days", "reason"), [("other.example.com", 1, "mismatch"), ("127.0.0.1", -1, "expired")]
 )
-def test_what_else_is_wrong_with_a_certificate_stays_wrong(
+def test_other_certificate_errors_are_not_retried(
     *, host: str, days: int, reason: str, authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """Nobody else is asked."""
+    """No other authorities are tried."""
     botocore_trusts((authority, "Amazon Root CA 1"), (authority, "Some Root"))
     certificate = authority.issue(tmp_path / "server.pem", host, days=days)
 
     with serving(certificate) as laboratory, sending(laboratory) as transport:
-        _refused(transport, reason)
+        _check_setup_error(transport, reason)
 
         assert (1, 0) == (laboratory.connections, laboratory.received)
 
@@ -205,13 +205,13 @@ def test_a_host_name_is_checked(authority: Authority, tmp_path: Path, botocore_t
         with sending(laboratory, "localhost") as transport:
             assert 200 == transport.send(CALL, timeout=10).status
         with sending(laboratory) as transport:
-            _refused(transport, "mismatch")
+            _check_setup_error(transport, "mismatch")
 
 
-def test_an_answer_without_length_ends_by_goodbye_only(
+def test_a_response_without_length_ends_with_close_notify_only(
     authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]
 ) -> None:
-    """Who cuts the connection cannot say goodbye in the server's name."""
+    """An attacker who cuts the connection cannot send TLS's close_notify in the server's name."""
     botocore_trusts((authority, "Amazon Root CA 1"))
     answer = faults.answer("200 OK", b"1234", {"Content-Length": None, "X-Amz-Executed-Version": "1"})
 
@@ -226,7 +226,7 @@ def test_an_answer_without_length_ends_by_goodbye_only(
 
 
 def test_a_session_is_resumed(authority: Authority, tmp_path: Path, botocore_trusts: Callable[..., None]) -> None:
-    """A second connection does with half a handshake."""
+    """A second connection needs half a handshake."""
     botocore_trusts((authority, "Amazon Root CA 1"))
     resumed: list[bool] = []
 
@@ -245,12 +245,12 @@ def test_a_session_is_resumed(authority: Authority, tmp_path: Path, botocore_tru
 
 def test_the_bundle_is_the_one_that_botocore_loads() -> None:
     """Found without importing it."""
-    assert botocore.httpsession.where() == tls.bundle_of_botocore()
+    assert botocore.httpsession.where() == tls.find_ca_bundle()
 
 
 def test_amazons_authorities_are_in_it() -> None:
-    """All four, and those of Starfield that vouch for them: a subset of what botocore trusts."""
-    context, everyone = tls._context_of_amazon(), tls._context_of_all()
+    """All four, and those of Starfield that sign them: a subset of what botocore trusts."""
+    context, everyone = tls._load_amazon_context(), tls._load_full_context()
 
     names = {dict(part[0] for part in ca["subject"])["commonName"] for ca in context.get_ca_certs()}  # type: ignore[misc]
     assert {f"Amazon Root CA {number}" for number in range(1, 5)} < names
@@ -259,9 +259,9 @@ def test_amazons_authorities_are_in_it() -> None:
     assert len(names) < 10 < len(everyone.get_ca_certs())
 
 
-@pytest.mark.parametrize("make", [tls._context_of_amazon, tls._context_of_all])
-def test_a_context_checks_what_it_should(make: Callable[[], ssl.SSLContext]) -> None:
-    """The certificate and the name in it, over TLS 1.2 or later; one context serves all."""
+@pytest.mark.parametrize("make", [tls._load_amazon_context, tls._load_full_context])
+def test_a_context_checks_certificate_and_name(make: Callable[[], ssl.SSLContext]) -> None:
+    """The certificate and the name in it, over TLS 1.2 or later; one context serves all connections."""
     context = make()
 
     assert (ssl.CERT_REQUIRED, True) == (context.verify_mode, context.check_hostname)
@@ -269,29 +269,29 @@ def test_a_context_checks_what_it_should(make: Callable[[], ssl.SSLContext]) -> 
     assert context is make()
 
 
-def test_a_bundle_without_names_is_loaded_whole(
+def test_a_bundle_without_comments_is_loaded_as_a_whole(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, botocore_trusts: Callable[..., None]
 ) -> None:
-    """A bundle of a system has no comments to go by."""
+    """The bundle of an operating system has no comments to select by."""
     botocore_trusts()
     bundle = authority.write_to(tmp_path / "plain.pem")
-    monkeypatch.setattr(tls, "bundle_of_botocore", lambda: str(bundle))
+    monkeypatch.setattr(tls, "find_ca_bundle", lambda: str(bundle))
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         assert 200 == transport.send(CALL, timeout=10).status
 
 
-def test_without_any_bundle_the_system_is_believed(
+def test_without_any_bundle_the_systems_authorities_are_trusted(
     monkeypatch: pytest.MonkeyPatch, botocore_trusts: Callable[..., None]
 ) -> None:
-    """Where the packages are in an archive, there is no file to load."""
+    """If the packages are in an archive, there is no file to load."""
     botocore_trusts()
-    monkeypatch.setattr(tls, "bundle_of_botocore", lambda: None)
+    monkeypatch.setattr(tls, "find_ca_bundle", lambda: None)
 
-    assert ssl.CERT_REQUIRED is tls._context_of_amazon().verify_mode
+    assert ssl.CERT_REQUIRED is tls._load_amazon_context().verify_mode
 
 
-def _refused(transport: HttpTransport, reason: str) -> None:
+def _check_setup_error(transport: HttpTransport, reason: str) -> None:
     with pytest.raises(NoAnswerError, match=f"(?i){reason}") as caught:
         transport.send(CALL, timeout=10)
     assert (Progress.NOTHING_SENT, Trouble.SETUP) == (caught.value.progress, caught.value.trouble)

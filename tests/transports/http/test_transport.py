@@ -1,4 +1,4 @@
-"""The transport as a whole: what it takes from a set-up, what it leaves to boto3, and when it is the default."""
+"""The transport as a whole: which settings it reads, what it leaves to boto3, and when it is the default."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lambdachain import (
 )
 from lambdachain._transports.default import default_transport
 from lambdachain._transports.http.sender import Sender
-from lambdachain._transports.http.transport import _OverBoto
+from lambdachain._transports.http.transport import _BotoSender
 from lambdachain._transports.transport_override import RealInvokeBlockedError, network_guard
 from tests.lab import lab_faults as faults
 from tests.lab.laboratory import Fault, Laboratory
@@ -34,24 +34,24 @@ CALL = Invocation("orders")
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test find boto3 as a fresh process does."""
+    """Let each test start without boto3's default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
-def way_of(transport: HttpTransport, function: str = "orders") -> Any:
-    """Give the way that a call of *function* would take."""
-    return transport._way(Invocation(function).region, function)
+def sender_for(transport: HttpTransport, function: str = "orders") -> Any:
+    """Return the sender of a call of *function*."""
+    return transport._sender_for(Invocation(function).region, function)
 
 
-def url_of(transport: HttpTransport, function: str = "orders") -> str:
-    """Give the URL that a call of *function* would go to, and hold that boto3 would send it there, too."""
-    way = way_of(transport, function)
+def get_url(transport: HttpTransport, function: str = "orders") -> str:
+    """Return the URL of a call of *function*, and check that boto3 would send it there, too."""
+    sender = sender_for(transport, function)
     region = Invocation(function).region or transport._region
     theirs = boto3.client("lambda", region_name=region, endpoint_url=transport._endpoint_url)
     url = theirs.meta.endpoint_url
     theirs.close()
-    if isinstance(way, Sender):
-        endpoint = way._pool._endpoint
+    if isinstance(sender, Sender):
+        endpoint = sender._pool._endpoint
         assert url.removesuffix("/") == endpoint.url
         return endpoint.url
     return f"over boto3: {url}"
@@ -88,14 +88,12 @@ LOCAL = "http://127.0.0.1:4566"
     ],
     ids=lambda value: " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
-def test_the_environment_says_where_to_send(
-    environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same to both transports."""
+def test_settings_in_the_environment(environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both transports read the same."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert url == url_of(HttpTransport())
+    assert url == get_url(HttpTransport())
 
 
 @pytest.mark.parametrize(
@@ -109,8 +107,8 @@ def test_the_environment_says_where_to_send(
         ("ignoring", "https://lambda.us-east-1.amazonaws.com"),
     ],
 )
-def test_a_profile_says_where_to_send(profile: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Region and switches; of an endpoint in a profile, boto3 knows."""
+def test_settings_in_a_profile(profile: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Region and options; an endpoint in a profile is left to boto3."""
     (tmp_path / "config").write_text(
         "[default]\nregion = ap-south-1\n"
         "[profile fips]\nregion = us-east-1\nuse_fips_endpoint = true\n"
@@ -124,11 +122,11 @@ def test_a_profile_says_where_to_send(profile: str, url: str, monkeypatch: pytes
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", profile)
 
-    assert url == url_of(HttpTransport())
+    assert url == get_url(HttpTransport())
 
 
-def test_a_profile_that_is_not_there_is_a_setting_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As botocore says it."""
+def test_a_missing_profile_is_a_setup_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In botocore's words."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
     with pytest.raises(NoAnswerError, match="nobody") as caught:
@@ -137,40 +135,42 @@ def test_a_profile_that_is_not_there_is_a_setting_to_mend(monkeypatch: pytest.Mo
     assert (Progress.NOTHING_SENT, Trouble.SETUP) == (caught.value.progress, caught.value.trouble)
 
 
-def test_aws_region_will_do_where_nothing_else_says_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lambda sets it beside the name that boto3 knows."""
+def test_aws_region_is_used_if_nothing_else_sets_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda sets it in addition to the variable that boto3 reads."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "ca-central-1")
 
-    assert "https://lambda.ca-central-1.amazonaws.com" == way_of(HttpTransport())._pool._endpoint.url
+    assert "https://lambda.ca-central-1.amazonaws.com" == sender_for(HttpTransport())._pool._endpoint.url
 
 
 def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And an ARN's region before everything, but for the endpoint."""
+    """And an ARN's region before all others, but not before the endpoint."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
     arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:orders"
 
-    assert LOCAL == url_of(HttpTransport(endpoint_url=LOCAL, region="us-east-1"))
-    assert LOCAL == url_of(HttpTransport(endpoint_url=LOCAL), arn)
+    assert LOCAL == get_url(HttpTransport(endpoint_url=LOCAL, region="us-east-1"))
+    assert LOCAL == get_url(HttpTransport(endpoint_url=LOCAL), arn)
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    assert "https://lambda.us-east-1.amazonaws.com" == url_of(HttpTransport(region="us-east-1"))
-    assert "https://lambda.cn-north-1.amazonaws.com.cn" == url_of(HttpTransport(region="us-east-1"), arn)
+    assert "https://lambda.us-east-1.amazonaws.com" == get_url(HttpTransport(region="us-east-1"))
+    assert "https://lambda.cn-north-1.amazonaws.com.cn" == get_url(HttpTransport(region="us-east-1"), arn)
 
 
-def test_a_session_says_where_to_send() -> None:
-    """Its region, of either kind."""
+def test_settings_of_a_session() -> None:
+    """Its region, for both kinds of session."""
     low = botocore.session.Session()
     low.set_config_variable("region", "sa-east-1")
 
     for session in (boto3.Session(region_name="sa-east-1"), low):
-        assert "https://lambda.sa-east-1.amazonaws.com" == way_of(HttpTransport(session=session))._pool._endpoint.url
+        assert (
+            "https://lambda.sa-east-1.amazonaws.com" == sender_for(HttpTransport(session=session))._pool._endpoint.url
+        )
 
 
-def test_boto3s_default_session_counts_where_there_is_one() -> None:
-    """A program that has set it up means it."""
+def test_boto3s_default_session_is_used_if_there_is_one() -> None:
+    """A program that has created it wants its settings."""
     boto3.setup_default_session(region_name="sa-east-1")
 
-    assert "https://lambda.sa-east-1.amazonaws.com" == url_of(HttpTransport())
+    assert "https://lambda.sa-east-1.amazonaws.com" == get_url(HttpTransport())
 
 
 @pytest.mark.parametrize(
@@ -182,19 +182,19 @@ def test_boto3s_default_session_counts_where_there_is_one() -> None:
     ],
     ids=["a pseudonym", "FIPS and an endpoint", "a query"],
 )
-def test_what_only_botocore_knows_is_left_to_it(
+def test_settings_that_only_botocore_supports_fall_back_to_it(
     environment: dict[str, str], region: str | None, url: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or what it has to refuse, in its own words."""
+    """Or what it rejects, in its own words."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert isinstance(way_of(HttpTransport(region=region, endpoint_url=url)), _OverBoto)
+    assert isinstance(sender_for(HttpTransport(region=region, endpoint_url=url)), _BotoSender)
 
 
 @pytest.fixture
-def proxied(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpTransport]:
-    """A transport that has to go through a proxy."""
+def proxied_transport(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpTransport]:
+    """A transport that must use a proxy."""
     monkeypatch.setenv("HTTP_PROXY", laboratory.url)
     monkeypatch.setenv("NO_PROXY", "")
     transport = HttpTransport(endpoint_url="http://lambda.invalid")
@@ -203,40 +203,40 @@ def proxied(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
-def test_a_proxy_is_used(proxied: HttpTransport, laboratory: Laboratory) -> None:
+def test_a_proxy_is_used(proxied_transport: HttpTransport, laboratory: Laboratory) -> None:
     """Over boto3, with the same arguments."""
-    assert 200 == proxied.send(CALL, timeout=10).status
+    assert 200 == proxied_transport.send(CALL, timeout=10).status
     assert "lambda.invalid" == laboratory.requests[0].headers["host"]
 
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
 @pytest.mark.parametrize(("fault", "progress"), [(faults.CONNECTION_FAULTS[3], Progress.PERHAPS_SENT)])
 def test_a_proxy_that_resets_may_have_passed_the_request_on(
-    fault: Fault, progress: Progress, proxied: HttpTransport, laboratory: Laboratory
+    fault: Fault, progress: Progress, proxied_transport: HttpTransport, laboratory: Laboratory
 ) -> None:
-    """As over boto3."""
+    """The same as over boto3."""
     laboratory.play(fault)
 
     with pytest.raises(NoAnswerError) as caught:
-        proxied.send(CALL, timeout=10)
+        proxied_transport.send(CALL, timeout=10)
 
     assert progress is caught.value.progress
 
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
-def test_a_deadline_holds_over_a_proxy(proxied: HttpTransport, laboratory: Laboratory) -> None:
-    """What the way there took is off it."""
+def test_a_deadline_holds_over_a_proxy(proxied_transport: HttpTransport, laboratory: Laboratory) -> None:
+    """The time that finding it took is subtracted."""
     laboratory.play(faults.SILENT)
 
     with pytest.raises(NoAnswerError) as caught:
-        proxied.send(CALL, timeout=0.3)
+        proxied_transport.send(CALL, timeout=0.3)
 
     assert Trouble.TIMEOUT is caught.value.trouble
 
 
 @pytest.mark.allow_real_invokes
 def test_without_a_region_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what to do about it is said."""
+    """And the error says what to do."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 
     with pytest.raises(NoAnswerError, match="set AWS_REGION") as caught:
@@ -246,10 +246,10 @@ def test_without_a_region_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("environment", [{}, {"AWS_DEFAULT_REGION": ""}, {"AWS_ENDPOINT_URL": "http://192.0.2.1"}])
-def test_the_guard_of_tests_stands_before_it(
+def test_the_network_guard_blocks_it(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory
 ) -> None:
-    """Nothing leaves this machine; what stays on it is let through."""
+    """Nothing leaves this machine; requests to this machine are sent."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(network_guard, "closed", True)
@@ -262,10 +262,10 @@ def test_the_guard_of_tests_stands_before_it(
     local.close()
 
 
-def test_expired_credentials_are_fetched_anew(
+def test_expired_credentials_are_refreshed(
     laboratory: Laboratory, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For the next request, which whoever decides about retries sends."""
+    """For the next request, which the retry policy sends."""
     laboratory.play(faults.service_error("ExpiredTokenException", 403), faults.SUCCESS)
 
     assert 403 == transport.send(CALL, timeout=10).status
@@ -276,8 +276,8 @@ def test_expired_credentials_are_fetched_anew(
     assert ["AKIATES", "AKIANEW"] == keys
 
 
-def test_a_transport_shows_what_it_was_made_with() -> None:
-    """And no more."""
+def test_a_repr_shows_the_arguments() -> None:
+    """And no secrets."""
     assert "HttpTransport(region='eu-west-1', endpoint_url=None)" == repr(HttpTransport(region="eu-west-1"))
 
 
@@ -297,7 +297,7 @@ IN_LAMBDA = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}
 def test_the_default_depends_on_where_the_program_runs(
     environment: dict[str, str], kind: type, monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory
 ) -> None:
-    """A variable changes it."""
+    """A variable overrides it."""
     for name, value in {**environment, "AWS_ENDPOINT_URL": laboratory.url}.items():
         monkeypatch.setenv(name, value)
 
@@ -307,15 +307,15 @@ def test_the_default_depends_on_where_the_program_runs(
 
 
 def test_an_argument_comes_before_the_default(monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory) -> None:
-    """Whoever gives a transport means it."""
+    """The client uses the transport that is passed to it."""
     monkeypatch.setenv("LAMBDACHAIN_TRANSPORT", "boto")
 
     with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
         assert client.can_invoke("orders")
 
 
-def test_a_default_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what there is."""
+def test_an_unknown_default_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error lists the valid ones."""
     monkeypatch.setenv("LAMBDACHAIN_TRANSPORT", "https")
 
     with pytest.raises(ContractError, match=r"'http' .* or 'boto'"):
@@ -323,7 +323,7 @@ def test_a_default_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_whole_call_loads_no_botocore(laboratory: Laboratory) -> None:
-    """Inside Lambda that is a quarter of a second."""
+    """Inside Lambda, that saves a quarter of a second."""
     heavy = ["botocore", "boto3", "urllib3", "http.client", "email", "asyncio", "urllib.parse", "pathlib", "tenacity"]
     script = (
         "import sys\nfrom lambdachain import HttpTransport, Invocation\n"
@@ -336,8 +336,8 @@ def test_a_whole_call_loads_no_botocore(laboratory: Laboratory) -> None:
     assert ["200", "[]"] == ran.stdout.split("\n")[:2]
 
 
-def test_threads_that_call_first_at_once_make_one_way(laboratory: Laboratory, transport: HttpTransport) -> None:
-    """What is made at the first call is made once."""
+def test_concurrent_first_calls_create_one_sender(laboratory: Laboratory, transport: HttpTransport) -> None:
+    """What the first call creates is created once."""
     import threading
     from concurrent.futures import ThreadPoolExecutor
 
@@ -349,4 +349,4 @@ def test_threads_that_call_first_at_once_make_one_way(laboratory: Laboratory, tr
 
     with ThreadPoolExecutor(8) as threads:
         assert [200] * 8 == list(threads.map(first, range(8)))
-    assert 1 == len(transport._ways)
+    assert 1 == len(transport._senders)

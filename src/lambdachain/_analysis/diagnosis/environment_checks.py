@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lambdachain._core.invocation import NoAnswerError
-from lambdachain._core.loopback import host_of
-from lambdachain._core.text import public_url
+from lambdachain._core.loopback import get_host
+from lambdachain._core.redaction import redact_url
 from lambdachain._core.version import __version__
-from lambdachain._transports.endpoint_check import check_destination
+from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, KEEP_ALIVE, MAX_IDLE
 from lambdachain._transports.transport_override import network_guard
 
@@ -155,7 +155,7 @@ def _check_endpoint(session: Any, region: str | None, endpoint_url: str | None, 
     url = str(client.meta.endpoint_url)
     source = get_endpoint_source(os.environ, endpoint_url)
     proxy = _describe_proxy()
-    text = f"{public_url(url)}{f' ({source})' if source else ''}{proxy}"
+    text = f"{redact_url(url)}{f' ({source})' if source else ''}{proxy}"
     client.close()
     # Behind a proxy, only the proxy could be reached.
     yield check_connection(url, text) if reach and not proxy else Finding("endpoint", Level.OK, text)
@@ -167,15 +167,15 @@ def _create_client(session: Any, region: str | None, endpoint_url: str | None) -
     Raises:
         NoAnswerError: The settings are invalid.
     """
-    from lambdachain._transports.boto.errors import set_up_failure
+    from lambdachain._transports.boto.errors import translate_setup_error
 
-    check_destination(region, endpoint_url)
+    check_endpoint(region, endpoint_url)
     keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     try:
         client = session.create_client("lambda", region_name=region, endpoint_url=endpoint_url, **keys)
-    except Exception as exc:  # noqa: BLE001 - set_up_failure raises what is not botocore's
-        raise set_up_failure(exc) from None
-    check_destination(client.meta.region_name, client.meta.endpoint_url)
+    except Exception as exc:  # noqa: BLE001 - translate_setup_error raises what is not botocore's
+        raise translate_setup_error(exc) from None
+    check_endpoint(client.meta.region_name, client.meta.endpoint_url)
     return client
 
 
@@ -198,7 +198,7 @@ def check_connection(url: str, text: str) -> Finding:
     import ssl
     import time
 
-    network_guard.check_access("connect to the endpoint of Lambda", host_of(url))
+    network_guard.check_access("connect to the endpoint of Lambda", get_host(url))
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     start = time.monotonic()
@@ -215,7 +215,7 @@ def check_connection(url: str, text: str) -> Finding:
 
 def check_credentials(session: Any) -> Iterator[Finding]:
     """Report where the credentials come from and when they expire; never their values."""
-    from lambdachain._transports.boto.errors import credentials_failure
+    from lambdachain._transports.boto.errors import translate_credentials_error
 
     try:
         found = session.get_credentials()
@@ -223,8 +223,8 @@ def check_credentials(session: Any) -> Iterator[Finding]:
             yield Finding("credentials", Level.NOTE, f"from {found.method}; not requested in a test")
             return
         frozen = None if found is None else found.get_frozen_credentials()
-    except Exception as exc:  # noqa: BLE001 - any provider's; credentials_failure raises what is not an error of credentials
-        text = f"cannot be used: {credentials_failure(exc)}"
+    except Exception as exc:  # noqa: BLE001 - any provider's; translate_credentials_error raises what is not an error of credentials
+        text = f"cannot be used: {translate_credentials_error(exc)}"
         yield Finding("credentials", Level.FAULT, text, "correct the profile, or sign in again")
         return
     if found is None or frozen is None or not frozen.access_key:

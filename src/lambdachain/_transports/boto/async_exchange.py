@@ -1,7 +1,7 @@
-"""One request over aiobotocore: whether anything of it can have gone out, and what its exceptions mean.
+"""One request over aiobotocore: record whether any of it can have been sent, and translate its exceptions.
 
-aiobotocore passes no tracing on to aiohttp, and calls a reset amid a request a failed connect. Its client's connections
-are told here to say which request they are for; one that has died since its last use is not used again.
+aiobotocore offers no access to aiohttp's tracing, and reports a reset during a request as a failed connect. Its
+client's connections are extended here to report their request; one that has died since its last use is not reused.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from weakref import WeakKeyDictionary
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._transports.fork_safety import detach_credentials
 from lambdachain._transports.http.connection import BaseConnection
-from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION, MAX_ANSWER_BYTES, too_long
+from lambdachain._transports.socket_options import HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import network_guard
 
-from .credential_renewal import note_signature
-from .errors import TooLongAnswerError, broken, check_length
-from .exchange import check_before_signing, refusal_in
-from .instrumentation import bound_trace, called, keep_payload
-from .serialization import begun, request_id
-from .transport import PIECE, host_sent_to, keep_legible
+from .body_limit import read_body_async
+from .credential_renewal import record_signature
+from .errors import translate_stream_error
+from .exchange import check_before_signing, parse_client_error
+from .instrumentation import call_method, limit_trace_header, protect_payload
+from .serialization import get_progress, get_request_id
+from .transport import get_endpoint_host, register_parsing_hooks
 
 
 class AsyncExchange:
-    """What becomes of one request."""
+    """The state of one request."""
 
     def __init__(self, function: str, timeout: float | None) -> None:
         self.function = function
@@ -39,97 +40,101 @@ class AsyncExchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self._deadline = time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
-        self._can_tell = True  # as long as no client has been asked to send
-        self._answer: dict[str, Any] | None = None
+        self._is_tracked = True  # until a client has been asked to send
+        self._response: dict[str, Any] | None = None
 
     @asynccontextmanager
-    async def in_time(self) -> AsyncGenerator[None]:
-        """Bound what is awaited inside by the request's time, and say what is known of how far it got.
+    async def limit_time(self) -> AsyncGenerator[None]:
+        """Limit what is awaited inside to the request's deadline, and correct how far the request got.
 
         Raises:
-            NoAnswerError: Time is up, or whatever was raised inside.
+            NoAnswerError: The deadline has passed, or it was raised inside.
         """
         try:
             async with asyncio.timeout(self._deadline - time.monotonic()):
                 yield
         except NoAnswerError as exc:
-            raise self._corrected(exc) from exc.__cause__
+            raise self._correct(exc) from exc.__cause__
         except TimeoutError as exc:
-            raise self._late() from exc
+            raise self._timeout_error() from exc
 
-    async def answered(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
-        """Send the request: give aiobotocore's answer, or the service's refusal.
+    async def send(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any] | Outcome:
+        """Send the request; return aiobotocore's response, or the service's error.
 
         Raises:
             NoAnswerError: There is neither.
         """
         from botocore.exceptions import ClientError
 
-        self._can_tell = attach(client)
-        host = host_sent_to(client)
-        if not self._can_tell:
+        self._is_tracked = instrument_client(client)
+        host = get_endpoint_host(client)
+        # Otherwise the connector asks the guard, once the request has a host.
+        if not self._is_tracked:
             network_guard.check(self.function, host)
         self.parameters = parameters
         token = _current.set(self)
         try:
-            answer: object = await called(getattr(client, operation), parameters)
+            response: object = await call_method(getattr(client, operation), parameters)
         except ClientError as exc:
-            return refusal_in(exc)
-        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
-            failure = _read(exc, self._reached_so_far)
+            return parse_client_error(exc)
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
+            failure = _translate(exc, self._progress_so_far)
             if failure.trouble is Trouble.CREDENTIALS:
                 network_guard.check(self.function, host)
             raise failure from failure.__cause__
         finally:
             _current.reset(token)
-            self._note_use()
-        if not isinstance(answer, dict):
-            raise NoAnswerError("aiobotocore's client gives no response")
-        self._answer = cast("dict[str, Any]", answer)
-        return self._answer
+            self._record_use()
+        if not isinstance(response, dict):
+            raise NoAnswerError("aiobotocore's client returned no response")
+        self._response = cast("dict[str, Any]", response)
+        return self._response
 
     @contextmanager
-    def reading(self) -> Generator[None]:
-        """Report of what goes wrong while the body is read inside what it means."""
+    def translate_errors(self) -> Generator[None]:
+        """Translate exceptions while the body is read inside."""
         try:
             yield
-        except Exception as exc:  # noqa: BLE001 - what is not the SDK's own doing is raised again as it is
-            failure = _read(exc, begun(self._answer or {}))
+        except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
+            failure = _translate(exc, get_progress(self._response or {}))
             failure.request_id = self._request_id
             raise failure from failure.__cause__
 
     @property
-    def carried(self) -> bool:
-        """Whether the answer may have come in on a connection: nobody can have cut one that has not."""
-        return self.protocol is not None or not self._can_tell
+    def has_connection(self) -> bool:
+        """Whether the response may have come over a connection; a stub's response cannot have been cut short."""
+        return self.protocol is not None or not self._is_tracked
 
     @property
     def _request_id(self) -> str | None:
-        return request_id(self._answer or {})
+        return get_request_id(self._response or {})
 
     @property
-    def _reached_so_far(self) -> Progress:
-        return Progress.PERHAPS_SENT if self.carried else Progress.NOTHING_SENT
+    def _progress_so_far(self) -> Progress:
+        return Progress.PERHAPS_SENT if self.has_connection else Progress.NOTHING_SENT
 
-    def _corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Describe what aiobotocore cannot: it calls a reset amid the request a failed connect, to be tried again."""
+    def _correct(self, failure: NoAnswerError) -> NoAnswerError:
+        """Correct what aiobotocore cannot know: it reports a reset during the request as a failed connect."""
         if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
-            failure.progress = self._reached(failure.__cause__)
+            failure.progress = self._get_progress(failure.__cause__)
         return failure
 
-    def _late(self) -> NoAnswerError:
-        """Report that time was up."""
-        progress = begun(self._answer) if self._answer is not None else self._reached(None)
+    def _timeout_error(self) -> NoAnswerError:
+        """Return the error for a request that timed out."""
+        progress = get_progress(self._response) if self._response is not None else self._get_progress(None)
         return NoAnswerError(
-            "no answer in time", progress=progress, trouble=Trouble.TIMEOUT, request_id=self._request_id
+            "timed out waiting for the response",
+            progress=progress,
+            trouble=Trouble.TIMEOUT,
+            request_id=self._request_id,
         )
 
-    def _note_use(self) -> None:
+    def _record_use(self) -> None:
         if self.protocol is not None and self.protocol.transport is not None:
-            _links[self.protocol] = BaseConnection(self.protocol.transport.get_extra_info("socket"))
+            _idle_states[self.protocol] = BaseConnection(self.protocol.transport.get_extra_info("socket"))
 
-    def _reached(self, cause: BaseException | None) -> Progress:
-        if self._can_tell:
+    def _get_progress(self, cause: BaseException | None) -> Progress:
+        if self._is_tracked:
             return Progress.PERHAPS_SENT if self.protocol is not None else Progress.NOTHING_SENT
         return Progress.NOTHING_SENT if _is_failed_connect(cause) else Progress.PERHAPS_SENT
 
@@ -137,53 +142,53 @@ class AsyncExchange:
 _current: ContextVar[AsyncExchange | None] = ContextVar("lambdachain_aio_exchange", default=None)
 
 
-def attach(client: Any) -> bool:
-    """Have a client's connections tell their request; tell whether this aiobotocore can be made to."""
-    keep_legible(client)
-    note_signature(client, _current)
-    keep_payload(client, _current)
-    bound_trace(client)
-    check_before_signing(client, _function_under_way)
+def instrument_client(client: Any) -> bool:
+    """Have a client's connections report to their exchange; return whether this version of aiobotocore allows it."""
+    register_parsing_hooks(client)
+    record_signature(client, _current)
+    protect_payload(client, _current)
+    limit_trace_header(client)
+    check_before_signing(client, _current_function)
     http = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions = getattr(http, "_get_session", None)
     if sessions is None:
         return False
-    if not isinstance(sessions, _Sessions):
-        cast("Any", http)._get_session = _Sessions(sessions)  # noqa: SLF001 - aiobotocore passes no tracing on
+    if not isinstance(sessions, _WatchedSessions):
+        cast("Any", http)._get_session = _WatchedSessions(sessions)  # noqa: SLF001 - no access to aiohttp's tracing
     return True
 
 
-def leave_behind(client: Any) -> bool:
-    """Have a client begin without connections in a forked process; the old ones stay as they are, for the parent.
+def detach_async_client(client: Any) -> bool:
+    """Have a client start without connections in a forked process; the old ones stay open, for the parent.
 
-    To close one would tell the parent's loop, which shares what it watches sockets with, to watch it no more.
+    Closing one would remove its socket from the selector that the child shares with the parent's loop.
 
     Returns:
-        Whether this aiobotocore lets its connections be replaced.
+        Whether this version of aiobotocore lets its connections be replaced.
     """
     detach_credentials(getattr(getattr(client, "_request_signer", None), "_credentials", None))
     http: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
     sessions: Any = getattr(http, "_sessions", None)
     if not isinstance(sessions, dict) or not isinstance(getattr(http, "_exit_stack", None), AsyncExitStack):
         return False
-    _kept_for_ever.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - aiobotocore has no public word for it
+    _never_closed.append((cast("object", sessions), http._exit_stack))  # noqa: SLF001 - no public API
     each: list[Any] = [*http._sessions.values()]  # noqa: SLF001 - as below
     for session in each:
         session.connector._conns.clear()  # noqa: SLF001 - whose finalizer would close them
-    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - as above
+    http._sessions, http._exit_stack, http._sessions_lock = {}, AsyncExitStack(), asyncio.Lock()  # noqa: SLF001 - see above
     return True
 
 
-_kept_for_ever: Final[list[object]] = []
+_never_closed: Final[list[object]] = []
 
 
-def _function_under_way() -> str | None:
+def _current_function() -> str | None:
     watched = _current.get()
     return None if watched is None else watched.function
 
 
-class _Sessions:
-    """Returns aiohttp's sessions, whose connectors tell the request when it has a connection, and that send once."""
+class _WatchedSessions:
+    """Returns aiohttp's sessions, with connectors that report the connection of a request, and without redirects."""
 
     def __init__(self, get: Any) -> None:
         self._get = get
@@ -191,20 +196,20 @@ class _Sessions:
     async def __call__(self, *arguments: Any) -> Any:
         session = await self._get(*arguments)
         connector = session.connector
-        if not isinstance(connector.connect, _Connect):
-            connector.connect = _Connect(connector.connect)
-        return _Once(session)
+        if not isinstance(connector.connect, _WatchedConnect):
+            connector.connect = _WatchedConnect(connector.connect)
+        return _NoRedirectSession(session)
 
 
-class _Once:
-    """An aiohttp session that follows no redirect: it would send the payload again, and wherever it is told to."""
+class _NoRedirectSession:
+    """An aiohttp session that follows no redirect: it would send the payload again, to any host that it is sent to."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
 
     async def request(self, *arguments: Any, **options: Any) -> Any:
         response = await self._session.request(*arguments, allow_redirects=False, **options)
-        if response.status >= 300:  # whose body aiobotocore reads itself
+        if response.status >= 300:  # aiobotocore reads such a body itself
             response.read = partial(_error_body, response)
         return response
 
@@ -213,33 +218,17 @@ class _Once:
 
 
 async def _error_body(response: Any) -> bytes:
-    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+    """Read an error's body up to the size limit; if that fails, close the connection, which nobody else does."""
     try:
-        return await drained(response.content, {name.lower(): value for name, value in response.headers.items()})
+        return await read_body_async(
+            response.content, {name.lower(): value for name, value in response.headers.items()}
+        )
     except BaseException:
         response.close()
         raise
 
 
-async def drained(body: Any, headers: Mapping[str, str]) -> bytes:
-    """Read a body to its end, or not at all if it is longer than any answer.
-
-    Raises:
-        TooLongAnswerError: It is.
-    """
-    if check_length(headers):
-        return bytes(await body.read())
-    pieces: list[bytes] = []
-    room = MAX_ANSWER_BYTES
-    while piece := await body.read(PIECE):
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
-    return b"".join(pieces)
-
-
-class _Connect:
+class _WatchedConnect:
     def __init__(self, connect: Any) -> None:
         self._connect = connect
 
@@ -248,6 +237,7 @@ class _Connect:
         if watched is not None:
             network_guard.check(watched.function, request.url.host or "")
         connection = await self._connect(request, *arguments, **options)
+        # aiohttp reuses connections that died while Lambda had frozen the sandbox.
         while not _is_usable(connection):
             connection.close()
             connection = await self._connect(request, *arguments, **options)
@@ -256,19 +246,19 @@ class _Connect:
         return connection
 
 
-# How the connections that aiohttp keeps were left: what it has not noticed itself is asked of the socket.
-_links: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
+# The state of idle connections in aiohttp's pool: what aiohttp has not noticed is checked on the socket.
+_idle_states: Final[WeakKeyDictionary[Any, BaseConnection]] = WeakKeyDictionary()
 
 
 def _is_usable(connection: Any) -> bool:
-    link = _links.get(connection.protocol)
+    link = _idle_states.get(connection.protocol)
     if link is not None:
         return link.is_usable(time.time())
-    _probe(connection.transport.get_extra_info("socket"))
+    _set_keep_alive(connection.transport.get_extra_info("socket"))
     return True
 
 
-def _probe(sock: Any) -> None:
+def _set_keep_alive(sock: Any) -> None:
     """Send keep-alive probes well within 350 s."""
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -277,14 +267,12 @@ def _probe(sock: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _read(exc: Exception, progress: Progress) -> NoAnswerError:
-    """Describe what an exception means; what aiobotocore wraps without a word, its HTTP client's own, is no foreign
-    one.
-    """
+def _translate(exc: Exception, progress: Progress) -> NoAnswerError:
+    """Convert an exception; one of aiohttp's, which aiobotocore wraps without a class of its own, is not foreign."""
     inner: Any = getattr(exc, "kwargs", {}).get("error")
     cause = inner if isinstance(inner, _aiohttp_errors()) else exc
-    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _told_apart()):
-        return broken(exc, progress=progress)
+    if not isinstance(cause, _aiohttp_errors()) or isinstance(exc, _distinct_errors()):
+        return translate_stream_error(exc, progress=progress)
     failure = NoAnswerError(f"the connection failed ({type(cause).__name__})", progress=progress)
     failure.__cause__ = cause
     return failure
@@ -306,8 +294,8 @@ def _aiohttp_errors() -> tuple[type[Exception], ...]:
 
 
 @cache
-def _told_apart() -> tuple[type[Exception], ...]:
-    """List what aiobotocore says more of than that its HTTP client failed."""
+def _distinct_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions in which aiobotocore says more than that its HTTP client failed."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
 
     return (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError)

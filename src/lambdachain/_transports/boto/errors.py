@@ -1,7 +1,7 @@
-"""Botocore's exceptions as what they say about the request: the one place where foreign exceptions are translated.
+"""Translate botocore's exceptions: the one place where the exceptions of an SDK become a ``NoAnswerError``.
 
-Which exception proves what was measured on a fault-injecting server: only a failed connect proves that nothing was
-sent; a "connection closed" may come before, during or after the request.
+What each exception proves was measured on a fault-injecting server: only a failed connect proves that nothing was sent;
+a "connection closed" may come before, during or after the request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,22 +18,22 @@ from typing import TYPE_CHECKING, Any
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.foreign_exceptions import frames_of, is_sdk, passes, raised_by_signal_handler
-from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, too_long
+from lambdachain._transports.foreign_exceptions import get_frames, is_sdk, passes, raised_by_signal_handler
+from lambdachain._transports.invoke_response import OversizedResponseError
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from botocore.exceptions import ClientError
 
-_HINTS = {
+_MESSAGES = {
     Trouble.CREDENTIALS: "no usable AWS credentials: set up a role, a profile or AWS_ACCESS_KEY_ID",
-    Trouble.REQUEST: "botocore refuses the request's parameters",
-    Trouble.TIMEOUT: "no answer in time",
+    Trouble.REQUEST: "botocore rejected the parameters of the request",
+    Trouble.TIMEOUT: "timed out waiting for the response",
 }
-_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_INVALID_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _SIGNING_HEADERS = ("x-amz-security-token", "authorization")
-_EXPIRED = "the AWS credentials have expired, and their provider has no newer ones: renew them"
+_EXPIRED = "the AWS credentials have expired, and their provider returned no newer ones: renew them"
 _REFRESH = "_protected_refresh"
 _CREDENTIALS_CODE = (
     *("botocore.auth", "botocore.credentials", "botocore.tokens"),
@@ -43,84 +42,88 @@ _CREDENTIALS_CODE = (
 _EVENT_CODE = ("botocore.hooks", "aiobotocore.hooks")
 _READS_CREDENTIALS = ("get_frozen_credentials", "get_credentials")
 _HAVE_CREDENTIALS = ("get_frozen_credentials", "get_deferred_property")
-# What these call without an event, and is not an SDK's, provides credentials, whatever its name.
+# What these modules call outside of an event, and is not an SDK's, provides credentials, whatever its name.
 _ASKS_FOR_CREDENTIALS = ("botocore.session", "botocore.signers", "aiobotocore.session", "aiobotocore.signers")
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
-def translated(exc: Exception, *, progress: Progress) -> NoAnswerError:
-    """Return what *exc* means; *progress* is how far the request may have got where the exception does not tell.
+def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Convert *exc*; *progress* is how far the request may have got if the exception does not say.
 
-    An exception that is not botocore's own doing (a framework's, a stub's, that of an event handler of the user's) is
-    raised as it is, even where botocore has wrapped it.
+    A foreign exception (a framework's, a stub's, one from a user's event handler) is raised unchanged, even if botocore
+    has wrapped it.
     """
-    cause = _unwrapped(exc)
-    interruption = _interruption_in(exc)
+    cause = _unwrap(exc)
+    interruption = _find_interruption(exc)
+    # First of all: a signal handler's exception may have any class, and would be taken for one of those below.
     if interruption is not None:
         raise interruption
-    if isinstance(cause, TooLongAnswerError):
+    if isinstance(cause, OversizedResponseError):
         return NoAnswerError(str(cause), progress=progress, trouble=Trouble.CONNECTION)
+    # Before foreign exceptions pass: a provider of credentials may be the user's, and fail with any class.
     if _is_about_credentials(exc, cause):
-        return _unusable_credentials(exc, cause)
+        return _credentials_error(exc, cause)
     if passes(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
         raise cause
-    trouble, reached = _reading(cause, progress)
+    trouble, reached = _classify(cause, progress)
     failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)
-    if trouble is not Trouble.REQUEST and not _may_quote(cause):  # that one quotes the parameters
+    if trouble is not Trouble.REQUEST and not _may_quote(cause):  # botocore's message quotes the parameters
         failure.__cause__ = exc
     return failure
 
 
-def set_up_failure(exc: Exception) -> NoAnswerError:
-    """Return what it means that no client can be made: the settings are wrong, in botocore's words."""
-    failure = translated(exc, progress=Progress.NOTHING_SENT)
+def translate_setup_error(exc: Exception) -> NoAnswerError:
+    """Convert an exception while a client is created: a setting is wrong, in botocore's words."""
+    failure = translate(exc, progress=Progress.NOTHING_SENT)
     if failure.trouble is Trouble.SETUP and isinstance(exc, ValueError):
-        from lambdachain._core.text import without_passwords
+        from lambdachain._core.redaction import redact_passwords
 
-        failure.args = (without_passwords(f"{type(exc).__name__}: {exc}"),)
+        failure.args = (redact_passwords(f"{type(exc).__name__}: {exc}"),)
     return failure
 
 
-def credentials_failure(exc: Exception) -> NoAnswerError:
-    """Return what it means that credentials cannot be found, renewed or read; see ``translated`` for what is raised."""
+def translate_credentials_error(exc: Exception) -> NoAnswerError:
+    """Convert an exception while credentials are found, refreshed or read; see ``translate`` for what it raises."""
     from botocore.exceptions import ProfileNotFound
 
     if isinstance(exc, ProfileNotFound):
-        return translated(exc, progress=Progress.NOTHING_SENT)
+        return translate(exc, progress=Progress.NOTHING_SENT)
     if isinstance(exc, LambdaChainError) or raised_by_signal_handler(exc):
         raise exc
-    return _unusable_credentials(exc, _unwrapped(exc))
+    return _credentials_error(exc, _unwrap(exc))
 
 
 def _is_about_credentials(exc: Exception, cause: Exception) -> bool:
-    """Check whether *exc* was raised where credentials are found, renewed or read; their provider may be the user's."""
+    """Check whether *exc* was raised where credentials are found, refreshed or read; the provider may be the user's."""
     from botocore.exceptions import ProfileNotFound
 
     if isinstance(cause, LambdaChainError | ProfileNotFound) or raised_by_signal_handler(cause):
         return False
+    # A provider of the user's that returns something else than credentials.
     lacks = exc.name if isinstance(exc, AttributeError) else None
     return (
         lacks in _HAVE_CREDENTIALS
         or _is_credentials_file(exc)
-        or any(map(_is_of_credentials, frames_of(exc)))
-        or _is_of_provider(exc)
+        or any(map(_is_credentials_frame, get_frames(exc)))
+        or _is_raised_by_provider(exc)
     )
 
 
-def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
-    """Return the failure of who provides credentials: by the class of *cause*, whose text may quote a secret."""
+def _credentials_error(exc: Exception, cause: Exception) -> NoAnswerError:
+    """Describe a failed provider of credentials by the class of *cause*, whose text may quote a secret."""
     from botocore import exceptions as b
 
     if isinstance(exc, b.ClientError):
-        return refusal(exc)
+        return credentials_call_error(exc)
+    # An invalid URL (ValueError) is also wrapped in an HTTPClientError, but is not worth a retry.
     if isinstance(exc, b.ConnectionError | b.HTTPClientError) and not isinstance(cause, ValueError):
-        words = f"the provider of the AWS credentials cannot be reached ({type(cause).__name__})"
+        words = f"cannot reach the provider of the AWS credentials ({type(cause).__name__})"
         return NoAnswerError(words, progress=Progress.NOTHING_SENT, trouble=Trouble.CONNECTION)
-    provider = _provider(exc)
+    provider = _find_provider(exc)
     detail = f"{provider}: {type(cause).__name__}" if provider else type(cause).__name__
-    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in frames_of(exc))
+    expired = isinstance(exc, RuntimeError) and any(f.f_code.co_name == _REFRESH for f in get_frames(exc))
     failure = NoAnswerError(
-        f"{_EXPIRED if expired else _HINTS[Trouble.CREDENTIALS]} ({detail})",
+        f"{_EXPIRED if expired else _MESSAGES[Trouble.CREDENTIALS]} ({detail})",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.CREDENTIALS,
     )
@@ -129,54 +132,22 @@ def _unusable_credentials(exc: Exception, cause: Exception) -> NoAnswerError:
     return failure
 
 
-class TooLongAnswerError(Exception):
-    """A body is longer than any answer that is read whole."""
-
-
-def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass on a body's *pieces*, up to the longest answer.
-
-    Raises:
-        TooLongAnswerError: It goes on beyond that.
-    """
-    room = MAX_ANSWER_BYTES
-    for piece in pieces:
-        room -= len(piece)
-        if room < 0:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
-        yield piece
-
-
-def check_length(headers: Mapping[str, str]) -> bool:
-    """Check the length that an answer claims, before any of it is read; return whether it claims one.
-
-    Raises:
-        TooLongAnswerError: It is longer than any answer.
-    """
-    length = headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
-        return False
-    if len(length) > 15 or int(length) > MAX_ANSWER_BYTES:
-        raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, int(length[:15])))
-    return True
-
-
-def refusal(exc: ClientError) -> NoAnswerError:
-    """Report that another service's call failed on the way to Lambda: credentials are fetched inside ``invoke``."""
+def credentials_call_error(exc: ClientError) -> NoAnswerError:
+    """Report that a call of another service failed on the way to Lambda: ``invoke`` fetches credentials inside."""
     code = exc.response.get("Error", {}).get("Code", "")
     return NoAnswerError(
-        f"{_HINTS[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
+        f"{_MESSAGES[Trouble.CREDENTIALS]} ({exc.operation_name} failed: {code})",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.CREDENTIALS,
     )
 
 
-def broken(exc: Exception, *, progress: Progress) -> NoAnswerError:
-    """Return what it means that the rest of an answer does not come, be it that the service says so in a stream."""
+def translate_stream_error(exc: Exception, *, progress: Progress) -> NoAnswerError:
+    """Convert an exception while the rest of a response is read, including an error event of the service."""
     from botocore.exceptions import ClientError
 
     if not isinstance(exc, ClientError):
-        return translated(exc, progress=progress)
+        return translate(exc, progress=progress)
     code = exc.response.get("Error", {}).get("Code", "an error")
     failure = NoAnswerError(f"Lambda ended the stream with {code}", progress=progress)
     failure.__cause__ = exc
@@ -184,7 +155,7 @@ def broken(exc: Exception, *, progress: Progress) -> NoAnswerError:
 
 
 def check_headers(request: Any, **_: Any) -> None:
-    """Refuse a request with a header that would end before its value does, and let the rest of it be another one.
+    """Refuse a request with a line break in a header, the rest of which would be read as another header.
 
     Raises:
         NoAnswerError: There is one; its value, which may be a secret, is not quoted.
@@ -192,24 +163,24 @@ def check_headers(request: Any, **_: Any) -> None:
     for name, value in request.headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         signs = name.lower() in _SIGNING_HEADERS
-        if _UNFIT.search(text) or (signs and not text.isascii()):
+        if _INVALID_IN_HEADER.search(text) or (signs and not text.isascii()):
             raise NoAnswerError(
-                f"the header {name} has a character that no header can carry, such as a line's end",
+                f"the header {name} has a character that is not allowed, such as a line break",
                 progress=Progress.NOTHING_SENT,
                 trouble=Trouble.CREDENTIALS if signs else Trouble.REQUEST,
             )
 
 
-def make_legible(response_dict: dict[str, Any], **_: Any) -> None:
-    """Rewrite what botocore's parser of error answers dies of: JSON that is no object of texts, bytes of no UTF-8.
+def sanitize_error_body(response_dict: dict[str, Any], **_: Any) -> None:
+    """Rewrite error bodies that botocore's parser fails on: JSON that is not an object of strings, bytes not in UTF-8.
 
-    It also passes over the header that names the error where a 5xx has an empty body or a page of HTML.
+    botocore also ignores the header with the error's name if a 5xx has an empty body or a page of HTML.
     """
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = _legible(response_dict["body"])
+        response_dict["body"] = _sanitize(response_dict["body"])
 
 
-def _legible(body: bytes) -> bytes:
+def _sanitize(body: bytes) -> bytes:
     text = body.decode(errors="replace")
     try:
         said: Any = json.loads(text)
@@ -220,10 +191,10 @@ def _legible(body: bytes) -> bytes:
     return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
 
 
-def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
+def _classify(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
     if isinstance(exc, _ssl_error()) and any(word in str(exc) for word in _UNTRUSTED) and _in_handshake(exc):
         return Trouble.SETUP, Progress.NOTHING_SENT
-    for kinds, trouble, known in _readings():
+    for kinds, trouble, known in _exception_table():
         if isinstance(exc, kinds):
             return trouble, known or progress
     lasts = progress is Progress.NOTHING_SENT and not isinstance(exc, _network_errors())
@@ -231,7 +202,7 @@ def _reading(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
 
 
 def _in_handshake(exc: BaseException) -> bool:
-    """Check whether TLS was still being set up: OpenSSL has the same words for a bad record after the request."""
+    """Check whether the TLS handshake was in progress: OpenSSL reports a bad record after it in the same words."""
     link: BaseException | None = exc
     while link is not None:
         if any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(link.__traceback__)):
@@ -241,8 +212,8 @@ def _in_handshake(exc: BaseException) -> bool:
 
 
 @cache
-def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
-    """List which exceptions are which trouble, and whether they prove that nothing was sent; the first match counts."""
+def _exception_table() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | None], ...]:
+    """Return the trouble of each exception, and whether it proves that nothing was sent; the first match counts."""
     from botocore import exceptions as b
     from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
@@ -268,6 +239,8 @@ def _readings() -> tuple[tuple[tuple[type[Exception], ...], Trouble, Progress | 
         b.InvalidProxiesConfigError,
         b.DataNotFoundError,
     )
+    # Subclasses first: EndpointConnectionError is a ConnectionError, and ReadTimeoutError an HTTPClientError, too.
+    # urllib3's own timeout comes from event streams, whose reads botocore does not wrap.
     return (
         (credentials, Trouble.CREDENTIALS, Progress.NOTHING_SENT),
         ((b.ParamValidationError,), Trouble.REQUEST, Progress.NOTHING_SENT),
@@ -297,29 +270,29 @@ def _message(exc: Exception, trouble: Trouble) -> str:
     from botocore import exceptions as b
 
     if isinstance(exc, b.NoRegionError):
-        return "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+        return "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
     kind = type(exc).__name__
     if trouble is Trouble.SETUP and isinstance(exc, b.BotoCoreError):
-        from lambdachain._core.text import without_passwords
+        from lambdachain._core.redaction import redact_passwords
 
-        return without_passwords(f"{kind}: {exc}")
+        return redact_passwords(f"{kind}: {exc}")
     if trouble is Trouble.SETUP:
-        return f"the request cannot be made ({kind}): check the region, the endpoint and the options"
-    return f"{_HINTS.get(trouble, 'the connection failed')} ({kind})"
+        return f"cannot create the request ({kind}): check the region, the endpoint and the options"
+    return f"{_MESSAGES.get(trouble, 'the connection failed')} ({kind})"
 
 
-def _unwrapped(exc: Exception) -> Exception:
-    """Return what botocore has wrapped: whatever its HTTP client raises that is not of a class of its own."""
+def _unwrap(exc: Exception) -> Exception:
+    """Return what botocore has wrapped: any exception in its HTTP client without a class of its own."""
     from botocore.exceptions import HTTPClientError
 
     inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
     return inner if isinstance(inner, Exception) else exc
 
 
-def _interruption_in(exc: BaseException) -> BaseException | None:
-    """Return what a signal's handler raised and an SDK has caught and wrapped, as they do with any ``OSError``.
+def _find_interruption(exc: BaseException) -> BaseException | None:
+    """Return an exception of a signal handler that an SDK caught and wrapped, as they do with any ``OSError``.
 
-    It is the innermost: urllib3 raises its own with the traceback of what it wraps.
+    It is the innermost one: urllib3 raises its own exceptions with the traceback of what it wraps.
     """
     found: BaseException | None = None
     link: BaseException | None = exc
@@ -327,9 +300,9 @@ def _interruption_in(exc: BaseException) -> BaseException | None:
         if raised_by_signal_handler(link):
             found = link
         link = link.__cause__ or link.__context__
-        catcher = next(frames_of(link), None) if link is not None else None
+        catcher = next(get_frames(link), None) if link is not None else None
         if catcher is None or not is_sdk(str(catcher.f_globals.get("__name__"))):
-            break  # what comes now was over before this request began
+            break  # the exceptions from here on were handled before this request began
     return found
 
 
@@ -340,9 +313,9 @@ def _is_stub_error(exc: Exception) -> bool:
 
 
 def _raised_by_event_handler(exc: Exception) -> bool:
-    """Check whether *exc* comes out of an event handler that is neither botocore's nor ours."""
+    """Check whether *exc* comes from an event handler that is neither botocore's nor ours."""
     called = False
-    for frame in frames_of(exc):
+    for frame in get_frames(exc):
         module = str(frame.f_globals.get("__name__"))
         if called and not is_sdk(module):
             return module.partition(".")[0] != "lambdachain"
@@ -350,13 +323,13 @@ def _raised_by_event_handler(exc: Exception) -> bool:
     return False
 
 
-def _is_of_credentials(frame: FrameType) -> bool:
+def _is_credentials_frame(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") in _CREDENTIALS_CODE or frame.f_code.co_name in _READS_CREDENTIALS
 
 
-def _is_of_provider(exc: Exception) -> bool:
-    """Check whether *exc* comes out of what a user has put in the place of a session's or a client's credentials."""
-    modules = [str(frame.f_globals.get("__name__")) for frame in frames_of(exc)]
+def _is_raised_by_provider(exc: Exception) -> bool:
+    """Check whether *exc* comes from what a user has set in place of a session's or a client's credentials."""
+    modules = [str(frame.f_globals.get("__name__")) for frame in get_frames(exc)]
     return any(
         caller in _ASKS_FOR_CREDENTIALS and not is_sdk(called) and called.partition(".")[0] != "lambdachain"
         for caller, called in pairwise(modules)
@@ -364,7 +337,7 @@ def _is_of_provider(exc: Exception) -> bool:
 
 
 def _is_credentials_file(exc: Exception) -> bool:
-    """Check whether *exc* says that the file of credentials cannot be parsed; botocore reads it with the settings."""
+    """Check whether *exc* is about the credentials file, which botocore parses together with the configuration."""
     from botocore.exceptions import ConfigParseError
 
     if not isinstance(exc, ConfigParseError):
@@ -373,11 +346,11 @@ def _is_credentials_file(exc: Exception) -> bool:
     return Path(str(exc.kwargs.get("path"))) == Path(os.path.expandvars(file)).expanduser()
 
 
-def _provider(exc: Exception) -> str | None:
-    """Return botocore's name for who provides the credentials that *exc* is about, such as ``custom-process``."""
+def _find_provider(exc: Exception) -> str | None:
+    """Return botocore's name for the provider of the credentials that *exc* is about, such as ``custom-process``."""
     names = [
         getattr(frame.f_locals.get("self"), name, None)
-        for frame in frames_of(exc)
+        for frame in get_frames(exc)
         if frame.f_globals.get("__name__") in _CREDENTIALS_CODE
         for name in ("METHOD", "method")
     ]
@@ -385,9 +358,9 @@ def _provider(exc: Exception) -> str | None:
 
 
 def _may_quote(exc: Exception) -> bool:
-    """Check whether a text or a traceback of *exc* may show what a process printed, a header's value or a password."""
+    """Check whether the text or traceback of *exc* may show a process's output, a header's value or a password."""
     from botocore.exceptions import CredentialRetrievalError
 
-    from lambdachain._core.text import without_passwords
+    from lambdachain._core.redaction import redact_passwords
 
-    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != without_passwords(str(exc))
+    return isinstance(exc, CredentialRetrievalError | ValueError) or str(exc) != redact_passwords(str(exc))

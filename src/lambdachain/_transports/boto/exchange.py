@@ -1,7 +1,7 @@
-"""One request on one of botocore's connections: whether a byte of it went out, and an end to it when its time is over.
+"""One request over botocore's connections: record whether a byte of it was sent, and end it at its deadline.
 
-botocore bounds each ``recv``, so a server that trickles escapes its timeouts, and its exceptions do not tell a request
-that was never sent from one that was. Its connection classes are told to say so here.
+botocore's timeouts bound each ``recv``, so a server that sends a byte now and then escapes them, and its exceptions do
+not distinguish a request that was never sent from one that was. Its connection classes are extended here to report it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._core.loopback import host_of
-from lambdachain._transports import socket_options as _wire
+from lambdachain._core.loopback import get_host
+from lambdachain._transports import socket_options as _options
 from lambdachain._transports.deadline_timer import deadline_timer
-from lambdachain._transports.foreign_exceptions import frames_of
+from lambdachain._transports.foreign_exceptions import get_frames
 from lambdachain._transports.tls_socket import close_failed_sockets
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard
 
-from .credential_renewal import note_signature
-from .errors import bounded, check_length, refusal, translated
-from .instrumentation import bound_trace, called, keep_payload
-from .serialization import OPERATIONS, parameters, refused
+from .body_limit import check_content_length, limit_chunks
+from .credential_renewal import record_signature
+from .errors import credentials_call_error, translate
+from .instrumentation import call_method, limit_trace_header, protect_payload
+from .serialization import OPERATIONS, read_client_error, to_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 _HTTP_SESSION: Final = "botocore.httpsession"
-# What botocore does with a request before it looks for a connection.
+# Functions of botocore that run before it looks for a connection.
 _BEFORE_SENDING: Final = frozenset(
     {
         "_convert_to_request_dict",
@@ -48,12 +49,12 @@ _BEFORE_SENDING: Final = frozenset(
 
 
 class Exchange:
-    """What becomes of one request.
+    """The state of one request.
 
     Args:
         function: The function, as errors name it.
-        timeout: Seconds until it has to be over.
-        keys: botocore's credentials to sign it with, where the client's own might take longer than that.
+        timeout: Seconds until the request must be done.
+        keys: botocore's credentials to sign it with, if fetching the client's own might take longer than that.
     """
 
     def __init__(self, function: str, timeout: float | None, keys: Any = None) -> None:
@@ -65,15 +66,16 @@ class Exchange:
         self.headers: Any = None
         self.parameters: Mapping[str, Any] | None = None
         self.response: Any = None
-        self._tap: socket.socket | None = None
-        self._adopted: list[socket.socket] = []
-        self._watched = self._sent = self._over = False
+        self._duplicate: socket.socket | None = None
+        self._kept_sockets: list[socket.socket] = []
+        self._watched = self._sent = self._finished = False
         self._lock = threading.Lock()
-        self._bell = None if self.deadline is None else deadline_timer.set(self.deadline, self.abort)
+        self._timer = None if self.deadline is None else deadline_timer.set(self.deadline, self.abort)
 
     @contextmanager
     def sending(self) -> Generator[None]:
-        """Have the request that is sent inside be this one."""
+        """Make this exchange the current one for the request that is sent inside."""
+        # A context variable and not a parameter: between invoke() and the connection there is only botocore's code.
         token = _current.set(self)
         try:
             yield
@@ -82,59 +84,62 @@ class Exchange:
 
     @property
     def has_sent(self) -> bool:
-        """Whether a byte of the request went out on a connection that is watched."""
+        """Whether a byte of the request was sent on a watched connection."""
         return self._sent
 
-    def uses(self, tap: socket.socket | None, *, sending: bool) -> None:
-        """Note the socket that the request goes through, and whether its first byte goes out now."""
+    def record_socket(self, duplicate: socket.socket | None, *, sending: bool) -> None:
+        """Record the socket of the request, and whether its first byte is about to be sent."""
         with self._lock:
             self._watched = True
-            too_late = self.expired and tap is not None
+            # Past the deadline the socket is shut down before the byte is sent; without a socket, it may be sent.
+            too_late = self.expired and duplicate is not None
             self._sent = self._sent or (sending and not too_late)
-            self._tap = tap
+            self._duplicate = duplicate
             if self.expired:
-                self._hang_up()
+                self._shut_down()
 
-    def adopt(self, tap: socket.socket) -> None:
-        """Keep a socket that its connection is done with: the answer may still be on it."""
-        self._adopted.append(tap)
+    def keep_socket(self, duplicate: socket.socket) -> None:
+        """Keep a socket that its connection has closed: the response may still be on it."""
+        self._kept_sockets.append(duplicate)
 
     def abort(self) -> None:
-        """End the request: its time is over."""
+        """End the request at its deadline."""
         with self._lock:
-            if not self._over:
+            if not self._finished:
                 self.expired = True
-                self._hang_up()
+                self._shut_down()
 
     def finish(self) -> None:
-        """Report that the request is over."""
-        if self._bell is not None:
-            deadline_timer.cancel(self._bell)
+        """Record that the request is done."""
+        if self._timer is not None:
+            deadline_timer.cancel(self._timer)
         with self._lock:
-            self._over = True
-            self._tap = None
-        for tap in self._adopted:
-            tap.close()
+            self._finished = True
+            self._duplicate = None
+        for duplicate in self._kept_sockets:
+            duplicate.close()
 
     def abandon(self) -> None:
-        """Close what is left of a response that nobody reads; a connection that is back in its pool stays there."""
+        """Close a response that nobody reads; a connection that is back in its pool stays open."""
         if self.response is not None:
             with suppress(OSError):
                 self.response.close()
 
-    def corrected(self, failure: NoAnswerError) -> NoAnswerError:
-        """Describe what botocore cannot: that nothing was sent, or that time was up."""
+    def correct(self, failure: NoAnswerError) -> NoAnswerError:
+        """Correct what botocore cannot know: that nothing was sent, or that the deadline ended the request."""
         if self._watched and not self._sent and failure.progress is Progress.PERHAPS_SENT:
             failure.progress = Progress.NOTHING_SENT
         if self.expired and failure.trouble is Trouble.CONNECTION:
             failure.trouble = Trouble.TIMEOUT
-            failure.args = ("no answer in time",)
+            failure.args = ("timed out waiting for the response",)
         return failure
 
-    def _hang_up(self) -> None:
-        if self._tap is not None:
+        # Not close(): another thread is reading from it, and the descriptor's number could be reused meanwhile.
+
+    def _shut_down(self) -> None:
+        if self._duplicate is not None:
             with suppress(OSError):
-                self._tap.shutdown(socket.SHUT_RDWR)
+                self._duplicate.shutdown(socket.SHUT_RDWR)
 
 
 _current: ContextVar[Exchange | None] = ContextVar("lambdachain_exchange", default=None)
@@ -154,90 +159,91 @@ def exchange(function: str, timeout: float | None, keys: Any = None) -> Generato
         watched.finish()
 
 
-def response_of(client: Any, operation: str, invocation: Invocation) -> dict[str, Any] | Outcome:
-    """Send *invocation* by a method of botocore's client: give its response, or the service's refusal.
+def send_request(client: Any, operation: str, invocation: Invocation) -> dict[str, Any] | Outcome:
+    """Send *invocation* by a method of botocore's client; return its response, or the service's error.
 
     Raises:
         NoAnswerError: There is neither.
     """
     from botocore.exceptions import ClientError
 
-    watched, written = _current.get(), parameters(invocation)
+    watched, sent_parameters = _current.get(), to_parameters(invocation)
     if watched is not None:
-        watched.parameters = written
+        watched.parameters = sent_parameters
     try:
-        response: object = called(getattr(client, operation), written)
+        response: object = call_method(getattr(client, operation), sent_parameters)
     except ClientError as exc:
-        return refusal_in(exc)
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-        failure = translated(exc, progress=_reached(client, exc))
+        return parse_client_error(exc)
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+        failure = translate(exc, progress=_get_progress(client, exc))
+        # translate() has decided whether botocore's exception, which may quote a secret, is shown as the cause.
         raise failure from failure.__cause__
     if not isinstance(response, dict):
-        raise NoAnswerError("botocore's client gives no response")
+        raise NoAnswerError("botocore's client returned no response")
     return cast("dict[str, Any]", response)
 
 
-def _reached(client: Any, exc: Exception) -> Progress:
-    """Return how far a request can have got when *exc* was raised: into no connection, if none says that it sent."""
+def _get_progress(client: Any, exc: Exception) -> Progress:
+    """Return how far a request can have got when *exc* was raised: no connection, if none reported that it sent."""
     watched = _current.get()
     unsent = watched is not None and not watched.has_sent and is_watched(client)
-    return Progress.NOTHING_SENT if unsent and any(map(_is_before_sending, frames_of(exc))) else Progress.PERHAPS_SENT
+    return Progress.NOTHING_SENT if unsent and any(map(_is_before_sending, get_frames(exc))) else Progress.PERHAPS_SENT
 
 
 def _is_before_sending(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") == _HTTP_SESSION or frame.f_code.co_name in _BEFORE_SENDING
 
 
-def refusal_in(error: ClientError) -> Outcome:
-    """Convert what AWS refused to an answer.
+def parse_client_error(error: ClientError) -> Outcome:
+    """Convert an error response of AWS.
 
     Raises:
-        NoAnswerError: It refused something else, such as the credentials that the request was to be signed with.
+        NoAnswerError: It is about another request, such as the one for the credentials to sign with.
     """
     if error.operation_name in OPERATIONS:
-        return refused(error.response)
-    raise refusal(error) from None
+        return read_client_error(error.response)
+    raise credentials_call_error(error) from None
 
 
-def watch(client: Any) -> None:
-    """Have a client's connections tell their exchange; a botocore that has none like that still bounds each read."""
-    note_signature(client, _current)
-    keep_payload(client, _current)
-    bound_trace(client)
+def watch_connections(client: Any) -> None:
+    """Have a client's connections report to their exchange; if botocore has no such classes, only reads are bounded."""
+    record_signature(client, _current)
+    protect_payload(client, _current)
+    limit_trace_header(client)
     for operation in OPERATIONS:
         event = f"before-call.lambda.{operation}"
         client.meta.events.register(event, _prepare_request, unique_id=f"lambdachain-read-timeout-{operation}")
-    check_before_signing(client, _function_under_way)
+    check_before_signing(client, _current_function)
     guard_sends(client, _check_host)
     session = _http_session(client)
     manager = getattr(session, "_manager", None)
     if hasattr(manager, "pool_classes_by_scheme") and hasattr(session, "_pool_classes_by_scheme"):
         for holder, name in ((session, "_pool_classes_by_scheme"), (manager, "pool_classes_by_scheme")):
-            setattr(holder, name, _pools())
+            setattr(holder, name, _watched_pool_classes())
 
 
 def is_watched(client: Any) -> bool:
-    """Check whether a client's connections tell their exchange."""
-    return getattr(_http_session(client), "_pool_classes_by_scheme", None) is _pools()
+    """Check whether a client's connections report to their exchange."""
+    return getattr(_http_session(client), "_pool_classes_by_scheme", None) is _watched_pool_classes()
 
 
 def _http_session(client: Any) -> Any:
     return getattr(getattr(client, "_endpoint", None), "http_session", None)
 
 
-def check_before_signing(client: Any, function_under_way: Callable[[], str | None]) -> None:
-    """Have the guard of tests look at a request before it is signed, where that may renew credentials over a network.
+def check_before_signing(client: Any, get_function: Callable[[], str | None]) -> None:
+    """Have the network guard of tests check a request before signing, which may refresh credentials over a network.
 
     Args:
         client: A client of botocore or aiobotocore.
-        function_under_way: Returns the function that is being called.
+        get_function: Returns the function that is being called.
     """
     credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
 
     def check(request: Any, **_: Any) -> None:
-        function = function_under_way()
+        function = get_function()
         if network_guard.closed and function is not None and not is_mocked():
-            network_guard.check(function, host_of(request.url))
+            network_guard.check(function, get_host(request.url))
 
     if hasattr(credentials, "refresh_needed"):
         for operation in OPERATIONS:
@@ -245,13 +251,13 @@ def check_before_signing(client: Any, function_under_way: Callable[[], str | Non
             client.meta.events.register_first(event, check, unique_id=f"lambdachain-guard-{operation}")
 
 
-def _function_under_way() -> str | None:
+def _current_function() -> str | None:
     watched = _current.get()
     return None if watched is None else watched.function
 
 
 def _check_host(host: str) -> None:
-    function = _function_under_way()
+    function = _current_function()
     if function is not None:
         network_guard.check(function, host)
 
@@ -259,13 +265,14 @@ def _check_host(host: str) -> None:
 def _prepare_request(context: dict[str, Any], **_: Any) -> None:
     watched = _current.get()
     if watched is not None and watched.timeout is not None:
+        # botocore's own timeout still bounds each read where connections cannot be watched.
         context["read_timeout"] = watched.timeout
     if watched is not None and watched.keys is not None:
         context["signing"] = {**context.get("signing", {}), "request_credentials": watched.keys}
 
 
 @cache
-def _pools() -> dict[str, type[Any]]:
+def _watched_pool_classes() -> dict[str, type[Any]]:
     from botocore.awsrequest import (
         AWSHTTPConnection,
         AWSHTTPConnectionPool,
@@ -273,26 +280,29 @@ def _pools() -> dict[str, type[Any]]:
         AWSHTTPSConnectionPool,
     )
 
-    connection = type("WatchedConnection", (_Watched, AWSHTTPConnection), {})
-    tls_connection = type("WatchedTlsConnection", (_Watched, AWSHTTPSConnection), {})
+    # Created at run time: botocore is imported only when a client is used.
+    connection = type("WatchedConnection", (_WatchedMixin, AWSHTTPConnection), {})
+    tls_connection = type("WatchedTlsConnection", (_WatchedMixin, AWSHTTPSConnection), {})
     return {
         "http": type("WatchedPool", (AWSHTTPConnectionPool,), {"ConnectionCls": connection}),
         "https": type("WatchedTlsPool", (AWSHTTPSConnectionPool,), {"ConnectionCls": tls_connection}),
     }
 
 
-def _bounded(response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, **kwargs: Any) -> Iterator[bytes]:
-    """Read an error's body as far as an answer may go; where that fails, nobody else closes the connection."""
+def _limit_error_body(
+    response: Any, stream: Callable[..., Iterator[bytes]], *args: Any, **kwargs: Any
+) -> Iterator[bytes]:
+    """Read an error's body up to the size limit; if that fails, close the connection, which nobody else does."""
     try:
-        check_length({name.lower(): value for name, value in response.headers.items()})
-        yield from bounded(stream(*args, **kwargs))
+        check_content_length({name.lower(): value for name, value in response.headers.items()})
+        yield from limit_chunks(stream(*args, **kwargs))
     except BaseException:
         response.close()
         raise
 
 
-class _InTime:
-    """Socket options, taken anew for each address of a host: once time is up, no further address is tried."""
+class _DeadlineSocketOptions:
+    """Socket options that are read again for each address of a host: past the deadline, no further address is tried."""
 
     def __init__(self, options: Iterable[Any], deadline: float) -> None:
         self._options = options
@@ -300,12 +310,12 @@ class _InTime:
 
     def __iter__(self) -> Iterator[Any]:
         if time.monotonic() >= self._deadline:
-            raise TimeoutError("no time left to connect")
+            raise TimeoutError("timed out connecting")
         return iter(self._options)
 
 
-class _Watched:
-    """Mixed into botocore's connections."""
+class _WatchedMixin:
+    """Mixed into botocore's connection classes."""
 
     sock: socket.socket | None
     timeout: float | None
@@ -313,67 +323,67 @@ class _Watched:
     host: str
     ssl_context: object = None
     _tunnel_host: str | None
-    _tap: socket.socket | None = None
+    _duplicate: socket.socket | None = None
     _used = 0.0
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request; on a fresh connection, if this one has been idle for long."""
-        if self.sock is not None and time.time() - self._used > _wire.MAX_IDLE:
+        """Send a request; if the connection has been idle for too long, on a new one."""
+        if self.sock is not None and time.time() - self._used > _options.MAX_IDLE:
             self.close()
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        """Send bytes, connected, and say so before the first."""
+        """Send bytes, and report it before the first one."""
         if self.sock is None:
             self.connect()
         watched = _current.get()
         if watched is not None:
-            watched.uses(self._tap, sending=True)
+            watched.record_socket(self._duplicate, sending=True)
         self._used = time.time()
         super().send(data)  # type: ignore[misc]
 
     def connect(self) -> None:
-        """Connect, under the eyes of the exchange from the first packet."""
+        """Connect, and report the socket from the first packet on."""
         watched = _current.get()
         if watched is not None:
-            watched.uses(None, sending=False)
+            watched.record_socket(None, sending=False)
             network_guard.check(watched.function, self._tunnel_host or self.host)
         close_failed_sockets(self.ssl_context)
         super().connect()  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Wait for the answer; botocore reads an error's whole body itself, and so that is bounded here."""
+        """Wait for the response; botocore reads an error's whole body itself, so its size is limited here."""
         response = cast("Any", super()).getresponse()
         watched = _current.get()
         if watched is not None:
             watched.response = response
         if response.status >= 300 and hasattr(response, "stream"):
-            response.stream = partial(_bounded, response, response.stream)
+            response.stream = partial(_limit_error_body, response, response.stream)
         return response
 
     def close(self) -> None:
-        """Close; the second handle on the socket lives on while an answer may be on it."""
-        tap, self._tap = self._tap, None
+        """Close; the duplicate of the socket stays open while a response may be on it."""
+        duplicate, self._duplicate = self._duplicate, None
         super().close()  # type: ignore[misc]
         watched = _current.get()
-        if tap is not None and watched is not None:
-            watched.adopt(tap)
-        elif tap is not None:
-            tap.close()
+        if duplicate is not None and watched is not None:
+            watched.keep_socket(duplicate)
+        elif duplicate is not None:
+            duplicate.close()
 
     def _new_conn(self) -> socket.socket:
         watched = _current.get()
         options = self.socket_options
         if watched is not None and watched.deadline is not None:
-            left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait at all
+            left = max(watched.deadline - time.monotonic(), 0.001)  # 0 would mean non-blocking
             self.timeout = left if self.timeout is None else min(self.timeout, left)
-            self.socket_options = _InTime(options or (), watched.deadline)
+            self.socket_options = _DeadlineSocketOptions(options or (), watched.deadline)
         try:
             new = cast("socket.socket", super()._new_conn())  # type: ignore[misc]
         finally:
             self.socket_options = options
-        # TLS takes the socket's descriptor away from it; to hang up on a handshake takes a handle of one's own.
-        self._tap = new.dup()
+        # TLS takes the descriptor away from the socket; shutting it down during a handshake needs a duplicate.
+        self._duplicate = new.dup()
         if watched is not None:
-            watched.uses(self._tap, sending=False)
+            watched.record_socket(self._duplicate, sending=False)
         return new

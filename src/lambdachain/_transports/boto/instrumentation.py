@@ -1,8 +1,8 @@
-"""What instrumentation does to a call's parameters on their way through botocore: traces pass, the payload stays.
+"""Keep instrumentation from changing a call's payload on its way through botocore, and pass its trace context on.
 
-OpenTelemetry's botocore instrumentation writes its headers into the payload's JSON, other ones for each attempt, so
-that no two attempts of a call would send the same. They are taken out again here, and travel in the ClientContext; what
-writes there itself, as Datadog's does, is let through.
+OpenTelemetry's botocore instrumentation writes its headers into the payload's JSON, different ones for each attempt, so
+that no two attempts of a call would send the same payload. They are removed here, and sent in the ClientContext;
+instrumentation that writes to the ClientContext itself, such as Datadog's, is left alone.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
-from lambdachain._core.client_context import with_trace
+from lambdachain._core.client_context import add_trace
 from lambdachain._core.current_invocation import current_invocation
+from lambdachain._core.invocation import MAX_TRACE_HEADER
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.socket_options import MAX_TRACE
 
 from .serialization import OPERATIONS
 
 _EMPTY: Final = b"{}"
 
 
-def keep_payload(client: Any, current: ContextVar[Any]) -> None:
-    """Have a client send the payload of the exchange that is *current*, whatever becomes of it on the way."""
+def protect_payload(client: Any, current: ContextVar[Any]) -> None:
+    """Have a client send the payload of the *current* exchange, whatever a hook has made of it."""
     for operation in OPERATIONS:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
-        client.meta.events.register_first(event, partial(_restore, current), unique_id=unique_id)
+        client.meta.events.register_first(event, partial(_restore_payload, current), unique_id=unique_id)
 
 
-def bound_trace(client: Any) -> None:
-    """Have a client send no trace header that is far longer than any of Lambda's, whoever has put it there.
+def limit_trace_header(client: Any) -> None:
+    """Have a client drop a trace header that is far longer than any of Lambda's, whoever has set it.
 
-    botocore copies the environment's as it is, and the callee's runtime would end over it.
+    botocore copies the environment's unchanged, and the callee's runtime would end its process over it.
     """
     for operation in OPERATIONS:
         event = f"request-created.lambda.{operation}"
@@ -42,22 +42,22 @@ def bound_trace(client: Any) -> None:
 
 
 def _drop_long_trace(request: Any, **_: Any) -> None:
-    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE:
+    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE_HEADER:
         del request.headers["X-Amzn-Trace-Id"]
 
 
-def called(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    """Call a client's *method*, with an empty object for its instrumentation to write into where the payload is unfit.
+def call_method(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    """Call a client's *method*, with an empty object as the payload if instrumentation cannot write into it.
 
-    OpenTelemetry's logs an error of JSON that is not an object, or whose ``headers`` are not. ``_restore`` puts the
-    payload back.
+    OpenTelemetry logs an error for JSON that is not an object, or whose ``headers`` are not one. ``_restore_payload``
+    puts the payload back.
     """
-    if parameters["Payload"] and not _takes_headers(parameters["Payload"]) and _is_instrumented(method):
+    if parameters["Payload"] and not _accepts_headers(parameters["Payload"]) and _is_instrumented(method):
         return method(**{**parameters, "Payload": _EMPTY})
     return method(**parameters)
 
 
-def _takes_headers(payload: object) -> bool:
+def _accepts_headers(payload: object) -> bool:
     return isinstance(payload, bytes) and payload.startswith(b"{") and b'"headers"' not in payload
 
 
@@ -67,8 +67,8 @@ def _is_instrumented(method: Any) -> bool:
     return str(getattr(wrapper, "__module__", "")).startswith("opentelemetry.")
 
 
-def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
-    """Put the payload back, and what was written into it into the ClientContext: Lambda gives an event none."""
+def _restore_payload(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None:
+    """Put the payload back, and move what was written into it to the ClientContext; an event has no ClientContext."""
     watched = current.get()
     sent: Mapping[str, Any] | None = None if watched is None else watched.parameters
     if sent is None or params.get("Payload") is sent["Payload"]:
@@ -76,16 +76,16 @@ def _restore(current: ContextVar[Any], params: dict[str, Any], **_: Any) -> None
     written, params["Payload"] = params.get("Payload"), sent["Payload"]
     if sent["InvocationType"] != "RequestResponse":
         return
-    injected = _injected(written, sent["Payload"])
+    injected = _find_injected(written, sent["Payload"])
     if injected:
         within = current_invocation()
-        context = with_trace(params.get("ClientContext"), injected, within.trace if within else {})
+        context = add_trace(params.get("ClientContext"), injected, within.trace if within else {})
         if context is not None:
             params["ClientContext"] = context
 
 
-def _injected(written: object, payload: object) -> dict[str, str]:
-    """List the headers that are in a payload as it was written, and were not in it before."""
+def _find_injected(written: object, payload: object) -> dict[str, str]:
+    """Return the headers that were written into a payload and were not in it before."""
     own = _headers(payload)
     return {
         name: text

@@ -1,4 +1,4 @@
-"""An answer of ``InvokeWithResponseStream`` over boto3, handed on as it comes in."""
+"""A response of ``InvokeWithResponseStream`` over boto3: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
@@ -6,91 +6,95 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Trouble
-from lambdachain._core.loopback import host_of
-from lambdachain._transports.streaming import StreamEnd, WholeAnswer, end_of
+from lambdachain._core.loopback import get_host
+from lambdachain._transports.streaming import BufferedStream, StreamEnd, parse_invoke_complete
 from lambdachain._transports.transport_override import network_guard
 
-from .errors import broken
-from .exchange import Exchange, is_watched, response_of
-from .serialization import answered, begun
+from .errors import translate_stream_error
+from .exchange import Exchange, is_watched, send_request
+from .serialization import get_progress, read_response
 
 
 def open_stream(
     client: Any, invocation: Invocation, timeout: float | None, keys: Any, note: Callable[[Outcome, Exchange], Outcome]
-) -> BotoStream | WholeAnswer:
-    """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+) -> BotoStream | BufferedStream:
+    """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
+    # Not the context manager exchange(): the deadline holds until the stream's end, which finish() records.
     watched = Exchange(invocation.function, timeout, keys)
     try:
         with watched.sending():
-            response = response_of(client, "invoke_with_response_stream", invocation)
+            response = send_request(client, "invoke_with_response_stream", invocation)
     except NoAnswerError as exc:
         watched.abandon()
         watched.finish()
+        # In a test without credentials, the guard's error is of more help than this one.
         if exc.trouble is Trouble.CREDENTIALS:
-            network_guard.check(invocation.function, host_of(str(client.meta.endpoint_url)))
-        raise watched.corrected(exc) from exc.__cause__
+            network_guard.check(invocation.function, get_host(str(client.meta.endpoint_url)))
+        raise watched.correct(exc) from exc.__cause__
     except BaseException:
         watched.abandon()
         watched.finish()
         raise
     if isinstance(response, Outcome):
         watched.finish()
-        return WholeAnswer(note(response, watched))
-    carried = watched.has_sent or not is_watched(client)
+        return BufferedStream(note(response, watched))
+    has_connection = watched.has_sent or not is_watched(client)
     if response.get("EventStream") is None:
         watched.finish()
-        return WholeAnswer(answered(response, b"", carried=carried))
-    return BotoStream(response, watched, carried=carried)
+        return BufferedStream(read_response(response, b"", over_network=has_connection))
+    return BotoStream(response, watched, has_connection=has_connection)
 
 
 class BotoStream:
-    """An answer that botocore is reading; see ``ResponseStream``."""
+    """A response that botocore is reading; see ``ResponseStream``."""
 
-    def __init__(self, response: dict[str, Any], watched: Exchange, *, carried: bool) -> None:
+    def __init__(self, response: dict[str, Any], watched: Exchange, *, has_connection: bool) -> None:
         self._response = response
-        self.outcome = answered(response, None, carried=carried)
+        self.outcome = read_response(response, None, over_network=has_connection)
         self._body: Any = response["EventStream"]
         self._events: Iterator[Any] = iter(self._body)
         self._watched = watched
 
     def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
             piece = self._next()
             if isinstance(piece, StreamEnd):
                 self.close()
         except NoAnswerError as exc:
             self.close()
-            raise self._watched.corrected(exc) from exc.__cause__
+            raise self._watched.correct(exc) from exc.__cause__
         except BaseException:
             self.close()
             raise
         return piece
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         self._body.close()
         self._watched.finish()
 
     def _next(self) -> bytes | StreamEnd:
         found: bytes | StreamEnd | None = None
-        progress = begun(self._response)
+        progress = get_progress(self._response)
         try:
             for event in self._events:
                 found = found or piece_in(event)
-                if isinstance(found, bytes):  # the end is read to the body's own, so that the connection is free
+                if isinstance(found, bytes):  # after the end, the rest of the body is read, to reuse the connection
                     return found
-        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-            failure = broken(exc, progress=progress)
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+            failure = translate_stream_error(exc, progress=progress)
             failure.request_id = self.outcome.request_id
             raise failure from failure.__cause__
         if found is None:
-            raise NoAnswerError("the stream broke off", progress=progress, request_id=self.outcome.request_id)
+            raise NoAnswerError(
+                "the event stream ended before InvokeComplete", progress=progress, request_id=self.outcome.request_id
+            )
         return found
 
 
 def piece_in(event: dict[str, Any]) -> bytes | StreamEnd | None:
-    """Read an event; ``None`` for one that is not known here."""
+    """Convert an event; ``None`` for an unknown type of event, which a newer Lambda may send."""
     if "PayloadChunk" in event:
         return bytes(event["PayloadChunk"].get("Payload", b""))
-    return end_of(event["InvokeComplete"]) if "InvokeComplete" in event else None
+    return parse_invoke_complete(event["InvokeComplete"]) if "InvokeComplete" in event else None

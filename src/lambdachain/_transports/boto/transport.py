@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._core.loopback import host_of
+from lambdachain._core.loopback import get_host
 from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 from lambdachain._core.version import __version__
 from lambdachain._transports.argument_checks import check_transport
-from lambdachain._transports.endpoint_check import check_destination
+from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.fork_safety import detach_client, has_connections, replace_connections
-from lambdachain._transports.socket_options import CONNECT_TIMEOUT, EXPIRED, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
+from lambdachain._transports.socket_options import CONNECT_TIMEOUT, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import (
     AwsTransport,
     RealInvokeBlockedError,
@@ -33,15 +34,16 @@ from lambdachain._transports.transport_override import (
     without_credentials,
 )
 
-from .client_checks import check_client, check_config, fitting
-from .credential_renewal import expire, renews_itself, signed_with
-from .credentials import credentials_of, keys_from, may_wait
-from .errors import bounded, check_headers, check_length, make_legible, set_up_failure, translated
-from .exchange import Exchange, exchange, is_watched, response_of, watch
-from .serialization import OPERATIONS, answered, begun, headers_of, request_id
+from .body_limit import read_body
+from .client_checks import check_client, check_config, check_region
+from .credential_renewal import get_signing_keys, is_refreshable, mark_expired
+from .credentials import find_credentials, freeze_credentials, may_wait
+from .errors import check_headers, sanitize_error_body, translate, translate_setup_error
+from .exchange import Exchange, exchange, is_watched, send_request, watch_connections
+from .serialization import OPERATIONS, get_headers, get_progress, get_request_id, read_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import boto3
     import botocore.session
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from lambdachain._transports.streaming import ResponseStream
-
-PIECE: Final = 256 * 1024
 
 _POOL: Final = 256
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
@@ -60,22 +60,22 @@ _BODILESS: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 class BotoTransport(AwsTransport):
     """Send invocations through boto3, each of them once.
 
-    Everything is made at the first call: constructing one costs nothing. An ARN in another region goes to that
-    region's endpoint. Thread-safe, and safe to fork.
+    Clients are created at the first call: constructing a transport costs nothing. An ARN in another region is sent to
+    that region's endpoint. Thread-safe, and safe to fork.
 
     >>> transport = BotoTransport(region="eu-west-1")
     >>> transport.close()
 
     Args:
         client: A Lambda client of your own, with retries off: ``Config(retries={"total_max_attempts": 1})``.
-        session: A boto3 or botocore session to make clients from; boto3's default session without it.
-        region: The region for functions whose address names none; the session's own without it.
+        session: A boto3 or botocore session to create clients from; by default boto3's default session.
+        region: The region for functions whose address names none; by default the session's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        config: A ``botocore.config.Config`` laid over ours (pool of 64, 5 s to connect, keep-alive, no retries).
+        config: A ``botocore.config.Config`` merged over ours (pool of 256, 5 s to connect, keep-alive, no retries).
 
     Raises:
         ContractError: *client* or *config* has retries on: botocore's default may run one function up to five times
-            for one call; or *client* comes together with what only a client of ours would use.
+            for one call; or *client* is passed together with an argument for clients created here.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class BotoTransport(AwsTransport):
             raise ContractError("BotoTransport(client) uses the client as it is: drop the other arguments")
         if client is not None:
             check_client(client, blocking=True)
-            _attach(client)
+            _instrument_client(client)
         check_transport(region, endpoint_url, session, config)
         check_config(config)
-        self._given = client
+        self._user_client = client
         self._session = session
         self._renewed: Any = None
         self._region = region
@@ -102,50 +102,56 @@ class BotoTransport(AwsTransport):
         self._config = config
         self._clients: dict[str | None, Any] = {}
         self._lock = lock_for(self)
-        self._making = threading.Lock()
+        # A second lock, held for the seconds that creating a client takes: boto3's default session is not thread-safe.
+        self._creation_lock = threading.Lock()
         self._flights = SingleFlight()
-        self._left_behind = False
+        self._is_parents_client = False
         self._closed = False
         _transports.add(self)
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        client, keys = self._ready(invocation, deadline)
-        with exchange(invocation.function, _left(deadline), keys) as watched:
+        client, keys = self._prepare(invocation, deadline)
+        with exchange(invocation.function, _time_left(deadline), keys) as watched:
             try:
                 outcome = _invoke(client, invocation, watched)
             except NoAnswerError as exc:
+                # In a test without credentials, the guard's error is of more help than this one.
                 if exc.trouble is Trouble.CREDENTIALS:
-                    network_guard.check(invocation.function, host_sent_to(client))
-                raise watched.corrected(exc) from exc.__cause__
+                    network_guard.check(invocation.function, get_endpoint_host(client))
+                raise watched.correct(exc) from exc.__cause__
         if watched.expired and outcome.executed_version is None and outcome.status not in _BODILESS:
-            # Hung up on in the middle, an answer parses as far as it had come.
-            raise NoAnswerError("no answer in time", trouble=Trouble.TIMEOUT, request_id=outcome.request_id)
-        return self._noted(client, outcome, watched)
+            # After a shutdown in the middle, botocore parses what had arrived as if it were the whole response.
+            raise NoAnswerError(
+                "timed out waiting for the response", trouble=Trouble.TIMEOUT, request_id=outcome.request_id
+            )
+        return self._expire_rejected_credentials(client, outcome, watched)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .stream import open_stream
 
         deadline = None if timeout is None else time.monotonic() + timeout
-        client, keys = self._ready(invocation, deadline)
-        return open_stream(client, invocation, _left(deadline), keys, partial(self._noted, client))
+        client, keys = self._prepare(invocation, deadline)
+        return open_stream(
+            client, invocation, _time_left(deadline), keys, partial(self._expire_rejected_credentials, client)
+        )
 
-    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
+    def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as AwsTransport
         """Return the host that calls go to; see ``AwsTransport.host_for``."""
         region = region or self._region
-        client = self._given or self._clients.get(region)
-        return host_sent_to(client or without_credentials(self._session, "lambda", region, self._endpoint_url))
+        client = self._user_client or self._clients.get(region)
+        return get_endpoint_host(client or without_credentials(self._session, "lambda", region, self._endpoint_url))
 
     @property
     def max_connections(self) -> int:
         """How many connections each client keeps; a map has no more calls in flight than that."""
-        config: Any = self._given.meta.config if self._given is not None else config_over(self._config)
+        config: Any = self._user_client.meta.config if self._user_client is not None else merge_config(self._config)
         return int(config.max_pool_connections)
 
     def close(self) -> None:
-        """Close the clients made here; one that was handed in stays open."""
+        """Close the clients created here; one that was passed in stays open."""
         with self._lock:
             self._closed = True
             clients, self._clients = self._clients, {}
@@ -153,122 +159,122 @@ class BotoTransport(AwsTransport):
             client.close()
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"BotoTransport(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+        return f"BotoTransport(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
-    def _ready(self, invocation: Invocation, deadline: float | None) -> tuple[Any, Any]:
-        """Return the client, and the keys to sign with where those had to be found or renewed first.
+    def _prepare(self, invocation: Invocation, deadline: float | None) -> tuple[Any, Any]:
+        """Return the client, and the keys to sign with if they had to be fetched or refreshed first.
 
         Raises:
-            NoAnswerError: They were not there by *deadline*, or could not be had.
+            NoAnswerError: They were not there by *deadline*, or failed.
         """
         try:
             client = self._client_for(invocation.region, invocation.function, deadline)
             return client, self._keys_for(client, invocation.function, deadline)
         except TimeoutError as exc:
-            raise _late() from exc
+            raise _timeout_error() from exc
 
     def _client_for(self, region: str | None, function: str, deadline: float | None = None) -> Any:
-        if self._given is not None:
-            if self._left_behind:
-                raise left_behind()
-            return fitting(self._given, region)
+        if self._user_client is not None:
+            if self._is_parents_client:
+                raise parents_client_error()
+            return check_region(self._user_client, region)
         region = region or self._region
-        make = partial(self._make_client, region, function)
+        make = partial(self._get_or_create_client, region, function)
         return self._clients.get(region) or self._flights.run(region, make, deadline)
 
     def _keys_for(self, client: Any, function: str, deadline: float | None) -> Any:
-        credentials = None if deadline is None else credentials_of(client)
+        credentials = None if deadline is None else find_credentials(client)
         if credentials is None or not may_wait(credentials):
             return None
         if network_guard.closed and not is_mocked():
-            network_guard.check(function, host_sent_to(client))
-        return self._flights.run(credentials, partial(keys_from, credentials), deadline)
+            network_guard.check(function, get_endpoint_host(client))
+        return self._flights.run(credentials, partial(freeze_credentials, credentials), deadline)
 
-    def _make_client(self, region: str | None, function: str) -> Any:
-        """Make a region's client; who closes the transport need not wait for that."""
-        with self._making:
+    def _get_or_create_client(self, region: str | None, function: str) -> Any:
+        """Create a region's client, without the lock that ``close`` takes: it need not wait for that."""
+        with self._creation_lock:
             client = self._clients.get(region)
             if client is not None:
                 return client
             if self._closed:
                 raise _closed()
-            client = self._connected(region, function)
-            if not self._keep(region, client):
+            client = self._create_client(region, function)
+            if not self._store_client(region, client):
                 client.close()
                 raise _closed()
             return client
 
-    def _keep(self, region: str | None, client: Any) -> bool:
+    def _store_client(self, region: str | None, client: Any) -> bool:
         with self._lock:
             if not self._closed:
                 self._clients[region] = client
             return not self._closed
 
-    def _connected(self, region: str | None, function: str) -> Any:
-        check_destination(region, self._endpoint_url)
+    def _create_client(self, region: str | None, function: str) -> Any:
+        check_endpoint(region, self._endpoint_url)
         try:
-            check_before_credentials(self._session, region, self._endpoint_url, function)
+            check_guard_before_credentials(self._session, region, self._endpoint_url, function)
             client = _client_maker(self._session or self._renewed)(
-                "lambda", region_name=region, endpoint_url=self._endpoint_url, config=config_over(self._config)
+                "lambda", region_name=region, endpoint_url=self._endpoint_url, config=merge_config(self._config)
             )
-            check_destination(client.meta.region_name, client.meta.endpoint_url)
+            check_endpoint(client.meta.region_name, client.meta.endpoint_url)
         except RealInvokeBlockedError:
             raise
-        except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-            if not self._endpoint_url and not has_endpoint():
-                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-            raise set_up_failure(exc) from None
-        _keep_alive(client)
-        _keep_user_agent(client)
-        _attach(client)
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+            if not self._endpoint_url and not has_configured_endpoint():
+                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+            raise translate_setup_error(exc) from None
+        _set_keep_alive(client)
+        _cache_user_agent(client)
+        _instrument_client(client)
         return client
 
-    def _noted(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says."""
-        if outcome.error_code not in EXPIRED:
+    def _expire_rejected_credentials(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
+        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
-        refused = signed_with(watched.headers)
+        refused = get_signing_keys(watched.headers)
         credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-        if renews_itself(credentials):
-            expire(credentials, refused)
-        elif self._session is None and client is not self._given:
+        if is_refreshable(credentials):
+            mark_expired(credentials, refused)
+        elif self._session is None and client is not self._user_client:
             with self._lock:
-                if client in self._clients.values():  # else another call that was refused has been here
+                if client in self._clients.values():  # else another rejected call has done it
                     self._clients.clear()
                     self._renewed = cast("Any", import_module("boto3")).Session()
         return replace(outcome, refused_keys=refused and hash(refused))
 
-    def begin_anew(self) -> None:
-        """Keep no connection and no lock of the process that this one is a copy of."""
-        self._making = threading.Lock()
+    def reset_after_fork(self) -> None:
+        """Drop the connections and locks of the process that this one is a copy of."""
+        self._creation_lock = threading.Lock()
         self._clients = {region: client for region, client in self._clients.items() if detach_client(client)}
-        self._left_behind = self._given is not None and not detach_client(self._given)
+        self._is_parents_client = self._user_client is not None and not detach_client(self._user_client)
 
 
 _transports: Final[weakref.WeakSet[BotoTransport]] = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
+def _reset_all_after_fork() -> None:
     for transport in list(_transports):
-        transport.begin_anew()
+        transport.reset_after_fork()
 
 
-register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_reset_all_after_fork, before_snapshot=_reset_all_after_fork)
 
 
-def _left(deadline: float | None) -> float | None:
-    """Subtract what it took to make a client: on a small function's cold start that is seconds."""
+def _time_left(deadline: float | None) -> float | None:
+    """Return what is left after creating a client, which takes seconds on a small function's cold start."""
     left = None if deadline is None else deadline - time.monotonic()
     if left is not None and left <= 0:
-        raise _late()
+        raise _timeout_error()
     return left
 
 
-def _late() -> NoAnswerError:
+def _timeout_error() -> NoAnswerError:
     return NoAnswerError(
-        "no time was left when the client was made and its AWS credentials were found",
+        "timed out creating the client and fetching its AWS credentials",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.TIMEOUT,
     )
@@ -278,74 +284,67 @@ def _closed() -> NoAnswerError:
     return NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
 
 
-def left_behind() -> NoAnswerError:
-    """Report that a client's connections are those of another process."""
+def parents_client_error() -> NoAnswerError:
+    """Return the error for a client whose connections are the parent process's."""
     return NoAnswerError(
-        "the client given to the transport was made before this process was forked, and its HTTP session cannot be "
-        "given connections of its own: make the client after the fork",
+        "the client passed to the transport was created before this process was forked, and its HTTP session cannot "
+        "get new connections: create the client after the fork",
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.SETUP,
     )
 
 
 def _invoke(client: Any, invocation: Invocation, watched: Exchange) -> Outcome:
-    response = response_of(client, "invoke", invocation)
+    response = send_request(client, "invoke", invocation)
     if isinstance(response, Outcome):
         return response
-    return answered(response, _drained(response), carried=watched.has_sent or not is_watched(client))
+    return read_response(response, _read_payload(response), over_network=watched.has_sent or not is_watched(client))
 
 
-def _drained(response: Mapping[str, Any]) -> bytes:
+def _read_payload(response: Mapping[str, Any]) -> bytes:
     body = response.get("Payload")
-    if body is None or isinstance(body, bytes):  # as stubs have it
+    if body is None or isinstance(body, bytes):  # as in botocore's stubs
         return body or b""
     try:
-        if check_length(headers_of(response) or {}):
-            return bytes(body.read())
-        return b"".join(bounded(_pieces(body)))
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-        failure = translated(exc, progress=begun(response))
-        failure.request_id = request_id(response)
+        return read_body(body, get_headers(response) or {})
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+        failure = translate(exc, progress=get_progress(response))
+        failure.request_id = get_request_id(response)
         raise failure from failure.__cause__
     finally:
-        with suppress(OSError, AttributeError):  # it has been read, or cannot be
+        with suppress(OSError, AttributeError):  # it has been read, or has no close()
             body.close()
-
-
-def _pieces(body: Any) -> Iterator[bytes]:
-    while piece := body.read(PIECE):
-        yield piece
 
 
 def _client_maker(session: Any) -> Callable[..., Any]:
     make: Callable[..., Any]
     if session is None:
-        # boto3's own annotation names every service; Any keeps the type checkers out of it.
+        # boto3's own annotation has an overload for every service: Any spares the type checkers that.
         make = cast("Any", import_module("boto3")).client
     else:
         make = getattr(session, "client", None) or session.create_client
     return make
 
 
-def host_sent_to(client: Any) -> str:
+def get_endpoint_host(client: Any) -> str:
     """Return the host of a client's endpoint."""
-    return host_of(str(client.meta.endpoint_url))
+    return get_host(str(client.meta.endpoint_url))
 
 
-def check_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
-    """Have the guard of tests refuse a call before a client is made, which may look for credentials over a network.
+def check_guard_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
+    """Have the network guard of tests refuse a call before a client is created, which may fetch credentials.
 
-    Where credentials are at hand, nothing is looked for, and the guard has its say when the call is about to be sent.
+    If the session has credentials, nothing is fetched, and the guard checks the call before it is sent.
 
     Raises:
         RealInvokeBlockedError: The guard is closed, and the endpoint is not this machine.
     """
     if network_guard.closed and not is_mocked() and not _has_keys(session):
-        network_guard.check(function, host_sent_to(without_credentials(session, "lambda", region, endpoint_url)))
+        network_guard.check(function, get_endpoint_host(without_credentials(session, "lambda", region, endpoint_url)))
 
 
 def _has_keys(session: Any) -> bool:
-    """Check whether a session has credentials without having to look for them."""
+    """Check whether a session has credentials that need not be looked for."""
     if session is None:
         session = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     core: Any = getattr(session, "_session", session)
@@ -355,16 +354,17 @@ def _has_keys(session: Any) -> bool:
     return "AWS_ACCESS_KEY_ID" in os.environ and not has_profile
 
 
-def has_endpoint() -> bool:
-    """Check whether the environment says where to send."""
+def has_configured_endpoint() -> bool:
+    """Check whether an environment variable sets the endpoint."""
     return any(name in os.environ for name in _ENDPOINTS)
 
 
-def config_over(theirs: Config | None) -> Config:
-    """Lay a user's configuration over ours."""
+def merge_config(theirs: Config | None) -> Config:
+    """Return our configuration with a user's merged over it."""
     from botocore.config import Config
 
     ours = Config(
+        # Retries are decided in _calling only: botocore would run a function again whose response was lost.
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=LONGEST_FUNCTION + HEADROOM,
@@ -375,33 +375,33 @@ def config_over(theirs: Config | None) -> Config:
     return ours.merge(theirs) if theirs is not None else ours
 
 
-def _keep_alive(client: Any) -> None:
-    """Send keep-alive probes well within 350 s; botocore's own switch leaves the first one to the kernel: two hours."""
+def _set_keep_alive(client: Any) -> None:
+    """Send keep-alive probes well within 350 s; botocore's own option leaves the first one to the kernel: two hours."""
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     options = cast("list[object] | None", getattr(session, "_socket_options", None))
     if options is not None:
         options += [(socket.IPPROTO_TCP, getattr(socket, name), n) for name, n in KEEP_ALIVE if hasattr(socket, name)]
 
 
-def _keep_user_agent(client: Any) -> None:
-    """Compose the User-Agent once: botocore does so twice for every request, which is an eighth of a call's cost."""
+def _cache_user_agent(client: Any) -> None:
+    """Compose the User-Agent once: botocore does so twice per request, which is an eighth of a call's cost."""
     creator: Any = getattr(client, "_user_agent_creator", None)
     if hasattr(creator, "to_string"):
         composed = creator.to_string()
         creator.to_string = lambda: composed
 
 
-def _attach(client: BaseClient) -> None:
-    keep_legible(client)
-    watch(client)
-    if has_connections(client):  # made before anybody watched them, or by another process
+def _instrument_client(client: BaseClient) -> None:
+    register_parsing_hooks(client)
+    watch_connections(client)
+    if has_connections(client):  # opened before they were watched, or by the parent process
         replace_connections(client)
 
 
-def keep_legible(client: Any) -> None:
-    """Have a client's parser read whatever an error's answer says, and send no header that another could hide in."""
+def register_parsing_hooks(client: Any) -> None:
+    """Have a client parse any error body, and refuse headers that could contain another one."""
     for operation in OPERATIONS:
         check = f"before-send.lambda.{operation}"
         client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")
         event = f"before-parse.lambda.{operation}"
-        client.meta.events.register(event, make_legible, unique_id=f"lambdachain-legible-{operation}")
+        client.meta.events.register(event, sanitize_error_body, unique_id=f"lambdachain-legible-{operation}")

@@ -1,4 +1,4 @@
-"""The addresses of a host, asked for in a thread and once for all connections that are opened together."""
+"""DNS for an event loop: resolve a host in a thread, once for all connections that are opened together."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .async_connection import Address, in_time
-from .connection import no_connection
+from .async_connection import Address, within_deadline
+from .connection import connect_error
 from .endpoint import Endpoint
 
-# Lambda's endpoints move; but a thousand connections that are opened at once need one answer.
-_GOOD_FOR: Final = 5.0
+# Lambda's addresses change; but a thousand connections that are opened together need one lookup.
+_CACHE_SECONDS: Final = 5.0
 
 
 class Addresses:
-    """The addresses of *endpoint*, for one loop."""
+    """The resolved addresses of *endpoint*, for one loop."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._asked: asyncio.Future[Any] | None = None
-        self._until = 0.0
+        self._lookup: asyncio.Future[Any] | None = None
+        self._expires = 0.0
 
     async def current(self, deadline: float) -> Sequence[Address]:
-        """Return them.
+        """Return the addresses.
 
         Raises:
-            NoAnswerError: The host has none, or nobody said which by *deadline*.
+            NoAnswerError: The host has none, or they were not resolved by *deadline*.
         """
-        asked = self._asked
-        if asked is None or (asked.done() and (time.monotonic() >= self._until or asked.exception() is not None)):
-            asked = self._asked = self._ask()
-        if not asked.done():
-            await in_time(deadline, lambda: asyncio.wait([asked]))
-        failure = asked.exception()
+        lookup = self._lookup
+        if lookup is None or (lookup.done() and (time.monotonic() >= self._expires or lookup.exception() is not None)):
+            lookup = self._lookup = self._start_lookup()
+        if not lookup.done():
+            await within_deadline(deadline, lambda: asyncio.wait([lookup]))
+        failure = lookup.exception()
         if isinstance(failure, Exception):
-            raise no_connection(failure, deadline) from failure
-        found: Sequence[Address] = asked.result()
+            raise connect_error(failure, deadline) from failure
+        found: Sequence[Address] = lookup.result()
         return found
 
-    def _ask(self) -> asyncio.Future[Any]:
-        asked = asyncio.get_running_loop().run_in_executor(None, _look_up, self._endpoint)
-        asked.add_done_callback(_seen)
-        self._until = time.monotonic() + _GOOD_FOR
-        return asked
+    def _start_lookup(self) -> asyncio.Future[Any]:
+        lookup = asyncio.get_running_loop().run_in_executor(None, _resolve, self._endpoint)
+        lookup.add_done_callback(_retrieve_exception)
+        self._expires = time.monotonic() + _CACHE_SECONDS
+        return lookup
 
 
-def _look_up(endpoint: Endpoint) -> Sequence[Address]:
-    # As bytes, a name is not put through the codec for international ones, which takes long to import.
+def _resolve(endpoint: Endpoint) -> Sequence[Address]:
+    # As bytes, the name bypasses the codec for international names, which takes long to import.
     return socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
 
 
-def _seen(asked: asyncio.Future[Any]) -> None:
-    """Record a failure that nobody waits for any more."""
-    if not asked.cancelled():
-        asked.exception()
+def _retrieve_exception(lookup: asyncio.Future[Any]) -> None:
+    """Retrieve the exception: asyncio would log it if nobody awaits the lookup any more."""
+    if not lookup.cancelled():
+        lookup.exception()

@@ -1,4 +1,4 @@
-"""The connections of one loop to one endpoint."""
+"""The connections of one event loop to one endpoint, with a limit on how many are open and how many are opening."""
 
 from __future__ import annotations
 
@@ -10,106 +10,107 @@ from typing import Final, TypeAlias
 
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 
-from .async_connection import AsyncConnection, connect, in_time
+from .async_connection import AsyncConnection, connect, within_deadline
+from .async_deadline_timer import AsyncDeadlineTimer
 from .async_dns import Addresses
-from .async_timers import Watch
 from .endpoint import Endpoint
 from .pool import BasePool
 from .tls import TlsConfig
 
-# Lambda allows a sandbox 1,024 files; a program may start more calls at once than it can open sockets for.
-MAX_OPEN: Final = 800
+# Lambda allows a sandbox 1,024 file descriptors; a program may start more calls than it can open sockets for.
+MAX_OPEN_CONNECTIONS: Final = 800
 
-# Handshakes keep the processor busy, and more at once take none of them less time: so many, and as many as begin, at
-# this rate, while the network takes its time for one.
-OPENING_AT_ONCE: Final = 8
-OPENINGS_A_SECOND: Final = 2000
+# Handshakes are CPU work, and more of them at a time finish no sooner. So at most this many at a time, plus as many as
+# start at this rate while the network round trips of one last.
+MAX_OPENING: Final = 8
+MAX_OPENINGS_PER_SECOND: Final = 2000
 
-_Line: TypeAlias = "deque[asyncio.Future[None]]"
+_Waiters: TypeAlias = "deque[asyncio.Future[None]]"
 
 
 class AsyncPool(BasePool[AsyncConnection]):
-    """Connections of the running loop: at most ``MAX_OPEN``; who finds none free waits, within its own deadline."""
+    """Connections of the running loop, at most ``MAX_OPEN_CONNECTIONS``: further calls wait until their deadline."""
 
     def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
-        super().__init__(endpoint, tls_config, MAX_OPEN)
+        super().__init__(endpoint, tls_config, MAX_OPEN_CONNECTIONS)
         self._loop = asyncio.get_running_loop()
-        self._watch = Watch(self._loop)
+        self._timer = AsyncDeadlineTimer(self._loop)
         self._addresses = Addresses(endpoint)
-        self._room = MAX_OPEN
+        self._free_slots = MAX_OPEN_CONNECTIONS
         self._opening = 0
-        self._quickest = CONNECT_TIMEOUT
-        self._wanting: _Line = deque()
-        self._queue: _Line = deque()
+        self._fastest_connect = CONNECT_TIMEOUT
+        self._connection_waiters: _Waiters = deque()
+        self._slot_waiters: _Waiters = deque()
 
-    async def enter(self, deadline: float) -> None:
-        """Wait until one more connection may be in use; ``leave`` makes room again."""
-        await self._in_line(self._queue, deadline, self.leave)
+    async def acquire_slot(self, deadline: float) -> None:
+        """Wait until one more connection may be in use; ``release_slot`` ends that."""
+        await self._wait_in_line(self._slot_waiters, deadline, self.release_slot)
 
-    def enters_at_once(self) -> bool:
-        """Behave as ``enter``, where nobody has to wait for that."""
-        if self._room <= 0:
+    def try_acquire_slot(self) -> bool:
+        """Acquire a slot if that needs no waiting, and return whether it did; see ``acquire_slot``."""
+        if self._free_slots <= 0:
             return False
-        self._room -= 1
+        self._free_slots -= 1
         return True
 
-    def leave(self) -> None:
-        """Make room for another call: for the one that has waited longest, if any does."""
+    def release_slot(self) -> None:
+        """Release a slot: to the call that has waited longest, if any."""
         self._wake()
-        if not _called_up(self._queue):
-            self._room += 1
+        if not _wake_first(self._slot_waiters):
+            self._free_slots += 1
 
-    async def take(self, now: float, deadline: float) -> AsyncConnection:
-        """Return a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+    async def acquire(self, now: float, deadline: float) -> AsyncConnection:
+        """Return a connection: an idle one, if it is still usable at *now* by the wall clock, or a new one.
 
-        Where many are being opened, one that is free again is there sooner, as a rule, than one more.
+        While many are being opened, it waits: usually one that is in use is released sooner than a new one is open.
 
         Raises:
-            NoAnswerError: There is none by *deadline*.
+            NoAnswerError: It timed out, or opening one failed.
         """
-        while (connection := self.usable(now)) is None:
-            if self._opening < OPENING_AT_ONCE + OPENINGS_A_SECOND * self._quickest:
-                return await self._opened(deadline)
-            await self._change(deadline)
+        while (connection := self.get_idle(now)) is None:
+            if self._opening < MAX_OPENING + MAX_OPENINGS_PER_SECOND * self._fastest_connect:
+                return await self._open(deadline)
+            await self._wait_for_change(deadline)
         return connection
 
-    async def _opened(self, deadline: float) -> AsyncConnection:
+    async def _open(self, deadline: float) -> AsyncConnection:
         self._opening += 1
         try:
             addresses = await self._addresses.current(deadline)
             began = time.monotonic()
             sock = await connect(self._endpoint, self._tls_config, addresses, deadline)
-            self._quickest = min(self._quickest, time.monotonic() - began)
+            self._fastest_connect = min(self._fastest_connect, time.monotonic() - began)
         finally:
             self._opening -= 1
             self._wake()
-        return AsyncConnection(sock, self._loop, self._watch)
+        return AsyncConnection(sock, self._loop, self._timer)
 
-    async def _change(self, deadline: float) -> None:
-        """Wait until a connection is free, or another one may be opened."""
-        await self._in_line(self._wanting, deadline, self._wake)
+    async def _wait_for_change(self, deadline: float) -> None:
+        """Wait until a connection is idle, or a new one may be opened."""
+        await self._wait_in_line(self._connection_waiters, deadline, self._wake)
 
     def _wake(self) -> None:
-        """Have whoever has waited longest look again."""
-        _called_up(self._wanting)
+        """Wake the call that has waited longest, to look again."""
+        _wake_first(self._connection_waiters)
 
-    async def _in_line(self, line: _Line, deadline: float, pass_on: Callable[[], None]) -> None:
-        """Wait in *line* to be called up; who has been, and is cancelled all the same, passes it on."""
-        turn: asyncio.Future[None] = self._loop.create_future()
-        line.append(turn)
+    async def _wait_in_line(self, waiters: _Waiters, deadline: float, pass_on: Callable[[], None]) -> None:
+        """Wait to be woken; if that call is cancelled just then, *pass_on* wakes the next one."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        waiters.append(waiter)
         try:
-            await in_time(deadline, lambda: turn)
+            await within_deadline(deadline, lambda: waiter)
         except BaseException:
-            if turn.done() and not turn.cancelled():
+            # Woken and cancelled in the same turn of the loop: without this, the slot would be lost for good.
+            if waiter.done() and not waiter.cancelled():
                 pass_on()
             raise
 
 
-def _called_up(line: _Line) -> bool:
-    """Call up whoever has waited longest; false if nobody waits."""
-    while line:
-        turn = line.popleft()
-        if not turn.done():
-            turn.set_result(None)
+def _wake_first(waiters: _Waiters) -> bool:
+    """Wake the first of *waiters* that still waits; return whether there was one."""
+    while waiters:
+        waiter = waiters.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
             return True
     return False

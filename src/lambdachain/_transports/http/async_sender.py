@@ -1,4 +1,4 @@
-"""The way of an invocation to one endpoint: signed, sent once, and its answer read; connections are the loop's own."""
+"""Send invocations to one endpoint: sign the request, send it once, read the response; a pool for each event loop."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._core.process_copies import lock_for
-from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
-from .async_connection import in_time
+from .async_connection import within_deadline
 from .async_pool import AsyncPool
-from .connection import translating
-from .outcome import outcome_of
+from .connection import map_exceptions
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class AsyncSender:
-    """Sends to *destination*, from any loop."""
+    """Sends to one region's endpoint, from any loop."""
 
     def __init__(self, endpoint_config: EndpointConfig) -> None:
-        self._destination = endpoint_config
+        self._endpoint_config = endpoint_config
         self._credentials = endpoint_config.credentials
         self._writer = RequestWriter(endpoint_config.endpoint, endpoint_config.region)
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
@@ -37,83 +36,88 @@ class AsyncSender:
         self._closed = False
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome:
-        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        keys = self._at_hand(invocation) or await self._fetched(deadline)
-        pool = self._pool_here()
-        if not pool.enters_at_once():
-            await pool.enter(deadline)
+        """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
+        # No helper for what send() and open_stream() share: it would be one more coroutine for every call.
+        keys = self._ready_keys(invocation) or await self._fetch_keys(deadline)
+        pool = self._pool_for_loop()
+        if not pool.try_acquire_slot():
+            await pool.acquire_slot(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now)
-            connection = pool.usable(now) or await pool.take(now, deadline)
+            # get_idle() first: it is no coroutine, and most calls need no more.
+            connection = pool.get_idle(now) or await pool.acquire(now, deadline)
             reader = ResponseReader()
-            with translating(deadline):
-                await connection.ask(reader, head, invocation.payload, deadline)
+            with map_exceptions(deadline):
+                await connection.send_request(reader, head, invocation.payload, deadline)
             response = reader.response
             if response.reusable:
                 pool.release(connection)
             else:
                 connection.close()
         finally:
-            pool.leave()
-        return self._noted(outcome_of(response), keys)
+            pool.release_slot()
+        return self._renew_if_expired(
+            read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
+        )
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncHttpStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .async_stream import AsyncHttpStream
 
-        keys = self._at_hand(invocation) or await self._fetched(deadline)
-        pool = self._pool_here()
-        if not pool.enters_at_once():
-            await pool.enter(deadline)
+        keys = self._ready_keys(invocation) or await self._fetch_keys(deadline)
+        pool = self._pool_for_loop()
+        if not pool.try_acquire_slot():
+            await pool.acquire_slot(deadline)
         try:
             now = time.time()
             head = self._writer.head(invocation, keys, now, streamed=True)
-            connection = pool.usable(now) or await pool.take(now, deadline)
-            reader = ResponseReader(in_pieces=True)
-            with translating(deadline):
-                whole = await connection.ask(reader, head, invocation.payload, deadline, only_head=True)
-                while reader.status >= 300 and not whole:
-                    whole = await connection.read_on(reader, deadline)
+            connection = pool.get_idle(now) or await pool.acquire(now, deadline)
+            reader = ResponseReader(streamed=True)
+            with map_exceptions(deadline):
+                complete = await connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+                # An error is read to its end: it decides about a retry before the caller gets a stream.
+                while reader.status >= 300 and not complete:
+                    complete = await connection.read_more(reader, deadline)
         except BaseException:
-            pool.leave()
+            pool.release_slot()
             raise
-        stream = AsyncHttpStream(connection, reader, deadline, pool, whole=whole)
-        stream.outcome = self._noted(stream.outcome, keys)
+        stream = AsyncHttpStream(connection, reader, deadline, pool, complete=complete)
+        stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
 
-    def _at_hand(self, invocation: Invocation) -> SigningKeys | None:
-        """Return what signs a request, if nobody has to wait for it."""
+    def _ready_keys(self, invocation: Invocation) -> SigningKeys | None:
+        """Return the keys to sign with, if that needs no waiting."""
         if network_guard.closed:
-            network_guard.check(invocation.function, self._destination.endpoint.host)
-        return self._credentials.at_hand()
+            network_guard.check(invocation.function, self._endpoint_config.endpoint.host)
+        return self._credentials.get_ready()
 
-    async def _fetched(self, deadline: float) -> SigningKeys:
-        return await in_time(deadline, lambda: asyncio.wrap_future(self._credentials.fetched()))
+    async def _fetch_keys(self, deadline: float) -> SigningKeys:
+        return await within_deadline(deadline, lambda: asyncio.wrap_future(self._credentials.fetch()))
 
-    def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED:
+    def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         self._credentials.renew(keys)
         return replace(outcome, refused_keys=hash(keys))
 
     async def close(self) -> None:
-        """Close the connections that wait, of all loops; one in use is closed when its call ends."""
+        """Close the idle connections, of all loops; one in use is closed when its call ends."""
         with self._lock:
             self._closed = True
             for pool in self._pools.values():
                 pool.close()
 
-    def _pool_here(self) -> AsyncPool:
+    def _pool_for_loop(self) -> AsyncPool:
         loop = asyncio.get_running_loop()
         return self._pools.get(loop) or self._new_pool(loop)
 
     def _new_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
-        """Make a loop's pool; those of loops that have ended go."""
+        """Create a loop's pool; the pools of closed loops are dropped."""
         with self._lock:
             for ended in [other for other in self._pools if other.is_closed()]:
                 self._pools.pop(ended).close()
-            pool = self._pools[loop] = AsyncPool(self._destination.endpoint, self._destination.tls_config)
+            pool = self._pools[loop] = AsyncPool(self._endpoint_config.endpoint, self._endpoint_config.tls_config)
             if self._closed:
                 pool.close()
             return pool

@@ -1,4 +1,4 @@
-"""The transport for event loops: thousands of calls at once, in one thread."""
+"""The transport for event loops: thousands of calls in flight, in one thread."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Protocol
 
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import ThreadAdapter
-from lambdachain._transports.boto.async_transport import over_botocore
+from lambdachain._transports.boto.async_transport import create_boto_transport
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 from lambdachain._transports.streaming import AsyncResponseStream, open_async_stream
 
-from .async_connection import in_time
-from .async_pool import MAX_OPEN
+from .async_connection import within_deadline
+from .async_pool import MAX_OPEN_CONNECTIONS
 from .async_sender import AsyncSender
 from .regional_senders import EndpointConfig, RegionalSenders
 from .transport import HttpTransport
 
 
-class _Way(Protocol):
-    """How invocations in one region go out."""
+class _RegionSender(Protocol):
+    """Sends the invocations of one region."""
 
     async def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
@@ -30,66 +30,66 @@ class _Way(Protocol):
     async def close(self) -> None: ...
 
 
-class AsyncHttpTransport(RegionalSenders[_Way]):
+class AsyncHttpTransport(RegionalSenders[_RegionSender]):
     """Send invocations from an event loop, over connections of its own, each of them once.
 
-    What it needs, sends and hands over is that of ``HttpTransport``; what only botocore knows goes out over an
-    ``AsyncBotoTransport`` where aiobotocore is installed, else over a ``BotoTransport`` in threads. Each event loop has
-    connections of its own, kept from one ``asyncio.run`` or invocation to the next only as long as their loop is; one
-    transport at module scope serves them all. What could block (profiles, credentials that have to be fetched, names)
-    is done in threads. Nothing waits for more than 800 calls at once: the next ones wait for a connection.
+    It takes the arguments of ``HttpTransport`` and sends the same requests; what only botocore supports is sent over
+    an ``AsyncBotoTransport`` if aiobotocore is installed, else over a ``BotoTransport`` in threads. Each event loop has
+    connections of its own, which are kept from one ``asyncio.run`` or invocation to the next only as long as their loop
+    is; one transport at module scope serves all loops. What could block (profiles, credentials that have to be fetched,
+    DNS) runs in threads. At most 800 calls are in flight: the next ones wait for a connection.
 
     >>> transport = AsyncHttpTransport(region="eu-west-1")
 
     Args:
-        region: The region for functions whose address names none; the environment's or the profile's without it.
+        region: The region for functions whose address names none; by default the environment's or the profile's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
+        session: A boto3 or botocore session to take credentials and settings from; by default boto3's default session,
             if there is one already, or the environment and the configuration file.
 
     Raises:
-        ContractError: An argument is not what it has to be.
+        ContractError: An argument is not valid.
     """
 
-    max_connections = MAX_OPEN
+    max_connections = MAX_OPEN_CONNECTIONS
     _is_blocking = False
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         deadline = _deadline(timeout)
-        way = self._ways.get(invocation.region) or await self._way_of(invocation, deadline)
-        return await way.send(invocation, deadline)
+        sender = self._senders.get(invocation.region) or await self._sender_in_thread(invocation, deadline)
+        return await sender.send(invocation, deadline)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
-        way = self._ways.get(invocation.region) or await self._way_of(invocation, deadline)
-        return await way.open_stream(invocation, deadline)
+        sender = self._senders.get(invocation.region) or await self._sender_in_thread(invocation, deadline)
+        return await sender.open_stream(invocation, deadline)
 
     async def close(self) -> None:
-        """Close every connection, of all loops; later calls are refused."""
-        for way in self._taken_down():
-            await way.close()
+        """Close every connection, of all loops; later calls raise."""
+        for sender in self._take_senders():
+            await sender.close()
 
-    async def _way_of(self, invocation: Invocation, deadline: float) -> _Way:
+    async def _sender_in_thread(self, invocation: Invocation, deadline: float) -> _RegionSender:
         region, function = invocation.region, invocation.function
-        return await in_time(deadline, lambda: asyncio.to_thread(self._way, region, function))
+        return await within_deadline(deadline, lambda: asyncio.to_thread(self._sender_for, region, function))
 
-    def _straight(self, endpoint_config: EndpointConfig) -> _Way:
-        if sys.platform == "win32":  # its loop watches no sockets
-            return _Over(ThreadAdapter(HttpTransport(**self._arguments)))
+    def _create_sender(self, endpoint_config: EndpointConfig) -> _RegionSender:
+        if sys.platform == "win32":  # the default loop there cannot watch sockets (add_reader)
+            return _TransportSender(ThreadAdapter(HttpTransport(**self._arguments)))
         return AsyncSender(endpoint_config)
 
-    def _over_boto(self) -> _Way:
-        return _Over(over_botocore(**self._arguments))
+    def _create_boto_sender(self) -> _RegionSender:
+        return _TransportSender(create_boto_transport(**self._arguments))
 
 
 def _deadline(timeout: float | None) -> float:
     return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
 
 
-class _Over:
-    """The way over another transport."""
+class _TransportSender:
+    """Sends over another transport."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

@@ -1,7 +1,7 @@
-"""One connection, and one request at a time on it: each wait is bounded by the call's deadline on the socket itself.
+"""A blocking connection, with one request at a time; every wait ends at the call's deadline, set on the socket itself.
 
-Whether a byte of the request went out is known here, not guessed: a handshake sends none, and the first ``send`` either
-takes some or raises. Under TLS what it takes is at most one record, which is of no use to anybody unless it is whole.
+Whether a byte of the request was sent is known here, not guessed: a handshake sends none, and the first ``send`` either
+takes some or raises. Under TLS it takes at most one record, which the peer cannot use unless it is complete.
 """
 
 from __future__ import annotations
@@ -17,43 +17,45 @@ from typing import Final
 
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._transports import socket_options
+from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
 
 from .endpoint import Endpoint
-from .response import BadAnswerError, Response, ResponseReader, TooLongAnswerError
+from .response import ResponseReader
 from .tls import Session, TlsConfig
 
-RECORD: Final = 16 * 1024
-PIECE: Final = 64 * 1024
+TLS_RECORD_SIZE: Final = 16 * 1024
+READ_SIZE: Final = 64 * 1024
 
-# A timeout may come a little early: the system counts in coarser steps.
+# A timeout may be a little early: the kernel counts in coarser steps.
 _TICK: Final = 0.005
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
 class BaseConnection:
-    """A connection to an endpoint, free for a request: what a blocking and an asyncio one have in common."""
+    """A connection to an endpoint: the common part of the blocking and the asyncio one."""
 
-    __slots__ = ("_sock", "_stirs", "_used")
+    __slots__ = ("_has_data", "_sock", "_used")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._stirs = _watcher(sock)
+        # Made once: registering with poll costs more than polling.
+        self._has_data = _make_readable_check(sock)
         self._used = time.time()
 
     @property
     def session(self) -> Session | None:
-        """What lets the next connection do with half a handshake."""
+        """The TLS session, which makes the next connection's handshake shorter."""
         sock = self._sock
         session = sock.session if isinstance(sock, ssl.SSLSocket) else None
         return Session(sock.context, session) if isinstance(sock, ssl.SSLSocket) and session is not None else None
 
     def is_usable(self, now: float) -> bool:
-        """Check whether the connection may be trusted with another request, at *now* by the wall clock.
+        """Check whether the connection can take another request, at *now* by the wall clock.
 
-        Something to read on it, while nothing was asked, is its end. And it ages while Lambda has frozen the sandbox,
-        which only the wall clock knows. A thread's *now* may lie a moment before another thread's use of it.
+        Readable while no request is in flight means that the peer has closed it. It also ages while Lambda freezes the
+        sandbox, and only the wall clock shows that. *now* may be a moment before another thread's last use of it.
         """
-        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._stirs()
+        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._has_data()
 
     def close(self) -> None:
         """Close it."""
@@ -69,79 +71,77 @@ class Connection(BaseConnection):
 
     __slots__ = ()
 
-    def exchange(self, head: bytes, payload: bytes, deadline: float) -> Response:
-        """Send a request and read its answer; whatever goes wrong, the connection is closed.
+    def send_request(
+        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
+    ) -> bool:
+        """Send a request and read its response into *reader*; on any failure, close the connection.
 
         Args:
+            reader: Parses the response.
             head: The request without its body.
             payload: Its body.
             deadline: When to give up, by the monotonic clock.
-
-        Raises:
-            NoAnswerError: There is no answer; it says how far the request got.
-        """
-        reader = ResponseReader()
-        self.ask(reader, head, payload, deadline)
-        return reader.response
-
-    def ask(
-        self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
-    ) -> bool:
-        """Behave as ``exchange``, into *reader*; with *only_head*, leave the rest of the body to ``read_on``.
+            only_head: Leave the rest of the response's body to ``read_more``.
 
         Returns:
-            Whether the answer is whole.
+            Whether the response is complete.
+
+        Raises:
+            NoAnswerError: There is no response; the error says how far the request got.
         """
         progress = Progress.NOTHING_SENT
         try:
-            rest = self._begin(memoryview(head + payload), deadline)
+            # One buffer, one send: with Nagle's algorithm off, head and payload would be two packets.
+            rest = self._send_first_record(memoryview(head + payload), deadline)
             progress = Progress.PERHAPS_SENT
             if rest:
-                self._send(rest, deadline)
-            whole = self._receive(reader, deadline)
-            while not (whole or (only_head and reader.has_head)):
-                whole = self._receive(reader, deadline)
-        except (OSError, BadAnswerError) as exc:
+                self._send_rest(rest, deadline)
+            # Also when sending failed: a server that refuses a large request responds, and hangs up on the rest of it.
+            complete = self._receive(reader, deadline)
+            while not (complete or (only_head and reader.has_head)):
+                complete = self._receive(reader, deadline)
+        except (OSError, MalformedResponseError) as exc:
             self.close()
             progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
-            raise no_answer(exc, progress, deadline, reader.request_id) from exc
+            raise no_answer_error(exc, progress, deadline, reader.request_id) from exc
         except BaseException:
+            # An interrupt or a framework's timeout: the response is still to come, and would be the next request's.
             self.close()
             raise
         self._used = time.time()
-        return whole
+        return complete
 
-    def read_on(self, reader: ResponseReader, deadline: float) -> bool:
-        """Read more of an answer whose head is there; tell whether it is whole.
+    def read_more(self, reader: ResponseReader, deadline: float) -> bool:
+        """Read more of a response whose headers have arrived; return whether it is complete.
 
         Raises:
-            NoAnswerError: It was not there in time, or broke off.
+            NoAnswerError: It timed out, or broke off.
         """
         try:
-            whole = self._receive(reader, deadline)
-        except (OSError, BadAnswerError) as exc:
+            complete = self._receive(reader, deadline)
+        except (OSError, MalformedResponseError) as exc:
             self.close()
-            raise no_answer(exc, reader.reached, deadline, reader.request_id) from exc
+            raise no_answer_error(exc, reader.progress, deadline, reader.request_id) from exc
         except BaseException:
             self.close()
             raise
         self._used = time.time()
-        return whole
+        return complete
 
-    def _begin(self, request: memoryview, deadline: float) -> memoryview:
-        """Send what fits into one record, and give the rest; if this raises, nobody has got anything to read."""
+    def _send_first_record(self, request: memoryview, deadline: float) -> memoryview:
+        """Send what fits into one TLS record, and return the rest; if this raises, the peer can read nothing."""
         self._sock.settimeout(seconds_left(deadline))
-        return request[self._sock.send(request[:RECORD]) :]
+        return request[self._sock.send(request[:TLS_RECORD_SIZE]) :]
 
-    def _send(self, rest: memoryview, deadline: float) -> None:
+    def _send_rest(self, rest: memoryview, deadline: float) -> None:
         self._sock.settimeout(seconds_left(deadline))
-        with suppress(ConnectionError):  # whoever hangs up on a request may have answered it before
+        with suppress(ConnectionError):  # a server that hangs up on a request may have responded before
             self._sock.sendall(rest)
 
     def _receive(self, reader: ResponseReader, deadline: float) -> bool:
-        """Read once; tell whether the answer is whole."""
+        """Read once; return whether the response is complete."""
         self._sock.settimeout(seconds_left(deadline))
-        data = self._sock.recv(PIECE)
+        data = self._sock.recv(READ_SIZE)
         if data:
             return reader.feed(data)
         reader.end()
@@ -149,65 +149,73 @@ class Connection(BaseConnection):
 
 
 def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Connection:
-    """Open a connection, TLS included.
+    """Open a connection, including TLS.
 
     Raises:
-        NoAnswerError: There is none, and so nothing was sent.
+        NoAnswerError: It failed, and so nothing was sent.
     """
     try:
-        sock = _reach(endpoint, deadline)
+        sock = _open_socket(endpoint, deadline)
         if not endpoint.tls:
             return Connection(sock)
         context = tls_config.context
         try:
-            return Connection(_secured(sock, endpoint, tls_config, context, deadline))
+            return Connection(_start_tls(sock, endpoint, tls_config, context, deadline))
         except ssl.SSLCertVerificationError as exc:
+            # On another connection: this one is of no use after a failed handshake.
             if not tls_config.load_all_cas(context, exc):
                 raise
-        return Connection(_secured(_reach(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline))
+        return Connection(
+            _start_tls(_open_socket(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline)
+        )
     except Exception as exc:
-        raise no_connection(exc, deadline) from exc
+        raise connect_error(exc, deadline) from exc
 
 
-def no_connection(exc: Exception, deadline: float) -> NoAnswerError:
-    """Describe what it means that no connection came about: nothing was sent, and a wrong setting is no bad luck.
+def connect_error(exc: Exception, deadline: float) -> NoAnswerError:
+    """Convert an exception while connecting: nothing was sent, and an invalid setting is not worth a retry.
 
     Raises:
-        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``passes``.
     """
-    failure = no_answer(exc, Progress.NOTHING_SENT, deadline)
+    failure = no_answer_error(exc, Progress.NOTHING_SENT, deadline)
     if not isinstance(exc, OSError):
         failure.trouble = Trouble.SETUP
+    # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message says which.
     if isinstance(exc, ssl.SSLCertVerificationError) or (isinstance(exc, ssl.SSLError) and exc.reason == _NO_TLS):
         failure.trouble = Trouble.SETUP
         failure.args = (f"{type(exc).__name__}: {exc}",)
     return failure
 
 
-def no_answer(exc: Exception, progress: Progress, deadline: float, request_id: str | None = None) -> NoAnswerError:
-    """Describe what it means that an answer did not come.
+def no_answer_error(
+    exc: Exception, progress: Progress, deadline: float, request_id: str | None = None
+) -> NoAnswerError:
+    """Convert an exception while sending or receiving.
 
     Raises:
-        Exception: *exc* itself, where it is somebody else's; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``passes``.
     """
-    if not isinstance(exc, BadAnswerError):
+    if not isinstance(exc, MalformedResponseError):
+        # Loaded only here: a call that succeeds never needs it.
         from lambdachain._transports.foreign_exceptions import passes
 
         if passes(exc):
             raise exc
+    # The kernel raises TimeoutError for a dead peer, too (keep-alive): that is not the call's deadline.
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK
-    detail = str(exc) if isinstance(exc, BadAnswerError) else type(exc).__name__
-    words = detail if isinstance(exc, TooLongAnswerError) else f"the connection failed ({detail})"
+    detail = str(exc) if isinstance(exc, MalformedResponseError) else type(exc).__name__
+    message = detail if isinstance(exc, OversizedResponseError) else f"the connection failed ({detail})"
     return NoAnswerError(
-        "no answer in time" if late else words,
+        "timed out waiting for the response" if late else message,
         progress=progress,
         trouble=Trouble.TIMEOUT if late else Trouble.CONNECTION,
         request_id=request_id,
     )
 
 
-class translating:  # noqa: N801 - used as a statement
-    """Reports of what is neither the network's nor HTTP's that the function may have run."""
+class map_exceptions:  # noqa: N801 - used as a statement
+    """Convert exceptions of another kind, such as a bug's or a framework's, as if the function may have run."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -216,18 +224,19 @@ class translating:  # noqa: N801 - used as a statement
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
         if isinstance(exc, Exception) and not isinstance(exc, NoAnswerError):
-            raise no_answer(exc, Progress.PERHAPS_SENT, self._deadline) from exc
+            raise no_answer_error(exc, Progress.PERHAPS_SENT, self._deadline) from exc
 
 
-def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
-    """Connect to the first of a host's addresses that answers."""
-    # As bytes, a name is not put through the codec for international ones, which takes long to import.
+def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:
+    """Connect to the first of a host's addresses that accepts."""
+    # As bytes, the name bypasses the codec for international names, which takes long to import.
     found = socket.getaddrinfo(endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"{endpoint.host} has no address")
+    # Each address has CONNECT_TIMEOUT at most: the first one may be an IPv6 address that is not routed from here.
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            prepare(sock)
+            set_socket_options(sock)
             sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
             sock.connect(address)
         except OSError as exc:
@@ -241,8 +250,8 @@ def _reach(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
-def prepare(sock: socket.socket) -> None:
-    """Set what a connection to Lambda needs."""
+def set_socket_options(sock: socket.socket) -> None:
+    """Set the options of a connection to Lambda: no delay, keep-alive."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in socket_options.KEEP_ALIVE:
@@ -250,35 +259,36 @@ def prepare(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _secured(
+def _start_tls(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
     try:
         sock.settimeout(min(seconds_left(deadline), socket_options.CONNECT_TIMEOUT))
-        return wrapped(sock, endpoint, tls_config, context)
+        return wrap_tls(sock, endpoint, tls_config, context)
     except BaseException:
         sock.close()
         raise
 
 
-def wrapped(
+def wrap_tls(
     sock: socket.socket, endpoint: Endpoint, tls_config: TlsConfig, context: ssl.SSLContext, *, handshake: bool = True
 ) -> ssl.SSLSocket:
-    """Put TLS over a connected socket."""
-    # An end without goodbye is then an error: an answer that says no length would pass for whole.
+    """Wrap a connected socket in TLS."""
+    # suppress_ragged_eofs=False: a connection that is cut is an error, else a response without a length would seem
+    # complete.
     return context.wrap_socket(
         sock,
         server_hostname=_AsciiName(endpoint.host),
         do_handshake_on_connect=handshake,
         suppress_ragged_eofs=False,
-        session=tls_config.session_of(context),
+        session=tls_config.session_for(context),
     )
 
 
 class _AsciiName(str):
-    """A host's name that needs no codec for international ones: importing that takes long.
+    """A host name that bypasses the codec for international names, which takes long to import.
 
-    ``ssl`` would do as well with bytes, and gevent's sockets with a plain text only.
+    ``ssl`` would also accept bytes, but gevent's sockets only accept a string.
     """
 
     __slots__ = ()
@@ -291,16 +301,16 @@ def seconds_left(deadline: float) -> float:
     """Return how long a wait may be.
 
     Raises:
-        TimeoutError: Not at all.
+        TimeoutError: The deadline has passed.
     """
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("no time is left")
+        raise TimeoutError("timed out")
     return left
 
 
-def _watcher(sock: socket.socket) -> Callable[[], object]:
-    """Make what tells whether there is something to read."""
+def _make_readable_check(sock: socket.socket) -> Callable[[], object]:
+    """Return a function that checks whether there is something to read."""
     if not hasattr(select, "poll"):
         return lambda: select.select([sock], [], [], 0)[0]
     poll = select.poll()

@@ -1,4 +1,8 @@
-"""Credentials: the environment's at once, all others through botocore's own resolver, which renews them in time."""
+"""Credentials: from the environment directly, all others from botocore's own resolver, which refreshes them in time.
+
+Fetching credentials may take a network: ``get_ready`` never waits, ``get`` waits until a deadline. No repr or message
+shows a secret: ``SigningKeys`` shows four characters of the access key.
+"""
 
 from __future__ import annotations
 
@@ -20,152 +24,154 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """What signs a transport's requests.
+    """The credentials that a transport signs with.
 
     Args:
-        session: The botocore session that has a say, or ``None`` where the environment says it all.
-        given: Whether a user gave that session: then its credentials count whatever becomes of them.
+        session: The botocore session to take them from, or ``None`` to read the environment.
+        explicit: Whether the user passed that session: then no others are looked for when its credentials expire.
     """
 
-    def __init__(self, session: Any, *, given: bool) -> None:
+    def __init__(self, session: Any, *, explicit: bool) -> None:
         self._session = session
-        self._given = given
+        self._explicit = explicit
         self._credentials: Any = None
-        self._read: Callable[[], SigningKeys] | None = None
+        self._get_keys: Callable[[], SigningKeys] | None = None
         self._may_wait: Callable[[], bool] | None = None
         self._lock = lock_for(self)
-        self._flights = SingleFlight()
+        self._fetches = SingleFlight()
         _all.add(self)
 
     def current(self) -> SigningKeys:
-        """Return what signs the next request.
+        """Return the keys for the next request.
 
         Raises:
-            NoAnswerError: There are none, or they could not be renewed.
+            NoAnswerError: There are no credentials, or they could not be refreshed.
         """
-        return (self._read or self._find())()
+        return (self._get_keys or self._find())()
 
-    def at_hand(self) -> SigningKeys | None:
-        """Return what signs the next request if nobody has to wait for it; else ``current`` has to find or renew it.
+    def get_ready(self) -> SigningKeys | None:
+        """Return the keys for the next request if that needs no waiting; ``None`` if they have to be fetched.
 
         Raises:
-            NoAnswerError: The environment's are nothing that can sign.
+            NoAnswerError: The environment's credentials cannot sign.
         """
-        if self._read is None:
-            in_environment = self._session is None and keys_in(os.environ) is not None
+        if self._get_keys is None:
+            in_environment = self._session is None and keys_from_environment(os.environ) is not None
             return self.current() if in_environment else None
-        return None if self._may_wait is not None and self._may_wait() else self._read()
+        return None if self._may_wait is not None and self._may_wait() else self._get_keys()
 
-    def by(self, deadline: float) -> SigningKeys:
-        """Return what signs the next request, found or renewed by *deadline* on the monotonic clock.
+    def get(self, deadline: float) -> SigningKeys:
+        """Return the keys for the next request, fetched or refreshed by *deadline* on the monotonic clock.
 
         Raises:
             NoAnswerError: As ``current``; or they were not there in time.
         """
         try:
-            return self.at_hand() or self._flights.run(self, self.current, deadline)
+            return self.get_ready() or self._fetches.run(self, self.current, deadline)
         except TimeoutError as exc:
-            late = "no AWS credentials in time"
+            late = "timed out fetching AWS credentials"
             raise NoAnswerError(late, progress=Progress.NOTHING_SENT, trouble=Trouble.TIMEOUT) from exc
 
-    def fetched(self) -> Future[SigningKeys]:
-        """Have a thread find or renew what signs the next request: one for all who wait for it."""
-        return self._flights.begin(self, self.current)
+    def fetch(self) -> Future[SigningKeys]:
+        """Fetch or refresh the keys for the next request in a thread, one for all that wait for it."""
+        return self._fetches.begin(self, self.current)
 
-    def begin_anew(self) -> None:
-        """Keep no connection and no lock of the process that this one is a copy of."""
+    def reset_after_fork(self) -> None:
+        """Drop the connections and locks of the process that this one is a copy of."""
         if self._credentials is not None:
             from lambdachain._transports.fork_safety import detach_credentials
 
             detach_credentials(self._credentials)
 
     def renew(self, refused: SigningKeys | None = None) -> None:
-        """Have credentials that AWS calls expired fetched anew for the next request, whatever their own date says.
+        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry.
 
         Once for all requests that were *refused* with the same keys.
         """
-        from lambdachain._transports.boto.credential_renewal import SignedWith, expire, renews_itself
+        from lambdachain._transports.boto.credential_renewal import SignedWith, is_refreshable, mark_expired
 
         with self._lock:
-            if renews_itself(self._credentials):
-                expire(self._credentials, refused and SignedWith(refused.access_key, refused.token))
-            elif not self._given and self._read is not None and refused in (None, self._read()):
-                self._session = self._credentials = self._read = self._may_wait = None
+            if is_refreshable(self._credentials):
+                mark_expired(self._credentials, refused and SignedWith(refused.access_key, refused.token))
+            # A session that the user passed is kept: to look for other credentials would sign for somebody else.
+            elif not self._explicit and self._get_keys is not None and refused in (None, self._get_keys()):
+                self._session = self._credentials = self._get_keys = self._may_wait = None
 
     def _find(self) -> Callable[[], SigningKeys]:
         with self._lock:
-            if self._read is None:
-                keys = None if self._session is not None else keys_in(os.environ)
-                self._read = (lambda: keys) if keys is not None else self._resolve()
-            return self._read
+            if self._get_keys is None:
+                keys = None if self._session is not None else keys_from_environment(os.environ)
+                self._get_keys = (lambda: keys) if keys is not None else self._resolve()
+            return self._get_keys
 
     def _resolve(self) -> Callable[[], SigningKeys]:
         try:
             self._credentials = (self._session or new_session()).get_credentials()
-        except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
-            _refuse(exc)
+        except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
+            _raise_credentials_error(exc)
         if self._credentials is None:
             from botocore.exceptions import NoCredentialsError
 
-            _refuse(NoCredentialsError())
+            _raise_credentials_error(NoCredentialsError())
         from lambdachain._transports.boto.credentials import may_wait
 
         self._may_wait = partial(may_wait, self._credentials)
-        return partial(_frozen, self._credentials)
+        return partial(_freeze, self._credentials)
 
 
 _all: Final[weakref.WeakSet[Credentials]] = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
+def _reset_all_after_fork() -> None:
     for credentials in list(_all):
-        credentials.begin_anew()
+        credentials.reset_after_fork()
 
 
-register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
+register_fork_hooks(in_fork=_reset_all_after_fork, before_snapshot=_reset_all_after_fork)
 
 
-def keys_in(environment: Mapping[str, str]) -> SigningKeys | None:
-    """Read credentials that are there as a whole and have no date: all others are botocore's to judge."""
+def keys_from_environment(environment: Mapping[str, str]) -> SigningKeys | None:
+    """Return the environment's credentials if they are complete and do not expire; all others are left to botocore."""
     access_key, secret_key = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key or environment.get("AWS_CREDENTIAL_EXPIRATION"):
         return None
+    # botocore reads both names, in this order.
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
-    return _checked(SigningKeys(access_key, secret_key, token or None))
+    return _validate(SigningKeys(access_key, secret_key, token or None))
 
 
-def _frozen(credentials: Any) -> SigningKeys:
+def _freeze(credentials: Any) -> SigningKeys:
     try:
         frozen = credentials.get_frozen_credentials()
         keys = SigningKeys(frozen.access_key, frozen.secret_key, frozen.token)
-    except Exception as exc:  # noqa: BLE001 - whoever provides credentials; what passes is raised again as it is
-        _refuse(exc)
-    return _checked(keys)
+    except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
+        _raise_credentials_error(exc)
+    return _validate(keys)
 
 
 def _fits_header(value: object) -> bool:
-    """Check whether a part of credentials can be sent; nothing but its provider sees to it that it is a text."""
+    """Check whether a part of credentials can be sent; a provider may return anything, not only strings."""
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
-def _checked(keys: SigningKeys) -> SigningKeys:
+def _validate(keys: SigningKeys) -> SigningKeys:
     if not (keys.access_key and keys.secret_key):
         raise NoAnswerError(
-            "the AWS credentials have no access key, or no secret key: correct what provides them",
+            "the AWS credentials have no access key or no secret key: check where they come from",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.CREDENTIALS,
         )
     if not all(_fits_header(part) for part in keys if part):
         raise NoAnswerError(
-            "the AWS credentials have a character that no header can carry, such as a line's end",
+            "the AWS credentials have a character that is not allowed in a header, such as a line break",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.CREDENTIALS,
         )
     return keys
 
 
-def _refuse(exc: Exception) -> NoReturn:
-    """Raise what it means that there are no credentials; loaded only where there are none."""
-    from lambdachain._transports.boto.credentials import refuse
+def _raise_credentials_error(exc: Exception) -> NoReturn:
+    """Raise the error for missing credentials, which is loaded only then."""
+    from lambdachain._transports.boto.credentials import raise_credentials_error
 
-    refuse(exc)
+    raise_credentials_error(exc)

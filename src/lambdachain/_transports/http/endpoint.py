@@ -1,4 +1,4 @@
-"""Where Lambda is: the addresses of its regions, as botocore's endpoint rules have them, and endpoints by URL."""
+"""Lambda's endpoints: the host names of its regions, by botocore's endpoint rules, and endpoints given by URL."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _URL: Final = (
     r"(?P<path>(?:/[A-Za-z0-9._~-]*)*)"
 )
 
-# What a partition's regions look like, and the suffixes of its names: over IPv4, and over both IPv4 and IPv6. Most
-# programs need the first one only, so that patterns are compiled where they are asked for.
+# How a partition's regions are named, and its DNS suffixes: for IPv4, and for both IPv4 and IPv6 (dual stack). Most
+# programs need the first one only, so patterns are compiled when they are used.
 _PARTITIONS: Final = (
     (r"(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+", "amazonaws.com", "api.aws"),
     (r"cn-[a-z]+-[0-9]+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
@@ -25,13 +25,13 @@ _PARTITIONS: Final = (
 
 
 class Endpoint(NamedTuple):
-    """A server that speaks Invoke.
+    """A server with the Invoke API.
 
     Attributes:
         host: Its name or address, without brackets.
         port: Its port.
         tls: Whether it speaks TLS.
-        prefix: What stands before every path; "" at AWS itself.
+        prefix: What precedes every path; "" at AWS itself.
     """
 
     host: str
@@ -41,7 +41,7 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """What goes into the header ``Host``."""
+        """The value of the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
@@ -51,8 +51,8 @@ class Endpoint(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{self.authority}{self.prefix}"
 
 
-def by_url(url: str) -> Endpoint | None:
-    """Read a URL; ``None`` for one that says more than scheme, host, port and path, or says it in an unusual way."""
+def endpoint_for_url(url: str) -> Endpoint | None:
+    """Parse a URL; ``None`` for one of an unusual form, or with more than scheme, host, port and path."""
     match = re.fullmatch(_URL, url)
     if match is None or int(match["port"] or 0) > 65535:
         return None
@@ -61,10 +61,10 @@ def by_url(url: str) -> Endpoint | None:
     return Endpoint(match["host"].strip("[]").lower(), port, tls, match["path"].removesuffix("/"))
 
 
-def by_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> Endpoint | None:
-    """Return Lambda's own endpoint in *region*; ``None`` where its name follows no rule known here.
+def endpoint_for_region(region: str, *, fips: bool = False, dual_stack: bool = False) -> Endpoint | None:
+    """Return Lambda's endpoint in *region*; ``None`` if the region's name follows no known rule.
 
-    >>> by_region("eu-west-1").url
+    >>> endpoint_for_region("eu-west-1").url
     'https://lambda.eu-west-1.amazonaws.com'
     """
     for regions, ipv4, both in _PARTITIONS:

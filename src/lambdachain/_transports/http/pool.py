@@ -1,7 +1,8 @@
-"""The connections to one endpoint that wait for a request: the youngest is taken first, so that old ones die out.
+"""Idle connections to one endpoint. The most recently used is taken first, so that old ones age and are closed.
 
-No lock is held: the ends of a ``deque`` are safe between threads. There is no limit to how many connections are in use,
-for a thread that has to wait for one is what makes fan-out slow; only how many are kept is limited.
+No lock is held: both ends of a ``deque`` are thread-safe. The number of connections in use is not limited, because a
+thread that has to wait for one is what makes fan-out slow; only the number of idle ones is. For a metric of connections
+(opened, idle, reused), see ``get_idle`` and ``release``: every reuse goes through them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from .connection import BaseConnection, Connection, connect
 from .endpoint import Endpoint
 from .tls import TlsConfig
 
-MAX_KEPT: Final = 256
+MAX_IDLE_CONNECTIONS: Final = 256
 
 L = TypeVar("L", bound=BaseConnection)
 
 
 class BasePool(Generic[L]):
-    """Connections to *endpoint* that wait for a request, *limit* of them at most."""
+    """Idle connections to *endpoint*, at most *limit*."""
 
     def __init__(self, endpoint: Endpoint, tls_config: TlsConfig, limit: int) -> None:
         self._endpoint = endpoint
@@ -31,17 +32,17 @@ class BasePool(Generic[L]):
         self._limit = limit
         self._idle: deque[L] = deque()
         self._closed = False
-        # Who drops a client without closing it leaves no socket open.
+        # A client that is dropped without being closed leaves no socket open.
         weakref.finalize(self, _close_all, self._idle)
         _pools.add(self)
 
-    def usable(self, now: float) -> L | None:
-        """Return a connection that waits and is still good at *now* by the wall clock, if there is one."""
+    def get_idle(self, now: float) -> L | None:
+        """Return an idle connection that is still usable at *now* by the wall clock; ``None`` without one."""
         idle = self._idle
         while idle:
             try:
                 connection = idle.pop()
-            except IndexError:  # another thread was faster
+            except IndexError:  # another thread took it
                 break
             if connection.is_usable(now):
                 return connection
@@ -49,9 +50,10 @@ class BasePool(Generic[L]):
         return None
 
     def release(self, connection: L) -> None:
-        """Accept back a connection that is free again; where there are too many, the oldest is closed for it."""
+        """Return a connection to the pool; if there are too many, the oldest is closed."""
         if self._tls_config.lacks_session:
             self._tls_config.remember(connection.session)
+        # Appended before the check: close() may run in another thread between the two, and would miss it otherwise.
         self._idle.append(connection)
         if self._closed:
             _close_all(self._idle)
@@ -59,12 +61,12 @@ class BasePool(Generic[L]):
             self._idle.popleft().close()
 
     def close(self) -> None:
-        """Close every connection that waits, and each in use when it comes back."""
+        """Close every idle connection, and each one in use when it is released."""
         self._closed = True
         _close_all(self._idle)
 
     def forget(self, *, forked: bool) -> None:
-        """Let go of what another process, or another sandbox, has as well."""
+        """Drop what another process, or another sandbox, has a copy of."""
         if forked:
             while self._idle:
                 self._idle.pop().abandon()
@@ -76,15 +78,15 @@ class Pool(BasePool[Connection]):
     """Connections that threads share."""
 
     def __init__(self, endpoint: Endpoint, tls_config: TlsConfig) -> None:
-        super().__init__(endpoint, tls_config, MAX_KEPT)
+        super().__init__(endpoint, tls_config, MAX_IDLE_CONNECTIONS)
 
-    def take(self, now: float, deadline: float) -> Connection:
-        """Return a connection: one that waits, if it is still good at *now* by the wall clock, or a new one.
+    def acquire(self, now: float, deadline: float) -> Connection:
+        """Return a connection: an idle one, if it is still usable at *now* by the wall clock, or a new one.
 
         Raises:
-            NoAnswerError: There is none by *deadline*.
+            NoAnswerError: A new one could not be opened by *deadline*.
         """
-        return self.usable(now) or connect(self._endpoint, self._tls_config, deadline)
+        return self.get_idle(now) or connect(self._endpoint, self._tls_config, deadline)
 
 
 _pools: Final[weakref.WeakSet[BasePool[Any]]] = weakref.WeakSet()
@@ -94,7 +96,7 @@ def _close_all(idle: deque[Any]) -> None:
     while idle:
         try:
             idle.pop().close()
-        except IndexError:  # another thread was faster
+        except IndexError:  # another thread took it
             return
 
 
@@ -103,5 +105,5 @@ def _forget_all(*, forked: bool = False) -> None:
         pool.forget(forked=forked)
 
 
-# Every copy that kept a connection would go on with the same TLS keys.
+# Every copy of the process that kept a connection would go on with the same TLS keys.
 register_fork_hooks(in_fork=partial(_forget_all, forked=True), before_snapshot=_forget_all)

@@ -1,4 +1,4 @@
-"""Where a transport's invocations go: one way for each region, made when the first call takes it."""
+"""The endpoint, credentials and TLS of each region, and its sender, created when the first call needs it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.argument_checks import check_transport
-from lambdachain._transports.endpoint_check import check_destination
+from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.transport_override import AwsTransport, network_guard
 
 from . import endpoint as endpoints
 from .credentials import Credentials
 from .endpoint import Endpoint
-from .settings import HttpSettings, session_of, settings_of, uses_proxy
+from .settings import HttpSettings, find_session, read_settings, uses_proxy
 from .tls import TlsConfig
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ V = TypeVar("V")
 
 
 class EndpointConfig(NamedTuple):
-    """A region's endpoint, and what it takes to be heard there."""
+    """A region's endpoint, and what is needed to send to it."""
 
     endpoint: Endpoint
     region: str
@@ -36,7 +36,7 @@ class EndpointConfig(NamedTuple):
 
 
 class RegionalSenders(AwsTransport, Generic[W]):
-    """What the lean transports have in common: settings, and a way for each region. Thread-safe."""
+    """The common part of the HTTP transports: settings, and a sender for each region. Thread-safe."""
 
     _is_blocking: ClassVar = True
 
@@ -51,124 +51,127 @@ class RegionalSenders(AwsTransport, Generic[W]):
         self._region = region
         self._endpoint_url = endpoint_url
         self._session = session
-        self._ways: dict[str | None, W] = {}
-        self._set_up: _SetUp | None = None
+        self._senders: dict[str | None, W] = {}
+        self._setup: _Setup | None = None
         self._lock = lock_for(self)
         self._closed = False
 
     @property
     def _arguments(self) -> dict[str, Any]:
-        """What another transport has to be given to stand in for this one."""
+        """The arguments of another transport that sends in place of this one."""
         return {"region": self._region, "endpoint_url": self._endpoint_url, "session": self._session}
 
-    def in_the_form_of(self, kind: Callable[..., V]) -> V:
-        """Make a transport of another *kind* with the same settings, and connections of its own.
+    def copy_as(self, kind: Callable[..., V]) -> V:
+        """Create a transport of another *kind* with the same settings, and connections of its own.
 
         Raises:
-            NoAnswerError: This one is closed.
+            NoAnswerError: This transport is closed.
         """
         if self._closed:
-            raise _setup_failure("the transport is closed")
+            raise _setup_error("the transport is closed")
         return kind(**self._arguments)
 
     @abstractmethod
-    def _straight(self, endpoint_config: EndpointConfig) -> W:
-        """Make the way over connections of our own."""
+    def _create_sender(self, endpoint_config: EndpointConfig) -> W:
+        """Create a sender over connections of our own."""
 
     @abstractmethod
-    def _over_boto(self) -> W:
-        """Make the way over botocore, which knows whatever a set-up may say."""
+    def _create_boto_sender(self) -> W:
+        """Create a sender over botocore, which supports every setting."""
 
-    def _way(self, region: str | None, function: str) -> W:
+    def _sender_for(self, region: str | None, function: str) -> W:
         with self._lock:
             if self._closed:
-                raise _setup_failure("the transport is closed")
-            if region not in self._ways:
-                self._ways[region] = self._make_way(region, function)
-            return self._ways[region]
+                raise _setup_error("the transport is closed")
+            if region not in self._senders:
+                self._senders[region] = self._make_sender(region, function)
+            return self._senders[region]
 
-    def _taken_down(self) -> list[W]:
-        """Let nobody in any more, and give the ways that are to be closed."""
+    def _take_senders(self) -> list[W]:
+        """Refuse later calls, and return the senders to close."""
         with self._lock:
             self._closed = True
-            ways, self._ways = self._ways, {}
-        return list(ways.values())
+            senders, self._senders = self._senders, {}
+        return list(senders.values())
 
     def host_for(self, region: str | None, function: str) -> str:
         """Return the host that calls go to; see ``AwsTransport.host_for``."""
         with self._lock:
-            _, endpoint = self._where(region, function)
+            _, endpoint = self._find_endpoint(region, function)
         if endpoint is not None:
             return endpoint.host
         from lambdachain._transports.boto.transport import BotoTransport
 
         return BotoTransport(**self._arguments).host_for(region, function)
 
-    def _where(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
-        """Find the region and its endpoint; ``None`` where only botocore knows, or has to say what is wrong."""
-        set_up = self._set_up = self._set_up or _read_set_up(self._session)
-        settings = set_up.settings
+    def _find_endpoint(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
+        """Return the region and its endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
+        setup = self._setup = self._setup or _read_setup(self._session)
+        settings = setup.settings
         region = region or self._region or settings.region
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
-                network_guard.check(function, "AWS")  # a test without stand-in has no region either, as a rule
-            raise _setup_failure(
-                "no AWS region: set AWS_REGION, give the transport region=, or address the function by its ARN"
+                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+            raise _setup_error(
+                "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
             )
-        check_destination(region, url)
+        check_endpoint(region, url)
         endpoint = _endpoint(region, url, settings)
         return region, None if endpoint is None or uses_proxy(endpoint.url) else endpoint
 
-    def _make_way(self, region: str | None, function: str) -> W:
-        region_, endpoint = self._where(region, function)
-        set_up = self._set_up
-        if endpoint is None or set_up is None:
-            return self._over_boto()
-        return self._straight(
-            EndpointConfig(endpoint, region_, set_up.credentials, _tls_config(endpoint, set_up.settings))
+    def _make_sender(self, region: str | None, function: str) -> W:
+        region_, endpoint = self._find_endpoint(region, function)
+        setup = self._setup
+        if endpoint is None or setup is None:
+            return self._create_boto_sender()
+        return self._create_sender(
+            EndpointConfig(endpoint, region_, setup.credentials, _tls_config(endpoint, setup.settings))
         )
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={public_url(self._endpoint_url)!r})"
+        return f"{type(self).__name__}(region={self._region!r}, endpoint_url={redact_url(self._endpoint_url)!r})"
 
 
-class _SetUp(NamedTuple):
-    """What all regions share."""
+class _Setup(NamedTuple):
+    """The settings and credentials of all regions."""
 
     settings: HttpSettings
     credentials: Credentials
 
 
-def _read_set_up(given: object) -> _SetUp:
+def _read_setup(given: object) -> _Setup:
     try:
-        session = session_of(given)
-        return _SetUp(settings_of(session), Credentials(session, given=given is not None))
-    except Exception as exc:  # noqa: BLE001 - what is not botocore's own doing is raised again as it is
-        from lambdachain._transports.boto.errors import set_up_failure
+        session = find_session(given)
+        return _Setup(read_settings(session), Credentials(session, explicit=given is not None))
+    except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+        from lambdachain._transports.boto.errors import translate_setup_error
 
-        raise set_up_failure(exc) from None
+        raise translate_setup_error(exc) from None
 
 
 def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
-    """Return where to send; ``None`` where only botocore knows, or has to say what is wrong."""
+    """Return the endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
-        return endpoints.by_region(region, fips=settings.fips, dual_stack=settings.dual_stack) if known else None
-    return endpoints.by_url(url) if not settings.fips and not settings.dual_stack else None
+        return (
+            endpoints.endpoint_for_region(region, fips=settings.fips, dual_stack=settings.dual_stack) if known else None
+        )
+    return endpoints.endpoint_for_url(url) if not settings.fips and not settings.dual_stack else None
 
 
 def _tls_config(endpoint: Endpoint, settings: HttpSettings) -> TlsConfig:
     tls_config = TlsConfig(settings.ca_bundle)
     try:
+        # Loaded now, so that an unreadable bundle is an error of the settings, not of a connection.
         if endpoint.tls:
             _ = tls_config.context
     except (OSError, ValueError) as exc:
-        raise _setup_failure(f"the certificates in {settings.ca_bundle} cannot be read: {exc}") from None
+        raise _setup_error(f"cannot read the CA bundle {settings.ca_bundle}: {exc}") from None
     return tls_config
 
 
-def _setup_failure(message: str) -> NoAnswerError:
+def _setup_error(message: str) -> NoAnswerError:
     return NoAnswerError(message, progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)

@@ -1,4 +1,4 @@
-"""An invocation as the bytes of its request; names, order and encoding are those that botocore sends and signs."""
+"""Write an invocation as an HTTP request; names, order and encoding are those that botocore sends and signs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import time
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lambdachain._core.invocation import Invocation, NoAnswerError, Progress, Trouble
+from lambdachain._core.invocation import MAX_TRACE_HEADER, Invocation, NoAnswerError, Progress, Trouble
 from lambdachain._core.version import __version__
-from lambdachain._transports.socket_options import MAX_TRACE
 
 from .endpoint import Endpoint
 from .signing import Signer, SigningKeys
@@ -21,11 +20,11 @@ USER_AGENT: Final = (
 ROUTE: Final = ("2015-03-31", "invocations")
 STREAM_ROUTE: Final = ("2021-11-15", "response-streaming-invocations")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_MOST_ADDRESSES: Final = 1024
+_MAX_ADDRESSES: Final = 1024
 
 
 class _Address(NamedTuple):
-    """What all requests to one function have in common: their first line, and what of it is signed."""
+    """What all requests to one function share: the request line, and its part of the signature."""
 
     line: str
     route: str
@@ -39,23 +38,25 @@ class RequestWriter:
         self._prefix = endpoint.prefix
         self._signer = Signer(region)
         self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
+        # Headers that are not signed, as in botocore.
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
     def head(self, invocation: Invocation, keys: SigningKeys, now: float, *, streamed: bool = False) -> bytes:
-        """Write all of a request but its body, which is the payload as it is.
+        """Return a request without its body, which is the payload unchanged.
 
         Args:
-            invocation: What to ask for.
-            keys: What signs.
+            invocation: The invocation.
+            keys: The credentials to sign with.
             now: Seconds since 1970.
-            streamed: Ask for the answer as an event stream.
+            streamed: Request the response as an event stream.
 
         Raises:
-            NoAnswerError: A value is nothing that a header can carry.
+            NoAnswerError: A value is not allowed in a header.
         """
         address = self._address(invocation.function_name, invocation.qualifier, STREAM_ROUTE if streamed else ROUTE)
-        stamp = _stamp(int(now))
+        stamp = _format_timestamp(int(now))
         headers = _headers(invocation, self._authority, stamp, keys.token)
+        # SigV4 signs a header with sequences of spaces collapsed, and sends it unchanged.
         signed = headers
         if invocation.tenant_id is not None:
             signed = {**headers, "x-amz-tenant-id": " ".join(invocation.tenant_id.split())}
@@ -71,45 +72,46 @@ class RequestWriter:
         key = function, qualifier, route
         address = self._addresses.get(key)
         if address is None:
-            if len(self._addresses) >= _MOST_ADDRESSES:
+            # Bounded: a program may call functions, or qualifiers, without end.
+            if len(self._addresses) >= _MAX_ADDRESSES:
                 self._addresses.clear()
-            address = self._addresses[key] = _addressed(self._prefix, function, qualifier, route)
+            address = self._addresses[key] = _build_address(self._prefix, function, qualifier, route)
         return address
 
 
 def trace_header() -> str:
-    """Return the line that carries on the trace that Lambda gave this invocation, unchanged; "" outside Lambda.
+    """Return the header line that passes on Lambda's trace of this invocation, unchanged; "" outside Lambda.
 
-    One that is far longer than any of Lambda's is left out. As with botocore, it is sent only where
-    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own detection of loops rides on it.
+    A trace far longer than any of Lambda's is left out. As in botocore, it is sent only where
+    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace or len(trace) > MAX_TRACE or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    if not trace or len(trace) > MAX_TRACE_HEADER or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 
 
 @lru_cache(maxsize=8)
-def _stamp(second: int) -> str:
+def _format_timestamp(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 def percent_encoded(text: str) -> str:
-    """Encode *text* as a segment of a path, or as a value in a query."""
-    data = text.encode(errors="surrogateescape")  # as the environment has what is not UTF-8
+    """Percent-encode *text* as a path segment or a query value."""
+    data = text.encode(errors="surrogateescape")  # the environment may have bytes that are not UTF-8
     return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data])
 
 
-def _addressed(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
+def _build_address(prefix: str, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
     version, operation = route
     path = f"{prefix}/{version}/functions/{percent_encoded(function)}/{operation}"
     query = "" if qualifier is None else f"Qualifier={percent_encoded(str(qualifier))}"
     line = f"POST {path}{'?' * bool(query)}{query} HTTP/1.1\r\n"
-    return _Address(line, f"POST\n{_canonical(path)}\n{query}\n")
+    return _Address(line, f"POST\n{_canonical_path(path)}\n{query}\n")
 
 
-def _canonical(path: str) -> str:
-    """Write a path as it is signed: dot segments and empty ones resolved, and encoded a second time."""
+def _canonical_path(path: str) -> str:
+    """Return a path as it is signed: dot segments and empty ones resolved, and percent-encoded a second time."""
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -120,27 +122,27 @@ def _canonical(path: str) -> str:
 
 
 def _headers(invocation: Invocation, authority: str, stamp: str, token: str | None) -> dict[str, str]:
-    """List what is signed, in order."""
+    """Return the headers that are signed, in order."""
     headers = {"host": authority}
     if invocation.client_context is not None:
-        headers["x-amz-client-context"] = _checked("client context", invocation.client_context)
+        headers["x-amz-client-context"] = _validate("client context", invocation.client_context)
     headers["x-amz-date"] = stamp
     if invocation.durable_name is not None:
-        headers["x-amz-durable-execution-name"] = _checked("durable name", invocation.durable_name)
+        headers["x-amz-durable-execution-name"] = _validate("durable name", invocation.durable_name)
     headers["x-amz-invocation-type"] = invocation.invocation_type.value
     if invocation.log_tail:
         headers["x-amz-log-type"] = "Tail"
     if token:
         headers["x-amz-security-token"] = token
     if invocation.tenant_id is not None:
-        headers["x-amz-tenant-id"] = _checked("tenant id", invocation.tenant_id)
+        headers["x-amz-tenant-id"] = _validate("tenant id", invocation.tenant_id)
     return headers
 
 
-def _checked(what: str, value: str) -> str:
+def _validate(what: str, value: str) -> str:
     if not _fits_header(value):
         raise NoAnswerError(
-            f"the {what} has a character that no header can carry: printable ASCII only",
+            f"the {what} has a character that is not allowed in a header: only printable ASCII is",
             progress=Progress.NOTHING_SENT,
             trouble=Trouble.REQUEST,
         )

@@ -1,8 +1,8 @@
-"""A strict reader of HTTP/1.1 answers: it takes them in pieces of any size, and no cut goes unnoticed.
+"""A strict parser of HTTP/1.1 responses: fed in pieces of any size, and no truncation goes unnoticed.
 
-Without I/O: whoever has a connection feeds what comes out of it, so a blocking and an asyncio transport share this.
-RFC 9112 says what an answer looks like; what it leaves to the reader's tolerance is refused here, for an answer that
-breaks off, or two that run into each other, would otherwise pass for another one.
+Without I/O: the caller feeds what arrives on a connection, so the blocking and the asyncio transport share it.
+RFC 9112 defines responses; where it lets a reader be tolerant, this one refuses, because a response that breaks off, or
+two that run into each other, could be taken for another one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from lambdachain._core.invocation import Progress
-from lambdachain._transports.socket_options import MAX_ANSWER_BYTES, is_from_lambda, too_long
+from lambdachain._transports.invoke_response import (
+    MAX_RESPONSE_BYTES,
+    MalformedResponseError,
+    OversizedResponseError,
+    is_from_lambda,
+    oversized_message,
+)
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
@@ -24,18 +30,10 @@ _FIELD: Final = re.compile(r"\r\n([^:]+):[ \t]*([^\r]*)")
 _WITHOUT_BODY: Final = (204, 304)
 
 
-class BadAnswerError(Exception):
-    """What came is not an answer, or not the whole of one."""
-
-
-class TooLongAnswerError(BadAnswerError):
-    """The body is longer than any answer that is read whole."""
-
-
 class Response(NamedTuple):
-    """An answer: header names in lower case, the first of each; and whether its connection is good for another.
+    """A response: header names in lower case, the first value of each; and whether its connection can be reused.
 
-    It is *complete* where it says itself where its body ends, and not by the end of the connection alone.
+    It is *complete* if it says itself where its body ends, and not only the end of the connection does.
     """
 
     status: int
@@ -49,12 +47,11 @@ class Response(NamedTuple):
 
 
 class ResponseReader:
-    r"""Reads one answer.
+    r"""Parses one response.
 
     Args:
-        in_pieces: The body of a success is taken away as it comes, whatever its length; any other body is kept here,
-            and bounded.
-
+        streamed: Whether the body of a success is taken in pieces (``take_body``), whatever its length; any other body
+            is kept until it is complete, and its length is limited.
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
     (False, True)
@@ -63,126 +60,129 @@ class ResponseReader:
     """
 
     __slots__ = (
-        "_at",
+        "_body",
+        "_buffer",
+        "_head",
         "_headers",
-        "_held",
-        "_in_pieces",
         "_interims",
-        "_missing",
-        "_pieces",
+        "_parse",
+        "_position",
+        "_remaining",
         "_reusable",
-        "_room",
+        "_space_left",
         "_status",
-        "_stock",
-        "_take",
+        "_streamed",
     )
 
-    def __init__(self, *, in_pieces: bool = False) -> None:
+    def __init__(self, *, streamed: bool = False) -> None:
         self._status = 0
-        self._in_pieces = in_pieces
-        self._room = MAX_ANSWER_BYTES
+        self._streamed = streamed
+        self._space_left = MAX_RESPONSE_BYTES
         self._headers: dict[str, str] = {}
         self._reusable = False
-        self._held = b""
+        self._head = b""
         self._interims = 0
-        self._at = 0
-        self._stock = bytearray()
-        self._missing = 0
-        self._pieces: list[bytes] = []
-        # A function and not a bound method, which would hold its own reader until the collector comes by.
-        self._take: Callable[[ResponseReader, bytes], bool] = ResponseReader._take_head
+        self._position = 0
+        self._buffer = bytearray()
+        self._remaining = 0
+        self._body: list[bytes] = []
+        # The parser's state: the method for the next bytes. Not bound, because a bound method would keep
+        # its own reader alive until the garbage collector runs.
+        self._parse: Callable[[ResponseReader, bytes], bool] = ResponseReader._parse_head
 
     @property
     def response(self) -> Response:
-        """The answer, once it is whole."""
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        complete = self._take is not ResponseReader._take_until_end
+        """The response, once it is complete."""
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        complete = self._parse is not ResponseReader._parse_until_close
         return Response(self._status, self._headers, body, self._reusable, complete)
 
     @property
     def status(self) -> int:
-        """The status, once the head has come in; 0 before."""
+        """The status, once the headers have arrived; 0 before."""
         return self._status
 
     @property
     def has_head(self) -> bool:
-        """Whether status and headers have come in."""
+        """Whether the headers have arrived."""
         return self._status > 0
 
-    def taken(self) -> bytes:
-        """Return what has come of the body since this was last asked, and hold it no longer."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+    def take_body(self) -> bytes:
+        """Return the part of the body that has arrived since the last call, and drop it."""
+        parts, self._body = self._body, []
+        return b"".join(parts)
 
     @property
     def has_begun(self) -> bool:
-        """Whether a success of Lambda's has begun to come in: a function ran, even if the rest never comes."""
+        """Whether a success of Lambda has begun to arrive: the function ran, even if the rest never arrives."""
         if self._status:
             return self._status < 300 and is_from_lambda(self._headers)
         return 200 <= self._status_so_far() < 300
 
     @property
-    def reached(self) -> Progress:
-        """How far a request got whose answer breaks off after its head."""
+    def progress(self) -> Progress:
+        """How far a request got whose response breaks off after its headers."""
         return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, if it has come in."""
+        """The service's id of the request, if it has arrived."""
         return self._headers.get("x-amzn-requestid")
 
     def feed(self, data: bytes) -> bool:
-        """Feed the next bytes, at least one; tell whether the answer is whole.
+        """Parse the bytes that arrived next, at least one; return whether the response is complete.
 
         Raises:
-            BadAnswerError: This is no answer.
+            MalformedResponseError: It is not a valid response.
         """
-        return self._take(self, data)
+        return self._parse(self, data)
 
     def end(self) -> None:
-        """Record that no more will come: the answer is whole by that, if it said no length.
+        """Record the end of the connection, which completes a response without a length.
 
         Raises:
-            BadAnswerError: It is not whole.
+            MalformedResponseError: The response is not complete.
         """
-        if self._take is not ResponseReader._take_until_end:
-            raise BadAnswerError("the connection was closed amid the answer")
+        if self._parse is not ResponseReader._parse_until_close:
+            raise MalformedResponseError("the connection was closed before the end of the response")
 
     def _status_so_far(self) -> int:
-        line, end, _ = self._held.partition(b"\r\n")
+        line, end, _ = self._head.partition(b"\r\n")
         match = re.fullmatch(_STATUS, line.decode("latin-1")) if end else None
         return int(match[2]) if match else 0
 
-    def _take_head(self, data: bytes) -> bool:
-        start = max(len(self._held) - 3, 0)
-        self._held += data
-        end = self._held.find(b"\r\n\r\n", start)
-        if end > MAX_HEAD or (end < 0 and len(self._held) > MAX_HEAD):
-            raise BadAnswerError(f"the headers go on beyond {MAX_HEAD} bytes")
+    def _parse_head(self, data: bytes) -> bool:
+        # The blank line may be split between this piece and the last one.
+        start = max(len(self._head) - 3, 0)
+        self._head += data
+        end = self._head.find(b"\r\n\r\n", start)
+        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+            raise MalformedResponseError(f"the headers are longer than {MAX_HEAD} bytes")
         if end < 0:
-            if not b"HTTP/1.".startswith(self._held[:7]):
-                raise BadAnswerError("this is not HTTP/1.1")
+            # Something else than HTTP, such as TLS, may never send a blank line: refused by its first bytes.
+            if not b"HTTP/1.".startswith(self._head[:7]):
+                raise MalformedResponseError("the response is not HTTP/1.1")
             return False
-        match = _HEAD.fullmatch(self._held[:end].decode("latin-1"))
+        match = _HEAD.fullmatch(self._head[:end].decode("latin-1"))
         if match is None:
-            raise BadAnswerError("the status line is none, or a header")
-        minor, status, fields = match[1], int(match[2]), _fields(match[3])
-        rest = self._held[end + 4 :]
-        self._headers, self._held = fields, b""
+            raise MalformedResponseError("the status line or a header is not valid")
+        minor, status, fields = match[1], int(match[2]), _parse_fields(match[3])
+        rest = self._head[end + 4 :]
+        self._headers, self._head = fields, b""
         if status < 200:
-            return self._interim(status, rest)
+            return self._skip_interim(status, rest)
         self._status = status
         self._reusable = minor == "1" and "close" not in fields.get("connection", "").lower()
         return self._begin_body(rest)
 
-    def _interim(self, status: int, rest: bytes) -> bool:
+    def _skip_interim(self, status: int, rest: bytes) -> bool:
         if status == 101:
-            raise BadAnswerError("the server changes the protocol, which nobody asked for")
+            raise MalformedResponseError("the server switched protocols (101), which the request did not ask for")
         self._headers = {}
         self._interims += 1
         if self._interims > MAX_INTERIMS:
-            raise BadAnswerError(f"there are more than {MAX_INTERIMS} interim answers")
-        return self._take_head(rest) if rest else False
+            raise MalformedResponseError(f"there are more than {MAX_INTERIMS} interim responses (1xx)")
+        return self._parse_head(rest) if rest else False
 
     def _begin_body(self, rest: bytes) -> bool:
         headers = self._headers
@@ -192,125 +192,129 @@ class ResponseReader:
             return True
         if "transfer-encoding" in headers:
             if headers["transfer-encoding"].lower() != "chunked":
-                raise BadAnswerError("the transfer encoding is not chunked")
+                raise MalformedResponseError("Transfer-Encoding is not chunked")
+            # RFC 9112 6.3: a message with both is a sign of request smuggling; its connection is not used again.
             self._reusable = self._reusable and length is None
-            self._take = ResponseReader._take_chunks
-            return self._take_chunks(rest)
+            self._parse = ResponseReader._parse_chunks
+            return self._parse_chunks(rest)
         if length is None:
             self._reusable = False
-            self._take = ResponseReader._take_until_end
-            return self._take_until_end(rest)
+            self._parse = ResponseReader._parse_until_close
+            return self._parse_until_close(rest)
+        # isdigit() alone accepts digits of other scripts; int() raises beyond 4,300 digits.
         if not (length.isascii() and length.isdigit() and len(length) < 16):
-            raise BadAnswerError("the content length is no number")
-        self._missing = int(length)
-        if self._is_kept and self._missing > MAX_ANSWER_BYTES:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, self._missing))
-        self._take = ResponseReader._take_counted
-        return self._take_counted(rest)
+            raise MalformedResponseError("Content-Length is not a number")
+        self._remaining = int(length)
+        if self._is_limited and self._remaining > MAX_RESPONSE_BYTES:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, self._remaining))
+        self._parse = ResponseReader._parse_counted
+        return self._parse_counted(rest)
 
-    def _take_counted(self, data: bytes) -> bool:
-        missing = self._missing = self._missing - len(data)
-        if missing < 0:  # what nobody asked for comes behind the answer
-            data = data[:missing]
+    def _parse_counted(self, data: bytes) -> bool:
+        remaining = self._remaining = self._remaining - len(data)
+        if remaining < 0:  # bytes after the response, which nobody asked for
+            data = data[:remaining]
             self._reusable = False
-        self._pieces.append(data)
-        return missing <= 0
+        self._body.append(data)
+        return remaining <= 0
 
     @property
-    def _is_kept(self) -> bool:
-        """Whether the whole body is held here, and not taken away in pieces."""
-        return not self._in_pieces or self._status >= 300
+    def _is_limited(self) -> bool:
+        """Whether the whole body is kept here, and not taken in pieces."""
+        return not self._streamed or self._status >= 300
 
-    def _keep(self, piece: bytes) -> None:
+    def _append_body(self, piece: bytes) -> None:
         """Keep a part of a body whose length is not known yet."""
-        self._room -= len(piece)
-        if self._room < 0 and self._is_kept:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES))
-        self._pieces.append(piece)
+        self._space_left -= len(piece)
+        if self._space_left < 0 and self._is_limited:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES))
+        self._body.append(piece)
 
-    def _take_until_end(self, data: bytes) -> bool:
-        self._keep(data)
+    def _parse_until_close(self, data: bytes) -> bool:
+        self._append_body(data)
         return False
 
-    def _take_chunks(self, data: bytes) -> bool:
-        """Keep what there is of each chunk, however long it claims to be."""
-        self._stock += data
-        come: list[bytes] = []
+    def _parse_chunks(self, data: bytes) -> bool:
+        """Keep what has arrived of each chunk, however long it claims to be."""
+        self._buffer += data
+        chunks: list[bytes] = []
         last = False
         while not last:
-            self._take_of_chunk(come)
-            size = None if self._missing else self._next_chunk()
+            self._parse_chunk_data(chunks)
+            size = None if self._remaining else self._next_chunk()
             if size is None:
                 break
             last = size == 0
-            self._missing = size + 2 if size else 0
-        del self._stock[: self._at]
-        self._at = 0
-        self._keep(b"".join(come))
+            self._remaining = size + 2 if size else 0
+        # Once for all chunks in this piece: a body of a million small chunks takes linear time.
+        del self._buffer[: self._position]
+        self._position = 0
+        self._append_body(b"".join(chunks))
         if not last:
             return False
-        self._take = ResponseReader._take_trailers
-        return self._take_trailers(b"")
+        self._parse = ResponseReader._parse_trailers
+        return self._parse_trailers(b"")
 
-    def _take_of_chunk(self, come: list[bytes]) -> None:
-        """Consume what there is of a chunk, of which *_missing* bytes with its line's end are to come."""
-        stock, at = self._stock, self._at
-        piece = bytes(stock[at : at + max(self._missing - 2, 0)])
-        come.append(piece)
-        at, missing = at + len(piece), self._missing - len(piece)
-        if 0 < missing <= 2:
-            end = stock[at : at + missing]
-            if not b"\r\n"[2 - missing :].startswith(end):
-                raise BadAnswerError("a chunk is longer than it says")
-            at, missing = at + len(end), missing - len(end)
-        self._at, self._missing = at, missing
+    def _parse_chunk_data(self, chunks: list[bytes]) -> None:
+        """Consume what has arrived of a chunk, with *_remaining* bytes to come, including its line break."""
+        buffer, at = self._buffer, self._position
+        piece = bytes(buffer[at : at + max(self._remaining - 2, 0)])
+        chunks.append(piece)
+        at, remaining = at + len(piece), self._remaining - len(piece)
+        if 0 < remaining <= 2:
+            end = buffer[at : at + remaining]
+            if not b"\r\n"[2 - remaining :].startswith(end):
+                raise MalformedResponseError("a chunk is longer than its stated length")
+            at, remaining = at + len(end), remaining - len(end)
+        self._position, self._remaining = at, remaining
 
     def _next_chunk(self) -> int | None:
-        """Read the length of the next chunk, if the whole of its line has come in."""
-        end = self._stock.find(b"\r\n", self._at, self._at + _MAX_CHUNK_LINE)
+        """Parse the length of the next chunk, once its line is complete."""
+        end = self._buffer.find(b"\r\n", self._position, self._position + _MAX_CHUNK_LINE)
         if end < 0:
-            if len(self._stock) - self._at > _MAX_CHUNK_LINE:
-                raise BadAnswerError("the length of a chunk goes on and on")
+            if len(self._buffer) - self._position > _MAX_CHUNK_LINE:
+                raise MalformedResponseError("the length of a chunk is not terminated")
             return None
-        size = _chunk_size(self._stock[self._at : end])
-        if self._is_kept and size > MAX_ANSWER_BYTES:
-            raise TooLongAnswerError(too_long(MAX_ANSWER_BYTES, size))
-        self._at = end + 2
+        size = _parse_chunk_size(self._buffer[self._position : end])
+        if self._is_limited and size > MAX_RESPONSE_BYTES:
+            raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, size))
+        self._position = end + 2
         return size
 
-    def _take_trailers(self, data: bytes) -> bool:
-        stock = self._stock
-        stock += data
-        end = 2 if stock.startswith(b"\r\n") else stock.find(b"\r\n\r\n") + 4
+    def _parse_trailers(self, data: bytes) -> bool:
+        buffer = self._buffer
+        buffer += data
+        # Trailers are skipped; without any, the line break of the last chunk is followed by another one.
+        end = 2 if buffer.startswith(b"\r\n") else buffer.find(b"\r\n\r\n") + 4
         if end == 3:
-            if len(stock) > MAX_HEAD:
-                raise BadAnswerError(f"the trailers go on beyond {MAX_HEAD} bytes")
+            if len(buffer) > MAX_HEAD:
+                raise MalformedResponseError(f"the trailers are longer than {MAX_HEAD} bytes")
             return False
-        self._reusable = self._reusable and end == len(stock)
+        self._reusable = self._reusable and end == len(buffer)
         return True
 
 
-def _fields(text: str) -> dict[str, str]:
+def _parse_fields(text: str) -> dict[str, str]:
     lines = _FIELD.findall(text)
     if len(lines) > MAX_FIELDS:
-        raise BadAnswerError(f"there are more than {MAX_FIELDS} headers")
+        raise MalformedResponseError(f"there are more than {MAX_FIELDS} headers")
     fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
-    return fields if len(fields) == len(lines) else _first_of_each(lines)
+    return fields if len(fields) == len(lines) else _merge_duplicates(lines)
 
 
-def _first_of_each(lines: list[tuple[str, str]]) -> dict[str, str]:
-    """Settle headers that come twice; two lengths that differ leave open where an answer ends, and are refused."""
+def _merge_duplicates(lines: list[tuple[str, str]]) -> dict[str, str]:
+    """Resolve duplicate headers; two different lengths leave open where the response ends, and are refused."""
     fields: dict[str, str] = {}
     for line_name, line_value in lines:
         name, value = line_name.lower(), line_value.rstrip(" \t")
         first = fields.setdefault(name, value)
         if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
-            raise BadAnswerError(f"there are two headers {name}")
+            raise MalformedResponseError(f"there are two {name} headers")
     return fields
 
 
-def _chunk_size(line: bytes | bytearray) -> int:
+def _parse_chunk_size(line: bytes | bytearray) -> int:
     digits = line.partition(b";")[0].rstrip(b" \t")
     if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise BadAnswerError("the length of a chunk is no number")
+        raise MalformedResponseError("the length of a chunk is not a hexadecimal number")
     return int(digits, 16)

@@ -1,4 +1,4 @@
-"""The way of an invocation to one endpoint: signed, sent once, and its answer read."""
+"""Send invocations to one endpoint: sign the request, send it once, read the response."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._transports.socket_options import EXPIRED
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
-from .connection import Connection, translating
-from .outcome import outcome_of
+from .connection import Connection, map_exceptions
 from .pool import Pool
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Sender:
-    """Sends to *destination*."""
+    """Sends to one region's endpoint."""
 
     def __init__(self, endpoint_config: EndpointConfig) -> None:
         self._host = endpoint_config.endpoint.host
@@ -32,46 +31,52 @@ class Sender:
         self._pool = Pool(endpoint_config.endpoint, endpoint_config.tls_config)
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome:
-        """Send *invocation* once and give the answer, by *deadline* on the monotonic clock; see ``Transport.send``."""
-        keys, head, connection = self._ready(invocation, deadline, streamed=False)
-        with translating(deadline):
-            response = connection.exchange(head, invocation.payload, deadline)
+        """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
+        keys, head, connection = self._prepare(invocation, deadline, streamed=False)
+        reader = ResponseReader()
+        with map_exceptions(deadline):
+            connection.send_request(reader, head, invocation.payload, deadline)
+        response = reader.response
         if response.reusable:
             self._pool.release(connection)
         else:
             connection.close()
-        return self._noted(outcome_of(response), keys)
+        return self._renew_if_expired(
+            read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
+        )
 
     def open_stream(self, invocation: Invocation, deadline: float) -> HttpStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         from .stream import HttpStream
 
-        keys, head, connection = self._ready(invocation, deadline, streamed=True)
-        reader = ResponseReader(in_pieces=True)
-        with translating(deadline):
-            whole = connection.ask(reader, head, invocation.payload, deadline, only_head=True)
-            while reader.status >= 300 and not whole:
-                whole = connection.read_on(reader, deadline)
-        stream = HttpStream(connection, reader, deadline, self._pool.release, whole=whole)
-        stream.outcome = self._noted(stream.outcome, keys)
+        keys, head, connection = self._prepare(invocation, deadline, streamed=True)
+        reader = ResponseReader(streamed=True)
+        with map_exceptions(deadline):
+            complete = connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+            # An error is read to its end: it decides about a retry before the caller gets a stream.
+            while reader.status >= 300 and not complete:
+                complete = connection.read_more(reader, deadline)
+        stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
+        stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
 
-    def _ready(
+    def _prepare(
         self, invocation: Invocation, deadline: float, *, streamed: bool
     ) -> tuple[SigningKeys, bytes, Connection]:
         if network_guard.closed:
             network_guard.check(invocation.function, self._host)
-        keys = self._credentials.by(deadline)
+        keys = self._credentials.get(deadline)
+        # One clock reading for the signature's date and for the age of connections, after the wait for credentials.
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
-        return keys, head, self._pool.take(now, deadline)
+        return keys, head, self._pool.acquire(now, deadline)
 
-    def _noted(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED:
+    def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         self._credentials.renew(keys)
         return replace(outcome, refused_keys=hash(keys))
 
     def close(self) -> None:
-        """Close the connections that wait."""
+        """Close the idle connections; one in use is closed when its call ends."""
         self._pool.close()

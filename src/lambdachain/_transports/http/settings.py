@@ -1,6 +1,6 @@
-"""What a program's set-up says of where to send, read as boto3 reads it: from the environment, or a botocore session.
+"""Where requests go, read as boto3 reads it: from environment variables, or from a botocore session and its profile.
 
-Where no session and no configuration file has a say the environment is all there is, and botocore need not be loaded.
+Without a session and a configuration file, the environment has all settings, and botocore need not be imported.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _VARIABLES: Final = {
 }
 _PROFILES: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
-_IN_A_PROFILE: Final = ("endpoint_url", "services")
+_PROFILE_SETTINGS: Final = ("endpoint_url", "services")
 
 
 class HttpSettings(NamedTuple):
-    """What decides where requests go and whom to believe there.
+    """The region, the endpoint and the certificate authorities.
 
     Attributes:
         region: The region for functions whose address names none.
         endpoint_url: Where to send everything.
-        fips: Whether FIPS endpoints are asked for.
-        dual_stack: Whether endpoints for IPv4 and IPv6 are asked for.
-        ca_bundle: The authorities to believe, in place of botocore's.
-        profile_endpoint: Whether the profile of a configuration file says where to send: that is read by botocore only.
+        fips: Whether to use FIPS endpoints.
+        dual_stack: Whether to use endpoints for IPv4 and IPv6.
+        ca_bundle: The certificate authorities to trust, in place of botocore's.
+        profile_endpoint: Whether the profile sets an endpoint, which only botocore reads.
     """
 
     region: str | None = None
@@ -42,15 +42,15 @@ class HttpSettings(NamedTuple):
     profile_endpoint: bool = False
 
     def __repr__(self) -> str:
-        from lambdachain._core.text import public_url
+        from lambdachain._core.redaction import redact_url
 
-        return f"Settings(region={self.region!r}, endpoint_url={public_url(self.endpoint_url)!r})"
+        return f"HttpSettings(region={self.region!r}, endpoint_url={redact_url(self.endpoint_url)!r})"
 
 
-def session_of(given: Any) -> Any:
-    """Find the botocore session that has a say: the one given, boto3's default one, or one for a configuration file."""
-    if given is not None:
-        return getattr(given, "_session", given)
+def find_session(session: Any) -> Any:
+    """Return the botocore session to use: the given one, boto3's default one, or a new one for a configuration file."""
+    if session is not None:
+        return getattr(session, "_session", session)
     default: Any = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     if default is not None:
         return getattr(default, "_session", default)
@@ -58,23 +58,24 @@ def session_of(given: Any) -> Any:
 
 
 def new_session() -> Any:
-    """Make a botocore session, as boto3 would."""
+    """Create a botocore session, as boto3 would."""
     import botocore.session
 
     return botocore.session.Session()
 
 
-def settings_of(session: Any) -> HttpSettings:
-    """Read the settings: those of *session*, or of the environment alone if it is ``None``.
+def read_settings(session: Any) -> HttpSettings:
+    """Read the settings of *session*, or of the environment alone if it is ``None``.
 
     Raises:
-        Exception: botocore's, of a profile that is not there or a file that it cannot read.
+        Exception: botocore's, for a missing profile or a file that it cannot read.
     """
     read = session.get_config_variable if session is not None else _from_environment
     ignored = _is_true(read("ignore_configured_endpoint_urls"))
-    endpoint_url = None if ignored else _first(os.environ, _ENDPOINTS)
-    in_profile = session is not None and any(name in session.get_scoped_config() for name in _IN_A_PROFILE)
+    endpoint_url = None if ignored else _first_set(os.environ, _ENDPOINTS)
+    in_profile = session is not None and any(name in session.get_scoped_config() for name in _PROFILE_SETTINGS)
     return HttpSettings(
+        # boto3 ignores AWS_REGION, which Lambda sets; a session's region and AWS_DEFAULT_REGION come first.
         region=read("region") or os.environ.get("AWS_REGION") or None,
         endpoint_url=endpoint_url,
         fips=_is_true(read("use_fips_endpoint")),
@@ -85,10 +86,11 @@ def settings_of(session: Any) -> HttpSettings:
 
 
 def uses_proxy(url: str) -> bool:
-    """Check whether requests to *url* go through a proxy, by what botocore asks."""
+    """Check whether requests to *url* go through a proxy, by botocore's own rules."""
     variables = {name.lower() for name, value in os.environ.items() if value}
-    of_the_system = sys.platform in ("darwin", "win32")
-    if not of_the_system and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
+    # macOS and Windows also have proxy settings of their own, which botocore reads.
+    has_system_settings = sys.platform in ("darwin", "win32")
+    if not has_system_settings and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
         return False
     from botocore.utils import get_environ_proxies
 
@@ -105,7 +107,7 @@ def _from_environment(name: str) -> str | None:
     return os.environ.get(_VARIABLES[name])
 
 
-def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+def _first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((environment[name] for name in names if environment.get(name)), None)
 
 

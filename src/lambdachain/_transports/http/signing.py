@@ -1,7 +1,7 @@
 """Signature Version 4: pure functions of a request, a date and a key.
 
 The steps and their names are those of AWS's "Create a signed AWS API request" (IAM User Guide); botocore's
-``SigV4Auth`` and AWS's published vectors are the tests' oracles.
+``SigV4Auth`` and AWS's published test vectors are the tests' oracles.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
 class SigningKeys(NamedTuple):
-    """Credentials as they sign one request."""
+    """Credentials that sign one request; the repr shows four characters of the access key."""
 
     access_key: str
     secret_key: str
     token: str | None = None
 
     def __repr__(self) -> str:
-        return f"Keys({self.access_key[:4]}...)"
+        return f"SigningKeys({self.access_key[:4]}...)"
 
 
 class Signer:
-    """Signs requests to one service in one region; a signing key is good for a day and is made once."""
+    """Signs requests to one service in one region; the derived key is good for a day and is cached."""
 
     def __init__(self, region: str, service: str = "lambda") -> None:
         self._region = region
@@ -40,10 +40,10 @@ class Signer:
         """Return the value of the header ``Authorization``.
 
         Args:
-            keys: What signs.
-            stamp: The date as ``20150830T123600Z``, which is also a header's.
-            route: Method, canonical path and canonical query, each of them ended by a line feed.
-            headers: All that is signed: names in lower case and in order, values without superfluous blanks.
+            keys: The credentials.
+            stamp: The date as ``20150830T123600Z``, which is also sent as a header.
+            route: Method, canonical path and canonical query, each followed by a line feed.
+            headers: All headers to sign: names in lower case and sorted, values without superfluous spaces.
             payload: The body.
         """
         names = ";".join(headers)
@@ -55,6 +55,7 @@ class Signer:
         return f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
 
     def _key(self, secret: str, date: str) -> bytes:
+        # One tuple, replaced as a whole: threads that race derive the same key twice, and never mix two keys.
         latest = self._latest
         if latest[0] == date and latest[1] == secret:
             return latest[2]

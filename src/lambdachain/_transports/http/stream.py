@@ -1,57 +1,58 @@
-"""An answer that is handed on as it comes in."""
+"""A streamed response over a connection of our own: read as fast as the consumer reads (backpressure)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from lambdachain._core.event_stream import BadEventError
+from lambdachain._core.event_stream import EventStreamError
 from lambdachain._core.invocation import NoAnswerError, Outcome, Progress
-from lambdachain._transports.streaming import PieceReader, StreamEnd
+from lambdachain._transports.invoke_response import read_invoke_response
+from lambdachain._transports.streaming import ChunkReader, StreamEnd
 
-from .connection import Connection, translating
-from .outcome import outcome_of
+from .connection import Connection, map_exceptions
 from .response import ResponseReader
 
 
-class Pieces:
-    """The pieces of an answer that is read into *reader*: what a blocking and an asyncio stream have in common."""
+class ChunkBuffer:
+    """Splits a streamed response into chunks: the common part of the blocking and the asyncio stream."""
 
     def __init__(self, reader: ResponseReader) -> None:
-        outcome = outcome_of(reader.response)
+        response = reader.response
+        outcome = read_invoke_response(response.status, response.headers, response.body, complete=response.complete)
         self.outcome: Outcome = outcome if outcome.status >= 300 else replace(outcome, payload=b"", complete=True)
         self._reader = reader
-        self._pieces = PieceReader()
+        self._chunks = ChunkReader()
 
-    def take(self, *, whole: bool) -> bytes | StreamEnd | None:
-        """Return the next piece; ``None`` if it has not come in yet.
+    def next_chunk(self, *, complete: bool) -> bytes | StreamEnd | None:
+        """Return the next chunk, or the end; ``None`` until it has arrived.
 
         Raises:
-            NoAnswerError: What comes is no event stream, or it is *whole* and has no end.
+            NoAnswerError: It is not an event stream, or the response is *complete* and has no end.
         """
-        self._pieces.feed(self._reader.taken())
+        self._chunks.feed(self._reader.take_body())
         try:
-            piece = self._pieces.next()
-        except BadEventError as exc:
-            raise self._broken(str(exc)) from exc
-        if piece is None and whole:
-            raise self._broken("the stream broke off")
-        return piece
+            chunk = self._chunks.next()
+        except EventStreamError as exc:
+            raise self._stream_error(str(exc)) from exc
+        if chunk is None and complete:
+            raise self._stream_error("the event stream ended before InvokeComplete")
+        return chunk
 
-    def _broken(self, message: str) -> NoAnswerError:
+    def _stream_error(self, message: str) -> NoAnswerError:
         progress = Progress.ANSWER_BEGUN if self.outcome.from_lambda else Progress.PERHAPS_SENT
         return NoAnswerError(message, progress=progress, request_id=self.outcome.request_id)
 
 
 class HttpStream:
-    """An answer on a connection that blocks; see ``ResponseStream``.
+    """A response on a blocking connection; see ``ResponseStream``.
 
     Args:
-        connection: Where it comes in.
-        reader: What has read its head.
-        whole: Whether it has read all of it.
+        connection: The connection it is received on.
+        reader: The reader, which has read the headers.
         deadline: When to give up, by the monotonic clock.
-        give_back: Takes the connection back once the answer is read to its end.
+        release: Takes the connection back once the response has been read to its end.
+        complete: Whether the reader has read the whole response.
     """
 
     def __init__(
@@ -61,40 +62,41 @@ class HttpStream:
         deadline: float,
         release: Callable[[Connection], None],
         *,
-        whole: bool,
+        complete: bool,
     ) -> None:
         self._connection: Connection | None = connection
         self._reader = reader
-        self._whole = whole
+        self._complete = complete
         self._deadline = deadline
-        self._give_back = release
-        self._pieces = Pieces(reader)
-        self.outcome = self._pieces.outcome
+        self._release = release
+        self._chunks = ChunkBuffer(reader)
+        self.outcome = self._chunks.outcome
 
     def read(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``ResponseStream.read``."""
+        """Wait for the next chunk, or for the end; see ``ResponseStream.read``."""
         try:
-            while (piece := self._pieces.take(whole=self._whole)) is None:
-                self._read_on()
-            while isinstance(piece, StreamEnd) and not self._whole:
-                self._read_on()
+            while (chunk := self._chunks.next_chunk(complete=self._complete)) is None:
+                self._read_more()
+            # After InvokeComplete, the rest of the body is read, too: only then can the connection be used again.
+            while isinstance(chunk, StreamEnd) and not self._complete:
+                self._read_more()
         except BaseException:
             self.close()
             raise
-        return piece
+        return chunk
 
     def close(self) -> None:
-        """Let go of the connection; see ``ResponseStream.close``."""
+        """Release the connection; see ``ResponseStream.close``."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._whole and self._reader.response.reusable:
-            self._give_back(connection)
+        if self._complete and self._reader.response.reusable:
+            self._release(connection)
         else:
             connection.close()
 
-    def _read_on(self) -> None:
+    def _read_more(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        with translating(self._deadline):
-            self._whole = self._connection.read_on(self._reader, self._deadline)
+        with map_exceptions(self._deadline):
+            self._complete = self._connection.read_more(self._reader, self._deadline)

@@ -1,4 +1,4 @@
-"""The transport for inside Lambda: what boto3 would send, at a tenth of its cost."""
+"""The default transport inside Lambda: sends what boto3 would send, at a tenth of its cost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from lambdachain._transports.streaming import ResponseStream
 
 
-class _Way(Protocol):
-    """How invocations in one region go out."""
+class _RegionSender(Protocol):
+    """Sends the invocations of one region."""
 
     def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
@@ -25,57 +25,57 @@ class _Way(Protocol):
     def close(self) -> None: ...
 
 
-class HttpTransport(RegionalSenders[_Way]):
+class HttpTransport(RegionalSenders[_RegionSender]):
     """Send invocations over connections of its own, each of them once.
 
-    It needs no service model, and of botocore only what a set-up asks for: credentials that are not in the environment,
-    and a configuration file. What only botocore knows (a proxy, an endpoint in a profile, a region of a new kind) goes
-    out over a ``BotoTransport`` with the same arguments. An ARN in another region goes to that region's endpoint.
-    Everything is made at the first call. Thread-safe, and safe to fork.
+    It needs no service model, and of botocore only what the settings require: credentials that are not in the
+    environment, and a configuration file. What only botocore supports (a proxy, an endpoint in a profile, a region of a
+    new kind) is sent over a ``BotoTransport`` with the same arguments. An ARN in another region is sent to that
+    region's endpoint. Connections are opened and settings read at the first call. Thread-safe, and safe to fork.
 
     >>> transport = HttpTransport(region="eu-west-1")
     >>> transport.close()
 
     Args:
-        region: The region for functions whose address names none; the environment's or the profile's without it.
+        region: The region for functions whose address names none; by default the environment's or the profile's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        session: A boto3 or botocore session whose credentials and settings count; without it boto3's default session,
+        session: A boto3 or botocore session to take credentials and settings from; by default boto3's default session,
             if there is one already, or the environment and the configuration file.
 
     Raises:
-        ContractError: An argument is not what it has to be.
+        ContractError: An argument is not valid.
     """
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
         deadline = _deadline(timeout)
         region = invocation.region
-        way = self._ways.get(region) or self._way(region, invocation.function)
-        return way.send(invocation, deadline)
+        sender = self._senders.get(region) or self._sender_for(region, invocation.function)
+        return sender.send(invocation, deadline)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send *invocation* once and give the answer as it comes; see ``StreamingTransport.open_stream``."""
+        """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
-        return self._way(invocation.region, invocation.function).open_stream(invocation, deadline)
+        return self._sender_for(invocation.region, invocation.function).open_stream(invocation, deadline)
 
     def close(self) -> None:
-        """Close every connection; later calls are refused."""
-        for way in self._taken_down():
-            way.close()
+        """Close every connection; later calls raise."""
+        for sender in self._take_senders():
+            sender.close()
 
-    def _straight(self, endpoint_config: EndpointConfig) -> _Way:
+    def _create_sender(self, endpoint_config: EndpointConfig) -> _RegionSender:
         return Sender(endpoint_config)
 
-    def _over_boto(self) -> _Way:
-        return _OverBoto(**self._arguments)
+    def _create_boto_sender(self) -> _RegionSender:
+        return _BotoSender(**self._arguments)
 
 
 def _deadline(timeout: float | None) -> float:
     return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
 
 
-class _OverBoto:
-    """The way over botocore, which knows whatever a set-up may say."""
+class _BotoSender:
+    """Sends over botocore, which supports every setting."""
 
     def __init__(self, **arguments: Any) -> None:
         from lambdachain._transports.boto.transport import BotoTransport

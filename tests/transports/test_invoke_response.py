@@ -1,4 +1,4 @@
-"""Both transports read one and the same thing in an answer, whatever it is."""
+"""Every transport reads the same in a response, whatever it is."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
-from lambdachain._transports.http.outcome import outcome_of
-from lambdachain._transports.http.response import Response
+from lambdachain._transports.invoke_response import read_invoke_response
 from tests.lab.laboratory import Fault, Laboratory
 
 
 @pytest.fixture(scope="module")
 def laboratory() -> Iterator[Laboratory]:
-    """A server that says what it is told to."""
+    """A server that sends scripted responses."""
     with Laboratory() as running:
         yield running
 
@@ -77,7 +76,7 @@ _headers = st.fixed_dictionaries(
 def test_both_transports_read_the_same(
     laboratory: Laboratory, transports: list[Any], status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    """So a caller has the same error over either."""
+    """So a caller gets the same error over both."""
     body = b"" if status == 204 else body
     fields = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "Content-Length": len(body)}.items())
     answer = f"HTTP/1.1 {status} Status\r\n{fields}\r\n".encode() + body
@@ -92,8 +91,8 @@ def test_both_transports_read_the_same(
     assert over_boto3 == over_http
 
 
-def test_the_reason_of_a_throttle_is_read() -> None:
-    """And the wait that is asked for."""
+def test_the_reason_of_throttling_is_read() -> None:
+    """And how long the service asks to wait."""
     body = b'{"Type":"User","message":"Rate Exceeded.","Reason":"CallerRateLimitExceeded"}'
     headers = {"x-amzn-errortype": "TooManyRequestsException", "retry-after": "2", "x-amzn-requestid": "8f5e"}
 
@@ -104,4 +103,4 @@ def test_the_reason_of_a_throttle_is_read() -> None:
         error_message="Rate Exceeded.",
         error_reason="CallerRateLimitExceeded",
         retry_after=2.0,
-    ) == outcome_of(Response(429, headers, body, reusable=True))
+    ) == read_invoke_response(429, headers, body)
