@@ -1,7 +1,5 @@
 """The options of a call, checked before anything is sent."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -243,3 +241,6 @@ def checked_text(name: str, text: str | None, function: str) -> str | None:
 
 def _maps_text(custom: Any) -> bool:
     return is_mapping(custom) and all(isinstance(text, str) for item in custom.items() for text in item)
+
+
+CallOptions.__module__ = "lambdachain"

@@ -181,3 +181,7 @@ def _backoff(policy: RetryPolicy, state: _State) -> float:
     base = policy.initial_delay * (_SLOWER if isinstance(state.error, _SLOW) else 1.0)
     strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
     return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))
+
+
+RetryPolicy.__module__ = "lambdachain"
+safe_to_retry.__module__ = "lambdachain"

@@ -88,3 +88,6 @@ def bucket_of(budget: RetryBudget, function: str) -> Bucket:
     """Return the bucket of a function: one for all of this process."""
     key = (budget, function)
     return _buckets.get(key) or _buckets.setdefault(key, Bucket(budget))
+
+
+RetryBudget.__module__ = "lambdachain"

@@ -356,3 +356,6 @@ class AsyncLambdaClient:
 
     def __repr__(self) -> str:
         return f"AsyncLambdaClient({self._caller!r})"
+
+
+AsyncLambdaClient.__module__ = "lambdachain"

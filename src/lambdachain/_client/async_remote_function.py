@@ -150,3 +150,6 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     def _callee(self) -> Target:
         return self._caller.locate(self.contract, self._options, function=self._function)
+
+
+AsyncRemoteFunction.__module__ = "lambdachain"

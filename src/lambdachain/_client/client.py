@@ -395,3 +395,6 @@ class LambdaClient:
 
     def __repr__(self) -> str:
         return f"LambdaClient({self._caller!r})"
+
+
+LambdaClient.__module__ = "lambdachain"

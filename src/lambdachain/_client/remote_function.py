@@ -124,3 +124,6 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def _callee(self) -> Target:
         return self._caller.locate(self.contract, self._options, function=self._function)
+
+
+RemoteFunction.__module__ = "lambdachain"

@@ -223,3 +223,6 @@ def _checked_errors(errors: Any) -> tuple[type[RemoteError], ...]:
     if twice:
         raise ContractError(f"errors: two classes are called {twice.pop()}, and the name is all that travels")
     return classes
+
+
+Contract.__module__ = "lambdachain"

@@ -153,3 +153,6 @@ def _names_beside(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
     forms = [form for form in own_annotations(cls).values() if isinstance(form, str)]
     named = {name for form in forms for name in compile(form, "<annotation>", "eval").co_names}
     return {name: beside.f_locals[name] for name in named.intersection(beside.f_locals)}
+
+
+RemoteError.__module__ = "lambdachain"

@@ -322,3 +322,7 @@ def _begin_anew() -> None:
 
 
 register_fork_hooks(in_fork=_begin_anew, before_snapshot=_begin_anew)
+
+
+OffloadError.__module__ = "lambdachain"
+S3Offload.__module__ = "lambdachain"

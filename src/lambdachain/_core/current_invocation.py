@@ -1,7 +1,5 @@
 """The invocation that code runs in: how long it has left, and what its caller said about it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -160,3 +158,8 @@ def _w3c(context: Any) -> Mapping[str, str]:
         return {}
     found = read()
     return bounded_trace(read_trace(found)) if is_mapping(found) else {}
+
+
+CurrentInvocation.__module__ = "lambdachain"
+current_invocation.__module__ = "lambdachain"
+invocation_scope.__module__ = "lambdachain"

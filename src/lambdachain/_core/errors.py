@@ -39,7 +39,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack, cast
+from typing import Final, NamedTuple, TypedDict, Unpack, cast
 
 _MAX_MESSAGE: Final = 4000
 _MAX_NAME: Final = 300
@@ -136,7 +136,7 @@ class CallError(LambdaChainError):
         received_bytes: Bytes of the answer that a stream had given before it failed; 0 of a call.
     """
 
-    _execution: ClassVar[Execution] = Execution.UNKNOWN
+    _execution = Execution.UNKNOWN
     received_bytes: int = 0
 
     def __init__(self, message: str = "", **facts: Unpack[CallFacts]) -> None:
@@ -365,3 +365,15 @@ class ResponseError(CallError):
     ) -> None:
         super().__init__(message, **facts)
         self.errors = tuple(errors)
+
+
+# Tracebacks, help() and pickles then show each public name where users import it from; a pickle outlives a move.
+for _public in (
+    *(AccessDeniedError, Attempt, CallError, CallTimeoutError, ConnectError, ConnectionLostError, ContractError),
+    *(CredentialsError, DeadlineExceededError, ErrorDetail, Execution, FunctionCrashedError, FunctionError),
+    *(FunctionInitError, FunctionMisconfiguredError, FunctionNotFoundError, FunctionNotReadyError),
+    *(FunctionTimeoutError, InvalidArnError, InvalidRequestError, LambdaChainError, NotInvokedError),
+    *(OutcomeUnknownError, RecursiveInvocationError, RequestRejectedError, RequestTooLargeError, ResponseError),
+    *(ResponseTooLargeError, ServiceError, ThrottledError),
+):
+    _public.__module__ = "lambdachain"

@@ -1,7 +1,5 @@
 """What goes over the seam between a client and a transport, and what comes back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -183,3 +181,13 @@ class JsonText(bytes):
         from pydantic_core import core_schema
 
         return core_schema.any_schema()
+
+
+AsyncTransport.__module__ = "lambdachain"
+Invocation.__module__ = "lambdachain"
+InvocationType.__module__ = "lambdachain"
+NoAnswerError.__module__ = "lambdachain"
+Outcome.__module__ = "lambdachain"
+Progress.__module__ = "lambdachain"
+Transport.__module__ = "lambdachain"
+Trouble.__module__ = "lambdachain"

@@ -1,7 +1,5 @@
 """What a call gives back beside the function's answer."""
 
-from __future__ import annotations
-
 from typing import Generic, NamedTuple, TypeVar
 
 from .errors import Attempt
@@ -31,3 +29,6 @@ class InvokeResult(NamedTuple, Generic[Resp_co]):
     def __repr__(self) -> str:
         told = f"executed_version={self.executed_version!r}, attempts={self.attempts!r}, duration={self.duration!r}"
         return f"InvokeResult(request_id={self.request_id!r}, {told})"
+
+
+InvokeResult.__module__ = "lambdachain"

@@ -122,3 +122,7 @@ def check_payloads(payloads: object, *, asynchronous: bool = False) -> None:
     many = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
     if one or not many:
         raise ContractError(f"a map takes an iterable of payloads, not {kind}: for one there is call")
+
+
+MapOptions.__module__ = "lambdachain"
+MapProgress.__module__ = "lambdachain"

@@ -309,3 +309,7 @@ def _run_to_end(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any
     from .event_loop import run
 
     return run(start, request, context)
+
+
+RemoteHandler.__module__ = "lambdachain"
+remote.__module__ = "lambdachain"

@@ -176,3 +176,7 @@ def _blocked(function: str, host: str) -> str:
         "Take the fixture lambda_stub and say what the function answers: lambda_stub.on(contract).returns(...); "
         f"or run the real handlers with lambda_inprocess or lambda_endpoint. {_REMEDY}"
     )
+
+
+RealInvokeBlockedError.__module__ = "lambdachain.testing"
+StubError.__module__ = "lambdachain.testing"

@@ -104,3 +104,7 @@ def _misfit(held: Contract[Any, Any], request: object, answer: bytes) -> Iterato
         codec_of(held.response).decode(answer)
     except PayloadValidationError as exc:
         yield f"on {shortened(request)} its answer does not fit {type_name(held.response)}: {exc}"
+
+
+UnfulfilledContractError.__module__ = "lambdachain.testing"
+assert_handler_fulfils.__module__ = "lambdachain.testing"

@@ -268,3 +268,8 @@ def _why_not(stub: Stub[Any, Any], received: Received) -> str:
     if not stub.answers(received.kind):
         return f"  (nothing for {VERBS[received.kind]})"
     return "  (when says no)" if stub.when is not None else "  (all of it has been answered)"
+
+
+StubTransport.__module__ = "lambdachain.testing"
+UnstubbedCallError.__module__ = "lambdachain.testing"
+UnusedStubError.__module__ = "lambdachain.testing"

@@ -59,3 +59,9 @@ def report_of(findings: Iterable[Finding]) -> Report:
         for one in findings
     ]
     return Report(healthy=all(one["level"] != Level.FAULT for one in told), findings=told)
+
+
+Finding.__module__ = "lambdachain.doctor"
+FindingObject.__module__ = "lambdachain.doctor"
+Level.__module__ = "lambdachain.doctor"
+Report.__module__ = "lambdachain.doctor"
