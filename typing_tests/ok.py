@@ -1,4 +1,4 @@
-"""What a type checker must infer; never executed. ``tests/test_typing.py`` runs mypy and pyright over it."""
+"""What a type checker must infer; never executed. ``tests/project/test_typing.py`` runs mypy and pyright over it."""
 
 from __future__ import annotations
 
@@ -160,6 +160,19 @@ async def asynchronous(request: ChargeRequest) -> ChargeResponse:
     return ChargeResponse(charge_id=request.order_id)
 
 
+@remote(charge)
+async def asynchronous_with_context(request: ChargeRequest, context: object = None) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+untyped_contract: Contract[Any, Any] = Contract("untyped", request=Any, response=Any)
+
+
+@remote(untyped_contract)
+async def untyped(event: dict[str, Any]) -> list[str]:
+    return [*event]
+
+
 @remote("billing-charge", errors=[CardDeclined], idempotent=True)
 def by_name(request: ChargeRequest) -> ChargeResponse | None:
     return None
@@ -173,6 +186,8 @@ async def asynchronous_by_name(request: Row, context: object) -> list[Point]:
 assert_type(by_contract, RemoteHandler[ChargeRequest, ChargeResponse])
 assert_type(with_context, RemoteHandler[ChargeRequest, ChargeResponse])
 assert_type(asynchronous, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(asynchronous_with_context, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(untyped, RemoteHandler[Any, Any])
 assert_type(by_name, RemoteHandler[ChargeRequest, ChargeResponse | None])
 assert_type(asynchronous_by_name, RemoteHandler[Row, list[Point]])
 assert_type(by_contract.local(request), ChargeResponse)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import json
 import math
 import pickle
+import pydoc
 import sys
 import threading
+import typing
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -242,6 +245,20 @@ def test_a_handler_looks_like_its_function() -> None:
     assert __name__ == handler.__module__
     assert _place is handler.__wrapped__ is handler.function  # type: ignore[attr-defined]
     assert "RemoteHandler(_place, Contract('orders-place', Order -> Placed))" == repr(handler)
+
+
+def test_a_handler_is_called_with_event_and_context() -> None:
+    """Its signature is that of a Lambda handler, through other decorators too; the class has its constructor's."""
+    handler = remote(place)(_place)
+
+    @functools.wraps(handler)
+    def traced(*arguments: Any) -> Any:
+        return handler(*arguments)
+
+    assert "(event, context=None)" == str(inspect.signature(handler)) == str(inspect.signature(traced))
+    assert ["order", "return"] == [*typing.get_type_hints(handler)]
+    assert ["function", "contract", "signature"] == [*inspect.signature(RemoteHandler).parameters]
+    assert "_place(event, context=None)" in pydoc.render_doc(handler, renderer=pydoc.plaintext)
 
 
 def test_a_decorator_holds_no_state() -> None:

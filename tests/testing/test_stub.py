@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -519,6 +520,22 @@ def test_a_handler_runs_as_lambda_runs_it(stub: StubTransport):
     assert [call.request for call in mails.calls] == ["o-1"]
     assert seen[0] is not None
     assert seen[0].idempotency_key == "k"
+
+
+def test_a_decorated_handler_is_run_as_lambda_runs_it(stub: StubTransport):
+    """A decorator around ``remote`` passes event and context on."""
+
+    @remote(charge)
+    def handler(request: Charge) -> Charged:
+        return Charged(charge_id=request.order_id)
+
+    @wraps(handler)
+    def traced(event: Any, context: Any) -> Any:
+        return handler(event, context)
+
+    stub.on(charge).runs(traced)
+
+    assert CLIENT.call(charge, ORDER).charge_id == "o-1"
 
 
 def test_a_plain_handler_gets_event_and_context(stub: StubTransport):

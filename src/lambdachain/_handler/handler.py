@@ -50,11 +50,26 @@ class ContractOptions(TypedDict, total=False):
     offload: S3Offload | None
 
 
+class _CallSignature:
+    """``__signature__`` of a handler: what Lambda calls it with, where ``__wrapped__`` would show its function's.
+
+    The class has none, so that ``inspect.signature(RemoteHandler)`` is that of its constructor.
+    """
+
+    def __get__(self, handler: RemoteHandler[Any, Any] | None, owner: type[Any]) -> inspect.Signature:
+        if handler is None:
+            raise AttributeError("__signature__")
+        parameters = inspect.signature(handler.__call__).parameters.values()
+        return inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters])
+
+
 class RemoteHandler(HasContract[Req, Resp]):
     """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
 
     Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
     """
+
+    __signature__ = _CallSignature()
 
     def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
         functools.update_wrapper(self, function)
@@ -213,15 +228,14 @@ class ForContract(Generic[Req, Resp]):
     def __init__(self, contract: Contract[Req, Resp]) -> None:
         self._contract = contract
 
-    @overload
-    def __call__(self, function: Callable[[Req], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req, Any], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req], Resp], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req, Any], Resp], /) -> RemoteHandler[Req, Resp]: ...
-    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Req, Resp]:
+    # One signature, not overloads: both type checkers then explain a wrong function by the types of the contract. With
+    # overloads, mypy compares it with the first one only, and pyright with the last one.
+    def __call__(
+        self,
+        function: Callable[[Req], Resp | Coroutine[Any, Any, Resp]]
+        | Callable[[Req, Any], Resp | Coroutine[Any, Any, Resp]],
+        /,
+    ) -> RemoteHandler[Req, Resp]:
         """Make a handler of *function*, which must take and give what the contract says."""
         signature = signature_of(function, _names_beside(inspect.currentframe()))
         check_fulfils(signature, self._contract)
