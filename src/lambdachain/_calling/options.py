@@ -21,16 +21,16 @@ _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
 class CallOptions(TypedDict, total=False):
-    """What a single call may say about itself; bound functions and clients take the same.
+    """The options of one call, which clients and bound functions take as keywords.
 
-    ``timeout``: seconds, or a ``timedelta``, for the whole call, every attempt included.
-    ``retry``: a ``RetryPolicy``, in place of the client's.
-    ``idempotency_key``: what the callee can tell repetitions by; unlocks retrying what may have run.
-    ``qualifier``: a version or alias, in place of the contract's.
-    ``tenant_id``: the tenant, for a function with tenant isolation.
-    ``durable_name``: Lambda's own deduplication, for durable functions: one name runs once.
-    ``client_context``: texts for the callee's ``context.client_context.custom``; Lambda delivers it for a call only.
-    ``log_tail``: ask for the last 4 KB of the function's log; with a call only.
+    ``timeout``: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+    ``retry``: A ``RetryPolicy``, in place of the client's.
+    ``idempotency_key``: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+    ``qualifier``: A version or alias, in place of the contract's.
+    ``tenant_id``: The tenant, for a function with tenant isolation.
+    ``durable_name``: The name of a durable execution, which Lambda runs only once.
+    ``client_context``: Texts for the callee's ``context.client_context.custom``.
+    ``log_tail``: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
     """
 
     timeout: float | timedelta | None

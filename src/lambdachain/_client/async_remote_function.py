@@ -124,7 +124,18 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         return await self._caller.can_invoke(self._callee(), self._options)
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
-        """Make the same function with *options* laid over those it has."""
+        """Return the same function with other options; those that are not passed stay as they are.
+
+        Args:
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         check_bound(options)
         return AsyncRemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
 

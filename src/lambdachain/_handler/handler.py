@@ -118,15 +118,51 @@ class RemoteHandler(HasContract[Req, Resp]):
             return self._run(request, context)
 
     def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
-        """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
+        """Run the deployed function and wait for its response, through a default client; see ``LambdaClient.call``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         return self._bound(options).call(payload)
 
     def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
-        """Behave as ``call``, and tell what Lambda said about it."""
+        """Run the deployed function as ``call`` does, and return metadata too; see ``LambdaClient.invoke``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         return self._bound(options).invoke(payload)
 
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
-        """Queue an event for the deployed function; see ``LambdaClient.fire``."""
+        """Queue an event for the deployed function; see ``LambdaClient.fire``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; needs a contract with ``envelope=True``.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Refused: Lambda delivers it with a call only.
+            log_tail: Refused: Lambda returns the log with a call only.
+        """
         return self._bound(options).fire(payload)
 
     @overload
@@ -140,7 +176,23 @@ class RemoteHandler(HasContract[Req, Resp]):
     def map(
         self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
     ) -> Generator[Any]:
-        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
+        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``.
+
+        Args:
+            payloads: The requests, one call each.
+            return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
+        """
         from lambdachain._client.map import map_request, mapped
 
         kind = InvocationType.REQUEST_RESPONSE
@@ -148,11 +200,34 @@ class RemoteHandler(HasContract[Req, Resp]):
         return mapped(what, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
-        """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
+        """Check whether the deployed function may be invoked; see ``LambdaClient.can_invoke``.
+
+        Args:
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Ignored: nothing runs.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Ignored, as is ``log_tail``.
+            log_tail: Ignored.
+        """
         return self._bound(options).can_invoke()
 
     def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
-        """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
+        """Return a function object for the deployed function, over a default client; see ``LambdaClient.bind``.
+
+        Args:
+            function: The address to call, in place of the contract's own name.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         check_bound(options, function)
         return self._bound(options, function)
 
