@@ -38,9 +38,9 @@ from lambdachain import (
     ThrottledError,
     Trouble,
 )
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState
 from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
+from lambdachain._calling.response import Answer
 from lambdachain._calling.target import locate
 
 CANARY = "canary-4111"

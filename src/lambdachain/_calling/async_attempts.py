@@ -11,10 +11,10 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome
 
-from .answer import Answer
 from .attempts import AttemptRequest, CallState, PendingAttempt, Reply
 from .hedging import settled
 from .prepared_call import PreparedCall
+from .response import Answer
 
 AsyncHook = Callable[[Invocation, Callable[[], Awaitable[Outcome]]], Awaitable[Outcome]]
 """What stands around every attempt of an ``AsyncLambdaClient``: ``async def hook(invocation, proceed)`` awaits

@@ -19,8 +19,8 @@ from lambdachain._core.errors import (
 )
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Transport
 
-from .answer import Answer
 from .prepared_call import PreparedCall
+from .response import Answer
 from .retry import pause_before_next, tells_of_trouble
 from .retry_budget import bucket_of
 from .success import is_success

@@ -15,9 +15,9 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import Outcome, Transport
 
-from .answer import Answer
 from .attempts import AttemptRunner, CallState, Hook, PendingAttempt, pause
 from .prepared_call import PreparedCall
+from .response import Answer
 
 
 class _Done(NamedTuple):

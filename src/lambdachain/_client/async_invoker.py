@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import Answer
 from lambdachain._calling.target import Target
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import AsyncTransport, InvocationType, Transport

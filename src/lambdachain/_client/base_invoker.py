@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, check_names
 from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
+from lambdachain._calling.response import Answer, value_of
 from lambdachain._calling.success import log_tail
 from lambdachain._calling.target import UNSET, Resolver, Target, contract_of, locate
 from lambdachain._core import clock

@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, seconds
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import Answer, value_of
 from lambdachain._calling.target import UNSET, Target
 from lambdachain._core import clock
 from lambdachain._core.current_invocation import current_invocation, earlier

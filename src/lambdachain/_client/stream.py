@@ -8,11 +8,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import pause, send_with_retries
 from lambdachain._calling.classify import failed_answer, no_answer
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import Answer
 from lambdachain._calling.target import Target
 from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError

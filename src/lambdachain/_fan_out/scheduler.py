@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.error_table import Retryability, service_failure
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import Answer
 from lambdachain._core.errors import CallError, DeadlineExceededError, FunctionError, ResponseError, ThrottledError
 from lambdachain._core.invocation import Outcome
 

@@ -21,10 +21,10 @@ from lambdachain import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState, Reply
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
+from lambdachain._calling.response import Answer
 from lambdachain._calling.retry import pause_before_next
 from lambdachain._calling.retry_budget import Bucket, RetryBudget
 from lambdachain._calling.target import locate
