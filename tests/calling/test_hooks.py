@@ -132,7 +132,7 @@ def test_a_hook_sends_an_attempt_once() -> None:
 
     line = Line(FAILED, GOOD)
 
-    with pytest.raises(ContractError, match="a hook may proceed once"):
+    with pytest.raises(ContractError, match=r"a hook may call proceed\(\) once"):
         LambdaClient(line, hooks=[impatient]).call(double, 1)
     assert 1 == len(line.sent)
 

@@ -516,7 +516,7 @@ def test_what_we_send_a_handler_takes(told: Metadata):
     with suppress(InvalidRequestError):
         client = LambdaClient(Queue())
         client.call("f", 1, idempotency_key=key)
-        sent = cast("Queue", client._caller._transport).sent[0].client_context or ""
+        sent = cast("Queue", client._invoker._transport).sent[0].client_context or ""
         assert _seen_by("context", json.loads(base64.b64decode(sent))["custom"])["lc-idem"] == key
 
 

@@ -39,7 +39,7 @@ from lambdachain import (
     ThrottledError,
     safe_to_retry,
 )
-from lambdachain._calling.retry import pause_before_next, tells_of_trouble
+from lambdachain._calling.retry import counts_against_budget, pause_before_next
 from lambdachain._transports import socket_options
 
 EXACT = RetryPolicy(jitter="none", max_attempts=100)
@@ -119,7 +119,7 @@ def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | 
 )
 def test_only_trouble_of_the_callee_counts(error: CallError, counts: bool):
     """What is wrong on this side says nothing of the function."""
-    assert tells_of_trouble(error) is counts
+    assert counts_against_budget(error) is counts
 
 
 def test_the_defaults_are_those_of_the_documentation():

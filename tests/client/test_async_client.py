@@ -190,7 +190,7 @@ def test_a_forked_process_shares_no_connection(laboratory: Laboratory) -> None:
         await client.call("orders", None)
         pid = os.fork()
         if pid == 0:
-            [way] = client._caller._transport._ways.values()  # type: ignore[union-attr]
+            [way] = client._invoker._transport._ways.values()  # type: ignore[union-attr]
             os._exit(len(next(iter(way._pools.values()))._idle))
         _, status = await asyncio.to_thread(os.waitpid, pid, 0)
         await client.call("orders", None)
@@ -324,7 +324,7 @@ async def test_a_hook_may_proceed_once() -> None:
         return first
 
     transport = Scripted(ANSWER, ANSWER)
-    with pytest.raises(ContractError, match="proceed once"):
+    with pytest.raises(ContractError, match=r"call proceed\(\) once"):
         await AsyncLambdaClient(transport, hooks=[both]).call(double, 21)
     assert 1 == len(transport.sent)
 

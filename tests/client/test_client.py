@@ -335,7 +335,7 @@ def test_what_is_no_target_is_refused(target: Any) -> None:
     client = LambdaClient(Line())
 
     for use in (lambda: client.call(target, 1), lambda: client.fire(target, 1), lambda: client.can_invoke(target)):
-        with pytest.raises(ContractError, match="needs a Contract, a handler made by remote, or a name"):
+        with pytest.raises(ContractError, match="pass a Contract, a handler made by remote, a name or an ARN"):
             use()
     with pytest.raises(ContractError):
         client.bind(target)
@@ -423,7 +423,7 @@ def test_a_payload_that_does_not_fit_is_refused_before_sending(payload: Any, loc
 
 def test_an_answer_that_does_not_fit_is_an_error_that_ran() -> None:
     """It says so, with the attempt, and without the answer."""
-    with pytest.raises(ResponseError, match="the answer does not fit Placed") as caught:
+    with pytest.raises(ResponseError, match="the response does not fit Placed") as caught:
         LambdaClient(Line(_ok(f'{{"total": "{SECRET}"}}'.encode()))).call(place, ORDER)
 
     error = caught.value

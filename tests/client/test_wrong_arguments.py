@@ -89,10 +89,10 @@ def _boto_client(service: str = "lambda") -> Any:
 
 
 BOTH: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda make: make(_boto_client()), r"client of botocore: \w+\(BotoTransport\(client\)\)"),
-    (lambda make: make(boto3.Session()), r"it is a session: \w+\(BotoTransport\(session=session\)\)"),
+    (lambda make: make(_boto_client()), r"it is a boto3 client: use \w+\(BotoTransport\(client\)\)"),
+    (lambda make: make(boto3.Session()), r"it is a session: use \w+\(BotoTransport\(session=session\)\)"),
     (lambda make: make(botocore.session.get_session()), r"BotoTransport\(session=session\)"),
-    (lambda make: make(HttpTransport), r"give an instance, HttpTransport\(\)"),
+    (lambda make: make(HttpTransport), r"pass an instance, HttpTransport\(\)"),
     (lambda make: make("http"), r"str is not a transport; it needs send\(\) and close\(\)"),
     (lambda make: make(retry=3), r"retry=RetryPolicy\(max_attempts=3\)"),
     (lambda make: make(retry=False), r"retry=RetryPolicy\.never\(\)"),
@@ -114,7 +114,7 @@ BOTH: list[tuple[Callable[[Any], Any], str]] = [
     (lambda make: make(retry=RetryPolicy.never), r"not method: retry=RetryPolicy\.never\(\)"),
     (lambda make: make(retry=RetryBudget()), r"RetryPolicy\(budget=budget\)"),
     (lambda make: make(boto3.Session), r"the class Session is not a transport; it is a session"),
-    (lambda make: make("http://user:secret@host"), r"BotoTransport\(endpoint_url=\.\.\.\) take text"),
+    (lambda make: make("http://user:secret@host"), r"BotoTransport\(endpoint_url=\.\.\.\) take a string"),
     (lambda make: make(resolve=resolvers.mapping), r"what resolvers\.mapping\(\) returns, not the function itself"),
     (lambda make: make(resolve=resolvers.prefix), r"what resolvers\.prefix\(\) returns"),
     (lambda make: make(resolve=resolvers.from_env), r"what resolvers\.from_env\(\) returns"),
@@ -141,7 +141,7 @@ BOTH: list[tuple[Callable[[Any], Any], str]] = [
 ]
 
 ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
-    (lambda: LambdaClient(AsyncHttpTransport()), r"for event loops: AsyncLambdaClient\(AsyncHttpTransport"),  # type: ignore[arg-type]
+    (lambda: LambdaClient(AsyncHttpTransport()), r"for event loops: use AsyncLambdaClient\(AsyncHttpTransport"),  # type: ignore[arg-type]
     (lambda: LambdaClient(hooks=[awaiting]), "hooks: awaiting is async def, which is for AsyncLambdaClient"),  # type: ignore[list-item]
     (lambda: LambdaClient(hooks=[passing, Awaiting()]), "Awaiting is async def"),  # type: ignore[list-item]
     (lambda: LambdaClient(hooks=[partial(awaiting)]), "is async def"),  # type: ignore[list-item]
@@ -168,13 +168,13 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: _contract(response=deployed), "not RemoteHandler"),
     (lambda: _contract(offload="bucket"), r'such as S3Offload\("bucket"\), not str'),
     (lambda: remote("f", errors=Bad)(_handler), r"errors=\[Bad\]"),  # type: ignore[arg-type]
-    (lambda: remote("f", error=[Bad]), "no option 'error'; a contract's options are errors, idempotent, "),  # type: ignore[call-overload]
-    (lambda: remote("f", timeout=3), "remote has no option 'timeout'"),  # type: ignore[call-overload]
+    (lambda: remote("f", error=[Bad]), "unknown option 'error'; a contract's options are errors, idempotent, "),  # type: ignore[call-overload]
+    (lambda: remote("f", timeout=3), "remote: unknown option 'timeout'"),  # type: ignore[call-overload]
     (lambda: remote("f")(7), "remote decorates a function, not int"),  # type: ignore[call-overload]
     (lambda: deployed.bind(retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[arg-type]
     (lambda: deployed.bind(timeout="5"), "timeout must be seconds"),  # type: ignore[arg-type]
-    (lambda: deployed.bind(timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
-    (lambda: deployed.call(Order(id="secret"), timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
+    (lambda: deployed.bind(timout=5), "unknown option 'timout'"),  # type: ignore[call-arg]
+    (lambda: deployed.call(Order(id="secret"), timout=5), "unknown option 'timout'"),  # type: ignore[call-arg]
     (lambda: S3Offload("b", region=7), "region must be text, not int"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", endpoint_url=b"http://secret"), "endpoint_url must be text, not bytes"),  # type: ignore[arg-type]
     (lambda: StubTransport().on(_contract(), when=7), "when must be a function of the request, not int"),  # type: ignore[call-overload]
@@ -256,7 +256,7 @@ def test_a_configuration_that_is_not_one(config: Any):
 def test_a_resolver_that_finds_nothing():
     """A dict's ``get``, as a rule."""
     client = LambdaClient(StubTransport(), resolve={"other": "deployed"}.get)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArnError, match="resolve gave NoneType for 'f', not a name or an ARN"):
+    with pytest.raises(InvalidArnError, match="resolve returned NoneType for 'f', not a name or an ARN"):
         client.call(_contract(), Order(id="1"))
 
 

@@ -183,7 +183,7 @@ async def test_a_map_that_is_cancelled_cancels_its_calls():
 
     assert (crowd.inside, crowd.cancelled) == (0, 10)
     assert asyncio.all_tasks() == before
-    assert client._caller.paces["double"].in_flight == 0
+    assert client._invoker.concurrency_limits["double"].in_flight == 0
 
 
 async def test_an_asyncio_timeout_around_a_map_ends_it():
@@ -208,7 +208,7 @@ async def test_a_map_closed_early_waits_for_what_is_under_way():
 
     assert (crowd.inside, crowd.cancelled, len(crowd.seen)) == (0, 0, seen)
     assert seen < 30
-    assert client._caller.paces["double"].in_flight == 0
+    assert client._invoker.concurrency_limits["double"].in_flight == 0
 
 
 async def test_a_bad_payload_is_a_result_where_failures_are():

@@ -37,7 +37,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._calling.classify import CallSemantics, failed_answer
+from lambdachain._calling.classify import CallSemantics, error_for_outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -83,7 +83,7 @@ def _at_the_caller(handler: Callable[..., Any], event: object) -> CallError | No
         body = {**build_fault_result(sys.exc_info(), None), "requestId": "r-1"}
     wire, _ = LambdaMarshaller().marshal_response(body)
     outcome = Outcome(200, wire.encode(), "Unhandled", "$LATEST", request_id="r-1")
-    return failed_answer(Invocation("orders-place"), outcome, CallSemantics(place.errors))
+    return error_for_outcome(Invocation("orders-place"), outcome, CallSemantics(place.errors))
 
 
 def test_a_handler_takes_and_gives_decoded_json() -> None:
@@ -316,14 +316,14 @@ def _nowhere(order: Nowhere) -> Placed:  # type: ignore[name-defined] # noqa: F8
     ("function", "part"),
     [
         (_no_request, "its request"),
-        (_no_response, "what it returns"),
+        (_no_response, "its return value"),
         (lambda order: order, "its request"),
         (_nowhere, ""),
     ],
 )
 def test_a_name_needs_annotations(function: Any, part: str) -> None:
     """Without annotations there is no contract to make; the error says what to do."""
-    with pytest.raises(ContractError, match=f"annotate {part}.*or give a Contract"):
+    with pytest.raises(ContractError, match=f"annotate {part}.*or pass a Contract"):
         remote("orders")(function)
 
 
@@ -383,9 +383,9 @@ def _gives_nothing(order: Order) -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (_takes_text, "_takes_text takes str, and Contract.* says Order"),
-        (_takes_more, "takes ExpressOrder, and Contract"),
-        (_gives_text, "returns str, and Contract.* says Placed"),
+        (_takes_text, "_takes_text takes str, but Contract.* declares Order"),
+        (_takes_more, "takes ExpressOrder, but Contract"),
+        (_gives_text, "returns str, but Contract.* declares Placed"),
         (_gives_nothing, "returns None"),
     ],
 )
@@ -446,7 +446,7 @@ def test_annotations_that_only_a_type_checker_can_judge_are_let_through() -> Non
     [
         (lambda: remote(_place), "remote needs a Contract or a name"),  # type: ignore[call-overload]
         (lambda: remote(None), "remote needs a Contract or a name"),  # type: ignore[call-overload]
-        (lambda: remote(place, idempotent=True), "is complete: idempotent belongs into it"),  # type: ignore[call-overload]
+        (lambda: remote(place, idempotent=True), "declare idempotent in the contract itself"),  # type: ignore[call-overload]
     ],
 )
 def test_remote_says_how_it_is_used(use: Any, words: str) -> None:
@@ -566,7 +566,7 @@ def test_a_wrong_answer_is_an_error_here(answer: Any, loc: list[str]) -> None:
     """What does not fit the contract is not sent: the callee fails, and tells where, not what."""
     handler = remote(place)(lambda _: answer)
 
-    with pytest.raises(ResponseError, match="the handler's answer does not fit Placed") as caught:
+    with pytest.raises(ResponseError, match="the handler's response does not fit Placed") as caught:
         handler(EVENT, CONTEXT)
 
     assert [tuple(loc)] == [detail["loc"] for detail in caught.value.errors]

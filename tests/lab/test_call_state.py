@@ -23,10 +23,10 @@ from lambdachain import (
 )
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState, Reply
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
-from lambdachain._calling.response import Answer
+from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
+from lambdachain._calling.response import CallResponse
 from lambdachain._calling.retry import pause_before_next
-from lambdachain._calling.retry_budget import Bucket, RetryBudget
+from lambdachain._calling.retry_budget import RetryBudget, TokenBucket
 from lambdachain._calling.target import locate
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Outcome, Progress, Trouble
 
@@ -34,17 +34,17 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
-def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
+def process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:
     """Take what an attempt led to, as ``send_with_retries`` does."""
-    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
-    going.reply = reply
+    attempt = AttemptRunner(None, state, request)  # type: ignore[arg-type] - nothing is sent here
+    attempt.reply = reply
     try:
-        outcome = course.judge(reply)
+        outcome = state.raise_for_failure(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, going, now)
-    return course.failed(error, going, now)
+        return state.record_success(outcome, attempt, now)
+    return state.record_failure(error, attempt, now)
 
 
 class Event(NamedTuple):
@@ -97,7 +97,9 @@ def _planned(
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
     options: CallOptions = {"retry": policy, "timeout": timeout}
     now = Moment(BEGINNING, 0.0)
-    return plan(locate(contract, None, None, None), 1, InvocationType.REQUEST_RESPONSE, options, within=None, now=now)
+    return prepare(
+        locate(contract, None, None, None), 1, InvocationType.REQUEST_RESPONSE, options, within=None, now=now
+    )
 
 
 class Trip(NamedTuple):
@@ -105,23 +107,23 @@ class Trip(NamedTuple):
 
     began: list[float]
     slept_until: list[float]
-    told: list[int]
-    end: Answer | CallError
+    metadata: list[int]
+    end: CallResponse | CallError
 
 
 def _travel(call: PreparedCall, events: Sequence[Event]) -> Trip:
     """Lead a call through *events* by a clock of our own; the last one stands for every further attempt."""
     clock = BEGINNING
-    course = CallState(call, clock)
+    state = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
     try:
         for number in range(100):
             event = events[min(number, len(events) - 1)]
-            send = course.next(clock)
+            request = state.start_attempt(clock)
             trip.began.append(clock)
-            clock += event.took if send.timeout is None else min(event.took, send.timeout)
-            done = taken(course, send, event.reply, clock)
-            if isinstance(done, Answer):
+            clock += event.took if request.timeout is None else min(event.took, request.timeout)
+            done = process(state, request, event.reply, clock)
+            if isinstance(done, CallResponse):
                 return trip._replace(end=done)
             trip.slept_until.append(clock + done)
             clock += done + event.overslept
@@ -174,14 +176,14 @@ def test_any_course(events: list[Event], attempts: int, delay: float, idempotent
 def test_attempts_are_numbered() -> None:
     """Each attempt tells its own number and what is left of the time."""
     call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
-    course = CallState(call, BEGINNING)
+    state = CallState(call, BEGINNING)
 
     texts = []
     for clock in (BEGINNING, BEGINNING + 10, BEGINNING + 20):
-        send = course.next(clock)
-        texts.append((send.timeout, send.invocation.client_context))
+        request = state.start_attempt(clock)
+        texts.append((request.timeout, request.invocation.client_context))
         if clock < BEGINNING + 20:
-            taken(course, send, REFUSED, clock)
+            process(state, request, REFUSED, clock)
 
     assert [60.0, 50.0, 40.0] == [timeout for timeout, _ in texts]
     assert 3 == len({context for _, context in texts})
@@ -275,14 +277,14 @@ def test_budget_runs_out() -> None:
 
 def test_bucket_under_contention() -> None:
     """However many threads draw on a bucket, it holds between nothing and all, and no token is lost."""
-    bucket = Bucket(RetryBudget(max_tokens=50, token_ratio=0.25))
+    bucket = TokenBucket(RetryBudget(max_tokens=50, token_ratio=0.25))
     seen: list[float] = []
     start = threading.Barrier(8)
 
     def draw(ratio: int) -> None:
         start.wait()
         for turn in range(4000):
-            bucket.failed() if turn % ratio == 0 else bucket.succeeded()
+            bucket.record_failure() if turn % ratio == 0 else bucket.record_success()
             seen.append(bucket.tokens)
 
     threads = [threading.Thread(target=draw, args=(ratio,)) for ratio in (2, 3, 4, 5, 6, 7, 8, 9)]
@@ -296,9 +298,9 @@ def test_bucket_under_contention() -> None:
 
 def test_tokens_add_up() -> None:
     """Failures drawn by many threads at once are all counted."""
-    bucket = Bucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
+    bucket = TokenBucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
 
-    threads = [threading.Thread(target=lambda: [bucket.failed() for _ in range(1000)]) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: [bucket.record_failure() for _ in range(1000)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -167,7 +167,7 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     client = LambdaClient(transport)
     client.call("echo", 1)
     credentials = Credentials(None, given=False)
-    held = [client._caller._lock, transport._lock, transport._making, credentials._lock, deadline_timer._changed]
+    held = [client._invoker._lock, transport._lock, transport._making, credentials._lock, deadline_timer._changed]
     for lock in held:
         lock.acquire()
 

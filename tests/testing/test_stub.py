@@ -266,7 +266,7 @@ def test_pauses_count_against_the_timeout(stub: StubTransport):
     """Time that is skipped has passed."""
     stub.on(charge).throttles(retry_after=60)
 
-    with pytest.raises(DeadlineExceededError, match="no time left to try again after ThrottledError"):
+    with pytest.raises(DeadlineExceededError, match="no time left to retry after ThrottledError"):
         CLIENT.call(charge, ORDER, timeout=30, retry=RetryPolicy(max_delay=100))
 
 

@@ -1,4 +1,4 @@
-"""A success, and its value as the contract types it."""
+"""The response to a successful call, and its payload decoded as the contract's type."""
 
 from __future__ import annotations
 
@@ -11,64 +11,66 @@ from lambdachain._json.payload_validation import PayloadValidationError
 
 from .prepared_call import PreparedCall
 
-_IN_S3: Final = b'{"__lambdachain_s3__"'
+_OFFLOADED: Final = b'{"__lambdachain_s3__"'
 
 
-class Answer(NamedTuple):
-    """A success as Lambda reports it, before its payload is read."""
+class CallResponse(NamedTuple):
+    """The response of Lambda to a call that succeeded; its payload is not decoded yet."""
 
     outcome: Outcome
     attempts: tuple[Attempt, ...]
     elapsed: float
 
 
-def value_of(plan: PreparedCall, answer: Answer) -> Any:
-    """Read the answer as the contract types it.
+def decode_response(call: PreparedCall, response: CallResponse) -> Any:
+    """Decode the payload as the contract's response type.
 
     Raises:
-        ResponseError: The function ran, and its answer does not fit the contract.
+        ResponseError: The function ran, and its response does not fit the contract.
     """
-    response = plan.callee.contract.response
+    expected = call.target.contract.response
     try:
-        data = _payload(plan, answer)
-        value = codec_of(response).decode(data)
+        data = _fetch_payload(call, response)
+        value = codec_of(expected).decode(data)
     except PayloadValidationError as exc:
-        words, details = f"the answer does not fit {_name_of(response)}: {exc}", exc.details
-    except _NotThereError as exc:
-        words, details = str(exc), ()
+        message, details = f"the response does not fit {_type_name(expected)}: {exc}", exc.details
+    except _OffloadedResponseError as exc:
+        message, details = str(exc), ()
     else:
-        return JsonText(data) if response is JsonText else value
-    error = ResponseError(words, function=plan.callee.address, request_id=answer.outcome.request_id, errors=details)
-    *before, last = answer.attempts
+        return JsonText(data) if expected is JsonText else value
+    # Raised outside the except clause: as its context, pydantic's error would show the payload in the traceback.
+    error = ResponseError(message, function=call.target.address, request_id=response.outcome.request_id, errors=details)
+    *before, last = response.attempts
     error.attempts = (*before, last._replace(error=ResponseError.__name__))
-    error.elapsed = answer.elapsed
+    error.elapsed = response.elapsed
     raise error
 
 
-def _name_of(response: object) -> str:
-    """Name a type in a message; text that is kept as it came may hold any JSON."""
+def _type_name(response: object) -> str:
+    """Return the name of a response type for a message; JSON that is kept as text may hold any value."""
     return "JsonValue" if response is JsonText else type_name(response)
 
 
-class _NotThereError(Exception):
-    """The answer is in S3, and cannot be got."""
+class _OffloadedResponseError(Exception):
+    """The response is in S3 and cannot be fetched."""
 
 
-def _payload(plan: PreparedCall, answer: Answer) -> bytes:
-    """Return the answer's payload, wherever it is."""
-    data = answer.outcome.payload
-    if not data.startswith(_IN_S3):
+def _fetch_payload(call: PreparedCall, response: CallResponse) -> bytes:
+    """Return the payload, from S3 if the function has put it there."""
+    data = response.outcome.payload
+    # Compared as bytes: nearly every response is the payload itself, and is not to be parsed twice.
+    if not data.startswith(_OFFLOADED):
         return data
     from lambdachain._contracts.s3_offload import OffloadError, reference_in
 
-    reference, offload = reference_in(data), plan.callee.contract.offload
+    reference, offload = reference_in(data), call.target.contract.offload
     if reference is None:
         return data
     if offload is None:
-        raise _NotThereError(
-            "the answer is in S3, and this contract does not say where: it needs offload=S3Offload(...)"
+        raise _OffloadedResponseError(
+            "the response is in S3, and this contract cannot read it: declare Contract(..., offload=S3Offload(...))"
         )
     try:
         return offload.get(reference)
     except OffloadError as exc:
-        raise _NotThereError(str(exc)) from exc
+        raise _OffloadedResponseError(str(exc)) from exc

@@ -1,4 +1,4 @@
-"""The client for event loops: what an async caller holds."""
+"""``AsyncLambdaClient``: the client for event loops, with types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from lambdachain._calling.async_attempts import AsyncHook
 from lambdachain._calling.options import CallOptions, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
-from lambdachain._calling.target import UNSET, Resolver, contract_of
+from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
@@ -76,8 +76,8 @@ class AsyncLambdaClient:
         hooks: Sequence[AsyncHook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=False)
-        over = None if transport is None else to_async_transport(transport)
-        self._caller = AsyncInvoker(over, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        adapted = None if transport is None else to_async_transport(transport)
+        self._invoker = AsyncInvoker(adapted, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     async def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -109,8 +109,8 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        callee = self._caller.locate(target, options, response=response)
-        return (await self._caller.invoke(callee, payload, options)).value
+        located = self._invoker.locate(target, options, response=response)
+        return (await self._invoker.invoke(located, payload, options)).value
 
     @overload
     async def invoke(
@@ -146,8 +146,8 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        callee = self._caller.locate(target, options, response=response)
-        return await self._caller.invoke(callee, payload, options)
+        located = self._invoker.locate(target, options, response=response)
+        return await self._invoker.invoke(located, payload, options)
 
     async def fire(
         self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]
@@ -166,7 +166,7 @@ class AsyncLambdaClient:
             client_context: Refused: Lambda delivers it with a call only.
             log_tail: Refused: Lambda returns the log with a call only.
         """
-        return await self._caller.fire(self._caller.locate(target, options), payload, options)
+        return await self._invoker.fire(self._invoker.locate(target, options), payload, options)
 
     @overload
     def map(
@@ -283,12 +283,12 @@ class AsyncLambdaClient:
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from .async_map import mapped
+        from .async_map import run_map
         from .map import map_request
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
@@ -337,11 +337,11 @@ class AsyncLambdaClient:
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from .async_map import mapped
+        from .async_map import run_map
         from .map import map_request
 
         kind = InvocationType.EVENT
-        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
@@ -366,12 +366,12 @@ class AsyncLambdaClient:
     def stream(
         self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[bytes] | AsyncGenerator[str]:
-        """Run a function and yield its response piece by piece, as it is sent; see ``LambdaClient.stream``.
+        """Run a function and yield its response in chunks, as they are sent; see ``LambdaClient.stream``.
 
         Args:
             target: As for ``call``; the contract's response type is not used.
             payload: As for ``call``.
-            text: Decode the pieces as UTF-8.
+            text: Decode the chunks as UTF-8.
             timeout: Seconds, or a ``timedelta``, for the whole stream, attempts included; in place of the client's.
             retry: A ``RetryPolicy``, in place of the client's.
             idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
@@ -381,11 +381,11 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
         """
-        from .async_stream import streamed, texts
+        from .async_stream import decode_chunks, stream_response
 
-        callee = self._caller.locate(target, options)
-        pieces = streamed(self._caller, callee, payload, options)
-        return texts(pieces, callee.address) if text else pieces
+        located = self._invoker.locate(target, options)
+        chunks = stream_response(self._invoker, located, payload, options)
+        return decode_chunks(chunks, located.address) if text else chunks
 
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]
@@ -403,7 +403,7 @@ class AsyncLambdaClient:
             client_context: Ignored, as is ``log_tail``.
             log_tail: Ignored.
         """
-        return await self._caller.can_invoke(self._caller.locate(target, options), options)
+        return await self._invoker.can_invoke(self._invoker.locate(target, options), options)
 
     def bind(
         self,
@@ -427,13 +427,13 @@ class AsyncLambdaClient:
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
-            raise ContractError("bind() needs a Contract: a plain name has no types to bind")
+            raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound(options, function)
-        return AsyncRemoteFunction(self._caller, contract_of(contract), function, options)
+        return AsyncRemoteFunction(self._invoker, contract_for(contract), function, options)
 
     async def aclose(self) -> None:
         """Close the connections, of all loops."""
-        await self._caller.close()
+        await self._invoker.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -444,7 +444,7 @@ class AsyncLambdaClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"AsyncLambdaClient({self._caller!r})"
+        return f"AsyncLambdaClient({self._invoker!r})"
 
 
 AsyncLambdaClient.__module__ = "lambdachain"

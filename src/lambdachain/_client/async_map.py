@@ -8,26 +8,26 @@ from typing import Any
 from lambdachain._fan_out.async_driver import Begun, fan_out
 from lambdachain._fan_out.options import check_payloads
 
-from .map import MapRequest, connections_of
+from .map import MapRequest, max_connections_for
 
 Payloads = Iterable[Any] | AsyncIterable[Any]
 
 
-def mapped(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, None]:
-    """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
+def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, None]:
+    """Send each payload and yield the results; nothing is sent before the first result is requested.
 
     Raises:
-        ContractError: *payloads* are none.
+        ContractError: *payloads* is not an iterable of payloads.
     """
     check_payloads(payloads, asynchronous=True)
 
     def begin() -> Begun:
-        transport = map_request.caller.transport_for(map_request.callee)
-        scheduler = map_request.scheduler(payloads, connections_of(transport))
-        return Begun(scheduler, transport, _begun(payloads), map_request.over(transport).prepare)
+        transport = map_request.invoker.transport_for(map_request.target)
+        scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
+        return Begun(scheduler, transport, _iterate(payloads), map_request.for_transport(transport).prepare)
 
-    return fan_out(begin, map_request.caller.hooks, on_progress=map_request.manner.on_progress)
+    return fan_out(begin, map_request.invoker.hooks, on_progress=map_request.settings.on_progress)
 
 
-def _begun(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:
+def _iterate(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:
     return aiter(payloads) if isinstance(payloads, AsyncIterable) else iter(payloads)

@@ -1,4 +1,4 @@
-"""The client: what a caller holds."""
+"""``LambdaClient``: the blocking client, with types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from lambdachain._calling.attempts import Hook
 from lambdachain._calling.options import CallOptions, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
-from lambdachain._calling.target import UNSET, Resolver, contract_of
+from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
@@ -61,7 +61,7 @@ class LambdaClient:
         hooks: Sequence[Hook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=True)
-        self._caller = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        self._invoker = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -96,8 +96,8 @@ class LambdaClient:
             ResponseError: It ran, and its response does not fit the contract.
             InvalidArnError: The name is not valid, or there are two qualifiers.
         """
-        callee = self._caller.locate(target, options, response=response)
-        return self._caller.invoke(callee, payload, options).value
+        located = self._invoker.locate(target, options, response=response)
+        return self._invoker.invoke(located, payload, options).value
 
     @overload
     def invoke(
@@ -133,8 +133,8 @@ class LambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        callee = self._caller.locate(target, options, response=response)
-        return self._caller.invoke(callee, payload, options)
+        located = self._invoker.locate(target, options, response=response)
+        return self._invoker.invoke(located, payload, options)
 
     def fire(self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for a function and do not wait for it to run (Event).
@@ -157,7 +157,7 @@ class LambdaClient:
             NotInvokedError: The event was not queued.
             OutcomeUnknownError: It may have been queued.
         """
-        return self._caller.fire(self._caller.locate(target, options), payload, options)
+        return self._invoker.fire(self._invoker.locate(target, options), payload, options)
 
     @overload
     def map(
@@ -274,11 +274,11 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``call``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, mapped
+        from .map import map_request, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
@@ -327,10 +327,10 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``fire``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, mapped
+        from .map import map_request, run_map
 
         kind = InvocationType.EVENT
-        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
@@ -355,16 +355,16 @@ class LambdaClient:
     def stream(
         self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
     ) -> Generator[bytes] | Generator[str]:
-        """Run a function and yield its response piece by piece, as it is sent (InvokeWithResponseStream).
+        """Run a function and yield its response in chunks, as they are sent (InvokeWithResponseStream).
 
-        Lazy: the function is called when the first piece is requested. A failure before that piece is retried as a call
+        Lazy: the function is called when the first chunk is requested. A failure before that chunk is retried as a call
         is; later ones are not, and the error has the bytes received so far in ``received_bytes``. A function that does
-        not stream, or a transport that cannot, responds in one piece. Closing a stream early closes its connection.
+        not stream, or a transport that cannot, responds in one chunk. Closing a stream early closes its connection.
 
         Args:
             target: As for ``call``; the contract's response type is not used.
             payload: As for ``call``.
-            text: Decode the pieces as UTF-8.
+            text: Decode the chunks as UTF-8.
             timeout: Seconds, or a ``timedelta``, for the whole stream, attempts included; in place of the client's.
             retry: A ``RetryPolicy``, in place of the client's.
             idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
@@ -377,11 +377,11 @@ class LambdaClient:
         Raises:
             CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
         """
-        from .stream import streamed, texts
+        from .stream import decode_chunks, stream_response
 
-        callee = self._caller.locate(target, options)
-        pieces = streamed(self._caller, callee, payload, options)
-        return texts(pieces, callee.address) if text else pieces
+        located = self._invoker.locate(target, options)
+        chunks = stream_response(self._invoker, located, payload, options)
+        return decode_chunks(chunks, located.address) if text else chunks
 
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Check whether this caller may invoke a function, without running it (DryRun).
@@ -403,7 +403,7 @@ class LambdaClient:
         Raises:
             CallError: Lambda did not decide: throttled, no credentials, network trouble.
         """
-        return self._caller.can_invoke(self._caller.locate(target, options), options)
+        return self._invoker.can_invoke(self._invoker.locate(target, options), options)
 
     def bind(
         self,
@@ -427,13 +427,13 @@ class LambdaClient:
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
-            raise ContractError("bind() needs a Contract: a plain name has no types to bind")
+            raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound(options, function)
-        return RemoteFunction(self._caller, contract_of(contract), function, options)
+        return RemoteFunction(self._invoker, contract_for(contract), function, options)
 
     def close(self) -> None:
         """Close the connections."""
-        self._caller.close()
+        self._invoker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -444,7 +444,7 @@ class LambdaClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"LambdaClient({self._caller!r})"
+        return f"LambdaClient({self._invoker!r})"
 
 
 LambdaClient.__module__ = "lambdachain"

@@ -1,4 +1,4 @@
-"""The callee's side: a function becomes a Lambda handler that is also a stub for its callers."""
+"""``remote()``: a function becomes a Lambda handler, which its callers can also call with types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.payload_validation import UNDECLARED, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
-from .signature import Signature, check_fulfils, contract_from, signature_of
+from .signature import HandlerSignature, check_against_contract, make_contract, read_signature
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -41,7 +41,7 @@ AnyResp = TypeVar("AnyResp")
 
 
 class ContractOptions(TypedDict, total=False):
-    """What ``remote`` may say about a contract that it makes of a name and annotations; see ``Contract``."""
+    """The options of a contract that ``remote`` makes from a name and annotations; see ``Contract``."""
 
     errors: Sequence[type[RemoteError]]
     idempotent: bool
@@ -64,14 +64,16 @@ class _CallSignature:
 
 
 class RemoteHandler(HasContract[Req, Resp]):
-    """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
+    """A Lambda handler that can also be run here with types, and called where it is deployed.
 
-    Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
+    ``remote`` makes it. Set it as the function's handler; Lambda calls it with an event and a context.
     """
 
     __signature__ = _CallSignature()
 
-    def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
+    def __init__(
+        self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: HandlerSignature
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._contract = contract
@@ -79,10 +81,10 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     @property
     def contract(self) -> Contract[Req, Resp]:
-        """What this handler and its callers agree on."""
+        """The contract of this handler and its callers."""
         return self._contract
 
-    # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
+    # Powertools' middlewares accept only what inspect.isfunction() accepts, which looks at __class__.
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return FunctionType
@@ -95,21 +97,21 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self._signature.name
 
     def __call__(self, event: Any, context: Any = None) -> JsonValue:
-        """Handle an event as Lambda does: decoded JSON in, decoded JSON out.
+        """Handle an event as Lambda passes it: decoded JSON in, decoded JSON out.
 
         Raises:
-            RequestRejectedError: The event does not fit the contract; its caller gets the same error.
-            ResponseError: The function returned what does not fit the contract.
-            Exception: What the function raises, unchanged, so that Lambda sees the failure.
+            RequestRejectedError: The event does not fit the contract; the caller's call raises the same error.
+            ResponseError: The value that the function returned does not fit the contract.
+            Exception: An exception of the function, unchanged, so that Lambda sees the failure.
         """
         payload, metadata = opened(event) if self._contract.envelope else (event, None)
         with invocation_scope(context, metadata=metadata):
-            return self._written(self._run(self._read(payload), context))
+            return self._serialize_response(self._run(self._parse_request(payload), context))
 
     def local(self, request: Req, context: Any = None) -> Resp:
         """Run the function in this process: no JSON, no Lambda, the types as declared.
 
-        A context, if given, bounds the calls that it makes, as ``invocation_scope`` does. A coroutine function is run
+        A *context* limits the calls that the function makes, as ``invocation_scope`` does. A coroutine function is run
         to its end; inside an event loop, await ``handler.function(request)`` instead.
         """
         if context is None or current_invocation() is not None:
@@ -131,7 +133,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        return self._bound(options).call(payload)
+        return self._bind(options).call(payload)
 
     def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
         """Run the deployed function as ``call`` does, and return metadata too; see ``LambdaClient.invoke``.
@@ -147,7 +149,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        return self._bound(options).invoke(payload)
+        return self._bind(options).invoke(payload)
 
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for the deployed function; see ``LambdaClient.fire``.
@@ -163,7 +165,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             client_context: Refused: Lambda delivers it with a call only.
             log_tail: Refused: Lambda returns the log with a call only.
         """
-        return self._bound(options).fire(payload)
+        return self._bind(options).fire(payload)
 
     @overload
     def map(
@@ -193,11 +195,11 @@ class RemoteHandler(HasContract[Req, Resp]):
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from lambdachain._client.map import map_request, mapped
+        from lambdachain._client.map import map_request, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
         what = map_request(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        return run_map(what, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
         """Check whether the deployed function may be invoked; see ``LambdaClient.can_invoke``.
@@ -212,7 +214,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             client_context: Ignored, as is ``log_tail``.
             log_tail: Ignored.
         """
-        return self._bound(options).can_invoke()
+        return self._bind(options).can_invoke()
 
     def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Return a function object for the deployed function, over a default client; see ``LambdaClient.bind``.
@@ -229,61 +231,67 @@ class RemoteHandler(HasContract[Req, Resp]):
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         check_bound(options, function)
-        return self._bound(options, function)
+        return self._bind(options, function)
 
     def __repr__(self) -> str:
         return f"RemoteHandler({self._signature.name}, {self.contract!r})"
 
-    def _bound(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
+    def _bind(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
         return RemoteFunction(default_invoker(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
-        answer: Resp
+        result: Resp
         if self._signature.is_async:
-            answer = _run_to_end(self._started, request, context)
+            result = _run_coroutine(self._call_function, request, context)
         else:
-            answer = self._started(request, context)
-        return answer
+            result = self._call_function(request, context)
+        return result
 
-    def _started(self, request: Req, context: Any) -> Any:
+    def _call_function(self, request: Req, context: Any) -> Any:
         return self.function(request, context) if self._signature.takes_context else self.function(request)
 
-    def _read(self, event: Any) -> Req:
+    def _parse_request(self, event: Any) -> Req:
         codec = codec_of(self._contract.request)
-        stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
+        stored = self._fetch_offloaded(event) if is_mapping(event) and len(event) == 1 else None
         try:
             request: Req = codec.read(event) if stored is None else codec.decode(stored)
         except PayloadValidationError as exc:
             rejected = RequestRejectedError(errors=exc.details)
         else:
             return request
+        # OpenTelemetry's botocore instrumentation adds "headers" to the payload, which a strict model refuses. Only
+        # then
+        # it is removed: a model may have a field of that name.
         if stored is None and _is_injected(rejected.errors):
-            return self._read({name: value for name, value in event.items() if name != "headers"})
+            return self._parse_request({name: value for name, value in event.items() if name != "headers"})
         raise rejected
 
-    def _written(self, answer: Resp) -> JsonValue:
+    def _serialize_response(self, result: Resp) -> JsonValue:
         response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
-                return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
-            return codec_of(response).dump(answer, self._signature.response)
+                return self._offload_response(offload, codec_of(response).encode(result, self._signature.response))
+            return codec_of(response).dump(result, self._signature.response)
         except PayloadValidationError as exc:
-            unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
-        raise unfit
+            error = ResponseError(
+                f"the handler's response does not fit {type_name(response)}: {exc}", errors=exc.details
+            )
+        # Raised outside the except clause: as its context, pydantic's error would show the value in the function's log.
+        raise error
 
-    def _taken_out(self, event: Any) -> bytes | None:
-        """Return the JSON of the request that *event* refers to; ``None`` if the event is the request itself."""
+    def _fetch_offloaded(self, event: Any) -> bytes | None:
+        """Fetch the request that *event* refers to, as JSON; ``None`` if the event is the request itself."""
         from lambdachain._contracts.s3_offload import is_reference
 
         if not is_reference(event):
             return None
         if self.contract.offload is None:
-            words = "The request is in S3, and this handler's contract does not say where: it needs offload"
-            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
+            message = "The request is in S3, and this handler's contract cannot read it: it needs offload"
+            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=message)])
         return self.contract.offload.get(event)
 
-    def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
-        """Put an answer into S3 that is too large, for a caller who knows to look there."""
+    def _offload_response(self, offload: S3Offload, data: bytes) -> JsonValue:
+        """Store a large response in S3 if the caller can read it there; if not, return it if Lambda accepts it."""
         invocation = current_invocation()
         if not offload.takes(len(data)):
             return cast("JsonValue", json.loads(data))
@@ -293,12 +301,12 @@ class RemoteHandler(HasContract[Req, Resp]):
             return cast("JsonValue", put_payload(offload, data, transport_override()))
         if len(data) <= MAX_REQUEST_BYTES:
             return cast("JsonValue", json.loads(data))
-        told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"
-        raise ResponseError(f"the handler's answer is {len(data):,} bytes; {told}")
+        limit = "Lambda returns at most 6 MiB, and the caller cannot read it from S3: its contract needs offload"
+        raise ResponseError(f"the handler's response is {len(data):,} bytes; {limit}")
 
 
-class ForContract(Generic[Req, Resp]):
-    """The decorator that ``remote(contract)`` gives."""
+class ContractDecorator(Generic[Req, Resp]):
+    """The decorator that ``remote(contract)`` returns."""
 
     def __init__(self, contract: Contract[Req, Resp]) -> None:
         self._contract = contract
@@ -311,19 +319,20 @@ class ForContract(Generic[Req, Resp]):
         | Callable[[Req, Any], Resp | Coroutine[Any, Any, Resp]],
         /,
     ) -> RemoteHandler[Req, Resp]:
-        """Make a handler of *function*, which must take and give what the contract says."""
-        signature = signature_of(function, _names_beside(inspect.currentframe()))
-        check_fulfils(signature, self._contract)
+        """Make a handler of *function*, whose annotations must fit the contract."""
+        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        check_against_contract(signature, self._contract)
         return RemoteHandler(function, self._contract, signature)
 
 
-class ForName:
-    """The decorator that ``remote("name")`` gives."""
+class NameDecorator:
+    """The decorator that ``remote("name")`` returns."""
 
     def __init__(self, name: str, options: ContractOptions) -> None:
         self._name = name
         self._options = options
 
+    # Coroutine functions first: they match the other overloads, too, with the coroutine for a response.
     @overload
     def __call__(
         self, function: Callable[[AnyReq], Coroutine[Any, Any, AnyResp]], /
@@ -337,20 +346,20 @@ class ForName:
     @overload
     def __call__(self, function: Callable[[AnyReq, Any], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
     def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
-        """Make a handler of *function*, whose annotations are the contract."""
-        signature = signature_of(function, _names_beside(inspect.currentframe()))
-        return RemoteHandler(function, contract_from(self._name, signature, self._options), signature)
+        """Make a handler of *function*, whose annotations become the contract."""
+        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        return RemoteHandler(function, make_contract(self._name, signature, self._options), signature)
 
 
 @overload
-def remote(target: Contract[Req, Resp], /) -> ForContract[Req, Resp]: ...
+def remote(target: Contract[Req, Resp], /) -> ContractDecorator[Req, Resp]: ...
 @overload
-def remote(target: str, /, **options: Unpack[ContractOptions]) -> ForName: ...
+def remote(target: str, /, **options: Unpack[ContractOptions]) -> NameDecorator: ...
 def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOptions]) -> Any:
     """Make a function a Lambda handler that callers can call with types.
 
-    The function takes the request, and the context if it likes; it may be a coroutine function. Requests are
-    validated before it runs, its answer before it is sent. What it raises goes out unchanged.
+    The function takes the request and, optionally, the context; it may be a coroutine function. Requests are validated
+    before it runs, responses before they are returned. Its exceptions reach Lambda unchanged.
 
     >>> from pydantic import BaseModel
     >>> class Order(BaseModel):
@@ -364,8 +373,9 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
     Order(cents=42)
 
     Args:
-        target: A contract, or a function's name: then the contract is made of the annotations.
-        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``.
+        target: A contract, or a function's name: then the annotations become the contract.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope`` and
+            ``offload``; see ``Contract``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
@@ -375,26 +385,26 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
         unknown = sorted(options.keys() - ContractOptions.__optional_keys__)
         if unknown:
             known = ", ".join(ContractOptions.__annotations__)
-            raise ContractError(f"remote has no option {unknown[0]!r}; a contract's options are {known}")
-        return ForName(target, options)
+            raise ContractError(f"remote: unknown option {unknown[0]!r}; a contract's options are {known}")
+        return NameDecorator(target, options)
     if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
         raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')
     if options:
-        raise ContractError(f"{target!r} is complete: {', '.join(options)} belongs into it")
-    return ForContract(target)
+        raise ContractError(f"remote: declare {', '.join(options)} in the contract itself, {target!r}")
+    return ContractDecorator(target)
 
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
-    """Check whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
+    """Check whether a strict model refused only ``headers``."""
     return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNDECLARED
 
 
-def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:
-    """Return the names where a function is decorated: types defined inside another function are found there only."""
+def _caller_locals(frame: FrameType | None) -> Mapping[str, Any]:
+    """Return the local names at the decorator: annotations may name types that are defined inside a function."""
     return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
 
 
-def _run_to_end(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
+def _run_coroutine(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
     from .event_loop import run
 
     return run(start, request, context)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lambdachain._analysis.survey.found import CallSite, Survey, UnresolvedCall, UnresolvedError
-from lambdachain._calling.target import Resolver, deployed
+from lambdachain._calling.target import Resolver, resolve_function
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, parse_target, partition_of
 from lambdachain._core.errors import InvalidArnError, LambdaChainError
@@ -119,7 +119,7 @@ def target_of(call: CallSite, resolve: Resolver | None = None) -> Target:
         InvalidArnError: It is nothing that Lambda accepts, or a qualifier is given twice.
     """
     own, stated = split_qualifier(call.function, None, InvalidArnError)
-    address = call.function if call.is_address else deployed(own, resolve or call.resolution.resolve)
+    address = call.function if call.is_address else resolve_function(own, resolve or call.resolution.resolve)
     name, named = split_qualifier(address, call.qualifier, InvalidArnError)
     declared = call.contract.qualifier if call.contract is not None else stated
     return _target(name, named or declared)
@@ -134,7 +134,7 @@ def addresses(functions: Iterable[str], resolve: Resolver | None = None) -> list
     found: list[Target] = []
     for function in functions:
         name, qualifier = split_qualifier(function, None, InvalidArnError)
-        found.append(_target(deployed(name, resolve), qualifier))
+        found.append(_target(resolve_function(name, resolve), qualifier))
     return found
 
 
