@@ -671,7 +671,7 @@ class NotCallable:
 @pytest.mark.parametrize("target", [None, 3, NotCallable("f"), Charge])
 def test_what_cannot_be_called_cannot_be_stubbed(stub: StubTransport, target: Any):
     """And the message says what can."""
-    with pytest.raises(ContractError, match="it needs a Contract, a handler made by remote, or a name"):
+    with pytest.raises(ContractError, match="pass a Contract, a handler made by remote, a name or an ARN"):
         stub.on(target)
 
 
