@@ -71,7 +71,7 @@ client.can_invoke(charge).value  # E: attr-defined reportAttributeAccessIssue
 handler.local(request).cents  # E: attr-defined reportAttributeAccessIssue
 client.bind(handler).call(request).cents  # E: attr-defined reportAttributeAccessIssue
 
-# A plain name is not typed unless it says how
+# A plain name has no types without response=
 client.call("billing-charge", request).charge_id  # E: union-attr reportAttributeAccessIssue
 text: str = client.call("billing-charge", request)  # E: assignment reportAssignmentType
 client.call("billing-charge", request, response=Response).cents  # E: attr-defined reportAttributeAccessIssue
@@ -168,7 +168,7 @@ assert_handler_fulfils(charge, takes_nothing, requests=[Response(charge_id="c")]
 assert_compatible(charge, 3)  # E: arg-type reportArgumentType
 assert_compatible(charge, charge, first="both")  # E: arg-type reportArgumentType
 
-# Many at once, and piece by piece
+# Maps and streams
 client.map(charge, [Response(charge_id="c")])  # E: misc,call-overload,list-item reportArgumentType,reportCallIssue
 client.map(charge, request)  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
 client.map(charge, [request], max_concurency=3)  # E: call-overload reportCallIssue

@@ -200,7 +200,9 @@ assert_type(by_contract.fire(request), Receipt)
 assert_type(by_contract.can_invoke(), Permission)
 assert_type(by_contract.bind(timeout=1), RemoteFunction[ChargeRequest, ChargeResponse])
 assert_type(client.call(by_contract, request), ChargeResponse)
-row: Row = {"id": 1}  # mypy takes a literal for a dict where the contract comes as an argument beside it
+row: Row = {
+    "id": 1
+}  # mypy takes the literal for a dict in client.call(contract, {...}); not in bind(contract).call({...})
 assert_type(client.call(asynchronous_by_name, row), list[Point])
 assert_type(client.fire(by_contract, request), Receipt)
 assert_type(client.can_invoke(by_contract), Permission)
@@ -326,7 +328,7 @@ assert_compatible(charge.schema(), charge, first="callee")
 assert_type(compatibility(charge, charge.schema()), tuple[Change, ...])
 
 
-# Many at once, and piece by piece
+# Maps and streams
 assert_type(client.map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
 assert_type(
     client.map(by_contract, iter([ChargeRequest(order_id="o", cents=1)]), ordered=False), Generator[ChargeResponse]

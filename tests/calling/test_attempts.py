@@ -1,4 +1,4 @@
-"""The course of a call over its attempts, with a clock that is told the time and replies that are written down."""
+"""The state of a call over its attempts, with a simulated clock and scripted replies."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _prepare(
 
 
 def _process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:
-    """Take what an attempt led to, as ``send_with_retries`` does."""
+    """Process the reply to an attempt, as ``send_with_retries`` does."""
     attempt = AttemptRunner(None, state, request)  # type: ignore[arg-type] - nothing is sent here
     attempt.reply = reply
     try:
@@ -87,7 +87,7 @@ def _process(state: CallState, request: AttemptRequest, reply: Any, now: float) 
 
 
 class Driver:
-    """Drives a course as ``send_with_retries`` does, by a clock that only attempts and pauses move on."""
+    """Runs a call as ``send_with_retries`` does, with a clock that only attempts and pauses advance."""
 
     def __init__(
         self, call: PreparedCall, replies: Sequence[Reply], *, each: float = 0.25, overslept: float = 0.0
@@ -101,7 +101,7 @@ class Driver:
         self._overslept = overslept
 
     def run(self) -> CallResponse:
-        """Send and pause until there is an answer, or an error."""
+        """Send and pause until there is a response, or an error."""
         while True:
             self.sent.append(self._state.start_attempt(self.now))
             self.now += self._each
@@ -112,7 +112,7 @@ class Driver:
             self.now += done + self._overslept
 
     def fail(self) -> CallError:
-        """Run to the error it must end with."""
+        """Run until the error that the call must end with."""
         with pytest.raises(CallError) as failed:
             self.run()
         return failed.value
@@ -121,10 +121,10 @@ class Driver:
 @pytest.mark.parametrize(
     "replies",
     [[GOOD], [THROTTLED, GOOD], [REFUSED, NOT_READY, GOOD]],
-    ids=["at once", "at the second attempt", "at the third"],
+    ids=["at the first attempt", "at the second", "at the third"],
 )
 def test_a_call_succeeds_at_last(replies: list[Reply]):
-    """What did not run is sent again; the answer comes with a record of each attempt."""
+    """A call that did not run is sent again; the response has a record of each attempt."""
     answer = Driver(_prepare(), replies).run()
 
     assert GOOD is answer.outcome
@@ -134,7 +134,7 @@ def test_a_call_succeeds_at_last(replies: list[Reply]):
 
 
 def test_each_attempt_has_a_record():
-    """Class, status, request id and seconds; where no answer came, there is neither status nor id."""
+    """Class, status, request id and seconds; without a response, status and id are ``None``."""
     failed = Driver(_prepare(), [THROTTLED, REFUSED, NOT_READY]).fail()
 
     assert (
@@ -192,7 +192,7 @@ def test_what_may_not_be_sent_again_is_sent_once(reply: Reply, error: type[CallE
     ids=lambda options: next(iter(options)),
 )
 def test_what_may_have_run_is_sent_again_where_that_does_no_harm(reply: Reply, options: dict[str, Any]):
-    """The contract says so, or the call brings what the callee, or Lambda, tells repetitions by."""
+    """By its contract, or by a key or name with which the callee, or Lambda, recognizes a repetition."""
     driver = Driver(_prepare(**options), [reply, reply, GOOD])
 
     assert 3 == len(driver.run().attempts)
@@ -240,7 +240,7 @@ def test_an_attempt_may_take_the_time_that_is_left():
 
 
 def test_without_a_deadline_an_attempt_has_no_bound():
-    """But what a transport gives a function to run."""
+    """Except the time that a transport allows a function to run."""
     driver = Driver(_prepare(), [GOOD])
     driver.run()
 
@@ -317,7 +317,7 @@ def test_what_may_have_run_once_is_never_said_not_to_have_run(replies: list[Repl
 
 
 def test_expired_credentials_are_tried_once_more():
-    """The transport has them fetched anew."""
+    """The transport refreshes them."""
     assert 2 == len(Driver(_prepare(), [EXPIRED, GOOD]).run().attempts)
 
 
@@ -350,7 +350,7 @@ def test_a_hint_of_the_server_is_waited_for():
 
 
 def test_a_hint_beyond_the_deadline_ends_the_call_at_once():
-    """There is no use in waiting for what cannot come."""
+    """Waiting cannot help."""
     asks = Outcome(429, error_code="TooManyRequestsException", retry_after=3.0)
     driver = Driver(_prepare(timeout=2), [asks, GOOD])
 
@@ -381,7 +381,7 @@ def test_a_failed_attempt_is_logged_at_info_and_a_success_at_debug(caplog: pytes
 
 
 def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture):
-    """Neither payload, key nor client context: not in the log, not in the error."""
+    """Payload, key and client context appear neither in the log nor in the error."""
     caplog.set_level(logging.DEBUG)
     call = _prepare(idempotency_key=f"{CANARY}-key", client_context={"user": f"{CANARY}-context"})
     throttled = Outcome(429, payload=CANARY.encode(), error_code="TooManyRequestsException")
@@ -401,7 +401,7 @@ def test_events_and_permission_checks_take_the_same_course(kind: InvocationType,
 
 
 def test_a_permission_check_runs_nothing_and_so_may_always_be_repeated():
-    """Whatever the failure, a DryRun has not run the function."""
+    """With any failure, a DryRun has not run the function."""
     failed = Driver(_prepare(kind=InvocationType.DRY_RUN), [BROKEN, LOST, BROKEN]).fail()
 
     assert (Execution.NOT_EXECUTED, 3) == (failed.execution, len(failed.attempts))
@@ -528,7 +528,7 @@ def test_a_bound_function_may_have_one_too():
 
 
 def test_an_answer_that_does_not_fit_is_not_asked_for_again():
-    """The function ran, and would say the same; the record of the attempt says what became of it."""
+    """The function ran, and would return the same; the attempt's record has the error."""
     client, transport = _client(THROTTLED, GOOD, GOOD)
     with pytest.raises(CallError) as failed:
         client.call("f-client", 1, response=str)
@@ -538,7 +538,7 @@ def test_an_answer_that_does_not_fit_is_not_asked_for_again():
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_what_is_no_answer_of_lambdas_passes_unchanged(error: type[BaseException]):
-    """Neither caught, retried nor wrapped."""
+    """They are not caught, retried or wrapped."""
 
     class Interrupted(Playing):
         def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:

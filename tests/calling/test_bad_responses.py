@@ -78,7 +78,7 @@ class Answers:
 
 @contextmanager
 def _s3_that_answers(answer: bytes) -> Iterator[str]:
-    """Serve *answer* to whatever comes, and close."""
+    """Send *answer* to every request, and close."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -132,7 +132,7 @@ def _map(transport: Any, contract: Any, kind: type[Any], **options: Any) -> list
 def test_an_answer_that_only_begins_like_a_reference_is_one_response_error(
     bad: str, ordered: bool, kind: type[Any], offload: S3Offload | None, form: Any
 ):
-    """The map goes on, and every other answer is kept; whether the contract knows of S3 or not."""
+    """The map continues, and every other response is kept, with or without offload in the contract."""
     contract = Contract("f", request=int, response=form, offload=offload)
     came = _map(Answers(GARBLED[bad]), contract, kind, ordered=ordered)
     [failed] = [result for result in came if isinstance(result, CallError)]
@@ -232,7 +232,7 @@ _REPORTS: dict[str, bytes] = {
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("report", _REPORTS)
 def test_whatever_a_failed_function_reports_is_one_function_error(report: str, kind: type[Any]):
-    """The map goes on; the error has a text."""
+    """The map continues; the error has a message."""
     contract = Contract("f", request=int, response=int, errors=[Declined])
     came = _map(Answers(_REPORTS[report], "Unhandled"), contract, kind)
 

@@ -1,4 +1,4 @@
-"""Hedging: a late call that may run twice is sent once more beside itself; nothing else ever is."""
+"""Hedging: a duplicate request is sent for a late call that may run twice, and for no other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Reply = Outcome | NoAnswerError | BaseException
 
 
 class Line:
-    """A transport whose replies are given as functions: each attempt runs the next of them in its own thread."""
+    """A transport with functions for replies: each attempt runs the next of them in its own thread."""
 
     def __init__(self, *replies: Callable[[], Reply]) -> None:
         self.replies = list(replies)
@@ -92,7 +92,7 @@ def test_a_prompt_call_is_sent_once() -> None:
 
 @pytest.mark.parametrize("options", [{"idempotency_key": "k"}, {"durable_name": "n"}])
 def test_a_key_allows_hedging_too(options: Any) -> None:
-    """Whatever says that running twice does no harm; every attempt has the same key."""
+    """By its contract, key or durable name; every attempt has the same key."""
     slow = DeferredCall(GOOD)
     line = Line(slow, _at_once(GOOD))
 
@@ -134,7 +134,7 @@ def test_a_failure_waits_for_the_attempt_beside_it() -> None:
 
 
 def test_there_are_never_more_attempts_than_the_policy_allows() -> None:
-    """Those beside count: with two allowed, the third is not sent however late the answer is."""
+    """Hedges count: with two attempts allowed, a third is not sent, however late the response is."""
     slow = [DeferredCall(FAILED), DeferredCall(FAILED)]
     line = Line(*slow)
     policy = RetryPolicy(max_attempts=2, hedge_after=0.01, initial_delay=0.0, budget=None)

@@ -1,4 +1,4 @@
-"""A call made ready: its deadline, what it tells the callee, and what is refused before anything is sent."""
+"""A prepared call: its deadline, its metadata, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_deadline_is_the_earliest_of_all(timeout: Any, ends: float | None, d
 
 @given(st.none() | st.floats(0.001, 1e5), st.none() | st.floats(0, 1000))
 def test_no_call_outlives_the_invocation_it_is_made_in(timeout: float | None, ends: float | None):
-    """Whatever its timeout says."""
+    """With any timeout of its own."""
     deadline = _prepare(within=_within(deadline=ends), timeout=timeout).deadline
 
     assert (deadline is None) == (timeout is None and ends is None)
@@ -207,7 +207,7 @@ def test_any_text_is_a_key(key: str):
 
 
 def test_a_key_that_cannot_reach_the_callee_is_refused():
-    """An event has no ClientContext: the key would unlock retries, and the callee could not tell them."""
+    """An event has no ClientContext: the key would allow retries that the callee could not recognize."""
     with pytest.raises(
         InvalidRequestError, match=r"declare Contract\(\.\.\., envelope=True\), or put it into the payload"
     ):
@@ -252,7 +252,7 @@ def test_an_envelope_counts_for_the_size_of_an_event():
     ids=["neither", "contract", "key", "durable name"],
 )
 def test_what_makes_a_call_repeatable(contract: dict[str, Any], options: dict[str, Any], repeatable: bool):
-    """The contract says that running twice does no harm, or the call brings what repetitions are metadata by."""
+    """By its contract, or by a key or name with which a repetition is recognized."""
     call = _prepare(contract=Contract("orders", request=Any, response=Any, **contract), **options)
 
     assert (repeatable, repeatable) == (call.repeatable, call.semantics.idempotent)
@@ -273,7 +273,7 @@ def test_the_policy_of_a_call():
 
 
 class Recorder:
-    """A transport that keeps what it is given."""
+    """A transport that records invocations."""
 
     def __init__(self, *statuses: int) -> None:
         self.sent: list[tuple[Invocation, float | None]] = []
@@ -313,7 +313,7 @@ def test_a_client_keeps_a_margin_of_the_invocations_time(verb: str):
 
 
 def test_a_client_waits_no_longer_than_its_callers_caller():
-    """What it says it still waits bounds every call made for it."""
+    """The time that it still waits limits every call made for it."""
     recorder = Recorder()
     with invocation_scope(_context(60_000, **{"lc-v": "1", "lc-budget-ms": "1500"})):
         LambdaClient(recorder).call("orders", 1)
@@ -333,7 +333,7 @@ def test_an_invocation_without_time_sends_nothing():
 
 
 def test_no_pause_outlasts_the_invocation():
-    """A function with little time left learns of a throttle at once, and can still say so itself."""
+    """A function with little time left gets the throttle immediately, and can still report it."""
     recorder = Recorder(429, 429, 429)
     policy = RetryPolicy(initial_delay=100.0, max_delay=3600.0, jitter="none", budget=None)
     with invocation_scope(_context(30_000)), pytest.raises(DeadlineExceededError) as late:
@@ -343,7 +343,7 @@ def test_no_pause_outlasts_the_invocation():
 
 
 def test_what_a_plan_shows_is_no_secret():
-    """Neither key nor context nor payload is in its repr, nor in an error about them."""
+    """Key, context and payload are not in its repr, and not in an error about them."""
     secret = "canary-4111"
     call = _prepare(
         payload=secret, idempotency_key=secret, client_context={"a": secret}, within=_within(trace={"baggage": secret})

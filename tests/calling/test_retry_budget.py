@@ -19,7 +19,7 @@ UP = Outcome(200, b"1", executed_version="1")
 
 
 class Scripted:
-    """A transport that gives the outcome it is set to, and counts."""
+    """A transport that returns the outcome it is set to, and counts."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -184,7 +184,7 @@ def test_a_function_that_is_down_is_soon_called_once_a_call():
 
 
 def test_clients_of_a_process_share_a_functions_budget():
-    """A client made for each invocation does not start anew."""
+    """A client made for each invocation does not reset it."""
     transport = Scripted(DOWN)
     for _ in range(30):
         _try(LambdaClient(transport, retry=_eager(RetryBudget(max_tokens=10))), "budget-shared")
@@ -235,7 +235,7 @@ def test_successes_bring_the_retries_back():
     ids=["not found", "the function failed"],
 )
 def test_what_nobody_would_retry_takes_no_token(outcome: Outcome):
-    """A wrong name, or a function's own error, says nothing about whether the function is up."""
+    """A wrong name, or a function's own error, does not mean that the function is down."""
     transport = Scripted(outcome)
     budget = RetryBudget(max_tokens=34)
     for _ in range(30):

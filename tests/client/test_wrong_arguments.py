@@ -1,4 +1,4 @@
-"""Wrong arguments are refused where they are given, with what to give instead."""
+"""Wrong arguments are refused where they are passed; the error says what to pass instead."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Plain:
 
 
 async def awaiting(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook of an event loop."""
+    """Act as a hook for an event loop."""
     return await proceed()
 
 
@@ -62,12 +62,12 @@ class Awaiting:
 
 
 def yielding(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook that was meant to be a context manager."""
+    """Act as a hook that was meant to be a context manager."""
     yield proceed()
 
 
 async def yielding_later(_invocation: Any, proceed: Any) -> Any:
-    """Stand for the same in an event loop."""
+    """Act as the same in an event loop."""
     yield await proceed()
 
 
@@ -76,7 +76,7 @@ class Times(enum.IntEnum):
 
 
 def passing(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook."""
+    """Act as a hook."""
     return proceed()
 
 
@@ -223,7 +223,7 @@ def test_what_a_client_cannot_be_made_of(kind: Any, make: Callable[[Any], Any], 
 
 @pytest.mark.parametrize(("make", "words"), ELSEWHERE)
 def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
-    """With the remedy, and without what was in it."""
+    """The error has the remedy, but not the value."""
     with pytest.raises(ContractError, match=words) as refused:
         make()
 
@@ -233,7 +233,7 @@ def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport, AsyncHttpTransport])
 @pytest.mark.parametrize(("arguments", "words"), TRANSPORT)
 def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any], words: str):
-    """Not at the first call, and without what was given: a URL may have a password in it."""
+    """Not at the first call, and without the value: a URL may have a password in it."""
     with pytest.raises(ContractError, match=words) as refused:
         kind(**arguments)
 
@@ -269,7 +269,7 @@ def test_an_address_to_bind_that_is_not_one(kind: Any):
 
 @pytest.mark.parametrize("timeout", [0, -1, timedelta(seconds=-5), -(10**400)])
 def test_a_call_without_time(timeout: Any):
-    """What is left of a deadline may be nothing: that is no wrong argument."""
+    """The time left before a deadline may be 0: that is not a wrong argument."""
     with pytest.raises(DeadlineExceededError):
         LambdaClient(StubTransport()).call("f", 1, timeout=timeout)
     with pytest.raises(DeadlineExceededError):

@@ -1,4 +1,4 @@
-"""The callee's side: a decorated function is a Lambda handler, a plain function, and a stub of itself."""
+"""The callee's side: a decorated function is a Lambda handler, a plain function, and can be called remotely."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_handler_takes_and_gives_decoded_json() -> None:
 
 
 def test_local_takes_and_gives_the_types() -> None:
-    """In-process there is no JSON: the very object goes in, the very object comes out."""
+    """In-process there is no JSON: the same object goes in and comes out."""
     answer = Placed(total=1.5)
     seen: list[Order] = []
 
@@ -109,7 +109,7 @@ def test_local_takes_and_gives_the_types() -> None:
 
 
 def test_a_name_takes_the_contract_from_the_annotations() -> None:
-    """``remote("name")`` declares what the annotations say, and the rest by keyword."""
+    """``remote("name")`` takes the types from the annotations, and the rest as keywords."""
 
     @remote("orders-place:live", errors=[Declined], idempotent=True)
     def handler(order: Order) -> list[Placed] | None:
@@ -220,7 +220,7 @@ def test_context_variables_are_seen_inside() -> None:
 
 
 def test_inside_a_loop_a_coroutine_handler_is_awaited_instead() -> None:
-    """It cannot be run there, says so, and leaves no coroutine behind that nobody awaits."""
+    """It raises there, and leaves no coroutine that nobody awaits."""
 
     @remote(place)
     async def handler(order: Order) -> Placed:
@@ -262,7 +262,7 @@ def test_a_handler_is_called_with_event_and_context() -> None:
 
 
 def test_a_decorator_holds_no_state() -> None:
-    """One result of ``remote`` decorates two functions, which do not know of each other."""
+    """One result of ``remote`` decorates two functions, which stay independent."""
     by_contract, by_name = remote(place), remote("orders")
 
     @by_contract
@@ -287,7 +287,7 @@ def test_a_decorator_holds_no_state() -> None:
 
 
 def test_types_of_a_local_scope_work() -> None:
-    """A handler made inside a function may use types of that function, whatever the annotations are."""
+    """A handler made inside a function may use local types, in string annotations too."""
 
     class Local(BaseModel):
         z: int
@@ -322,7 +322,7 @@ def _nowhere(order: Nowhere) -> Placed:  # type: ignore[name-defined] # noqa: F8
     ],
 )
 def test_a_name_needs_annotations(function: Any, part: str) -> None:
-    """Without annotations there is no contract to make; the error says what to do."""
+    """Without annotations a contract cannot be made; the error says what to do."""
     with pytest.raises(ContractError, match=f"annotate {part}.*or pass a Contract"):
         remote("orders")(function)
 
@@ -345,14 +345,14 @@ def test_a_contract_needs_no_annotations(function: Any) -> None:
     ],
 )
 def test_a_function_of_another_shape_is_no_handler(function: Any) -> None:
-    """Lambda gives an event and a context: nothing else can be asked for."""
+    """Lambda passes an event and a context, and nothing else."""
     for decorate in (remote(place), remote("orders")):
         with pytest.raises(ContractError, match=r"it must take \(request\) or \(request, context\)"):
             decorate(function)
 
 
 def test_a_method_is_a_handler_once_it_is_bound() -> None:
-    """In its class it would be given the request as its instance, and the context as its request."""
+    """In its class, it would get the request for its instance, and the context for its request."""
 
     class Shop:
         def handle(self, order: Order) -> Placed:
@@ -390,7 +390,7 @@ def _gives_nothing(order: Order) -> None:
     ],
 )
 def test_annotations_that_contradict_the_contract_are_refused(function: Any, words: str) -> None:
-    """Where both say something, both must say the same; a wider request or a narrower answer is no contradiction."""
+    """Annotations and contract must agree, but a wider request or a narrower response is allowed."""
     with pytest.raises(ContractError, match=words):
         remote(place)(function)
 
@@ -433,7 +433,7 @@ def _takes_other_row(row: OtherRow) -> int:
 
 
 def test_annotations_that_only_a_type_checker_can_judge_are_let_through() -> None:
-    """``Any``, protocols, other ``TypedDict``s and ``int`` for ``float`` are no contradictions."""
+    """``Any``, protocols, other ``TypedDict``s and ``int`` for ``float`` do not contradict a contract."""
     rows: Contract[Any, Any] = Contract("rows", request=Row, response=float)
 
     assert {"total": 5.0} == remote(place)(_takes_any)(EVENT, CONTEXT)
@@ -450,7 +450,7 @@ def test_annotations_that_only_a_type_checker_can_judge_are_let_through() -> Non
     ],
 )
 def test_remote_says_how_it_is_used(use: Any, words: str) -> None:
-    """``@remote`` without arguments, or options beside a contract, are mistakes with an answer."""
+    """``@remote`` without arguments, or options with a contract, are errors that say what to write."""
     with pytest.raises(ContractError, match=words):
         use()
 
@@ -538,7 +538,7 @@ def test_what_a_function_raises_goes_out_unchanged(exception: BaseException, is_
 
 
 def test_an_undeclared_exception_is_a_function_error_at_the_caller() -> None:
-    """Its type and message are told as they are."""
+    """Its type and message reach the caller unchanged."""
 
     @remote(place)
     def handler(order: Order) -> Placed:
@@ -563,7 +563,7 @@ def test_an_undeclared_exception_is_a_function_error_at_the_caller() -> None:
     ],
 )
 def test_a_wrong_answer_is_an_error_here(answer: Any, loc: list[str]) -> None:
-    """What does not fit the contract is not sent: the callee fails, and tells where, not what."""
+    """A response that does not fit the contract is not returned: the error says where, not the value."""
     handler = remote(place)(lambda _: answer)
 
     with pytest.raises(ResponseError, match="the handler's response does not fit Placed") as caught:
@@ -589,7 +589,7 @@ def test_text_that_no_utf8_can_carry_does_not_end_the_process() -> None:
 
 
 def test_none_is_an_answer() -> None:
-    """A function that returns nothing answers null; an optional answer may be None."""
+    """A function that returns nothing responds with null; an optional response may be None."""
 
     @remote("nothing")
     def nothing(request: Order) -> None:
