@@ -358,7 +358,7 @@ def test_a_hint_beyond_the_deadline_ends_the_call_at_once():
     assert ([], 1000.25) == (driver.paused, driver.now)
 
 
-def test_the_cause_of_no_answer_is_kept():
+def test_the_cause_of_a_missing_response_is_kept():
     """What the transport caught stands behind the error."""
     below = OSError("connection reset by peer")
     lost = NoAnswerError("reset")
@@ -380,7 +380,7 @@ def test_a_failed_attempt_is_logged_at_info_and_a_success_at_debug(caplog: pytes
     assert {"lambdachain"} == {record.name for record in caplog.records}
 
 
-def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture):
+def test_nothing_secret_is_logged_or_in_an_error(caplog: pytest.LogCaptureFixture):
     """Payload, key and client context appear neither in the log nor in the error."""
     caplog.set_level(logging.DEBUG)
     call = _prepare(idempotency_key=f"{CANARY}-key", client_context={"user": f"{CANARY}-context"})
@@ -393,7 +393,7 @@ def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize(("kind", "status"), [(InvocationType.EVENT, 202), (InvocationType.DRY_RUN, 204)])
-def test_events_and_permission_checks_take_the_same_course(kind: InvocationType, status: int):
+def test_events_and_permission_checks_are_retried_alike(kind: InvocationType, status: int):
     """One loop for all three ways to invoke."""
     answer = Driver(_prepare(kind=kind), [THROTTLED, Outcome(status, request_id="r")]).run()
 
@@ -419,7 +419,7 @@ MAY_HAVE_RUN: list[Reply] = [GOOD, BROKEN, FAILED, LOST, CUT, LATE]
     each=st.floats(0.01, 2),
     overslept=st.floats(0, 0.5),
 )
-def test_whatever_comes_the_promises_hold(  # noqa: PLR0917 - hypothesis gives them by name
+def test_with_any_replies_the_invariants_hold(  # noqa: PLR0917 - hypothesis gives them by name
     replies: list[Reply], most: int, idempotent: bool, timeout: float | None, each: float, overslept: float
 ):
     """Not twice, not late, not more often than allowed, and the truth about it."""
@@ -472,7 +472,7 @@ def _client(*replies: Reply, **options: Any) -> tuple[LambdaClient, Playing]:
     ), transport
 
 
-def test_a_client_sends_again_and_tells_of_it():
+def test_a_client_retries_and_records_the_attempts():
     """The result has a record of each attempt, and the time of all."""
     whole_pauses = RetryPolicy(initial_delay=0.001, max_delay=0.002, jitter="none", budget=None)
     client, _ = _client(REFUSED, NOT_READY, GOOD)
@@ -482,7 +482,7 @@ def test_a_client_sends_again_and_tells_of_it():
     assert result.duration >= 0.001 + 0.002
 
 
-def test_a_receipt_tells_of_its_attempts_too():
+def test_a_receipt_has_its_attempts_too():
     """Fire is sent again where the event was not queued."""
     client, _ = _client(THROTTLED, Outcome(202, request_id="r-7"))
     receipt = client.fire("f-client", 1)
@@ -527,7 +527,7 @@ def test_a_bound_function_may_have_one_too():
     assert 2 == transport.sent
 
 
-def test_an_answer_that_does_not_fit_is_not_asked_for_again():
+def test_a_response_that_does_not_fit_is_not_retried():
     """The function ran, and would return the same; the attempt's record has the error."""
     client, transport = _client(THROTTLED, GOOD, GOOD)
     with pytest.raises(CallError) as failed:
@@ -537,7 +537,7 @@ def test_an_answer_that_does_not_fit_is_not_asked_for_again():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_what_is_no_answer_of_lambdas_passes_unchanged(error: type[BaseException]):
+def test_other_exceptions_of_a_transport_pass_unchanged(error: type[BaseException]):
     """They are not caught, retried or wrapped."""
 
     class Interrupted(Playing):

@@ -129,7 +129,7 @@ def _map(transport: Any, contract: Any, kind: type[Any], **options: Any) -> list
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("bad", GARBLED)
-def test_an_answer_that_only_begins_like_a_reference_is_one_response_error(
+def test_a_response_that_only_starts_like_a_reference_is_one_response_error(
     bad: str, ordered: bool, kind: type[Any], offload: S3Offload | None, form: Any
 ):
     """The map continues, and every other response is kept, with or without offload in the contract."""
@@ -176,7 +176,7 @@ def _same(number: int) -> int:
     ids=["nothing", "garbage", "cut", "bad chunks", "other bytes", "a page", "no XML"],
 )
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_whatever_s3_answers_is_one_response_error(answer: bytes, kind: type[Any]):
+def test_any_failure_of_s3_is_one_response_error(answer: bytes, kind: type[Any]):
     """On a real socket, through botocore."""
     reference = {"bucket": BUCKET, "key": "lambdachain/k", "size": 9, "sha256": "0"}
     with _s3_that_answers(answer) as url:
@@ -231,7 +231,7 @@ _REPORTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("report", _REPORTS)
-def test_whatever_a_failed_function_reports_is_one_function_error(report: str, kind: type[Any]):
+def test_any_report_of_a_failed_function_is_one_function_error(report: str, kind: type[Any]):
     """The map continues; the error has a message."""
     contract = Contract("f", request=int, response=int, errors=[Declined])
     came = _map(Answers(_REPORTS[report], "Unhandled"), contract, kind)

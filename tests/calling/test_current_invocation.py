@@ -222,7 +222,7 @@ def _runtime_context(client_context: dict[str, Any] | None, seconds: float = 30.
 
 
 @pytest.mark.parametrize("make", [Mock, MagicMock, lambda: Mock(spec=LambdaContext)])
-def test_a_mock_is_a_context_that_says_nothing(make: Callable[[], Any]):
+def test_a_mock_is_a_context_without_metadata(make: Callable[[], Any]):
     """Every attribute of it is another mock: no time, no id, and no metadata for a callee."""
     current = _read(make())
 
@@ -247,7 +247,7 @@ def test_a_context_of_the_real_runtime_client():
 
 
 @pytest.mark.parametrize("client_context", [None, {}, {"custom": None}, {"client": None, "env": {}}])
-def test_a_context_of_the_real_runtime_client_that_nobody_told_anything(client_context: dict[str, Any] | None):
+def test_a_context_of_the_real_runtime_client_without_metadata(client_context: dict[str, Any] | None):
     """It is not that of a mobile SDK."""
     found = _read(_runtime_context(client_context))
 

@@ -70,7 +70,7 @@ def _at_once(reply: Reply) -> Callable[[], Reply]:
     return lambda: reply
 
 
-def test_a_late_call_is_sent_beside_itself_and_the_first_success_counts() -> None:
+def test_a_late_call_is_hedged_and_the_first_success_counts() -> None:
     """The second attempt answers while the first is still out."""
     slow = DeferredCall(Outcome(200, b"7", executed_version="1"))
     line = Line(slow, _at_once(GOOD))
@@ -119,7 +119,7 @@ def test_what_may_not_run_twice_or_waits_for_nothing_is_not_hedged(verb: str) ->
     assert [main] == threads
 
 
-def test_a_failure_waits_for_the_attempt_beside_it() -> None:
+def test_a_failure_waits_for_the_other_attempt_in_flight() -> None:
     """One of two fails; the other one's success is the answer, and the failure stays on record."""
     slow = DeferredCall(GOOD)
 

@@ -112,7 +112,7 @@ def test_an_error_that_a_hook_raises_for_a_call_is_treated_as_one() -> None:
     assert 1 == len(line.sent)
 
 
-def test_an_outcome_of_a_hook_is_the_answer() -> None:
+def test_an_outcome_of_a_hook_is_the_response() -> None:
     """A hook may have one in store."""
     line = Line()
     stored = Outcome(200, b"42", executed_version="7")
@@ -150,7 +150,7 @@ def _persistence() -> Iterator[CircuitBreakerDynamoDBPersistence]:
         yield CircuitBreakerDynamoDBPersistence(table_name="circuits", boto3_client=table)
 
 
-def test_the_circuit_breaker_of_powertools_stands_in_a_hook(persistence: CircuitBreakerDynamoDBPersistence) -> None:
+def test_the_circuit_breaker_of_powertools_works_in_a_hook(persistence: CircuitBreakerDynamoDBPersistence) -> None:
     """It counts what failed, and once it is open nothing is sent, not even the rest of the attempts."""
     config = CircuitBreakerConfig(failure_threshold=2, handled_exceptions=(ServiceError,), local_cache_max_age=0)
 

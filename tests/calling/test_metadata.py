@@ -87,7 +87,7 @@ def test_the_names_on_the_wire():
     } == _sent(FULL)
 
 
-def test_what_is_not_known_is_not_written():
+def test_unknown_metadata_is_not_written():
     """No deadline, no key, no trace: no names for them."""
     assert {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"} == _sent(Metadata("c", 1))
 
@@ -140,7 +140,7 @@ def test_a_users_baggage_alone_leaves_the_trace():
 
 @given(st.integers(0, 2700))
 @example(0)
-def test_what_does_not_fit_gives_way_in_order(size: int):
+def test_metadata_that_does_not_fit_is_dropped_in_order(size: int):
     """Baggage first, the depth last; what is left is always the tail of that order, and the key stays."""
     try:
         sent = _sent(FULL, {"own": "x" * size})
@@ -245,7 +245,7 @@ def test_nothing_a_foreign_caller_writes_is_an_error(written: dict[str, Any]):
     assert found is None or found.budget_ms is None or 0 <= found.budget_ms < 10**15
 
 
-def test_an_envelope_holds_the_data_and_what_is_told():
+def test_an_envelope_has_the_data_and_the_metadata():
     """The form on the wire."""
     assert {
         "__lambdachain__": {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"},
@@ -290,7 +290,7 @@ def test_events_of_others_are_left_alone(event: Any):
     assert event == handler(event, None)
 
 
-def test_an_envelope_of_strangers_tells_nothing():
+def test_an_envelope_of_another_format_is_ignored():
     """The data is read; malformed metadata is ignored."""
     assert (1, None) == opened({ENVELOPE: {}, "data": 1})
     assert (1, None) == opened({ENVELOPE: {"lc-v": 1, "lc-depth": "x"}, "data": 1})
@@ -367,7 +367,7 @@ def test_a_trace_travels_in_an_envelope():
     assert TRACE == handler(json.loads(enveloped(b"1", FULL)), None)
 
 
-def test_an_envelope_is_opened_only_where_the_contract_says():
+def test_an_envelope_is_opened_only_if_the_contract_has_one():
     """Elsewhere it is an event like any other: a sender of events cannot write metadata."""
     forged = {ENVELOPE: {"lc-v": "1", "lc-id": "forged", "lc-idem": "forged", "lc-depth": "12"}, "data": {"id": "o-1"}}
 

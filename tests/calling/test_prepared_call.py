@@ -128,7 +128,7 @@ def test_a_key_is_the_calls_own():
     assert "theirs" == _sent_metadata(_prepare(within=within, idempotency_key="theirs"))["lc-idem"]
 
 
-def test_the_budget_is_told_anew_at_each_attempt():
+def test_each_attempt_has_its_own_budget():
     """A relative number, in milliseconds from when it is sent; the point in time stays."""
     call = _prepare(timeout=3, idempotency_key="k")
     first, second = _sent_metadata(call, 1, 3.0), _sent_metadata(call, 2, 1.2345)
@@ -143,7 +143,7 @@ def test_the_budget_is_told_anew_at_each_attempt():
     assert first["lc-id"] == second["lc-id"]
 
 
-def test_without_a_deadline_none_is_told():
+def test_without_a_deadline_the_metadata_has_none():
     """The callee has its own."""
     assert not {"lc-budget-ms", "lc-deadline-ms"} & _sent_metadata(_prepare()).keys()
 
@@ -184,7 +184,7 @@ def test_events_and_checks_have_no_client_context(kind: InvocationType):
     assert _prepare(kind, timeout=3).invocation_for_attempt(1, 3.0).client_context is None
 
 
-def test_a_users_client_context_stands_beside_it():
+def test_a_users_client_context_is_sent_with_the_metadata():
     """Under their own names, and over ours."""
     metadata = _sent_metadata(_prepare(client_context={"shop": "berlin", "lc-id": "mine"}))
 
@@ -342,7 +342,7 @@ def test_no_pause_outlasts_the_invocation():
     assert 1 == len(recorder.sent) == len(late.value.attempts)
 
 
-def test_what_a_plan_shows_is_no_secret():
+def test_a_prepared_call_shows_nothing_secret():
     """Key, context and payload are not in its repr, and not in an error about them."""
     secret = "canary-4111"
     call = _prepare(

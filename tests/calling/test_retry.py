@@ -117,7 +117,7 @@ def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | 
     ],
     ids=repr,
 )
-def test_only_trouble_of_the_callee_counts(error: CallError, counts: bool):
+def test_only_failures_of_the_callee_cost_a_token(error: CallError, counts: bool):
     """Errors on this side say nothing about the function."""
     assert counts_against_budget(error) is counts
 
@@ -190,7 +190,7 @@ def test_never_is_one_attempt():
     assert pause_before_next(RetryPolicy.never(), _lost(), 1, 0.0) is None
 
 
-def test_a_repr_says_what_differs_from_the_default():
+def test_a_repr_has_what_differs_from_the_default():
     """As one would write it; a function by its name."""
     assert "RetryPolicy()" == repr(RetryPolicy())
     assert "RetryPolicy(max_attempts=1)" == repr(RetryPolicy.never())
@@ -199,7 +199,7 @@ def test_a_repr_says_what_differs_from_the_default():
     )
 
 
-def test_safe_to_retry_is_what_the_error_says():
+def test_safe_to_retry_returns_error_retryable():
     """The default predicate, importable to build on."""
     assert lambdachain.safe_to_retry is RetryPolicy().retry_on
     assert safe_to_retry(ServiceError("500", retryable=True))
@@ -283,7 +283,7 @@ def test_max_attempts_counts_the_first(attempt: int, again: bool):
     ],
     ids=["attempt", "delay", "either", "both", "never"],
 )
-def test_tenacity_may_say_when_to_stop(stop: Any, again: list[bool]):
+def test_tenacity_may_decide_when_to_stop(stop: Any, again: list[bool]):
     """Its ``stop_*`` objects see the number of the attempt and the seconds since the call began."""
     policy = RetryPolicy(max_attempts=stop)
 
@@ -301,7 +301,7 @@ def test_tenacity_may_say_when_to_stop(stop: Any, again: list[bool]):
     ],
     ids=["fixed", "none", "incrementing", "combined", "chain"],
 )
-def test_tenacity_may_say_how_long_to_wait(wait: Any, pauses: list[float]):
+def test_tenacity_may_decide_how_long_to_wait(wait: Any, pauses: list[float]):
     """Its ``wait_*`` objects decide alone: no factor for throttles, no longest pause."""
     policy = RetryPolicy(max_attempts=10, initial_delay=wait)
 
@@ -331,7 +331,7 @@ def test_a_hint_is_a_floor_for_tenacity_too():
     ],
     ids=["type", "not type", "either", "both", "message", "always", "never"],
 )
-def test_tenacity_may_say_what_to_retry(predicate: Any, again: list[bool]):
+def test_tenacity_may_decide_what_to_retry(predicate: Any, again: list[bool]):
     """Its ``retry_*`` objects see the error as the outcome of the attempt."""
     policy = RetryPolicy(retry_on=predicate)
 

@@ -234,7 +234,7 @@ async def test_a_bound_function_has_options_of_its_own() -> None:
     assert {"deployed"} == {sent.function_name for sent in transport.sent}
 
 
-async def test_a_missing_qualifier_is_told_from_a_missing_function() -> None:
+async def test_a_missing_qualifier_differs_from_a_missing_function() -> None:
     """By a second request."""
     missing = Outcome(404, error_code="ResourceNotFoundException")
 
@@ -252,7 +252,7 @@ async def test_a_missing_qualifier_is_told_from_a_missing_function() -> None:
     ] == reasons
 
 
-async def test_a_late_call_is_sent_once_more_beside_itself() -> None:
+async def test_a_late_call_is_hedged() -> None:
     """The first answer counts, and what is still under way is let go of."""
 
     class Late(Scripted):
@@ -332,7 +332,7 @@ async def test_a_hook_may_proceed_once() -> None:
 # --- in tests -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_stub_answers_in_the_order_of_the_calls(lambda_stub: StubTransport) -> None:
+async def test_a_stub_responds_in_the_order_of_the_calls(lambda_stub: StubTransport) -> None:
     """Concurrent calls are recorded in order, so that a test can check them."""
     doubles = lambda_stub.on(double).throttles(1).runs(lambda number: number * 2)
     client = AsyncLambdaClient()
@@ -452,7 +452,7 @@ async def test_what_awaits_is_used_as_it_is() -> None:
     assert isinstance(to_async_transport(BotoTransport()), ThreadAdapter)
 
 
-async def test_a_closed_client_refuses_and_says_so() -> None:
+async def test_a_closed_client_raises() -> None:
     """Its transport was closed with it, once."""
     transport = Scripted(ANSWER)
     async with AsyncLambdaClient(transport) as client:
@@ -488,7 +488,7 @@ def test_the_default_is_chosen_as_for_threads(
     assert isinstance(default_async_transport(), kind)
 
 
-def test_without_aiobotocore_its_transport_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_aiobotocore_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """And names the extra."""
     monkeypatch.setattr(async_boto, "is_installed", lambda: False)
 
@@ -519,7 +519,7 @@ def test_a_blocking_client_loads_no_asyncio() -> None:
     assert "False" == ran.stdout.strip()
 
 
-def test_clients_say_what_they_send_over() -> None:
+def test_the_repr_of_a_client_has_its_transport() -> None:
     """And nothing secret."""
     over = AsyncHttpTransport(region="eu-west-1")
 

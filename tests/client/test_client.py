@@ -105,7 +105,7 @@ def _address(invocation: Invocation) -> tuple[str, str | None]:
     return invocation.function_name, invocation.qualifier
 
 
-def test_call_gives_the_typed_answer() -> None:
+def test_call_returns_the_typed_response() -> None:
     """The payload goes out as JSON, the answer comes back as the model."""
     line = Line(_ok())
 
@@ -114,7 +114,7 @@ def test_call_gives_the_typed_answer() -> None:
     assert [Invocation("orders-place", payload=b'{"order_id":"o","cents":5}')] == sent
 
 
-def test_invoke_tells_what_lambda_said() -> None:
+def test_invoke_returns_the_metadata_of_the_response() -> None:
     """The result has version, request id, log and attempts."""
     line = Line(_ok(log_result="RU5EIFJlcXVlc3RJZA=="))
 
@@ -142,7 +142,7 @@ def test_a_result_does_not_show_its_value() -> None:
     assert SECRET not in repr(result)
 
 
-def test_fire_gives_a_receipt() -> None:
+def test_fire_returns_a_receipt() -> None:
     """The event is queued: an id and the attempt, no result."""
     line = Line(_queued())
 
@@ -173,7 +173,7 @@ def test_can_invoke_asks_and_sends_nothing() -> None:
         ([_missing(), _missing()], {"qualifier": "live"}, PermissionReason.NO_SUCH_FUNCTION),
     ],
 )
-def test_can_invoke_says_why_not(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
+def test_can_invoke_has_the_reason(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
     """No is an answer: denied, no such function, or no such qualifier."""
     permission = LambdaClient(Line(*answers)).can_invoke(place, **options)
 
@@ -191,7 +191,7 @@ def test_can_invoke_says_why_not(answers: list[Outcome], options: Any, reason: P
     ],
     ids=["throttled", "credentials", "network"],
 )
-def test_what_is_no_answer_raises_from_can_invoke(answer: Outcome | NoAnswerError) -> None:
+def test_can_invoke_raises_if_lambda_does_not_decide(answer: Outcome | NoAnswerError) -> None:
     """Throttling, credentials and network trouble do not decide about permission."""
     with pytest.raises(CallError) as caught:
         LambdaClient(Line(answer), retry=RetryPolicy.never()).can_invoke(place)
@@ -303,7 +303,7 @@ def test_resolve_leaves_given_addresses_alone(call: Any) -> None:
     assert "prod-" not in line.sent[0].function_name
 
 
-def test_a_plain_target_gives_decoded_json_or_the_type_asked_for() -> None:
+def test_a_plain_target_returns_decoded_json_or_the_requested_type() -> None:
     """Without ``response=`` it is the JSON as it is; with it, the model, or any form of type."""
     line = Line(_ok(), _ok(), _ok(b"[1]"), _ok(b"null"), _ok(b"null"))
     client = LambdaClient(line)
@@ -330,7 +330,7 @@ def test_a_plain_name_cannot_be_bound(target: Any) -> None:
 
 
 @pytest.mark.parametrize("target", [None, 5, Order, b"orders", ["orders"], Placed(total=1)])
-def test_what_is_no_target_is_refused(target: Any) -> None:
+def test_an_invalid_target_is_refused(target: Any) -> None:
     """Not a contract, handler or address: the error says what to pass."""
     client = LambdaClient(Line())
 
@@ -421,7 +421,7 @@ def test_a_payload_that_does_not_fit_is_refused_before_sending(payload: Any, loc
     assert [] == line.sent
 
 
-def test_an_answer_that_does_not_fit_is_an_error_that_ran() -> None:
+def test_a_response_that_does_not_fit_is_an_error_of_a_call_that_ran() -> None:
     """The error has the attempt, but not the response."""
     with pytest.raises(ResponseError, match="the response does not fit Placed") as caught:
         LambdaClient(Line(_ok(f'{{"total": "{SECRET}"}}'.encode()))).call(place, ORDER)

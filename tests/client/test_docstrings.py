@@ -84,7 +84,7 @@ def _listed_by_call_options() -> dict[str, str]:
     ("client", "default"), [(LambdaClient, default_transport), (AsyncLambdaClient, default_async_transport)]
 )
 @pytest.mark.parametrize("inside", [True, False], ids=["inside Lambda", "elsewhere"])
-def test_a_client_says_which_transport_is_the_default(monkeypatch, client, default, inside):
+def test_the_docstring_of_a_client_names_the_default_transport(monkeypatch, client, default, inside):
     """Its docstring is what an editor shows: it names the class that is made, inside Lambda and elsewhere."""
     monkeypatch.delenv("LAMBDACHAIN_TRANSPORT", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

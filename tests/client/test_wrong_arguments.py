@@ -213,7 +213,7 @@ deployed = remote("deployed")(_handler)
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize(("make", "words"), BOTH)
-def test_what_a_client_cannot_be_made_of(kind: Any, make: Callable[[Any], Any], words: str):
+def test_invalid_arguments_of_a_client(kind: Any, make: Callable[[Any], Any], words: str):
     """Not at the first call."""
     with pytest.raises(ContractError, match=words) as refused:
         make(kind)
@@ -232,7 +232,7 @@ def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
 
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport, AsyncHttpTransport])
 @pytest.mark.parametrize(("arguments", "words"), TRANSPORT)
-def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any], words: str):
+def test_invalid_arguments_of_a_transport(kind: Any, arguments: dict[str, Any], words: str):
     """Not at the first call, and without the value: a URL may have a password in it."""
     with pytest.raises(ContractError, match=words) as refused:
         kind(**arguments)

@@ -86,7 +86,7 @@ def _at_the_caller(handler: Callable[..., Any], event: object) -> CallError | No
     return error_for_outcome(Invocation("orders-place"), outcome, CallSemantics(place.errors))
 
 
-def test_a_handler_takes_and_gives_decoded_json() -> None:
+def test_a_handler_takes_and_returns_decoded_json() -> None:
     """Lambda calls with an event and a context, and gets what its own encoder can write."""
     handler = remote(place)(_place)
 
@@ -94,7 +94,7 @@ def test_a_handler_takes_and_gives_decoded_json() -> None:
     assert {"total": 5.0} == handler(EVENT, None) == handler(EVENT)
 
 
-def test_local_takes_and_gives_the_types() -> None:
+def test_local_takes_and_returns_the_types() -> None:
     """In-process there is no JSON: the same object goes in and comes out."""
     answer = Placed(total=1.5)
     seen: list[Order] = []
@@ -455,7 +455,7 @@ def test_remote_says_how_it_is_used(use: Any, words: str) -> None:
         use()
 
 
-def test_a_rejected_request_is_told_without_its_values() -> None:
+def test_a_rejected_request_is_reported_without_its_values() -> None:
     """The function does not run; what goes out is JSON with location, type and message, never the input."""
     handler = remote(place)(_place)
 
@@ -562,7 +562,7 @@ def test_an_undeclared_exception_is_a_function_error_at_the_caller() -> None:
         (Placed.model_construct(total=SECRET), ["total"]),
     ],
 )
-def test_a_wrong_answer_is_an_error_here(answer: Any, loc: list[str]) -> None:
+def test_a_wrong_response_is_an_error_of_the_handler(answer: Any, loc: list[str]) -> None:
     """A response that does not fit the contract is not returned: the error says where, not the value."""
     handler = remote(place)(lambda _: answer)
 
@@ -588,7 +588,7 @@ def test_text_that_no_utf8_can_carry_does_not_end_the_process() -> None:
         handler(1, CONTEXT)
 
 
-def test_none_is_an_answer() -> None:
+def test_none_is_a_response() -> None:
     """A function that returns nothing responds with null; an optional response may be None."""
 
     @remote("nothing")
@@ -604,7 +604,7 @@ def test_none_is_an_answer() -> None:
     assert perhaps.local(None) is None
 
 
-def test_answers_are_written_as_the_runtime_can_send_them() -> None:
+def test_responses_are_serialized_as_the_runtime_can_send_them() -> None:
     """What a handler returns is plain JSON values, by alias, which the runtime client's encoder takes as they are."""
     from datetime import date
     from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The decisions of one call, over clocks of our own: no socket, no sleep, every invariant."""
+"""The state of one call with simulated clocks: no socket, no sleep, every invariant."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BEGINNING = 1000.0
 
 
 def process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:
-    """Take what an attempt led to, as ``send_with_retries`` does."""
+    """Process the reply to an attempt, as ``send_with_retries`` does."""
     attempt = AttemptRunner(None, state, request)  # type: ignore[arg-type] - nothing is sent here
     attempt.reply = reply
     try:
@@ -48,7 +48,7 @@ def process(state: CallState, request: AttemptRequest, reply: Any, now: float) -
 
 
 class Event(NamedTuple):
-    """What one attempt leads to: a reply, whether a function may have run by it, and the seconds it takes."""
+    """The result of one attempt: a reply, whether the function may have run, and the seconds it takes."""
 
     reply: Reply
     may_have_run: bool
@@ -103,7 +103,7 @@ def _planned(
 
 
 class Trip(NamedTuple):
-    """How a call went: when its attempts began, when its sleeps were to end, and what it came to."""
+    """A call that has ended: when its attempts started, when its sleeps should have ended, and its result."""
 
     began: list[float]
     slept_until: list[float]
@@ -112,7 +112,7 @@ class Trip(NamedTuple):
 
 
 def _travel(call: PreparedCall, events: Sequence[Event]) -> Trip:
-    """Lead a call through *events* by a clock of our own; the last one stands for every further attempt."""
+    """Run a call through *events* with a simulated clock; the last one is repeated for further attempts."""
     clock = BEGINNING
     state = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
@@ -155,8 +155,8 @@ _events = st.builds(
     idempotent=st.booleans(),
     timeout=st.none() | st.floats(0.01, 30),
 )
-def test_any_course(events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None) -> None:
-    """Whatever the replies and clocks: no double run, no attempt too many, none after the deadline, no false word."""
+def test_any_call(events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None) -> None:
+    """With any replies and clocks: no double run, no attempt too many or too late, no wrong ``execution``."""
     policy = RetryPolicy(max_attempts=attempts, initial_delay=delay, budget=None)
 
     trip = _travel(_planned(policy, idempotent=idempotent, timeout=timeout), events)
@@ -174,7 +174,7 @@ def test_any_course(events: list[Event], attempts: int, delay: float, idempotent
 
 
 def test_attempts_are_numbered() -> None:
-    """Each attempt tells its own number and what is left of the time."""
+    """Each attempt has its own number and the time that is left."""
     call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
     state = CallState(call, BEGINNING)
 
@@ -201,7 +201,7 @@ def test_default_delays_of_a_broken_connection() -> None:
 
 @pytest.mark.parametrize(("reply", "error"), [(THROTTLED, ThrottledError), (NOT_READY, FunctionNotReadyError)])
 def test_default_delays_of_missing_capacity(reply: Outcome, error: type[CallError]) -> None:
-    """Where capacity is missing the default waits up to 1 s, then up to 2 s."""
+    """Without capacity, the default waits up to 1 s, then up to 2 s."""
     trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
 
     assert {error} == {type(trip.end) for trip in trips}
@@ -222,7 +222,7 @@ def test_delays_without_jitter_double() -> None:
 
 @pytest.mark.parametrize(("asked", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
 def test_hint_is_a_floor(asked: float | None, paused: float | None) -> None:
-    """What Lambda asks to wait is waited at least, unless it is longer than ``max_delay``."""
+    """A pause is at least as long as Lambda asks, unless that is longer than ``max_delay``."""
     policy = RetryPolicy(initial_delay=0.0)
     error = ThrottledError("slow down", retry_after=asked, retryable=True)
 
@@ -230,7 +230,7 @@ def test_hint_is_a_floor(asked: float | None, paused: float | None) -> None:
 
 
 def test_pause_that_would_end_at_the_deadline() -> None:
-    """A pause that uses up the time is not made: the call fails at once, and says which failure came before."""
+    """A pause that would end after the deadline is not made: the call fails, with the last failure as its cause."""
     policy = RetryPolicy(initial_delay=1.0, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
@@ -242,7 +242,7 @@ def test_pause_that_would_end_at_the_deadline() -> None:
 
 
 def test_oversleeping() -> None:
-    """Who wakes after the deadline sends nothing any more."""
+    """After a sleep past the deadline, nothing is sent."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
@@ -252,7 +252,7 @@ def test_oversleeping() -> None:
 
 
 def test_oversleeping_in_doubt() -> None:
-    """Who wakes after the deadline still does not know whether the first attempt ran."""
+    """After a sleep past the deadline, it is still unknown whether the first attempt ran."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
@@ -262,7 +262,7 @@ def test_oversleeping_in_doubt() -> None:
 
 
 def test_budget_runs_out() -> None:
-    """A function that only fails is soon not sent anything twice, and comes back after enough successes."""
+    """A function that only fails soon gets no retries, and gets them again after enough successes."""
     budget = RetryBudget(max_tokens=10, token_ratio=0.5)
     call = _planned(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
     down = [Event(REFUSED, False, 0.0)]
@@ -276,7 +276,7 @@ def test_budget_runs_out() -> None:
 
 
 def test_bucket_under_contention() -> None:
-    """However many threads draw on a bucket, it holds between nothing and all, and no token is lost."""
+    """With any number of threads, a bucket holds between 0 and all tokens, and none is lost."""
     bucket = TokenBucket(RetryBudget(max_tokens=50, token_ratio=0.25))
     seen: list[float] = []
     start = threading.Barrier(8)
@@ -297,7 +297,7 @@ def test_bucket_under_contention() -> None:
 
 
 def test_tokens_add_up() -> None:
-    """Failures drawn by many threads at once are all counted."""
+    """Failures recorded by many threads at the same time are all counted."""
     bucket = TokenBucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
 
     threads = [threading.Thread(target=lambda: [bucket.record_failure() for _ in range(1000)]) for _ in range(8)]

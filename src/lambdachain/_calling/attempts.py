@@ -114,6 +114,7 @@ class AttemptRunner(PendingAttempt):
         """Send the attempt inside *hooks*, once, and return its success; see ``Hook`` for what may be raised."""
         if not hooks:
             return self._proceed()
+        # The other hooks, and the request inside them, are the proceed() of the first one.
         return hooks[0](self.request.invocation, partial(self.run, hooks[1:]))
 
     def _proceed(self) -> Outcome:
@@ -148,6 +149,7 @@ class CallState:
             DeadlineExceededError: No time is left for it.
             CallError: No time is left, and an earlier attempt may have run: its error is the result of the call.
         """
+        # Checked again although record_failure() did: a sleep can overrun, and a frozen environment can wake up late.
         left = self._call.time_left(now)
         if left is not None and left <= 0:
             late = DeadlineExceededError("no time left to send it", function=self._call.target.address)
@@ -176,6 +178,7 @@ class CallState:
         from .classify import error_for_no_answer, error_for_outcome
 
         if isinstance(reply, NoAnswerError):
+            # From the cause, the exception of the network library: NoAnswerError itself adds nothing for the user.
             raise error_for_no_answer(call.invocation, reply, call.semantics) from reply.__cause__
         error = error_for_outcome(call.invocation, reply, call.semantics)
         if error is not None:
@@ -208,6 +211,7 @@ class CallState:
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
         counts = (error.retryable or pause is not None) and counts_against_budget(error)
         allowed = self._bucket is None or not counts or self._bucket.record_failure()
+        # The token is withdrawn above in any case: the failure of a last attempt says as much about the callee.
         if pause is None or not allowed or self._are_credentials_refused_again(error, attempt.reply):
             self._raise(error, now)
         left = self._call.time_left(now)

@@ -80,6 +80,7 @@ def error_for_outcome(invocation: Invocation, outcome: Outcome, semantics: CallS
 
 
 def _rule_for_no_answer(progress: Progress, trouble: Trouble) -> ErrorRule:
+    # The trouble counts before the progress: no retry repairs credentials, a request or a setting.
     if trouble is Trouble.CREDENTIALS:
         return ErrorRule(CredentialsError, Execution.NOT_EXECUTED, Retryability.NEVER)
     if trouble is Trouble.REQUEST:
@@ -96,6 +97,7 @@ def _rule_for_no_answer(progress: Progress, trouble: Trouble) -> ErrorRule:
 
 
 def _make_service_error(invocation: Invocation, outcome: Outcome, semantics: CallSemantics) -> CallError:
+    # A proxy may use the names and statuses of Lambda for errors of its own.
     find_rule = rule_for_service_error if outcome.from_lambda else rule_for_foreign_response
     rule = find_rule(outcome.error_code, outcome.status)
     facts = _facts_for(invocation, rule, outcome.request_id, semantics)
@@ -144,6 +146,7 @@ def _function_message(report: _Report) -> str:
 
 def _make_declared_error(report: _Report, semantics: CallSemantics, facts: FunctionErrorFacts) -> RemoteError | None:
     for error in semantics.errors:
+        # By the class name, without its module: that is what every runtime sends as errorType.
         if error.__name__ == report.error_type:
             return error.received(report.error_message or "", **facts)
     return None
@@ -179,6 +182,7 @@ class _Report(NamedTuple):
         return cls(
             _text_or_none(body.get("errorType")),
             _text_or_none(body.get("errorMessage")),
+            # The runtimes name it differently: Node.js sends "trace".
             _parse_stack(body.get("stackTrace") or body.get("trace") or body.get("StackTrace")),
             during_init=body.get("requestId") == "",
         )

@@ -67,8 +67,10 @@ SERVICE_ERRORS: Final[dict[str, ErrorRule]] = {
     "ThrottlingException": _THROTTLED,
     "Throttling": _THROTTLED,
     "RequestLimitExceeded": _THROTTLED,
+    # Only a higher quota helps, so it is not retried, unlike other throttles.
     "ServiceQuotaExceededException": _did_not_run(ThrottledError),
     "ENINotReadyException": _NOT_READY,
+    # EC2 throttled Lambda while it set up the network interface: the function becomes ready, not the caller's quota.
     "EC2ThrottledException": _NOT_READY,
     "EC2UnexpectedException": _NOT_READY,
     "EFSMountConnectivityException": _NOT_READY,
@@ -199,6 +201,7 @@ FUNCTION_ERRORS: Final[dict[str, ErrorRule]] = {
     "Extension.Crash": _CRASHED,
     "Extension.LaunchError": _CRASHED,
     "Function.ResponseSizeTooLarge": ErrorRule(ResponseTooLargeError, Execution.EXECUTED, Retryability.NEVER),
+    # The runtime could not parse the event, so it did not call the handler.
     "Runtime.UnmarshalError": _UNREADABLE,
     "Runtime.LambdaContextUnmarshalError": _UNREADABLE,
     "Sandbox.Failure": _SANDBOX_FAILED,

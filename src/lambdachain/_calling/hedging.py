@@ -53,6 +53,7 @@ def send_hedged(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] 
 
 def _start_thread(attempt: AttemptRunner, hooks: Sequence[Hook], finished: SimpleQueue[_FinishedAttempt]) -> None:
     # A daemon: an attempt whose response nobody waits for must not keep the process from exiting.
+    # The hooks and the transport see the context variables of the caller, such as the current invocation.
     threading.Thread(target=copy_context().run, args=(_run, attempt, hooks, finished), daemon=True).start()
 
 

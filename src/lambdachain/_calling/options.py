@@ -75,6 +75,7 @@ def check_retry(retry: Any) -> None:
     """Raise for a *retry* that is not a ``RetryPolicy``; the message has the one that was probably meant."""
     if retry is None or isinstance(retry, RetryPolicy):
         return
+    # Other libraries take a number of retries or attempts here; the message has the policy for it.
     remedy = "RetryPolicy()"
     if isinstance(retry, int) and retry is not True:
         remedy = f"RetryPolicy(max_attempts={retry:d})" if retry > 0 else "RetryPolicy.never()"
@@ -110,6 +111,7 @@ def check_client(
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
     name, client = kind_of(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    # Before the look at send(), which a class has, too.
     if isinstance(transport, type) and hasattr(transport, "send"):
         raise ContractError(f"transport is the class {transport.__name__}: pass an instance, {transport.__name__}()")
     send = getattr(transport, "send", None)
@@ -148,6 +150,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_resolver(resolve: Any) -> None:
+    # resolvers.prefix, passed without calling it, is a function, too, and would return a function for each name.
     factory = getattr(resolve, "__qualname__", "")
     if getattr(resolve, "__module__", "") == "lambdachain.resolvers" and "." not in factory:
         raise ContractError(f"resolve must be what resolvers.{factory}() returns, not the function itself: call it")
@@ -191,6 +194,7 @@ def to_seconds(timeout: float | timedelta | None, function: str) -> float | None
     value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if not _is_number(value):
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
+    # Infinity, or the seconds of a huge timedelta, would overflow in the timeouts of sockets and locks.
     bounded = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
     if bounded <= 0:
         raise DeadlineExceededError(f"no time left to send it: the timeout is {bounded:g} s", function=function)

@@ -161,6 +161,7 @@ def prepare(
         payload=_payload(target, payload, kind, metadata, store),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
+        # Lambda passes a ClientContext to the function for RequestResponse only.
         metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
         custom=validate_client_context(options.get("client_context"), kind, function),
         repeatable=target.contract.idempotent or key is not None or durable_name is not None,
@@ -202,13 +203,15 @@ def _payload(
     target: Target, payload: Any, kind: InvocationType, metadata: Metadata, store: StorePayload | None
 ) -> bytes:
     if kind is InvocationType.DRY_RUN:
-        return b""
+        return b""  # nothing runs that could read it
     data = _encode(target, payload)
     offload = target.contract.offload
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
         data = _offload_payload(offload, data, target.address, store)
     if kind is InvocationType.EVENT and target.contract.envelope:
+        # Without a deadline: an event may run long after its caller has ended.
         data = enveloped(data, metadata._replace(deadline_ms=None))
+    # Checked last: the envelope counts, and what is offloaded has become a short reference.
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         remedy = "send a reference to it instead, or declare Contract(..., offload=S3Offload(...))"

@@ -78,6 +78,7 @@ class RetryPolicy:
     hedge_after: float | None = None
 
     def __post_init__(self) -> None:
+        # By type(), as True is an int, too. Checked here, since a wrong policy would raise in the middle of a failure.
         attempts: Any = self.max_attempts
         if not callable(attempts) and (type(attempts) is not int or attempts < 1):
             raise ValueError(f"max_attempts counts the first try: it must be 1 or more, not {attempts!r}")
@@ -177,6 +178,7 @@ def _backoff(policy: RetryPolicy, state: _RetryState) -> float:
 
     if not isinstance(policy.initial_delay, int | float):
         return float(policy.initial_delay(state.tenacity))
+    # tenacity's strategies double the base with each attempt, and draw the jitter.
     base = policy.initial_delay * (_SLOW_FACTOR if isinstance(state.error, _SLOW) else 1.0)
     strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
     return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))

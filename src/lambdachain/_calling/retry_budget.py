@@ -88,6 +88,7 @@ def forget() -> None:
 def bucket_for(budget: RetryBudget, function: str) -> TokenBucket:
     """Return the bucket of a function, which all clients of this process share."""
     key = (budget, function)
+    # setdefault() is atomic: threads that make the bucket at the same time get the same one.
     return _buckets.get(key) or _buckets.setdefault(key, TokenBucket(budget))
 
 

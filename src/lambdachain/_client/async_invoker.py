@@ -36,6 +36,7 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
     async def invoke(self, target: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and return its response."""
         call, response = await self._send(target, payload, InvocationType.REQUEST_RESPONSE, options)
+        # Decoding fetches an offloaded response from S3, which would block the event loop.
         if target.contract.offload is None:
             return to_result(call, response)
         return await in_thread(partial(to_result, call, response))

@@ -68,6 +68,7 @@ class BaseInvoker(Generic[T, H]):
         function: Address | None = None,
     ) -> Target:
         """Find the contract and the address of a target; see ``contract_for`` and ``locate``."""
+        # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
         address = target if isinstance(target, Address) else function
         return locate(contract_for(target, response), address, options.get("qualifier"), self._resolve)
@@ -100,6 +101,7 @@ class BaseInvoker(Generic[T, H]):
         Raises:
             ConnectError: The client is closed.
         """
+        # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:
                 raise ConnectError("the client is closed: make a new one", function=target.address)

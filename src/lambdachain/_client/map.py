@@ -136,6 +136,7 @@ def run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, 
     Raises:
         ContractError: *payloads* is not an iterable of payloads.
     """
+    # A generator function would check only when the first result is requested, far from the mistake.
     check_payloads(payloads)
     return _run_map(map_request, payloads)
 

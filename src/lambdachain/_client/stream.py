@@ -64,6 +64,7 @@ def _stream(invoker: Invoker, target: Target, payload: object, options: CallOpti
             try:
                 chunk = transport.read()
             except NoAnswerError as exc:
+                # Not retried: the consumer has seen the chunks before, and a second run may send others.
                 raise progress.error_for_break(exc) from exc.__cause__
         progress.finish(chunk)
     finally:
@@ -223,7 +224,7 @@ def decode_chunks(chunks: Generator[bytes, None, None], function: str) -> Genera
             text = decoder.decode(chunk)
             if text:
                 yield text
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=True)  # raises if the last character is incomplete
     except UnicodeDecodeError:
         failure = ResponseError(NOT_TEXT, function=function)
     else:

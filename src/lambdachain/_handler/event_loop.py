@@ -30,6 +30,7 @@ def run(start: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
         raise ContractError(
             "an async handler cannot be run inside an event loop: await handler.function(request) instead"
         )
+    # In a copy of the context: what one invocation sets must not reach the next one.
     return _runner().run(start(*arguments), context=contextvars.copy_context())
 
 

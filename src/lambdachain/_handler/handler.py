@@ -89,10 +89,12 @@ class RemoteHandler(HasContract[Req, Resp]):
     def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return FunctionType
 
+    # inspect.iscoroutinefunction() and others read __code__ of a function: here, of what Lambda calls.
     @property
     def __code__(self) -> CodeType:
         return type(self).__call__.__code__
 
+    # Pickled by name, as functions are.
     def __reduce__(self) -> str:
         return self._signature.name
 

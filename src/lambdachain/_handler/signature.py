@@ -45,6 +45,7 @@ def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any])
         raise ContractError(f"{name}{shape} cannot be a handler: it must take (request) or (request, context)")
     if positional and positional[0].name == "self":
         raise ContractError(f"{name}{shape} cannot be a handler: Lambda passes no self; decorate a bound method")
+    # A decorator's wrapper decides which arguments are passed; the annotations are those of the wrapped function.
     hints = _get_hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
     return HandlerSignature(
         name=name,
