@@ -70,7 +70,7 @@ SERVICE_ERRORS: Final[dict[str, ErrorRule]] = {
     # Only a higher quota helps, so it is not retried, unlike other throttles.
     "ServiceQuotaExceededException": _did_not_run(ThrottledError),
     "ENINotReadyException": _NOT_READY,
-    # EC2 throttled Lambda while it set up the network interface: the function becomes ready, not the caller's quota.
+    # EC2 throttled Lambda while it set up the network interface; no quota of the caller is involved.
     "EC2ThrottledException": _NOT_READY,
     "EC2UnexpectedException": _NOT_READY,
     "EFSMountConnectivityException": _NOT_READY,
