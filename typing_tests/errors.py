@@ -1,6 +1,7 @@
 """What a type checker must refuse: one mistake a line, marked with the codes that mypy and pyright must report.
 
-Never executed. ``tests/test_typing.py`` checks that each marked line is refused by both, and no other line by any.
+Never executed. ``tests/project/test_typing.py`` checks that both refuse each marked line, that neither refuses another
+one, and that what follows ``mypy says:`` or ``pyright says:`` in a comment is in that checker's message for the next marked line.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def handler(request: Request) -> Response:
 
 
 # A wrong request
+# pyright says: "Response" is not assignable to "Request"
 client.call(charge, Response(charge_id="c"))  # E: call-overload,misc reportCallIssue,reportArgumentType
 client.call(charge, {"cents": 1})  # E: call-overload,misc reportCallIssue,reportArgumentType
 client.call(charge, None)  # E: call-overload,misc reportCallIssue,reportArgumentType
@@ -53,6 +55,8 @@ client.call(charge)  # E: call-overload,misc reportCallIssue,reportArgumentType
 client.invoke(charge, "text")  # E: call-overload,misc reportCallIssue,reportArgumentType
 client.fire(charge, 1)  # E: call-overload,misc reportCallIssue,reportArgumentType
 client.call(handler, Response(charge_id="c"))  # E: call-overload,misc reportCallIssue,reportArgumentType
+# mypy says: Argument 1 to "call" of "RemoteFunction" has incompatible type "int"; expected "Request"
+# pyright says: "Literal[1]" is not assignable to "Request"
 client.bind(charge).call(1)  # E: arg-type reportArgumentType
 client.bind(charge).fire(Response(charge_id="c"))  # E: arg-type reportArgumentType
 handler.call({"cents": 1})  # E: arg-type reportArgumentType
@@ -67,7 +71,7 @@ client.can_invoke(charge).value  # E: attr-defined reportAttributeAccessIssue
 handler.local(request).cents  # E: attr-defined reportAttributeAccessIssue
 client.bind(handler).call(request).cents  # E: attr-defined reportAttributeAccessIssue
 
-# A plain name is not typed unless it says how
+# A plain name has no types without response=
 client.call("billing-charge", request).charge_id  # E: union-attr reportAttributeAccessIssue
 text: str = client.call("billing-charge", request)  # E: assignment reportAssignmentType
 client.call("billing-charge", request, response=Response).cents  # E: attr-defined reportAttributeAccessIssue
@@ -101,26 +105,35 @@ LambdaClient(object())  # E: arg-type reportArgumentType
 
 
 # A wrong handler
-@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+# mypy says: incompatible type "Callable[[Response], Response]"; expected "Callable[[Request], Response | Coroutine[Any, Any, Response]] | Callable[[Request, Any], Response
+# pyright says: Parameter 1: type "Request" is incompatible with type "Response"
+@remote(charge)  # E: arg-type reportArgumentType
 def takes_another(request: Response) -> Response:
     return request
 
 
-@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
-def gives_another(request: Request) -> Request:
+# mypy says: incompatible type "Callable[[Request], Request]"; expected "Callable[[Request], Response | Coroutine[Any, Any, Response]] | Callable[[Request, Any], Response
+# pyright says: Function return type "Request" is incompatible with type "Response | Coroutine[Any, Any, Response]"
+@remote(charge)  # E: arg-type reportArgumentType
+def returns_another(request: Request) -> Request:
     return request
 
 
-@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
-async def gives_another_later(request: Request) -> Request:
+# mypy says: incompatible type "Callable[[Request], Coroutine[Any, Any, Request]]"; expected "Callable[[Request], Response | Coroutine[Any, Any, Response]] | Callable[[Request, Any], Response
+# pyright says: Function return type "CoroutineType[Any, Any, Request]" is incompatible with type "Response | Coroutine[Any, Any
+@remote(charge)  # E: arg-type reportArgumentType
+async def returns_another_asynchronously(request: Request) -> Request:
     return request
 
 
-@remote(charge)  # E: arg-type,call-overload reportArgumentType,reportCallIssue
+# mypy says: incompatible type "Callable[[Request, Any, int], Response]"; expected "Callable[[Request], Response | Coroutine[Any, Any, Response]] | Callable[[Request, Any], Response
+# pyright says: Extra parameter "more"
+@remote(charge)  # E: arg-type reportArgumentType
 def takes_too_much(request: Request, context: Any, more: int) -> Response:
     return Response(charge_id="c")
 
 
+# pyright says: Function accepts too few positional parameters; expected 2 but received 0
 @remote("billing-charge")  # E: arg-type,call-overload reportArgumentType,reportCallIssue
 def takes_nothing() -> Response:
     return Response(charge_id="c")
@@ -155,7 +168,7 @@ assert_handler_fulfils(charge, takes_nothing, requests=[Response(charge_id="c")]
 assert_compatible(charge, 3)  # E: arg-type reportArgumentType
 assert_compatible(charge, charge, first="both")  # E: arg-type reportArgumentType
 
-# Many at once, and piece by piece
+# Maps and streams
 client.map(charge, [Response(charge_id="c")])  # E: misc,call-overload,list-item reportArgumentType,reportCallIssue
 client.map(charge, request)  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
 client.map(charge, [request], max_concurency=3)  # E: call-overload reportCallIssue

@@ -1,4 +1,4 @@
-"""What a type checker must infer; never executed. ``tests/test_typing.py`` runs mypy and pyright over it."""
+"""What a type checker must infer; never executed. ``tests/project/test_typing.py`` runs mypy and pyright over it."""
 
 from __future__ import annotations
 
@@ -160,6 +160,19 @@ async def asynchronous(request: ChargeRequest) -> ChargeResponse:
     return ChargeResponse(charge_id=request.order_id)
 
 
+@remote(charge)
+async def asynchronous_with_context(request: ChargeRequest, context: object = None) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+untyped_contract: Contract[Any, Any] = Contract("untyped", request=Any, response=Any)
+
+
+@remote(untyped_contract)
+async def untyped(event: dict[str, Any]) -> list[str]:
+    return [*event]
+
+
 @remote("billing-charge", errors=[CardDeclined], idempotent=True)
 def by_name(request: ChargeRequest) -> ChargeResponse | None:
     return None
@@ -173,6 +186,8 @@ async def asynchronous_by_name(request: Row, context: object) -> list[Point]:
 assert_type(by_contract, RemoteHandler[ChargeRequest, ChargeResponse])
 assert_type(with_context, RemoteHandler[ChargeRequest, ChargeResponse])
 assert_type(asynchronous, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(asynchronous_with_context, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(untyped, RemoteHandler[Any, Any])
 assert_type(by_name, RemoteHandler[ChargeRequest, ChargeResponse | None])
 assert_type(asynchronous_by_name, RemoteHandler[Row, list[Point]])
 assert_type(by_contract.local(request), ChargeResponse)
@@ -185,7 +200,9 @@ assert_type(by_contract.fire(request), Receipt)
 assert_type(by_contract.can_invoke(), Permission)
 assert_type(by_contract.bind(timeout=1), RemoteFunction[ChargeRequest, ChargeResponse])
 assert_type(client.call(by_contract, request), ChargeResponse)
-row: Row = {"id": 1}  # mypy takes a literal for a dict where the contract comes as an argument beside it
+row: Row = {
+    "id": 1
+}  # mypy takes the literal for a dict in client.call(contract, {...}); not in bind(contract).call({...})
 assert_type(client.call(asynchronous_by_name, row), list[Point])
 assert_type(client.fire(by_contract, request), Receipt)
 assert_type(client.can_invoke(by_contract), Permission)
@@ -311,7 +328,7 @@ assert_compatible(charge.schema(), charge, first="callee")
 assert_type(compatibility(charge, charge.schema()), tuple[Change, ...])
 
 
-# Many at once, and piece by piece
+# Maps and streams
 assert_type(client.map(charge, [ChargeRequest(order_id="o", cents=1)]), Generator[ChargeResponse])
 assert_type(
     client.map(by_contract, iter([ChargeRequest(order_id="o", cents=1)]), ordered=False), Generator[ChargeResponse]

@@ -1,4 +1,4 @@
-"""The course of a call over its attempts, with a clock that is told the time and replies that are written down."""
+"""The state of a call over its attempts, with a simulated clock and scripted replies."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from lambdachain import (
     ThrottledError,
     Trouble,
 )
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState
-from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
+from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
+from lambdachain._calling.response import CallResponse
 from lambdachain._calling.target import locate
 
 CANARY = "canary-4111"
@@ -63,29 +63,31 @@ EAGER = RetryPolicy(initial_delay=0.0, budget=None)
 STEADY = RetryPolicy(initial_delay=tenacity.wait_fixed(1), budget=None)
 
 
-def _plan(
+def _prepare(
     *, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent: bool = False, **options: Any
 ) -> PreparedCall:
     contract: Contract[Any, Any] = Contract("f", request=Any, response=int, idempotent=idempotent)
-    callee = locate(contract, None, None, None)
-    return plan(callee, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9))
+    target = locate(contract, None, None, None)
+    return prepare(
+        target, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9)
+    )
 
 
-def _taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
-    """Take what an attempt led to, as ``send_with_retries`` does."""
-    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
-    going.reply = reply
+def _process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:
+    """Process the reply to an attempt, as ``send_with_retries`` does."""
+    attempt = AttemptRunner(None, state, request)  # type: ignore[arg-type] - nothing is sent here
+    attempt.reply = reply
     try:
-        outcome = course.judge(reply)
+        outcome = state.raise_for_failure(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, going, now)
-    return course.failed(error, going, now)
+        return state.record_success(outcome, attempt, now)
+    return state.record_failure(error, attempt, now)
 
 
 class Driver:
-    """Drives a course as ``send_with_retries`` does, by a clock that only attempts and pauses move on."""
+    """Runs a call as ``send_with_retries`` does, with a clock that only attempts and pauses advance."""
 
     def __init__(
         self, call: PreparedCall, replies: Sequence[Reply], *, each: float = 0.25, overslept: float = 0.0
@@ -93,24 +95,24 @@ class Driver:
         self.now = 1000.0
         self.sent: list[AttemptRequest] = []
         self.paused: list[float] = []
-        self._course = CallState(call, self.now)
+        self._state = CallState(call, self.now)
         self._replies = iter(replies)
         self._each = each
         self._overslept = overslept
 
-    def run(self) -> Answer:
-        """Send and pause until there is an answer, or an error."""
+    def run(self) -> CallResponse:
+        """Send and pause until there is a response, or an error."""
         while True:
-            self.sent.append(self._course.next(self.now))
+            self.sent.append(self._state.start_attempt(self.now))
             self.now += self._each
-            done = _taken(self._course, self.sent[-1], next(self._replies), self.now)
-            if isinstance(done, Answer):
+            done = _process(self._state, self.sent[-1], next(self._replies), self.now)
+            if isinstance(done, CallResponse):
                 return done
             self.paused.append(done)
             self.now += done + self._overslept
 
     def fail(self) -> CallError:
-        """Run to the error it must end with."""
+        """Run until the error that the call must end with."""
         with pytest.raises(CallError) as failed:
             self.run()
         return failed.value
@@ -119,11 +121,11 @@ class Driver:
 @pytest.mark.parametrize(
     "replies",
     [[GOOD], [THROTTLED, GOOD], [REFUSED, NOT_READY, GOOD]],
-    ids=["at once", "at the second attempt", "at the third"],
+    ids=["at the first attempt", "at the second", "at the third"],
 )
 def test_a_call_succeeds_at_last(replies: list[Reply]):
-    """What did not run is sent again; the answer comes with a record of each attempt."""
-    answer = Driver(_plan(), replies).run()
+    """A call that did not run is sent again; the response has a record of each attempt."""
+    answer = Driver(_prepare(), replies).run()
 
     assert GOOD is answer.outcome
     assert len(replies) == len(answer.attempts)
@@ -132,8 +134,8 @@ def test_a_call_succeeds_at_last(replies: list[Reply]):
 
 
 def test_each_attempt_has_a_record():
-    """Class, status, request id and seconds; where no answer came, there is neither status nor id."""
-    failed = Driver(_plan(), [THROTTLED, REFUSED, NOT_READY]).fail()
+    """Class, status, request id and seconds; without a response, status and id are ``None``."""
+    failed = Driver(_prepare(), [THROTTLED, REFUSED, NOT_READY]).fail()
 
     assert (
         Attempt("ThrottledError", 429, "r-1", 0.25),
@@ -145,7 +147,7 @@ def test_each_attempt_has_a_record():
 
 def test_elapsed_is_the_whole_call_pauses_included():
     """An attempt's own seconds leave out the pause before it."""
-    driver = Driver(_plan(retry=STEADY), [THROTTLED, THROTTLED, GOOD])
+    driver = Driver(_prepare(retry=STEADY), [THROTTLED, THROTTLED, GOOD])
     answer = driver.run()
 
     assert ([1.0, 1.0], 2.75) == (driver.paused, answer.elapsed)
@@ -155,7 +157,7 @@ def test_elapsed_is_the_whole_call_pauses_included():
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_a_call_gives_up_after_max_attempts(most: int):
     """The first time counts."""
-    driver = Driver(_plan(retry=RetryPolicy(max_attempts=most, initial_delay=0.0, budget=None)), [THROTTLED] * 9)
+    driver = Driver(_prepare(retry=RetryPolicy(max_attempts=most, initial_delay=0.0, budget=None)), [THROTTLED] * 9)
     failed = driver.fail()
 
     assert (most, most) == (len(driver.sent), len(failed.attempts))
@@ -175,7 +177,7 @@ def test_a_call_gives_up_after_max_attempts(most: int):
 )
 def test_what_may_not_be_sent_again_is_sent_once(reply: Reply, error: type[CallError], execution: Execution):
     """What may have run, what ran, and what would fail again."""
-    driver = Driver(_plan(), [reply, GOOD])
+    driver = Driver(_prepare(), [reply, GOOD])
     failed = driver.fail()
 
     assert (1, 1) == (len(driver.sent), len(failed.attempts))
@@ -190,15 +192,15 @@ def test_what_may_not_be_sent_again_is_sent_once(reply: Reply, error: type[CallE
     ids=lambda options: next(iter(options)),
 )
 def test_what_may_have_run_is_sent_again_where_that_does_no_harm(reply: Reply, options: dict[str, Any]):
-    """The contract says so, or the call brings what the callee, or Lambda, tells repetitions by."""
-    driver = Driver(_plan(**options), [reply, reply, GOOD])
+    """By its contract, or by a key or name with which the callee, or Lambda, recognizes a repetition."""
+    driver = Driver(_prepare(**options), [reply, reply, GOOD])
 
     assert 3 == len(driver.run().attempts)
 
 
 def test_a_key_does_not_unlock_what_ran_and_failed():
     """An error of the function's own is an answer."""
-    driver = Driver(_plan(idempotency_key="k"), [FAILED, GOOD])
+    driver = Driver(_prepare(idempotency_key="k"), [FAILED, GOOD])
 
     assert isinstance(driver.fail(), FunctionError)
     assert 1 == len(driver.sent)
@@ -208,48 +210,48 @@ def test_what_ran_is_sent_again_where_retry_on_names_it():
     """A policy of one's own may pick errors by their type."""
     policy = RetryPolicy(initial_delay=0.0, retry_on=lambda error: getattr(error, "error_type", "") == "Deadlock")
 
-    assert 2 == len(Driver(_plan(retry=policy), [FAILED, GOOD]).run().attempts)
+    assert 2 == len(Driver(_prepare(retry=policy), [FAILED, GOOD]).run().attempts)
 
 
 def test_the_same_key_goes_with_every_attempt_and_they_are_numbered():
     """All that changes from attempt to attempt is their number and the time left."""
-    driver = Driver(_plan(idempotency_key="k-1", timeout=10), [THROTTLED, BROKEN, GOOD], each=1.5)
+    driver = Driver(_prepare(idempotency_key="k-1", timeout=10), [THROTTLED, BROKEN, GOOD], each=1.5)
     driver.run()
-    told = [_custom(send) for send in driver.sent]
+    metadata = [_custom(request) for request in driver.sent]
 
-    assert ["k-1"] * 3 == [custom["lc-idem"] for custom in told]
-    assert ["1", "2", "3"] == [custom["lc-attempt"] for custom in told]
-    assert ["10000", "8500", "7000"] == [custom["lc-budget-ms"] for custom in told]
-    assert 1 == len({custom["lc-deadline-ms"] for custom in told})
-    assert 1 == len({custom["lc-id"] for custom in told})
+    assert ["k-1"] * 3 == [custom["lc-idem"] for custom in metadata]
+    assert ["1", "2", "3"] == [custom["lc-attempt"] for custom in metadata]
+    assert ["10000", "8500", "7000"] == [custom["lc-budget-ms"] for custom in metadata]
+    assert 1 == len({custom["lc-deadline-ms"] for custom in metadata})
+    assert 1 == len({custom["lc-id"] for custom in metadata})
 
 
-def _custom(send: AttemptRequest) -> dict[str, str]:
-    custom: dict[str, str] = json.loads(base64.b64decode(send.invocation.client_context or ""))["custom"]
+def _custom(request: AttemptRequest) -> dict[str, str]:
+    custom: dict[str, str] = json.loads(base64.b64decode(request.invocation.client_context or ""))["custom"]
     return custom
 
 
 def test_an_attempt_may_take_the_time_that_is_left():
     """The deadline is the call's: a second attempt has less than the first."""
-    driver = Driver(_plan(timeout=3, retry=STEADY), [THROTTLED, THROTTLED, GOOD], each=0.25)
+    driver = Driver(_prepare(timeout=3, retry=STEADY), [THROTTLED, THROTTLED, GOOD], each=0.25)
     driver.run()
 
-    assert [3.0, 1.75, 0.5] == [send.timeout for send in driver.sent]
+    assert [3.0, 1.75, 0.5] == [request.timeout for request in driver.sent]
 
 
 def test_without_a_deadline_an_attempt_has_no_bound():
-    """But what a transport gives a function to run."""
-    driver = Driver(_plan(), [GOOD])
+    """Except the time that a transport allows a function to run."""
+    driver = Driver(_prepare(), [GOOD])
     driver.run()
 
-    assert [None] == [send.timeout for send in driver.sent]
+    assert [None] == [request.timeout for request in driver.sent]
 
 
 def test_a_deadline_that_has_passed_before_sending():
     """Nothing is sent, and nothing has run."""
-    course = CallState(_plan(timeout=3), 1000.0)
+    state = CallState(_prepare(timeout=3), 1000.0)
     with pytest.raises(DeadlineExceededError, match="no time left to send it") as late:
-        course.next(1003.0)
+        state.start_attempt(1003.0)
 
     assert (Execution.NOT_EXECUTED, False, ()) == (late.value.execution, late.value.retryable, late.value.attempts)
     assert (3.0, "f") == (late.value.elapsed, late.value.function)
@@ -258,11 +260,11 @@ def test_a_deadline_that_has_passed_before_sending():
 @pytest.mark.parametrize(("reply", "cause"), [(THROTTLED, ThrottledError), (REFUSED, ConnectError)])
 def test_no_time_to_try_again_what_did_not_run(reply: Reply, cause: type[CallError]):
     """The pause would outlast the deadline: it is not begun, and the last failure is the cause."""
-    driver = Driver(_plan(timeout=2, retry=STEADY), [reply, reply, reply], each=0.5)
+    driver = Driver(_prepare(timeout=2, retry=STEADY), [reply, reply, reply], each=0.5)
     late = driver.fail()
 
     assert ([1.0], 2) == (driver.paused, len(driver.sent))
-    assert f"no time left to try again after {cause.__name__}" in str(late)
+    assert f"no time left to retry after {cause.__name__}" in str(late)
     assert (DeadlineExceededError, Execution.NOT_EXECUTED) == (type(late), late.execution)
     assert isinstance(late.__cause__, cause)
     assert 2 == len(late.attempts)
@@ -270,7 +272,7 @@ def test_no_time_to_try_again_what_did_not_run(reply: Reply, cause: type[CallErr
 
 def test_a_pause_that_ends_with_the_deadline_is_not_begun():
     """Nothing could be sent after it."""
-    driver = Driver(_plan(timeout=1.25, retry=STEADY), [THROTTLED], each=0.25)
+    driver = Driver(_prepare(timeout=1.25, retry=STEADY), [THROTTLED], each=0.25)
 
     assert isinstance(driver.fail(), DeadlineExceededError)
     assert [] == driver.paused
@@ -278,7 +280,7 @@ def test_a_pause_that_ends_with_the_deadline_is_not_begun():
 
 def test_no_time_to_try_again_what_may_have_run():
     """The failure stays what it is: that the outcome is unknown matters more than the deadline."""
-    lost = Driver(_plan(timeout=1, retry=STEADY, idempotent=True), [BROKEN]).fail()
+    lost = Driver(_prepare(timeout=1, retry=STEADY, idempotent=True), [BROKEN]).fail()
 
     assert (ServiceError, Execution.UNKNOWN, 1) == (type(lost), lost.execution, len(lost.attempts))
 
@@ -289,8 +291,8 @@ def test_no_time_to_try_again_what_may_have_run():
     ids=["did not run", "may have run"],
 )
 def test_a_pause_that_lasted_too_long(reply: Reply, error: type[CallError]):
-    """A sleep can overrun; whether the function ran is told by the attempt before it."""
-    driver = Driver(_plan(timeout=2, retry=STEADY, idempotent=True), [reply, GOOD], overslept=5)
+    """A sleep can overrun; whether the function ran is known from the attempt before it."""
+    driver = Driver(_prepare(timeout=2, retry=STEADY, idempotent=True), [reply, GOOD], overslept=5)
     late = driver.fail()
 
     assert (error, 1, 1) == (type(late), len(driver.sent), len(late.attempts))
@@ -309,19 +311,19 @@ def test_a_pause_that_lasted_too_long(reply: Reply, error: type[CallError]):
 )
 def test_what_may_have_run_once_is_never_said_not_to_have_run(replies: list[Reply], error: type[CallError]):
     """A later attempt that did not run takes nothing back."""
-    failed = Driver(_plan(idempotent=True), replies).fail()
+    failed = Driver(_prepare(idempotent=True), replies).fail()
 
     assert (error, Execution.UNKNOWN, 3) == (type(failed), failed.execution, len(failed.attempts))
 
 
 def test_expired_credentials_are_tried_once_more():
-    """The transport has them fetched anew."""
-    assert 2 == len(Driver(_plan(), [EXPIRED, GOOD]).run().attempts)
+    """The transport refreshes them."""
+    assert 2 == len(Driver(_prepare(), [EXPIRED, GOOD]).run().attempts)
 
 
 def test_credentials_are_tried_only_once_more():
     """What is refused twice is not a matter of their age, however many attempts are left."""
-    driver = Driver(_plan(retry=RetryPolicy(max_attempts=9, initial_delay=0.0, budget=None)), [EXPIRED] * 9)
+    driver = Driver(_prepare(retry=RetryPolicy(max_attempts=9, initial_delay=0.0, budget=None)), [EXPIRED] * 9)
     failed = driver.fail()
 
     assert (CredentialsError, Execution.NOT_EXECUTED, 2) == (type(failed), failed.execution, len(driver.sent))
@@ -330,7 +332,7 @@ def test_credentials_are_tried_only_once_more():
 def test_credentials_that_expire_after_a_throttle_are_tried_once_more_too():
     """It is a count of refusals, not of attempts."""
     driver = Driver(
-        _plan(retry=RetryPolicy(max_attempts=9, initial_delay=0.0, budget=None)),
+        _prepare(retry=RetryPolicy(max_attempts=9, initial_delay=0.0, budget=None)),
         [THROTTLED, EXPIRED, THROTTLED, EXPIRED],
     )
 
@@ -341,34 +343,34 @@ def test_credentials_that_expire_after_a_throttle_are_tried_once_more_too():
 def test_a_hint_of_the_server_is_waited_for():
     """Where there is time."""
     asks = Outcome(429, error_code="TooManyRequestsException", retry_after=3.0)
-    driver = Driver(_plan(timeout=10), [asks, GOOD])
+    driver = Driver(_prepare(timeout=10), [asks, GOOD])
     driver.run()
 
     assert [3.0] == driver.paused
 
 
 def test_a_hint_beyond_the_deadline_ends_the_call_at_once():
-    """There is no use in waiting for what cannot come."""
+    """Waiting cannot help."""
     asks = Outcome(429, error_code="TooManyRequestsException", retry_after=3.0)
-    driver = Driver(_plan(timeout=2), [asks, GOOD])
+    driver = Driver(_prepare(timeout=2), [asks, GOOD])
 
     assert isinstance(driver.fail(), DeadlineExceededError)
     assert ([], 1000.25) == (driver.paused, driver.now)
 
 
-def test_the_cause_of_no_answer_is_kept():
+def test_the_cause_of_a_missing_response_is_kept():
     """What the transport caught stands behind the error."""
     below = OSError("connection reset by peer")
     lost = NoAnswerError("reset")
     lost.__cause__ = below
 
-    assert below is Driver(_plan(), [lost]).fail().__cause__
+    assert below is Driver(_prepare(), [lost]).fail().__cause__
 
 
 def test_a_failed_attempt_is_logged_at_info_and_a_success_at_debug(caplog: pytest.LogCaptureFixture):
     """One record an attempt: type, function, number, class, status, request id, seconds."""
     caplog.set_level(logging.DEBUG, logger="lambdachain")
-    Driver(_plan(), [THROTTLED, REFUSED, GOOD]).run()
+    Driver(_prepare(), [THROTTLED, REFUSED, GOOD]).run()
 
     assert [
         (logging.INFO, "RequestResponse f: attempt 1: ThrottledError, status 429, request r-1, 0.250 s"),
@@ -378,12 +380,12 @@ def test_a_failed_attempt_is_logged_at_info_and_a_success_at_debug(caplog: pytes
     assert {"lambdachain"} == {record.name for record in caplog.records}
 
 
-def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture):
-    """Neither payload, key nor client context: not in the log, not in the error."""
+def test_nothing_secret_is_logged_or_in_an_error(caplog: pytest.LogCaptureFixture):
+    """Payload, key and client context appear neither in the log nor in the error."""
     caplog.set_level(logging.DEBUG)
-    call = _plan(idempotency_key=f"{CANARY}-key", client_context={"user": f"{CANARY}-context"})
-    told = Outcome(429, payload=CANARY.encode(), error_code="TooManyRequestsException")
-    driver = Driver(call, [told, LOST, REFUSED])
+    call = _prepare(idempotency_key=f"{CANARY}-key", client_context={"user": f"{CANARY}-context"})
+    throttled = Outcome(429, payload=CANARY.encode(), error_code="TooManyRequestsException")
+    driver = Driver(call, [throttled, LOST, REFUSED])
     failed = driver.fail()
 
     assert CANARY not in caplog.text
@@ -391,16 +393,16 @@ def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize(("kind", "status"), [(InvocationType.EVENT, 202), (InvocationType.DRY_RUN, 204)])
-def test_events_and_permission_checks_take_the_same_course(kind: InvocationType, status: int):
+def test_events_and_permission_checks_are_retried_alike(kind: InvocationType, status: int):
     """One loop for all three ways to invoke."""
-    answer = Driver(_plan(kind=kind), [THROTTLED, Outcome(status, request_id="r")]).run()
+    answer = Driver(_prepare(kind=kind), [THROTTLED, Outcome(status, request_id="r")]).run()
 
     assert (status, 2) == (answer.outcome.status, len(answer.attempts))
 
 
 def test_a_permission_check_runs_nothing_and_so_may_always_be_repeated():
-    """Whatever the failure, a DryRun has not run the function."""
-    failed = Driver(_plan(kind=InvocationType.DRY_RUN), [BROKEN, LOST, BROKEN]).fail()
+    """With any failure, a DryRun has not run the function."""
+    failed = Driver(_prepare(kind=InvocationType.DRY_RUN), [BROKEN, LOST, BROKEN]).fail()
 
     assert (Execution.NOT_EXECUTED, 3) == (failed.execution, len(failed.attempts))
 
@@ -417,14 +419,14 @@ MAY_HAVE_RUN: list[Reply] = [GOOD, BROKEN, FAILED, LOST, CUT, LATE]
     each=st.floats(0.01, 2),
     overslept=st.floats(0, 0.5),
 )
-def test_whatever_comes_the_promises_hold(  # noqa: PLR0917 - hypothesis gives them by name
+def test_with_any_replies_the_invariants_hold(  # noqa: PLR0917 - hypothesis gives them by name
     replies: list[Reply], most: int, idempotent: bool, timeout: float | None, each: float, overslept: float
 ):
     """Not twice, not late, not more often than allowed, and the truth about it."""
     policy = RetryPolicy(max_attempts=most, initial_delay=tenacity.wait_fixed(0.5), budget=None)
     scripted = itertools.islice(itertools.cycle(replies), 10)
     driver = Driver(
-        _plan(timeout=timeout, retry=policy, idempotent=idempotent), list(scripted), each=each, overslept=overslept
+        _prepare(timeout=timeout, retry=policy, idempotent=idempotent), list(scripted), each=each, overslept=overslept
     )
     failed = None
     try:
@@ -437,7 +439,7 @@ def test_whatever_comes_the_promises_hold(  # noqa: PLR0917 - hypothesis gives t
     assert len(attempts) == len(driver.sent) <= most
     assert idempotent or len(ran) <= 1
     assert timeout is None or all(
-        send.timeout is not None and 0 < send.timeout <= timeout + 1e-6 for send in driver.sent
+        request.timeout is not None and 0 < request.timeout <= timeout + 1e-6 for request in driver.sent
     )
     assert failed is None or not ran or failed.execution is not Execution.NOT_EXECUTED
     assert failed is None or not isinstance(failed, NotInvokedError) or not ran
@@ -470,7 +472,7 @@ def _client(*replies: Reply, **options: Any) -> tuple[LambdaClient, Playing]:
     ), transport
 
 
-def test_a_client_sends_again_and_tells_of_it():
+def test_a_client_retries_and_records_the_attempts():
     """The result has a record of each attempt, and the time of all."""
     whole_pauses = RetryPolicy(initial_delay=0.001, max_delay=0.002, jitter="none", budget=None)
     client, _ = _client(REFUSED, NOT_READY, GOOD)
@@ -480,7 +482,7 @@ def test_a_client_sends_again_and_tells_of_it():
     assert result.duration >= 0.001 + 0.002
 
 
-def test_a_receipt_tells_of_its_attempts_too():
+def test_a_receipt_has_its_attempts_too():
     """Fire is sent again where the event was not queued."""
     client, _ = _client(THROTTLED, Outcome(202, request_id="r-7"))
     receipt = client.fire("f-client", 1)
@@ -525,8 +527,8 @@ def test_a_bound_function_may_have_one_too():
     assert 2 == transport.sent
 
 
-def test_an_answer_that_does_not_fit_is_not_asked_for_again():
-    """The function ran, and would say the same; the record of the attempt says what became of it."""
+def test_a_response_that_does_not_fit_is_not_retried():
+    """The function ran, and would return the same; the attempt's record has the error."""
     client, transport = _client(THROTTLED, GOOD, GOOD)
     with pytest.raises(CallError) as failed:
         client.call("f-client", 1, response=str)
@@ -535,8 +537,8 @@ def test_an_answer_that_does_not_fit_is_not_asked_for_again():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_what_is_no_answer_of_lambdas_passes_unchanged(error: type[BaseException]):
-    """Neither caught, retried nor wrapped."""
+def test_other_exceptions_of_a_transport_pass_unchanged(error: type[BaseException]):
+    """They are not caught, retried or wrapped."""
 
     class Interrupted(Playing):
         def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:

@@ -47,7 +47,7 @@ def test_outside_there_is_none():
 
 
 def test_inside_it_is_the_one_of_the_scope():
-    """And it is gone afterwards."""
+    """It ends with the handler."""
     with invocation_scope(_context(**TOLD)) as invocation:
         assert invocation is current_invocation()
         assert ("r-1", "c-1", 2, 3, "k-1") == (
@@ -118,14 +118,14 @@ def test_the_deadline_is_the_earliest_that_is_known(remaining: float | None, tol
 
 @pytest.mark.parametrize("skew", [-0.9, -0.5, 0.0, 0.9])
 def test_clocks_that_differ_by_less_than_a_second_take_no_time_away(skew: float):
-    """The relative number is believed; the absolute one only where it says that much less."""
+    """The relative number counts; the absolute one only if it is earlier by more than the clock skew."""
     told = _budget(budget=3000, deadline=int((1000.0 + skew + 3.0) * 1000))
 
     assert pytest.approx(503.0) == _read(_context(60.0, **told)).deadline
 
 
 def test_a_slow_start_is_seen_by_the_clock():
-    """A cold start of ten seconds is no part of the relative number, and is of the caller's patience."""
+    """The relative number does not include a cold start of ten seconds, which the caller waits for, too."""
     told = _budget(budget=3000, deadline=int((1000.0 - 10.0 + 3.0) * 1000))
 
     assert pytest.approx(494.0) == _read(_context(60.0, **told)).deadline
@@ -133,7 +133,7 @@ def test_a_slow_start_is_seen_by_the_clock():
 
 @given(st.floats(0, 900), st.none() | st.integers(0, 10**7), st.none() | st.integers(0, 10**7))
 def test_nothing_lasts_longer_than_the_functions_own_time(remaining: float, budget: int | None, deadline: int | None):
-    """Whatever a caller says."""
+    """With any metadata of a caller."""
     told = {name: value for name, value in (("budget", budget), ("deadline", deadline)) if value is not None}
     found = _read(_context(remaining, **_budget(**told))).deadline
 
@@ -222,8 +222,8 @@ def _runtime_context(client_context: dict[str, Any] | None, seconds: float = 30.
 
 
 @pytest.mark.parametrize("make", [Mock, MagicMock, lambda: Mock(spec=LambdaContext)])
-def test_a_mock_is_a_context_that_says_nothing(make: Callable[[], Any]):
-    """Whatever is asked of it, it gives another mock: no time, no id, and nothing to tell a callee."""
+def test_a_mock_is_a_context_without_metadata(make: Callable[[], Any]):
+    """Every attribute of it is another mock: no time, no id, and no metadata for a callee."""
     current = _read(make())
 
     assert (current.request_id, current.deadline, current.trace) == (None, None, {})
@@ -247,8 +247,8 @@ def test_a_context_of_the_real_runtime_client():
 
 
 @pytest.mark.parametrize("client_context", [None, {}, {"custom": None}, {"client": None, "env": {}}])
-def test_a_context_of_the_real_runtime_client_that_nobody_told_anything(client_context: dict[str, Any] | None):
-    """Nor that of a mobile SDK."""
+def test_a_context_of_the_real_runtime_client_without_metadata(client_context: dict[str, Any] | None):
+    """It is not that of a mobile SDK."""
     found = _read(_runtime_context(client_context))
 
     assert ("r-2", 0, {}) == (found.correlation_id, found.depth, found.trace)
@@ -354,7 +354,7 @@ def test_a_handler_sets_the_scope():
 
 
 def test_a_handler_run_here_is_bounded_by_the_context_it_is_given():
-    """As on Lambda; without one there is no invocation, and inside of one it stays that one."""
+    """As on Lambda; without a context nothing is current, and inside an invocation it stays that one."""
 
     @remote("scoped")
     def handler(_: Any, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Hedging: a late call that may run twice is sent once more beside itself; nothing else ever is."""
+"""Hedging: a duplicate request is sent for a late call that may run twice, and for no other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Reply = Outcome | NoAnswerError | BaseException
 
 
 class Line:
-    """A transport whose replies are given as functions: each attempt runs the next of them in its own thread."""
+    """A transport with functions for replies: each attempt runs the next of them in its own thread."""
 
     def __init__(self, *replies: Callable[[], Reply]) -> None:
         self.replies = list(replies)
@@ -70,7 +70,7 @@ def _at_once(reply: Reply) -> Callable[[], Reply]:
     return lambda: reply
 
 
-def test_a_late_call_is_sent_beside_itself_and_the_first_success_counts() -> None:
+def test_a_late_call_is_hedged_and_the_first_success_counts() -> None:
     """The second attempt answers while the first is still out."""
     slow = DeferredCall(Outcome(200, b"7", executed_version="1"))
     line = Line(slow, _at_once(GOOD))
@@ -92,7 +92,7 @@ def test_a_prompt_call_is_sent_once() -> None:
 
 @pytest.mark.parametrize("options", [{"idempotency_key": "k"}, {"durable_name": "n"}])
 def test_a_key_allows_hedging_too(options: Any) -> None:
-    """Whatever says that running twice does no harm; every attempt has the same key."""
+    """By its contract, key or durable name; every attempt has the same key."""
     slow = DeferredCall(GOOD)
     line = Line(slow, _at_once(GOOD))
 
@@ -119,7 +119,7 @@ def test_what_may_not_run_twice_or_waits_for_nothing_is_not_hedged(verb: str) ->
     assert [main] == threads
 
 
-def test_a_failure_waits_for_the_attempt_beside_it() -> None:
+def test_a_failure_waits_for_the_other_attempt_in_flight() -> None:
     """One of two fails; the other one's success is the answer, and the failure stays on record."""
     slow = DeferredCall(GOOD)
 
@@ -134,7 +134,7 @@ def test_a_failure_waits_for_the_attempt_beside_it() -> None:
 
 
 def test_there_are_never_more_attempts_than_the_policy_allows() -> None:
-    """Those beside count: with two allowed, the third is not sent however late the answer is."""
+    """Hedges count: with two attempts allowed, a third is not sent, however late the response is."""
     slow = [DeferredCall(FAILED), DeferredCall(FAILED)]
     line = Line(*slow)
     policy = RetryPolicy(max_attempts=2, hedge_after=0.01, initial_delay=0.0, budget=None)

@@ -35,14 +35,14 @@ double = Contract("double", request=int, response=int)
 
 
 class Line:
-    """A transport that gives one reply after the other, and notes what it was sent."""
+    """A transport that returns one reply after the other, and records what it was sent."""
 
     def __init__(self, *replies: Outcome | NoAnswerError) -> None:
         self.replies = list(replies)
         self.sent: list[Invocation] = []
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Give the next reply."""
+        """Return the next reply."""
         self.sent.append(invocation)
         reply = self.replies.pop(0)
         if isinstance(reply, NoAnswerError):
@@ -54,7 +54,7 @@ class Line:
 
 
 def test_hooks_stand_around_every_attempt_the_first_outermost() -> None:
-    """A hook sees a failing attempt as the error that it amounts to."""
+    """A hook sees a failed attempt as its error."""
     seen: list[str] = []
 
     def noting(name: str) -> Callable[[Invocation, Callable[[], Outcome]], Outcome]:
@@ -82,7 +82,7 @@ def test_hooks_stand_around_every_attempt_the_first_outermost() -> None:
 
 
 def test_an_exception_of_a_hook_ends_the_call_unchanged() -> None:
-    """A breaker that is open is no failure of the function: nothing is sent, and nothing is tried again."""
+    """An open circuit breaker is not a failure of the function: nothing is sent, and nothing is retried."""
     opened = RuntimeError("open")
 
     def breaker(_invocation: Invocation, _proceed: Callable[[], Outcome]) -> Outcome:
@@ -97,7 +97,7 @@ def test_an_exception_of_a_hook_ends_the_call_unchanged() -> None:
 
 
 def test_an_error_that_a_hook_raises_for_a_call_is_treated_as_one() -> None:
-    """A hook may say "throttled" itself: that is retried as if Lambda had said so."""
+    """A hook may return a throttle of its own, which is retried as one of Lambda's is."""
     said = [ThrottledError("enough for now", function="double", retryable=True)]
 
     def limiter(_invocation: Invocation, proceed: Callable[[], Outcome]) -> Outcome:
@@ -112,7 +112,7 @@ def test_an_error_that_a_hook_raises_for_a_call_is_treated_as_one() -> None:
     assert 1 == len(line.sent)
 
 
-def test_an_outcome_of_a_hook_is_the_answer() -> None:
+def test_an_outcome_of_a_hook_is_the_response() -> None:
     """A hook may have one in store."""
     line = Line()
     stored = Outcome(200, b"42", executed_version="7")
@@ -132,7 +132,7 @@ def test_a_hook_sends_an_attempt_once() -> None:
 
     line = Line(FAILED, GOOD)
 
-    with pytest.raises(ContractError, match="a hook may proceed once"):
+    with pytest.raises(ContractError, match=r"a hook may call proceed\(\) once"):
         LambdaClient(line, hooks=[impatient]).call(double, 1)
     assert 1 == len(line.sent)
 
@@ -150,7 +150,7 @@ def _persistence() -> Iterator[CircuitBreakerDynamoDBPersistence]:
         yield CircuitBreakerDynamoDBPersistence(table_name="circuits", boto3_client=table)
 
 
-def test_the_circuit_breaker_of_powertools_stands_in_a_hook(persistence: CircuitBreakerDynamoDBPersistence) -> None:
+def test_the_circuit_breaker_of_powertools_works_in_a_hook(persistence: CircuitBreakerDynamoDBPersistence) -> None:
     """It counts what failed, and once it is open nothing is sent, not even the rest of the attempts."""
     config = CircuitBreakerConfig(failure_threshold=2, handled_exceptions=(ServiceError,), local_cache_max_age=0)
 

@@ -1,4 +1,4 @@
-"""What travels beside a payload: into the ClientContext of a call, into the envelope of an event, and out again."""
+"""Metadata of a payload: written into the ClientContext of a call or the envelope of an event, and read again."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_the_names_on_the_wire():
     } == _sent(FULL)
 
 
-def test_what_is_not_known_is_not_written():
+def test_unknown_metadata_is_not_written():
     """No deadline, no key, no trace: no names for them."""
     assert {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"} == _sent(Metadata("c", 1))
 
 
 def test_only_custom_is_written():
-    """``w3c`` beside it belongs to Lambda's runtimes; others that are unknown make some of them fail."""
+    """The key ``w3c`` belongs to Lambda's runtimes; other unknown ones make some of them fail."""
     encoded = encode_client_context(FULL, {"shop": "berlin"}, "f")
 
     assert {"custom"} == json.loads(base64.b64decode(encoded)).keys()
@@ -107,7 +107,7 @@ def test_what_is_written_is_read(told: Metadata):
 
 @given(metadata, st.dictionaries(names, texts, max_size=30))
 def test_a_users_texts_are_never_dropped_or_replaced(told: Metadata, custom: dict[str, str]):
-    """Whatever ours need; what does not fit is refused, and what fits is within the limit."""
+    """However large ours are; texts that do not fit are refused, and those that fit are within the limit."""
     try:
         encoded = encode_client_context(told, custom, "f")
     except RequestTooLargeError:
@@ -123,7 +123,7 @@ def test_a_users_texts_are_never_dropped_or_replaced(told: Metadata, custom: dic
 
 
 def test_a_users_trace_is_not_mixed_with_ours():
-    """A ``tracestate`` belongs to its ``traceparent``: where the user sends one of theirs, none of ours goes along."""
+    """A ``tracestate`` belongs to its ``traceparent``: with the user's own, ours is not sent."""
     sent = _sent(FULL, {"traceparent": "00-theirs"})
 
     assert "00-theirs" == sent["traceparent"]
@@ -140,7 +140,7 @@ def test_a_users_baggage_alone_leaves_the_trace():
 
 @given(st.integers(0, 2700))
 @example(0)
-def test_what_does_not_fit_gives_way_in_order(size: int):
+def test_metadata_that_does_not_fit_is_dropped_in_order(size: int):
     """Baggage first, the depth last; what is left is always the tail of that order, and the key stays."""
     try:
         sent = _sent(FULL, {"own": "x" * size})
@@ -190,7 +190,7 @@ def test_an_idempotency_key_is_never_dropped():
 
 
 def test_a_key_that_is_sent_can_be_read():
-    """Whatever the size of the user's texts: with the version that makes it one of ours, or not at all."""
+    """With user texts of any size: metadata is sent with its version, or not at all."""
     sent, refused = 0, 0
     for size in range(2500, 2700):
         try:
@@ -238,14 +238,14 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["lc-v", *FULL.texts()]), json_values | st.text("0123456789-.", max_size=400)))
 def test_nothing_a_foreign_caller_writes_is_an_error(written: dict[str, Any]):
-    """Reading never raises, and gives numbers that are in range."""
+    """Reading never raises, and returns numbers that are in range."""
     found = read_metadata(written)
 
     assert found is None or (found.depth >= 0 and found.attempt >= 1)
     assert found is None or found.budget_ms is None or 0 <= found.budget_ms < 10**15
 
 
-def test_an_envelope_holds_the_data_and_what_is_told():
+def test_an_envelope_has_the_data_and_the_metadata():
     """The form on the wire."""
     assert {
         "__lambdachain__": {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"},
@@ -255,7 +255,7 @@ def test_an_envelope_holds_the_data_and_what_is_told():
 
 @given(json_values, metadata)
 def test_an_envelope_is_opened_as_it_was_closed(value: Any, told: Metadata):
-    """Data of any form, and all that is told."""
+    """Data of any form, and all metadata."""
     assert (value, told) == opened(json.loads(enveloped(json.dumps(value).encode(), told)))
 
 
@@ -280,7 +280,7 @@ PLAIN_EVENTS: list[Any] = [
 
 @pytest.mark.parametrize("event", PLAIN_EVENTS, ids=lambda event: str(event)[:30])
 def test_events_of_others_are_left_alone(event: Any):
-    """Whatever is not exactly an envelope is an event: API Gateway's, SQS's, S3's, EventBridge's."""
+    """Anything but exactly an envelope is an event: API Gateway's, SQS's, S3's, EventBridge's."""
     assert (event, None) == opened(event)
 
     @remote("any-event")
@@ -290,8 +290,8 @@ def test_events_of_others_are_left_alone(event: Any):
     assert event == handler(event, None)
 
 
-def test_an_envelope_of_strangers_tells_nothing():
-    """Data comes out; what is beside it counts for nothing if it is malformed."""
+def test_an_envelope_of_another_format_is_ignored():
+    """The data is read; malformed metadata is ignored."""
     assert (1, None) == opened({ENVELOPE: {}, "data": 1})
     assert (1, None) == opened({ENVELOPE: {"lc-v": 1, "lc-depth": "x"}, "data": 1})
 
@@ -312,7 +312,7 @@ order_events = Contract("order-events", request=Order, response=Seen, envelope=T
 
 @remote(order_events)
 def seen_handler(order: Order) -> Seen:
-    """Tell what the handler saw."""
+    """Return what the handler saw."""
     now = current_invocation()
     assert now is not None
     return Seen(order=order.id, key=now.idempotency_key, depth=now.depth, correlation_id=now.correlation_id)
@@ -356,7 +356,7 @@ def test_an_enveloped_handler_takes_plain_events_too():
 
 
 def test_a_trace_travels_in_an_envelope():
-    """W3C trace context goes on from event to event."""
+    """W3C trace context is passed on from event to event."""
 
     @remote("trace-events", envelope=True)
     def handler(_: Any) -> dict[str, str]:
@@ -367,8 +367,8 @@ def test_a_trace_travels_in_an_envelope():
     assert TRACE == handler(json.loads(enveloped(b"1", FULL)), None)
 
 
-def test_an_envelope_is_opened_only_where_the_contract_says():
-    """Elsewhere it is an event like any other: whoever may write an event cannot write metadata."""
+def test_an_envelope_is_opened_only_if_the_contract_has_one():
+    """Elsewhere it is an event like any other: a sender of events cannot write metadata."""
     forged = {ENVELOPE: {"lc-v": "1", "lc-id": "forged", "lc-idem": "forged", "lc-depth": "12"}, "data": {"id": "o-1"}}
 
     @remote("plain-events")
@@ -429,7 +429,7 @@ CONTROL = ["\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "\x7f", "\x85", "\u2028", 
 )
 @pytest.mark.parametrize("way", ["context", "envelope", "scope"])
 def test_what_comes_from_outside_is_bounded(way: str, name: str, text: str):
-    """What no client of ours sends counts as absent, alone, wherever it came from: the call goes on."""
+    """A value that no client of ours sends is ignored, and only that value: the call continues."""
     said = {**_sent(FULL._replace(deadline_ms=None)), name: text}
     absent = {"lc-id": "r-1", "lc-depth": 0, "lc-attempt": 1}
     seen = _seen_by(way, said)
@@ -450,7 +450,7 @@ def test_what_comes_from_outside_is_bounded(way: str, name: str, text: str):
 
 
 def _seen_by(way: str, said: dict[str, str]) -> dict[str, Any]:
-    """Tell what a handler sees of metadata that came by one of the three ways."""
+    """Return the metadata that a handler sees, sent in one of three forms."""
     seen: dict[str, Any] = {}
 
     def note() -> None:
@@ -516,12 +516,12 @@ def test_what_we_send_a_handler_takes(told: Metadata):
     with suppress(InvalidRequestError):
         client = LambdaClient(Queue())
         client.call("f", 1, idempotency_key=key)
-        sent = cast("Queue", client._caller._transport).sent[0].client_context or ""
+        sent = cast("Queue", client._invoker._transport).sent[0].client_context or ""
         assert _seen_by("context", json.loads(base64.b64decode(sent))["custom"])["lc-idem"] == key
 
 
 def test_a_call_is_never_enveloped():
-    """It has a ClientContext; whoever answers it need not know of envelopes."""
+    """A call has a ClientContext, so its callee does not need envelopes."""
     queue = Queue()
     contract: Contract[Order, None] = Contract("order-events", request=Order, response=None, envelope=True)
     LambdaClient(queue).call(contract, Order(id="o-1"))
@@ -531,7 +531,7 @@ def test_a_call_is_never_enveloped():
 
 
 def test_a_fire_without_envelope_is_the_payload_alone():
-    """The callee, and whatever reads its queue or its dead letters, sees what was fired."""
+    """The callee, and readers of its queue or dead letters, see what was fired."""
     queue = Queue()
     LambdaClient(queue).fire("any", {"id": "o-1"})
 

@@ -37,7 +37,7 @@ double: Contract[int, int] = Contract("double", request=int, response=int)
 
 
 class Recorder:
-    """A transport that notes what it is given and answers as Lambda does to a success."""
+    """A transport that records invocations and responds as Lambda does to a success."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Invocation, float | None]] = []
@@ -54,7 +54,7 @@ class Recorder:
 
 @pytest.fixture
 def recorder() -> Recorder:
-    """Give a fresh recorder."""
+    """Return a new recorder."""
     return Recorder()
 
 
@@ -93,7 +93,7 @@ def _custom(size: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("verb", KINDS)
 def test_without_options_nothing_extra_is_sent(verb: str, recorder: Recorder) -> None:
-    """An invocation has the name, its type, and the payload where there is one; a call has metadata beside it."""
+    """An invocation has the name, its type and the payload, if any; a call also has metadata."""
     kind = dict(zip(KINDS, InvocationType, strict=True))[verb]
     invocation, timeout = _use(recorder, verb)
 
@@ -107,7 +107,7 @@ def test_an_unknown_option_is_refused_by_name(verb: str, recorder: Recorder) -> 
     """A misspelt option is not lost; the error lists those there are."""
     message = _refused(recorder, ContractError, verb, time_out=3)
 
-    assert "no option 'time_out'" in message
+    assert "unknown option 'time_out'" in message
     assert "timeout, retry, idempotency_key, qualifier, tenant_id, durable_name, client_context, log_tail" in message
 
 
@@ -116,7 +116,7 @@ def test_bind_and_with_options_refuse_unknown_options(recorder: Recorder) -> Non
     client = LambdaClient(recorder)
 
     for use in (lambda: client.bind(double, retires=3), lambda: client.bind(double).with_options(retires=3)):  # type: ignore[call-arg]
-        with pytest.raises(ContractError, match="no option 'retires'"):
+        with pytest.raises(ContractError, match="unknown option 'retires'"):
             use()
 
 
@@ -191,7 +191,7 @@ def test_good_texts_go_out_as_they_are(name: str, text: str, verb: str, recorder
 @pytest.mark.parametrize("verb", KINDS)
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, _, bad in _TEXTS for text in bad])
 def test_bad_texts_are_refused(name: str, text: Any, verb: str, recorder: Recorder) -> None:
-    """What Lambda's patterns refuse, or is no text, is not sent; the error says the rule."""
+    """A value that Lambda's pattern refuses, or that is not text, is not sent; the error has the pattern."""
     assert f"{name} must match" in _refused(recorder, InvalidRequestError, verb, **{name: text})
 
 
@@ -225,7 +225,7 @@ def test_a_client_context_may_be_any_mapping_and_empty(recorder: Recorder) -> No
 
 
 def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) -> None:
-    """At most 3,583 bytes of base64, so 2,685 of JSON: one more is refused here, and none of it is shown."""
+    """At most 3,583 bytes of base64, so 2,685 of JSON: one more is refused here, and its content is not shown."""
     invocation, _ = _use(recorder, "call", client_context=_custom(2685))
 
     assert 3580 == len(invocation.client_context or "")
@@ -238,15 +238,15 @@ def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) 
     "custom", [{"a": 1}, {1: "a"}, {"a": None}, {"a": {"b": SECRET}}, {SECRET: b""}, SECRET, [SECRET], 5]
 )
 def test_a_client_context_is_made_of_text(custom: Any, recorder: Recorder) -> None:
-    """Callees in Java and Go read texts only; what is none, or no mapping, is refused and not shown."""
+    """Callees in Java and Go read only strings; other values are refused and not shown."""
     message = _refused(recorder, InvalidRequestError, client_context=custom)
 
-    assert "client_context maps str to str" in message
+    assert "client_context must map str to str" in message
     assert SECRET not in message
 
 
 def test_a_client_context_with_an_event_is_refused(recorder: Recorder) -> None:
-    """Lambda would drop it in silence; the error says what to do."""
+    """Lambda would drop it silently; the error says what to do."""
     assert "put it into the payload" in _refused(recorder, InvalidRequestError, "fire", client_context={"a": "1"})
 
 
@@ -258,7 +258,7 @@ def test_a_permission_check_needs_no_client_context(recorder: Recorder) -> None:
 
 
 def test_a_log_tail_comes_with_a_call_only(recorder: Recorder) -> None:
-    """An event has no log to give: asking for it is a mistake."""
+    """An event returns no log: requesting it is a mistake."""
     assert _use(recorder, "call", log_tail=True)[0].log_tail is True
     assert _use(recorder, "call", log_tail=False)[0].log_tail is False
     assert _use(recorder, "fire", log_tail=False)[0].log_tail is False
@@ -267,7 +267,7 @@ def test_a_log_tail_comes_with_a_call_only(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("verb", KINDS)
 def test_none_is_the_same_as_nothing(verb: str, recorder: Recorder) -> None:
-    """An option that is None is not there: so a bound one can be taken away again."""
+    """``None`` removes an option, even one that the function was bound with."""
     names = ["timeout", "retry", "idempotency_key", "qualifier", "tenant_id", "durable_name", "client_context"]
     with_nothing, without = _use(recorder, verb, **dict.fromkeys(names)), _use(recorder, verb)
 

@@ -39,7 +39,7 @@ from lambdachain import (
     ThrottledError,
     safe_to_retry,
 )
-from lambdachain._calling.retry import pause_before_next, tells_of_trouble
+from lambdachain._calling.retry import counts_against_budget, pause_before_next
 from lambdachain._transports.invoke_response import parse_retry_after
 
 EXACT = RetryPolicy(jitter="none", max_attempts=100)
@@ -91,7 +91,7 @@ def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallErr
     ],
 )
 def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | None):
-    """Seconds, milliseconds, and HTTP's three forms of a date, by the clock of whoever sent it; never an error."""
+    """Seconds, milliseconds, and HTTP's three forms of a date, by the clock of the sender; never an error."""
     assert parse_retry_after(headers) == seconds
 
 
@@ -117,9 +117,9 @@ def test_a_hint_is_read_in_every_form(headers: dict[str, str], seconds: float | 
     ],
     ids=repr,
 )
-def test_only_trouble_of_the_callee_counts(error: CallError, counts: bool):
-    """What is wrong on this side says nothing of the function."""
-    assert tells_of_trouble(error) is counts
+def test_only_failures_of_the_callee_cost_a_token(error: CallError, counts: bool):
+    """Errors on this side say nothing about the function."""
+    assert counts_against_budget(error) is counts
 
 
 def test_the_defaults_are_those_of_the_documentation():
@@ -160,7 +160,7 @@ def test_the_defaults_are_those_of_the_documentation():
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_wrong_value_is_refused(wrong: dict[str, Any], message: str):
-    """The message says which, what is allowed, and what was given."""
+    """The message has the name, the allowed values and the actual one."""
     with pytest.raises(ValueError, match="must be") as refused:
         RetryPolicy(**wrong)
 
@@ -174,7 +174,7 @@ def test_the_edges_of_the_ranges_are_allowed(fine: dict[str, Any]):
 
 
 def test_a_policy_is_a_value():
-    """Frozen, hashable, equal by what it says, and it pickles."""
+    """Frozen, hashable, equal by value, and pickles."""
     policy = RetryPolicy(max_attempts=5)
 
     with pytest.raises(FrozenInstanceError):
@@ -190,7 +190,7 @@ def test_never_is_one_attempt():
     assert pause_before_next(RetryPolicy.never(), _lost(), 1, 0.0) is None
 
 
-def test_a_repr_says_what_differs_from_the_default():
+def test_a_repr_has_what_differs_from_the_default():
     """As one would write it; a function by its name."""
     assert "RetryPolicy()" == repr(RetryPolicy())
     assert "RetryPolicy(max_attempts=1)" == repr(RetryPolicy.never())
@@ -199,7 +199,7 @@ def test_a_repr_says_what_differs_from_the_default():
     )
 
 
-def test_safe_to_retry_is_what_the_error_says():
+def test_safe_to_retry_returns_error_retryable():
     """The default predicate, importable to build on."""
     assert lambdachain.safe_to_retry is RetryPolicy().retry_on
     assert safe_to_retry(ServiceError("500", retryable=True))
@@ -262,7 +262,7 @@ def test_a_hint_of_the_server_is_a_floor(asked: float | None, pause: float):
 @pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(initial_delay=tenacity.wait_fixed(1))], ids=repr)
 @pytest.mark.parametrize("asked", [20.001, 3600.0, math.inf])
 def test_a_hint_beyond_the_longest_pause_ends_the_retries(policy: RetryPolicy, asked: float):
-    """To come back sooner than asked would be throttled again, whoever computes the pause."""
+    """A retry sooner than requested would be throttled again, with tenacity's pauses too."""
     assert pause_before_next(policy, _throttled(asked), 1, 0.0) is None
 
 
@@ -283,7 +283,7 @@ def test_max_attempts_counts_the_first(attempt: int, again: bool):
     ],
     ids=["attempt", "delay", "either", "both", "never"],
 )
-def test_tenacity_may_say_when_to_stop(stop: Any, again: list[bool]):
+def test_tenacity_may_decide_when_to_stop(stop: Any, again: list[bool]):
     """Its ``stop_*`` objects see the number of the attempt and the seconds since the call began."""
     policy = RetryPolicy(max_attempts=stop)
 
@@ -301,7 +301,7 @@ def test_tenacity_may_say_when_to_stop(stop: Any, again: list[bool]):
     ],
     ids=["fixed", "none", "incrementing", "combined", "chain"],
 )
-def test_tenacity_may_say_how_long_to_wait(wait: Any, pauses: list[float]):
+def test_tenacity_may_decide_how_long_to_wait(wait: Any, pauses: list[float]):
     """Its ``wait_*`` objects decide alone: no factor for throttles, no longest pause."""
     policy = RetryPolicy(max_attempts=10, initial_delay=wait)
 
@@ -331,7 +331,7 @@ def test_a_hint_is_a_floor_for_tenacity_too():
     ],
     ids=["type", "not type", "either", "both", "message", "always", "never"],
 )
-def test_tenacity_may_say_what_to_retry(predicate: Any, again: list[bool]):
+def test_tenacity_may_decide_what_to_retry(predicate: Any, again: list[bool]):
     """Its ``retry_*`` objects see the error as the outcome of the attempt."""
     policy = RetryPolicy(retry_on=predicate)
 
@@ -351,7 +351,7 @@ def test_what_ran_is_retried_where_retry_on_names_it():
 
 @pytest.mark.parametrize("error", [CallTimeoutError("late"), ConnectionLostError("gone"), ServiceError("500")])
 def test_what_may_have_run_is_not_retried_by_default(error: CallError):
-    """Nobody has said that it may run twice."""
+    """Nothing declares that it may run twice."""
     assert pause_before_next(RetryPolicy(), error, 1, 0.0) is None
 
 
@@ -359,7 +359,7 @@ def test_what_may_have_run_is_not_retried_by_default(error: CallError):
     "retry_on", [lambda _: True, tenacity.retry_if_exception_type(CallError)], ids=["ours", "theirs"]
 )
 def test_no_policy_retries_what_may_have_run_unless_it_may_run_twice(retry_on: Any):
-    """A sweeping predicate is no leave to run a function twice."""
+    """A predicate that is always true does not allow running a function twice."""
     policy = RetryPolicy(retry_on=retry_on, jitter="none")
 
     assert None is pause_before_next(policy, ServiceError(), 1, 0.0)
@@ -415,7 +415,7 @@ except FunctionError: pass
     ids=["a success", "a failure", "a failure that is not sent again"],
 )
 def test_tenacity_is_loaded_when_a_first_attempt_has_failed(script: str, loaded: bool):
-    """Neither importing, nor a policy, nor a call that succeeds or fails for good pays for it."""
+    """Importing, a policy, and a call that succeeds or is not retried do not load it."""
     command = [sys.executable, "-c", f"{_CALL}{script}\nprint('tenacity' in sys.modules)"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain import CallError, LambdaClient, Outcome, RetryBudget, RetryPolicy
-from lambdachain._calling.retry_budget import Bucket, bucket_of
+from lambdachain._calling.retry_budget import TokenBucket, bucket_for
 
 DOWN = Outcome(429, error_code="TooManyRequestsException")
 UP = Outcome(200, b"1", executed_version="1")
 
 
 class Scripted:
-    """A transport that gives the outcome it is set to, and counts."""
+    """A transport that returns the outcome it is set to, and counts."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -64,43 +64,43 @@ def test_a_budget_is_a_value():
 
 def test_a_bucket_starts_full():
     """A process that has just started may retry."""
-    assert 10 == Bucket(RetryBudget()).tokens
+    assert 10 == TokenBucket(RetryBudget()).tokens
 
 
 def test_retries_stop_at_half():
     """With ten tokens, four failures may be retried, and the fifth may not: more than half must be left."""
-    bucket = Bucket(RetryBudget(max_tokens=10))
+    bucket = TokenBucket(RetryBudget(max_tokens=10))
 
-    assert [True] * 4 + [False] * 8 == [bucket.failed() for _ in range(12)]
+    assert [True] * 4 + [False] * 8 == [bucket.record_failure() for _ in range(12)]
 
 
 def test_a_bucket_is_never_less_than_empty():
     """However long the outage, as many successes bring the retries back."""
-    bucket = Bucket(RetryBudget(max_tokens=4, token_ratio=1))
+    bucket = TokenBucket(RetryBudget(max_tokens=4, token_ratio=1))
     for _ in range(1000):
-        bucket.failed()
+        bucket.record_failure()
 
     assert 0 == bucket.tokens
     for _ in range(4):
-        bucket.succeeded()
-    assert bucket.failed()
+        bucket.record_success()
+    assert bucket.record_failure()
 
 
 def test_a_bucket_is_never_more_than_full():
     """A long good time saves nothing up for a bad one."""
-    bucket = Bucket(RetryBudget(max_tokens=2))
+    bucket = TokenBucket(RetryBudget(max_tokens=2))
     for _ in range(1000):
-        bucket.succeeded()
+        bucket.record_success()
 
     assert 2 == bucket.tokens
 
 
 def test_a_success_puts_back_the_ratio():
     """Ten successes are worth one failure, by default."""
-    bucket = Bucket(RetryBudget())
-    bucket.failed()
-    bucket.failed()
-    bucket.succeeded()
+    bucket = TokenBucket(RetryBudget())
+    bucket.record_failure()
+    bucket.record_failure()
+    bucket.record_success()
 
     assert pytest.approx(8.1) == bucket.tokens
 
@@ -112,14 +112,14 @@ def test_a_success_puts_back_the_ratio():
 )
 def test_a_bucket_follows_its_rule(size: float, ratio: float, successes: list[bool]):
     """Between empty and full always, one out for a failure, the ratio in for a success, allowed above half."""
-    bucket = Bucket(RetryBudget(size, ratio))
+    bucket = TokenBucket(RetryBudget(size, ratio))
     expected = size
     for success in successes:
         if success:
-            bucket.succeeded()
+            bucket.record_success()
             expected = min(size, expected + ratio)
         else:
-            allowed = bucket.failed()
+            allowed = bucket.record_failure()
             expected = max(0.0, expected - 1)
             assert allowed == (expected > size / 2)
         assert expected == bucket.tokens
@@ -128,13 +128,13 @@ def test_a_bucket_follows_its_rule(size: float, ratio: float, successes: list[bo
 
 def test_threads_lose_no_token():
     """What eight threads take and put back adds up."""
-    bucket = Bucket(RetryBudget(max_tokens=100_000, token_ratio=0.5))
+    bucket = TokenBucket(RetryBudget(max_tokens=100_000, token_ratio=0.5))
 
     def work() -> None:
         for _ in range(2000):
-            bucket.failed()
-            bucket.failed()
-            bucket.succeeded()
+            bucket.record_failure()
+            bucket.record_failure()
+            bucket.record_success()
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -149,11 +149,11 @@ def test_threads_get_one_and_the_same_bucket():
     """However many ask first at the same time."""
     budget = RetryBudget(max_tokens=31)
     start = threading.Barrier(8)
-    found: list[Bucket] = []
+    found: list[TokenBucket] = []
 
     def work() -> None:
         start.wait()
-        found.append(bucket_of(budget, "threads-one-bucket"))
+        found.append(bucket_for(budget, "threads-one-bucket"))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -168,9 +168,9 @@ def test_a_function_has_a_bucket_and_a_budget_has_another():
     """One function that is down takes no retries from the others."""
     budget = RetryBudget(max_tokens=32)
 
-    assert bucket_of(budget, "bucket-a") is bucket_of(RetryBudget(max_tokens=32), "bucket-a")
-    assert bucket_of(budget, "bucket-a") is not bucket_of(budget, "bucket-b")
-    assert bucket_of(budget, "bucket-a") is not bucket_of(RetryBudget(max_tokens=33), "bucket-a")
+    assert bucket_for(budget, "bucket-a") is bucket_for(RetryBudget(max_tokens=32), "bucket-a")
+    assert bucket_for(budget, "bucket-a") is not bucket_for(budget, "bucket-b")
+    assert bucket_for(budget, "bucket-a") is not bucket_for(RetryBudget(max_tokens=33), "bucket-a")
 
 
 def test_a_function_that_is_down_is_soon_called_once_a_call():
@@ -184,7 +184,7 @@ def test_a_function_that_is_down_is_soon_called_once_a_call():
 
 
 def test_clients_of_a_process_share_a_functions_budget():
-    """A client made for each invocation does not start anew."""
+    """A client made for each invocation does not reset it."""
     transport = Scripted(DOWN)
     for _ in range(30):
         _try(LambdaClient(transport, retry=_eager(RetryBudget(max_tokens=10))), "budget-shared")
@@ -235,13 +235,13 @@ def test_successes_bring_the_retries_back():
     ids=["not found", "the function failed"],
 )
 def test_what_nobody_would_retry_takes_no_token(outcome: Outcome):
-    """A wrong name, or a function's own error, says nothing about whether the function is up."""
+    """A wrong name, or a function's own error, does not mean that the function is down."""
     transport = Scripted(outcome)
     budget = RetryBudget(max_tokens=34)
     for _ in range(30):
         _try(LambdaClient(transport, retry=_eager(budget)), f"budget-{outcome.status}")
 
-    assert 34 == bucket_of(budget, f"budget-{outcome.status}").tokens
+    assert 34 == bucket_for(budget, f"budget-{outcome.status}").tokens
 
 
 def test_what_retry_on_names_is_within_the_budget_too():

@@ -169,7 +169,7 @@ def test_a_contract_types_the_payload_and_the_answer(lambdachain: Run):
     assert (wrong.returncode, wrong.stdout) == (3, "")
     assert "InvalidRequestError: billing-charge: the payload does not fit ChargeRequest: cents" in wrong.stderr
     assert (answered.returncode, answered.stdout) == (6, "")
-    assert "ResponseError: billing-charge: the answer does not fit int" in answered.stderr
+    assert "ResponseError: billing-charge: the response does not fit int" in answered.stderr
 
 
 def test_a_contract_may_be_deployed_under_another_name(lambdachain: Run):

@@ -48,14 +48,14 @@ CALL = Invocation("double", payload=b"21")
 
 @pytest.fixture
 def laboratory() -> Iterator[Laboratory]:
-    """A server that answers as Lambda does when all is well, unless it is told otherwise."""
+    """A server that responds as Lambda does to a success, unless a test sets something else."""
     with Laboratory() as running:
         running.play(faults.SUCCESS)
         yield running
 
 
 class Scripted:
-    """A transport that gives one reply after the other, each when it is told to."""
+    """A transport that returns one reply after the other, each when the test releases it."""
 
     def __init__(self, *replies: Outcome | NoAnswerError) -> None:
         self.replies = list(replies)
@@ -76,7 +76,7 @@ class Scripted:
         return reply
 
     def pause(self, seconds: float) -> None:
-        """Let time pass without waiting."""
+        """Return immediately instead of waiting."""
 
     async def close(self) -> None:
         self.closed += 1
@@ -183,14 +183,14 @@ def test_async_handlers_call_with_it_from_one_warm_invocation_to_the_next(labora
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_forked_process_shares_no_connection(laboratory: Laboratory) -> None:
-    """The parent's loop goes on watching its own."""
+    """The parent's loop still watches its own."""
     client = AsyncLambdaClient(AsyncHttpTransport(endpoint_url=laboratory.url))
 
     async def main() -> int:
         await client.call("orders", None)
         pid = os.fork()
         if pid == 0:
-            [sender] = client._caller._transport._senders.values()  # type: ignore[union-attr]
+            [sender] = client._invoker._transport._senders.values()  # type: ignore[union-attr]
             os._exit(len(next(iter(sender._pools.values()))._idle))
         _, status = await asyncio.to_thread(os.waitpid, pid, 0)
         await client.call("orders", None)
@@ -205,7 +205,7 @@ def test_a_forked_process_shares_no_connection(laboratory: Laboratory) -> None:
 
 
 async def test_what_provably_did_not_run_is_sent_again() -> None:
-    """And the attempts are told."""
+    """Its attempts are recorded."""
     transport = Scripted(THROTTLED, NoAnswerError(progress=Progress.NOTHING_SENT), ANSWER)
 
     result = await AsyncLambdaClient(transport).invoke(double, 21)
@@ -214,7 +214,7 @@ async def test_what_provably_did_not_run_is_sent_again() -> None:
 
 
 async def test_what_may_have_run_is_not_sent_again() -> None:
-    """Unless the contract says that it does no harm."""
+    """Unless the contract is idempotent."""
     lost = NoAnswerError(progress=Progress.PERHAPS_SENT, trouble=Trouble.CONNECTION)
     once = Contract("double", request=int, response=int)
 
@@ -234,7 +234,7 @@ async def test_a_bound_function_has_options_of_its_own() -> None:
     assert {"deployed"} == {sent.function_name for sent in transport.sent}
 
 
-async def test_a_missing_qualifier_is_told_from_a_missing_function() -> None:
+async def test_a_missing_qualifier_differs_from_a_missing_function() -> None:
     """By a second request."""
     missing = Outcome(404, error_code="ResourceNotFoundException")
 
@@ -252,7 +252,7 @@ async def test_a_missing_qualifier_is_told_from_a_missing_function() -> None:
     ] == reasons
 
 
-async def test_a_late_call_is_sent_once_more_beside_itself() -> None:
+async def test_a_late_call_is_hedged() -> None:
     """The first answer counts, and what is still under way is let go of."""
 
     class Late(Scripted):
@@ -324,7 +324,7 @@ async def test_a_hook_may_proceed_once() -> None:
         return first
 
     transport = Scripted(ANSWER, ANSWER)
-    with pytest.raises(ContractError, match="proceed once"):
+    with pytest.raises(ContractError, match=r"call proceed\(\) once"):
         await AsyncLambdaClient(transport, hooks=[both]).call(double, 21)
     assert 1 == len(transport.sent)
 
@@ -332,8 +332,8 @@ async def test_a_hook_may_proceed_once() -> None:
 # --- in tests -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_stub_answers_in_the_order_of_the_calls(lambda_stub: StubTransport) -> None:
-    """Calls that are made at once come one after the other, so that a test can look at them."""
+async def test_a_stub_responds_in_the_order_of_the_calls(lambda_stub: StubTransport) -> None:
+    """Concurrent calls are recorded in order, so that a test can check them."""
     doubles = lambda_stub.on(double).throttles(1).runs(lambda number: number * 2)
     client = AsyncLambdaClient()
 
@@ -356,7 +356,7 @@ async def test_what_a_stub_runs_may_await(lambda_stub: StubTransport) -> None:
 
 
 async def test_a_stub_given_to_a_client_is_its_own() -> None:
-    """And a call that nothing is said about fails the test."""
+    """A call without a stub fails the test."""
     client = AsyncLambdaClient(StubTransport())
 
     with pytest.raises(UnstubbedCallError):
@@ -395,7 +395,7 @@ async def test_async_handlers_in_process_call_each_other(lambda_inprocess: InPro
 async def test_a_stand_in_takes_the_calls_of_what_sends_to_aws(
     make: Callable[[], Any], lambda_stub: StubTransport
 ) -> None:
-    """Over whatever transport, awaited or in threads."""
+    """Over any transport, awaited or in threads."""
     lambda_stub.on(double).returns(42)
 
     assert 42 == await AsyncLambdaClient(make()).call(double, 21)
@@ -445,14 +445,14 @@ async def test_a_call_in_a_thread_is_let_go_of_at_once() -> None:
 
 
 async def test_what_awaits_is_used_as_it_is() -> None:
-    """Only what blocks is given threads."""
+    """Only blocking transports get threads."""
     transport = Scripted()
 
     assert to_async_transport(transport) is transport
     assert isinstance(to_async_transport(BotoTransport()), ThreadAdapter)
 
 
-async def test_a_closed_client_refuses_and_says_so() -> None:
+async def test_a_closed_client_raises() -> None:
     """Its transport was closed with it, once."""
     transport = Scripted(ANSWER)
     async with AsyncLambdaClient(transport) as client:
@@ -488,7 +488,7 @@ def test_the_default_is_chosen_as_for_threads(
     assert isinstance(default_async_transport(), kind)
 
 
-def test_without_aiobotocore_its_transport_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_aiobotocore_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """And names the extra."""
     monkeypatch.setattr(async_boto, "is_installed", lambda: False)
 
@@ -509,7 +509,7 @@ async def test_a_proxy_is_left_to_botocore(laboratory: Laboratory, monkeypatch: 
 
 
 def test_a_blocking_client_loads_no_asyncio() -> None:
-    """What awaits is loaded by whoever awaits."""
+    """The async modules are loaded with the async client."""
     script = (
         "import sys\nfrom lambdachain import LambdaClient, HttpTransport\nLambdaClient(HttpTransport())\n"
         "print('asyncio' in sys.modules)"
@@ -519,7 +519,7 @@ def test_a_blocking_client_loads_no_asyncio() -> None:
     assert "False" == ran.stdout.strip()
 
 
-def test_clients_say_what_they_send_over() -> None:
+def test_the_repr_of_a_client_has_its_transport() -> None:
     """And nothing secret."""
     over = AsyncHttpTransport(region="eu-west-1")
 

@@ -67,7 +67,7 @@ ORDER = Order(order_id="o", cents=5)
 
 
 class Line:
-    """A transport whose answers are laid out before: outcomes to give, or what to raise."""
+    """A transport with scripted responses: outcomes to return, or exceptions to raise."""
 
     def __init__(self, *answers: Outcome | NoAnswerError) -> None:
         self.answers = list(answers)
@@ -76,7 +76,7 @@ class Line:
         self.timeout: float | None = None
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Give the next answer."""
+        """Return the next response."""
         self.sent.append(invocation)
         self.timeout = timeout
         answer = self.answers.pop(0)
@@ -105,7 +105,7 @@ def _address(invocation: Invocation) -> tuple[str, str | None]:
     return invocation.function_name, invocation.qualifier
 
 
-def test_call_gives_the_typed_answer() -> None:
+def test_call_returns_the_typed_response() -> None:
     """The payload goes out as JSON, the answer comes back as the model."""
     line = Line(_ok())
 
@@ -114,8 +114,8 @@ def test_call_gives_the_typed_answer() -> None:
     assert [Invocation("orders-place", payload=b'{"order_id":"o","cents":5}')] == sent
 
 
-def test_invoke_tells_what_lambda_said() -> None:
-    """Version, request id, log and attempts stand beside the value."""
+def test_invoke_returns_the_metadata_of_the_response() -> None:
+    """The result has version, request id, log and attempts."""
     line = Line(_ok(log_result="RU5EIFJlcXVlc3RJZA=="))
 
     result = LambdaClient(line).invoke(place, ORDER, log_tail=True)
@@ -132,7 +132,7 @@ def test_invoke_tells_what_lambda_said() -> None:
 
 
 def test_a_result_does_not_show_its_value() -> None:
-    """The repr has the facts, and neither the answer nor the log."""
+    """The repr has the metadata, but not the response or the log."""
     line = Line(_ok(f'"{SECRET}"'.encode(), log_result="Y2FuYXJ5LTQxMTE="))
 
     result = LambdaClient(line).invoke(text, "x", log_tail=True)
@@ -142,7 +142,7 @@ def test_a_result_does_not_show_its_value() -> None:
     assert SECRET not in repr(result)
 
 
-def test_fire_gives_a_receipt() -> None:
+def test_fire_returns_a_receipt() -> None:
     """The event is queued: an id and the attempt, no result."""
     line = Line(_queued())
 
@@ -173,7 +173,7 @@ def test_can_invoke_asks_and_sends_nothing() -> None:
         ([_missing(), _missing()], {"qualifier": "live"}, PermissionReason.NO_SUCH_FUNCTION),
     ],
 )
-def test_can_invoke_says_why_not(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
+def test_can_invoke_has_the_reason(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
     """No is an answer: denied, no such function, or no such qualifier."""
     permission = LambdaClient(Line(*answers)).can_invoke(place, **options)
 
@@ -191,8 +191,8 @@ def test_can_invoke_says_why_not(answers: list[Outcome], options: Any, reason: P
     ],
     ids=["throttled", "credentials", "network"],
 )
-def test_what_is_no_answer_raises_from_can_invoke(answer: Outcome | NoAnswerError) -> None:
-    """Throttling, credentials and network trouble say nothing about permission."""
+def test_can_invoke_raises_if_lambda_does_not_decide(answer: Outcome | NoAnswerError) -> None:
+    """Throttling, credentials and network trouble do not decide about permission."""
     with pytest.raises(CallError) as caught:
         LambdaClient(Line(answer), retry=RetryPolicy.never()).can_invoke(place)
 
@@ -237,7 +237,7 @@ def test_an_address_goes_out_in_two_parts(target: Any, options: Any, address: tu
     ],
 )
 def test_a_bound_address_takes_the_place_of_the_contract_s_name(function: Any, options: Any, address: Any) -> None:
-    """``bind`` may say where; qualifiers keep their order."""
+    """``bind`` may have an address; qualifiers keep their precedence."""
     line = Line(_ok(), _queued(), Outcome(204))
     bound = LambdaClient(line).bind(live, function, **options)
 
@@ -264,7 +264,7 @@ def test_a_qualifier_is_given_once(target: Any) -> None:
 
 
 def test_resolve_turns_a_contract_s_name_into_the_deployed_one() -> None:
-    """It is asked for plain names of contracts and handlers, without qualifier, and may give any address."""
+    """It is called for plain names of contracts and handlers, without qualifier, and may return any address."""
     asked: list[str] = []
 
     def resolve(name: str) -> str:
@@ -295,7 +295,7 @@ def test_resolve_turns_a_contract_s_name_into_the_deployed_one() -> None:
     ],
 )
 def test_resolve_leaves_given_addresses_alone(call: Any) -> None:
-    """An ARN, and an address given with the call or to ``bind``, is used as it is."""
+    """An ARN, and an address passed to a call or to ``bind``, is not resolved."""
     line = Line(_ok())
 
     call(LambdaClient(line, resolve=resolvers.prefix("prod-")))
@@ -303,7 +303,7 @@ def test_resolve_leaves_given_addresses_alone(call: Any) -> None:
     assert "prod-" not in line.sent[0].function_name
 
 
-def test_a_plain_target_gives_decoded_json_or_the_type_asked_for() -> None:
+def test_a_plain_target_returns_decoded_json_or_the_requested_type() -> None:
     """Without ``response=`` it is the JSON as it is; with it, the model, or any form of type."""
     line = Line(_ok(), _ok(), _ok(b"[1]"), _ok(b"null"), _ok(b"null"))
     client = LambdaClient(line)
@@ -317,32 +317,32 @@ def test_a_plain_target_gives_decoded_json_or_the_type_asked_for() -> None:
 
 
 def test_response_belongs_to_plain_targets() -> None:
-    """A contract says itself what it answers."""
+    """A contract has its response type."""
     with pytest.raises(ContractError, match="response= is for plain names"):
         LambdaClient(Line()).call(place, ORDER, response=Placed)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("target", ["orders", FunctionArn.parse(ARN)])
 def test_a_plain_name_cannot_be_bound(target: Any) -> None:
-    """There are no types to bind."""
+    """A plain name has no types to bind."""
     with pytest.raises(ContractError, match=r"bind\(\) needs a Contract"):
         LambdaClient(Line()).bind(target)
 
 
 @pytest.mark.parametrize("target", [None, 5, Order, b"orders", ["orders"], Placed(total=1)])
-def test_what_is_no_target_is_refused(target: Any) -> None:
-    """Neither a contract nor a handler nor an address: the error says what would do."""
+def test_an_invalid_target_is_refused(target: Any) -> None:
+    """Not a contract, handler or address: the error says what to pass."""
     client = LambdaClient(Line())
 
     for use in (lambda: client.call(target, 1), lambda: client.fire(target, 1), lambda: client.can_invoke(target)):
-        with pytest.raises(ContractError, match="needs a Contract, a handler made by remote, or a name"):
+        with pytest.raises(ContractError, match="pass a Contract, a handler made by remote, a name or an ARN"):
             use()
     with pytest.raises(ContractError):
         client.bind(target)
 
 
 def test_a_parsed_name_is_a_target_like_its_text() -> None:
-    """What ``parse_target`` gives of a name can be called by its text."""
+    """A name that ``parse_target`` returns can be called by its text."""
     line = Line(_ok())
     target = parse_target("orders:live")
 
@@ -407,7 +407,7 @@ def test_size_is_counted_in_bytes_not_characters() -> None:
     [({"order_id": "o", "cents": SECRET}, ("cents",)), (SECRET, ()), (Placed(total=1), ()), (None, ())],
 )
 def test_a_payload_that_does_not_fit_is_refused_before_sending(payload: Any, loc: tuple[str | int, ...]) -> None:
-    """The error says where and why, was made before a byte left, and holds nothing of the payload."""
+    """The error says where and why, is raised before a byte is sent, and has nothing of the payload."""
     line = Line()
 
     for verb in (LambdaClient(line).call, LambdaClient(line).fire, LambdaClient(line).invoke):
@@ -421,9 +421,9 @@ def test_a_payload_that_does_not_fit_is_refused_before_sending(payload: Any, loc
     assert [] == line.sent
 
 
-def test_an_answer_that_does_not_fit_is_an_error_that_ran() -> None:
-    """It says so, with the attempt, and without the answer."""
-    with pytest.raises(ResponseError, match="the answer does not fit Placed") as caught:
+def test_a_response_that_does_not_fit_is_an_error_of_a_call_that_ran() -> None:
+    """The error has the attempt, but not the response."""
+    with pytest.raises(ResponseError, match="the response does not fit Placed") as caught:
         LambdaClient(Line(_ok(f'{{"total": "{SECRET}"}}'.encode()))).call(place, ORDER)
 
     error = caught.value
@@ -463,7 +463,7 @@ def test_a_declared_error_comes_back_as_its_class() -> None:
 
 
 def test_a_closed_client_refuses_calls() -> None:
-    """Closing closes the transport; what is called later, bound functions included, is told so."""
+    """Closing closes the transport; later calls, those of bound functions included, raise."""
     line = Line()
     with LambdaClient(line) as client:
         bound = client.bind(place)
@@ -481,7 +481,7 @@ def test_a_closed_client_refuses_calls() -> None:
 
 
 def test_a_client_that_never_called_closes() -> None:
-    """Nothing was opened, nothing is to be closed."""
+    """Nothing was opened, so nothing is closed."""
     client = LambdaClient()
 
     client.close()

@@ -1,4 +1,4 @@
-"""Wrong arguments are refused where they are given, with what to give instead."""
+"""Wrong arguments are refused where they are passed; the error says what to pass instead."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Plain:
 
 
 async def awaiting(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook of an event loop."""
+    """Act as a hook for an event loop."""
     return await proceed()
 
 
@@ -62,12 +62,12 @@ class Awaiting:
 
 
 def yielding(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook that was meant to be a context manager."""
+    """Act as a hook that was meant to be a context manager."""
     yield proceed()
 
 
 async def yielding_later(_invocation: Any, proceed: Any) -> Any:
-    """Stand for the same in an event loop."""
+    """Act as the same in an event loop."""
     yield await proceed()
 
 
@@ -76,7 +76,7 @@ class Times(enum.IntEnum):
 
 
 def passing(_invocation: Any, proceed: Any) -> Any:
-    """Stand for a hook."""
+    """Act as a hook."""
     return proceed()
 
 
@@ -89,10 +89,10 @@ def _boto_client(service: str = "lambda") -> Any:
 
 
 BOTH: list[tuple[Callable[[Any], Any], str]] = [
-    (lambda make: make(_boto_client()), r"client of botocore: \w+\(BotoTransport\(client\)\)"),
-    (lambda make: make(boto3.Session()), r"it is a session: \w+\(BotoTransport\(session=session\)\)"),
+    (lambda make: make(_boto_client()), r"it is a boto3 client: use \w+\(BotoTransport\(client\)\)"),
+    (lambda make: make(boto3.Session()), r"it is a session: use \w+\(BotoTransport\(session=session\)\)"),
     (lambda make: make(botocore.session.get_session()), r"BotoTransport\(session=session\)"),
-    (lambda make: make(HttpTransport), r"give an instance, HttpTransport\(\)"),
+    (lambda make: make(HttpTransport), r"pass an instance, HttpTransport\(\)"),
     (lambda make: make("http"), r"str is not a transport; it needs send\(\) and close\(\)"),
     (lambda make: make(retry=3), r"retry=RetryPolicy\(max_attempts=3\)"),
     (lambda make: make(retry=False), r"retry=RetryPolicy\.never\(\)"),
@@ -114,7 +114,7 @@ BOTH: list[tuple[Callable[[Any], Any], str]] = [
     (lambda make: make(retry=RetryPolicy.never), r"not method: retry=RetryPolicy\.never\(\)"),
     (lambda make: make(retry=RetryBudget()), r"RetryPolicy\(budget=budget\)"),
     (lambda make: make(boto3.Session), r"the class Session is not a transport; it is a session"),
-    (lambda make: make("http://user:secret@host"), r"BotoTransport\(endpoint_url=\.\.\.\) take text"),
+    (lambda make: make("http://user:secret@host"), r"BotoTransport\(endpoint_url=\.\.\.\) take a string"),
     (lambda make: make(resolve=resolvers.mapping), r"what resolvers\.mapping\(\) returns, not the function itself"),
     (lambda make: make(resolve=resolvers.prefix), r"what resolvers\.prefix\(\) returns"),
     (lambda make: make(resolve=resolvers.from_env), r"what resolvers\.from_env\(\) returns"),
@@ -141,7 +141,7 @@ BOTH: list[tuple[Callable[[Any], Any], str]] = [
 ]
 
 ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
-    (lambda: LambdaClient(AsyncHttpTransport()), r"for event loops: AsyncLambdaClient\(AsyncHttpTransport"),  # type: ignore[arg-type]
+    (lambda: LambdaClient(AsyncHttpTransport()), r"for event loops: use AsyncLambdaClient\(AsyncHttpTransport"),  # type: ignore[arg-type]
     (lambda: LambdaClient(hooks=[awaiting]), "hooks: awaiting is async def, which is for AsyncLambdaClient"),  # type: ignore[list-item]
     (lambda: LambdaClient(hooks=[passing, Awaiting()]), "Awaiting is async def"),  # type: ignore[list-item]
     (lambda: LambdaClient(hooks=[partial(awaiting)]), "is async def"),  # type: ignore[list-item]
@@ -171,13 +171,13 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: _contract(response=deployed), "not RemoteHandler"),
     (lambda: _contract(offload="bucket"), r'such as S3Offload\("bucket"\), not str'),
     (lambda: remote("f", errors=Bad)(_handler), r"errors=\[Bad\]"),  # type: ignore[arg-type]
-    (lambda: remote("f", error=[Bad]), "no option 'error'; a contract's options are errors, idempotent, "),  # type: ignore[call-overload]
-    (lambda: remote("f", timeout=3), "remote has no option 'timeout'"),  # type: ignore[call-overload]
+    (lambda: remote("f", error=[Bad]), "unknown option 'error'; a contract's options are errors, idempotent, "),  # type: ignore[call-overload]
+    (lambda: remote("f", timeout=3), "remote: unknown option 'timeout'"),  # type: ignore[call-overload]
     (lambda: remote("f")(7), "remote decorates a function, not int"),  # type: ignore[call-overload]
     (lambda: deployed.bind(retry=3), r"RetryPolicy\(max_attempts=3\)"),  # type: ignore[arg-type]
     (lambda: deployed.bind(timeout="5"), "timeout must be seconds"),  # type: ignore[arg-type]
-    (lambda: deployed.bind(timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
-    (lambda: deployed.call(Order(id="secret"), timout=5), "there is no option 'timout'"),  # type: ignore[call-arg]
+    (lambda: deployed.bind(timout=5), "unknown option 'timout'"),  # type: ignore[call-arg]
+    (lambda: deployed.call(Order(id="secret"), timout=5), "unknown option 'timout'"),  # type: ignore[call-arg]
     (lambda: S3Offload("b", region=7), "region must be text, not int"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", endpoint_url=b"http://secret"), "endpoint_url must be text, not bytes"),  # type: ignore[arg-type]
     (lambda: StubTransport().on(_contract(), when=7), "when must be a function of the request, not int"),  # type: ignore[call-overload]
@@ -216,7 +216,7 @@ deployed = remote("deployed")(_handler)
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize(("make", "words"), BOTH)
-def test_what_a_client_cannot_be_made_of(kind: Any, make: Callable[[Any], Any], words: str):
+def test_invalid_arguments_of_a_client(kind: Any, make: Callable[[Any], Any], words: str):
     """Not at the first call."""
     with pytest.raises(ContractError, match=words) as refused:
         make(kind)
@@ -226,7 +226,7 @@ def test_what_a_client_cannot_be_made_of(kind: Any, make: Callable[[Any], Any], 
 
 @pytest.mark.parametrize(("make", "words"), ELSEWHERE)
 def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
-    """With the remedy, and without what was in it."""
+    """The error has the remedy, but not the value."""
     with pytest.raises(ContractError, match=words) as refused:
         make()
 
@@ -235,8 +235,8 @@ def test_what_is_wrong_elsewhere(make: Callable[[], Any], words: str):
 
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport, AsyncHttpTransport])
 @pytest.mark.parametrize(("arguments", "words"), TRANSPORT)
-def test_what_a_transport_cannot_be_made_of(kind: Any, arguments: dict[str, Any], words: str):
-    """Not at the first call, and without what was given: a URL may have a password in it."""
+def test_invalid_arguments_of_a_transport(kind: Any, arguments: dict[str, Any], words: str):
+    """Not at the first call, and without the value: a URL may have a password in it."""
     with pytest.raises(ContractError, match=words) as refused:
         kind(**arguments)
 
@@ -259,7 +259,7 @@ def test_a_configuration_that_is_not_one(config: Any):
 def test_a_resolver_that_finds_nothing():
     """A dict's ``get``, as a rule."""
     client = LambdaClient(StubTransport(), resolve={"other": "deployed"}.get)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArnError, match="resolve gave NoneType for 'f', not a name or an ARN"):
+    with pytest.raises(InvalidArnError, match="resolve returned NoneType for 'f', not a name or an ARN"):
         client.call(_contract(), Order(id="1"))
 
 
@@ -272,7 +272,7 @@ def test_an_address_to_bind_that_is_not_one(kind: Any):
 
 @pytest.mark.parametrize("timeout", [0, -1, timedelta(seconds=-5), -(10**400)])
 def test_a_call_without_time(timeout: Any):
-    """What is left of a deadline may be nothing: that is no wrong argument."""
+    """The time left before a deadline may be 0: that is not a wrong argument."""
     with pytest.raises(DeadlineExceededError):
         LambdaClient(StubTransport()).call("f", 1, timeout=timeout)
     with pytest.raises(DeadlineExceededError):

@@ -208,7 +208,7 @@ def test_a_caller_without_offload_gets_no_reference(s3: Any):
 
     with InProcessTransport({giving: handler}):
         assert LambdaClient().call(giving, 5000) == LARGE
-        with pytest.raises(FunctionError, match="did not say that it can read from S3"):
+        with pytest.raises(FunctionError, match="cannot read it from S3"):
             LambdaClient().call(giving, 7_000_000)
     assert _keys(s3) == []
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 import lambdachain as lc
-from lambdachain._calling.classify import CallSemantics, failed_answer
+from lambdachain._calling.classify import CallSemantics, error_for_outcome
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._core.redaction import redact_url
 from lambdachain._core.text import for_terminal, json_printable, printable
@@ -162,7 +162,7 @@ def test_the_repr_of_a_rejection_is_bounded():
     details = [{"loc": ["x" * 100_000], "type": "missing", "msg": "y" * 100_000}]
     report = {"errorType": "RequestRejectedError", "errorMessage": json.dumps({"errors": details})}
     outcome = Outcome(200, json.dumps(report).encode(), function_error="Unhandled")
-    error = failed_answer(Invocation("f"), outcome, CallSemantics())
+    error = error_for_outcome(Invocation("f"), outcome, CallSemantics())
     assert isinstance(error, lc.RequestRejectedError)
     assert len(repr(error)) < 10_000
     assert error.errors[0]["msg"] == "y" * 100_000

@@ -183,7 +183,7 @@ async def test_cancelling_a_map_cancels_its_calls():
 
     assert (counter.inside, counter.cancelled) == (0, 10)
     assert asyncio.all_tasks() == before
-    assert client._caller.paces["double"].in_flight == 0
+    assert client._invoker.concurrency_limits["double"].in_flight == 0
 
 
 async def test_an_asyncio_timeout_around_a_map_ends_it():
@@ -208,7 +208,7 @@ async def test_a_map_closed_early_waits_for_calls_in_flight():
 
     assert (counter.inside, counter.cancelled, len(counter.seen)) == (0, 0, seen)
     assert seen < 30
-    assert client._caller.paces["double"].in_flight == 0
+    assert client._invoker.concurrency_limits["double"].in_flight == 0
 
 
 async def test_an_invalid_payload_is_a_result_with_return_exceptions():

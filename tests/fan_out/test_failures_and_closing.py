@@ -198,7 +198,7 @@ def test_a_map_that_cannot_start_a_thread_raises(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(RuntimeError, match="can't start"):
         list(client.map(double, range(100)))
 
-    assert client._caller.paces["double"].in_flight == 0
+    assert client._invoker.concurrency_limits["double"].in_flight == 0
 
 
 class LostThenThrottled:
@@ -322,7 +322,7 @@ def test_a_map_that_is_collected_in_its_own_loop_does_not_deadlock():
     with running(FanOutServer(delay=0.05)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         results = client.map(echo, range(1000), max_concurrency=8)
         next(results)
-        side: Any = client._caller._side
+        side: Any = client._invoker._side
         dropped = threading.Event()
         side.loop.call_soon_threadsafe(lambda: (results.close(), dropped.set()))
 

@@ -422,7 +422,7 @@ def test_a_generator_has_no_total():
         ([1], {"max_concurrency": True}, "max_concurrency must be an integer of 1 or more, not True"),
         ([1], {"idempotency_key": "k"}, "idempotency_key is for a single call"),
         ([1], {"durable_name": "d"}, "durable_name is for a single call"),
-        ([1], {"max_concurency": 3}, "no option 'max_concurency'"),
+        ([1], {"max_concurency": 3}, "unknown option 'max_concurency'"),
     ],
 )
 def test_invalid_arguments_are_refused_before_anything_is_sent(payloads: Any, options: dict[str, Any], complaint: str):

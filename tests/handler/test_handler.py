@@ -1,15 +1,18 @@
-"""The callee's side: a decorated function is a Lambda handler, a plain function, and a stub of itself."""
+"""The callee's side: a decorated function is a Lambda handler, a plain function, and can be called remotely."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import functools
+import inspect
 import json
 import math
 import pickle
+import pydoc
 import sys
 import threading
+import typing
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,7 +37,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._calling.classify import CallSemantics, failed_answer
+from lambdachain._calling.classify import CallSemantics, error_for_outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -80,10 +83,10 @@ def _at_the_caller(handler: Callable[..., Any], event: object) -> CallError | No
         body = {**build_fault_result(sys.exc_info(), None), "requestId": "r-1"}
     wire, _ = LambdaMarshaller().marshal_response(body)
     outcome = Outcome(200, wire.encode(), "Unhandled", "$LATEST", request_id="r-1")
-    return failed_answer(Invocation("orders-place"), outcome, CallSemantics(place.errors))
+    return error_for_outcome(Invocation("orders-place"), outcome, CallSemantics(place.errors))
 
 
-def test_a_handler_takes_and_gives_decoded_json() -> None:
+def test_a_handler_takes_and_returns_decoded_json() -> None:
     """Lambda calls with an event and a context, and gets what its own encoder can write."""
     handler = remote(place)(_place)
 
@@ -91,8 +94,8 @@ def test_a_handler_takes_and_gives_decoded_json() -> None:
     assert {"total": 5.0} == handler(EVENT, None) == handler(EVENT)
 
 
-def test_local_takes_and_gives_the_types() -> None:
-    """In-process there is no JSON: the very object goes in, the very object comes out."""
+def test_local_takes_and_returns_the_types() -> None:
+    """In-process there is no JSON: the same object goes in and comes out."""
     answer = Placed(total=1.5)
     seen: list[Order] = []
 
@@ -106,7 +109,7 @@ def test_local_takes_and_gives_the_types() -> None:
 
 
 def test_a_name_takes_the_contract_from_the_annotations() -> None:
-    """``remote("name")`` declares what the annotations say, and the rest by keyword."""
+    """``remote("name")`` takes the types from the annotations, and the rest as keywords."""
 
     @remote("orders-place:live", errors=[Declined], idempotent=True)
     def handler(order: Order) -> list[Placed] | None:
@@ -217,7 +220,7 @@ def test_context_variables_are_seen_inside() -> None:
 
 
 def test_inside_a_loop_a_coroutine_handler_is_awaited_instead() -> None:
-    """It cannot be run there, says so, and leaves no coroutine behind that nobody awaits."""
+    """It raises there, and leaves no coroutine that nobody awaits."""
 
     @remote(place)
     async def handler(order: Order) -> Placed:
@@ -244,8 +247,22 @@ def test_a_handler_looks_like_its_function() -> None:
     assert "RemoteHandler(_place, Contract('orders-place', Order -> Placed))" == repr(handler)
 
 
+def test_a_handler_is_called_with_event_and_context() -> None:
+    """Its signature is that of a Lambda handler, through other decorators too; the class has its constructor's."""
+    handler = remote(place)(_place)
+
+    @functools.wraps(handler)
+    def traced(*arguments: Any) -> Any:
+        return handler(*arguments)
+
+    assert "(event, context=None)" == str(inspect.signature(handler)) == str(inspect.signature(traced))
+    assert ["order", "return"] == [*typing.get_type_hints(handler)]
+    assert ["function", "contract", "signature"] == [*inspect.signature(RemoteHandler).parameters]
+    assert "_place(event, context=None)" in pydoc.render_doc(handler, renderer=pydoc.plaintext)
+
+
 def test_a_decorator_holds_no_state() -> None:
-    """One result of ``remote`` decorates two functions, which do not know of each other."""
+    """One result of ``remote`` decorates two functions, which stay independent."""
     by_contract, by_name = remote(place), remote("orders")
 
     @by_contract
@@ -270,7 +287,7 @@ def test_a_decorator_holds_no_state() -> None:
 
 
 def test_types_of_a_local_scope_work() -> None:
-    """A handler made inside a function may use types of that function, whatever the annotations are."""
+    """A handler made inside a function may use local types, in string annotations too."""
 
     class Local(BaseModel):
         z: int
@@ -299,14 +316,14 @@ def _nowhere(order: Nowhere) -> Placed:  # type: ignore[name-defined] # noqa: F8
     ("function", "part"),
     [
         (_no_request, "its request"),
-        (_no_response, "what it returns"),
+        (_no_response, "its return value"),
         (lambda order: order, "its request"),
         (_nowhere, ""),
     ],
 )
 def test_a_name_needs_annotations(function: Any, part: str) -> None:
-    """Without annotations there is no contract to make; the error says what to do."""
-    with pytest.raises(ContractError, match=f"annotate {part}.*or give a Contract"):
+    """Without annotations a contract cannot be made; the error says what to do."""
+    with pytest.raises(ContractError, match=f"annotate {part}.*or pass a Contract"):
         remote("orders")(function)
 
 
@@ -328,14 +345,14 @@ def test_a_contract_needs_no_annotations(function: Any) -> None:
     ],
 )
 def test_a_function_of_another_shape_is_no_handler(function: Any) -> None:
-    """Lambda gives an event and a context: nothing else can be asked for."""
+    """Lambda passes an event and a context, and nothing else."""
     for decorate in (remote(place), remote("orders")):
         with pytest.raises(ContractError, match=r"it must take \(request\) or \(request, context\)"):
             decorate(function)
 
 
 def test_a_method_is_a_handler_once_it_is_bound() -> None:
-    """In its class it would be given the request as its instance, and the context as its request."""
+    """In its class, it would get the request for its instance, and the context for its request."""
 
     class Shop:
         def handle(self, order: Order) -> Placed:
@@ -366,14 +383,14 @@ def _gives_nothing(order: Order) -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (_takes_text, "_takes_text takes str, and Contract.* says Order"),
-        (_takes_more, "takes ExpressOrder, and Contract"),
-        (_gives_text, "returns str, and Contract.* says Placed"),
+        (_takes_text, "_takes_text takes str, but Contract.* declares Order"),
+        (_takes_more, "takes ExpressOrder, but Contract"),
+        (_gives_text, "returns str, but Contract.* declares Placed"),
         (_gives_nothing, "returns None"),
     ],
 )
 def test_annotations_that_contradict_the_contract_are_refused(function: Any, words: str) -> None:
-    """Where both say something, both must say the same; a wider request or a narrower answer is no contradiction."""
+    """Annotations and contract must agree, but a wider request or a narrower response is allowed."""
     with pytest.raises(ContractError, match=words):
         remote(place)(function)
 
@@ -416,7 +433,7 @@ def _takes_other_row(row: OtherRow) -> int:
 
 
 def test_annotations_that_only_a_type_checker_can_judge_are_let_through() -> None:
-    """``Any``, protocols, other ``TypedDict``s and ``int`` for ``float`` are no contradictions."""
+    """``Any``, protocols, other ``TypedDict``s and ``int`` for ``float`` do not contradict a contract."""
     rows: Contract[Any, Any] = Contract("rows", request=Row, response=float)
 
     assert {"total": 5.0} == remote(place)(_takes_any)(EVENT, CONTEXT)
@@ -429,16 +446,16 @@ def test_annotations_that_only_a_type_checker_can_judge_are_let_through() -> Non
     [
         (lambda: remote(_place), "remote needs a Contract or a name"),  # type: ignore[call-overload]
         (lambda: remote(None), "remote needs a Contract or a name"),  # type: ignore[call-overload]
-        (lambda: remote(place, idempotent=True), "is complete: idempotent belongs into it"),  # type: ignore[call-overload]
+        (lambda: remote(place, idempotent=True), "declare idempotent in the contract itself"),  # type: ignore[call-overload]
     ],
 )
 def test_remote_says_how_it_is_used(use: Any, words: str) -> None:
-    """``@remote`` without arguments, or options beside a contract, are mistakes with an answer."""
+    """``@remote`` without arguments, or options with a contract, are errors that say what to write."""
     with pytest.raises(ContractError, match=words):
         use()
 
 
-def test_a_rejected_request_is_told_without_its_values() -> None:
+def test_a_rejected_request_is_reported_without_its_values() -> None:
     """The function does not run; what goes out is JSON with location, type and message, never the input."""
     handler = remote(place)(_place)
 
@@ -521,7 +538,7 @@ def test_what_a_function_raises_goes_out_unchanged(exception: BaseException, is_
 
 
 def test_an_undeclared_exception_is_a_function_error_at_the_caller() -> None:
-    """Its type and message are told as they are."""
+    """Its type and message reach the caller unchanged."""
 
     @remote(place)
     def handler(order: Order) -> Placed:
@@ -545,11 +562,11 @@ def test_an_undeclared_exception_is_a_function_error_at_the_caller() -> None:
         (Placed.model_construct(total=SECRET), ["total"]),
     ],
 )
-def test_a_wrong_answer_is_an_error_here(answer: Any, loc: list[str]) -> None:
-    """What does not fit the contract is not sent: the callee fails, and tells where, not what."""
+def test_a_wrong_response_is_an_error_of_the_handler(answer: Any, loc: list[str]) -> None:
+    """A response that does not fit the contract is not returned: the error says where, not the value."""
     handler = remote(place)(lambda _: answer)
 
-    with pytest.raises(ResponseError, match="the handler's answer does not fit Placed") as caught:
+    with pytest.raises(ResponseError, match="the handler's response does not fit Placed") as caught:
         handler(EVENT, CONTEXT)
 
     assert [tuple(loc)] == [detail["loc"] for detail in caught.value.errors]
@@ -571,8 +588,8 @@ def test_text_that_no_utf8_can_carry_does_not_end_the_process() -> None:
         handler(1, CONTEXT)
 
 
-def test_none_is_an_answer() -> None:
-    """A function that returns nothing answers null; an optional answer may be None."""
+def test_none_is_a_response() -> None:
+    """A function that returns nothing responds with null; an optional response may be None."""
 
     @remote("nothing")
     def nothing(request: Order) -> None:
@@ -587,7 +604,7 @@ def test_none_is_an_answer() -> None:
     assert perhaps.local(None) is None
 
 
-def test_answers_are_written_as_the_runtime_can_send_them() -> None:
+def test_responses_are_serialized_as_the_runtime_can_send_them() -> None:
     """What a handler returns is plain JSON values, by alias, which the runtime client's encoder takes as they are."""
     from datetime import date
     from decimal import Decimal

@@ -90,7 +90,7 @@ def traces() -> Iterator[Traces]:
 
 @pytest.fixture
 def decorators(traces: Traces) -> dict[str, Callable[[Handler], Handler]]:
-    """Give each decorator as a user configures it, quiet and without a tracing daemon."""
+    """Return each decorator as a user configures it, quiet and without a tracing daemon."""
     logger = Logger(service="orders", stream=io.StringIO(), logger_handler=None)
     tracer = Tracer(service="orders", disabled=False, auto_patch=False, provider=traces)  # type: ignore[arg-type]
     metrics = Metrics(namespace="orders", service="orders")
@@ -153,7 +153,7 @@ def test_failures_pass_a_decorator(name: str, side: str, decorators: dict[str, C
 
 
 def test_the_logger_above_sees_the_event_and_the_context() -> None:
-    """Powertools logs what Lambda gave: the raw event, and the keys of the context."""
+    """Powertools logs what Lambda passed: the raw event, and the keys of the context."""
     stream = io.StringIO()
     logger = Logger(service="above", stream=stream)
 
@@ -190,7 +190,7 @@ def test_the_tracer_names_the_function(
 
 
 def test_the_middleware_below_sees_the_model() -> None:
-    """Under ``remote`` a middleware gets the validated request and gives the typed answer."""
+    """Under ``remote`` a middleware gets the validated request and returns the typed response."""
     seen: list[Any] = []
 
     @remote(place)

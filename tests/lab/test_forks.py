@@ -167,7 +167,8 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     client = LambdaClient(transport)
     client.call("echo", 1)
     credentials = Credentials(None, explicit=False)
-    held = [client._caller._lock, transport._lock, transport._creation_lock, credentials._lock, deadline_timer._changed]
+    own = [client._invoker._lock, transport._lock, transport._creation_lock]
+    held = [*own, credentials._lock, deadline_timer._changed]
     for lock in held:
         lock.acquire()
 

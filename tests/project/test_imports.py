@@ -99,7 +99,7 @@ def test_a_handler_loads_no_client():
 
 _CORE = {
     "_calling",
-    "_calling.answer",
+    "_calling.response",
     "_calling.attempts",
     "_calling.options",
     "_calling.prepared_call",

@@ -391,7 +391,7 @@ def test_a_function_that_calls_itself_is_stopped(client: LambdaClient, ran: Call
 
     assert "stopped" == said
     assert ["depth 9", "depth 10", "depth 11", "depth 12"] == runs
-    assert "it would be call 13 of a chain (chain-4111)" in stopped
+    assert "this would be call 13 of a chain (correlation id chain-4111)" in stopped
 
 
 def test_a_function_without_lambdachain_gets_the_payload_unchanged(client: LambdaClient):

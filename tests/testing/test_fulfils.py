@@ -141,7 +141,9 @@ def test_a_request_that_the_handler_refuses_is_named():
     def handler(order: dict[str, int]) -> Placed:
         return Placed(text=json.dumps(order))
 
-    with pytest.raises(UnfulfilledContractError, match="it refused the request: \\*: Input should be a valid integer"):
+    with pytest.raises(
+        UnfulfilledContractError, match="the function refused the request: \\*: Input should be a valid integer"
+    ):
         assert_handler_fulfils(place, handler, requests=[ONE])
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -265,7 +266,7 @@ def test_pauses_count_against_the_timeout(stub: StubTransport):
     """Time that is skipped has passed."""
     stub.on(charge).throttles(retry_after=60)
 
-    with pytest.raises(DeadlineExceededError, match="no time left to try again after ThrottledError"):
+    with pytest.raises(DeadlineExceededError, match="no time left to retry after ThrottledError"):
         CLIENT.call(charge, ORDER, timeout=30, retry=RetryPolicy(max_delay=100))
 
 
@@ -521,6 +522,22 @@ def test_a_handler_runs_as_lambda_runs_it(stub: StubTransport):
     assert seen[0].idempotency_key == "k"
 
 
+def test_a_decorated_handler_is_run_as_lambda_runs_it(stub: StubTransport):
+    """A decorator around ``remote`` passes event and context on."""
+
+    @remote(charge)
+    def handler(request: Charge) -> Charged:
+        return Charged(charge_id=request.order_id)
+
+    @wraps(handler)
+    def traced(event: Any, context: Any) -> Any:
+        return handler(event, context)
+
+    stub.on(charge).runs(traced)
+
+    assert CLIENT.call(charge, ORDER).charge_id == "o-1"
+
+
 def test_a_plain_handler_gets_event_and_context(stub: StubTransport):
     """As Lambda calls it."""
     stub.on("f").runs(lambda event, context: [event, context.function_name])
@@ -654,7 +671,7 @@ class NotCallable:
 @pytest.mark.parametrize("target", [None, 3, NotCallable("f"), Charge])
 def test_what_cannot_be_called_cannot_be_stubbed(stub: StubTransport, target: Any):
     """And the message says what can."""
-    with pytest.raises(ContractError, match="it needs a Contract, a handler made by remote, or a name"):
+    with pytest.raises(ContractError, match="pass a Contract, a handler made by remote, a name or an ARN"):
         stub.on(target)
 
 

@@ -317,7 +317,7 @@ def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
     botocore's client, which takes up to a second to make on a busy machine, is there: a timeout is the wire's alone.
     """
     made = connect()
-    transport: Any = made._caller._transport
+    transport: Any = made._invoker._transport
     if isinstance(transport, BotoTransport):
         transport._client_for(None, "f")
     if isinstance(transport, AsyncBotoTransport):

@@ -227,7 +227,7 @@ def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: A
     """350 idle seconds are the gateway's limit; the first probe of the kernel's own comes after two hours."""
     server.answer(server.raw("200 OK", b"1", VERSION))
     client.call("billing", None)
-    sock = kept_socket(client._caller._transport)
+    sock = kept_socket(client._invoker._transport)
 
     options = [
         sock.getsockopt(level, name)

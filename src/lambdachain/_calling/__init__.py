@@ -1,1 +1,1 @@
-"""One call: prepared, sent with retries, classified, its answer decoded. Decisions here are pure functions."""
+"""One call: prepared, sent with retries, its response classified and decoded. Decisions here are pure functions."""

@@ -1,4 +1,4 @@
-"""The attempts of one call, awaited: ``CallState`` decides, as it does for threads; here is who sends and sleeps."""
+"""The attempts of one call, awaited: ``CallState`` decides, as it does for threads; this module sends and sleeps."""
 
 from __future__ import annotations
 
@@ -11,63 +11,66 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome
 
-from .answer import Answer
 from .attempts import AttemptRequest, CallState, PendingAttempt, Reply
-from .hedging import settled
+from .hedging import process_result
 from .prepared_call import PreparedCall
+from .response import CallResponse
 
 AsyncHook = Callable[[Invocation, Callable[[], Awaitable[Outcome]]], Awaitable[Outcome]]
-"""What stands around every attempt of an ``AsyncLambdaClient``: ``async def hook(invocation, proceed)`` awaits
-``proceed()`` and gives its outcome; all else is as with ``Hook``.
+"""A coroutine function around every attempt of an ``AsyncLambdaClient``: ``async def hook(invocation, proceed)`` awaits
+``proceed()`` and returns its outcome; everything else is as for ``Hook``.
 """
 
 
-async def send_with_retries(transport: AsyncTransport, plan: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> Answer:
-    """Send a planned call until it succeeds, or may not be sent again.
+async def send_with_retries(
+    transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = ()
+) -> CallResponse:
+    """Send a prepared call until it succeeds, or no other attempt is allowed.
 
     Raises:
-        CallError: Whatever kept the call from succeeding.
+        CallError: The failure that ended the call.
     """
-    course = CallState(plan, clock.monotonic())
+    state = CallState(call, clock.monotonic())
     while True:
-        going = AsyncAttemptRunner(transport, course, course.next(clock.monotonic()))
+        attempt = AsyncAttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
         try:
-            outcome = await (going.through(hooks) if hooks else going.proceed())
+            # One coroutine less for the usual call, which has no hooks.
+            outcome = await (attempt.run(hooks) if hooks else attempt.proceed())
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, going, clock.monotonic())
-        await pause(transport, course.failed(error, going, clock.monotonic()))
+            return state.record_success(outcome, attempt, clock.monotonic())
+        await pause(transport, state.record_failure(error, attempt, clock.monotonic()))
 
 
-async def send_hedged(transport: AsyncTransport, plan: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> Answer:
-    """Send a planned call, beside itself where it is late, until an attempt succeeds or there may be no other.
+async def send_hedged(transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> CallResponse:
+    """Send a prepared call, and duplicates of it if it is late, until one succeeds or no other attempt is allowed.
 
-    What is still under way when an answer has come is let go of; at Lambda it runs to its end.
+    Attempts still in flight after the first success are cancelled here; at Lambda, they run to their end.
 
     Raises:
-        CallError: Whatever kept the call from succeeding.
+        CallError: The failure that ended the call.
     """
-    course = CallState(plan, clock.monotonic())
-    under_way: dict[asyncio.Task[Outcome], AsyncAttemptRunner] = {}
+    state = CallState(call, clock.monotonic())
+    in_flight: dict[asyncio.Task[Outcome], AsyncAttemptRunner] = {}
     try:
         while True:
             now = clock.monotonic()
-            if not under_way or course.may_hedge(now):
-                going = AsyncAttemptRunner(transport, course, course.next(now))
-                under_way[asyncio.create_task(going.through(hooks))] = going
-            for ended in await _ended(under_way, plan.hedge_after if course.may_hedge(now) else None):
-                going = under_way.pop(ended)
-                answer = settled(course, going, _result(ended), alone=not under_way)
-                if isinstance(answer, Answer):
-                    return answer
-                await pause(transport, answer)
+            if not in_flight or state.may_hedge(now):
+                attempt = AsyncAttemptRunner(transport, state, state.start_attempt(now))
+                in_flight[asyncio.create_task(attempt.run(hooks))] = attempt
+            for task in await _wait_for_first(in_flight, call.hedge_after if state.may_hedge(now) else None):
+                attempt = in_flight.pop(task)
+                result = process_result(state, attempt, _result_of_task(task), is_last=not in_flight)
+                if isinstance(result, CallResponse):
+                    return result
+                await pause(transport, result)
     finally:
-        await _let_go(under_way)
+        await _cancel(in_flight)
 
 
 async def pause(transport: object, seconds: float) -> None:
-    """Wait before the next attempt; a transport that is not real lets the time pass without."""
+    """Wait before the next attempt; a transport of a test may let the time pass without waiting."""
     skip: Callable[[float], None] | None = getattr(transport, "pause", None)
     if skip is not None:
         skip(seconds)
@@ -78,41 +81,43 @@ async def pause(transport: object, seconds: float) -> None:
 class AsyncAttemptRunner(PendingAttempt):
     """An attempt that a coroutine waits for."""
 
-    def __init__(self, transport: AsyncTransport, course: CallState, send: AttemptRequest) -> None:
-        super().__init__(course, send)
+    def __init__(self, transport: AsyncTransport, state: CallState, request: AttemptRequest) -> None:
+        super().__init__(state, request)
         self._transport = transport
 
-    async def through(self, hooks: Sequence[AsyncHook]) -> Outcome:
-        """Send the attempt inside *hooks*, once, and take its success; see ``Hook`` for what may be raised."""
+    async def run(self, hooks: Sequence[AsyncHook]) -> Outcome:
+        """Send the attempt inside *hooks*, once, and return its success; see ``Hook`` for what may be raised."""
         if not hooks:
             return await self.proceed()
-        inside: Any = hooks[0](self.send.invocation, partial(self.through, hooks[1:]))
-        if not isinstance(inside, Awaitable):
+        running: Any = hooks[0](self.request.invocation, partial(self.run, hooks[1:]))
+        if not isinstance(running, Awaitable):
             raise ContractError(
-                f"{hooks[0]!r} is no hook for an AsyncLambdaClient: it needs async def, and await proceed()"
+                f"{hooks[0]!r} is not a hook for AsyncLambdaClient: it must be async def, and await proceed()"
             )
-        return cast("Outcome", await inside)
+        return await cast("Awaitable[Outcome]", running)
 
     async def proceed(self) -> Outcome:
         """Send the attempt, with no hooks around it."""
         self.begin()
         try:
-            reply: Reply = await self._transport.send(self.send.invocation, timeout=self.send.timeout)
+            reply: Reply = await self._transport.send(self.request.invocation, timeout=self.request.timeout)
         except NoAnswerError as exc:
             reply = exc
-        return self.judged(reply)
+        return self.raise_for_failure(reply)
 
 
-async def _ended(tasks: Collection[asyncio.Task[Outcome]], patience: float | None) -> set[asyncio.Task[Outcome]]:
-    done, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+async def _wait_for_first(
+    tasks: Collection[asyncio.Task[Outcome]], seconds: float | None
+) -> set[asyncio.Task[Outcome]]:
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     return done
 
 
-def _result(ended: asyncio.Task[Outcome]) -> Outcome | BaseException:
-    return ended.exception() or ended.result()
+def _result_of_task(task: asyncio.Task[Outcome]) -> Outcome | BaseException:
+    return task.exception() or task.result()
 
 
-async def _let_go(tasks: Collection[asyncio.Task[Outcome]]) -> None:
+async def _cancel(tasks: Collection[asyncio.Task[Outcome]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,16 +19,16 @@ from lambdachain._core.errors import (
 )
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Transport
 
-from .answer import Answer
 from .prepared_call import PreparedCall
-from .retry import pause_before_next, tells_of_trouble
-from .retry_budget import bucket_of
+from .response import CallResponse
+from .retry import counts_against_budget, pause_before_next
+from .retry_budget import bucket_for
 from .success import is_success
 
 if TYPE_CHECKING:
     from logging import Logger
 
-# The numbers of the module logging, which is not imported for them.
+# The levels of the module logging, which a cold start does not import for them.
 DEBUG: Final = 10
 INFO: Final = 20
 
@@ -36,179 +36,194 @@ Reply = Outcome | NoAnswerError
 
 
 class AttemptRequest(NamedTuple):
-    """An attempt: what to send, the seconds it may take, and when it began."""
+    """What to send in one attempt, the seconds it may take, and when it started."""
 
     invocation: Invocation
     timeout: float | None
-    began: float
+    started_at: float
 
 
 Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
-"""What stands around every attempt: ``hook(invocation, proceed)`` calls ``proceed()`` and gives its outcome.
+"""A function around every attempt: ``hook(invocation, proceed)`` calls ``proceed()`` and returns its outcome.
 
-``proceed`` raises the ``CallError`` that the attempt amounts to, so a circuit breaker sees failures as failures. An
-outcome of the hook's own counts as the answer; an exception of its own ends the call and reaches the caller unchanged.
+``proceed`` raises a ``CallError`` if the attempt fails, so a circuit breaker sees failures as failures. If the hook
+returns an outcome of its own, it counts as the response; an exception of its own ends the call and reaches the caller
+unchanged.
 """
 
 
-def send_with_retries(transport: Transport, plan: PreparedCall, hooks: Sequence[Hook] = ()) -> Answer:
-    """Send a planned call until it succeeds, or may not be sent again.
+def send_with_retries(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = ()) -> CallResponse:
+    """Send a prepared call until it succeeds, or no other attempt is allowed.
 
     Raises:
-        CallError: Whatever kept the call from succeeding.
+        CallError: The failure that ended the call.
     """
-    course = CallState(plan, clock.monotonic())
+    state = CallState(call, clock.monotonic())
     while True:
-        going = AttemptRunner(transport, course, course.next(clock.monotonic()))
+        attempt = AttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
         try:
-            outcome = going.through(hooks)
+            outcome = attempt.run(hooks)
         except CallError as exc:
             error = exc
         else:
-            return course.succeeded(outcome, going, clock.monotonic())
-        pause(transport, course.failed(error, going, clock.monotonic()))
+            return state.record_success(outcome, attempt, clock.monotonic())
+        pause(transport, state.record_failure(error, attempt, clock.monotonic()))
 
 
 def pause(transport: Transport, seconds: float) -> None:
-    """Wait before the next attempt; a transport that is not real lets the time pass without."""
+    """Wait before the next attempt; a transport of a test may let the time pass without waiting."""
     wait: Callable[[float], None] = getattr(transport, "pause", time.sleep)
     wait(seconds)
 
 
 class PendingAttempt:
-    """One attempt under way: the reply to it stays here, whatever the hooks make of it."""
+    """One attempt in flight: it keeps the reply, which hooks may replace or hide."""
 
-    def __init__(self, course: CallState, send: AttemptRequest) -> None:
+    def __init__(self, state: CallState, request: AttemptRequest) -> None:
         self.reply: Reply | None = None
-        self.send = send
-        self._course = course
+        self.request = request
+        self._state = state
         self._begun = False
 
     def begin(self) -> None:
-        """Let the attempt be sent, once."""
+        """Mark the attempt as sent.
+
+        Raises:
+            ContractError: A hook has called ``proceed()`` twice.
+        """
         if self._begun:
-            raise ContractError("a hook may proceed once: sending again is for RetryPolicy, which knows what is safe")
+            raise ContractError(
+                "a hook may call proceed() once per attempt: RetryPolicy decides what is safe to send again"
+            )
         self._begun = True
 
-    def judged(self, reply: Reply) -> Outcome:
-        """Classify the reply; see ``CallState.judge``."""
+    def raise_for_failure(self, reply: Reply) -> Outcome:
+        """Keep the reply, and raise if it is a failure; see ``CallState.raise_for_failure``."""
         self.reply = reply
-        return self._course.judge(reply)
+        return self._state.raise_for_failure(reply)
 
 
 class AttemptRunner(PendingAttempt):
-    """An attempt that somebody waits for."""
+    """An attempt that a thread waits for."""
 
-    def __init__(self, transport: Transport, course: CallState, send: AttemptRequest) -> None:
-        super().__init__(course, send)
+    def __init__(self, transport: Transport, state: CallState, request: AttemptRequest) -> None:
+        super().__init__(state, request)
         self._transport = transport
 
-    def through(self, hooks: Sequence[Hook]) -> Outcome:
-        """Send the attempt inside *hooks*, once, and take its success; see ``Hook`` for what may be raised."""
+    def run(self, hooks: Sequence[Hook]) -> Outcome:
+        """Send the attempt inside *hooks*, once, and return its success; see ``Hook`` for what may be raised."""
         if not hooks:
             return self._proceed()
-        return hooks[0](self.send.invocation, partial(self.through, hooks[1:]))
+        # The other hooks, and the request inside them, are the proceed() of the first one.
+        return hooks[0](self.request.invocation, partial(self.run, hooks[1:]))
 
     def _proceed(self) -> Outcome:
         self.begin()
         try:
-            reply: Reply = self._transport.send(self.send.invocation, timeout=self.send.timeout)
+            reply: Reply = self._transport.send(self.request.invocation, timeout=self.request.timeout)
         except NoAnswerError as exc:
             reply = exc
-        return self.judged(reply)
+        return self.raise_for_failure(reply)
 
 
 class CallState:
-    """The course of one call: may it be sent, was that a success, may it be sent again, and when.
+    """The state of one call over its attempts: may it be sent, did it succeed, may it be sent again, and when.
 
-    Times are of a monotonic clock, in seconds, and always given: nothing here looks at one, sleeps or sends.
+    Times are arguments, in seconds of a monotonic clock: nothing here reads a clock, sleeps or sends.
     """
 
-    def __init__(self, plan: PreparedCall, now: float) -> None:
-        policy = plan.policy
-        self._plan = plan
+    def __init__(self, call: PreparedCall, now: float) -> None:
+        policy = call.policy
+        self._call = call
         self._began = now
-        self._launched = 0
-        self._bucket = bucket_of(policy.budget, plan.callee.address) if policy.budget else None
+        self._started = 0
+        self._bucket = bucket_for(policy.budget, call.target.address) if policy.budget else None
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
         self._refused_keys: list[int | None] = []
 
-    def next(self, now: float) -> AttemptRequest:
+    def start_attempt(self, now: float) -> AttemptRequest:
         """Return the next attempt.
 
         Raises:
             DeadlineExceededError: No time is left for it.
-            CallError: As ``failed``, where the time before this attempt was spent on one that may have run.
+            CallError: No time is left, and an earlier attempt may have run: its error is the result of the call.
         """
-        left = self._plan.time_left(now)
+        # Checked again although record_failure() did: a sleep can overrun, and a frozen environment can wake up late.
+        left = self._call.time_left(now)
         if left is not None and left <= 0:
-            late = DeadlineExceededError("no time left to send it", function=self._plan.callee.address)
-            self._fail(_too_late(self._failures[-1]) if self._failures else late, now)
-        self._launched += 1
-        return AttemptRequest(self._plan.attempt(self._launched, left), left, now)
+            late = DeadlineExceededError("no time left to send it", function=self._call.target.address)
+            self._raise(_no_time_to_retry(self._failures[-1]) if self._failures else late, now)
+        self._started += 1
+        return AttemptRequest(self._call.invocation_for_attempt(self._started, left), left, now)
 
     def may_hedge(self, now: float) -> bool:
-        """Check whether one more attempt may be sent beside those under way: by number, budget and time."""
-        limit = self._plan.policy.max_attempts
-        left = self._plan.time_left(now)
-        within = isinstance(limit, int) and self._launched < limit
+        """Check whether a duplicate may be sent while others are in flight: by number, budget and time."""
+        limit = self._call.policy.max_attempts
+        left = self._call.time_left(now)
+        # A tenacity stop_* object is asked about a failure, and there is none yet: it never allows a hedge.
+        within = isinstance(limit, int) and self._started < limit
         return within and (self._bucket is None or self._bucket.is_open) and (left is None or left > 0)
 
-    def judge(self, reply: Reply) -> Outcome:
-        """Classify a reply.
+    def raise_for_failure(self, reply: Reply) -> Outcome:
+        """Return the reply if it is a success.
 
         Raises:
-            CallError: It is no success.
+            CallError: It is a failure.
         """
-        plan = self._plan
-        if isinstance(reply, Outcome) and is_success(plan.kind, reply):
+        call = self._call
+        if isinstance(reply, Outcome) and is_success(call.kind, reply):
             return reply
-        from .classify import failed_answer, no_answer
+        # A call that succeeds never imports the error table.
+        from .classify import error_for_no_answer, error_for_outcome
 
         if isinstance(reply, NoAnswerError):
-            raise no_answer(plan.invocation, reply, plan.expected) from reply.__cause__
-        error = failed_answer(plan.invocation, reply, plan.expected)
+            # From the cause, the exception of the network library: NoAnswerError itself adds nothing for the user.
+            raise error_for_no_answer(call.invocation, reply, call.semantics) from reply.__cause__
+        error = error_for_outcome(call.invocation, reply, call.semantics)
         if error is not None:
             raise error
         return reply
 
-    def succeeded(self, outcome: Outcome, going: PendingAttempt, now: float) -> Answer:
-        """Record the answer of an attempt."""
-        self._note(outcome, None, now - going.send.began)
+    def record_success(self, outcome: Outcome, attempt: PendingAttempt, now: float) -> CallResponse:
+        """Record a success; return the response to the call."""
+        self._record(outcome, None, now - attempt.request.started_at)
         if self._bucket:
-            self._bucket.succeeded()
-        return Answer(outcome, self._attempts, now - self._began)
+            self._bucket.record_success()
+        return CallResponse(outcome, self._attempts, now - self._began)
 
-    def failed_beside(self, error: CallError, going: PendingAttempt, now: float) -> None:
-        """Record the failure of an attempt while others are under way: they decide."""
-        self._note(going.reply, error, now - going.send.began)
+    def record_hedged_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> None:
+        """Record the failure of an attempt while others are in flight: those decide how the call ends."""
+        self._record(attempt.reply, error, now - attempt.request.started_at)
         self._failures.append(error)
-        if self._bucket and error.retryable and tells_of_trouble(error):
-            self._bucket.failed()
+        if self._bucket and error.retryable and counts_against_budget(error):
+            self._bucket.record_failure()
 
-    def failed(self, error: CallError, going: PendingAttempt, now: float) -> float:
-        """Record the failure of the last attempt under way, and tell how many seconds to wait before the next one.
+    def record_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> float:
+        """Record the failure of the last attempt in flight; return the seconds to wait before the next one.
 
         Raises:
-            CallError: There shall be no other.
+            CallError: No other attempt is allowed.
         """
-        self._note(going.reply, error, now - going.send.began)
+        self._record(attempt.reply, error, now - attempt.request.started_at)
         self._failures.append(error)
-        pause = pause_before_next(self._plan.policy, error, self._launched, now - self._began)
-        counts = (error.retryable or pause is not None) and tells_of_trouble(error)
-        allowed = self._bucket is None or not counts or self._bucket.failed()
-        if pause is None or not allowed or self._is_refused_again(error, going.reply):
-            self._fail(error, now)
-        left = self._plan.time_left(now)
+        pause = pause_before_next(self._call.policy, error, self._started, now - self._began)
+        # Only failures that could be retried cost a token: the budget limits retries, not calls.
+        counts = (error.retryable or pause is not None) and counts_against_budget(error)
+        allowed = self._bucket is None or not counts or self._bucket.record_failure()
+        # The token is withdrawn above in any case: the failure of a last attempt says as much about the callee.
+        if pause is None or not allowed or self._are_credentials_refused_again(error, attempt.reply):
+            self._raise(error, now)
+        left = self._call.time_left(now)
         if left is not None and pause >= left:
-            self._fail(_too_late(error), now)
+            self._raise(_no_time_to_retry(error), now)
         return pause
 
-    def _is_refused_again(self, error: CallError, reply: Reply | None) -> bool:
-        """Check whether the same credentials are refused twice, which is not a matter of their age.
+    def _are_credentials_refused_again(self, error: CallError, reply: Reply | None) -> bool:
+        """Check whether the same credentials are refused for the second time: then refreshing them does not help.
 
-        Fresh ones may have been replaced before they arrived. Where nobody knows which they were, they are the same.
+        A request may have been signed just before they were replaced, so one refusal is not enough. Unknown keys count
+        as the same.
         """
         if not isinstance(error, CredentialsError):
             return False
@@ -216,28 +231,28 @@ class CallState:
         before, self._refused_keys = self._refused_keys, [*self._refused_keys, keys]
         return bool(before) and (keys is None or keys in before or None in before)
 
-    def _fail(self, error: CallError, now: float) -> NoReturn:
-        """Return up; where an earlier attempt may have run, no later one can say that the function did not."""
+    def _raise(self, error: CallError, now: float) -> NoReturn:
+        """Raise the error of the call: if any attempt may have run, that attempt's, since the function may have run."""
         if error.execution is Execution.NOT_EXECUTED:
             error = next((e for e in reversed(self._failures) if e.execution is not Execution.NOT_EXECUTED), error)
         error.attempts = self._attempts
         error.elapsed = round(now - self._began, 6)
         raise error
 
-    def _note(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
+    def _record(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
         name = None if error is None else type(error).__name__
         status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
         attempt = Attempt(name, status, request_id, round(elapsed, 6))
         self._attempts = (*self._attempts, attempt)
-        _log(self._plan, len(self._attempts), attempt)
+        _log_attempt(self._call, len(self._attempts), attempt)
 
 
-def _too_late(error: CallError) -> CallError:
-    """Report that there is no time to try again; but what may have run stays what it is."""
+def _no_time_to_retry(error: CallError) -> CallError:
+    """Return the error of a call that has no time for a retry: if the attempt may have run, its own error."""
     if error.execution is not Execution.NOT_EXECUTED:
         return error
     late = DeadlineExceededError(
-        f"no time left to try again after {type(error).__name__}", function=error.function, request_id=error.request_id
+        f"no time left to retry after {type(error).__name__}", function=error.function, request_id=error.request_id
     )
     late.__cause__ = error
     return late
@@ -250,9 +265,9 @@ def _logger() -> Logger:
     return getLogger("lambdachain")
 
 
-def _log(plan: PreparedCall, number: int, attempt: Attempt) -> None:
+def _log_attempt(call: PreparedCall, number: int, attempt: Attempt) -> None:
     if "logging" not in sys.modules:
-        return  # who wants to read a log has loaded it
+        return  # nothing can be listening, and importing it would cost a cold start
     logger = _logger()
     level = DEBUG if attempt.error is None else INFO
     if logger.isEnabledFor(level):
@@ -261,8 +276,8 @@ def _log(plan: PreparedCall, number: int, attempt: Attempt) -> None:
         logger.log(
             level,
             "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-            plan.kind,
-            printable(plan.callee.address),
+            call.kind,
+            printable(call.target.address),
             number,
             attempt.error or "ok",
             attempt.status,

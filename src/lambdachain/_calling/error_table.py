@@ -1,4 +1,4 @@
-"""The one table of failures: which of them is which error, whether the function ran, and who may try again.
+"""The table of errors: for each, its class, whether the function ran, and whether the call may be retried.
 
 Sources: the errors that botocore's service model declares for ``Invoke``, AWS's "Common errors" page of the Lambda API,
 the error types of Lambda's runtime interface emulator and of the runtimes' own clients.
@@ -32,16 +32,16 @@ from lambdachain._core.errors import (
 
 
 class Retryability(Enum):
-    """Who may send the call again."""
+    """When the call may be sent again."""
 
-    SAFE = "anyone: the function did not run"
-    REFRESH = "anyone, once, with fresh credentials"
-    IDEMPOTENT = "only who says that running twice does no harm: it may have run"
-    NEVER = "nobody: it ran, or it would fail again"
+    SAFE = "always: the function did not run"
+    REFRESH = "once, with fresh credentials"
+    IDEMPOTENT = "if the call is idempotent: the function may have run"
+    NEVER = "never: the function ran, or would fail again"
 
 
 class ErrorRule(NamedTuple):
-    """What a failure amounts to."""
+    """The row of one error: its class, whether the function ran, whether to retry."""
 
     error: type[CallError]
     execution: Execution
@@ -67,8 +67,10 @@ SERVICE_ERRORS: Final[dict[str, ErrorRule]] = {
     "ThrottlingException": _THROTTLED,
     "Throttling": _THROTTLED,
     "RequestLimitExceeded": _THROTTLED,
+    # Only a higher quota helps, so it is not retried, unlike other throttles.
     "ServiceQuotaExceededException": _did_not_run(ThrottledError),
     "ENINotReadyException": _NOT_READY,
+    # EC2 throttled Lambda while it set up the network interface; no quota of the caller is involved.
     "EC2ThrottledException": _NOT_READY,
     "EC2UnexpectedException": _NOT_READY,
     "EFSMountConnectivityException": _NOT_READY,
@@ -105,7 +107,7 @@ SERVICE_ERRORS: Final[dict[str, ErrorRule]] = {
     "ServiceUnavailable": _MAY_HAVE_RUN,
     "ServiceUnavailableException": _MAY_HAVE_RUN,
     "RequestAbortedException": _MAY_HAVE_RUN,
-    "RequestTimeoutException": _did_not_run(ConnectError, Retryability.SAFE),  # the request did not arrive whole
+    "RequestTimeoutException": _did_not_run(ConnectError, Retryability.SAFE),  # the request did not arrive completely
     "RecursiveInvocationException": _did_not_run(RecursiveInvocationError),
     "RequestTooLargeException": _TOO_LARGE,
     "SerializedRequestEntityTooLargeException": _TOO_LARGE,
@@ -149,19 +151,19 @@ _BY_STATUS: Final[dict[int, ErrorRule]] = {
 }
 
 
-def service_failure(code: str | None, status: int) -> ErrorRule:
-    """Look a service error up by its name, or, where the name is new or missing, judge by the HTTP status."""
+def rule_for_service_error(code: str | None, status: int) -> ErrorRule:
+    """Look up a service error by its code; if the code is new or missing, by the HTTP status."""
     known = SERVICE_ERRORS.get(code or "") or _BY_STATUS.get(status)
     return known or (_MAY_HAVE_RUN if status >= 500 else _REFUSED)
 
 
-# What a server or a proxy refuses so, it has not handed on.
-_REFUSED_ON_THE_WAY: Final = (407, 413, 429)
+# With these statuses, a proxy refuses a request without forwarding it, so the function did not run.
+_NOT_FORWARDED: Final = (407, 413, 429)
 
 
-def strange_failure(code: str | None, status: int) -> ErrorRule:
-    """Judge an error that something other than Lambda answers: it says nothing of the function, or of permissions."""
-    return service_failure(code, status) if status in _REFUSED_ON_THE_WAY else _MAY_HAVE_RUN
+def rule_for_foreign_response(code: str | None, status: int) -> ErrorRule:
+    """Classify an error response of a proxy or the like, which does not know about the function or its permissions."""
+    return rule_for_service_error(code, status) if status in _NOT_FORWARDED else _MAY_HAVE_RUN
 
 
 _INIT_ERRORS: Final = frozenset(
@@ -199,6 +201,7 @@ FUNCTION_ERRORS: Final[dict[str, ErrorRule]] = {
     "Extension.Crash": _CRASHED,
     "Extension.LaunchError": _CRASHED,
     "Function.ResponseSizeTooLarge": ErrorRule(ResponseTooLargeError, Execution.EXECUTED, Retryability.NEVER),
+    # The runtime could not parse the event, so it did not call the handler.
     "Runtime.UnmarshalError": _UNREADABLE,
     "Runtime.LambdaContextUnmarshalError": _UNREADABLE,
     "Sandbox.Failure": _SANDBOX_FAILED,

@@ -1,6 +1,6 @@
-"""Hedging: a call that may run twice is sent once more beside itself where its answer is late; the first one counts.
+"""Hedging: a duplicate request is sent if there is no response after ``hedge_after`` seconds; the first success counts.
 
-After gRPC's proposal A6. It costs a thread for each attempt, so only calls go this way whose policy asks for it.
+After gRPC's proposal A6. It costs a thread for each attempt, so only calls whose policy asks for it are sent this way.
 """
 
 from __future__ import annotations
@@ -15,83 +15,92 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import Outcome, Transport
 
-from .answer import Answer
 from .attempts import AttemptRunner, CallState, Hook, PendingAttempt, pause
 from .prepared_call import PreparedCall
+from .response import CallResponse
 
 
-class _Done(NamedTuple):
-    going: AttemptRunner
+class _FinishedAttempt(NamedTuple):
+    attempt: AttemptRunner
     result: Outcome | BaseException
 
 
-def send_hedged(transport: Transport, plan: PreparedCall, hooks: Sequence[Hook] = ()) -> Answer:
-    """Send a planned call, beside itself where it is late, until an attempt succeeds or there may be no other.
+def send_hedged(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = ()) -> CallResponse:
+    """Send a prepared call, and duplicates of it if it is late, until one succeeds or no other attempt is allowed.
 
-    What is still under way when an answer has come is left to end by itself, by the call's deadline at the latest.
+    Attempts still in flight after the first success end by themselves, by the deadline of the call at the latest.
 
     Raises:
-        CallError: Whatever kept the call from succeeding.
+        CallError: The failure that ended the call.
     """
-    course = CallState(plan, clock.monotonic())
-    done: SimpleQueue[_Done] = SimpleQueue()
-    under_way = 0
+    state = CallState(call, clock.monotonic())
+    finished: SimpleQueue[_FinishedAttempt] = SimpleQueue()
+    in_flight = 0
     while True:
         now = clock.monotonic()
-        if not under_way or course.may_hedge(now):
-            _launch(AttemptRunner(transport, course, course.next(now)), hooks, done)
-            under_way += 1
-        ended = _next(done, plan.hedge_after if course.may_hedge(now) else None)
-        while ended is not None:
-            under_way -= 1
-            answer = _taken(transport, course, ended, alone=not under_way)
-            if answer is not None:
-                return answer
-            ended = _next(done, plan.hedge_after) if under_way else None
+        if not in_flight or state.may_hedge(now):
+            _start_thread(AttemptRunner(transport, state, state.start_attempt(now)), hooks, finished)
+            in_flight += 1
+        # Without another hedge to send there is nothing to do before an attempt ends.
+        done = _wait(finished, call.hedge_after if state.may_hedge(now) else None)
+        while done is not None:
+            in_flight -= 1
+            response = _process(transport, state, done, is_last=not in_flight)
+            if response is not None:
+                return response
+            done = _wait(finished, call.hedge_after) if in_flight else None
 
 
-def _launch(going: AttemptRunner, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
-    threading.Thread(target=copy_context().run, args=(_run, going, hooks, done), daemon=True).start()
+def _start_thread(attempt: AttemptRunner, hooks: Sequence[Hook], finished: SimpleQueue[_FinishedAttempt]) -> None:
+    # A daemon: an attempt whose response nobody waits for must not keep the process from exiting.
+    # The hooks and the transport see the context variables of the caller, such as the current invocation.
+    threading.Thread(target=copy_context().run, args=(_run, attempt, hooks, finished), daemon=True).start()
 
 
-def _run(going: AttemptRunner, hooks: Sequence[Hook], done: SimpleQueue[_Done]) -> None:
+def _run(attempt: AttemptRunner, hooks: Sequence[Hook], finished: SimpleQueue[_FinishedAttempt]) -> None:
     try:
-        done.put(_Done(going, going.through(hooks)))
+        finished.put(_FinishedAttempt(attempt, attempt.run(hooks)))
     except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
-        done.put(_Done(going, exc))
+        finished.put(_FinishedAttempt(attempt, exc))
 
 
-def _next(done: SimpleQueue[_Done], patience: float | None) -> _Done | None:
+def _wait(finished: SimpleQueue[_FinishedAttempt], timeout: float | None) -> _FinishedAttempt | None:
     try:
-        return done.get(timeout=patience)
+        return finished.get(timeout=timeout)
     except Empty:
         return None
 
 
-def settled(
-    course: CallState, going: PendingAttempt, result: Outcome | BaseException, *, alone: bool
-) -> Answer | float:
-    """Process what came of an attempt: the answer, or how many seconds to wait before anything else is done.
+def process_result(
+    state: CallState, attempt: PendingAttempt, result: Outcome | BaseException, *, is_last: bool
+) -> CallResponse | float:
+    """Record the result of an attempt; return the response, or the seconds to wait before the next attempt.
+
+    Args:
+        state: The call.
+        attempt: The attempt that ended.
+        result: What it ended with.
+        is_last: Whether no other attempt is in flight.
 
     Raises:
-        CallError: There shall be no other attempt.
-        BaseException: A hook's own.
+        CallError: No other attempt is allowed.
+        BaseException: An exception of a hook.
     """
     now = clock.monotonic()
     if isinstance(result, Outcome):
-        return course.succeeded(result, going, now)
+        return state.record_success(result, attempt, now)
     if not isinstance(result, CallError):
         raise result
-    if alone:
-        return course.failed(result, going, now)
-    course.failed_beside(result, going, now)
+    if is_last:
+        return state.record_failure(result, attempt, now)
+    state.record_hedged_failure(result, attempt, now)
     return 0.0
 
 
-def _taken(transport: Transport, course: CallState, ended: _Done, *, alone: bool) -> Answer | None:
-    answer = settled(course, ended.going, ended.result, alone=alone)
-    if isinstance(answer, Answer):
-        return answer
-    if alone:
-        pause(transport, answer)
+def _process(transport: Transport, state: CallState, done: _FinishedAttempt, *, is_last: bool) -> CallResponse | None:
+    result = process_result(state, done.attempt, done.result, is_last=is_last)
+    if isinstance(result, CallResponse):
+        return result
+    if is_last:
+        pause(transport, result)
     return None

@@ -1,6 +1,4 @@
-"""The options of a call, checked before anything is sent."""
-
-from __future__ import annotations
+"""The options of a call and the arguments of a client, validated before anything is sent."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,16 +21,16 @@ _DURABLE_NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
 class CallOptions(TypedDict, total=False):
-    """What a single call may say about itself; bound functions and clients take the same.
+    """The options of one call, which clients and bound functions take as keywords.
 
-    ``timeout``: seconds, or a ``timedelta``, for the whole call, every attempt included.
-    ``retry``: a ``RetryPolicy``, in place of the client's.
-    ``idempotency_key``: what the callee can tell repetitions by; unlocks retrying what may have run.
-    ``qualifier``: a version or alias, in place of the contract's.
-    ``tenant_id``: the tenant, for a function with tenant isolation.
-    ``durable_name``: Lambda's own deduplication, for durable functions: one name runs once.
-    ``client_context``: texts for the callee's ``context.client_context.custom``; Lambda delivers it for a call only.
-    ``log_tail``: ask for the last 4 KB of the function's log; with a call only.
+    ``timeout``: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+    ``retry``: A ``RetryPolicy``, in place of the client's.
+    ``idempotency_key``: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+    ``qualifier``: A version or alias, in place of the contract's.
+    ``tenant_id``: The tenant, for a function with tenant isolation.
+    ``durable_name``: The name of a durable execution, which Lambda runs only once.
+    ``client_context``: Texts for the callee's ``context.client_context.custom``.
+    ``log_tail``: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
     """
 
     timeout: float | timedelta | None
@@ -46,18 +44,18 @@ class CallOptions(TypedDict, total=False):
 
 
 def check_names(options: Mapping[str, Any]) -> None:
-    """Refuse an option that does not exist: at run time a misspelt one would be lost in silence."""
+    """Raise for an option that does not exist: a misspelled keyword would be ignored silently."""
     if not options.keys() <= CallOptions.__optional_keys__:
         unknown = min(options.keys() - CallOptions.__optional_keys__)
-        raise ContractError(f"there is no option {unknown!r}; options are {', '.join(CallOptions.__annotations__)}")
+        raise ContractError(f"unknown option {unknown!r}; the options are {', '.join(CallOptions.__annotations__)}")
     check_retry(options.get("retry"))
 
 
 def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
-    """Refuse options, or an address, that cannot be, where they are laid down for later calls.
+    """Raise for options, or an address, that later calls could not use.
 
     Raises:
-        ContractError: An option does not exist, or is not what it has to be.
+        ContractError: An option does not exist, or its value is not valid.
         InvalidArnError: *function* is not a name or ARN.
     """
     check_names(options)
@@ -74,9 +72,10 @@ def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
 
 
 def check_retry(retry: Any) -> None:
-    """Refuse a policy that is not one."""
+    """Raise for a *retry* that is not a ``RetryPolicy``; the message has the one that was probably meant."""
     if retry is None or isinstance(retry, RetryPolicy):
         return
+    # Other libraries take a number of retries or attempts here; the message has the policy for it.
     remedy = "RetryPolicy()"
     if isinstance(retry, int) and retry is not True:
         remedy = f"RetryPolicy(max_attempts={retry:d})" if retry > 0 else "RetryPolicy.never()"
@@ -96,10 +95,10 @@ def check_client(
     *,
     blocking: bool,
 ) -> None:
-    """Refuse what a client cannot be made of.
+    """Raise for arguments that a client cannot use.
 
     Raises:
-        ContractError: An argument is not what it has to be; the message says what to give instead.
+        ContractError: An argument is not valid; the message says what to pass instead.
     """
     if transport is not None:
         _check_transport(transport, blocking=blocking)
@@ -112,21 +111,24 @@ def check_client(
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
     name, client = kind_of(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    # Before the look at send(), which a class has, too.
     if isinstance(transport, type) and hasattr(transport, "send"):
-        raise ContractError(f"transport is the class {transport.__name__}: give an instance, {transport.__name__}()")
+        raise ContractError(f"transport is the class {transport.__name__}: pass an instance, {transport.__name__}()")
     send = getattr(transport, "send", None)
     if callable(send):
         if blocking and is_async(send):
-            raise ContractError(f"{name} is for event loops: AsyncLambdaClient({name}(...)), or a blocking transport")
+            raise ContractError(
+                f"{name} is for event loops: use AsyncLambdaClient({name}(...)), or a blocking transport"
+            )
         return
     if hasattr(getattr(transport, "meta", None), "service_model"):
-        remedy = f"it is a client of botocore: {client}(BotoTransport(client))"
+        remedy = f"it is a boto3 client: use {client}(BotoTransport(client))"
     elif hasattr(transport, "get_credentials"):
-        remedy = f"it is a session: {client}(BotoTransport(session=session))"
+        remedy = f"it is a session: use {client}(BotoTransport(session=session))"
     else:
         remedy = "it needs send() and close(), as BotoTransport and HttpTransport have"
         if isinstance(transport, str):
-            remedy += "; BotoTransport(region=...) and BotoTransport(endpoint_url=...) take text"
+            remedy += "; BotoTransport(region=...) and BotoTransport(endpoint_url=...) take a string"
     raise ContractError(f"{name} is not a transport; {remedy}")
 
 
@@ -148,17 +150,18 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_resolver(resolve: Any) -> None:
+    # resolvers.prefix, passed without calling it, is a function, too, and would return a function for each name.
     factory = getattr(resolve, "__qualname__", "")
     if getattr(resolve, "__module__", "") == "lambdachain.resolvers" and "." not in factory:
         raise ContractError(f"resolve must be what resolvers.{factory}() returns, not the function itself: call it")
     if callable(resolve) and not isinstance(resolve, type) and not is_async(resolve):
         return
-    remedy = "a function from a contract's name to the deployed one"
+    remedy = "a function that maps a contract's name to the deployed one"
     if isinstance(resolve, str):
         remedy = f"resolvers.prefix({resolve!r})"
     elif is_mapping(resolve):
         remedy = "resolvers.mapping({...})"
-    raise ContractError(f"resolve must be a function, not {kind_of(resolve)}: give {remedy}")
+    raise ContractError(f"resolve must be a function, not {kind_of(resolve)}: pass {remedy}")
 
 
 def _check_hooks(hooks: Any, *, blocking: bool) -> None:
@@ -166,8 +169,8 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
         raise ContractError(f"hooks must be a list of hooks, not {kind_of(hooks)}: hooks=[hook]")
-    given: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    for hook in given:
+    each: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for hook in each:
         if not callable(hook) or isinstance(hook, type):
             raise ContractError(f"hooks: {kind_of(hook)} is not a function of (invocation, proceed)")
         name, flags = getattr(hook, "__qualname__", kind_of(hook)), code_flags(hook)
@@ -179,44 +182,51 @@ def _check_hooks(hooks: Any, *, blocking: bool) -> None:
             )
 
 
-def seconds(timeout: float | timedelta | None, function: str) -> float | None:
-    """Return a timeout in seconds; without time there is nothing to send."""
+def to_seconds(timeout: float | timedelta | None, function: str) -> float | None:
+    """Return a timeout in seconds.
+
+    Raises:
+        InvalidRequestError: It is not a number of seconds or a ``timedelta``.
+        DeadlineExceededError: It is 0 or less.
+    """
     if timeout is None:
         return None
     value: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if not _is_number(value):
         raise InvalidRequestError("timeout must be seconds or a timedelta", function=function)
+    # Infinity, or the seconds of a huge timedelta, would overflow in the timeouts of sockets and locks.
     bounded = float(max(-LONGEST_TIMEOUT, min(value, LONGEST_TIMEOUT)))
     if bounded <= 0:
         raise DeadlineExceededError(f"no time left to send it: the timeout is {bounded:g} s", function=function)
     return bounded
 
 
-def checked_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
-    """Refuse texts for the ClientContext that are none, or go with an event, for which Lambda drops them."""
+def validate_client_context(custom: Mapping[str, str] | None, kind: InvocationType, function: str) -> Mapping[str, str]:
+    """Return the texts for the ClientContext; raise for other values, or with an event, where Lambda drops them."""
     if custom is None or kind is InvocationType.DRY_RUN:
         return {}
     if kind is InvocationType.EVENT:
         raise InvalidRequestError(
-            "Lambda delivers client_context to a call, not to a fire: put it into the payload", function=function
+            "client_context: Lambda delivers it with call(), not with fire(): put it into the payload",
+            function=function,
         )
     if not _maps_text(custom):
-        raise InvalidRequestError("client_context maps str to str, for callees in any language", function=function)
+        raise InvalidRequestError("client_context must map str to str, for callees in any language", function=function)
     return custom
 
 
-def checked_key(key: str | None, kind: InvocationType, envelope: bool, function: str) -> str | None:  # noqa: FBT001
-    """Refuse an idempotency key that is none, or cannot reach the callee: it would unlock retries for nothing."""
+def validate_idempotency_key(key: str | None, kind: InvocationType, envelope: bool, function: str) -> str | None:  # noqa: FBT001
+    """Return an idempotency key; raise if it is not valid, or cannot reach the callee, as it allows retries."""
     if key is None or kind is InvocationType.DRY_RUN:
         return None
     if not key or not is_plain_text(key):
         raise InvalidRequestError(
-            f"idempotency_key must be 1 to {MAX_ID_CHARACTERS} characters of text, without control characters",
+            f"idempotency_key must be text of 1 to {MAX_ID_CHARACTERS} characters, without control characters",
             function=function,
         )
     if kind is InvocationType.EVENT and not envelope:
         raise InvalidRequestError(
-            "an event has no ClientContext to carry idempotency_key: declare Contract(..., envelope=True), "
+            "idempotency_key: an event has no ClientContext to carry it: declare Contract(..., envelope=True), "
             "or put it into the payload",
             function=function,
         )
@@ -224,22 +234,25 @@ def checked_key(key: str | None, kind: InvocationType, envelope: bool, function:
 
 
 def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  # noqa: FBT001 - an option passed on
-    """Check whether to ask for the log; an event has none to give."""
+    """Check whether to request the log; raise for an event, which returns none."""
     if wanted and kind is InvocationType.EVENT:
-        raise InvalidRequestError("log_tail: Lambda gives the log with a call, not with a fire", function=function)
+        raise InvalidRequestError("log_tail: Lambda returns the log with call(), not with fire()", function=function)
     return wanted and kind is InvocationType.REQUEST_RESPONSE
 
 
-def checked_text(name: str, text: str | None, function: str) -> str | None:
-    """Refuse a tenant id or durable name that Lambda would refuse."""
+def validate_name(name: str, text: str | None, function: str) -> str | None:
+    """Return a tenant id or durable name; raise for one that Lambda would refuse."""
     if text is None:
         return None
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]
-    given: Any = text
-    if not (isinstance(given, str) and re.fullmatch(pattern, given)):
+    untyped: Any = text
+    if not (isinstance(untyped, str) and re.fullmatch(pattern, untyped)):
         raise InvalidRequestError(f"{name} must match {pattern}", function=function)
     return text
 
 
 def _maps_text(custom: Any) -> bool:
     return is_mapping(custom) and all(isinstance(text, str) for item in custom.items() for text in item)
+
+
+CallOptions.__module__ = "lambdachain"

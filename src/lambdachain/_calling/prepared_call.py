@@ -1,4 +1,4 @@
-"""A call made ready: a payload becomes an invocation, and nothing has been sent yet. Pure functions."""
+"""Prepare a call: a payload becomes an invocation, and nothing is sent yet. Pure functions, but for payloads in S3."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from lambdachain._core.metadata import MAX_DEPTH, Metadata, new_id
 from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
-from .options import CallOptions, checked_context, checked_key, checked_text, seconds, wants_log_tail
+from .options import (
+    CallOptions,
+    to_seconds,
+    validate_client_context,
+    validate_idempotency_key,
+    validate_name,
+    wants_log_tail,
+)
 from .retry import RetryPolicy
 from .target import Target
 
@@ -38,41 +45,40 @@ _LIMITS: Final = {InvocationType.REQUEST_RESPONSE: MAX_REQUEST_BYTES, Invocation
 _VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: "fire"}
 
 
-Stow = Callable[["S3Offload", bytes], dict[str, Any]]
-"""Puts a payload where it is kept, and returns the reference that travels in its place."""
+StorePayload = Callable[["S3Offload", bytes], dict[str, Any]]
+"""Store a payload in S3; return the reference that is sent in its place."""
 
 
 class Moment(NamedTuple):
-    """A point in time by both clocks, in seconds: the monotonic one, and the one that tells the date."""
+    """A point in time by both clocks, in seconds: the monotonic one, and the wall clock."""
 
     monotonic: float
     epoch: float
 
 
 class PreparedCall(NamedTuple):
-    """A call that is ready to be sent.
+    """A call that is validated, encoded and ready to be sent.
 
     Attributes:
-        callee: What is called and where.
+        target: The contract and the address.
         kind: How the function is invoked.
         payload: The event as JSON.
         policy: When it may be sent again.
-        deadline: Until when, by the monotonic clock; ``None`` for as long as a function may run.
-        told: What travels in the ClientContext, but for what changes from attempt to attempt; ``None`` where nothing
-            travels.
+        deadline: The end, by the monotonic clock; ``None`` for as long as a function may run.
+        metadata: What the ClientContext carries, except what differs between attempts; ``None`` if it is not sent.
         custom: The user's own texts for the ClientContext.
-        repeatable: Whether running it twice does no harm: the contract or the call says so.
-        log_tail: Whether the end of the function's log is asked for.
+        repeatable: Whether the function may run twice: by the contract, or by an option of the call.
+        log_tail: Whether to request the end of the function's log.
         tenant_id: The tenant, for a function with tenant isolation.
         durable_name: Lambda's own deduplication, for durable functions.
     """
 
-    callee: Target
+    target: Target
     kind: InvocationType
     payload: bytes
     policy: RetryPolicy
     deadline: float | None = None
-    told: Metadata | None = None
+    metadata: Metadata | None = None
     custom: Mapping[str, str] = {}
     repeatable: bool = False
     log_tail: bool = False
@@ -81,106 +87,107 @@ class PreparedCall(NamedTuple):
 
     @property
     def invocation(self) -> Invocation:
-        """The request, but for what changes from attempt to attempt."""
+        """The request, except what differs between attempts."""
         return self._invocation(None)
 
     @property
-    def expected(self) -> CallSemantics:
-        """What caller and callee agree on about errors and repetition."""
+    def semantics(self) -> CallSemantics:
+        """What caller and callee agree on about errors and idempotency."""
         from .classify import CallSemantics
 
-        return CallSemantics(self.callee.contract.errors, self.repeatable)
+        return CallSemantics(self.target.contract.errors, self.repeatable)
 
     @property
     def hedge_after(self) -> float | None:
-        """After how many seconds the call is sent once more beside itself; ``None`` for never."""
+        """The seconds without a response after which a duplicate is sent; ``None`` for never."""
         waits = self.kind is InvocationType.REQUEST_RESPONSE
         return self.policy.hedge_after if waits and self.repeatable else None
 
     def time_left(self, now: float) -> float | None:
-        """Return how many seconds are left at *now*."""
+        """Return the seconds that are left at *now*; ``None`` without a deadline."""
         return None if self.deadline is None else self.deadline - now
 
-    def attempt(self, number: int, left: float | None) -> Invocation:
-        """Return the request of attempt *number*, which knows that *left* seconds remain."""
-        if self.told is None:
+    def invocation_for_attempt(self, number: int, left: float | None) -> Invocation:
+        """Return the request of attempt *number*, whose metadata has its number and the *left* seconds."""
+        if self.metadata is None:
             return self._invocation(None)
-        told = self.told._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
-        return self._invocation(encode_client_context(told, self.custom, self.callee.address))
+        metadata = self.metadata._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
+        return self._invocation(encode_client_context(metadata, self.custom, self.target.address))
 
     def _invocation(self, client_context: str | None) -> Invocation:
-        function, qualifier = self.callee.function, self.callee.qualifier
-        asked = self.log_tail, self.tenant_id, self.durable_name
-        return Invocation(function, self.kind, self.payload, qualifier, client_context, *asked)
+        function, qualifier = self.target.function, self.target.qualifier
+        options = self.log_tail, self.tenant_id, self.durable_name
+        return Invocation(function, self.kind, self.payload, qualifier, client_context, *options)
 
     def __repr__(self) -> str:
-        return f"Plan({self.invocation!r})"
+        return f"PreparedCall({self.invocation!r})"
 
 
-def plan(
-    callee: Target,
+def prepare(
+    target: Target,
     payload: object,
     kind: InvocationType,
     options: CallOptions,
     *,
     within: CurrentInvocation | None,
     now: Moment,
-    stow: Stow | None = None,
+    store: StorePayload | None = None,
 ) -> PreparedCall:
-    """Make a call ready, or refuse it.
+    """Validate and encode a call.
 
     Args:
-        callee: What is called and where.
-        payload: What the function gets.
-        kind: How it is invoked.
-        options: What the call says about itself.
+        target: The contract and the address.
+        payload: The request, not encoded yet.
+        kind: How the function is invoked.
+        options: The options of the call.
         within: The invocation that the call is made in.
         now: The time.
-        stow: Puts a payload into S3, or where a test keeps it; into S3 if not given.
+        store: Stores a payload that is offloaded; in S3 by default.
 
     Raises:
-        InvalidRequestError: The payload does not fit the contract, or an option is not what Lambda takes.
-        RequestTooLargeError: The payload or the ClientContext is larger than Lambda takes.
-        RecursiveInvocationError: The call is the last of a chain that is too long.
+        InvalidRequestError: The payload does not fit the contract, or Lambda does not accept an option.
+        RequestTooLargeError: The payload or the ClientContext is larger than Lambda accepts.
+        RecursiveInvocationError: The chain of calls that led here is too long.
         DeadlineExceededError: The timeout leaves no time.
     """
-    function = callee.address
-    key = checked_key(options.get("idempotency_key"), kind, callee.contract.envelope, function)
-    durable_name = checked_text("durable_name", options.get("durable_name"), function)
-    deadline = _deadline(seconds(options.get("timeout"), function), within, now)
-    told = _told(key, within, _until(deadline, now), callee)
+    function = target.address
+    key = validate_idempotency_key(options.get("idempotency_key"), kind, target.contract.envelope, function)
+    durable_name = validate_name("durable_name", options.get("durable_name"), function)
+    deadline = _deadline(to_seconds(options.get("timeout"), function), within, now)
+    metadata = _metadata_for(key, within, _to_epoch_ms(deadline, now), target)
     return PreparedCall(
-        callee=callee,
+        target=target,
         kind=kind,
-        payload=_payload(callee, payload, kind, told, stow),
+        payload=_payload(target, payload, kind, metadata, store),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
-        told=told if kind is InvocationType.REQUEST_RESPONSE else None,
-        custom=checked_context(options.get("client_context"), kind, function),
-        repeatable=callee.contract.idempotent or key is not None or durable_name is not None,
+        # Lambda passes a ClientContext to the function for RequestResponse only.
+        metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
+        custom=validate_client_context(options.get("client_context"), kind, function),
+        repeatable=target.contract.idempotent or key is not None or durable_name is not None,
         log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
-        tenant_id=checked_text("tenant_id", options.get("tenant_id"), function),
+        tenant_id=validate_name("tenant_id", options.get("tenant_id"), function),
         durable_name=durable_name,
     )
 
 
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
-    """Return the earliest: the call's own timeout, what is left of this invocation, what its caller still waits."""
+    """Return the earliest end: of the call's timeout, of this invocation, of the time that its caller waits."""
     own = None if timeout is None else now.monotonic + timeout
     return earlier_deadline(own, within.deadline if within else None)
 
 
-def _until(deadline: float | None, now: Moment) -> int | None:
+def _to_epoch_ms(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | None, callee: Target) -> Metadata:
+def _metadata_for(key: str | None, within: CurrentInvocation | None, until_ms: int | None, target: Target) -> Metadata:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
-            f"it would be call {depth} of a chain ({within.correlation_id if within else ''}), and "
-            f"{DEPTH_LIMIT} are allowed: do functions call each other in a circle?",
-            function=callee.address,
+            f"this would be call {depth} of a chain (correlation id {within.correlation_id if within else ''}), and "
+            f"{DEPTH_LIMIT} are allowed: check whether functions call each other in a loop",
+            function=target.address,
         )
     return Metadata(
         correlation_id=within.correlation_id if within else new_id(),
@@ -188,64 +195,69 @@ def _told(key: str | None, within: CurrentInvocation | None, until_ms: int | Non
         idempotency_key=key,
         deadline_ms=until_ms,
         trace=within.trace if within else {},
-        offload=callee.contract.offload is not None,
+        offload=target.contract.offload is not None,
     )
 
 
-def _payload(callee: Target, payload: Any, kind: InvocationType, told: Metadata, stow: Stow | None) -> bytes:
+def _payload(
+    target: Target, payload: Any, kind: InvocationType, metadata: Metadata, store: StorePayload | None
+) -> bytes:
     if kind is InvocationType.DRY_RUN:
-        return b""
-    data = _encoded(callee, payload)
-    offload = callee.contract.offload
+        return b""  # nothing runs that could read it
+    data = _encode(target, payload)
+    offload = target.contract.offload
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
-        data = _stowed(offload, data, callee.address, stow)
-    if kind is InvocationType.EVENT and callee.contract.envelope:
-        data = enveloped(data, told._replace(deadline_ms=None))
+        data = _offload_payload(offload, data, target.address, store)
+    if kind is InvocationType.EVENT and target.contract.envelope:
+        # Without a deadline: an event may run long after its caller has ended.
+        data = enveloped(data, metadata._replace(deadline_ms=None))
+    # Checked last: the envelope counts, and what is offloaded has become a short reference.
     if len(data) > _LIMITS[kind]:
-        limit = f"Lambda takes at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
+        limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         remedy = "send a reference to it instead, or declare Contract(..., offload=S3Offload(...))"
         message = f"the payload is {len(data):,} bytes of JSON; {limit}: {remedy}"
-        raise RequestTooLargeError(message, function=callee.address)
+        raise RequestTooLargeError(message, function=target.address)
     return data
 
 
-def _stowed(offload: S3Offload, data: bytes, function: str, stow: Stow | None) -> bytes:
-    """Put a payload into S3: the one thing in making a call ready that is no pure function."""
+def _offload_payload(offload: S3Offload, data: bytes, function: str, store: StorePayload | None) -> bytes:
+    """Store a payload in S3; return the reference to it, encoded."""
     from lambdachain._contracts.s3_offload import OffloadError, encode_reference
 
     try:
-        return encode_reference(stow(offload, data) if stow is not None else offload.put(data))
+        return encode_reference(store(offload, data) if store is not None else offload.put(data))
     except OffloadError as exc:
         raise NotInvokedError(str(exc), function=function) from exc
 
 
-def _encoded(callee: Target, payload: object) -> bytes:
+def _encode(target: Target, payload: object) -> bytes:
+    # One check for the usual payload, which is a model: only text can be JSON already.
     if isinstance(payload, _TEXTS):
         if isinstance(payload, JsonText):
             return bytes(payload)
-        if isinstance(callee.contract, PlainContract):
-            _check_no_json_text(payload, callee.address)
-    request = callee.contract.request
+        if isinstance(target.contract, PlainContract):
+            _refuse_json_text(payload, target.address)
+    request = target.contract.request
     try:
         return codec_of(request).encode(payload)
     except PayloadValidationError as exc:
-        fit = "cannot be JSON" if request is Any else f"does not fit {type_name(request)}"
-        error = InvalidRequestError(f"the payload {fit}: {exc}", function=callee.address, errors=exc.details)
+        fit = "cannot be serialized to JSON" if request is Any else f"does not fit {type_name(request)}"
+        error = InvalidRequestError(f"the payload {fit}: {exc}", function=target.address, errors=exc.details)
     raise error
 
 
-def _check_no_json_text(payload: object, function: str) -> None:
-    """Refuse what boto3 takes for Payload: as a value it would reach the function as text."""
-    declared = "a Contract with request=str sends text as it is"
+def _refuse_json_text(payload: object, function: str) -> None:
+    """Raise for bytes, and text that is JSON, as boto3 takes it: here the function would receive a string."""
+    exception = "a Contract with request=str sends text as it is"
     if not isinstance(payload, str):
-        remedy = f"pass the object itself, json.loads(payload); {declared}"
+        remedy = f"pass the object itself, json.loads(payload); {exception}"
         raise InvalidRequestError(f"the payload is {type(payload).__name__}, not a value: {remedy}", function=function)
-    if _holds_json(payload):
-        remedy = f"pass the object itself, json.loads(payload), for it would arrive as text; {declared}"
+    if _is_json_text(payload):
+        remedy = f"pass the object itself, json.loads(payload), or the function receives a string; {exception}"
         raise InvalidRequestError(f"the payload is the text of a JSON object or array: {remedy}", function=function)
 
 
-def _holds_json(text: str) -> bool:
+def _is_json_text(text: str) -> bool:
     """Check whether a text is a JSON object or array."""
     if text.lstrip()[:1] not in ("{", "["):
         return False

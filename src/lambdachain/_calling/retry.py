@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
 # Capacity comes back in seconds where a broken connection does in milliseconds: AWS's own SDKs wait 50 ms and 1 s.
-_SLOWER: Final = 20.0
+_SLOW_FACTOR: Final = 20.0
 _DEFAULT_BUDGET: Final = RetryBudget()
 _SLOW: Final = (ThrottledError, FunctionNotReadyError)
-_CALLEE_IN_TROUBLE: Final = (*_SLOW, OutcomeUnknownError, FunctionError, ResponseError)
+_FAILURES_OF_CALLEE: Final = (*_SLOW, OutcomeUnknownError, FunctionError, ResponseError)
 
 
 def safe_to_retry(error: CallError) -> bool:
-    """Retry what provably did not run, and what may have run where the call may run twice: ``error.retryable``."""
+    """Retry a call that provably did not run, or that may have run and may run twice: ``error.retryable``."""
     return error.retryable
 
 
@@ -43,9 +43,9 @@ def safe_to_retry(error: CallError) -> bool:
 class RetryPolicy:
     """When a failed call is sent again.
 
-    The default retries what provably did not run; what may have run only where the contract is ``idempotent`` or the
-    call has an ``idempotency_key`` or ``durable_name``; and nothing that ran. A retry must also be within the
-    function's ``budget`` and the call's deadline.
+    By default, a call that provably did not run is retried; one that may have run is retried only if the contract is
+    ``idempotent`` or the call has an ``idempotency_key`` or ``durable_name``; one that ran is not. A retry must also be
+    within the function's ``budget`` and the call's deadline.
 
     >>> RetryPolicy(max_attempts=5, max_delay=2.0).max_attempts
     5
@@ -53,17 +53,17 @@ class RetryPolicy:
     1
 
     Attributes:
-        max_attempts: How often a call is sent at most, the first time included; or a tenacity ``stop_*`` object.
-        initial_delay: Seconds before the second attempt, doubled for each one after it and taken times 20 for throttles
+        max_attempts: The limit of attempts, the first one included; or a tenacity ``stop_*`` object.
+        initial_delay: Seconds before the second attempt, doubled for each further one; 20 times as long for throttles
             and functions that are not ready; or a tenacity ``wait_*`` object, which then decides alone.
-        max_delay: Seconds that no pause exceeds but one of a tenacity object; where Lambda asks for a longer one, the
-            call fails.
-        jitter: ``"full"`` takes a random part of each pause, ``"none"`` the whole.
-        retry_on: Tells of an error whether to send the call again; or a tenacity ``retry_*`` object. It is not asked
-            about what may have run, unless the call may run twice.
-        hedge_after: Seconds after which a call that may run twice is sent once more beside itself where its answer is
-            late, up to ``max_attempts``; the first success counts. ``None``, the default, never does.
-        budget: The function's bucket of retries in this process; ``None`` for no bound.
+        max_delay: The longest pause in seconds, except for a tenacity object; if Lambda asks for a longer one, the call
+            fails.
+        jitter: ``"full"`` waits for a random part of each pause, ``"none"`` for all of it.
+        retry_on: A function that returns whether to retry after an error; or a tenacity ``retry_*`` object. It is not
+            asked about a call that may have run, unless the call may run twice.
+        hedge_after: Seconds without a response after which a duplicate request is sent, if the call may run twice, up
+            to ``max_attempts``; the first success counts. ``None``, the default, for no hedging.
+        budget: The size of the function's token bucket for retries in this process; ``None`` for no limit.
 
     Raises:
         ValueError: A number is out of range.
@@ -78,6 +78,7 @@ class RetryPolicy:
     hedge_after: float | None = None
 
     def __post_init__(self) -> None:
+        # By type(), as True is an int, too. Checked here, since a wrong policy would raise in the middle of a failure.
         attempts: Any = self.max_attempts
         if not callable(attempts) and (type(attempts) is not int or attempts < 1):
             raise ValueError(f"max_attempts counts the first try: it must be 1 or more, not {attempts!r}")
@@ -87,7 +88,7 @@ class RetryPolicy:
                 raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
         if self.hedge_after is not None and not _is_seconds(self.hedge_after):
             raise ValueError(f"hedge_after must be 0 or more seconds, or None, not {self.hedge_after!r}")
-        # A class would be made, not asked, and so retry everything.
+        # An error class is a callable, too: calling it returns an error, which is true, so everything would be retried.
         if isinstance(self.retry_on, type) or not callable(self.retry_on):
             raise ValueError(f"retry_on must be a function of the error, not {self.retry_on!r}")  # noqa: TRY004
         if self.budget is not None and not isinstance(self.budget, RetryBudget):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -97,30 +98,30 @@ class RetryPolicy:
 
     def __repr__(self) -> str:
         values = ((field, getattr(self, field.name)) for field in fields(self))
-        changed = [f"{field.name}={_named(value)}" for field, value in values if value != field.default]
+        changed = [f"{field.name}={_format_value(value)}" for field, value in values if value != field.default]
         return f"RetryPolicy({', '.join(changed)})"
 
     @classmethod
     def never(cls) -> Self:
-        """Make the policy that sends every call once."""
+        """Return a policy that sends every call once."""
         return cls(max_attempts=1)
 
 
 def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elapsed: float) -> float | None:
-    """Return how long to wait before attempt number *attempt* + 1; ``None`` if there shall be none.
+    """Return the seconds to wait before attempt number *attempt* + 1; ``None`` if there must be none.
 
     Args:
-        policy: The call's policy.
-        error: What the attempt ended with.
+        policy: The policy of the call.
+        error: The error of the attempt.
         attempt: Its number, from 1.
         elapsed: Seconds since the call began.
     """
     if isinstance(policy.max_attempts, int) and attempt >= policy.max_attempts:
         return None
     if error.execution is Execution.UNKNOWN and not error.retryable:
-        return None  # no policy runs a function twice that was not declared to bear it
-    state = _State(error, attempt, elapsed)
-    if not state.asks(policy.retry_on) or (
+        return None  # no policy runs a function twice unless the contract or the call allows it
+    state = _RetryState(error, attempt, elapsed)
+    if not state.should_retry(policy.retry_on) or (
         not isinstance(policy.max_attempts, int) and policy.max_attempts(state.tenacity)
     ):
         return None
@@ -128,26 +129,25 @@ def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elaps
     return None if asked_for > policy.max_delay else max(_backoff(policy, state), asked_for)
 
 
-def tells_of_trouble(error: CallError) -> bool:
-    """Check whether a failure says that the callee, or Lambda on the way to it, is in trouble: only that costs budget.
+def counts_against_budget(error: CallError) -> bool:
+    """Check whether a failure is the callee's, or Lambda's: only then does it cost a token.
 
-    What the caller's own side is to blame for says nothing of the callee: its credentials and permissions, its set-up,
-    its request, its deadline. A connection that does not come about does, unless it is a wrong setting, which no
-    retry is safe to mend.
+    Failures of the caller (credentials, permissions, configuration, request, deadline) say nothing about the callee. A
+    failed connection does, unless a setting is wrong, which no retry can repair.
     """
-    return isinstance(error, _CALLEE_IN_TROUBLE) or (isinstance(error, ConnectError) and error.retryable)
+    return isinstance(error, _FAILURES_OF_CALLEE) or (isinstance(error, ConnectError) and error.retryable)
 
 
 def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and math.isfinite(value)
 
 
-def _named(value: object) -> str:
+def _format_value(value: object) -> str:
     return str(getattr(value, "__qualname__", None) or repr(value))
 
 
-class _State:
-    """What tenacity's objects look at, made only where one of them is asked."""
+class _RetryState:
+    """An attempt as tenacity's objects see it; a ``RetryCallState`` is made only if one of them is used."""
 
     def __init__(self, error: CallError, attempt: int, elapsed: float) -> None:
         self.error = error
@@ -165,19 +165,24 @@ class _State:
         state.outcome_timestamp = self.elapsed
         return state
 
-    def asks(self, retry_on: Callable[[CallError], bool] | retry_base) -> bool:
-        # Where tenacity is not loaded, this is none of its objects: most failures end here, and need not load it. Where
-        # another thread is loading it just now, it is a module without content.
+    def should_retry(self, retry_on: Callable[[CallError], bool] | retry_base) -> bool:
+        # If tenacity is not loaded, this is not one of its objects, and most failures never load it. While another
+        # thread imports it, the module exists without its names: hence getattr with a default.
         base = getattr(sys.modules.get("tenacity"), "retry_base", None)
         is_theirs = base is not None and isinstance(retry_on, base)
         return bool(cast("Callable[[object], object]", retry_on)(self.tenacity if is_theirs else self.error))
 
 
-def _backoff(policy: RetryPolicy, state: _State) -> float:
+def _backoff(policy: RetryPolicy, state: _RetryState) -> float:
     from tenacity import wait_exponential, wait_random_exponential
 
     if not isinstance(policy.initial_delay, int | float):
         return float(policy.initial_delay(state.tenacity))
-    base = policy.initial_delay * (_SLOWER if isinstance(state.error, _SLOW) else 1.0)
+    # tenacity's strategies double the base with each attempt, and draw the jitter.
+    base = policy.initial_delay * (_SLOW_FACTOR if isinstance(state.error, _SLOW) else 1.0)
     strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
     return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))
+
+
+RetryPolicy.__module__ = "lambdachain"
+safe_to_retry.__module__ = "lambdachain"

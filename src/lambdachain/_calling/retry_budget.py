@@ -1,7 +1,7 @@
-"""How much retrying a process may do of one function: nothing to speak of while the function is down.
+"""Retry budgets: how much a process may retry calls of one function, which is next to nothing while it is down.
 
-After gRPC's proposal A6, "client retry support": a bucket that is full while all is well. Every failure that could be
-retried takes a token, every success puts a part of one back, and retries are allowed while more than half is left.
+After gRPC's proposal A6, "client retry support": a token bucket, which is full while calls succeed. Every failure that
+could be retried takes a token, every success adds a part of one, and retries are allowed while more than half are left.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from lambdachain._core.process_copies import lock_for
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """The size of a function's bucket of retries in this process.
+    """The size of a function's token bucket for retries in this process.
 
-    With the default, five failures without a success stop all retries of that function, and a success brings back a
-    tenth of what a failure takes: an outage costs hardly more calls than there would be without any retry.
+    With the default, five failures without a success stop all retries of that function, and a success adds a tenth of
+    what a failure takes: an outage causes hardly more calls than there would be without retries.
 
     >>> RetryBudget(max_tokens=10, token_ratio=0.1)
     RetryBudget(max_tokens=10, token_ratio=0.1)
 
     Attributes:
-        max_tokens: What a full bucket holds; retries are allowed while more than half of it is left.
-        token_ratio: What a success puts back.
+        max_tokens: The tokens in a full bucket; retries are allowed while more than half of them are left.
+        token_ratio: The tokens that a success adds.
 
     Raises:
         ValueError: A number is not positive and finite.
@@ -45,7 +45,7 @@ def _is_positive(number: object) -> bool:
     return number > 0 and math.isfinite(number)
 
 
-class Bucket:
+class TokenBucket:
     """The tokens of one function; thread-safe."""
 
     def __init__(self, budget: RetryBudget) -> None:
@@ -55,36 +55,41 @@ class Bucket:
 
     @property
     def tokens(self) -> float:
-        """What is left, between 0 and ``max_tokens``."""
+        """The tokens that are left, between 0 and ``max_tokens``."""
         return self._tokens
 
     @property
     def is_open(self) -> bool:
-        """Whether retries are allowed just now."""
+        """Whether retries are allowed at present."""
         return self._tokens > self._budget.max_tokens / 2
 
-    def succeeded(self) -> None:
-        """Put back what a success is worth."""
+    def record_success(self) -> None:
+        """Add the tokens of a success."""
+        # Checked without the lock first: the bucket is full nearly always, and a successful call need not wait for it.
         if self._tokens < self._budget.max_tokens:
             with self._lock:
                 self._tokens = min(self._budget.max_tokens, self._tokens + self._budget.token_ratio)
 
-    def failed(self) -> bool:
-        """Withdraw a token for a failure, and tell whether it may be retried."""
+    def record_failure(self) -> bool:
+        """Withdraw a token for a failure; return whether a retry is allowed."""
         with self._lock:
             self._tokens = max(0.0, self._tokens - 1)
             return self.is_open
 
 
-_buckets: Final[dict[tuple[RetryBudget, str], Bucket]] = {}
+_buckets: Final[dict[tuple[RetryBudget, str], TokenBucket]] = {}
 
 
 def forget() -> None:
-    """Fill every bucket: what failed in one test is nothing to the next one."""
+    """Forget all buckets, between tests: failures in one must not limit the retries of the next."""
     _buckets.clear()
 
 
-def bucket_of(budget: RetryBudget, function: str) -> Bucket:
-    """Return the bucket of a function: one for all of this process."""
+def bucket_for(budget: RetryBudget, function: str) -> TokenBucket:
+    """Return the bucket of a function, which all clients of this process share."""
     key = (budget, function)
-    return _buckets.get(key) or _buckets.setdefault(key, Bucket(budget))
+    # setdefault() is atomic: threads that make the bucket at the same time get the same one.
+    return _buckets.get(key) or _buckets.setdefault(key, TokenBucket(budget))
+
+
+RetryBudget.__module__ = "lambdachain"

@@ -1,4 +1,4 @@
-"""What is called and where: a target becomes a contract and an address."""
+"""Targets: from what a user passes to a contract and an address."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNSET: Final = _Unset()
 
 
 class Target(NamedTuple):
-    """What is called and where: a contract and the address it has here."""
+    """What to call: a contract, and the function and qualifier that it is deployed as."""
 
     contract: Contract[Any, Any]
     function: str
@@ -33,11 +33,11 @@ class Target(NamedTuple):
         return f"{self.function}:{self.qualifier}" if self.qualifier else self.function
 
 
-def contract_of(target: object, response: object = UNSET) -> Contract[Any, Any]:
-    """Find the contract of a target; a plain address has the one that takes and gives any JSON.
+def contract_for(target: object, response: object = UNSET) -> Contract[Any, Any]:
+    """Return the contract of a target; that of a plain address accepts and returns any JSON.
 
     Raises:
-        ContractError: *target* is nothing that can be called, or *response* is given where the contract has it.
+        ContractError: *target* is not callable this way, or *response* is passed although the contract has a type.
     """
     if isinstance(target, Address):
         from pydantic import JsonValue
@@ -47,10 +47,10 @@ def contract_of(target: object, response: object = UNSET) -> Contract[Any, Any]:
     contract = getattr(target, "contract", None)
     if not isinstance(contract, Contract):
         raise ContractError(
-            f"cannot call {type(target).__name__}: it needs a Contract, a handler made by remote, or a name"
+            f"cannot call {type(target).__name__}: pass a Contract, a handler made by remote, a name or an ARN"
         )
     if response is not UNSET:
-        raise ContractError(f"{contract!r} says what it answers: response= is for plain names")
+        raise ContractError(f"{contract!r} has a response type: response= is for plain names and ARNs")
     return contract  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -60,18 +60,18 @@ def locate(
     qualifier: str | None,
     resolve: Resolver | None,
 ) -> Target:
-    """Find the address of a contract: *function* if given, else its own name as *resolve* has it deployed.
+    """Find the address of a contract: *function* if there is one, or else its own name, resolved.
 
     Raises:
-        InvalidArnError: An address or qualifier is nothing that Lambda accepts, or a qualifier is given twice.
+        InvalidArnError: Lambda does not accept the address or qualifier, or there are two qualifiers.
     """
-    address = deployed(contract.function, resolve) if function is None else function
+    address = resolve_function(contract.function, resolve) if function is None else function
     name, named = split_qualifier(address, qualifier, InvalidArnError)
     return Target(contract, name, named or contract.qualifier)
 
 
-def deployed(function: str, resolve: Resolver | None) -> str:
-    """Return the address of a contract's function: a plain name as *resolve* has it, an ARN as it is."""
+def resolve_function(function: str, resolve: Resolver | None) -> str:
+    """Return the address of a contract's deployed function: *resolve* maps plain names, ARNs stay as they are."""
     if resolve is None:
         return function
     target = parse_target(function)
@@ -80,5 +80,5 @@ def deployed(function: str, resolve: Resolver | None) -> str:
         return function
     address: Any = resolve(function)
     if not isinstance(address, Address):
-        raise InvalidArnError(f"resolve gave {type(address).__name__} for {function!r}, not a name or an ARN")
+        raise InvalidArnError(f"resolve returned {type(address).__name__} for {function!r}, not a name or an ARN")
     return str(address)

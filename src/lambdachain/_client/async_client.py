@@ -1,4 +1,4 @@
-"""The client for event loops: what an async caller holds."""
+"""``AsyncLambdaClient``: the client for event loops, with types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from lambdachain._calling.async_attempts import AsyncHook
 from lambdachain._calling.options import CallOptions, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
-from lambdachain._calling.target import UNSET, Resolver, contract_of
+from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
@@ -34,11 +34,11 @@ T = TypeVar("T")
 
 
 class AsyncLambdaClient:
-    """Call functions from an event loop: the twin of ``LambdaClient``, whose methods are coroutines.
+    """Call functions from an event loop: as ``LambdaClient``, with coroutines for methods.
 
-    Make one at module scope and keep it: nothing is opened until the first call, and it serves every event loop of the
-    process, each over connections of its own. A call that is cancelled, or that an ``asyncio.timeout`` ends, lets go at
-    once; the function, if it was reached, runs on at Lambda.
+    Make one at module scope and keep it: it connects with the first call, and serves every event loop of the process,
+    each over connections of its own. A call that is cancelled, or that an ``asyncio.timeout`` ends, ends immediately;
+    the function, if the request reached it, runs to its end.
 
     >>> import asyncio
     >>> from lambdachain import Contract
@@ -53,17 +53,17 @@ class AsyncLambdaClient:
     [40, 42]
 
     Args:
-        transport: What carries the calls: an ``AsyncHttpTransport`` inside Lambda if not given; elsewhere an
-            ``AsyncBotoTransport`` where aiobotocore is installed, and else an ``AsyncHttpTransport``, too. One that
-            blocks, such as a ``BotoTransport``, has a thread for each call.
-        timeout: Seconds (or ``timedelta``) for each call that does not say its own, every attempt included; without,
-            as long as a function may run. Inside an invocation, no call outlives it in any case.
-        retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
-        resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
-        hooks: What stands around every attempt, the first one outermost; see ``AsyncHook``.
+        transport: How calls are sent. By default, an ``AsyncHttpTransport`` inside Lambda; elsewhere an
+            ``AsyncBotoTransport`` if aiobotocore is installed, or else an ``AsyncHttpTransport``, too;
+            ``LAMBDACHAIN_TRANSPORT`` overrides that. A blocking transport has a thread for each call.
+        timeout: Seconds, or a ``timedelta``, for each call that sets no timeout of its own, all attempts included; by
+            default, as long as a function may run. Inside an invocation, no call outlives it in any case.
+        retry: When a failed call is sent again: a ``RetryPolicy``, or ``RetryPolicy.never()``.
+        resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
+        hooks: Coroutine functions around every attempt, the first one outermost; see ``AsyncHook``.
 
     Raises:
-        ContractError: An argument is not what it has to be, such as a boto3 client in the place of a transport.
+        ContractError: An argument is not valid, such as a boto3 client in place of a transport.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class AsyncLambdaClient:
         hooks: Sequence[AsyncHook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=False)
-        over = None if transport is None else to_async_transport(transport)
-        self._caller = AsyncInvoker(over, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        adapted = None if transport is None else to_async_transport(transport)
+        self._invoker = AsyncInvoker(adapted, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     async def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -94,9 +94,23 @@ class AsyncLambdaClient:
     async def call(
         self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
     ) -> Any:
-        """Run a function and await its answer (RequestResponse); see ``LambdaClient.call``."""
-        callee = self._caller.locate(target, options, response=response)
-        return (await self._caller.invoke(callee, payload, options)).value
+        """Run a function and await its response (RequestResponse); see ``LambdaClient.call``.
+
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            payload: The request: of the contract's type; for a plain name, anything that JSON can represent.
+            response: For a plain name, the type of the response; decoded JSON by default.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
+        located = self._invoker.locate(target, options, response=response)
+        return (await self._invoker.invoke(located, payload, options)).value
 
     @overload
     async def invoke(
@@ -117,17 +131,42 @@ class AsyncLambdaClient:
     async def invoke(
         self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
     ) -> InvokeResult[Any]:
-        """Behave as ``call``, and tell what Lambda said about it: version, request id, log, attempts."""
-        callee = self._caller.locate(target, options, response=response)
-        return await self._caller.invoke(callee, payload, options)
+        """Run a function as ``call`` does; return the response with its metadata: version, request id, log, attempts.
 
-    @overload
-    async def fire(self, target: HasContract[Req, Any], payload: Req, /, **options: Unpack[CallOptions]) -> Receipt: ...
-    @overload
-    async def fire(self, target: Address, payload: object, /, **options: Unpack[CallOptions]) -> Receipt: ...
-    async def fire(self, target: Any, payload: object, /, **options: Unpack[CallOptions]) -> Receipt:
-        """Queue an event for a function and do not wait for it (Event); see ``LambdaClient.fire``."""
-        return await self._caller.fire(self._caller.locate(target, options), payload, options)
+        Args:
+            target: As for ``call``.
+            payload: As for ``call``.
+            response: As for ``call``.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
+        located = self._invoker.locate(target, options, response=response)
+        return await self._invoker.invoke(located, payload, options)
+
+    async def fire(
+        self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]
+    ) -> Receipt:
+        """Queue an event for a function and do not wait for it to run (Event); see ``LambdaClient.fire``.
+
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            payload: The request: of the contract's type; for a plain name, anything that JSON can represent.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; needs a contract with ``envelope=True``.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Refused: Lambda delivers it with a call only.
+            log_tail: Refused: Lambda returns the log with a call only.
+        """
+        return await self._invoker.fire(self._invoker.locate(target, options), payload, options)
 
     @overload
     def map(
@@ -223,22 +262,38 @@ class AsyncLambdaClient:
         return_exceptions: bool = False,
         **options: Unpack[MapOptions],
     ) -> AsyncGenerator[Any]:
-        """Call a function once for each payload, many at a time, and give the answers; see ``LambdaClient.map``.
+        """Call a function once for each payload, many at a time, and yield the responses.
 
-        The payloads may come from an async iterator, too, which is asked for the next one while answers come in. A map
-        that is cancelled cancels its calls; one that is left early is closed by ``aclose``, or by its loop.
+        Lazy, as ``LambdaClient.map`` is. Cancelled, it cancels its calls; left early, it is closed by its loop.
+
+        Args:
+            target: As for ``call``.
+            payloads: The requests, one call each; an async iterator is asked for more while responses arrive.
+            response: As for ``call``.
+            return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from .async_map import mapped
+        from .async_map import run_map
         from .map import map_request
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payloads: Iterable[Req] | AsyncIterable[Req],
         /,
         *,
@@ -248,28 +303,8 @@ class AsyncLambdaClient:
     @overload
     def fire_map(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payloads: Iterable[Req] | AsyncIterable[Req],
-        /,
-        *,
-        return_exceptions: bool,
-        **options: Unpack[MapOptions],
-    ) -> AsyncGenerator[Receipt | CallError]: ...
-    @overload
-    def fire_map(
-        self,
-        target: Address,
-        payloads: Iterable[object] | AsyncIterable[object],
-        /,
-        *,
-        return_exceptions: Literal[False] = False,
-        **options: Unpack[MapOptions],
-    ) -> AsyncGenerator[Receipt]: ...
-    @overload
-    def fire_map(
-        self,
-        target: Address,
-        payloads: Iterable[object] | AsyncIterable[object],
         /,
         *,
         return_exceptions: bool,
@@ -284,17 +319,34 @@ class AsyncLambdaClient:
         return_exceptions: bool = False,
         **options: Unpack[MapOptions],
     ) -> AsyncGenerator[Any]:
-        """Queue an event for each payload, many at a time, and give the receipts; see ``LambdaClient.fire_map``."""
-        from .async_map import mapped
+        """Queue an event for each payload, many at a time, and yield the receipts; see ``LambdaClient.fire_map``.
+
+        Args:
+            target: As for ``call``.
+            payloads: As for ``map``.
+            return_exceptions: As for ``map``.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Refused, as is ``log_tail``: Lambda has them with a call only.
+            log_tail: Refused.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
+        """
+        from .async_map import run_map
         from .map import map_request
 
         kind = InvocationType.EVENT
-        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payload: Req,
         /,
         *,
@@ -303,31 +355,55 @@ class AsyncLambdaClient:
     ) -> AsyncGenerator[bytes]: ...
     @overload
     def stream(
-        self, target: HasContract[Req, Any], payload: Req, /, *, text: Literal[True], **options: Unpack[CallOptions]
-    ) -> AsyncGenerator[str]: ...
-    @overload
-    def stream(
-        self, target: Address, payload: object, /, *, text: Literal[False] = False, **options: Unpack[CallOptions]
-    ) -> AsyncGenerator[bytes]: ...
-    @overload
-    def stream(
-        self, target: Address, payload: object, /, *, text: Literal[True], **options: Unpack[CallOptions]
+        self,
+        target: HasContract[Req, Any] | Address,
+        payload: Req,
+        /,
+        *,
+        text: Literal[True],
+        **options: Unpack[CallOptions],
     ) -> AsyncGenerator[str]: ...
     def stream(
         self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[bytes] | AsyncGenerator[str]:
-        """Run a function and give its answer piece by piece, as it sends it; see ``LambdaClient.stream``."""
-        from .async_stream import streamed, texts
+        """Run a function and yield its response in chunks, as they are sent; see ``LambdaClient.stream``.
 
-        callee = self._caller.locate(target, options)
-        pieces = streamed(self._caller, callee, payload, options)
-        return texts(pieces, callee.address) if text else pieces
+        Args:
+            target: As for ``call``; the contract's response type is not used.
+            payload: As for ``call``.
+            text: Decode the chunks as UTF-8.
+            timeout: Seconds, or a ``timedelta``, for the whole stream, attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused: Lambda has no durable executions that stream.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
+        """
+        from .async_stream import decode_chunks, stream_response
+
+        located = self._invoker.locate(target, options)
+        chunks = stream_response(self._invoker, located, payload, options)
+        return decode_chunks(chunks, located.address) if text else chunks
 
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]
     ) -> Permission:
-        """Ask whether this caller may invoke a function, without running it; see ``LambdaClient.can_invoke``."""
-        return await self._caller.can_invoke(self._caller.locate(target, options), options)
+        """Check whether this caller may invoke a function (DryRun); see ``LambdaClient.can_invoke``.
+
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Ignored: nothing runs.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Ignored, as is ``log_tail``.
+            log_tail: Ignored.
+        """
+        return await self._invoker.can_invoke(self._invoker.locate(target, options), options)
 
     def bind(
         self,
@@ -336,15 +412,28 @@ class AsyncLambdaClient:
         /,
         **options: Unpack[CallOptions],
     ) -> AsyncRemoteFunction[Req, Resp]:
-        """Make a function object of a contract, with options for all of its calls; see ``LambdaClient.bind``."""
+        """Return a function object for a contract, with options for all of its calls.
+
+        Args:
+            contract: A contract or decorated handler.
+            function: The address to call, in place of the contract's own name; it is not resolved.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         if isinstance(contract, Address):
-            raise ContractError("bind() needs a Contract: a plain name has no types to bind")
+            raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound(options, function)
-        return AsyncRemoteFunction(self._caller, contract_of(contract), function, options)
+        return AsyncRemoteFunction(self._invoker, contract_for(contract), function, options)
 
     async def aclose(self) -> None:
         """Close the connections, of all loops."""
-        await self._caller.close()
+        await self._invoker.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -355,4 +444,7 @@ class AsyncLambdaClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"AsyncLambdaClient({self._caller!r})"
+        return f"AsyncLambdaClient({self._invoker!r})"
+
+
+AsyncLambdaClient.__module__ = "lambdachain"

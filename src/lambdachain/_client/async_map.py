@@ -8,25 +8,25 @@ from typing import Any
 from lambdachain._fan_out.async_driver import MapParts, fan_out
 from lambdachain._fan_out.options import check_payloads
 
-from .map import MapRequest, connections_of
+from .map import MapRequest, max_connections_for
 
 Payloads = Iterable[Any] | AsyncIterable[Any]
 
 
-def mapped(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, None]:
-    """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
+def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, None]:
+    """Send each payload and yield the results; nothing is sent before the first result is requested.
 
     Raises:
-        ContractError: *payloads* are none.
+        ContractError: *payloads* is not an iterable of payloads.
     """
     check_payloads(payloads, asynchronous=True)
 
     def create_parts() -> MapParts:
-        transport = map_request.caller.transport_for(map_request.callee)
-        scheduler = map_request.scheduler(payloads, connections_of(transport))
-        return MapParts(scheduler, transport, _to_iterator(payloads), map_request.over(transport).prepare)
+        transport = map_request.invoker.transport_for(map_request.target)
+        scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
+        return MapParts(scheduler, transport, _to_iterator(payloads), map_request.for_transport(transport).prepare)
 
-    return fan_out(create_parts, map_request.caller.hooks, on_progress=map_request.manner.on_progress)
+    return fan_out(create_parts, map_request.invoker.hooks, on_progress=map_request.settings.on_progress)
 
 
 def _to_iterator(payloads: Payloads) -> Iterator[Any] | AsyncIterator[Any]:

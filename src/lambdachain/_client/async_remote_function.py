@@ -1,4 +1,4 @@
-"""A function object of a contract for event loops: what ``AsyncLambdaClient.bind`` gives."""
+"""``AsyncRemoteFunction``: a contract as an awaitable function, which ``AsyncLambdaClient.bind`` returns."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 
 class AsyncRemoteFunction(Generic[Req, Resp]):
-    """A function of another Lambda deployment, to be awaited like one of this program; ``AsyncLambdaClient.bind``."""
+    """A deployed Lambda function, to be awaited like one of this program; ``AsyncLambdaClient.bind`` returns it."""
 
     def __init__(
         self,
-        caller: AsyncInvoker,
+        invoker: AsyncInvoker,
         contract: Contract[Req, Resp],
         function: Address | None,
         options: CallOptions,
     ) -> None:
-        self._caller = caller
+        self._invoker = invoker
         self._function = function
         self._options = options
         self.contract = contract
 
     async def call(self, payload: Req, /) -> Resp:
-        """Run the function and await its answer; see ``LambdaClient.call``."""
+        """Run the function and await its response; see ``LambdaClient.call``."""
         return (await self.invoke(payload)).value
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
-        """Behave as ``call``, and tell what Lambda said about it."""
-        return await self._caller.invoke(self._callee(), payload, self._options)
+        """Run the function as ``call`` does; return the response with its metadata."""
+        return await self._invoker.invoke(self._target(), payload, self._options)
 
     async def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._caller.fire(self._callee(), payload, self._options)
+        return await self._invoker.fire(self._target(), payload, self._options)
 
     @overload
     def map(
@@ -56,7 +56,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: Literal[False] = False,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Resp]: ...
     @overload
     def map(
@@ -65,7 +65,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Resp | CallError]: ...
     def map(
         self,
@@ -73,10 +73,10 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool = False,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Any]:
         """Call the function once for each payload, many at a time; see ``AsyncLambdaClient.map``."""
-        return self._mapped(payloads, InvocationType.REQUEST_RESPONSE, manner, return_exceptions=return_exceptions)
+        return self._run_map(payloads, InvocationType.REQUEST_RESPONSE, options, return_exceptions=return_exceptions)
 
     @overload
     def fire_map(
@@ -85,7 +85,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: Literal[False] = False,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Receipt]: ...
     @overload
     def fire_map(
@@ -94,7 +94,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Receipt | CallError]: ...
     def fire_map(
         self,
@@ -102,51 +102,65 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         /,
         *,
         return_exceptions: bool = False,
-        **manner: Unpack[MapMethodOptions],
+        **options: Unpack[MapMethodOptions],
     ) -> AsyncGenerator[Any]:
         """Queue an event for each payload, many at a time; see ``AsyncLambdaClient.fire_map``."""
-        return self._mapped(payloads, InvocationType.EVENT, manner, return_exceptions=return_exceptions)
+        return self._run_map(payloads, InvocationType.EVENT, options, return_exceptions=return_exceptions)
 
     @overload
     def stream(self, payload: Req, /, *, text: Literal[False] = False) -> AsyncGenerator[bytes]: ...
     @overload
     def stream(self, payload: Req, /, *, text: Literal[True]) -> AsyncGenerator[str]: ...
     def stream(self, payload: Req, /, *, text: bool = False) -> AsyncGenerator[bytes] | AsyncGenerator[str]:
-        """Run the function and give its answer piece by piece; see ``LambdaClient.stream``."""
-        from .async_stream import streamed, texts
+        """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
+        from .async_stream import decode_chunks, stream_response
 
-        callee = self._callee()
-        pieces = streamed(self._caller, callee, payload, self._options)
-        return texts(pieces, callee.address) if text else pieces
+        target = self._target()
+        chunks = stream_response(self._invoker, target, payload, self._options)
+        return decode_chunks(chunks, target.address) if text else chunks
 
     async def can_invoke(self) -> Permission:
-        """Ask whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._caller.can_invoke(self._callee(), self._options)
+        """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
+        return await self._invoker.can_invoke(self._target(), self._options)
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
-        """Make the same function with *options* laid over those it has."""
+        """Return the same function with other options; those that are not passed stay as they are.
+
+        Args:
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         check_bound(options)
-        return AsyncRemoteFunction(self._caller, self.contract, self._function, {**self._options, **options})
+        return AsyncRemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
 
     def __repr__(self) -> str:
         return f"AsyncRemoteFunction({self.contract!r})"
 
-    def _mapped(
+    def _run_map(
         self,
         payloads: Iterable[Any] | AsyncIterable[Any],
         kind: InvocationType,
-        manner: MapMethodOptions,
+        own: MapMethodOptions,
         *,
         return_exceptions: bool,
     ) -> AsyncGenerator[Any]:
-        from .async_map import mapped
+        from .async_map import run_map
         from .map import bound_map_request
 
-        callee, options = self._callee(), self._options
-        return mapped(
-            bound_map_request(self._caller, callee, kind, options, manner, return_exceptions=return_exceptions),
+        target, options = self._target(), self._options
+        return run_map(
+            bound_map_request(self._invoker, target, kind, options, own, return_exceptions=return_exceptions),
             payloads,
         )
 
-    def _callee(self) -> Target:
-        return self._caller.locate(self.contract, self._options, function=self._function)
+    def _target(self) -> Target:
+        return self._invoker.locate(self.contract, self._options, function=self._function)
+
+
+AsyncRemoteFunction.__module__ = "lambdachain"

@@ -1,4 +1,4 @@
-"""``stream`` of an async client; what a stream amounts to is told by ``_streams``."""
+"""``stream`` of an async client; see ``stream`` for what both clients share."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from lambdachain._core.process_copies import check_process
 from lambdachain._transports.streaming import AsyncResponseStream, StreamEnd, open_async_stream
 
 from .async_invoker import AsyncInvoker
-from .stream import NOT_TEXT, Story, check_options, close_stream, in_band, is_refused, outcome_at
+from .stream import NOT_TEXT, StreamProgress, check_options, close_stream, is_failure, outcome_so_far, without_offload
 
 
-def streamed(
-    caller: AsyncInvoker, callee: Target, payload: object, options: CallOptions
+def stream_response(
+    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions
 ) -> AsyncGenerator[bytes, None]:
-    """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
+    """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
     Raises:
-        InvalidRequestError: An option is none of a stream.
+        InvalidRequestError: A stream does not have one of the options.
     """
-    check_options(options, callee.address)
-    return _streamed(caller, callee, payload, options)
+    check_options(options, target.address)
+    return _stream(invoker, target, payload, options)
 
 
-async def _streamed(
-    caller: AsyncInvoker, callee: Target, payload: object, options: CallOptions
+async def _stream(
+    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions
 ) -> AsyncGenerator[bytes, None]:
-    plan = in_band(await caller.ready(callee, payload, InvocationType.REQUEST_RESPONSE, options))
-    opening = AsyncOpening(caller.transport_for(callee))
+    call = without_offload(await invoker.prepare_async(target, payload, InvocationType.REQUEST_RESPONSE, options))
+    transport = AsyncStreamTransport(invoker.transport_for(target))
     try:
-        answer = await send_with_retries(opening, plan, caller.hooks)
-        story = Story(plan, answer, clock.monotonic())
-        piece = opening.first
-        while isinstance(piece, bytes):
-            story.note(piece)
-            if piece:
-                yield piece
+        response = await send_with_retries(transport, call, invoker.hooks)
+        progress = StreamProgress(call, response, clock.monotonic())
+        chunk = transport.first
+        while isinstance(chunk, bytes):
+            progress.record(chunk)
+            if chunk:
+                yield chunk
             try:
-                piece = await opening.next()
+                chunk = await transport.read()
             except NoAnswerError as exc:
-                raise story.broken(exc) from exc.__cause__
-        story.end(piece)
+                raise progress.error_for_break(exc) from exc.__cause__
+        progress.finish(chunk)
     finally:
-        opening.let_go()
+        transport.release()
 
 
-class AsyncOpening:
-    """A transport, as the attempts of one stream see it; see ``Opening``."""
+class AsyncStreamTransport:
+    """A transport whose ``send`` returns with the first chunk of a stream; see ``StreamTransport``."""
 
     first: bytes | StreamEnd
 
@@ -67,43 +67,43 @@ class AsyncOpening:
             self.pause = pause
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
-        """Send once and wait for the first piece; see ``AsyncTransport.send``."""
-        self.let_go()  # of an attempt before, whose first piece was its failure
+        """Send once and wait for the first chunk; see ``AsyncTransport.send``."""
+        self.release()  # the stream of the attempt before, which failed with its first chunk
         stream = self._opened = await open_async_stream(self._transport, invocation, timeout)
-        if is_refused(stream.outcome):
-            self.let_go()
+        if is_failure(stream.outcome):
+            self.release()
             return stream.outcome
         try:
             self.first = await stream.read()
         except BaseException:
-            self.let_go()
+            self.release()
             raise
-        return outcome_at(stream.outcome, self.first)
+        return outcome_so_far(stream.outcome, self.first)
 
-    async def next(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end; see ``Opening.next``."""
+    async def read(self) -> bytes | StreamEnd:
+        """Wait for the next chunk, or the end; see ``StreamTransport.read``."""
         check_process(self._process, "stream")
         assert self._opened is not None  # noqa: S101 - for type checkers
         return await self._opened.read()
 
-    def let_go(self) -> None:
-        """Close what is open."""
+    def release(self) -> None:
+        """Close the stream, if one is open."""
         close_stream(self._opened, self._process)
 
     async def close(self) -> None:
-        """No-op: the transport is not this one's."""
+        """Do nothing: the transport belongs to the client."""
 
 
-async def texts(pieces: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:
-    """Decode pieces as UTF-8, whose characters may be cut anywhere.
+async def decode_chunks(chunks: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:
+    """Decode chunks as UTF-8; a character may be split between two of them.
 
     Raises:
-        ResponseError: They are none.
+        ResponseError: They are not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        async for piece in pieces:
-            text = decoder.decode(piece)
+        async for chunk in chunks:
+            text = decoder.decode(chunk)
             if text:
                 yield text
         decoder.decode(b"", final=True)
@@ -112,5 +112,5 @@ async def texts(pieces: AsyncGenerator[bytes, None], function: str) -> AsyncGene
     else:
         return
     finally:
-        await pieces.aclose()
+        await chunks.aclose()
     raise failure

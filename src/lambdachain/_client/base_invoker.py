@@ -1,4 +1,4 @@
-"""What a client knows of its calls, whoever waits for them: defaults, addresses, what sends; and what answers mean."""
+"""The untyped core that both clients share: defaults, addresses, the choice of a transport, responses to results."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lambdachain._calling.answer import Answer, value_of
 from lambdachain._calling.options import CallOptions, check_names
-from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
-from lambdachain._calling.success import log_tail
-from lambdachain._calling.target import UNSET, Resolver, Target, contract_of, locate
+from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
+from lambdachain._calling.response import CallResponse, decode_response
+from lambdachain._calling.success import decode_log_tail
+from lambdachain._calling.target import UNSET, Resolver, Target, contract_for, locate
 from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
@@ -34,7 +34,7 @@ Refusal = AccessDeniedError | FunctionNotFoundError
 
 
 class BaseInvoker(Generic[T, H]):
-    """The calls of one client, which go out over a transport *T* and inside of hooks *H*. Thread-safe."""
+    """The calls of one client, sent over a transport *T* with hooks *H* around each attempt. Thread-safe."""
 
     def __init__(
         self,
@@ -47,17 +47,17 @@ class BaseInvoker(Generic[T, H]):
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)
-        self.paces: dict[str, ConcurrencyLimit] = {}
+        self.concurrency_limits: dict[str, ConcurrencyLimit] = {}
         self._lock = lock_for(self)
         self._closed = False
 
     @abstractmethod
-    def _default(self) -> T:
-        """Make the transport of a client that was given none."""
+    def _default_transport(self) -> T:
+        """Return the transport of a client that was made without one."""
 
     @abstractmethod
-    def _override(self, substitute: Transport) -> T:
-        """Make of a test's transport one that this client can send over."""
+    def _adapt_override(self, substitute: Transport) -> T:
+        """Adapt a test's transport to one that this client can send over."""
 
     def locate(
         self,
@@ -67,51 +67,55 @@ class BaseInvoker(Generic[T, H]):
         response: object = UNSET,
         function: Address | None = None,
     ) -> Target:
-        """Find what is called and where; see ``contract_of`` and ``locate``."""
+        """Find the contract and the address of a target; see ``contract_for`` and ``locate``."""
+        # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
         address = target if isinstance(target, Address) else function
-        return locate(contract_of(target, response), address, options.get("qualifier"), self._resolve)
+        return locate(contract_for(target, response), address, options.get("qualifier"), self._resolve)
 
-    def planned(self, callee: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
-        """Make a call ready, with this client's defaults; see ``plan``."""
+    def prepare(self, target: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
+        """Validate and encode a call, with this client's defaults; see ``prepared_call.prepare``."""
         now = Moment(clock.monotonic(), clock.epoch())
-        stow = None if callee.contract.offload is None else partial(self._stowed, callee)
+        store = None if target.contract.offload is None else partial(self._offload_payload, target)
         merged: CallOptions = {**self._defaults, **options}
-        return plan(callee, payload, kind, merged, within=current_invocation(), now=now, stow=stow)
+        return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
 
-    def _stowed(self, callee: Target, offload: S3Offload, data: bytes) -> dict[str, Any]:
-        """Put a large payload into S3, or into the memory of a test's transport; not for a call that is blocked."""
+    def _offload_payload(self, target: Target, offload: S3Offload, data: bytes) -> dict[str, Any]:
+        """Store a large payload in S3, or in the memory of a test's transport; not for a call that a test blocks."""
         from lambdachain._contracts.s3_offload import put_payload
 
-        transport = self.transport_for(callee)
+        transport = self.transport_for(target)
         if network_guard.closed:
-            target = parse_target(callee.function)
-            region = target.region if isinstance(target, FunctionArn) else None
-            network_guard.check_transport(transport, callee.address, region)
+            address = parse_target(target.function)
+            region = address.region if isinstance(address, FunctionArn) else None
+            network_guard.check_transport(transport, target.address, region)
         return put_payload(offload, data, transport)
 
-    def timeout_of(self, options: CallOptions) -> float | timedelta | None:
+    def timeout_for(self, options: CallOptions) -> float | timedelta | None:
         """Return the timeout of one call: its own, or this client's."""
         return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
 
-    def transport_for(self, callee: Target) -> T:
-        """Return what sends: this client's transport, or a test's in its place.
+    def transport_for(self, target: Target) -> T:
+        """Return this client's transport, or a test's in its place.
 
         Raises:
             ConnectError: The client is closed.
         """
+        # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:
-                raise ConnectError("the client is closed: make a new one", function=callee.address)
+                raise ConnectError("the client is closed: make a new one", function=target.address)
+            # Looked up for each call: a module-level client is older than the test that overrides its transport. One
+            # that would not reach AWS, such as a transport of the user's, is not replaced.
             substitute = transport_override()
             if substitute is not None and (self._transport is None or isinstance(self._transport, AwsTransport)):
-                return self._override(substitute)
+                return self._adapt_override(substitute)
             if self._transport is None:
-                self._transport = self._default()
+                self._transport = self._default_transport()
             return self._transport
 
-    def _retired(self) -> T | None:
-        """Refuse every later call, and give what has to be closed."""
+    def _mark_closed(self) -> T | None:
+        """Mark the client as closed; return the transport that has to be closed."""
         with self._lock:
             self._closed = True
             return self._transport
@@ -120,48 +124,52 @@ class BaseInvoker(Generic[T, H]):
         return repr(self._transport) if self._transport is not None else ""
 
 
-def result_of(call: PreparedCall, answer: Answer) -> InvokeResult[Any]:
-    """Read the answer to a call.
+def to_result(call: PreparedCall, response: CallResponse) -> InvokeResult[Any]:
+    """Return the response to a call, decoded, with its metadata.
 
     Raises:
         ResponseError: It does not fit the contract.
     """
     return InvokeResult(
-        value=value_of(call, answer),
-        request_id=answer.outcome.request_id,
-        executed_version=answer.outcome.executed_version or "",
-        log_tail=log_tail(answer.outcome),
-        attempts=answer.attempts,
-        duration=answer.elapsed,
+        value=decode_response(call, response),
+        request_id=response.outcome.request_id,
+        executed_version=response.outcome.executed_version or "",
+        log_tail=decode_log_tail(response.outcome),
+        attempts=response.attempts,
+        duration=response.elapsed,
     )
 
 
-def receipt_of(answer: Answer) -> Receipt:
-    """Read the answer to an event."""
+def to_receipt(response: CallResponse) -> Receipt:
+    """Return the receipt of an event."""
     from lambdachain._core.receipts import Receipt
 
-    return Receipt(answer.outcome.request_id, answer.attempts)
+    return Receipt(response.outcome.request_id, response.attempts)
 
 
-def refusal_of(error: CallError) -> Refusal:
-    """Convert the failure of a dry run to an answer.
+def to_refusal(error: CallError) -> Refusal:
+    """Return the failure of a dry run if it answers the question whether the call is allowed.
 
     Raises:
-        CallError: It is none.
+        CallError: It does not: throttled, no credentials, network trouble.
     """
     if isinstance(error, AccessDeniedError | FunctionNotFoundError) and not isinstance(error, CredentialsError):
         return error
     raise error
 
 
-def without_qualifier(callee: Target, refusal: Refusal | None) -> Target | None:
-    """Return what tells a missing qualifier from a missing function, for which Lambda has one and the same message."""
-    is_missing = isinstance(refusal, FunctionNotFoundError) and callee.qualifier is not None
-    return Target(callee.contract, callee.function, None) if is_missing else None
+def target_without_qualifier(target: Target, refusal: Refusal | None) -> Target | None:
+    """Return the target of a second dry run; ``None`` if the first has decided.
+
+    Lambda has the same message for a missing qualifier and for a missing function: only a request without the qualifier
+    finds out which it is.
+    """
+    is_missing = isinstance(refusal, FunctionNotFoundError) and target.qualifier is not None
+    return Target(target.contract, target.function, None) if is_missing else None
 
 
-def permission_of(refusal: Refusal | None, *, without_qualifier: bool) -> Permission:
-    """Describe what a dry run has told; *without_qualifier* is whether the function was found by its name alone."""
+def to_permission(refusal: Refusal | None, *, without_qualifier: bool) -> Permission:
+    """Return the result of a dry run; *without_qualifier* is whether the function exists without its qualifier."""
     from lambdachain._core.receipts import Permission, PermissionReason
 
     if refusal is None:

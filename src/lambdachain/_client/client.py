@@ -1,4 +1,4 @@
-"""The client: what a caller holds."""
+"""``LambdaClient``: the blocking client, with types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from lambdachain._calling.attempts import Hook
 from lambdachain._calling.options import CallOptions, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
-from lambdachain._calling.target import UNSET, Resolver, contract_of
+from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
@@ -33,22 +33,22 @@ T = TypeVar("T")
 
 
 class LambdaClient:
-    """Call functions: wait for the answer, fire and forget, or only ask whether it is allowed.
+    """Call functions: wait for the response, fire and forget, or only check whether it is allowed.
 
-    Make one at module scope and keep it: nothing is opened until the first call, connections are kept, and it is
-    thread-safe. A call is sent again only where that cannot run the function twice against its contract; botocore's own
-    retries, which would, are off.
+    Thread-safe. Make one at module scope and keep it: it connects with the first call, and keeps its connections. It
+    retries a call only where that cannot run the function twice against its contract; botocore's own retries are off.
 
     Args:
-        transport: What carries the calls; a ``BotoTransport`` with boto3's usual settings if not given.
-        timeout: Seconds (or ``timedelta``) for each call that does not say its own, every attempt included; without,
-            as long as a function may run. Inside an invocation, no call outlives it in any case.
-        retry: When a failed call is sent again; ``RetryPolicy.never()`` for never.
-        resolve: Turns a contract's name into the deployed one; see ``lambdachain.resolvers``.
-        hooks: What stands around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
+        transport: How calls are sent. By default, an ``HttpTransport`` inside Lambda, a ``BotoTransport`` elsewhere;
+            ``LAMBDACHAIN_TRANSPORT`` (``http`` or ``boto``) overrides that, and a test's ``lambda_stub`` replaces both.
+        timeout: Seconds, or a ``timedelta``, for each call that sets no timeout of its own, all attempts included; by
+            default, as long as a function may run. Inside an invocation, no call outlives it in any case.
+        retry: When a failed call is sent again: a ``RetryPolicy``, or ``RetryPolicy.never()``.
+        resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
+        hooks: Functions around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
 
     Raises:
-        ContractError: An argument is not what it has to be, such as a boto3 client in the place of a transport.
+        ContractError: An argument is not valid, such as a boto3 client in place of a transport.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LambdaClient:
         hooks: Sequence[Hook] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=True)
-        self._caller = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        self._invoker = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -74,23 +74,30 @@ class LambdaClient:
     @overload
     def call(self, target: Address, payload: object, /, **options: Unpack[CallOptions]) -> JsonValue: ...
     def call(self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]) -> Any:
-        """Run a function and wait for its answer (RequestResponse).
+        """Run a function and wait for its response (RequestResponse).
 
         Args:
             target: A contract or decorated handler, or the name or ARN of any function.
-            payload: What the function gets: of the contract's request type; with a plain name, anything JSON can say.
-            response: With a plain name, the type of the answer; without, it is the decoded JSON.
-            **options: See ``CallOptions``.
+            payload: The request: of the contract's type; for a plain name, anything that JSON can represent.
+            response: For a plain name, the type of the response; decoded JSON by default.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
 
         Raises:
-            NotInvokedError: The function did not run; its subclasses say why.
+            NotInvokedError: The function did not run; the subclass is the reason.
             OutcomeUnknownError: It may have run.
-            FunctionError: It ran and failed; an error that the contract declares comes back as its own class.
-            ResponseError: It ran, and its answer does not fit.
-            InvalidArnError: The name is none, or a qualifier is given twice.
+            FunctionError: It ran and failed; an error that the contract declares is raised as its own class.
+            ResponseError: It ran, and its response does not fit the contract.
+            InvalidArnError: The name is not valid, or there are two qualifiers.
         """
-        callee = self._caller.locate(target, options, response=response)
-        return self._caller.invoke(callee, payload, options).value
+        located = self._invoker.locate(target, options, response=response)
+        return self._invoker.invoke(located, payload, options).value
 
     @overload
     def invoke(
@@ -111,24 +118,46 @@ class LambdaClient:
     def invoke(
         self, target: Any, payload: object, /, *, response: object = UNSET, **options: Unpack[CallOptions]
     ) -> InvokeResult[Any]:
-        """Behave as ``call``, and tell what Lambda said about it: version, request id, log, attempts."""
-        callee = self._caller.locate(target, options, response=response)
-        return self._caller.invoke(callee, payload, options)
+        """Run a function as ``call`` does; return the response with its metadata: version, request id, log, attempts.
 
-    @overload
-    def fire(self, target: HasContract[Req, Any], payload: Req, /, **options: Unpack[CallOptions]) -> Receipt: ...
-    @overload
-    def fire(self, target: Address, payload: object, /, **options: Unpack[CallOptions]) -> Receipt: ...
-    def fire(self, target: Any, payload: object, /, **options: Unpack[CallOptions]) -> Receipt:
-        """Queue an event for a function and do not wait (Event).
+        Args:
+            target: As for ``call``.
+            payload: As for ``call``.
+            response: As for ``call``.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
+        located = self._invoker.locate(target, options, response=response)
+        return self._invoker.invoke(located, payload, options)
 
-        Lambda delivers an event at least once, and again after a failure: fire at functions that can bear that.
+    def fire(self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
+        """Queue an event for a function and do not wait for it to run (Event).
+
+        Lambda delivers an event at least once, and again if the function fails: the function has to tolerate that.
+
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            payload: The request: of the contract's type; for a plain name, anything that JSON can represent.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; needs a contract with ``envelope=True``.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Refused: Lambda delivers it with a call only.
+            log_tail: Refused: Lambda returns the log with a call only.
 
         Raises:
             NotInvokedError: The event was not queued.
-            OutcomeUnknownError: It may have been.
+            OutcomeUnknownError: It may have been queued.
         """
-        return self._caller.fire(self._caller.locate(target, options), payload, options)
+        return self._invoker.fire(self._invoker.locate(target, options), payload, options)
 
     @overload
     def map(
@@ -206,13 +235,7 @@ class LambdaClient:
     ) -> Generator[JsonValue]: ...
     @overload
     def map(
-        self,
-        target: Address,
-        payloads: Iterable[object],
-        /,
-        *,
-        return_exceptions: bool,
-        **options: Unpack[MapOptions],
+        self, target: Address, payloads: Iterable[object], /, *, return_exceptions: bool, **options: Unpack[MapOptions]
     ) -> Generator[JsonValue | CallError]: ...
     def map(
         self,
@@ -224,34 +247,43 @@ class LambdaClient:
         return_exceptions: bool = False,
         **options: Unpack[MapOptions],
     ) -> Generator[Any]:
-        """Call a function once for each payload, many at a time, and give the answers.
+        """Call a function once for each payload, many at a time, and yield the responses.
 
-        Lazy: payloads are taken, and calls started, as answers are asked for, in the thread that asks. How many calls
-        are in flight is found out: it grows while Lambda takes them and is halved when Lambda throttles, and what was
-        throttled is sent again. Closed before its end, a map starts no more calls and waits for those under way.
+        Lazy: payloads are consumed, and calls started, as responses are requested, in the thread that requests them.
+        The number of calls in flight adapts: it grows while Lambda accepts them and is halved when Lambda throttles;
+        what was throttled is sent again. Closed early, or ended by an error, a map waits for the calls in flight.
 
         Args:
             target: As for ``call``.
-            payloads: What the function gets, one call each: a list, or a generator of millions.
+            payloads: The requests, one call each: a list, or a generator of millions.
             response: As for ``call``.
-            return_exceptions: Give the ``CallError`` of a payload that failed in the place of its answer; without, the
-                first one ends the map, once what is under way has ended.
-            **options: See ``MapOptions``; ``timeout`` is for the whole map.
+            return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
 
         Raises:
-            CallError: The failure that ended it; see ``call``.
-            ContractError: *payloads* are none, or an option cannot be.
+            CallError: The failure that ended the map; see ``call``.
+            ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, mapped
+        from .map import map_request, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = map_request(self._caller, target, kind, options, response=response, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payloads: Iterable[Req],
         /,
         *,
@@ -261,28 +293,8 @@ class LambdaClient:
     @overload
     def fire_map(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payloads: Iterable[Req],
-        /,
-        *,
-        return_exceptions: bool,
-        **options: Unpack[MapOptions],
-    ) -> Generator[Receipt | CallError]: ...
-    @overload
-    def fire_map(
-        self,
-        target: Address,
-        payloads: Iterable[object],
-        /,
-        *,
-        return_exceptions: Literal[False] = False,
-        **options: Unpack[MapOptions],
-    ) -> Generator[Receipt]: ...
-    @overload
-    def fire_map(
-        self,
-        target: Address,
-        payloads: Iterable[object],
         /,
         *,
         return_exceptions: bool,
@@ -291,23 +303,39 @@ class LambdaClient:
     def fire_map(
         self, target: Any, payloads: Iterable[Any], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
     ) -> Generator[Any]:
-        """Queue an event for a function for each payload, many at a time, and give the receipts; otherwise as ``map``.
+        """Queue an event for each payload, many at a time, and yield the receipts; otherwise as ``map``.
 
-        Nothing is queued before the first receipt is asked for: go through them all.
+        Nothing is queued before the first receipt is requested: iterate over them all.
+
+        Args:
+            target: As for ``call``.
+            payloads: As for ``map``.
+            return_exceptions: As for ``map``.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Refused, as is ``log_tail``: Lambda has them with a call only.
+            log_tail: Refused.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
 
         Raises:
-            CallError: The failure that ended it; see ``fire``.
-            ContractError: *payloads* are none, or an option cannot be.
+            CallError: The failure that ended the map; see ``fire``.
+            ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, mapped
+        from .map import map_request, run_map
 
         kind = InvocationType.EVENT
-        return mapped(map_request(self._caller, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
         self,
-        target: HasContract[Req, Any],
+        target: HasContract[Req, Any] | Address,
         payload: Req,
         /,
         *,
@@ -316,51 +344,66 @@ class LambdaClient:
     ) -> Generator[bytes]: ...
     @overload
     def stream(
-        self, target: HasContract[Req, Any], payload: Req, /, *, text: Literal[True], **options: Unpack[CallOptions]
-    ) -> Generator[str]: ...
-    @overload
-    def stream(
-        self, target: Address, payload: object, /, *, text: Literal[False] = False, **options: Unpack[CallOptions]
-    ) -> Generator[bytes]: ...
-    @overload
-    def stream(
-        self, target: Address, payload: object, /, *, text: Literal[True], **options: Unpack[CallOptions]
+        self,
+        target: HasContract[Req, Any] | Address,
+        payload: Req,
+        /,
+        *,
+        text: Literal[True],
+        **options: Unpack[CallOptions],
     ) -> Generator[str]: ...
     def stream(
         self, target: Any, payload: object, /, *, text: bool = False, **options: Unpack[CallOptions]
     ) -> Generator[bytes] | Generator[str]:
-        """Run a function and give its answer piece by piece, as it sends it (InvokeWithResponseStream).
+        """Run a function and yield its response in chunks, as they are sent (InvokeWithResponseStream).
 
-        Lazy: the function is called when the first piece is asked for. What fails before that piece has come is sent
-        again as a call is; afterwards nothing is, and the error says in ``received_bytes`` how many bytes had come. A
-        function that does not stream, and any over a transport that does not, answers in one piece. Closed before its
-        end, a stream closes its connection.
+        Lazy: the function is called when the first chunk is requested. A failure before that chunk is retried as a call
+        is; later ones are not, and the error has the bytes received so far in ``received_bytes``. A function that does
+        not stream, or a transport that cannot, responds in one chunk. Closing a stream early closes its connection.
 
         Args:
-            target: As for ``call``; the contract's response type plays no part.
+            target: As for ``call``; the contract's response type is not used.
             payload: As for ``call``.
-            text: Decode the pieces as UTF-8.
-            **options: As for ``call``; ``timeout`` is for the whole stream, and ``durable_name`` is refused.
+            text: Decode the chunks as UTF-8.
+            timeout: Seconds, or a ``timedelta``, for the whole stream, attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused: Lambda has no durable executions that stream.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
 
         Raises:
             CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
         """
-        from .stream import streamed, texts
+        from .stream import decode_chunks, stream_response
 
-        callee = self._caller.locate(target, options)
-        pieces = streamed(self._caller, callee, payload, options)
-        return texts(pieces, callee.address) if text else pieces
+        located = self._invoker.locate(target, options)
+        chunks = stream_response(self._invoker, located, payload, options)
+        return decode_chunks(chunks, located.address) if text else chunks
 
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
-        """Ask whether this caller may invoke a function, without running it (DryRun).
+        """Check whether this caller may invoke a function, without running it (DryRun).
 
-        Where a function with a qualifier is not found, a second request, without the qualifier, tells which of the
+        Where a function with a qualifier is not found, a second request, without the qualifier, finds out which of the
         two is missing.
 
+        Args:
+            target: A contract or decorated handler, or the name or ARN of any function.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Ignored: nothing runs.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Ignored, as is ``log_tail``.
+            log_tail: Ignored.
+
         Raises:
-            CallError: There is no answer to that: throttled, no credentials, network trouble.
+            CallError: Lambda did not decide: throttled, no credentials, network trouble.
         """
-        return self._caller.can_invoke(self._caller.locate(target, options), options)
+        return self._invoker.can_invoke(self._invoker.locate(target, options), options)
 
     def bind(
         self,
@@ -369,21 +412,28 @@ class LambdaClient:
         /,
         **options: Unpack[CallOptions],
     ) -> RemoteFunction[Req, Resp]:
-        """Make a function object of a contract, with options for all of its calls.
+        """Return a function object for a contract, with options for all of its calls.
 
         Args:
             contract: A contract or decorated handler.
-            function: The address to call, in place of the contract's own name; it is used as it is.
-            **options: See ``CallOptions``.
+            function: The address to call, in place of the contract's own name; it is not resolved.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included; in place of the client's.
+            retry: A ``RetryPolicy``, in place of the client's.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
-            raise ContractError("bind() needs a Contract: a plain name has no types to bind")
+            raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound(options, function)
-        return RemoteFunction(self._caller, contract_of(contract), function, options)
+        return RemoteFunction(self._invoker, contract_for(contract), function, options)
 
     def close(self) -> None:
         """Close the connections."""
-        self._caller.close()
+        self._invoker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -394,4 +444,7 @@ class LambdaClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"LambdaClient({self._caller!r})"
+        return f"LambdaClient({self._invoker!r})"
+
+
+LambdaClient.__module__ = "lambdachain"

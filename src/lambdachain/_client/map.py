@@ -1,4 +1,4 @@
-"""``map`` and ``fire_map``: what a client hands to the parts that carry a map out."""
+"""``map`` and ``fire_map``: validate the options of a client, and choose who runs the calls."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-from lambdachain._calling.answer import Answer, value_of
-from lambdachain._calling.options import CallOptions, seconds
+from lambdachain._calling.options import CallOptions, to_seconds
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import CallResponse, decode_response
 from lambdachain._calling.target import UNSET, Target
 from lambdachain._core import clock
 from lambdachain._core.current_invocation import current_invocation, earlier_deadline
@@ -32,43 +32,43 @@ from lambdachain._fan_out.options import (
 from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
 from lambdachain._transports.transport_override import answers_at_once
 
-from .base_invoker import BaseInvoker, receipt_of
+from .base_invoker import BaseInvoker, to_receipt
 from .invoker import Invoker
 
-# What has no connections to keep has no limit of its own.
+# For transports without a connection pool, which need no limit.
 _NO_LIMIT: Final = 1_000_000
 
-# For so few payloads, asyncio need not be imported.
+# With so few payloads, threads are cheaper than importing asyncio.
 _FEW: Final = 16
 
 
 class MapRequest(NamedTuple):
-    """What a map is to do: the function, how it is invoked, the options of each call, and how to go about it."""
+    """A map: the function, how it is invoked, the options of each call, and those of the map."""
 
-    caller: BaseInvoker[Any, Any]
-    callee: Target
+    invoker: BaseInvoker[Any, Any]
+    target: Target
     kind: InvocationType
     options: CallOptions
-    manner: MapSettings
+    settings: MapSettings
     at_once: bool = False
 
-    def over(self, transport: object) -> MapRequest:
-        """Go about it as *transport* needs it."""
+    def for_transport(self, transport: object) -> MapRequest:
+        """Return the map as *transport* needs it: if that responds immediately, calls are prepared when they run."""
         return self._replace(at_once=True) if answers_at_once(transport) else self
 
-    def scheduler(self, payloads: object, connections: int) -> MapScheduler:
-        """Begin: the time runs from now."""
+    def make_scheduler(self, payloads: object, connections: int) -> MapScheduler:
+        """Return a scheduler for the map, whose timeout runs from now."""
         return MapScheduler(
-            concurrency_limit_for(self.caller.paces, self.callee.address),
-            self.manner,
+            concurrency_limit_for(self.invoker.concurrency_limits, self.target.address),
+            self.settings,
             max_connections=connections,
             total=len(payloads) if isinstance(payloads, Sized) else None,
-            deadline=_deadline(self.manner.timeout),
-            read=_READERS[self.kind],
+            deadline=_deadline(self.settings.timeout),
+            read=_DECODERS[self.kind],
         )
 
     def prepare(self, payload: Any, left: float | None) -> PreparedCall | DeferredCall:
-        """Make a payload ready, for a call that ends in *left* seconds with its map.
+        """Validate and encode the call of a payload, which ends in *left* seconds, with its map.
 
         Raises:
             CallError: It cannot be sent.
@@ -76,20 +76,21 @@ class MapRequest(NamedTuple):
         options = self.options
         if left is not None:
             if left <= 0:
-                late = "no time left to send it: the time of the map is over"
-                raise DeadlineExceededError(late, function=self.callee.address)
-            own = seconds(self.caller.timeout_of(options), self.callee.address)
+                late = "no time left to send it: the timeout of the map is over"
+                raise DeadlineExceededError(late, function=self.target.address)
+            own = to_seconds(self.invoker.timeout_for(options), self.target.address)
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
-        if self.at_once or self.callee.contract.offload is not None:
+        # Storing a payload in S3 takes time, so the worker that sends the call does it, not the consumer's thread.
+        if self.at_once or self.target.contract.offload is not None:
             return DeferredCall(
-                partial(self.caller.planned, self.callee, payload, self.kind, options), _READERS[self.kind]
+                partial(self.invoker.prepare, self.target, payload, self.kind, options), _DECODERS[self.kind]
             )
-        return self.caller.planned(self.callee, payload, self.kind, options)
+        return self.invoker.prepare(self.target, payload, self.kind, options)
 
 
 def map_request(
-    caller: BaseInvoker[Any, Any],
+    invoker: BaseInvoker[Any, Any],
     target: object,
     kind: InvocationType,
     options: MapOptions,
@@ -97,105 +98,108 @@ def map_request(
     response: object = UNSET,
     return_exceptions: bool,
 ) -> MapRequest:
-    """Check what a client's map is to do; see ``LambdaClient.map``.
+    """Validate the options of a client's map; see ``LambdaClient.map``.
 
     Raises:
-        ContractError: An option cannot be.
+        ContractError: An option is not valid.
         InvalidArnError: As ``LambdaClient.call``.
         DeadlineExceededError: The timeout leaves no time.
     """
-    one, own = split_options(options)
-    check_call_options(one)
-    callee = caller.locate(target, one, response=response)
-    whole = seconds(options.get("timeout"), callee.address)
-    return MapRequest(caller, callee, kind, one, settings_for(own, whole, return_exceptions=return_exceptions))
+    per_call, own = split_options(options)
+    check_call_options(per_call)
+    located = invoker.locate(target, per_call, response=response)
+    timeout = to_seconds(options.get("timeout"), located.address)
+    return MapRequest(invoker, located, kind, per_call, settings_for(own, timeout, return_exceptions=return_exceptions))
 
 
 def bound_map_request(
-    caller: BaseInvoker[Any, Any],
-    callee: Target,
+    invoker: BaseInvoker[Any, Any],
+    target: Target,
     kind: InvocationType,
     options: CallOptions,
     own: MapMethodOptions,
     *,
     return_exceptions: bool,
 ) -> MapRequest:
-    """Check what a bound function's map is to do; its options are each call's.
+    """Validate the options of a bound function's map; those it was bound with are for each call.
 
     Raises:
-        ContractError: An option cannot be.
+        ContractError: An option is not valid.
     """
     check_call_options(options)
-    return MapRequest(caller, callee, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
+    return MapRequest(invoker, target, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
 
 
-def mapped(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
-    """Send each payload, and give what comes of it; nothing is sent before the first result is asked for.
+def run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
+    """Send each payload and yield the results; nothing is sent before the first result is requested.
 
     Raises:
-        ContractError: *payloads* are none.
+        ContractError: *payloads* is not an iterable of payloads.
     """
+    # A generator function would check only when the first result is requested, far from the mistake.
     check_payloads(payloads)
-    return _mapped(map_request, payloads)
+    return _run_map(map_request, payloads)
 
 
-def numbered(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
-    """Behave as ``mapped``, and say which payload each result is of: who keeps them as they come has to know.
+def run_numbered_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Numbered, None, None]:
+    """Yield the results as ``run_map`` does, each with the number of its payload.
 
     Raises:
-        ContractError: *payloads* are none.
+        ContractError: *payloads* is not an iterable of payloads.
     """
-    return mapped(map_request._replace(manner=map_request.manner._replace(numbered=True)), payloads)
+    return run_map(map_request._replace(settings=map_request.settings._replace(numbered=True)), payloads)
 
 
-def _mapped(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
-    transport = map_request.caller.transport_for(map_request.callee)
-    scheduler = map_request.scheduler(payloads, connections_of(transport))
+def _run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
+    transport = map_request.invoker.transport_for(map_request.target)
+    scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
     source = iter(payloads)
-    executor = _executor(map_request.caller, transport, payloads)
-    yield from fan_out(scheduler, executor, source, map_request.over(transport).prepare, map_request.manner.on_progress)
+    executor = _executor(map_request.invoker, transport, payloads)
+    yield from fan_out(
+        scheduler, executor, source, map_request.for_transport(transport).prepare, map_request.settings.on_progress
+    )
 
 
-def _executor(caller: BaseInvoker[Any, Any], transport: Transport, payloads: object) -> Executor:
-    """Find who carries the calls out: a loop, over connections of ours; threads where it would not pay, or cannot be.
+def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: object) -> Executor:
+    """Choose who runs the calls: an event loop over an ``HttpTransport``; threads for what blocks, or for few payloads.
 
-    Hooks are functions that block, and so are other transports; but a test's that keeps nobody waiting needs nobody.
+    Hooks and other transports block. A transport of a test that responds immediately needs neither loop nor threads.
     """
     if answers_at_once(transport):
-        return InlineExecutor(transport, caller.hooks)
+        return InlineExecutor(transport, invoker.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
-    if not hasattr(transport, "copy_as") or caller.hooks or few or sys.platform == "win32":
-        return ThreadExecutor(transport, caller.hooks)
+    if not hasattr(transport, "copy_as") or invoker.hooks or few or sys.platform == "win32":
+        return ThreadExecutor(transport, invoker.hooks)
     from lambdachain._transports.http.transport import HttpTransport
 
-    if type(transport) is not HttpTransport:  # what somebody has made of it must not be passed by
-        return ThreadExecutor(transport, caller.hooks)
+    if type(transport) is not HttpTransport:  # the loop would bypass what a subclass overrides
+        return ThreadExecutor(transport, invoker.hooks)
     from lambdachain._fan_out.loop_executors import LoopExecutor
 
     try:
-        return LoopExecutor(cast("Invoker", caller).loop_side(transport))
-    except NoAnswerError:  # it is closed, which each call will say
-        return ThreadExecutor(transport, caller.hooks)
+        return LoopExecutor(cast("Invoker", invoker).background_loop(transport))
+    except NoAnswerError:  # it is closed, and each call will raise that
+        return ThreadExecutor(transport, invoker.hooks)
 
 
-def connections_of(transport: object) -> int:
-    """Return how many connections a transport keeps: with more calls in flight, it would open one for each call."""
+def max_connections_for(transport: object) -> int:
+    """Return the connections that a transport keeps: calls beyond that would open a new connection each."""
     kept: int = getattr(transport, "max_connections", _NO_LIMIT)
     return kept
 
 
 def _deadline(timeout: float | None) -> float | None:
-    """Return the earlier: the map's own end, or that of the invocation it is made in."""
+    """Return the earlier end: of the map's timeout, or of the invocation it is made in."""
     own = None if timeout is None else clock.monotonic() + timeout
     within = current_invocation()
     return earlier_deadline(own, within.deadline if within else None)
 
 
-def _receipt(_plan: PreparedCall, answer: Answer) -> Receipt:
-    return receipt_of(answer)
+def _decode_receipt(_call: PreparedCall, response: CallResponse) -> Receipt:
+    return to_receipt(response)
 
 
-_READERS: Final[dict[InvocationType, Callable[[PreparedCall, Answer], Any]]] = {
-    InvocationType.REQUEST_RESPONSE: value_of,
-    InvocationType.EVENT: _receipt,
+_DECODERS: Final[dict[InvocationType, Callable[[PreparedCall, CallResponse], Any]]] = {
+    InvocationType.REQUEST_RESPONSE: decode_response,
+    InvocationType.EVENT: _decode_receipt,
 }

@@ -1,4 +1,4 @@
-"""``stream``: an answer piece by piece, as the function sends it."""
+"""``stream``: a response in chunks, as the function sends them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import pause, send_with_retries
-from lambdachain._calling.classify import failed_answer, no_answer
+from lambdachain._calling.classify import error_for_no_answer, error_for_outcome
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import CallResponse
 from lambdachain._calling.target import Target
 from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
@@ -23,62 +23,65 @@ from lambdachain._transports.streaming import AsyncResponseStream, ResponseStrea
 
 from .invoker import Invoker
 
-# Stands for the payload of an answer that is yet to come: of a call, an empty answer is a broken one.
+# In place of the payload that is still to come: the checks of a call take an empty payload for a response cut short.
 _TO_COME: Final = b"..."
-NOT_TEXT: Final = "the answer is not text in UTF-8"
+NOT_TEXT: Final = "the response is not text in UTF-8"
 
 
-def streamed(caller: Invoker, callee: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
-    """Run a function and give its answer piece by piece; see ``LambdaClient.stream``.
+def stream_response(
+    invoker: Invoker, target: Target, payload: object, options: CallOptions
+) -> Generator[bytes, None, None]:
+    """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
     Raises:
-        InvalidRequestError: An option is none of a stream.
+        InvalidRequestError: A stream does not have one of the options.
     """
-    check_options(options, callee.address)
-    return _streamed(caller, callee, payload, options)
+    check_options(options, target.address)
+    return _stream(invoker, target, payload, options)
 
 
 def check_options(options: CallOptions, function: str) -> None:
-    """Refuse what a stream does not have.
+    """Raise for options that a stream does not have.
 
     Raises:
         InvalidRequestError: There is such an option.
     """
     if options.get("durable_name") is not None:
-        raise InvalidRequestError("durable_name: Lambda has no durable execution with a stream", function=function)
+        raise InvalidRequestError("durable_name: Lambda has no durable executions that stream", function=function)
 
 
-def _streamed(caller: Invoker, callee: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
-    plan = in_band(caller.planned(callee, payload, InvocationType.REQUEST_RESPONSE, options))
-    opening = Opening(caller.transport_for(callee))
+def _stream(invoker: Invoker, target: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
+    call = without_offload(invoker.prepare(target, payload, InvocationType.REQUEST_RESPONSE, options))
+    transport = StreamTransport(invoker.transport_for(target))
     try:
-        answer = send_with_retries(opening, plan, caller.hooks)
-        story = Story(plan, answer, clock.monotonic())
-        piece = opening.first
-        while isinstance(piece, bytes):
-            story.note(piece)
-            if piece:
-                yield piece
+        response = send_with_retries(transport, call, invoker.hooks)
+        progress = StreamProgress(call, response, clock.monotonic())
+        chunk = transport.first
+        while isinstance(chunk, bytes):
+            progress.record(chunk)
+            if chunk:
+                yield chunk
             try:
-                piece = opening.next()
+                chunk = transport.read()
             except NoAnswerError as exc:
-                raise story.broken(exc) from exc.__cause__
-        story.end(piece)
+                # Not retried: the consumer has seen the chunks before, and a second run may send others.
+                raise progress.error_for_break(exc) from exc.__cause__
+        progress.finish(chunk)
     finally:
-        opening.let_go()
+        transport.release()
 
 
-def in_band(plan: PreparedCall) -> PreparedCall:
-    """Have the function answer in the stream itself: nobody reads a reference to S3 there."""
-    if plan.told is None or plan.callee.contract.offload is None:
-        return plan
-    return plan._replace(told=plan.told._replace(offload=False))
+def without_offload(call: PreparedCall) -> PreparedCall:
+    """Keep the function from offloading its response: nobody would read a reference to S3 in a stream."""
+    if call.metadata is None or call.target.contract.offload is None:
+        return call
+    return call._replace(metadata=call.metadata._replace(offload=False))
 
 
-class Opening:
-    """A transport, as the attempts of one stream see it: an attempt is over once the first piece is there.
+class StreamTransport:
+    """A transport whose ``send`` returns with the first chunk of a stream.
 
-    So what fails before it has sent anything is retried as a call is; afterwards nothing is.
+    So the retries of a call apply until the function has sent something; afterwards, nothing is sent again.
     """
 
     first: bytes | StreamEnd
@@ -89,143 +92,143 @@ class Opening:
         self._process = os.getpid()
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Send once and wait for the first piece; see ``Transport.send``."""
-        self.let_go()  # of an attempt before, whose first piece was its failure
+        """Send once and wait for the first chunk; see ``Transport.send``."""
+        self.release()  # the stream of the attempt before, which failed with its first chunk
         stream = self._opened = open_stream(self._transport, invocation, timeout)
-        if is_refused(stream.outcome):
-            self.let_go()
+        if is_failure(stream.outcome):
+            self.release()
             return stream.outcome
         try:
             self.first = stream.read()
         except BaseException:
-            self.let_go()
+            self.release()
             raise
-        return outcome_at(stream.outcome, self.first)
+        return outcome_so_far(stream.outcome, self.first)
 
     def pause(self, seconds: float) -> None:
         """Wait between two attempts, as the transport does."""
         pause(self._transport, seconds)
 
-    def next(self) -> bytes | StreamEnd:
-        """Wait for the next piece, or the end.
+    def read(self) -> bytes | StreamEnd:
+        """Wait for the next chunk, or the end.
 
         Raises:
             ContractError: This process is a fork of the one that reads the stream.
-            NoAnswerError: It does not come.
+            NoAnswerError: The stream breaks off, or times out.
         """
         check_process(self._process, "stream")
         assert self._opened is not None  # noqa: S101 - for type checkers
         return self._opened.read()
 
-    def let_go(self) -> None:
-        """Close what is open."""
+    def release(self) -> None:
+        """Close the stream, if one is open."""
         close_stream(self._opened, self._process)
 
     def close(self) -> None:
-        """No-op: the transport is not this one's."""
+        """Do nothing: the transport belongs to the client."""
 
 
 def close_stream(stream: ResponseStream | AsyncResponseStream | None, process: int) -> None:
-    """Close a stream that *process* has opened; in a fork of it, leave the connection alone: the parent reads on."""
+    """Close a stream that *process* has opened; in a fork of it, do not touch the connection, which the parent uses."""
     if process != os.getpid():
-        _kept_for_ever.append(stream)  # what collects it would close it, or have the parent's loop watch it no more
+        # Garbage collection would close the socket, or remove it from the epoll set that the parent's loop still uses.
+        _never_closed.append(stream)
     elif stream is not None:
         stream.close()
 
 
-_kept_for_ever: Final[list[object]] = []
+_never_closed: Final[list[object]] = []
 
 
-def is_refused(outcome: Outcome) -> bool:
-    """Check whether there is nothing to read: the service, or the function in an answer of one piece, has failed.
-
-    Nor is there in an answer that is not Lambda's.
-    """
+def is_failure(outcome: Outcome) -> bool:
+    """Check whether there is no stream to read: the service failed, or the function, or Lambda did not respond."""
     return outcome.status >= 300 or outcome.function_error is not None or not outcome.from_lambda
 
 
-def outcome_at(outcome: Outcome, piece: bytes | StreamEnd) -> Outcome:
-    """Return what a stream amounts to as a call, as far as it has come."""
-    if isinstance(piece, StreamEnd) and piece.error_code is not None:
-        return replace(outcome, function_error=piece.error_code, payload=_report(piece), log_result=piece.log_result)
+def outcome_so_far(outcome: Outcome, chunk: bytes | StreamEnd) -> Outcome:
+    """Return a stream as the outcome of a call, for the checks of calls; a stream that ended in an error has failed."""
+    if isinstance(chunk, StreamEnd) and chunk.error_code is not None:
+        return replace(
+            outcome, function_error=chunk.error_code, payload=_to_error_payload(chunk), log_result=chunk.log_result
+        )
     return replace(outcome, payload=_TO_COME)
 
 
-class Story:
-    """How far a stream has come, for what is to be said of it if it fails."""
+class StreamProgress:
+    """How much of a stream has been received, for the error if it fails."""
 
-    def __init__(self, plan: PreparedCall, answer: Answer, now: float) -> None:
-        self._plan = plan
-        self._answer = answer
-        self._began = now - answer.elapsed
+    def __init__(self, call: PreparedCall, response: CallResponse, now: float) -> None:
+        self._call = call
+        self._response = response
+        self._began = now - response.elapsed
         self._received = 0
 
-    def note(self, piece: bytes) -> None:
-        """Record a piece.
+    def record(self, chunk: bytes) -> None:
+        """Count the bytes of a chunk.
 
         Raises:
-            ResponseError: There are more of them than Lambda streams.
+            ResponseError: There are more than Lambda streams.
         """
-        if self._received + len(piece) > MAX_STREAM_BYTES:
+        if self._received + len(chunk) > MAX_STREAM_BYTES:
             failure = NoAnswerError(oversized_message(MAX_STREAM_BYTES), progress=Progress.ANSWER_BEGUN)
-            failure.request_id = self._answer.outcome.request_id
-            raise self.broken(failure)
-        self._received += len(piece)
+            failure.request_id = self._response.outcome.request_id
+            raise self.error_for_break(failure)
+        self._received += len(chunk)
 
-    def broken(self, exc: NoAnswerError) -> CallError:
-        """Report that the rest will not come."""
-        return self._told(no_answer(self._plan.invocation, exc, self._plan.expected))
+    def error_for_break(self, exc: NoAnswerError) -> CallError:
+        """Return the error of a stream that broke off."""
+        return self._with_progress(error_for_no_answer(self._call.invocation, exc, self._call.semantics))
 
-    def end(self, end: StreamEnd) -> None:
-        """Record the end.
+    def finish(self, end: StreamEnd) -> None:
+        """Check how the stream ended.
 
         Raises:
-            CallError: The function has failed.
+            CallError: The function failed.
         """
-        outcome = outcome_at(self._answer.outcome, end)
-        error = failed_answer(self._plan.invocation, outcome, self._plan.expected)
+        outcome = outcome_so_far(self._response.outcome, end)
+        error = error_for_outcome(self._call.invocation, outcome, self._call.semantics)
         if error is not None:
-            raise self._told(error)
+            raise self._with_progress(error)
 
-    def _told(self, error: CallError) -> CallError:
-        *before, last = self._answer.attempts
+    def _with_progress(self, error: CallError) -> CallError:
+        *before, last = self._response.attempts
         error.attempts = (*before, last._replace(error=type(error).__name__))
         error.elapsed = round(clock.monotonic() - self._began, 6)
         error.received_bytes = self._received
         return error
 
 
-def _report(end: StreamEnd) -> bytes:
-    """Write what is said of a failure as the answer of a failed call has it."""
+def _to_error_payload(end: StreamEnd) -> bytes:
+    """Return the error at the end of a stream in the form of a failed call's payload."""
     import json
 
     details = end.error_details or ""
     try:
-        said: Any = json.loads(details)
-        if isinstance(said, dict):
-            return json.dumps({"errorType": end.error_code, **said}).encode()
+        report: Any = json.loads(details)
+        if isinstance(report, dict):
+            return json.dumps({"errorType": end.error_code, **report}).encode()
     except (ValueError, RecursionError):
         pass
     return json.dumps({"errorType": end.error_code, "errorMessage": details}).encode()
 
 
-def texts(pieces: Generator[bytes, None, None], function: str) -> Generator[str, None, None]:
-    """Decode pieces as UTF-8, whose characters may be cut anywhere.
+def decode_chunks(chunks: Generator[bytes, None, None], function: str) -> Generator[str, None, None]:
+    """Decode chunks as UTF-8; a character may be split between two of them.
 
     Raises:
-        ResponseError: They are none.
+        ResponseError: They are not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for piece in pieces:
-            text = decoder.decode(piece)
+        for chunk in chunks:
+            text = decoder.decode(chunk)
             if text:
                 yield text
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=True)  # raises if the last character is incomplete
     except UnicodeDecodeError:
         failure = ResponseError(NOT_TEXT, function=function)
     else:
         return
     finally:
-        pieces.close()
+        chunks.close()
     raise failure

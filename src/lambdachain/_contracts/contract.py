@@ -227,3 +227,6 @@ def _to_error_classes(errors: Any) -> tuple[type[RemoteError], ...]:
     if twice:
         raise ContractError(f"errors: two classes are named {twice.pop()}: names must differ, since only they are sent")
     return classes
+
+
+Contract.__module__ = "lambdachain"

@@ -164,3 +164,6 @@ def _get_local_names(frame: FrameType | None, cls: type) -> Mapping[str, Any]:
     texts = [text for text in own_annotations(cls).values() if isinstance(text, str)]
     named = {name for text in texts for name in compile(text, "<annotation>", "eval").co_names}
     return {name: scope.f_locals[name] for name in named.intersection(scope.f_locals)}
+
+
+RemoteError.__module__ = "lambdachain"

@@ -327,3 +327,7 @@ def _drop_connections() -> None:
 
 
 register_fork_hooks(in_fork=_drop_connections, before_snapshot=_drop_connections)
+
+
+OffloadError.__module__ = "lambdachain"
+S3Offload.__module__ = "lambdachain"

@@ -298,3 +298,9 @@ def _raise_invalid(part: str, found: object, wanted: str, whole: str | None = No
     shown = f"{found[:80]}..." if isinstance(found, str) and len(found) > 80 else found
     where = f" in {whole!r}" if whole else ""
     raise InvalidArnError(f"invalid {part} {shown!r}{where}: expected {wanted}")
+
+
+FunctionArn.__module__ = "lambdachain"
+FunctionName.__module__ = "lambdachain"
+Qualifier.__module__ = "lambdachain"
+parse_target.__module__ = "lambdachain"

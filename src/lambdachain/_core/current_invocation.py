@@ -1,7 +1,5 @@
 """The invocation being handled: its remaining time, and the metadata that its caller sent."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -166,3 +164,8 @@ def _w3c(context: Any) -> Mapping[str, str]:
         return {}
     found = read()
     return drop_invalid_trace(read_trace(found)) if is_mapping(found) else {}
+
+
+CurrentInvocation.__module__ = "lambdachain"
+current_invocation.__module__ = "lambdachain"
+invocation_scope.__module__ = "lambdachain"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypedDict, Unpack, cast
+from typing import Final, NamedTuple, TypedDict, Unpack, cast
 
 __all__ = [
     "AccessDeniedError",
@@ -143,7 +143,7 @@ class CallError(LambdaChainError):
         received_bytes: Bytes of a streamed response that were received before it failed; 0 for a call.
     """
 
-    _execution: ClassVar[Execution] = Execution.UNKNOWN
+    _execution = Execution.UNKNOWN
     received_bytes: int = 0
 
     def __init__(self, message: str = "", **facts: Unpack[CallFacts]) -> None:
@@ -373,3 +373,8 @@ class ResponseError(CallError):
     ) -> None:
         super().__init__(message, **facts)
         self.errors = tuple(errors)
+
+
+# Tracebacks, help() and pickles then show each public name where users import it from; a pickle outlives a move.
+for _public in (*__all__, "Attempt", "ErrorDetail", "Execution"):
+    globals()[_public].__module__ = "lambdachain"

@@ -1,7 +1,5 @@
 """The interface between a client and a transport: ``Invocation`` in, ``Outcome`` out; the ``Transport`` protocols."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -185,3 +183,13 @@ class JsonText(bytes):
         from pydantic_core import core_schema
 
         return core_schema.any_schema()
+
+
+AsyncTransport.__module__ = "lambdachain"
+Invocation.__module__ = "lambdachain"
+InvocationType.__module__ = "lambdachain"
+NoAnswerError.__module__ = "lambdachain"
+Outcome.__module__ = "lambdachain"
+Progress.__module__ = "lambdachain"
+Transport.__module__ = "lambdachain"
+Trouble.__module__ = "lambdachain"

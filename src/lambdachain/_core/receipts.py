@@ -1,7 +1,5 @@
 """What a fire and a permission check return."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,3 +48,8 @@ class Permission:
 
     def __bool__(self) -> bool:
         return self.allowed
+
+
+Permission.__module__ = "lambdachain"
+PermissionReason.__module__ = "lambdachain"
+Receipt.__module__ = "lambdachain"

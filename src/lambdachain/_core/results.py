@@ -1,7 +1,5 @@
 """What a call returns besides the function's response."""
 
-from __future__ import annotations
-
 from typing import Generic, NamedTuple, TypeVar
 
 from .errors import Attempt
@@ -31,3 +29,6 @@ class InvokeResult(NamedTuple, Generic[Resp_co]):
     def __repr__(self) -> str:
         fields = f"executed_version={self.executed_version!r}, attempts={self.attempts!r}, duration={self.duration!r}"
         return f"InvokeResult(request_id={self.request_id!r}, {fields})"
+
+
+InvokeResult.__module__ = "lambdachain"

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
+from lambdachain._calling.response import CallResponse as Answer
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import answers_at_once

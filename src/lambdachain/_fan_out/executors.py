@@ -9,8 +9,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import Hook, pause, send_with_retries
+from lambdachain._calling.response import CallResponse as Answer
 from lambdachain._core.invocation import Invocation, Outcome, Transport
 
 from .scheduler import FinishedJob, Job, RequeuePolicy

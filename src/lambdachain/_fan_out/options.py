@@ -122,3 +122,7 @@ def check_payloads(payloads: object, *, asynchronous: bool = False) -> None:
     is_iterable = isinstance(payloads, Iterable) or (asynchronous and isinstance(payloads, AsyncIterable))
     if is_single or not is_iterable:
         raise ContractError(f"map() takes an iterable of payloads, not {kind}: use call() for a single payload")
+
+
+MapOptions.__module__ = "lambdachain"
+MapProgress.__module__ = "lambdachain"

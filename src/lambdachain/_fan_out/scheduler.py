@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lambdachain._calling.answer import Answer
-from lambdachain._calling.error_table import Retryability, service_failure
+from lambdachain._calling.error_table import Retryability, rule_for_service_error
 from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._calling.response import CallResponse as Answer
 from lambdachain._core.errors import CallError, DeadlineExceededError, FunctionError, ResponseError, ThrottledError
 from lambdachain._core.invocation import Outcome
 
@@ -111,7 +111,7 @@ class RequeuePolicy:
         return outcome
 
     def _is_temporary_throttle(self, outcome: Outcome) -> bool:
-        failure = service_failure(outcome.error_code, outcome.status)
+        failure = rule_for_service_error(outcome.error_code, outcome.status)
         is_throttle = failure.error is ThrottledError and failure.retry is Retryability.SAFE
         return is_throttle and (outcome.retry_after or 0.0) <= self._max_wait
 
@@ -294,5 +294,5 @@ def _record_end(
 
 def _to_deadline_error(call: PreparedCall) -> DeadlineExceededError:
     return DeadlineExceededError(
-        "no time left to try again after ThrottledError: Lambda asks to wait longer", function=call.callee.address
+        "no time left to retry after ThrottledError: Lambda asks to wait longer", function=call.target.address
     )

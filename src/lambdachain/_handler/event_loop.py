@@ -1,6 +1,6 @@
-"""The event loop that coroutine handlers run in: one a thread, kept from one invocation to the next.
+"""The event loop of coroutine handlers: one per thread, kept from one invocation to the next.
 
-What a handler opened in a loop (sessions, connection pools) stays usable while the sandbox is warm.
+Sessions and connection pools that a handler opened in the loop stay usable while the execution environment is warm.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ _kept = threading.local()
 
 
 def run(start: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-    """Start a coroutine in this thread's loop and wait for its end.
+    """Run a coroutine in this thread's loop and return its result.
 
     Raises:
         ContractError: A loop is running in this thread already.
     """
-    if _in_loop():
-        raise ContractError("an async handler cannot be run inside an event loop: await handler.function(request)")
+    if _is_loop_running():
+        raise ContractError(
+            "an async handler cannot be run inside an event loop: await handler.function(request) instead"
+        )
+    # In a copy of the context: what one invocation sets must not reach the next one.
     return _runner().run(start(*arguments), context=contextvars.copy_context())
 
 
@@ -46,13 +49,13 @@ def _runner() -> asyncio.Runner:
 
 
 def _close_if_idle(runner: asyncio.Runner) -> None:
-    """Close a loop at exit; one that a thread still runs goes with its thread."""
+    """Close a loop at exit, unless a thread still runs it: that loop ends with its thread."""
     if not runner.get_loop().is_running():
         _close(runner)
 
 
 def close() -> None:
-    """Close this thread's loop, if it has one: the thread is about to end."""
+    """Close this thread's loop, if it has one, before the thread ends."""
     runner: asyncio.Runner | None = getattr(_kept, "runner", None)
     if runner is not None:
         atexit.unregister(_kept.at_exit)
@@ -61,12 +64,12 @@ def close() -> None:
 
 
 def _close(runner: asyncio.Runner) -> None:
-    """Close a runner; there is nothing left to do where a handler has closed its loop."""
+    """Close a runner, unless the handler has closed its loop: closing it again would raise."""
     if not runner.get_loop().is_closed():
         runner.close()
 
 
-def _in_loop() -> bool:
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""The callee's side: a function becomes a Lambda handler that is also a stub for its callers."""
+"""``remote()``: a function becomes a Lambda handler, which its callers can also call with types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lambdachain._json.codec import codec_of, type_name
 from lambdachain._json.payload_validation import UNEXPECTED_FIELD_RULES, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
-from .signature import Signature, check_fulfils, contract_from, signature_of
+from .signature import HandlerSignature, check_against_contract, make_contract, read_signature
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -41,7 +41,7 @@ AnyResp = TypeVar("AnyResp")
 
 
 class ContractOptions(TypedDict, total=False):
-    """What ``remote`` may say about a contract that it makes of a name and annotations; see ``Contract``."""
+    """The options of a contract that ``remote`` makes from a name and annotations; see ``Contract``."""
 
     errors: Sequence[type[RemoteError]]
     idempotent: bool
@@ -50,13 +50,30 @@ class ContractOptions(TypedDict, total=False):
     offload: S3Offload | None
 
 
-class RemoteHandler(HasContract[Req, Resp]):
-    """A function that is a Lambda handler, can be run here with types, and can be called where it is deployed.
+class _CallSignature:
+    """``__signature__`` of a handler: what Lambda calls it with, where ``__wrapped__`` would show its function's.
 
-    Made by ``remote``. Name it in Lambda's handler setting; Lambda calls it with an event and a context.
+    The class has none, so that ``inspect.signature(RemoteHandler)`` is that of its constructor.
     """
 
-    def __init__(self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: Signature) -> None:
+    def __get__(self, handler: RemoteHandler[Any, Any] | None, owner: type[Any]) -> inspect.Signature:
+        if handler is None:
+            raise AttributeError("__signature__")
+        parameters = inspect.signature(handler.__call__).parameters.values()
+        return inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters])
+
+
+class RemoteHandler(HasContract[Req, Resp]):
+    """A Lambda handler that can also be run here with types, and called where it is deployed.
+
+    ``remote`` makes it. Set it as the function's handler; Lambda calls it with an event and a context.
+    """
+
+    __signature__ = _CallSignature()
+
+    def __init__(
+        self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: HandlerSignature
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._contract = contract
@@ -64,37 +81,39 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     @property
     def contract(self) -> Contract[Req, Resp]:
-        """What this handler and its callers agree on."""
+        """The contract of this handler and its callers."""
         return self._contract
 
-    # Powertools' middlewares take nothing but what inspect.isfunction says yes to, and that asks __class__.
+    # Powertools' middlewares accept only what inspect.isfunction() accepts, which looks at __class__.
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return FunctionType
 
+    # inspect.iscoroutinefunction() and others read __code__ of a function: here, of what Lambda calls.
     @property
     def __code__(self) -> CodeType:
         return type(self).__call__.__code__
 
+    # Pickled by name, as functions are.
     def __reduce__(self) -> str:
         return self._signature.name
 
     def __call__(self, event: Any, context: Any = None) -> JsonValue:
-        """Handle an event as Lambda does: decoded JSON in, decoded JSON out.
+        """Handle an event as Lambda passes it: decoded JSON in, decoded JSON out.
 
         Raises:
-            RequestRejectedError: The event does not fit the contract; its caller gets the same error.
-            ResponseError: The function returned what does not fit the contract.
-            Exception: What the function raises, unchanged, so that Lambda sees the failure.
+            RequestRejectedError: The event does not fit the contract; the caller's call raises the same error.
+            ResponseError: The value that the function returned does not fit the contract.
+            Exception: An exception of the function, unchanged, so that Lambda sees the failure.
         """
         payload, metadata = opened(event) if self._contract.envelope else (event, None)
         with invocation_scope(context, metadata=metadata):
-            return self._written(self._run(self._read(payload), context))
+            return self._serialize_response(self._run(self._parse_request(payload), context))
 
     def local(self, request: Req, context: Any = None) -> Resp:
         """Run the function in this process: no JSON, no Lambda, the types as declared.
 
-        A context, if given, bounds the calls that it makes, as ``invocation_scope`` does. A coroutine function is run
+        A *context* limits the calls that the function makes, as ``invocation_scope`` does. A coroutine function is run
         to its end; inside an event loop, await ``handler.function(request)`` instead.
         """
         if context is None or current_invocation() is not None:
@@ -103,16 +122,52 @@ class RemoteHandler(HasContract[Req, Resp]):
             return self._run(request, context)
 
     def call(self, payload: Req, /, **options: Unpack[CallOptions]) -> Resp:
-        """Run the deployed function and wait for its answer, through a default client; see ``LambdaClient.call``."""
-        return self._bound(options).call(payload)
+        """Run the deployed function and wait for its response, through a default client; see ``LambdaClient.call``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
+        return self._bind(options).call(payload)
 
     def invoke(self, payload: Req, /, **options: Unpack[CallOptions]) -> InvokeResult[Resp]:
-        """Behave as ``call``, and tell what Lambda said about it."""
-        return self._bound(options).invoke(payload)
+        """Run the deployed function as ``call`` does, and return metadata too; see ``LambdaClient.invoke``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
+        return self._bind(options).invoke(payload)
 
     def fire(self, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
-        """Queue an event for the deployed function; see ``LambdaClient.fire``."""
-        return self._bound(options).fire(payload)
+        """Queue an event for the deployed function; see ``LambdaClient.fire``.
+
+        Args:
+            payload: The request.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; needs a contract with ``envelope=True``.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Refused: Lambda delivers it with a call only.
+            log_tail: Refused: Lambda returns the log with a call only.
+        """
+        return self._bind(options).fire(payload)
 
     @overload
     def map(
@@ -125,75 +180,120 @@ class RemoteHandler(HasContract[Req, Resp]):
     def map(
         self, payloads: Iterable[Req], /, *, return_exceptions: bool = False, **options: Unpack[MapOptions]
     ) -> Generator[Any]:
-        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``."""
-        from lambdachain._client.map import map_request, mapped
+        """Call the deployed function once for each payload, many at a time; see ``LambdaClient.map``.
+
+        Args:
+            payloads: The requests, one call each.
+            return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
+            timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: Refused.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
+            ordered: Return results in the order of the payloads, the default, or as they complete.
+            on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
+        """
+        from lambdachain._client.map import map_request, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
         what = map_request(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
-        return mapped(what, payloads)
+        return run_map(what, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
-        """Ask whether the deployed function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self._bound(options).can_invoke()
+        """Check whether the deployed function may be invoked; see ``LambdaClient.can_invoke``.
+
+        Args:
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Ignored: nothing runs.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Ignored, as is ``log_tail``.
+            log_tail: Ignored.
+        """
+        return self._bind(options).can_invoke()
 
     def bind(self, function: Address | None = None, /, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
-        """Make a function object of the deployed function, through a default client; see ``LambdaClient.bind``."""
+        """Return a function object for the deployed function, over a default client; see ``LambdaClient.bind``.
+
+        Args:
+            function: The address to call, in place of the contract's own name.
+            timeout: Seconds, or a ``timedelta``, for the whole call, all attempts included.
+            retry: A ``RetryPolicy``, in place of the default one.
+            idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
+            qualifier: A version or alias, in place of the contract's.
+            tenant_id: The tenant, for a function with tenant isolation.
+            durable_name: The name of a durable execution, which Lambda runs only once.
+            client_context: Texts for the callee's ``context.client_context.custom``.
+            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+        """
         check_bound(options, function)
-        return self._bound(options, function)
+        return self._bind(options, function)
 
     def __repr__(self) -> str:
         return f"RemoteHandler({self._signature.name}, {self.contract!r})"
 
-    def _bound(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
+    def _bind(self, options: CallOptions, function: Address | None = None) -> RemoteFunction[Req, Resp]:
         return RemoteFunction(default_invoker(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
-        answer: Resp
+        result: Resp
         if self._signature.is_async:
-            answer = _run_to_end(self._started, request, context)
+            result = _run_coroutine(self._call_function, request, context)
         else:
-            answer = self._started(request, context)
-        return answer
+            result = self._call_function(request, context)
+        return result
 
-    def _started(self, request: Req, context: Any) -> Any:
+    def _call_function(self, request: Req, context: Any) -> Any:
         return self.function(request, context) if self._signature.takes_context else self.function(request)
 
-    def _read(self, event: Any) -> Req:
+    def _parse_request(self, event: Any) -> Req:
         codec = codec_of(self._contract.request)
-        stored = self._taken_out(event) if is_mapping(event) and len(event) == 1 else None
+        stored = self._fetch_offloaded(event) if is_mapping(event) and len(event) == 1 else None
         try:
             request: Req = codec.validate_event(event) if stored is None else codec.decode(stored)
         except PayloadValidationError as exc:
             rejected = RequestRejectedError(errors=exc.details)
         else:
             return request
+        # OpenTelemetry's botocore instrumentation adds "headers" to the payload, which a strict model refuses. Only
+        # then
+        # it is removed: a model may have a field of that name.
         if stored is None and _is_injected(rejected.errors):
-            return self._read({name: value for name, value in event.items() if name != "headers"})
+            return self._parse_request({name: value for name, value in event.items() if name != "headers"})
         raise rejected
 
-    def _written(self, answer: Resp) -> JsonValue:
+    def _serialize_response(self, result: Resp) -> JsonValue:
         response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
-                return self._offloaded(offload, codec_of(response).encode(answer, self._signature.response))
-            return codec_of(response).dump(answer, self._signature.response)
+                return self._offload_response(offload, codec_of(response).encode(result, self._signature.response))
+            return codec_of(response).dump(result, self._signature.response)
         except PayloadValidationError as exc:
-            unfit = ResponseError(f"the handler's answer does not fit {type_name(response)}: {exc}", errors=exc.details)
-        raise unfit
+            error = ResponseError(
+                f"the handler's response does not fit {type_name(response)}: {exc}", errors=exc.details
+            )
+        # Raised outside the except clause: as its context, pydantic's error would show the value in the function's log.
+        raise error
 
-    def _taken_out(self, event: Any) -> bytes | None:
-        """Return the JSON of the request that *event* refers to; ``None`` if the event is the request itself."""
+    def _fetch_offloaded(self, event: Any) -> bytes | None:
+        """Fetch the request that *event* refers to, as JSON; ``None`` if the event is the request itself."""
         from lambdachain._contracts.s3_offload import is_reference
 
         if not is_reference(event):
             return None
         if self.contract.offload is None:
-            words = "The request is in S3, and this handler's contract does not say where: it needs offload"
-            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=words)])
+            message = "The request is in S3, and this handler's contract cannot read it: it needs offload"
+            raise RequestRejectedError(errors=[ErrorDetail(loc=(), type="offloaded", msg=message)])
         return self.contract.offload.get(event)
 
-    def _offloaded(self, offload: S3Offload, data: bytes) -> JsonValue:
-        """Put an answer into S3 that is too large, for a caller who knows to look there."""
+    def _offload_response(self, offload: S3Offload, data: bytes) -> JsonValue:
+        """Store a large response in S3 if the caller can read it there; if not, return it if Lambda accepts it."""
         invocation = current_invocation()
         if not offload.takes(len(data)):
             return cast("JsonValue", json.loads(data))
@@ -203,38 +303,38 @@ class RemoteHandler(HasContract[Req, Resp]):
             return cast("JsonValue", put_payload(offload, data, transport_override()))
         if len(data) <= MAX_REQUEST_BYTES:
             return cast("JsonValue", json.loads(data))
-        told = "Lambda carries 6 MiB, and the caller did not say that it can read from S3: its contract needs offload"
-        raise ResponseError(f"the handler's answer is {len(data):,} bytes; {told}")
+        limit = "Lambda returns at most 6 MiB, and the caller cannot read it from S3: its contract needs offload"
+        raise ResponseError(f"the handler's response is {len(data):,} bytes; {limit}")
 
 
-class ForContract(Generic[Req, Resp]):
-    """The decorator that ``remote(contract)`` gives."""
+class ContractDecorator(Generic[Req, Resp]):
+    """The decorator that ``remote(contract)`` returns."""
 
     def __init__(self, contract: Contract[Req, Resp]) -> None:
         self._contract = contract
 
-    @overload
-    def __call__(self, function: Callable[[Req], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req, Any], Coroutine[Any, Any, Resp]], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req], Resp], /) -> RemoteHandler[Req, Resp]: ...
-    @overload
-    def __call__(self, function: Callable[[Req, Any], Resp], /) -> RemoteHandler[Req, Resp]: ...
-    def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Req, Resp]:
-        """Make a handler of *function*, which must take and give what the contract says."""
-        signature = signature_of(function, _names_beside(inspect.currentframe()))
-        check_fulfils(signature, self._contract)
+    # One signature, not overloads: both type checkers then explain a wrong function by the types of the contract. With
+    # overloads, mypy compares it with the first one only, and pyright with the last one.
+    def __call__(
+        self,
+        function: Callable[[Req], Resp | Coroutine[Any, Any, Resp]]
+        | Callable[[Req, Any], Resp | Coroutine[Any, Any, Resp]],
+        /,
+    ) -> RemoteHandler[Req, Resp]:
+        """Make a handler of *function*, whose annotations must fit the contract."""
+        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        check_against_contract(signature, self._contract)
         return RemoteHandler(function, self._contract, signature)
 
 
-class ForName:
-    """The decorator that ``remote("name")`` gives."""
+class NameDecorator:
+    """The decorator that ``remote("name")`` returns."""
 
     def __init__(self, name: str, options: ContractOptions) -> None:
         self._name = name
         self._options = options
 
+    # Coroutine functions first: they match the other overloads, too, with the coroutine for a response.
     @overload
     def __call__(
         self, function: Callable[[AnyReq], Coroutine[Any, Any, AnyResp]], /
@@ -248,20 +348,20 @@ class ForName:
     @overload
     def __call__(self, function: Callable[[AnyReq, Any], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
     def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
-        """Make a handler of *function*, whose annotations are the contract."""
-        signature = signature_of(function, _names_beside(inspect.currentframe()))
-        return RemoteHandler(function, contract_from(self._name, signature, self._options), signature)
+        """Make a handler of *function*, whose annotations become the contract."""
+        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        return RemoteHandler(function, make_contract(self._name, signature, self._options), signature)
 
 
 @overload
-def remote(target: Contract[Req, Resp], /) -> ForContract[Req, Resp]: ...
+def remote(target: Contract[Req, Resp], /) -> ContractDecorator[Req, Resp]: ...
 @overload
-def remote(target: str, /, **options: Unpack[ContractOptions]) -> ForName: ...
+def remote(target: str, /, **options: Unpack[ContractOptions]) -> NameDecorator: ...
 def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOptions]) -> Any:
     """Make a function a Lambda handler that callers can call with types.
 
-    The function takes the request, and the context if it likes; it may be a coroutine function. Requests are
-    validated before it runs, its answer before it is sent. What it raises goes out unchanged.
+    The function takes the request and, optionally, the context; it may be a coroutine function. Requests are validated
+    before it runs, responses before they are returned. Its exceptions reach Lambda unchanged.
 
     >>> from pydantic import BaseModel
     >>> class Order(BaseModel):
@@ -275,8 +375,9 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
     Order(cents=42)
 
     Args:
-        target: A contract, or a function's name: then the contract is made of the annotations.
-        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``.
+        target: A contract, or a function's name: then the annotations become the contract.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope`` and
+            ``offload``; see ``Contract``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
@@ -286,26 +387,30 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
         unknown = sorted(options.keys() - ContractOptions.__optional_keys__)
         if unknown:
             known = ", ".join(ContractOptions.__annotations__)
-            raise ContractError(f"remote has no option {unknown[0]!r}; a contract's options are {known}")
-        return ForName(target, options)
+            raise ContractError(f"remote: unknown option {unknown[0]!r}; a contract's options are {known}")
+        return NameDecorator(target, options)
     if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
         raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')
     if options:
-        raise ContractError(f"{target!r} is complete: {', '.join(options)} belongs into it")
-    return ForContract(target)
+        raise ContractError(f"remote: declare {', '.join(options)} in the contract itself, {target!r}")
+    return ContractDecorator(target)
 
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
-    """Check whether a strict model refused but ``headers``, which OpenTelemetry's botocore instrumentation adds."""
+    """Check whether a strict model refused only ``headers``."""
     return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNEXPECTED_FIELD_RULES
 
 
-def _names_beside(frame: FrameType | None) -> Mapping[str, Any]:
-    """Return the names where a function is decorated: types defined inside another function are found there only."""
+def _caller_locals(frame: FrameType | None) -> Mapping[str, Any]:
+    """Return the local names at the decorator: annotations may name types that are defined inside a function."""
     return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
 
 
-def _run_to_end(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
+def _run_coroutine(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:
     from .event_loop import run
 
     return run(start, request, context)
+
+
+RemoteHandler.__module__ = "lambdachain"
+remote.__module__ = "lambdachain"

@@ -1,4 +1,4 @@
-"""What a handler function takes and gives back, read from its signature at import."""
+"""The signature of a handler function, read when it is decorated."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSIT
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """A handler function's shape; ``MISSING`` where it has no annotation, or one that cannot be evaluated here."""
+class HandlerSignature:
+    """What a handler function takes and returns; ``MISSING`` for an annotation that cannot be evaluated."""
 
     name: str
     request: Any
@@ -27,11 +27,11 @@ class Signature:
     is_async: bool
 
 
-def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -> Signature:
-    """Read the shape of a handler function: ``f(request)`` or ``f(request, context)``.
+def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any]) -> HandlerSignature:
+    """Read the signature of a handler function: ``f(request)`` or ``f(request, context)``.
 
     Raises:
-        ContractError: It takes neither one nor two positional arguments, or is a method whose instance is yet to come.
+        ContractError: It does not take one or two positional arguments, or is a method that is not bound.
     """
     if not callable(function):
         raise ContractError(f"remote decorates a function, not {type(function).__name__}")
@@ -44,9 +44,10 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     if len(required) > 2 or by_name or (not positional and not variadic):
         raise ContractError(f"{name}{shape} cannot be a handler: it must take (request) or (request, context)")
     if positional and positional[0].name == "self":
-        raise ContractError(f"{name}{shape} cannot be a handler: Lambda has no self for it; decorate a bound method")
-    hints = _hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
-    return Signature(
+        raise ContractError(f"{name}{shape} cannot be a handler: Lambda passes no self; decorate a bound method")
+    # A decorator's wrapper decides which arguments are passed; the annotations are those of the wrapped function.
+    hints = _get_hints(inspect.unwrap(function), positional[0].name if positional else "", local_names)
+    return HandlerSignature(
         name=name,
         request=hints.get("request", MISSING),
         response=hints.get("return", MISSING),
@@ -55,23 +56,25 @@ def signature_of(function: Callable[..., Any], local_names: Mapping[str, Any]) -
     )
 
 
-def contract_from(name: str, signature: Signature, options: Mapping[str, Any]) -> Contract[Any, Any]:
+def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, Any]) -> Contract[Any, Any]:
     """Make the contract that a handler's annotations declare.
 
     Raises:
         ContractError: An annotation is missing or cannot be evaluated.
     """
-    for part, form in (("its request", signature.request), ("what it returns", signature.response)):
-        if form is MISSING:
-            raise ContractError(f"{signature.name}: annotate {part} with a type that is found here, or give a Contract")
+    for part, annotation in (("its request", signature.request), ("its return value", signature.response)):
+        if annotation is MISSING:
+            raise ContractError(
+                f"{signature.name}: annotate {part} with a type that can be resolved here, or pass a Contract to remote"
+            )
     return Contract[Any, Any](name, request=signature.request, response=signature.response, **options)
 
 
-def check_fulfils(signature: Signature, contract: Contract[Any, Any]) -> None:
-    """Refuse a handler whose annotations contradict its contract.
+def check_against_contract(signature: HandlerSignature, contract: Contract[Any, Any]) -> None:
+    """Raise for a handler whose annotations contradict its contract.
 
     Raises:
-        ContractError: It takes or returns another class than the contract says.
+        ContractError: It takes or returns another class than the contract declares.
     """
     if _contradicts(contract.request, signature.request):
         raise ContractError(_mismatch(signature, "takes", signature.request, contract, contract.request))
@@ -79,29 +82,30 @@ def check_fulfils(signature: Signature, contract: Contract[Any, Any]) -> None:
         raise ContractError(_mismatch(signature, "returns", signature.response, contract, contract.response))
 
 
-def _contradicts(given: Any, wanted: Any) -> bool:
-    """Check whether a *given* class certainly is no *wanted* one; what a type checker must judge is let through."""
-    given, wanted = (type(None) if form is None else form for form in (given, wanted))
-    plain = all(isinstance(form, type) and not hasattr(form, "__args__") for form in (given, wanted))
-    if not plain or given is wanted or (wanted is float and given is int) or Any in (given, wanted):
+def _contradicts(actual: Any, expected: Any) -> bool:
+    """Check whether *actual* certainly is not a subclass of *expected*; the rest is left to type checkers."""
+    actual, expected = (type(None) if annotation is None else annotation for annotation in (actual, expected))
+    are_classes = all(isinstance(kind, type) and not hasattr(kind, "__args__") for kind in (actual, expected))
+    if not are_classes or actual is expected or (expected is float and actual is int) or Any in (actual, expected):
         return False
     try:
-        return not issubclass(given, wanted)
-    except TypeError:  # a protocol or TypedDict cannot be asked
+        return not issubclass(actual, expected)
+    except TypeError:  # issubclass() does not support protocols and TypedDicts
         return False
 
 
-def _mismatch(signature: Signature, verb: str, found: Any, contract: Contract[Any, Any], wanted: Any) -> str:
-    return f"{signature.name} {verb} {type_name(found)}, and {contract!r} says {type_name(wanted)}"
+def _mismatch(signature: HandlerSignature, verb: str, actual: Any, contract: Contract[Any, Any], expected: Any) -> str:
+    return f"{signature.name} {verb} {type_name(actual)}, but {contract!r} declares {type_name(expected)}"
 
 
-def _hints(function: Any, first: str, local_names: Mapping[str, Any]) -> dict[str, Any]:
-    forms: Mapping[str, Any] = own_annotations(function) if hasattr(function, "__annotations__") else {}
+def _get_hints(function: Any, first: str, local_names: Mapping[str, Any]) -> dict[str, Any]:
+    annotations: Mapping[str, Any] = own_annotations(function) if hasattr(function, "__annotations__") else {}
     hints: dict[str, Any] = {}
     for key, name in (("request", first), ("return", "return")):
-        if name in forms:
+        if name in annotations:
             try:
-                hints |= evaluate_annotations({key: forms[name]}, getattr(function, "__globals__", {}), local_names)
+                annotation = {key: annotations[name]}
+                hints |= evaluate_annotations(annotation, getattr(function, "__globals__", {}), local_names)
             except NameError:
                 continue
     return hints

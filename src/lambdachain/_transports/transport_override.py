@@ -176,3 +176,7 @@ def _blocked_message(function: str, host: str) -> str:
         "Stub the function with the fixture lambda_stub: lambda_stub.on(contract).returns(...); "
         f"or run the real handlers with lambda_inprocess or lambda_endpoint. {_REMEDY}"
     )
+
+
+RealInvokeBlockedError.__module__ = "lambdachain.testing"
+StubError.__module__ = "lambdachain.testing"

@@ -288,3 +288,6 @@ def _url_of(listener: socket.socket) -> str:
     if address.is_unspecified:
         host = "127.0.0.1" if address.version == 4 else "::1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+LocalEndpoint.__module__ = "lambdachain.local"

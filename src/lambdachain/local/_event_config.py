@@ -76,3 +76,6 @@ class EventConfig:
 def service_of(arn: str) -> str:
     """Return the service that an ARN names: ``lambda``, ``sqs``, ``sns`` or ``events``."""
     return arn.split(":")[2]
+
+
+EventConfig.__module__ = "lambdachain.local"

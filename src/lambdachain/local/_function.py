@@ -1,14 +1,12 @@
 """What a local function is: its code, its limits, its environment, checked as soon as it is declared."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from lambdachain._core.arn import MAX_NAME_LENGTH
 from lambdachain._lambda_api.aws_location import LATEST
@@ -131,7 +129,7 @@ class LocalFunction:
         for version in self.versions:
             self.as_published(version)
 
-    def as_published(self, version: str) -> LocalFunction:
+    def as_published(self, version: str) -> Self:
         """Return the function as it is in a version: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
 
         Raises:
@@ -260,3 +258,6 @@ def _located(function: LocalFunction, directory: str | Path) -> Path:
     if not path.is_dir():
         raise ValueError(f"function {function.name!r}: directory {str(path)!r} does not exist")
     return path
+
+
+LocalFunction.__module__ = "lambdachain.local"

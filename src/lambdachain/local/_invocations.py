@@ -1,7 +1,5 @@
 """What an endpoint tells of each invocation that has ended, for logs and tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -94,3 +92,6 @@ def misaddressed(target: str, request_id: str, error: RefusedError, caller: str 
 def error_of(ending: Ending) -> str | None:
     """Name the class of a function's failure; ``None`` for a success."""
     return parse_error_type(ending.body) or "Unhandled" if ending.failed else None
+
+
+LocalInvocation.__module__ = "lambdachain.local"

@@ -1,7 +1,5 @@
 """Published versions of a function, and aliases that lead to them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -87,3 +85,7 @@ def _problems_of_routing(name: str, alias: LocalAlias, published: set[str]) -> I
         share: Any = weight
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             yield f"alias {name!r} routes {weight!r} of the calls to {version!r}; a weight is 0 to 1"
+
+
+LocalAlias.__module__ = "lambdachain.local"
+LocalVersion.__module__ = "lambdachain.local"

@@ -108,3 +108,8 @@ def _report(function: str, changes: Collection[Change]) -> str:
     broken: list[Who] = [one.who for change in changes for one in change.breaks]
     blocks = [f"the contract of {function} has changed in a way that breaks calls", *map(str, changes)]
     return "\n\n".join([*blocks, get_deployment_order(broken)])
+
+
+IncompatibleContractError.__module__ = "lambdachain.testing"
+assert_compatible.__module__ = "lambdachain.testing"
+compatibility.__module__ = "lambdachain.testing"

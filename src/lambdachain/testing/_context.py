@@ -119,3 +119,6 @@ def _w3c(client_context: Mapping[str, Any] | None) -> dict[str, str]:
     if not is_mapping(fields):
         return {}
     return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}
+
+
+LambdaContext.__module__ = "lambdachain.testing"

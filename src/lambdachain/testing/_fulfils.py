@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from lambdachain._calling.classify import CallSemantics, failed_answer
-from lambdachain._calling.target import contract_of
+from lambdachain._calling.classify import CallSemantics, error_for_outcome
+from lambdachain._calling.target import contract_for
 from lambdachain._contracts.contract import Contract, HasContract
 from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.arn import parse_target
@@ -75,7 +75,7 @@ def _declared(held: Contract[Any, Any], handler: object) -> Iterator[str]:
     """Compare what the handler declares, if anything, with what its callers hold."""
     if not hasattr(handler, "contract"):
         return
-    for change in compatibility(held, contract_of(handler)):
+    for change in compatibility(held, contract_for(handler)):
         for breakage in change.breaks:
             if breakage.who == "old callers" and breakage.certain:
                 yield f"{change.path}: {change.what}; {breakage.why}"
@@ -91,7 +91,7 @@ def _run(held: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: 
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
     ending = run(handler, delivery, Settings(name=name, timeout=_LONGEST), patience=None)
     outcome = to_outcome(answer_ending(ending, log_tail=False), request_id)
-    error = failed_answer(Invocation(held.function, payload=payload), outcome, CallSemantics(held.errors))
+    error = error_for_outcome(Invocation(held.function, payload=payload), outcome, CallSemantics(held.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""
         yield f"on {shortened(request)} it fails: {error}\n{stack}".rstrip()
@@ -104,3 +104,7 @@ def _misfit(held: Contract[Any, Any], request: object, answer: bytes) -> Iterato
         codec_of(held.response).decode(answer)
     except PayloadValidationError as exc:
         yield f"on {shortened(request)} its answer does not fit {type_name(held.response)}: {exc}"
+
+
+UnfulfilledContractError.__module__ = "lambdachain.testing"
+assert_handler_fulfils.__module__ = "lambdachain.testing"

@@ -305,3 +305,6 @@ def _check_numbers(timeout: float, memory: int, reserved_concurrency: int | None
         raise ValueError(f"memory must be more than 0 MB, not {memory!r}")
     if reserved_concurrency is not None and reserved_concurrency < 0:
         raise ValueError(f"reserved_concurrency must be 0 or more, not {reserved_concurrency!r}")
+
+
+InProcessTransport.__module__ = "lambdachain"

@@ -1,7 +1,5 @@
 """What a transport of a test remembers of an invocation."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,3 +112,6 @@ def _shown(value: object) -> str:
     """Write a payload, which is a test's own, so that a line remains readable."""
     text = repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+InProcessCall.__module__ = "lambdachain.testing"

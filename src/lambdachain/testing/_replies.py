@@ -114,7 +114,12 @@ def _given(contract: Contract[Any, Any], received: Received, body: bytes) -> Ans
 
 
 def _is_handler(function: object) -> bool:
-    return isinstance(function, HasContract) or (callable(function) and _takes_context(function))
+    return callable(function) and (isinstance(_unwrapped(function), HasContract) or _takes_context(function))
+
+
+def _unwrapped(function: Callable[..., Any]) -> object:
+    """Return what decorators were put around: a handler made by ``remote``, else the innermost function."""
+    return inspect.unwrap(function, stop=lambda one: isinstance(one, HasContract))
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:

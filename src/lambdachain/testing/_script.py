@@ -1,7 +1,5 @@
 """What a test says that a function answers, and what the function was asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypeVar, cast, overload
@@ -259,3 +257,7 @@ class Stub(Generic[Req, Resp]):
             kinds = kinds - {InvocationType.DRY_RUN} if self.when else kinds
             self._steps.append(Step(says, kinds, reply, times))
         return self
+
+
+Stub.__module__ = "lambdachain.testing"
+StubCall.__module__ = "lambdachain.testing"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-from lambdachain._calling.target import contract_of
+from lambdachain._calling.target import contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._contracts.s3_offload import OffloadMemory
 from lambdachain._core import clock
@@ -130,7 +130,7 @@ class StubTransport:
         """
         if when is not None and not callable(when):
             raise ContractError(f"when must be a function of the request, not {type(when).__name__}")
-        contract = contract_of(target, Any) if isinstance(target, Address) else contract_of(target)
+        contract = contract_for(target, Any) if isinstance(target, Address) else contract_for(target)
         stub = Stub[Any, Any](contract, deployment(target, function, qualifier), when, optional=optional)
         self._stubs.append(stub)
         return stub
@@ -268,3 +268,8 @@ def _why_not(stub: Stub[Any, Any], received: Received) -> str:
     if not stub.answers(received.kind):
         return f"  (nothing for {VERBS[received.kind]})"
     return "  (when says no)" if stub.when is not None else "  (all of it has been answered)"
+
+
+StubTransport.__module__ = "lambdachain.testing"
+UnstubbedCallError.__module__ = "lambdachain.testing"
+UnusedStubError.__module__ = "lambdachain.testing"

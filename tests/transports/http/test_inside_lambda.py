@@ -18,7 +18,7 @@ client = LambdaClient()
 
 def handler(event, context):
     answer = client.call("callee", event)
-    transport = type(client._caller._transport).__name__
+    transport = type(client._invoker._transport).__name__
     return {"answer": answer, "transport": transport, "loaded": sorted({"boto3", "botocore"} & set(sys.modules))}
 """
 CALLEE = """

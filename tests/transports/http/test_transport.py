@@ -303,7 +303,7 @@ def test_the_default_depends_on_where_the_program_runs(
 
     with LambdaClient() as client:
         assert {"charge_id": "c-1"} == client.call("orders", None)
-        assert kind is type(client._caller._transport)
+        assert kind is type(client._invoker._transport)
 
 
 def test_an_argument_comes_before_the_default(monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory) -> None:

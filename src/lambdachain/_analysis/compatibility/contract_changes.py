@@ -1,7 +1,5 @@
 """The changes between two versions of a contract, each with the callers that it breaks and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -193,3 +191,7 @@ def _is_inside(place: str, path: str) -> bool:
 
 def _add_outcome(path: str, reason: str) -> str:
     return f"{reason}, so it is raised as a plain FunctionError" if path.startswith("errors.") else reason
+
+
+Breakage.__module__ = "lambdachain.testing"
+Change.__module__ = "lambdachain.testing"

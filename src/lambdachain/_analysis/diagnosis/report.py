@@ -59,3 +59,9 @@ def build_report(findings: Iterable[Finding]) -> Report:
         for one in findings
     ]
     return Report(healthy=all(one["level"] != Level.FAULT for one in objects), findings=objects)
+
+
+Finding.__module__ = "lambdachain.doctor"
+FindingObject.__module__ = "lambdachain.doctor"
+Level.__module__ = "lambdachain.doctor"
+Report.__module__ = "lambdachain.doctor"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError
-from lambdachain._calling.target import Resolver, deployed
+from lambdachain._calling.target import Resolver, resolve_function
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, parse_target, partition_of
 from lambdachain._core.errors import InvalidArnError, LambdaChainError
@@ -126,7 +126,7 @@ def resolve_resource(call: CallSite, resolve: Resolver | None = None) -> Functio
     """
     own, stated = split_qualifier(call.function, None, InvalidArnError)
     # A resolver changes the names of contracts, not an address that replaces one.
-    address = call.function if call.is_explicit_address else deployed(own, resolve or call.resolution.resolve)
+    address = call.function if call.is_explicit_address else resolve_function(own, resolve or call.resolution.resolve)
     # From most to least specific: the call's qualifier, that of the resolved address, the contract's.
     name, named = split_qualifier(address, call.qualifier, InvalidArnError)
     declared = call.contract.qualifier if call.contract is not None else stated
@@ -142,7 +142,7 @@ def parse_resources(functions: Iterable[str], resolve: Resolver | None = None) -
     found: list[FunctionResource] = []
     for function in functions:
         name, qualifier = split_qualifier(function, None, InvalidArnError)
-        found.append(_make_resource(deployed(name, resolve), qualifier))
+        found.append(_make_resource(resolve_function(name, resolve), qualifier))
     return found
 
 

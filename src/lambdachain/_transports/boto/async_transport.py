@@ -330,3 +330,6 @@ def is_installed() -> bool:
 def is_session(session: object) -> bool:
     """Check whether a session is aiobotocore's."""
     return isinstance(session, _import_aiobotocore("session").AioSession)
+
+
+AsyncBotoTransport.__module__ = "lambdachain"

@@ -405,3 +405,6 @@ def register_parsing_hooks(client: Any) -> None:
         client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")
         event = f"before-parse.lambda.{operation}"
         client.meta.events.register(event, sanitize_error_body, unique_id=f"lambdachain-legible-{operation}")
+
+
+BotoTransport.__module__ = "lambdachain"

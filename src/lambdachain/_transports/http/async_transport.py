@@ -102,3 +102,6 @@ class _TransportSender:
 
     async def close(self) -> None:
         await self._transport.close()
+
+
+AsyncHttpTransport.__module__ = "lambdachain"

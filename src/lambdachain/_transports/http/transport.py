@@ -90,3 +90,6 @@ class _BotoSender:
 
     def close(self) -> None:
         self._transport.close()
+
+
+HttpTransport.__module__ = "lambdachain"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from lambdachain._client.map import MapRequest, numbered
+from lambdachain._client.map import MapRequest, run_numbered_map
 from lambdachain._core.errors import (
     AccessDeniedError,
     CallError,
@@ -47,7 +47,7 @@ class Run:
         self.signal: int | None = None
         self.is_complete = False
         self._map_request = map_request
-        self._contract = map_request.callee.contract if is_typed else None
+        self._contract = map_request.target.contract if is_typed else None
         self._pending = pending
         self._book = book
         self._refusal: CallError | None = None
@@ -80,7 +80,7 @@ class Run:
             self._book.release(line)
 
     def _go(self) -> None:
-        for number, result in numbered(self._map_request, self._pending):
+        for number, result in run_numbered_map(self._map_request, self._pending):
             self._take(self._pending.line_of(number), result)
             if self._book.broken or self._refusal:
                 self._pending.stop()
@@ -99,7 +99,7 @@ class Run:
 
     def _answered(self, line: int, value: Any) -> None:
         try:
-            answer = written(self._contract, value, self._map_request.callee.address)
+            answer = written(self._contract, value, self._map_request.target.address)
         except CallError as exc:
             self._book.failed(line, exc)
         else:

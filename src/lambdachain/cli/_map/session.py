@@ -72,12 +72,12 @@ def run(asked: MapArguments, how: Connection) -> int:
     teller = MapReporter(asked.quiet, asked.as_json)
     with closing(how.caller()) as caller, closing(Input(asked.source)) as source:
         map_request = _map_request(asked, how, caller, target)
-        manner = asked.manner(idempotent=map_request.callee.contract.idempotent)
+        manner = asked.manner(idempotent=map_request.target.contract.idempotent)
         parse = _parse(map_request, is_typed=is_typed)
-        begun = opened(source, map_request.callee.address, parse, manner)
+        begun = opened(source, map_request.target.address, parse, manner)
         teller.begin(begun)
         pending = _pending(source, begun, parse, skips=manner.skips)
-        with closing(teller.bar(map_request.callee.address, begun, manner)) as bar:
+        with closing(teller.bar(map_request.target.address, begun, manner)) as bar:
             one = Run(_watched(map_request, bar), is_typed=is_typed, pending=pending, book=begun.book)
             try:
                 one.until_ended()
@@ -98,11 +98,11 @@ def _map_request(asked: MapArguments, how: Connection, caller: Invoker, target: 
 
 
 def _watched(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
-    return map_request._replace(manner=map_request.manner._replace(on_progress=on_progress))
+    return map_request._replace(settings=map_request.settings._replace(on_progress=on_progress))
 
 
 def _parse(map_request: MapRequest, *, is_typed: bool) -> Parse:
-    callee = map_request.callee
+    callee = map_request.target
     return (lambda name, text: typed(callee.contract, name, text, callee.address)) if is_typed else parsed
 
 

@@ -78,7 +78,7 @@ class Answers:
 
 @contextmanager
 def _s3_that_answers(answer: bytes) -> Iterator[str]:
-    """Serve *answer* to whatever comes, and close."""
+    """Send *answer* to every request, and close."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -118,7 +118,7 @@ def _unused() -> S3Offload:
     return _offloads("http://127.0.0.1:1")  # nobody listens there
 
 
-def _mapped(transport: Any, contract: Any, kind: type[Any], **options: Any) -> list[Any]:
+def _map(transport: Any, contract: Any, kind: type[Any], **options: Any) -> list[Any]:
     client = kind(transport, retry=RetryPolicy.never())
     results = client.map(contract, range(6), return_exceptions=True, **options)
     return list(results if kind is LambdaClient else iterated(results))
@@ -129,12 +129,12 @@ def _mapped(transport: Any, contract: Any, kind: type[Any], **options: Any) -> l
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("bad", GARBLED)
-def test_an_answer_that_only_begins_like_a_reference_is_one_response_error(
+def test_a_response_that_only_starts_like_a_reference_is_one_response_error(
     bad: str, ordered: bool, kind: type[Any], offload: S3Offload | None, form: Any
 ):
-    """The map goes on, and every other answer is kept; whether the contract knows of S3 or not."""
+    """The map continues, and every other response is kept, with or without offload in the contract."""
     contract = Contract("f", request=int, response=form, offload=offload)
-    came = _mapped(Answers(GARBLED[bad]), contract, kind, ordered=ordered)
+    came = _map(Answers(GARBLED[bad]), contract, kind, ordered=ordered)
     [failed] = [result for result in came if isinstance(result, CallError)]
 
     assert type(failed) is ResponseError
@@ -149,7 +149,7 @@ def test_a_reference_of_another_form_is_one_response_error(where: str, kind: typ
     """And one error of the handler's own, which does not run."""
     contract = Contract("f", request=int, response=int, offload=_unused())
     event = {"__lambdachain_s3__": REFERENCES[where]}
-    came = _mapped(Answers(json.dumps(event).encode()), contract, kind)
+    came = _map(Answers(json.dumps(event).encode()), contract, kind)
     handler = remote(contract)(_same)
 
     assert type(came[1]) is ResponseError
@@ -176,12 +176,12 @@ def _same(number: int) -> int:
     ids=["nothing", "garbage", "cut", "bad chunks", "other bytes", "a page", "no XML"],
 )
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
-def test_whatever_s3_answers_is_one_response_error(answer: bytes, kind: type[Any]):
+def test_any_failure_of_s3_is_one_response_error(answer: bytes, kind: type[Any]):
     """On a real socket, through botocore."""
     reference = {"bucket": BUCKET, "key": "lambdachain/k", "size": 9, "sha256": "0"}
     with _s3_that_answers(answer) as url:
         contract = Contract("f", request=int, response=int, offload=_offloads(url))
-        came = _mapped(Answers(json.dumps({"__lambdachain_s3__": reference}).encode()), contract, kind)
+        came = _map(Answers(json.dumps({"__lambdachain_s3__": reference}).encode()), contract, kind)
 
     assert type(came[1]) is ResponseError
     assert came[::2] == [0, 2, 4]
@@ -231,10 +231,10 @@ _REPORTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("report", _REPORTS)
-def test_whatever_a_failed_function_reports_is_one_function_error(report: str, kind: type[Any]):
-    """The map goes on; the error has a text."""
+def test_any_report_of_a_failed_function_is_one_function_error(report: str, kind: type[Any]):
+    """The map continues; the error has a message."""
     contract = Contract("f", request=int, response=int, errors=[Declined])
-    came = _mapped(Answers(_REPORTS[report], "Unhandled"), contract, kind)
+    came = _map(Answers(_REPORTS[report], "Unhandled"), contract, kind)
 
     assert isinstance(came[1], FunctionError)
     assert str(came[1])
@@ -247,7 +247,7 @@ def test_a_report_just_below_the_limit_of_recursion_is_one_function_error(depth:
     """Reading it may work, and writing a part of it not."""
     lists = b"[" * depth + b"]" * depth
     for report in (lists, b'{"errorType":"E","stackTrace":[' + lists + b"]}"):
-        came = _mapped(Answers(report, "Unhandled"), Contract("f", request=int, response=int), LambdaClient)
+        came = _map(Answers(report, "Unhandled"), Contract("f", request=int, response=int), LambdaClient)
         assert isinstance(came[1], FunctionError)
 
 

@@ -1,4 +1,4 @@
-"""The decisions of one call, over clocks of our own: no socket, no sleep, every invariant."""
+"""The state of one call with simulated clocks: no socket, no sleep, every invariant."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lambdachain import (
     ServiceError,
     ThrottledError,
 )
-from lambdachain._calling.answer import Answer
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState, Reply
 from lambdachain._calling.options import CallOptions
-from lambdachain._calling.prepared_call import Moment, PreparedCall, plan
+from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
+from lambdachain._calling.response import CallResponse
 from lambdachain._calling.retry import pause_before_next
-from lambdachain._calling.retry_budget import Bucket, RetryBudget
+from lambdachain._calling.retry_budget import RetryBudget, TokenBucket
 from lambdachain._calling.target import locate
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Outcome, Progress, Trouble
 
@@ -34,21 +34,21 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
-def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
-    """Take what an attempt led to, as ``send_with_retries`` does."""
-    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
-    going.reply = reply
+def process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:
+    """Process the reply to an attempt, as ``send_with_retries`` does."""
+    attempt = AttemptRunner(None, state, request)  # type: ignore[arg-type] - nothing is sent here
+    attempt.reply = reply
     try:
-        outcome = course.judge(reply)
+        outcome = state.raise_for_failure(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, going, now)
-    return course.failed(error, going, now)
+        return state.record_success(outcome, attempt, now)
+    return state.record_failure(error, attempt, now)
 
 
 class Event(NamedTuple):
-    """What one attempt leads to: a reply, whether a function may have run by it, and the seconds it takes."""
+    """The result of one attempt: a reply, whether the function may have run, and the seconds it takes."""
 
     reply: Reply
     may_have_run: bool
@@ -97,31 +97,33 @@ def _planned(
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
     options: CallOptions = {"retry": policy, "timeout": timeout}
     now = Moment(BEGINNING, 0.0)
-    return plan(locate(contract, None, None, None), 1, InvocationType.REQUEST_RESPONSE, options, within=None, now=now)
+    return prepare(
+        locate(contract, None, None, None), 1, InvocationType.REQUEST_RESPONSE, options, within=None, now=now
+    )
 
 
 class Trip(NamedTuple):
-    """How a call went: when its attempts began, when its sleeps were to end, and what it came to."""
+    """A call that has ended: when its attempts started, when its sleeps should have ended, and its result."""
 
     began: list[float]
     slept_until: list[float]
-    told: list[int]
-    end: Answer | CallError
+    metadata: list[int]
+    end: CallResponse | CallError
 
 
 def _travel(call: PreparedCall, events: Sequence[Event]) -> Trip:
-    """Lead a call through *events* by a clock of our own; the last one stands for every further attempt."""
+    """Run a call through *events* with a simulated clock; the last one is repeated for further attempts."""
     clock = BEGINNING
-    course = CallState(call, clock)
+    state = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
     try:
         for number in range(100):
             event = events[min(number, len(events) - 1)]
-            send = course.next(clock)
+            request = state.start_attempt(clock)
             trip.began.append(clock)
-            clock += event.took if send.timeout is None else min(event.took, send.timeout)
-            done = taken(course, send, event.reply, clock)
-            if isinstance(done, Answer):
+            clock += event.took if request.timeout is None else min(event.took, request.timeout)
+            done = process(state, request, event.reply, clock)
+            if isinstance(done, CallResponse):
                 return trip._replace(end=done)
             trip.slept_until.append(clock + done)
             clock += done + event.overslept
@@ -153,8 +155,8 @@ _events = st.builds(
     idempotent=st.booleans(),
     timeout=st.none() | st.floats(0.01, 30),
 )
-def test_any_course(events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None) -> None:
-    """Whatever the replies and clocks: no double run, no attempt too many, none after the deadline, no false word."""
+def test_any_call(events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None) -> None:
+    """With any replies and clocks: no double run, no attempt too many or too late, no wrong ``execution``."""
     policy = RetryPolicy(max_attempts=attempts, initial_delay=delay, budget=None)
 
     trip = _travel(_planned(policy, idempotent=idempotent, timeout=timeout), events)
@@ -172,16 +174,16 @@ def test_any_course(events: list[Event], attempts: int, delay: float, idempotent
 
 
 def test_attempts_are_numbered() -> None:
-    """Each attempt tells its own number and what is left of the time."""
+    """Each attempt has its own number and the time that is left."""
     call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
-    course = CallState(call, BEGINNING)
+    state = CallState(call, BEGINNING)
 
     texts = []
     for clock in (BEGINNING, BEGINNING + 10, BEGINNING + 20):
-        send = course.next(clock)
-        texts.append((send.timeout, send.invocation.client_context))
+        request = state.start_attempt(clock)
+        texts.append((request.timeout, request.invocation.client_context))
         if clock < BEGINNING + 20:
-            taken(course, send, REFUSED, clock)
+            process(state, request, REFUSED, clock)
 
     assert [60.0, 50.0, 40.0] == [timeout for timeout, _ in texts]
     assert 3 == len({context for _, context in texts})
@@ -199,7 +201,7 @@ def test_default_delays_of_a_broken_connection() -> None:
 
 @pytest.mark.parametrize(("reply", "error"), [(THROTTLED, ThrottledError), (NOT_READY, FunctionNotReadyError)])
 def test_default_delays_of_missing_capacity(reply: Outcome, error: type[CallError]) -> None:
-    """Where capacity is missing the default waits up to 1 s, then up to 2 s."""
+    """Without capacity, the default waits up to 1 s, then up to 2 s."""
     trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
 
     assert {error} == {type(trip.end) for trip in trips}
@@ -220,7 +222,7 @@ def test_delays_without_jitter_double() -> None:
 
 @pytest.mark.parametrize(("asked", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
 def test_hint_is_a_floor(asked: float | None, paused: float | None) -> None:
-    """What Lambda asks to wait is waited at least, unless it is longer than ``max_delay``."""
+    """A pause is at least as long as Lambda asks, unless that is longer than ``max_delay``."""
     policy = RetryPolicy(initial_delay=0.0)
     error = ThrottledError("slow down", retry_after=asked, retryable=True)
 
@@ -228,7 +230,7 @@ def test_hint_is_a_floor(asked: float | None, paused: float | None) -> None:
 
 
 def test_pause_that_would_end_at_the_deadline() -> None:
-    """A pause that uses up the time is not made: the call fails at once, and says which failure came before."""
+    """A pause that would end after the deadline is not made: the call fails, with the last failure as its cause."""
     policy = RetryPolicy(initial_delay=1.0, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
@@ -240,7 +242,7 @@ def test_pause_that_would_end_at_the_deadline() -> None:
 
 
 def test_oversleeping() -> None:
-    """Who wakes after the deadline sends nothing any more."""
+    """After a sleep past the deadline, nothing is sent."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
@@ -250,7 +252,7 @@ def test_oversleeping() -> None:
 
 
 def test_oversleeping_in_doubt() -> None:
-    """Who wakes after the deadline still does not know whether the first attempt ran."""
+    """After a sleep past the deadline, it is still unknown whether the first attempt ran."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
     trip = _travel(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
@@ -260,7 +262,7 @@ def test_oversleeping_in_doubt() -> None:
 
 
 def test_budget_runs_out() -> None:
-    """A function that only fails is soon not sent anything twice, and comes back after enough successes."""
+    """A function that only fails soon gets no retries, and gets them again after enough successes."""
     budget = RetryBudget(max_tokens=10, token_ratio=0.5)
     call = _planned(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
     down = [Event(REFUSED, False, 0.0)]
@@ -274,15 +276,15 @@ def test_budget_runs_out() -> None:
 
 
 def test_bucket_under_contention() -> None:
-    """However many threads draw on a bucket, it holds between nothing and all, and no token is lost."""
-    bucket = Bucket(RetryBudget(max_tokens=50, token_ratio=0.25))
+    """With any number of threads, a bucket holds between 0 and all tokens, and none is lost."""
+    bucket = TokenBucket(RetryBudget(max_tokens=50, token_ratio=0.25))
     seen: list[float] = []
     start = threading.Barrier(8)
 
     def draw(ratio: int) -> None:
         start.wait()
         for turn in range(4000):
-            bucket.failed() if turn % ratio == 0 else bucket.succeeded()
+            bucket.record_failure() if turn % ratio == 0 else bucket.record_success()
             seen.append(bucket.tokens)
 
     threads = [threading.Thread(target=draw, args=(ratio,)) for ratio in (2, 3, 4, 5, 6, 7, 8, 9)]
@@ -295,10 +297,10 @@ def test_bucket_under_contention() -> None:
 
 
 def test_tokens_add_up() -> None:
-    """Failures drawn by many threads at once are all counted."""
-    bucket = Bucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
+    """Failures recorded by many threads at the same time are all counted."""
+    bucket = TokenBucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
 
-    threads = [threading.Thread(target=lambda: [bucket.failed() for _ in range(1000)]) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: [bucket.record_failure() for _ in range(1000)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
