@@ -9,7 +9,7 @@ import pytest
 
 from lambdachain import InvocationType
 from lambdachain._templates.problem import Diagnostic, Location
-from lambdachain.cli._messages import Notice, Printed, Reloaded, as_json, as_text
+from lambdachain.cli._serve.messages import Notice, Printed, Reloaded, as_json, as_text
 from lambdachain.local import LocalInvocation
 
 NASTY = "a\r\nforged\x1b]0;t\x07\x85\u202e\x00"

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from lambdachain import Contract, HttpTransport, LambdaClient
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.local import _http as local_http
+from lambdachain.local import _aiohttp_server as local_http
 
 FUNCTIONS = Path(__file__).parent / "functions"
 LIMIT = "ConcurrentInvocationLimitExceeded"

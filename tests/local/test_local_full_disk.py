@@ -110,7 +110,7 @@ with LocalEndpoint([waits, function("keep", "echo")], queue=where / "events.db",
     free()
     after = fire(endpoint, "waits", str(kept))
     eventually(lambda: sum(each.function == "waits" and each.status == 200 for each in told) == 2)
-from lambdachain.local._queue import EventQueue
+from lambdachain.local._event_queue import EventQueue
 left = len(EventQueue(where / "events.db"))
 ran = sum(each.function == "waits" and each.status == 200 for each in told)
 print(json.dumps({"before": before, "after": after, "left": left, "ran": ran, "logged": logged}))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain._lambda_api.limits import MAX_HEADERS
-from lambdachain.local._http1 import HttpConnection, ProtocolError
+from lambdachain.local._http1_connection import HttpConnection, ProtocolError
 
 NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9-]{0,20}\Z").filter(lambda name: name.lower() not in FRAMING)
 FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "host", "upgrade"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from lambdachain.local._output import SandboxOutput
+from lambdachain.local._sandbox_output import SandboxOutput
 
 
 def collect(*steps):

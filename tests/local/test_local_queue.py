@@ -16,7 +16,7 @@ import pytest
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.events import EventState, begun
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.local._queue import EventQueue
+from lambdachain.local._event_queue import EventQueue
 
 FUNCTIONS = Path(__file__).parent / "functions"
 EVENTS = 1_000

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lambdachain._lambda_api.delivery import Body, Delivery
-from lambdachain.local import LocalEndpoint, LocalFunction, _peers, _runtime_api
+from lambdachain.local import LocalEndpoint, LocalFunction, _connection_owner, _runtime_api
 from lambdachain.local._runtime_api import InitFailed, Ready, Returned, RuntimeApi, Streamed, Streaming
 from lambdachain.local._runtimes_node import RIC_VARIABLE
 
@@ -74,8 +74,8 @@ while True:
     context = types.SimpleNamespace(aws_request_id=request_id)
     ask("POST", request_id + "/response", json.dumps(app.handler(json.loads(event), context)))
 """
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
-needs_linux = pytest.mark.skipif(not _peers.can_tell(), reason="this system does not tell who made a connection")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node on the PATH")
+needs_linux = pytest.mark.skipif(not _connection_owner.can_tell(), reason="needs sock_diag (Linux)")
 
 RUNTIMES = [
     pytest.param("python"),
@@ -549,7 +549,7 @@ def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
         return listdir(path)
 
     async def test(api: RuntimeApi, address: str) -> None:
-        assert _peers.can_tell()
+        assert _connection_owner.can_tell()
         monkeypatch.setattr(os, "listdir", refuse)
         without, having = await Talk.to(bare(address)), await Talk.to(address)
         without.say("GET", NEXT)

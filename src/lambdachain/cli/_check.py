@@ -81,8 +81,8 @@ def _version(text: str) -> ContractSchema:
         Refusal: There is none.
         ContractError: It is no schema of a contract.
     """
-    from ._revision import file_at, schema_at
-    from ._target import contract_at
+    from ._git_revision import file_at, schema_at
+    from ._target_argument import contract_at
 
     if Path(text).is_file():
         return _schema_in(Path(text).read_bytes(), text)

@@ -21,16 +21,16 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "call": Entry("_calling:call", "Run a function and show its answer."),
-    "fire": Entry("_calling:fire", "Queue an event for a function, and do not wait for it."),
-    "can-invoke": Entry("_calling:can_invoke", "Ask whether a function may be invoked, without running it."),
+    "call": Entry("_call:call", "Run a function and show its answer."),
+    "fire": Entry("_call:fire", "Queue an event for a function, and do not wait for it."),
+    "can-invoke": Entry("_call:can_invoke", "Ask whether a function may be invoked, without running it."),
     "map": Entry("_map.command:command", "Call a function once for each line of a file of JSON."),
     "schema": Entry("_schema:schema", "Print the schema of a contract."),
     "check": Entry("_check:check", "Say whether two versions of a contract understand each other."),
     "policy": Entry("_policy:command", "Print the policy that allows exactly the calls that code makes."),
     "graph": Entry("_graph:command", "Draw who calls whom, and warn of what will not go well."),
     "doctor": Entry("_doctor:command", "Look whether calls can work from here, and say what would mend them."),
-    "serve": Entry("serve:command", "Serve every function of a system on this machine."),
+    "serve": Entry("_serve.command:command", "Serve every function of a system on this machine."),
     "completion": Entry("_completion:completion", "Print the script with which a shell completes the command."),
 }
 

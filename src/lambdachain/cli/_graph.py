@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Status, echo
-from ._help import Command
-from ._surveying import (
+from ._code_options import (
     code_options,
     print_json,
     read_project,
@@ -21,6 +19,8 @@ from ._surveying import (
     template_options,
     undecided_objects,
 )
+from ._exit_status import Status, echo
+from ._help import Command
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Refusal, Status, echo
-from ._help import Command
-from ._surveying import (
+from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
     code_options,
@@ -27,6 +25,8 @@ from ._surveying import (
     template_options,
     undecided_objects,
 )
+from ._exit_status import Refusal, Status, echo
+from ._help import Command
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:

@@ -25,6 +25,6 @@ def schema(*, contract: str) -> None:
     """
     import json
 
-    from ._target import contract_at
+    from ._target_argument import contract_at
 
     echo(json.dumps(contract_at(contract).schema(), indent=2))

@@ -16,7 +16,7 @@ if _MISSING:
 
 from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has the better message
 from ._event_config import EventConfig  # noqa: E402
-from ._function import LocalFunction  # noqa: E402
+from ._function_config import LocalFunction  # noqa: E402
 from ._invocations import LocalInvocation  # noqa: E402
 from ._versions import LocalAlias, LocalVersion  # noqa: E402
 

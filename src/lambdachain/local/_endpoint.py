@@ -15,20 +15,20 @@ from typing import Any, Self, TypeVar
 
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
-from ._capacity import default_concurrency
-from ._clock import QueueClock
-from ._delivery import EventDelivery
-from ._function import LocalFunction, index_by_name, located
+from ._concurrency_limit import default_concurrency
+from ._endpoint_settings import ClockKind, EndpointSettings, check_arguments, hosts_of
+from ._event_clock import QueueClock
+from ._event_delivery import EventDelivery
+from ._event_destinations import Targets, check_targets
+from ._event_queue import EventQueue
+from ._function_config import LocalFunction, index_by_name, located
 from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
+from ._invoke_server import InvokeService
 from ._orphan_guard import OrphanGuard
-from ._queue import EventQueue
 from ._runtimes import runtime_of
 from ._sandbox import Surroundings
-from ._server import InvokeService
-from ._settings import ClockKind, EndpointSettings, check_arguments, hosts_of
-from ._targets import Targets, check_targets
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ._kinds import NUMBER, TEXT, WHOLE, wrong_kinds
+from ._argument_types import NUMBER, TEXT, WHOLE, wrong_kinds
 
 MAX_RETRIES: Final = 2
 MIN_AGE: Final = 60.0

@@ -15,7 +15,7 @@ from lambdachain._lambda_api.configuration import Description
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.invoke_api import check_tenant
 
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 from ._sandbox import Surroundings
 from ._served_function import AcceptedInvocation, ServedFunction
 

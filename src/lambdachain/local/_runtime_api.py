@@ -25,8 +25,8 @@ from typing import Final, TypeAlias
 from lambdachain._lambda_api.delivery import Body, Delivery
 from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_RESPONSE
 
-from ._http1 import HttpConnection, ProtocolError, Request
-from ._peers import Address, can_tell, is_made_by
+from ._connection_owner import Address, can_tell, is_made_by
+from ._http1_connection import HttpConnection, ProtocolError, Request
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 

@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from ._function import LocalFunction, RuntimeKind
+from ._exec_wrapper import wrapped
+from ._function_config import LocalFunction, RuntimeKind
 from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
-from ._wrapper import wrapped
 
 _PYTHON_CLIENT: Final = Path(__file__).parent / "python" / "bootstrap.py"
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"

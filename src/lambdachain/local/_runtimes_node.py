@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 
 RIC_VARIABLE: Final = "LAMBDACHAIN_NODE_RIC"
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 
 
 class ProvidedRuntime:

@@ -18,13 +18,13 @@ from lambdachain._lambda_api.delivery import Body, Delivery, Ending
 from lambdachain._lambda_api.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
 from lambdachain._lambda_api.log import report, start
 
-from ._environment import sandbox_environment
-from ._function import LocalFunction
-from ._memory import MemoryWatch, peak_memory
+from ._function_config import LocalFunction
+from ._memory_limit import MemoryWatch, peak_memory
 from ._orphan_guard import OrphanGuard, kill_group
-from ._output import SandboxOutput
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent, Streamed, Streaming
 from ._runtimes import runtime_of, start_command
+from ._sandbox_environment import sandbox_environment
+from ._sandbox_output import SandboxOutput
 
 # A killed process is gone at once, unless the kernel holds it.
 _KILL_TIMEOUT: Final = 5.0

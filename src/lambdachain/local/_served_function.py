@@ -12,10 +12,10 @@ from lambdachain._lambda_api.configuration import Description
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.routing import routed_version
 
-from ._function import LocalFunction
-from ._pool import SandboxPool, slots
+from ._function_config import LocalFunction
 from ._runtimes import runtime_of
 from ._sandbox import Sink, Surroundings
+from ._sandbox_pool import SandboxPool, slots
 
 
 class ServedFunction:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import IO, Any, Final, Protocol
 
 from lambdachain._core.errors import CallError, Execution, InvalidRequestError
+from lambdachain.cli._call_output import failure_object
 from lambdachain.cli._exit_status import Refusal, in_a_line, one_line, tell_error
-from lambdachain.cli._report import failure_object
 
 from .journal import Journal
 from .line_states import FAILURES, LineStates, State

@@ -12,7 +12,7 @@ from lambdachain._client.map import MapRequest, bound_map_request
 from lambdachain._core.invocation import InvocationType
 from lambdachain.cli._exit_status import Status
 from lambdachain.cli._json import parsed, typed
-from lambdachain.cli._target import target_of
+from lambdachain.cli._target_argument import target_of
 from lambdachain.cli._target_options import Connection
 
 from .line_states import State

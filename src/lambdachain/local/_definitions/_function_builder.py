@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lambdachain._templates.problem import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
-from lambdachain.local._function import LocalFunction, RuntimeKind
+from lambdachain.local._function_config import LocalFunction, RuntimeKind
 
 # Lambda's names of the runtimes that can be served: what they begin with, and what serves them.
 _RUNTIMES: Final[Mapping[str, RuntimeKind]] = {"python": "python", "nodejs": "nodejs", "provided": "provided"}

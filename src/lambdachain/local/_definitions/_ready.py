@@ -13,9 +13,9 @@ from typing import Any, Final
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._templates.problem import Diagnostic
 from lambdachain.local._event_config import EventConfig, service_of
-from lambdachain.local._function import LocalFunction, located
+from lambdachain.local._event_destinations import check_targets
+from lambdachain.local._function_config import LocalFunction, located
 from lambdachain.local._runtimes import runtime_of
-from lambdachain.local._targets import check_targets
 
 from ._function_builder import Declared
 

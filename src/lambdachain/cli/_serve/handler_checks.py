@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain.local import LocalFunction
-from lambdachain.local._trial import try_handlers
+from lambdachain.local._handler_check import try_handlers
 
 
 class Trials:

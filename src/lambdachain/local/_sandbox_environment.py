@@ -11,7 +11,7 @@ from typing import Final
 from lambdachain._lambda_api.aws_location import AwsLocation
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 from ._runtimes import runtime_of
 
 # Without the search paths some interpreters do not start.

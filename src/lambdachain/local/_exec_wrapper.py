@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 
 VARIABLE: Final = "AWS_LAMBDA_EXEC_WRAPPER"
 

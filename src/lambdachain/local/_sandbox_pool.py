@@ -9,7 +9,7 @@ from typing import TypeAlias
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.delivery import Delivery, Ending
 
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 from ._sandbox import Sandbox, SandboxGoneError, Sink, Surroundings
 
 Slots: TypeAlias = asyncio.Semaphore | AbstractAsyncContextManager[None]

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from lambdachain._core.text import public_url
 
+from ._argument_types import MAPPING, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 from ._host_check import parse_host
 from ._invocations import Observer
-from ._kinds import MAPPING, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 
 MAX_PORT: Final = 65535
 ClockKind: TypeAlias = Literal["real", "virtual"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ._exit_status import Refusal, echo
-from ._extra import missing_packages
+from ._optional_dependencies import missing_packages
 from ._target_options import options, pairs
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import watchfiles
 
 from lambdachain.local import LocalFunction
 
-from ._messages import Notice
+from .messages import Notice
 
 # Milliseconds after which a watcher looks whether it shall end; its first look tells that it has begun.
 _LOOK_EVERY: Final = 200

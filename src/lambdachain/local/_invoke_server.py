@@ -30,11 +30,11 @@ from lambdachain._lambda_api.operations import Operation, operation_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
+from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._credentials import caller_of
-from ._delivery import EventDelivery
+from ._event_delivery import EventDelivery
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
-from ._http import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
 from ._invocations import LocalInvocation, finished, misaddressed, refused
 from ._sandbox import Sink
 from ._served_function import AcceptedInvocation

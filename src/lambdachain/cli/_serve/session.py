@@ -27,10 +27,10 @@ from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.problem import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
-from ._messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
-from ._system import Found, Wanted, find_system
-from ._trials import Trials
-from ._watch import Changed, Watch
+from .file_watcher import Changed, Watch
+from .handler_checks import Trials
+from .messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
+from .system_loader import Found, Wanted, find_system
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 # Seconds within which a second signal is taken for the first one's echo.

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from lambdachain._core.arn import MAX_NAME_LENGTH
 from lambdachain._lambda_api.aws_location import LATEST
 
+from ._argument_types import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 from ._event_config import EventConfig
-from ._kinds import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
 from ._versions import LocalAlias, LocalVersion, problems_of_versions
 
 MAX_TIMEOUT: Final = 900.0

@@ -15,7 +15,7 @@ from ._exit_status import Refusal
 if TYPE_CHECKING:
     from lambdachain._contracts.contract_schema import ContractSchema
 
-_SCRIPT: Final = "from lambdachain.cli._revision import print_schema; print_schema()"
+_SCRIPT: Final = "from lambdachain.cli._git_revision import print_schema; print_schema()"
 
 
 def schema_at(revision: str, module: str, name: str) -> ContractSchema:
@@ -57,7 +57,7 @@ def file_at(revision: str, path: str) -> str:
 
 def print_schema() -> None:
     """Print the schema of a contract that standard input asks for: what the process apart does."""
-    from ._target import contract_in
+    from ._target_argument import contract_in
 
     asked = json.load(sys.stdin)
     sys.path[0:0] = asked["paths"]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Final, TypeAlias
 
-from ._memory import process_tree
+from ._memory_limit import process_tree
 
 Address: TypeAlias = tuple[str, int]
 

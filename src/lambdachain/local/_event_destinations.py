@@ -17,7 +17,7 @@ from lambdachain._lambda_api.records import Record
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
 from ._event_config import service_of
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 
 _MOST_SAID: Final = 1000
 _LOGGER: Final = logging.getLogger("lambdachain.local")

@@ -61,8 +61,8 @@ def call(
     TARGET is a function's name or ARN, or module:contract: then payload and answer are checked against its types.
     The answer goes to standard output, what Lambda said about it to standard error.
     """
+    from ._call_output import facts, result_object
     from ._json import loaded, shown, written
-    from ._report import facts, result_object
 
     how = Connection(**connection)
     said = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
@@ -97,8 +97,8 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
     Lambda delivers an event at least once, and again after a failure. The id of the request, by which logs and
     destinations know it, goes to standard output.
     """
+    from ._call_output import attempts, receipt_object
     from ._json import shown
-    from ._report import attempts, receipt_object
 
     how = Connection(**connection)
     with _calling(how, target, as_json=as_json, left=_QUEUED) as (caller, callee, contract):
@@ -127,9 +127,9 @@ def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
 
     The status is 0 for yes and 1 for no; where there is no answer, that of the failure.
     """
+    from ._call_output import permission_object
     from ._exit_status import one_line
     from ._json import shown
-    from ._report import permission_object
 
     how = Connection(**connection)
     with _calling(how, target, as_json=as_json) as (caller, callee, _):
@@ -154,7 +154,7 @@ def _calling(
     """
     from lambdachain._core.errors import CallError
 
-    from ._target import target_of
+    from ._target_argument import target_of
 
     target = target_of(text)
     caller = how.caller()
@@ -180,9 +180,9 @@ def _read(contract: Any, payload: str | None, address: str) -> Any:
 def _tell_failure(error: CallError, text: str, *, as_json: bool, logs: bool) -> None:
     from lambdachain._core.errors import FunctionNotFoundError
 
+    from ._call_output import failure_object
     from ._json import shown
-    from ._report import failure_object
-    from ._target import hint_of
+    from ._target_argument import hint_of
 
     if as_json:
         echo(shown({"error": failure_object(error)}))

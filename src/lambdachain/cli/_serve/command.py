@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import click
 
-from ._extra import missing_packages
-from ._help import Command
-from ._target_options import pairs
+from lambdachain.cli._help import Command
+from lambdachain.cli._optional_dependencies import missing_packages
+from lambdachain.cli._target_options import pairs
 
 DEFAULT_PORT: Final = 9001
 _SERVICES: Final = ("sqs", "sns", "events")
@@ -104,8 +104,8 @@ def command(
     CloudFormation template, a serverless.yml. Without arguments, the first such file that is here.
     """
     _check_installed()
-    from ._serving import Options, scratch_directory, serve
-    from ._system import Wanted
+    from .session import Options, scratch_directory, serve
+    from .system_loader import Wanted
 
     options = Options(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
     around = _surroundings(account_id, region, stage, parameters)

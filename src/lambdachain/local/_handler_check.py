@@ -14,11 +14,11 @@ from lambdachain._core.type_guards import is_mapping
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 from lambdachain._lambda_api.limits import INIT_TIMEOUT
 
-from ._environment import sandbox_environment
-from ._function import LocalFunction
+from ._function_config import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group
 from ._runtime_api import Exited, InitFailed, Ready, RuntimeApi
 from ._runtimes import runtime_of, start_command
+from ._sandbox_environment import sandbox_environment
 
 _AT_A_TIME: Final = 2
 _IMPORT_OF: Final = re.compile(r"^Unable to import module '[^']*': ")

@@ -30,13 +30,13 @@ from lambdachain._lambda_api.events import (
 from lambdachain._lambda_api.records import LastAnswer, Record
 from lambdachain._lambda_api.responses import RefusedError
 
-from ._clock import QueueClock
+from ._event_clock import QueueClock
 from ._event_config import service_of
-from ._function import LocalFunction
+from ._event_destinations import Targets
+from ._event_queue import EventQueue, QueuedEvent, QueueError
+from ._function_config import LocalFunction
 from ._function_registry import FunctionRegistry
 from ._invocations import LocalInvocation, error_of
-from ._queue import EventQueue, QueuedEvent, QueueError
-from ._targets import Targets
 
 # Lambda would run as many as it has room for; a machine should not be flooded with processes.
 MOST_AT_A_TIME: Final = 10
