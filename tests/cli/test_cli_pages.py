@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from lambdachain.cli._commands import COMMANDS
-from lambdachain.cli._exit_status import Status
+from lambdachain.cli._exit_status import ExitStatus
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 PAGES: Final = [DOCS / "how-to" / name for name in ("use-the-command-line.md", "map-a-file.md")]
@@ -156,4 +156,4 @@ def test_the_reference_has_every_command_option_and_status(command: list[str], e
 
     assert {"call", "fire", "can-invoke", "map", "schema", "check", "completion"} <= set(own)
     assert {option for option in options if f"`{option}" not in text} - {"--help"} == set()
-    assert [status for status in Status if f"| {status.value} |" not in text] == []
+    assert [status for status in ExitStatus if f"| {status.value} |" not in text] == []

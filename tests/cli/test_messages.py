@@ -9,7 +9,7 @@ import pytest
 
 from lambdachain import InvocationType
 from lambdachain._templates.problem import Diagnostic, Location
-from lambdachain.cli._serve.messages import Notice, Printed, Reloaded, as_json, as_text
+from lambdachain.cli._serve.messages import Notice, Printed, Reloaded, to_json_line, to_text
 from lambdachain.local import LocalInvocation
 
 NASTY = "a\r\nforged\x1b]0;t\x07\x85\u202e\x00"
@@ -28,10 +28,10 @@ NASTY = "a\r\nforged\x1b]0;t\x07\x85\u202e\x00"
 )
 def test_a_message_is_one_line(message: Notice | Diagnostic | Reloaded):
     """As text and as JSON."""
-    for text in (as_text(message, "12:00:00"), as_json(message)):
+    for text in (to_text(message, "12:00:00"), to_json_line(message)):
         assert not set("\r\n\x07\x85\u202e\x00") & set(text)
         assert "\x1b]" not in text
-    json.loads(as_json(message))
+    json.loads(to_json_line(message))
 
 
 def test_an_invocation_is_one_short_line(invocation: LocalInvocation):
@@ -41,7 +41,7 @@ def test_an_invocation_is_one_short_line(invocation: LocalInvocation):
         replace(invocation, function=NASTY * 1000),
         replace(invocation, caller=NASTY * 1000),
     ):
-        text = as_text(told, "12:00:00")
+        text = to_text(told, "12:00:00")
         assert not set("\r\n\x07\x85\u202e\x00") & set(text)
         assert "\x1b]" not in text
         assert len(text) < 3000
@@ -49,7 +49,7 @@ def test_an_invocation_is_one_short_line(invocation: LocalInvocation):
 
 def test_what_a_function_prints_keeps_its_colours_and_nothing_else():
     """It is the user's own function, and what it prints may be anybody's."""
-    text = as_text(Printed("f", "\x1b[31mred\x1b[0m \x1b]0;t\x07"), "12:00:00")
+    text = to_text(Printed("f", "\x1b[31mred\x1b[0m \x1b]0;t\x07"), "12:00:00")
     assert text.endswith("\x1b[31mred\x1b[0m \\x1b]0;t\\x07")
 
 

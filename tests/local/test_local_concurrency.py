@@ -230,16 +230,16 @@ def test_a_request_that_ends_as_the_server_stops(caplog):
             await asyncio.sleep(local_http.SHUTDOWN_TIMEOUT * 0.9)
             return web.Response()
 
-        in_flight = local_http.InFlight(handle)
+        in_flight = local_http.RequestTracker(handle)
         application = web.Application()
         application.router.add_route("*", "/", in_flight.handle)
         runner = web.AppRunner(application, shutdown_timeout=local_http.SHUTDOWN_TIMEOUT)
         listener = socket.create_server(("127.0.0.1", 0))
-        await local_http.serve(runner, listener)
+        await local_http.start_server(runner, listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await entered.wait()
-        stopping = asyncio.create_task(local_http.stop(runner, listener, in_flight))
+        stopping = asyncio.create_task(local_http.stop_server(runner, listener, in_flight))
         for _ in range(10):
             await asyncio.sleep(0)
         time.sleep(local_http.SHUTDOWN_TIMEOUT * 3)  # noqa: ASYNC251 - both times are over in the loop's next turn

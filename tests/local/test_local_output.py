@@ -17,7 +17,7 @@ def collect(*steps):
             if isinstance(step, bytes):
                 os.write(output.write_end, step)
             else:
-                output.mark(step)
+                output.append_platform_line(step)
         output.close_write_end()
         output.close()
         return output.take_tail()

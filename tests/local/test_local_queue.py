@@ -146,10 +146,10 @@ def test_order_and_due():
     assert (["id-2", "id-1"], None) == ([first.delivery.request_id, second.delivery.request_id], none)
     assert ("parent", delivery(2)) == (first.caller, first.delivery)
     assert 9.0 == queue.next_due(["orders"])
-    assert (None, ["orders"]) == (queue.next_due(["other"]), queue.foreign(["other"]))
+    assert (None, ["orders"]) == (queue.next_due(["other"]), queue.unknown_functions(["other"]))
 
     queue.put_back(first, EventState(0.0, 7.0, runs=1))
-    assert EventState(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).course
+    assert EventState(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).state
     queue.close()
 
 
@@ -158,13 +158,13 @@ def test_ending_is_whole():
     queue = EventQueue(None)
     queue.put("orders", delivery(), begun(0), None)
     event = queue.take(["orders"], 0)
-    with pytest.raises(sqlite3.IntegrityError), queue.ending(event):
+    with pytest.raises(sqlite3.IntegrityError), queue.completing(event):
         queue.put("other", replace(delivery(2), payload=None), begun(0), None)
     assert 1 == len(queue)
 
-    with queue.ending(event):
+    with queue.completing(event):
         queue.put("other", delivery(2), begun(0), "orders")
-    assert (["other"], 1) == (queue.foreign([]), len(queue))
+    assert (["other"], 1) == (queue.unknown_functions([]), len(queue))
     queue.close()
 
 

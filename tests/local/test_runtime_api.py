@@ -75,7 +75,7 @@ while True:
     ask("POST", request_id + "/response", json.dumps(app.handler(json.loads(event), context)))
 """
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node on the PATH")
-needs_linux = pytest.mark.skipif(not _connection_owner.can_tell(), reason="needs sock_diag (Linux)")
+needs_linux = pytest.mark.skipif(not _connection_owner.is_supported(), reason="needs sock_diag (Linux)")
 
 RUNTIMES = [
     pytest.param("python"),
@@ -148,7 +148,7 @@ def ask(address: str, method: str, path: str, body: bytes | None = None) -> tupl
 def outsiders(address: str) -> list[str]:
     """Return the addresses that somebody might try, with the right one where the system tells whose process it is."""
     host, _, secret = address.partition("/")
-    known = [address] if _runtime_api.can_tell() else []
+    known = [address] if _runtime_api.is_supported() else []
     guesses = ["", "/", "/x", "/" + "A" * 32, f"/x/{secret}" if secret else "/x/y"]
     if secret:
         guesses += [
@@ -549,7 +549,7 @@ def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
         return listdir(path)
 
     async def test(api: RuntimeApi, address: str) -> None:
-        assert _connection_owner.can_tell()
+        assert _connection_owner.is_supported()
         monkeypatch.setattr(os, "listdir", refuse)
         without, having = await Talk.to(bare(address)), await Talk.to(address)
         without.say("GET", NEXT)

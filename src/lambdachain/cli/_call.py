@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Status, echo, in_a_line, status_of, tell_error
-from ._help import Command
-from ._target_options import AS_JSON, CONTEXT, TARGET, Connection, connection_options
+from ._exit_status import ExitStatus, echo, exit_status_for, format_call_error, print_error
+from ._help import CommandWithExamples
+from ._target_options import AS_JSON, CONTEXT, TARGET, TargetOptions, target_options
 
 if TYPE_CHECKING:
     from lambdachain._core.errors import CallError
 
-# What may have come of it when Ctrl-C is pressed.
-_RUN: Final = ": the function may have run"
-_QUEUED: Final = ": the event may be queued"
+# Appended to "interrupted" when Ctrl-C is pressed after the request may have left.
+_MAY_HAVE_RUN: Final = ": the function may have run"
+_MAY_BE_QUEUED: Final = ": the event may be queued"
 _PAYLOAD: Final = click.argument("payload", required=False, metavar="[JSON | @FILE | -]")
 _KEY: Final = click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="What the callee tells repetitions by: with it, a call that may have run is sent again.",
+    help="Key by which the function detects duplicates; a call that may have run is then retried.",
 )
 
 
 @click.command(
     "call",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         'lambdachain call billing-charge \'{"order_id": "o-1", "cents": 500}\'',
         "lambdachain call billing-charge:live @order.json --logs",
@@ -39,11 +39,11 @@ _KEY: Final = click.option(
 )
 @TARGET
 @_PAYLOAD
-@click.option("--logs", is_flag=True, help="Show the end of the function's log, on standard error.")
+@click.option("--logs", is_flag=True, help="Print the last 4 KB of the function's log to standard error.")
 @AS_JSON
-@connection_options
+@target_options
 @_KEY
-@click.option("--durable-name", metavar="NAME", help="For a durable function: one name runs once.")
+@click.option("--durable-name", metavar="NAME", help="Execution name for a durable function; each name runs once.")
 @CONTEXT
 def call(
     *,
@@ -54,33 +54,36 @@ def call(
     idempotency_key: str | None,
     durable_name: str | None,
     client_context: Mapping[str, str],
-    **connection: Any,
+    **options: Any,
 ) -> None:
-    """Run a function and show its answer.
+    """Invoke a function and print its response.
 
-    TARGET is a function's name or ARN, or module:contract: then payload and answer are checked against its types.
-    The answer goes to standard output, what Lambda said about it to standard error.
+    TARGET is a function name, an ARN or module:contract. With a contract, the payload and the response are validated
+    against its types. The payload is JSON in an argument, @FILE, or - for standard input.
+
+    The response goes to standard output; version, duration and request id go to standard error.
     """
-    from ._call_output import facts, result_object
-    from ._json import loaded, shown, written
+    from ._call_output import result_to_dict, summarize_result
+    from ._json import encode_response, format_json, load_json
 
-    how = Connection(**connection)
-    said = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
-    with _calling(how, target, as_json=as_json, logs=logs, left=_RUN) as (caller, callee, contract):
-        options = how.options(**said, log_tail=logs)
-        result = caller.invoke(callee, _read(contract, payload, callee.address), options)
-        value = loaded(written(contract, result.value, callee.address))
+    settings = TargetOptions(**options)
+    more = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
+    with _invoking(settings, target, as_json=as_json, logs=logs, if_interrupted=_MAY_HAVE_RUN) as invocation:
+        invoker, located, contract = invocation
+        request = _read_request(contract, payload, located.address)
+        result = invoker.invoke(located, request, settings.to_call_options(**more, log_tail=logs))
+        value = load_json(encode_response(contract, result.value, located.address))
         if as_json:
-            echo(shown(result_object(result, value)))
+            echo(format_json(result_to_dict(result, value)))
             return
-        echo(shown(value))
-        echo(click.style(facts(result), dim=True), file=sys.stderr)
-        _tell_log(result.log_tail)
+        echo(format_json(value))
+        echo(click.style(summarize_result(result), dim=True), file=sys.stderr)
+        _print_log_tail(result.log_tail)
 
 
 @click.command(
     "fire",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         'lambdachain fire receipts-mail \'{"charge_id": "c-1"}\'',
         "lambdachain fire receipts_contracts:mail @charge.json",
@@ -89,31 +92,32 @@ def call(
 @TARGET
 @_PAYLOAD
 @AS_JSON
-@connection_options
+@target_options
 @_KEY
-def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: str | None, **connection: Any) -> None:
-    """Queue an event for a function, and do not wait for it.
+def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: str | None, **options: Any) -> None:
+    """Send an event to a function without waiting for it to run.
 
-    Lambda delivers an event at least once, and again after a failure. The id of the request, by which logs and
-    destinations know it, goes to standard output.
+    TARGET and the payload are as for `lambdachain call`. Lambda queues the event, delivers it at least once, and
+    retries it if the function fails. The request id, which identifies the event in logs and destinations, goes to
+    standard output.
     """
-    from ._call_output import attempts, receipt_object
-    from ._json import shown
+    from ._call_output import receipt_to_dict, summarize_attempts
+    from ._json import format_json
 
-    how = Connection(**connection)
-    with _calling(how, target, as_json=as_json, left=_QUEUED) as (caller, callee, contract):
-        options = how.options(idempotency_key=idempotency_key)
-        receipt = caller.fire(callee, _read(contract, payload, callee.address), options)
+    settings = TargetOptions(**options)
+    with _invoking(settings, target, as_json=as_json, if_interrupted=_MAY_BE_QUEUED) as (invoker, located, contract):
+        request = _read_request(contract, payload, located.address)
+        receipt = invoker.fire(located, request, settings.to_call_options(idempotency_key=idempotency_key))
         if as_json:
-            echo(shown(receipt_object(receipt)))
+            echo(format_json(receipt_to_dict(receipt)))
             return
         echo(receipt.request_id or "")
-        echo(click.style(f"queued, {attempts(receipt.attempts)}", dim=True), file=sys.stderr)
+        echo(click.style(f"queued, {summarize_attempts(receipt.attempts)}", dim=True), file=sys.stderr)
 
 
 @click.command(
     "can-invoke",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain can-invoke billing-charge:live",
         "lambdachain can-invoke billing_contracts:charge --profile orders && ./deploy.sh",
@@ -121,76 +125,80 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
 )
 @TARGET
 @AS_JSON
-@connection_options
-def can_invoke(*, target: str, as_json: bool, **connection: Any) -> None:
-    """Ask whether a function may be invoked, without running it.
+@target_options
+def can_invoke(*, target: str, as_json: bool, **options: Any) -> None:
+    """Check whether you may invoke a function, without running it.
 
-    The status is 0 for yes and 1 for no; where there is no answer, that of the failure.
+    Lambda evaluates the permissions of a real request (invocation type DryRun). The exit status is 0 if it would be
+    allowed and 1 if not; if Lambda does not answer, it is the status of that failure.
     """
-    from ._call_output import permission_object
-    from ._exit_status import one_line
-    from ._json import shown
+    from ._call_output import permission_to_dict
+    from ._exit_status import to_one_line
+    from ._json import format_json
 
-    how = Connection(**connection)
-    with _calling(how, target, as_json=as_json) as (caller, callee, _):
-        permission = caller.can_invoke(callee, how.options())
-        text = one_line(f"{permission.reason}: {permission.message}") if permission.message else str(permission.reason)
-        echo(shown(permission_object(permission)) if as_json else text)
-        sys.exit(Status.DONE if permission else Status.NO)
+    settings = TargetOptions(**options)
+    with _invoking(settings, target, as_json=as_json) as (invoker, located, _):
+        permission = invoker.can_invoke(located, settings.to_call_options())
+        reason = str(permission.reason)
+        text = to_one_line(f"{reason}: {permission.message}") if permission.message else reason
+        echo(format_json(permission_to_dict(permission)) if as_json else text)
+        sys.exit(ExitStatus.DONE if permission else ExitStatus.NO)
 
 
 @contextmanager
-def _calling(
-    how: Connection, text: str, *, as_json: bool, logs: bool = False, left: str = ""
+def _invoking(
+    settings: TargetOptions, target: str, *, as_json: bool, logs: bool = False, if_interrupted: str = ""
 ) -> Generator[tuple[Any, Any, Any]]:
-    """Return a caller, what it calls, and its contract, if it has one; tell a failure of the call and exit.
+    """Yield an invoker, the located target, and its contract, if it has one; report a failed call and exit.
 
     Args:
-        how: Whom to call, and over what.
-        text: The target.
-        as_json: Whether a failure is told as an object, too.
-        logs: Whether the end of the log is told, too.
-        left: What may have happened when Ctrl-C is pressed.
+        settings: Where the target is, and how to reach it.
+        target: The argument TARGET.
+        as_json: Whether to print a failure as a JSON object too.
+        logs: Whether to print the log tail of a failure too.
+        if_interrupted: What may have happened, appended to the message when Ctrl-C is pressed.
     """
     from lambdachain._core.errors import CallError
 
-    from ._target_argument import target_of
+    from ._target_argument import parse_target_argument
 
-    target = target_of(text)
-    caller = how.caller()
+    parsed = parse_target_argument(target)
+    invoker = settings.create_invoker()
     try:
-        yield caller, how.callee(caller, target), getattr(target, "contract", None)
+        yield invoker, settings.locate_target(invoker, parsed), getattr(parsed, "contract", None)
     except CallError as exc:
-        _tell_failure(exc, text, as_json=as_json, logs=logs)
-        sys.exit(status_of(exc))
+        _print_failure(exc, target, as_json=as_json, logs=logs)
+        sys.exit(exit_status_for(exc))
     except KeyboardInterrupt:
-        tell_error(f"stopped{left}")
-        sys.exit(Status.INTERRUPTED)
+        print_error(f"interrupted{if_interrupted}")
+        sys.exit(ExitStatus.INTERRUPTED)
     finally:
-        caller.close()
+        invoker.close()
 
 
-def _read(contract: Any, payload: str | None, address: str) -> Any:
-    from ._json import given_text, parsed, typed
+def _read_request(contract: Any, payload: str | None, address: str) -> Any:
+    from ._json import parse_json, parse_request, read_payload
 
-    name, text = given_text(payload)
-    return parsed(name, text) if contract is None else typed(contract, name, text, address)
+    name, text = read_payload(payload)
+    # Without a contract the JSON is sent as it is written: parsing it would round long numbers.
+    return parse_json(name, text) if contract is None else parse_request(contract, name, text, address)
 
 
-def _tell_failure(error: CallError, text: str, *, as_json: bool, logs: bool) -> None:
+def _print_failure(error: CallError, target: str, *, as_json: bool, logs: bool) -> None:
     from lambdachain._core.errors import FunctionNotFoundError
 
-    from ._call_output import failure_object
-    from ._json import shown
-    from ._target_argument import hint_of
+    from ._call_output import error_to_dict
+    from ._json import format_json
+    from ._target_argument import hint_for_missing_function
 
     if as_json:
-        echo(shown({"error": failure_object(error)}))
-    tell_error(in_a_line(error) + (hint_of(text) if isinstance(error, FunctionNotFoundError) else ""))
+        echo(format_json({"error": error_to_dict(error)}))
+    hint = hint_for_missing_function(target) if isinstance(error, FunctionNotFoundError) else ""
+    print_error(format_call_error(error) + hint)
     if logs and not as_json:
-        _tell_log(getattr(error, "log_tail", None))
+        _print_log_tail(getattr(error, "log_tail", None))
 
 
-def _tell_log(tail: str | None) -> None:
+def _print_log_tail(tail: str | None) -> None:
     if tail:
         echo(tail.rstrip("\n"), file=sys.stderr)

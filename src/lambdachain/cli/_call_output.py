@@ -1,4 +1,4 @@
-"""What a call gave, as a line for people and as an object for programs."""
+"""The outcome of a call, as one line for people and as a JSON object for programs."""
 
 from __future__ import annotations
 
@@ -12,60 +12,64 @@ if TYPE_CHECKING:
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._core.results import InvokeResult
 
-_OF_FUNCTIONS: Final = ("error_type", "error_message", "stack_trace", "log_tail")
+_FUNCTION_ERROR_FIELDS: Final = ("error_type", "error_message", "stack_trace", "log_tail")
 
 
-def facts(result: InvokeResult[Any]) -> str:
-    """Report in a line what Lambda told about an answer.
+def summarize_result(result: InvokeResult[Any]) -> str:
+    """Summarize the metadata of a response in one line.
 
     >>> from lambdachain import InvokeResult
-    >>> facts(InvokeResult(7, "8f5e", "3", None, (), 0.0421))
+    >>> summarize_result(InvokeResult(7, "8f5e", "3", None, (), 0.0421))
     'version 3, 42 ms, 0 attempts, request 8f5e'
     """
-    parts = [f"version {result.executed_version}", duration(result.duration), attempts(result.attempts)]
+    parts = [
+        f"version {result.executed_version}",
+        format_duration(result.duration),
+        summarize_attempts(result.attempts),
+    ]
     return ", ".join([*parts, f"request {result.request_id}"] if result.request_id else parts)
 
 
-def attempts(made: Sequence[Attempt]) -> str:
-    """Count attempts, and say why there was more than one.
+def summarize_attempts(attempts: Sequence[Attempt]) -> str:
+    """Count the attempts, and name the errors of those that failed.
 
     >>> from lambdachain import Attempt
-    >>> attempts([Attempt("ThrottledError", 429, None, 0.1), Attempt(None, 200, "8f5e", 0.1)])
-    '2 attempts (ThrottledError before)'
+    >>> summarize_attempts([Attempt("ThrottledError", 429, None, 0.1), Attempt(None, 200, "8f5e", 0.1)])
+    '2 attempts (retried after ThrottledError)'
     """
-    failed = [attempt.error for attempt in made if attempt.error]
-    why = f" ({', '.join(failed)} before)" if failed else ""
-    return f"{len(made)} attempt{'' if len(made) == 1 else 's'}{why}"
+    failed = [attempt.error for attempt in attempts if attempt.error]
+    reason = f" (retried after {', '.join(failed)})" if failed else ""
+    return f"{len(attempts)} attempt{'' if len(attempts) == 1 else 's'}{reason}"
 
 
-def duration(seconds: float) -> str:
-    """Write a duration.
+def format_duration(seconds: float) -> str:
+    """Format a duration: milliseconds up to 10 seconds.
 
-    >>> duration(0.0421), duration(12.3)
+    >>> format_duration(0.0421), format_duration(12.3)
     ('42 ms', '12.3 s')
     """
     return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
 
 
-def result_object(result: InvokeResult[Any], value: Any) -> dict[str, Any]:
-    """Return an answer as an object; *value* is what its JSON says."""
-    facts = {name: getattr(result, name) for name in ("executed_version", "request_id", "duration", "log_tail")}
-    return {"value": value, **facts, "attempts": _attempts(result.attempts)}
+def result_to_dict(result: InvokeResult[Any], value: Any) -> dict[str, Any]:
+    """Convert a result to a JSON object; *value* is the decoded response."""
+    metadata = {name: getattr(result, name) for name in ("executed_version", "request_id", "duration", "log_tail")}
+    return {"value": value, **metadata, "attempts": _attempts_to_dicts(result.attempts)}
 
 
-def receipt_object(receipt: Receipt) -> dict[str, Any]:
-    """Return a receipt as an object."""
-    return {"request_id": receipt.request_id, "attempts": _attempts(receipt.attempts)}
+def receipt_to_dict(receipt: Receipt) -> dict[str, Any]:
+    """Convert a receipt to a JSON object."""
+    return {"request_id": receipt.request_id, "attempts": _attempts_to_dicts(receipt.attempts)}
 
 
-def permission_object(permission: Permission) -> dict[str, Any]:
-    """Return a permission as an object."""
+def permission_to_dict(permission: Permission) -> dict[str, Any]:
+    """Convert a permission to a JSON object."""
     return {**asdict(permission), "reason": str(permission.reason)}
 
 
-def failure_object(error: CallError) -> dict[str, Any]:
-    """Return a failure as an object; what a callee said of itself, and the fields of a declared error, are in it."""
-    facts: dict[str, Any] = {
+def error_to_dict(error: CallError) -> dict[str, Any]:
+    """Convert a failed call to a JSON object, with the callee's own error and the fields of a declared error."""
+    fields: dict[str, Any] = {
         "error": type(error).__name__,
         "message": str(error.args[0]) if error.args and error.args[0] else str(error),
         "execution": str(error.execution),
@@ -73,24 +77,25 @@ def failure_object(error: CallError) -> dict[str, Any]:
         "function": error.function,
         "request_id": error.request_id,
         "elapsed": error.elapsed,
-        "attempts": _attempts(error.attempts),
+        "attempts": _attempts_to_dicts(error.attempts),
     }
-    return {**facts, **_particulars(error)}
+    return {**fields, **_error_details(error)}
 
 
-def _particulars(error: CallError) -> Mapping[str, Any]:
+def _error_details(error: CallError) -> Mapping[str, Any]:
     from lambdachain._contracts.remote_error import RemoteError
     from lambdachain._core.errors import FunctionError
 
-    found: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     if isinstance(error, FunctionError):
-        found |= {name: getattr(error, name) for name in _OF_FUNCTIONS}
+        details |= {name: getattr(error, name) for name in _FUNCTION_ERROR_FIELDS}
     if isinstance(error, RemoteError):
-        found["fields"] = json.loads(str(error))
-    if details := getattr(error, "errors", ()):
-        found["errors"] = list(details)
-    return found
+        # str() of a declared error is the JSON of its fields, as it traveled in the function's response
+        details["fields"] = json.loads(str(error))
+    if problems := getattr(error, "errors", ()):
+        details["errors"] = list(problems)
+    return details
 
 
-def _attempts(made: Sequence[Attempt]) -> list[dict[str, Any]]:
-    return [attempt._asdict() for attempt in made]
+def _attempts_to_dicts(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
+    return [attempt._asdict() for attempt in attempts]

@@ -1,4 +1,4 @@
-"""The options that say which code and which template is meant, and reading both."""
+"""The options of ``policy``, ``graph`` and ``doctor`` that select code and templates, and reading both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Refusal, echo
+from ._exit_status import InputError, echo
 from ._optional_dependencies import missing_packages
-from ._target_options import options, pairs
+from ._target_options import combine_options, parse_pairs
 
 if TYPE_CHECKING:
     from lambdachain._analysis.survey.found import CodeUnit, Survey, UnresolvedCall
@@ -21,49 +21,49 @@ if TYPE_CHECKING:
     from lambdachain._templates.deployment import Deployment
     from lambdachain._templates.problem import Diagnostic
 
-# Where a template's values are worked out while nobody says where it will be deployed.
+# Stand in for the account and region of a template's values while --account-id and --region do not name them.
 ANY_ACCOUNT: Final = "123456789012"
 ANY_REGION: Final = "us-east-1"
 
 
 _CODE: Final = (
     click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
-    click.option("--tests", is_flag=True, help="Read tests, too: tests/, test_*.py, conftest.py."),
+    click.option("--tests", is_flag=True, help="Include tests: tests/, test_*.py and conftest.py."),
     click.option(
         "--env",
         "environment",
         metavar="NAME=VALUE",
-        callback=pairs,
+        callback=parse_pairs,
         multiple=True,
-        help="An environment variable that the code reads names or qualifiers from.",
+        help="Value of an environment variable from which the code reads function names or qualifiers; repeatable.",
     ),
 )
 _TEMPLATE: Final = (
-    click.option("--stage", help="The stage of a serverless.yml; the stack's name of a template."),
+    click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template."),
     click.option(
         "--parameter",
         "-p",
         "parameters",
         metavar="NAME=VALUE",
-        callback=pairs,
+        callback=parse_pairs,
         multiple=True,
-        help="A template's parameter, or what only AWS knows of it.",
+        help="Value of a template parameter, or of an attribute that only AWS knows, such as Table.Arn; repeatable.",
     ),
 )
 
 
-code_options = options(*_CODE)
-"""Give a command the options that say which code is read."""
+code_options = combine_options(*_CODE)
+"""Decorate a command with the options that select code."""
 
-template_options = options(*_TEMPLATE)
-"""Give a command the options that a template is worked out with."""
+template_options = combine_options(*_TEMPLATE)
+"""Decorate a command with the options that resolve a template's values."""
 
 
 def read_project(code: Iterable[Path], *, tests: bool) -> Project:
-    """Read the Python files of code bases; the current directory's without any.
+    """Read the Python files of the code bases, or of the current directory if there are none.
 
     Raises:
-        Refusal: One is not there, or there is no Python file.
+        InputError: A path does not exist, or none has a Python file.
     """
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.sources import read_sources
@@ -71,64 +71,66 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     bases = list(code) or [Path()]
     for base in bases:
         if not base.exists():
-            raise Refusal(f"{base}: there is no such directory or file")
+            raise InputError(f"{base}: no such file or directory")
     sources = list(read_sources(bases, tests=tests))
     if not sources:
-        raise Refusal(f"{', '.join(map(str, bases))}: there is no Python file there")
+        raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
     return Project(sources)
 
 
-def starts_of(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
-    """Find the code of functions, by the name of each or its handler setting.
+def find_callers(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
+    """Find the code of functions, each by its name or its handler setting.
 
     Raises:
-        Refusal: There is no such function in the code.
+        InputError: There is no such function in the code.
     """
-    return [unit for caller in callers for unit in _starts_of(survey, caller)]
+    return [unit for caller in callers for unit in _find_caller(survey, caller)]
 
 
-def _starts_of(survey: Survey, caller: str) -> list[CodeUnit]:
+def _find_caller(survey: Survey, caller: str) -> list[CodeUnit]:
     if named := [handler.unit for handler in survey.of_function(caller)]:
         return named
     exported = {handler.unit: handler.setting for handler in survey.handlers}
-    settings = {unit: _setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
-    asked = caller.replace("/", ".")
-    units = [unit for unit, setting in settings.items() if "." in asked and f".{setting}".endswith(f".{asked}")]
+    settings = {unit: _handler_setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
+    wanted = caller.replace("/", ".")
+    units = [unit for unit, setting in settings.items() if "." in wanted and f".{setting}".endswith(f".{wanted}")]
     units = [unit for unit in units if unit in exported] or units
     if len({unit.file for unit in units}) > 1:
-        raise Refusal(f"{caller!r} is in several files: write {' or '.join(sorted(settings[unit] for unit in units))}")
+        raise InputError(
+            f"{caller!r} matches several files: write {' or '.join(sorted(settings[unit] for unit in units))}"
+        )
     if not units:
         known = sorted({name for one in survey.handlers for name in (one.contract.function, one.setting)})
         close = get_close_matches(caller, known, 1)
-        advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
-        raise Refusal(f"no handler of {caller!r} in this code; {advice}")
+        advice = f"did you mean {close[0]!r}?" if close else f"handlers found: {', '.join(known) or 'none'}"
+        raise InputError(f"no handler {caller!r} found in this code; {advice}")
     return units
 
 
-def _setting(unit: CodeUnit, exported: str | None) -> str:
-    """Write a handler setting with every directory, as ``orders.app.handler``."""
+def _handler_setting(unit: CodeUnit, exported: str | None) -> str:
+    """Return the handler setting with every directory, such as ``orders.app.handler``."""
     path = Path(unit.file).with_suffix("")
     name = unit.name if exported is None else exported.rpartition(".")[2]
     return ".".join([*path.parts, name])
 
 
-def resolver_of(given: Iterable[str]) -> Resolver | None:
-    """Make the resolver that ``--resolve`` names: ``prefix=TEXT``, or ``NAME=DEPLOYED`` for single names.
+def parse_resolver(values: Iterable[str]) -> Resolver | None:
+    """Parse ``--resolve`` into a resolver: ``prefix=TEXT``, or ``NAME=DEPLOYED`` for single names.
 
     Raises:
-        Refusal: It is of neither form.
+        InputError: It has neither form, or both.
     """
     from lambdachain import resolvers
 
     names: dict[str, str] = {}
-    for one in given:
+    for one in values:
         name, equals, value = one.partition("=")
         if not (name and equals and value):
-            raise Refusal(f"--resolve {one!r} is neither prefix=TEXT nor NAME=DEPLOYED")
+            raise InputError(f"--resolve {one!r} is not prefix=TEXT or NAME=DEPLOYED")
         names[name] = value
     prefix = names.pop("prefix", None)
     if prefix is not None and names:
-        raise Refusal("--resolve takes a prefix or single names, not both")
+        raise InputError("--resolve: prefix=TEXT cannot be combined with NAME=DEPLOYED")
     if prefix is not None:
         return resolvers.prefix(prefix)
     return resolvers.mapping(names) if names else None
@@ -140,12 +142,14 @@ def read_template(
     """Read the functions that a template deploys.
 
     Raises:
-        Refusal: It cannot be read, or the extra that reads it is not installed.
+        InputError: It cannot be read, or a package that reads it is not installed.
     """
     import os
 
     if missing := missing_packages():
-        raise Refusal(f"reading a template needs {', '.join(missing)}: pip install 'lambdachain[local]'")
+        raise InputError(
+            f"reading a template needs {', '.join(missing)}, not installed here: pip install 'lambdachain[local]'"
+        )
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.deployment import read_deployment
@@ -153,27 +157,27 @@ def read_template(
     from lambdachain._templates.surroundings import Surroundings
 
     try:
-        place = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
-        return read_deployment(path, Surroundings(place, stage, parameters, os.environ))
+        location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        return read_deployment(path, Surroundings(location, stage, parameters, os.environ))
     except InvalidArnError as exc:
-        raise Refusal(f"--account-id and --region need to fit into an ARN: {exc}") from None
+        raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
     except TemplateError as exc:
-        raise Refusal(str(exc.problem())) from None
+        raise InputError(str(exc.problem())) from None
 
 
-def tell_undecided(undecided: Iterable[UnresolvedCall | Diagnostic]) -> None:
-    """Print what cannot be told, a line each, to standard error."""
-    for one in undecided:
-        echo(f"{click.style('cannot tell:', fg='yellow', bold=True)} {one}", file=sys.stderr)
+def print_unresolved(unresolved: Iterable[UnresolvedCall | Diagnostic]) -> None:
+    """Print what cannot be resolved, one line each, to standard error."""
+    for one in unresolved:
+        echo(f"{click.style('cannot resolve:', fg='yellow', bold=True)} {one}", file=sys.stderr)
 
 
-def undecided_objects(undecided: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
-    """Return what cannot be told as objects."""
-    return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in undecided]
+def unresolved_to_dicts(unresolved: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
+    """Convert unresolved calls to JSON objects."""
+    return [{"file": one.place.file, "line": one.place.line, "why": one.why} for one in unresolved]
 
 
 def print_json(value: Any) -> None:
-    """Print an object for programs."""
+    """Print a JSON object to standard output."""
     import json
 
     echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,11 +1,11 @@
-"""What the extra ``lambdachain[local]`` brings, and whether it is here."""
+"""The packages of the extra ``lambdachain[local]``, and whether they are installed."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Final
 
-# By the name that is imported, the name that is installed.
+# From the name of the module to the name of its distribution.
 _NEEDED: Final = {
     "aiohttp": "aiohttp",
     "awslambdaric": "awslambdaric",
@@ -16,5 +16,5 @@ _NEEDED: Final = {
 
 
 def missing_packages() -> list[str]:
-    """Name what of the extra is not installed."""
+    """Return the names of the packages of the extra that are not installed."""
     return [package for module, package in _NEEDED.items() if find_spec(module) is None]

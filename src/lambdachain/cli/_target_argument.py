@@ -1,4 +1,4 @@
-"""What a command is to call: a function by its name or ARN, or a contract by ``module:contract``."""
+"""The argument TARGET: a function's name or ARN, or a contract as ``module:contract``, which is imported."""
 
 from __future__ import annotations
 
@@ -12,103 +12,108 @@ from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract
 
-from ._exit_status import Refusal, one_line
+from ._exit_status import InputError, to_one_line
 
-_FOUND_IN: Final = "contracts there are"
+_CONTRACTS_THERE: Final = "it has the contracts"
 
 
-def target_of(text: str) -> HasContract[Any, Any] | str:
-    """Read a target: ``module:contract`` where there is such a module, else what Lambda takes for a function.
+def parse_target_argument(text: str) -> HasContract[Any, Any] | str:
+    """Parse a target: ``module:contract`` if there is such a module, otherwise a function's name or ARN.
 
     Raises:
-        Refusal: The module does not import, or has no such contract.
-        InvalidArnError: It is neither.
+        InputError: The module does not import, or has no such contract.
+        InvalidArnError: It is neither of them.
     """
     from lambdachain._core.arn import parse_target
 
     module, _, name = text.partition(":")
     if name and ":" not in name and _has_module(module):
-        return contract_in(module, name, instead=f"; for a function and its qualifier, write function:{text}")
+        return import_contract(module, name, instead=f"; for a function and its qualifier, write function:{text}")
     parse_target(text)
     return text
 
 
-def contract_at(text: str) -> Contract[Any, Any]:
-    """Read ``module:contract``, and nothing else.
+def load_contract(text: str) -> Contract[Any, Any]:
+    """Import the contract of ``module:contract``.
 
     Raises:
-        Refusal: It is none.
+        InputError: There is no such module, or no such contract in it.
     """
     module, _, name = text.partition(":")
     if not name:
-        raise Refusal(f"{text!r} names no contract: write module:contract, such as billing_contracts:charge")
+        raise InputError(f"{text!r} is not module:contract, such as billing_contracts:charge")
     if not _has_module(module):
-        raise Refusal(f"there is no module {module!r} here or on PYTHONPATH")
-    return contract_in(module, name).contract
+        raise InputError(f"no module {module!r} in this directory or on PYTHONPATH")
+    return import_contract(module, name).contract
 
 
-def contract_in(module: str, name: str, *, instead: str = "") -> HasContract[Any, Any]:
+def import_contract(module: str, name: str, *, instead: str = "") -> HasContract[Any, Any]:
     """Import a contract, or a handler made by ``remote``.
 
     Args:
         module: The module's name.
         name: The contract's name in it, with dots where it is an attribute of something.
-        instead: What to do if something else was meant.
+        instead: Advice for a target that was meant as something else, appended to the message.
 
     Raises:
-        Refusal: The module does not import, or has no such contract.
+        InputError: The module does not import, or has no such contract.
     """
-    imported = _imported(module)
+    imported = _import_module(module)
     try:
         found: object = attrgetter(name)(imported)
     except AttributeError:
-        raise Refusal(f"{module} has no {name!r}; {_contracts_in(imported)}{instead}") from None
+        raise InputError(f"{module} has no {name!r}; {_describe_contracts(imported)}{instead}") from None
     if not isinstance(found, HasContract):
-        raise Refusal(f"{module}:{name} is no contract, but {type(found).__name__}; {_contracts_in(imported)}")
+        raise InputError(
+            f"{module}:{name} is not a contract but {type(found).__name__}; {_describe_contracts(imported)}"
+        )
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
-def hint_of(text: str) -> str:
-    """Describe what a target that was not found may have been meant for."""
+def hint_for_missing_function(text: str) -> str:
+    """Return a hint for a target that Lambda did not find and that may have been meant as a contract."""
     module, _, name = text.partition(":")
     if name and ":" not in name and "." not in name and not name.isdigit():
-        return f" (nor is there a module {module!r} here or on PYTHONPATH)"
+        return f"; if it is a contract: there is no module {module!r} in this directory or on PYTHONPATH"
     return ""
 
 
-def _imported(module: str) -> ModuleType:
+def _import_module(module: str) -> ModuleType:
     try:
         return import_module(module)
     except Exception as exc:
-        raise Refusal(f"{module} does not import: {_where(exc)}{type(exc).__name__}: {one_line(str(exc))}") from exc
+        raise InputError(
+            f"{module} does not import: {_find_failing_line(exc)}{type(exc).__name__}: {to_one_line(str(exc))}"
+        ) from exc
 
 
 def _has_module(name: str) -> bool:
-    """Check whether there is such a module, in this directory too, as with ``python -m``."""
+    """Check whether a module can be found, in the current directory too, as with ``python -m``."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    package = name.partition(".")[0]  # looking for what is in it would import it
+    package = name.partition(".")[0]  # find_spec() of a submodule would import its package
     try:
         return bool(package) and find_spec(package) is not None
-    except ValueError:  # a module that says not where it is from
+    except ValueError:  # a module whose __spec__ is None, such as __main__
         return package in sys.modules
 
 
-def _where(exc: BaseException) -> str:
-    """Name the file and line that an import failed at."""
+def _find_failing_line(exc: BaseException) -> str:
+    """Return the file and line at which an import failed."""
     if isinstance(exc, SyntaxError) and exc.filename:
         return f"{exc.filename}:{exc.lineno}: "
+    # The innermost frame outside the import machinery is the line of the user's code to look at.
     trace = exc.__traceback__
-    place = ""
+    location = ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if not file.startswith("<") and file != __file__ and "importlib" not in file:
-            place = f"{file}:{trace.tb_lineno}: "
+            location = f"{file}:{trace.tb_lineno}: "
         trace = trace.tb_next
-    return place
+    return location
 
 
-def _contracts_in(module: ModuleType) -> str:
+def _describe_contracts(module: ModuleType) -> str:
     names = sorted(name for name, value in vars(module).items() if isinstance(value, HasContract))
-    return f"{_FOUND_IN} {', '.join(names)}" if names else "there is no contract in it"
+    return f"{_CONTRACTS_THERE} {', '.join(names)}" if names else "it has no contracts"

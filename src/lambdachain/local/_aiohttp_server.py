@@ -37,13 +37,13 @@ async def read_body(request: web.BaseRequest, limit: int) -> Body:
     return Body(bytes(content), size)
 
 
-async def serve(runner: web.BaseRunner, listener: socket.socket) -> None:
-    """Serve on *listener* until `stop`."""
+async def start_server(runner: web.BaseRunner, listener: socket.socket) -> None:
+    """Serve on *listener* until `stop_server`."""
     await runner.setup()
     await web.SockSite(runner, listener, backlog=1024).start()
 
 
-class InFlight:
+class RequestTracker:
     """The requests that a handler works on."""
 
     def __init__(self, handler: Handler) -> None:
@@ -61,28 +61,28 @@ class InFlight:
         finally:
             self._tasks.discard(task)
 
-    async def end(self, seconds: float) -> None:
+    async def finish(self, seconds: float) -> None:
         """Let the requests end for some *seconds*, and cancel those that are left."""
         if tasks := set(self._tasks):
-            _, left = await asyncio.wait(tasks, timeout=seconds)
-            for task in left:
+            _, pending = await asyncio.wait(tasks, timeout=seconds)
+            for task in pending:
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.gather(*pending, return_exceptions=True)
 
 
-async def stop(runner: web.AppRunner, listener: socket.socket, in_flight: InFlight) -> None:
+async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight: RequestTracker) -> None:
     """Stop serving: whoever is connected loses the connection.
 
     aiohttp is left no request to wait for: where one ends as that wait does, it raises ``InvalidStateError``.
     """
     # A connection that is accepted while asyncio closes the server is never closed: accept no more, then close.
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    await _turns()
+    await _run_ready_callbacks()
     server = runner.server
     if server is not None:
         server.pre_shutdown()  # nothing is read any more
-        await _turns()
-    await in_flight.end(SHUTDOWN_TIMEOUT)
+        await _run_ready_callbacks()
+    await in_flight.finish(SHUTDOWN_TIMEOUT)
     for connection in server.connections if server else ():
         if connection.transport is not None:
             connection.transport.abort()
@@ -90,7 +90,7 @@ async def stop(runner: web.AppRunner, listener: socket.socket, in_flight: InFlig
     await runner.cleanup()
 
 
-async def _turns() -> None:
+async def _run_ready_callbacks() -> None:
     """Let what is ready in the loop run, and what follows from it."""
     for _ in range(3):
         await asyncio.sleep(0)

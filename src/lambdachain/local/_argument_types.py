@@ -1,4 +1,4 @@
-"""Whether the arguments of a declaration are of the kinds that they have to be."""
+"""Type checks of public arguments, with messages that name the argument and the expected type."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 
-class Kind(NamedTuple):
-    """What an argument has to be: its types, and the words for them. ``bool`` is no number."""
+class ArgumentType(NamedTuple):
+    """The type of an argument: its Python types, and the words for them. ``bool`` does not count as a number."""
 
     types: tuple[type, ...]
-    words: str
+    description: str
     optional: bool = False
 
-    def or_none(self) -> Kind:
-        """Return the same kind, where ``None`` is allowed too."""
+    def or_none(self) -> ArgumentType:
+        """Return the same type with ``None`` allowed too."""
         return self._replace(optional=True)
 
 
-TEXT: Final = Kind((str,), "text")
-PATH: Final = Kind((str, os.PathLike), "a path")
-NUMBER: Final = Kind((int, float), "a number")
-WHOLE: Final = Kind((int,), "a whole number")
-FLAG: Final = Kind((bool,), "True or False")
-MAPPING: Final = Kind((Mapping,), "a mapping")
+TEXT: Final = ArgumentType((str,), "text")
+PATH: Final = ArgumentType((str, os.PathLike), "a path")
+NUMBER: Final = ArgumentType((int, float), "a number")
+WHOLE: Final = ArgumentType((int,), "a whole number")
+FLAG: Final = ArgumentType((bool,), "True or False")
+MAPPING: Final = ArgumentType((Mapping,), "a mapping")
 
 
-def wrong_kinds(arguments: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Iterable[str]:
-    """Describe each argument that is not what it has to be, by its type: a value may be a secret."""
-    for name, kind in kinds.items():
+def find_type_errors(arguments: Mapping[str, Any], types: Mapping[str, ArgumentType]) -> Iterable[str]:
+    """Yield a message for each argument of the wrong type. It names the type, not the value, which may be a secret."""
+    for name, expected in types.items():
         value = arguments[name]
-        is_flag = isinstance(value, bool) and bool not in kind.types
-        if (is_flag or not isinstance(value, kind.types)) and not (kind.optional and value is None):
-            yield f"{name} must be {kind.words}, not {kind_name(value)}"
+        is_flag = isinstance(value, bool) and bool not in expected.types
+        if (is_flag or not isinstance(value, expected.types)) and not (expected.optional and value is None):
+            yield f"{name} must be {expected.description}, not {describe_type(value)}"
 
 
-def kind_name(value: object) -> str:
-    """Return how a message names what was given."""
+def describe_type(value: object) -> str:
+    """Return how a message names the type of a value."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

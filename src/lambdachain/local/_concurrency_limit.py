@@ -1,4 +1,4 @@
-"""How many invocations this machine can run at a time: more would only slow each other down until they time out."""
+"""The limit of concurrent invocations: by default what the machine can run before invocations slow each other down."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# Most of what handlers do is waiting, but each process needs a second or so of a CPU to load its modules.
+# Handlers mostly wait, but each process needs about a second of CPU time to load its modules.
 PER_CPU: Final = 25
-# Room for a chain of functions that call each other, to where its loop is found, and for others beside it.
+# Enough for a loop of functions up to the depth at which it is detected (16), and for other calls meanwhile.
 LEAST: Final = 50
-# What a process of a runtime client takes that has loaded an SDK.
+# Typical memory of a runtime client's process that has loaded an SDK.
 _PROCESS_MEMORY: Final = 128 << 20
 _CONTAINER_MEMORY: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 def default_concurrency() -> int:
-    """Return how many invocations run at a time if nobody says how many."""
-    return concurrency_of(_cpus(), _memory())
+    """Return the limit for this machine."""
+    return concurrency_for(_cpus(), _total_memory())
 
 
-def concurrency_of(cpus: int, memory: int | None) -> int:
+def concurrency_for(cpus: int, memory: int | None) -> int:
     """Return how many invocations a machine can run at a time.
 
-    >>> concurrency_of(4, memory=16 << 30), concurrency_of(64, memory=8 << 30), concurrency_of(1, memory=None)
+    >>> concurrency_for(4, memory=16 << 30), concurrency_for(64, memory=8 << 30), concurrency_for(1, memory=None)
     (100, 64, 50)
 
     Args:
         cpus: How many CPUs this process may use.
-        memory: Bytes; ``None`` where the system does not tell.
+        memory: Bytes; ``None`` if unknown.
     """
     by_memory = PER_CPU * cpus if memory is None else memory // _PROCESS_MEMORY
     return max(LEAST, min(PER_CPU * cpus, by_memory))
@@ -41,9 +41,9 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _memory() -> int | None:
+def _total_memory() -> int | None:
     found: list[int] = []
-    with suppress(OSError, ValueError):  # ValueError: the system has no such figure, or the container "max"
+    with suppress(OSError, ValueError):  # ValueError: no such sysconf name, or a container without a limit, "max"
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with suppress(OSError, ValueError):
         found.append(int(_CONTAINER_MEMORY.read_text()))

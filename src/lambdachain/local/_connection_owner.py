@@ -31,7 +31,7 @@ _ALL_STATES: Final = 0xFFFFFFFF
 _INODE_AT: Final = _HEADER.size + 4 + _ADDRESSES.size + len(_ANY_INTERFACE_NO_COOKIE) + 16
 
 
-def is_made_by(root: int, client: Address, server: Address) -> bool | None:
+def is_owned_by(root: int, client: Address, server: Address) -> bool | None:
     """Check whether a connection was made by process *root*, or by one that it has started.
 
     Returns:
@@ -43,22 +43,22 @@ def is_made_by(root: int, client: Address, server: Address) -> bool | None:
     if inode is None:
         return True if _has_ended(root) else None
     is_complete = True
-    for pid in _members(root):
-        held = _holds(pid, inode)
-        if held:
+    for pid in _sandbox_processes(root):
+        has_socket = _has_socket(pid, inode)
+        if has_socket:
             return True
-        is_complete = is_complete and held is not None
+        is_complete = is_complete and has_socket is not None
     return False if is_complete else None
 
 
 @cache
-def can_tell() -> bool:
+def is_supported() -> bool:
     """Check, on a connection to itself, whether this system tells who has made a connection."""
     with suppress(OSError), socket.create_server(("127.0.0.1", 0)) as listener:
         server = listener.getsockname()
         with socket.create_connection(server) as client:
             inode = socket_inode(client.getsockname(), server)
-            return inode is not None and _holds(os.getpid(), inode) is True
+            return inode is not None and _has_socket(os.getpid(), inode) is True
     return False
 
 
@@ -66,38 +66,38 @@ def socket_inode(client: Address, server: Address) -> int | None:
     """Return the inode of the socket *client* that is connected to *server*; ``None`` if no process holds it."""
     with (
         suppress(OSError, AttributeError),
-        socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as asked,
+        socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as diag,
     ):
         addresses = (socket.inet_aton(client[0]), socket.inet_aton(server[0]))
-        question = (
+        query = (
             _REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ALL_STATES)
             + _ADDRESSES.pack(client[1], server[1], *addresses)
             + _ANY_INTERFACE_NO_COOKIE
         )
-        size = _HEADER.size + len(question)
-        asked.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + question)
-        answer = asked.recv(4_096)
-        if _HEADER.unpack_from(answer)[1] == _SOCK_DIAG_BY_FAMILY:
-            return struct.unpack_from("=I", answer, _INODE_AT)[0] or None
+        size = _HEADER.size + len(query)
+        diag.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + query)
+        reply = diag.recv(4_096)
+        if _HEADER.unpack_from(reply)[1] == _SOCK_DIAG_BY_FAMILY:
+            return struct.unpack_from("=I", reply, _INODE_AT)[0] or None
     return None
 
 
-def _members(root: int) -> Iterator[int]:
+def _sandbox_processes(root: int) -> Iterator[int]:
     """Yield the processes of a sandbox: its tree first, in which it nearly always is, then its whole session."""
     with suppress(OSError):
         yield from process_tree(root)
     for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
-        if name.isdigit() and _stat(int(name))[3:4] == [str(root)]:
+        if name.isdigit() and _process_stat(int(name))[3:4] == [str(root)]:
             yield int(name)
 
 
-def _holds(pid: int, inode: int) -> bool | None:
+def _has_socket(pid: int, inode: int) -> bool | None:
     """Check whether a process has a socket; ``None`` where nobody may know."""
-    wanted = f"socket:[{inode}]"
+    link = f"socket:[{inode}]"
     try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - as above
             with suppress(FileNotFoundError):
-                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:  # noqa: PTH115 - as above
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == link:  # noqa: PTH115 - as above
                     return True
     except PermissionError:
         return False if _has_ended(pid) else None
@@ -107,10 +107,10 @@ def _holds(pid: int, inode: int) -> bool | None:
 
 
 def _has_ended(pid: int) -> bool:
-    return _stat(pid)[:1] in ([], ["Z"], ["X"])
+    return _process_stat(pid)[:1] in ([], ["Z"], ["X"])
 
 
-def _stat(pid: int) -> list[str]:
+def _process_stat(pid: int) -> list[str]:
     """Return the fields of a process from its state on; none if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - as above

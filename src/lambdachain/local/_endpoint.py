@@ -16,19 +16,19 @@ from typing import Any, Self, TypeVar
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
 from ._concurrency_limit import default_concurrency
-from ._endpoint_settings import ClockKind, EndpointSettings, check_arguments, hosts_of
-from ._event_clock import QueueClock
+from ._endpoint_settings import ClockKind, EndpointSettings, check_arguments, parse_allowed_hosts
+from ._event_clock import EventClock
 from ._event_delivery import EventDelivery
-from ._event_destinations import Targets, check_targets
+from ._event_destinations import DestinationSender, check_destinations
 from ._event_queue import EventQueue
-from ._function_config import LocalFunction, index_by_name, located
+from ._function_config import LocalFunction, index_by_name, with_absolute_directories
 from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
-from ._invoke_server import InvokeService
+from ._invoke_server import InvokeServer
 from ._orphan_guard import OrphanGuard
-from ._runtimes import runtime_of
-from ._sandbox import Surroundings
+from ._runtimes import runtime_for
+from ._sandbox import SandboxResources
 
 Result = TypeVar("Result")
 
@@ -96,18 +96,18 @@ class LocalEndpoint:
             services=dict(services or {}),
             observer=observer,
             concurrency=default_concurrency() if concurrency is None else concurrency,
-            allowed_hosts=hosts_of(allowed_hosts),
+            allowed_hosts=parse_allowed_hosts(allowed_hosts),
             random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
         )
         self._host = host
         self._port = port
-        self._place = AwsLocation(account_id, region)
+        self._location = AwsLocation(account_id, region)
         self._check(self._functions)
         self._url: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        self._fleet: FunctionRegistry | None = None
+        self._registry: FunctionRegistry | None = None
         self._events: EventDelivery | None = None
 
     @property
@@ -123,7 +123,7 @@ class LocalEndpoint:
 
     def arn(self, name: str) -> str:
         """Return the ARN of a function here, without a qualifier."""
-        return str(self._place.arn(name))
+        return str(self._location.arn(name))
 
     def start(self) -> Self:
         """Begin to serve; processes start with the calls that need them.
@@ -135,7 +135,7 @@ class LocalEndpoint:
         if self._thread is not None:
             raise RuntimeError(f"the endpoint is running already, at {self.url}")
         listener = _listen(self._host, self._port)
-        self._url = _url_of(listener)
+        self._url = _format_url(listener)
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
@@ -165,13 +165,13 @@ class LocalEndpoint:
             KeyError: There is no function of that name.
             ValueError: The function cannot be served; the old one stays.
         """
-        function = located(function)
+        function = with_absolute_directories(function)
         self._check({**self._functions, function.name: function})
         if function.name not in self._functions:
             raise KeyError(f"there is no function {function.name!r} to replace")
         self._functions[function.name] = function
-        if self._fleet is not None:
-            self._run_there(self._fleet.replace(function))
+        if self._registry is not None:
+            self._run_in_loop(self._registry.replace(function))
 
     def add(self, function: LocalFunction) -> None:
         """Serve one more function.
@@ -179,13 +179,13 @@ class LocalEndpoint:
         Raises:
             ValueError: The function cannot be served, or there is one of that name.
         """
-        function = located(function)
+        function = with_absolute_directories(function)
         if function.name in self._functions:
             raise ValueError(f"there is a function {function.name!r} already: replace it")
         self._check({**self._functions, function.name: function})
         self._functions[function.name] = function
-        if self._fleet is not None:
-            self._run_there(self._fleet.add(function))
+        if self._registry is not None:
+            self._run_in_loop(self._registry.add(function))
 
     def advance(self, seconds: float) -> int:
         """Let *seconds* pass for the queue of events, and wait until all that is due has been delivered.
@@ -221,17 +221,17 @@ class LocalEndpoint:
     def _check(self, functions: Mapping[str, LocalFunction]) -> None:
         for function in functions.values():
             for version in (LATEST, *function.versions):
-                runtime_of(function.as_published(version))
-        check_targets(functions, self._place, self._settings.services)
+                runtime_for(function.as_published(version))
+        check_destinations(functions, self._location, self._settings.services)
 
     def _advance(self, seconds: float | None) -> int:
         if self._settings.clock != "virtual":
             raise RuntimeError("the endpoint's clock is real: LocalEndpoint(..., clock='virtual') has one that moves")
         if self._events is None:
             raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
-        return self._run_there(self._events.advance(seconds))
+        return self._run_in_loop(self._events.advance(seconds))
 
-    def _run_there(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def _run_in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._loop is None:
             raise RuntimeError("the endpoint is not running")
         if threading.current_thread() is self._thread:
@@ -254,22 +254,26 @@ class LocalEndpoint:
     async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
-        settings, place = self._settings, self._place
-        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as network_guard:
+        settings, location = self._settings, self._location
+        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as orphan_guard:
             variables = {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables}
-            around = Surroundings(place, network_guard, variables, asyncio.Semaphore(settings.concurrency))
-            fleet = FunctionRegistry(self._functions, around, settings.random)
-            clock = QueueClock(is_virtual=settings.clock == "virtual")
-            targets = Targets(settings.services, place)
-            events = EventDelivery(queue, fleet, clock, targets, self._tell, concurrency=settings.concurrency)
+            resources = SandboxResources(location, orphan_guard, variables, asyncio.Semaphore(settings.concurrency))
+            registry = FunctionRegistry(self._functions, resources, settings.random)
+            clock = EventClock(is_virtual=settings.clock == "virtual")
+            targets = DestinationSender(settings.services, location)
+            events = EventDelivery(queue, registry, clock, targets, self._report, concurrency=settings.concurrency)
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
-            async with fleet, events, InvokeService(fleet, events, listener, hosts=hosts, place=place, tell=self._tell):
-                self._fleet, self._events = fleet, events
+            async with (
+                registry,
+                events,
+                InvokeServer(registry, events, listener, hosts=hosts, location=location, report=self._report),
+            ):
+                self._registry, self._events = registry, events
                 started.set_result(None)
                 await self._closing.wait()
-                self._fleet = self._events = None
+                self._registry = self._events = None
 
-    def _tell(self, invocation: LocalInvocation) -> None:
+    def _report(self, invocation: LocalInvocation) -> None:
         if self._settings.observer is not None:
             asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
 
@@ -282,7 +286,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from None
 
 
-def _url_of(listener: socket.socket) -> str:
+def _format_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     address = ip_address(host)
     if address.is_unspecified:

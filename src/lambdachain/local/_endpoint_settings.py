@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from lambdachain._core.text import public_url
 
-from ._argument_types import MAPPING, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
+from ._argument_types import MAPPING, PATH, TEXT, WHOLE, ArgumentType, describe_type, find_type_errors
 from ._host_check import parse_host
 from ._invocations import Observer
 
@@ -21,14 +21,14 @@ ClockKind: TypeAlias = Literal["real", "virtual"]
 SERVICE_IDS: Final = {"sqs": "SQS", "sns": "SNS", "events": "EVENTBRIDGE"}
 
 
-_CALLABLE: Final = Kind((cast("Any", Callable),), "a function")
+_CALLABLE: Final = ArgumentType((cast("Any", Callable),), "a function")
 _ARGUMENTS: Final = {
     "host": TEXT,
     "port": WHOLE,
     "queue": PATH.or_none(),
     "services": MAPPING.or_none(),
     "observer": _CALLABLE.or_none(),
-    "random": Kind((Random,), "a random.Random").or_none(),
+    "random": ArgumentType((Random,), "a random.Random").or_none(),
 }
 
 
@@ -38,13 +38,13 @@ def check_arguments(**arguments: Any) -> None:
     Raises:
         ValueError: One is not; the message names it.
     """
-    for problem in wrong_kinds(arguments, _ARGUMENTS):
+    for problem in find_type_errors(arguments, _ARGUMENTS):
         raise ValueError(problem)
     if not 0 <= arguments["port"] <= MAX_PORT:
         raise ValueError(f"port must be 0 to {MAX_PORT}, not {arguments['port']}")
 
 
-def hosts_of(allowed: Any) -> tuple[str, ...]:
+def parse_allowed_hosts(allowed: Any) -> tuple[str, ...]:
     """Return the hosts that are allowed: one, or several.
 
     Raises:
@@ -54,7 +54,7 @@ def hosts_of(allowed: Any) -> tuple[str, ...]:
     hosts: list[Any] = [cast("Any", allowed)] if is_one else list(cast("Iterable[Any]", allowed))
     for host in hosts:
         if not isinstance(host, str):
-            raise ValueError(f"allowed_hosts must be text, each of them, not {kind_name(host)}")  # noqa: TRY004
+            raise ValueError(f"allowed_hosts must be text, each of them, not {describe_type(host)}")  # noqa: TRY004
     return tuple(hosts)
 
 
@@ -81,11 +81,11 @@ class EndpointSettings:
     def _problems(self) -> Iterable[str]:
         if self.clock not in get_args(ClockKind):
             yield f"clock must be 'real' or 'virtual', not {self.clock!r}"
-        yield from wrong_kinds({"concurrency": self.concurrency}, {"concurrency": WHOLE})
+        yield from find_type_errors({"concurrency": self.concurrency}, {"concurrency": WHOLE})
         if self.concurrency < 1:
             yield f"concurrency must be 1 or more, not {self.concurrency!r}"
         for name, url in self.services.items():
-            yield from wrong_kinds(
+            yield from find_type_errors(
                 {f"services: the address of {name!r}": url}, {f"services: the address of {name!r}": TEXT}
             )
             if name not in SERVICE_IDS:

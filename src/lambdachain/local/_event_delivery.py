@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import InvocationType
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.events import (
     Condition,
@@ -30,16 +30,16 @@ from lambdachain._lambda_api.events import (
 from lambdachain._lambda_api.records import LastAnswer, Record
 from lambdachain._lambda_api.responses import RefusedError
 
-from ._event_clock import QueueClock
-from ._event_config import service_of
-from ._event_destinations import Targets
+from ._event_clock import EventClock
+from ._event_config import service_from_arn
+from ._event_destinations import DestinationSender
 from ._event_queue import EventQueue, QueuedEvent, QueueError
 from ._function_config import LocalFunction
 from ._function_registry import FunctionRegistry
-from ._invocations import LocalInvocation, error_of
+from ._invocations import LocalInvocation, get_error_type
 
 # Lambda would run as many as it has room for; a machine should not be flooded with processes.
-MOST_AT_A_TIME: Final = 10
+DEFAULT_EVENT_CONCURRENCY: Final = 10
 # Seconds until a queue that could not be written is tried again.
 _PAUSE: Final = 0.5
 
@@ -52,19 +52,19 @@ class EventDelivery:
     def __init__(
         self,
         queue: EventQueue,
-        fleet: FunctionRegistry,
-        clock: QueueClock,
-        targets: Targets,
-        tell: Callable[[LocalInvocation], None],
+        registry: FunctionRegistry,
+        clock: EventClock,
+        targets: DestinationSender,
+        report: Callable[[LocalInvocation], None],
         *,
         concurrency: int,
     ) -> None:
         self._queue = queue
-        self._fleet = fleet
+        self._registry = registry
         self._clock = clock
         self._targets = targets
-        self._tell = tell
-        self._at_most = concurrency
+        self._report = report
+        self._concurrency = concurrency
         self._outage = _Outage()
         self._running: dict[asyncio.Task[None], str] = {}
         self._changed = asyncio.Event()
@@ -72,7 +72,7 @@ class EventDelivery:
         self._count = 0
 
     async def __aenter__(self) -> Self:
-        for name in self._queue.foreign(self._fleet.qualifiers):
+        for name in self._queue.unknown_functions(self._registry.qualifiers):
             _LOGGER.warning("events for %s stay in the queue: there is no such function here", name)
         self._dispatcher = asyncio.create_task(self._dispatch())
         return self
@@ -92,16 +92,16 @@ class EventDelivery:
         try:
             self._put(delivery, caller)
         except QueueError as exc:
-            self._outage.begins(exc)
-            raise answers.event_not_queued() from None
-        self._outage.ends()
+            self._outage.start(exc)
+            raise responses.event_not_queued() from None
+        self._outage.end()
         self._changed.set()
 
     async def advance(self, seconds: float | None) -> int:
         """Let *seconds* pass, or as much as it takes to settle every event; give the deliveries since last time."""
         until = math.inf if seconds is None else self._clock.now() + seconds
         await self._settle()
-        while (due := self._queue.next_due(self._fleet.qualifiers)) is not None and due <= until:
+        while (due := self._queue.next_due(self._registry.qualifiers)) is not None and due <= until:
             self._clock.move_to(due)
             await self._settle()
         if seconds is not None:
@@ -118,10 +118,10 @@ class EventDelivery:
             self._changed.clear()
             try:
                 self._start_due()
-                due = None if self._clock.is_virtual else self._queue.next_due(self._open())
+                due = None if self._clock.is_virtual else self._queue.next_due(self._available_functions())
                 pause = None if due is None else max(0.0, due - self._clock.now())
             except QueueError as exc:
-                self._outage.begins(exc)
+                self._outage.start(exc)
                 pause = _PAUSE
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause)
@@ -134,95 +134,103 @@ class EventDelivery:
             self._start_due()
 
     def _start_due(self) -> None:
-        while len(self._running) < self._at_most and (event := self._queue.take(self._open(), self._clock.now())):
-            self._outage.ends()
+        while len(self._running) < self._concurrency and (
+            event := self._queue.take(self._available_functions(), self._clock.now())
+        ):
+            self._outage.end()
             task = asyncio.create_task(self._deliver(event))
             self._running[task] = event.function
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._on_task_done)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
         self._changed.set()
         if not task.cancelled() and (failure := task.exception()):
             _LOGGER.error("an event could not be delivered; it stays in the queue", exc_info=failure)
 
-    def _open(self) -> list[str]:
+    def _available_functions(self) -> list[str]:
         """Name the functions that can take one more event."""
         busy = Counter(self._running.values())
-        return [name for name in self._fleet.qualifiers if busy[name] < _most_at_a_time(self._fleet.function(name))]
+        return [
+            name for name in self._registry.qualifiers if busy[name] < _max_deliveries(self._registry.function(name))
+        ]
 
     async def _deliver(self, event: QueuedEvent) -> None:
-        function = self._fleet.function(event.function)
+        function = self._registry.function(event.function)
         now, rules = self._clock.now(), Rules(function.events.max_retries, function.events.max_age)
-        given_up = before_delivery(event.course, rules, now=now, reserved_concurrency=function.reserved_concurrency)
-        if given_up is not None:
-            await self._end(event, given_up, None)
+        condition = before_delivery(event.state, rules, now=now, reserved_concurrency=function.reserved_concurrency)
+        if condition is not None:
+            await self._finish(event, condition, None)
             return
         self._count += 1
         try:
-            admitted = self._fleet.admit(event.delivery)
-            ending = await admitted.run()
+            accepted = self._registry.accept(event.delivery)
+            completing = await accepted.run()
         except RefusedError as exc:
-            self._tell(_refused(event, exc))
-            await self._after_refusal(event, exc, rules)
+            self._report(_invocation_from_refusal(event, exc))
+            await self._handle_refusal(event, exc, rules)
             return
         except OSError as exc:
             _LOGGER.warning("%s: no process could be started: %s", event.function, exc)
-            await self._follow(event, after_throttle(event.course, rules, now=self._clock.now()), None)
+            await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
             return
-        self._tell(_delivered(event, admitted.version, ending))
-        answer = LastAnswer(200, ending.body, admitted.version, failed=ending.failed)
-        after = after_failure(event.course, rules, now=self._clock.now()) if ending.failed else Condition.SUCCESS
-        await self._follow(event, after, answer)
+        self._report(_invocation_from_delivery(event, accepted.version, completing))
+        response = LastAnswer(200, completing.body, accepted.version, failed=completing.failed)
+        next_state = (
+            after_failure(event.state, rules, now=self._clock.now()) if completing.failed else Condition.SUCCESS
+        )
+        await self._apply(event, next_state, response)
 
-    async def _after_refusal(self, event: QueuedEvent, refused: RefusedError, rules: Rules) -> None:
-        answer = LastAnswer(refused.answer.status, refused.answer.body)
+    async def _handle_refusal(self, event: QueuedEvent, refused: RefusedError, rules: Rules) -> None:
+        response = LastAnswer(refused.answer.status, refused.answer.body)
         if refused.answer.status == 429:
-            await self._follow(event, after_throttle(event.course, rules, now=self._clock.now()), None)
+            await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
         else:
-            await self._end(event, Condition.RETRIES_EXHAUSTED, answer, runs=event.course.runs)
+            await self._finish(event, Condition.RETRIES_EXHAUSTED, response, runs=event.state.runs)
 
-    async def _follow(self, event: QueuedEvent, after: EventState | Condition, answer: LastAnswer | None) -> None:
-        if isinstance(after, EventState):
-            await self._written(lambda: self._queue.put_back(event, after))
+    async def _apply(self, event: QueuedEvent, next_state: EventState | Condition, response: LastAnswer | None) -> None:
+        if isinstance(next_state, EventState):
+            await self._retry_until_written(lambda: self._queue.put_back(event, next_state))
         else:
-            await self._end(event, after, answer)
+            await self._finish(event, next_state, response)
 
-    async def _end(
-        self, event: QueuedEvent, condition: Condition, answer: LastAnswer | None, *, runs: int | None = None
+    async def _finish(
+        self, event: QueuedEvent, condition: Condition, response: LastAnswer | None, *, runs: int | None = None
     ) -> None:
         """Report those who are to know of it, and take the event out of the queue."""
-        ran = event.course.runs + (answer is not None) if runs is None else runs
-        record = Record(event.delivery, condition, ran, answer, time.time())
-        config = self._fleet.function(event.function).events
+        ran = event.state.runs + (response is not None) if runs is None else runs
+        record = Record(event.delivery, condition, ran, response, time.time())
+        config = self._registry.function(event.function).events
         destination = config.on_success if record.succeeded else config.on_failure
         if not record.succeeded:
             _LOGGER.warning("%s: event %s given up: %s", event.function, event.delivery.request_id, condition)
             if config.dead_letter is not None:
                 await self._targets.send_dead_letter(config.dead_letter, record)
-        if destination is not None and service_of(destination) != "lambda":
+        if destination is not None and service_from_arn(destination) != "lambda":
             await self._targets.send_record(destination, record)
         followers = (
-            [_follower(destination, record)] if destination is not None and service_of(destination) == "lambda" else []
+            [_follow_up_event(destination, record)]
+            if destination is not None and service_from_arn(destination) == "lambda"
+            else []
         )
 
         def end() -> None:
-            with self._queue.ending(event):
+            with self._queue.completing(event):
                 for follower in followers:
                     self._put(follower, event.function)
 
-        await self._written(end)
+        await self._retry_until_written(end)
 
-    async def _written(self, write: Callable[[], None]) -> None:
+    async def _retry_until_written(self, write: Callable[[], None]) -> None:
         """Write what became of an event as soon as there is room for it; the event is not delivered again meanwhile."""
         while True:
             try:
                 write()
             except QueueError as exc:
-                self._outage.begins(exc)
+                self._outage.start(exc)
                 await asyncio.sleep(_PAUSE)
             else:
-                self._outage.ends()
+                self._outage.end()
                 return
 
 
@@ -230,46 +238,46 @@ class _Outage:
     """The time in which the queue cannot be written, told once."""
 
     def __init__(self) -> None:
-        self._on = False
+        self._is_on = False
 
-    def begins(self, error: QueueError) -> None:
+    def start(self, error: QueueError) -> None:
         """Log the error, if it is the first."""
-        if not self._on:
+        if not self._is_on:
             _LOGGER.error("%s; new events are refused, and those that wait stay in the queue meanwhile", error)
-        self._on = True
+        self._is_on = True
 
-    def ends(self) -> None:
+    def end(self) -> None:
         """Log that the queue can be written again, if it could not."""
-        if self._on:
+        if self._is_on:
             _LOGGER.warning("events can be kept again: those that waited are delivered")
-        self._on = False
+        self._is_on = False
 
 
-def _most_at_a_time(function: LocalFunction) -> int:
+def _max_deliveries(function: LocalFunction) -> int:
     """Return how many events of a function are delivered at a time; one that takes none still gets them given up."""
-    limits = (MOST_AT_A_TIME, function.reserved_concurrency, function.max_sandboxes)
+    limits = (DEFAULT_EVENT_CONCURRENCY, function.reserved_concurrency, function.max_sandboxes)
     return max(1, min(limit for limit in limits if limit is not None))
 
 
-def _follower(arn: str, record: Record) -> Delivery:
+def _follow_up_event(arn: str, record: Record) -> Delivery:
     payload = json.dumps(record.destination()).encode()
     return replace(record.delivery, request_id=str(uuid.uuid4()), invoked_arn=arn, payload=payload, tenant_id=None)
 
 
-def _delivered(event: QueuedEvent, version: str | None, ending: Ending | None) -> LocalInvocation:
+def _invocation_from_delivery(event: QueuedEvent, version: str | None, completing: Ending | None) -> LocalInvocation:
     return LocalInvocation(
         function=event.function,
         version=version,
         request_id=event.delivery.request_id,
         invocation_type=InvocationType.EVENT,
         status=200,
-        error=error_of(ending) if ending else None,
-        duration=ending.duration if ending else 0.0,
-        init=ending.init if ending else None,
+        error=get_error_type(completing) if completing else None,
+        duration=completing.duration if completing else 0.0,
+        init=completing.init if completing else None,
         caller=event.caller,
-        attempt=event.course.runs + 1,
+        attempt=event.state.runs + 1,
     )
 
 
-def _refused(event: QueuedEvent, refused: RefusedError) -> LocalInvocation:
-    return replace(_delivered(event, None, None), status=refused.answer.status, error=str(refused))
+def _invocation_from_refusal(event: QueuedEvent, refused: RefusedError) -> LocalInvocation:
+    return replace(_invocation_from_delivery(event, None, None), status=refused.answer.status, error=str(refused))

@@ -15,20 +15,20 @@ from lambdachain._core.text import printable
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.records import Record
 
-from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key
-from ._event_config import service_of
+from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key_id
+from ._event_config import service_from_arn
 from ._function_config import LocalFunction
 
-_MOST_SAID: Final = 1000
+_MAX_REASON: Final = 1000
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
-class Targets:
+class DestinationSender:
     """Sends to the services, with clients made when first needed."""
 
-    def __init__(self, services: Mapping[str, str], place: AwsLocation) -> None:
+    def __init__(self, services: Mapping[str, str], location: AwsLocation) -> None:
         self._services = services
-        self._place = place
+        self._location = location
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -50,13 +50,16 @@ class Targets:
             # As on AWS, where it is no more than a number in DestinationDeliveryFailures or DeadLetterErrors.
             request_id = record.delivery.request_id
             _LOGGER.warning(
-                "event %s: %s did not take what came of it: %s", request_id, arn, printable(_reason(exc), _MOST_SAID)
+                "event %s: %s did not take what came of it: %s",
+                request_id,
+                arn,
+                printable(_error_code(exc), _MAX_REASON),
             )
 
     def _send_now(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
         body, attributes = message["body"], message["attributes"]
         account_id, resource = arn.split(":")[4:6]
-        match service_of(arn):
+        match service_from_arn(arn):
             case "sqs":
                 sqs = self._client("sqs")
                 url = sqs.get_queue_url(QueueName=resource, QueueOwnerAWSAccountId=account_id)["QueueUrl"]
@@ -72,13 +75,13 @@ class Targets:
                 import boto3
 
                 session: Any = boto3.Session(
-                    access_key("lambda"), SECRET_KEY, SESSION_TOKEN, region_name=self._place.region
+                    access_key_id("lambda"), SECRET_KEY, SESSION_TOKEN, region_name=self._location.region
                 )
                 self._clients[service] = session.client(service, endpoint_url=self._services[service])
             return self._clients[service]
 
 
-def check_targets(functions: Mapping[str, LocalFunction], place: AwsLocation, services: Iterable[str]) -> None:
+def check_destinations(functions: Mapping[str, LocalFunction], location: AwsLocation, services: Iterable[str]) -> None:
     """Check that everything that events are to go to is within reach.
 
     Raises:
@@ -87,26 +90,26 @@ def check_targets(functions: Mapping[str, LocalFunction], place: AwsLocation, se
     known = set(services)
     for function in functions.values():
         for name, arn in function.events.targets.items():
-            service = service_of(arn)
+            service = service_from_arn(arn)
             where = f"function {function.name!r}: events: {name} {arn!r}"
-            if service == "lambda" and not _is_here(arn, functions, place):
+            if service == "lambda" and not _is_served(arn, functions, location):
                 raise ValueError(f"{where} is no function, version or alias of this endpoint")
             if service != "lambda" and service not in known:
                 raise ValueError(f"{where} needs services={{{service!r}: <address>}}")
 
 
-def _is_here(arn: str, functions: Mapping[str, LocalFunction], place: AwsLocation) -> bool:
+def _is_served(arn: str, functions: Mapping[str, LocalFunction], location: AwsLocation) -> bool:
     try:
         target = parse_target(arn)
     except InvalidArnError:
         return False
     function = functions.get(target.name)
-    if function is None or str(place.arn(target.name, target.qualifier)) != arn:
+    if function is None or str(location.arn(target.name, target.qualifier)) != arn:
         return False
     return target.qualifier is None or target.qualifier in function.qualifiers
 
 
-def _reason(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     """Name the error; its text may hold what was sent."""
     response: Mapping[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code") or type(error).__name__)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.events import EventState
 
-_BESIDE: Final = ("-wal", "-shm", "-journal")
+_SQLITE_SUFFIXES: Final = ("-wal", "-shm", "-journal")
 _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS events (
         id INTEGER PRIMARY KEY,
@@ -63,7 +63,7 @@ class QueuedEvent:
     id: int
     function: str
     caller: str | None
-    course: EventState
+    state: EventState
     delivery: Delivery
 
 
@@ -88,11 +88,11 @@ class EventQueue:
             reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
             raise OSError(f"cannot keep events in {path}: {reason}") from None
         if path is not None:
-            _close_to_others(path)
-        self._file = _identity(path)
+            _restrict_permissions(path)
+        self._file = _file_identity(path)
 
     @contextmanager
-    def _using(self) -> Generator[sqlite3.Connection]:
+    def _translating_errors(self) -> Generator[sqlite3.Connection]:
         try:
             yield self._db
         except sqlite3.DatabaseError as exc:
@@ -100,21 +100,21 @@ class EventQueue:
                 raise
             raise QueueError(f"cannot keep events in {self._path or 'memory'}: {exc}") from None
 
-    def put(self, function: str, delivery: Delivery, course: EventState, caller: str | None) -> None:
+    def put(self, function: str, delivery: Delivery, state: EventState, caller: str | None) -> None:
         """Add an event; once this has returned, it is kept."""
-        if _identity(self._path) != self._file:
+        if _file_identity(self._path) != self._file:
             raise QueueError(f"cannot keep events in {self._path}: the file was deleted or replaced; start again")
         row = (
-            *(function, caller, course.fired_at, course.due, course.runs, course.throttles),
+            *(function, caller, state.fired_at, state.due, state.runs, state.is_throttled),
             *(delivery.request_id, delivery.invoked_arn, delivery.trace_id, delivery.tenant_id, delivery.payload),
         )
-        with self._using() as db:
+        with self._translating_errors() as db:
             db.execute(_PUT, row)
 
     def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
         """Accept the event of one of *functions* that is due first, if one is due by *now*."""
-        with self._using() as db:
-            row = db.execute(_FIRST_DUE, (_list(functions), now)).fetchone()
+        with self._translating_errors() as db:
+            row = db.execute(_FIRST_DUE, (_to_json_array(functions), now)).fetchone()
             if row is None:
                 return None
             db.execute("UPDATE events SET taken = 1 WHERE id = ?", (row[0],))
@@ -124,22 +124,22 @@ class EventQueue:
 
     def next_due(self, functions: Iterable[str]) -> float | None:
         """Return when the first event that waits for one of *functions* is due."""
-        with self._using() as db:
-            due: float | None = db.execute(_NEXT_DUE, (_list(functions),)).fetchone()[0]
+        with self._translating_errors() as db:
+            due: float | None = db.execute(_NEXT_DUE, (_to_json_array(functions),)).fetchone()[0]
         return due
 
-    def put_back(self, event: QueuedEvent, course: EventState) -> None:
+    def put_back(self, event: QueuedEvent, state: EventState) -> None:
         """Let an event wait for its next delivery."""
-        with self._using() as db:
+        with self._translating_errors() as db:
             db.execute(
                 "UPDATE events SET taken = 0, due = ?, runs = ?, throttles = ? WHERE id = ?",
-                (course.due, course.runs, course.throttles, event.id),
+                (state.due, state.runs, state.is_throttled, event.id),
             )
 
     @contextmanager
-    def ending(self, event: QueuedEvent) -> Generator[None]:
+    def completing(self, event: QueuedEvent) -> Generator[None]:
         """Accept an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
-        with self._using() as db:
+        with self._translating_errors() as db:
             db.execute("BEGIN")
             try:
                 yield
@@ -150,11 +150,11 @@ class EventQueue:
                     db.execute("ROLLBACK")
                 raise
 
-    def foreign(self, functions: Iterable[str]) -> list[str]:
+    def unknown_functions(self, functions: Iterable[str]) -> list[str]:
         """Name the functions that events wait for, but that are none of *functions*."""
         query = "SELECT DISTINCT function FROM events WHERE function NOT IN (SELECT value FROM json_each(?))"
-        with self._using() as db:
-            rows: list[tuple[Any]] = db.execute(query, (_list(functions),)).fetchall()
+        with self._translating_errors() as db:
+            rows: list[tuple[Any]] = db.execute(query, (_to_json_array(functions),)).fetchall()
         return sorted(str(name) for (name,) in rows)
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ class EventQueue:
         self._db.close()
 
 
-def _make(path: Path) -> None:
+def _create_file(path: Path) -> None:
     """Make the file of a new queue, which nobody but its owner can read.
 
     Raises:
@@ -177,24 +177,24 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _close_to_others(path: Path) -> None:
+def _restrict_permissions(path: Path) -> None:
     """Have nobody but its owner read a queue that is there, or what SQLite keeps beside it."""
     path = path.resolve()
-    for file in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+    for file in (path, *(path.with_name(path.name + end) for end in _SQLITE_SUFFIXES)):
         if file.is_file() and file.stat().st_mode & 0o077:
             file.chmod(0o600)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
-        _make(path)
+        _create_file(path)
     try:
         return sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0)
     except sqlite3.Error as exc:
         raise OSError(f"cannot keep events in {path}: {exc}") from None
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
+def _file_identity(path: Path | None) -> tuple[int, int] | None:
     """Return which file is at a path: SQLite goes on with one that was deleted, and what it keeps there is lost."""
     try:
         found = path.stat() if path else None
@@ -203,5 +203,5 @@ def _identity(path: Path | None) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found else None
 
 
-def _list(functions: Iterable[str]) -> str:
+def _to_json_array(functions: Iterable[str]) -> str:
     return json.dumps(list(functions))

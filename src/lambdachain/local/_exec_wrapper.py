@@ -1,6 +1,6 @@
-"""``AWS_LAMBDA_EXEC_WRAPPER``: a script of the function's that starts the runtime client, with what it adds or changes.
+"""``AWS_LAMBDA_EXEC_WRAPPER``: a script of the function that starts the runtime client, with variables or options of its own.
 
-As on AWS, the script gets the runtime's command line as its arguments, and the OS-only runtimes do not know it.
+As on AWS, the script gets the runtime's command line as its arguments, and OS-only runtimes ignore the variable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from ._function_config import LocalFunction
 
 VARIABLE: Final = "AWS_LAMBDA_EXEC_WRAPPER"
 
-# What the managed runtimes' own start script does (its status 127 is recorded), and /var/task found where it is here.
+# As the start script of the managed runtimes does (its status 127 was recorded on AWS). /var/task is where the code is on
+# Lambda; here it is in LAMBDA_TASK_ROOT.
 _START: Final = f"""
 wrapper="${VARIABLE}"
 case "$wrapper" in /var/task/*) [ -e "$wrapper" ] || wrapper="$LAMBDA_TASK_ROOT/${{wrapper#/var/task/}}" ;; esac
@@ -23,8 +24,8 @@ exec "$wrapper" "$@"
 """
 
 
-def wrapped(function: LocalFunction, command: Sequence[str]) -> Sequence[str]:
-    """Return what starts a function's runtime client: *command*, through the function's wrapper if it has one."""
+def wrap_command(function: LocalFunction, command: Sequence[str]) -> Sequence[str]:
+    """Return the command that starts a function's runtime client: *command*, run by the function's wrapper if it has one."""
     if function.runtime == "provided" or not function.environment.get(VARIABLE):
         return command
     return ("/bin/sh", "-c", _START, "bootstrap", *command)

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from lambdachain._core.arn import MAX_NAME_LENGTH
 from lambdachain._lambda_api.aws_location import LATEST
 
-from ._argument_types import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, Kind, kind_name, wrong_kinds
+from ._argument_types import FLAG, MAPPING, NUMBER, PATH, TEXT, WHOLE, ArgumentType, describe_type, find_type_errors
 from ._event_config import EventConfig
-from ._versions import LocalAlias, LocalVersion, problems_of_versions
+from ._versions import LocalAlias, LocalVersion, find_version_problems
 
 MAX_TIMEOUT: Final = 900.0
 MIN_MEMORY: Final = 128
@@ -27,7 +27,7 @@ RecursiveLoop: TypeAlias = Literal["Terminate", "Allow"]
 _NAME: Final = re.compile(rf"[a-zA-Z0-9_.-]{{1,{MAX_NAME_LENGTH}}}")
 _HANDLER: Final = re.compile(r"[^\s.]\S*\.[^\s.]+")
 
-_KINDS: Final = {
+_ARGUMENT_TYPES: Final = {
     "name": TEXT,
     "handler": TEXT,
     "runtime": TEXT,
@@ -41,7 +41,7 @@ _KINDS: Final = {
     "tenant_isolation": FLAG,
     "versions": MAPPING,
     "aliases": MAPPING,
-    "events": Kind((EventConfig,), "an EventConfig"),
+    "events": ArgumentType((EventConfig,), "an EventConfig"),
     "recursive_loop": TEXT,
 }
 
@@ -163,13 +163,13 @@ class LocalFunction:
         return {name: LocalAlias(alias) if isinstance(alias, str) else alias for name, alias in self.aliases.items()}
 
     def _problems(self) -> Iterable[str]:
-        yield from wrong_kinds({name: getattr(self, name) for name in _KINDS}, _KINDS)
-        yield from _wrong_items("versions", self.versions, LocalVersion, "a LocalVersion")
-        yield from _wrong_items("aliases", self.aliases, LocalAlias | str, "a LocalAlias or a version")
+        yield from find_type_errors({name: getattr(self, name) for name in _ARGUMENT_TYPES}, _ARGUMENT_TYPES)
+        yield from _find_item_type_errors("versions", self.versions, LocalVersion, "a LocalVersion")
+        yield from _find_item_type_errors("aliases", self.aliases, LocalAlias | str, "a LocalAlias or a version")
         if not _NAME.fullmatch(self.name):
             yield f"a name is 1 to {MAX_NAME_LENGTH} letters, digits, '-', '_' and '.'"
         if self.runtime not in get_args(RuntimeKind):
-            yield f"runtime must be {_one_of(RuntimeKind)}, not {self.runtime!r}"
+            yield f"runtime must be {_join_choices(RuntimeKind)}, not {self.runtime!r}"
         if self.runtime != "provided" and not _HANDLER.fullmatch(self.handler):
             yield f"handler {self.handler!r} is not of the form 'module.function'"
         if not 0 < self.timeout <= MAX_TIMEOUT:
@@ -181,24 +181,24 @@ class LocalFunction:
         if self.max_sandboxes is not None and self.max_sandboxes < 1:
             yield f"max_sandboxes must be 1 or more, not {self.max_sandboxes!r}"
         if self.recursive_loop not in get_args(RecursiveLoop):
-            yield f"recursive_loop must be {_one_of(RecursiveLoop)}, not {self.recursive_loop!r}"
-        yield from _problems_of_environment(self.environment)
-        yield from problems_of_versions(self.versions, self._whole_aliases())
+            yield f"recursive_loop must be {_join_choices(RecursiveLoop)}, not {self.recursive_loop!r}"
+        yield from _find_environment_problems(self.environment)
+        yield from find_version_problems(self.versions, self._whole_aliases())
 
 
-def _one_of(choices: object) -> str:
+def _join_choices(choices: object) -> str:
     return " or ".join(map(repr, get_args(choices)))
 
 
-def _wrong_items(name: str, items: Mapping[Any, Any], kind: Any, words: str) -> Iterable[str]:
+def _find_item_type_errors(name: str, items: Mapping[Any, Any], expected: Any, description: str) -> Iterable[str]:
     for key, value in items.items():
         if not isinstance(key, str):
-            yield f"{name}: {key!r} must be text, not {kind_name(key)}"
-        elif not isinstance(value, kind):
-            yield f"{name}: {key!r} must be {words}, not {kind_name(value)}"
+            yield f"{name}: {key!r} must be text, not {describe_type(key)}"
+        elif not isinstance(value, expected):
+            yield f"{name}: {key!r} must be {description}, not {describe_type(value)}"
 
 
-def _problems_of_environment(environment: Mapping[Any, Any]) -> Iterable[str]:
+def _find_environment_problems(environment: Mapping[Any, Any]) -> Iterable[str]:
     if reserved := sorted(RESERVED_VARIABLES.intersection(environment)):
         yield f"environment sets {', '.join(reserved)}, which Lambda reserves for itself"
     for name, value in environment.items():
@@ -220,7 +220,7 @@ def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction
     for function in _each_function(functions):
         if function.name in by_name:
             raise ValueError(f"function {function.name!r}: declared twice; every name needs to be used once")
-        by_name[function.name] = located(function)
+        by_name[function.name] = with_absolute_directories(function)
     if not by_name:
         raise ValueError("no functions to serve: give LocalEndpoint at least one LocalFunction")
     return by_name
@@ -230,7 +230,7 @@ def _each_function(functions: Any) -> Iterable[LocalFunction]:
     if isinstance(functions, LocalFunction):
         raise ValueError("functions must be a list: LocalEndpoint([function])")  # noqa: TRY004 - as documented
     if not isinstance(functions, Iterable):
-        raise ValueError(f"functions must be a list of LocalFunction, not {kind_name(functions)}")  # noqa: TRY004
+        raise ValueError(f"functions must be a list of LocalFunction, not {describe_type(functions)}")  # noqa: TRY004
     for function in functions:  # pyright: ignore[reportUnknownVariableType]
         _check_function(function)
         yield function
@@ -238,10 +238,10 @@ def _each_function(functions: Any) -> Iterable[LocalFunction]:
 
 def _check_function(function: Any) -> None:
     if not isinstance(function, LocalFunction):
-        raise ValueError(f'{kind_name(function)} is not a LocalFunction: LocalFunction("name", "module.handler")')  # noqa: TRY004
+        raise ValueError(f'{describe_type(function)} is not a LocalFunction: LocalFunction("name", "module.handler")')  # noqa: TRY004
 
 
-def located(function: LocalFunction) -> LocalFunction:
+def with_absolute_directories(function: LocalFunction) -> LocalFunction:
     """Return a function with its directories, those of its versions too, absolute.
 
     Raises:
@@ -249,13 +249,15 @@ def located(function: LocalFunction) -> LocalFunction:
     """
     _check_function(function)
     versions = {
-        number: replace(version, directory=_located(function, version.directory)) if version.directory else version
+        number: replace(version, directory=_to_absolute_directory(function, version.directory))
+        if version.directory
+        else version
         for number, version in function.versions.items()
     }
-    return replace(function, directory=_located(function, function.directory), versions=versions)
+    return replace(function, directory=_to_absolute_directory(function, function.directory), versions=versions)
 
 
-def _located(function: LocalFunction, directory: str | Path) -> Path:
+def _to_absolute_directory(function: LocalFunction, directory: str | Path) -> Path:
     path = Path(os.path.realpath(directory))  # resolve() fails on a loop of links in its own way
     if not path.is_dir():
         raise ValueError(f"function {function.name!r}: directory {str(path)!r} does not exist")

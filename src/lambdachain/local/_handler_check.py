@@ -17,16 +17,19 @@ from lambdachain._lambda_api.limits import INIT_TIMEOUT
 from ._function_config import LocalFunction
 from ._orphan_guard import OrphanGuard, kill_group
 from ._runtime_api import Exited, InitFailed, Ready, RuntimeApi
-from ._runtimes import runtime_of, start_command
+from ._runtimes import runtime_for, start_command
 from ._sandbox_environment import sandbox_environment
 
-_AT_A_TIME: Final = 2
-_IMPORT_OF: Final = re.compile(r"^Unable to import module '[^']*': ")
+_CONCURRENCY: Final = 2
+_IMPORT_ERROR_PREFIX: Final = re.compile(r"^Unable to import module '[^']*': ")
 _FRAME: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 
-async def try_handlers(
-    functions: Iterable[LocalFunction], place: AwsLocation, url: str, tell: Callable[[LocalFunction, str], None]
+async def check_handlers(
+    functions: Iterable[LocalFunction],
+    location: AwsLocation,
+    url: str,
+    on_failure: Callable[[LocalFunction, str], None],
 ) -> None:
     """Load each handler once, in a process that is then ended.
 
@@ -36,32 +39,34 @@ async def try_handlers(
         url: The endpoint they are told of.
         tell: Called with each function whose handler does not load, and with why, in one line.
     """
-    slots = asyncio.Semaphore(_AT_A_TIME)
-    network_guard = OrphanGuard()
+    semaphore_for = asyncio.Semaphore(_CONCURRENCY)
+    orphan_guard = OrphanGuard()
 
     async def attempt(function: LocalFunction) -> None:
-        async with slots:
-            failure = await _failure(function, place, url, network_guard)
+        async with semaphore_for:
+            failure = await _check_handler(function, location, url, orphan_guard)
         if failure is not None:
-            tell(function, failure)
+            on_failure(function, failure)
 
     try:
         async with asyncio.TaskGroup() as attempts:
             for function in functions:
                 attempts.create_task(attempt(function))
     finally:
-        network_guard.close()
+        orphan_guard.close()
 
 
-async def _failure(function: LocalFunction, place: AwsLocation, url: str, network_guard: OrphanGuard) -> str | None:
-    api, runtime = RuntimeApi(function.name), runtime_of(function)
+async def _check_handler(
+    function: LocalFunction, location: AwsLocation, url: str, orphan_guard: OrphanGuard
+) -> str | None:
+    api, runtime = RuntimeApi(function.name), runtime_for(function)
     address = await api.open(with_path=runtime.takes_path(function))
     try:
         process = await asyncio.create_subprocess_exec(
             *start_command(function),
             cwd=function.directory,
             env=sandbox_environment(
-                function, LATEST, place=place, variables={"AWS_ENDPOINT_URL_LAMBDA": url}, runtime_api=address
+                function, LATEST, location=location, variables={"AWS_ENDPOINT_URL_LAMBDA": url}, runtime_api=address
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -72,22 +77,22 @@ async def _failure(function: LocalFunction, place: AwsLocation, url: str, networ
         await api.close()
         return f"its process does not start: {exc}"
     api.serve_process(process.pid)
-    network_guard.watch(process.pid)
-    exit_told = asyncio.create_task(_tell_exit(api, process))
+    orphan_guard.watch(process.pid)
+    exit_reported = asyncio.create_task(_report_exit(api, process))
     try:
-        return await _verdict(api, function)
+        return await _wait_for_start(api, function)
     finally:
         kill_group(process.pid)
-        await exit_told
-        network_guard.release(process.pid)
+        await exit_reported
+        orphan_guard.release(process.pid)
         await api.close()
 
 
-async def _tell_exit(api: RuntimeApi, process: asyncio.subprocess.Process) -> None:
+async def _report_exit(api: RuntimeApi, process: asyncio.subprocess.Process) -> None:
     api.events.put_nowait(Exited(await process.wait()))
 
 
-async def _verdict(api: RuntimeApi, function: LocalFunction) -> str | None:
+async def _wait_for_start(api: RuntimeApi, function: LocalFunction) -> str | None:
     seconds = max(INIT_TIMEOUT, function.timeout)
     try:
         event = await asyncio.wait_for(api.events.get(), seconds)
@@ -97,14 +102,14 @@ async def _verdict(api: RuntimeApi, function: LocalFunction) -> str | None:
         case Ready():
             return None
         case InitFailed(body):
-            return describe(body.content, Path(function.directory))
+            return summarize_report(body.content, Path(function.directory))
         case Exited(status):
             return f"its process ends with status {status} while the module loads"
         case _:
             return None
 
 
-def describe(report: bytes, directory: Path) -> str:
+def summarize_report(report: bytes, directory: Path) -> str:
     r"""Put what a runtime client reports of a failed start into one line.
 
     >>> describe(b'{"errorType": "Runtime.ImportModuleError", "errorMessage": "No module named \\"x\\""}', Path("."))
@@ -115,12 +120,12 @@ def describe(report: bytes, directory: Path) -> str:
         directory: The function's code: the last line of it that the failure came through is told.
     """
     try:
-        told: Any = json.loads(report)
+        parsed: Any = json.loads(report)
     except (ValueError, RecursionError):
-        told = None
-    if not is_mapping(told):
+        parsed = None
+    if not is_mapping(parsed):
         return "its module does not load"
-    message = _IMPORT_OF.sub("", " ".join(str(told.get("errorMessage") or "").split()))
-    frames = _FRAME.findall("".join(map(str, told.get("stackTrace") or ())))
+    message = _IMPORT_ERROR_PREFIX.sub("", " ".join(str(parsed.get("errorMessage") or "").split()))
+    frames = _FRAME.findall("".join(map(str, parsed.get("stackTrace") or ())))
     own = [f", {Path(file).name}:{line}" for file, line in frames if Path(file).is_relative_to(directory)]
-    return f"{message} ({told.get('errorType')}{own[-1] if own else ''})".strip()
+    return f"{message} ({parsed.get('errorType')}{own[-1] if own else ''})".strip()

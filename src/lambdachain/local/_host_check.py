@@ -18,8 +18,8 @@ from lambdachain._core.loopback import is_loopback
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
 _URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#]*)(?:[/?#].*)?", re.ASCII | re.DOTALL)
-_PORTS: Final = {"http": 80, "https": 443}
-_SHOWN: Final = 80
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_MAX_QUOTED: Final = 80
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 Fields: TypeAlias = Mapping[str, Sequence[str]]
@@ -49,22 +49,22 @@ class HostCheck:
         self._hosts = {each for each in (parse_host(host), parse_host(address), *map(parse_host, allowed)) if each}
         self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
 
-    def refusal(self, target: str, fields: Fields) -> str | None:
+    def refusal_reason(self, target: str, fields: Fields) -> str | None:
         """Return why a request is refused, or ``None`` if it is welcome.
 
         Args:
             target: The target in the request's first line, which may be a whole URL.
             fields: The headers in `CHECKED_HEADERS` that it has.
         """
-        hosts = [*fields.get("host", ()), *_authority_in(target)]
+        hosts = [*fields.get("host", ()), *_parse_target_authority(target)]
         for host in hosts:
             if not self._allows(parse_authority(host)):
-                return f"its Host {_shown(host)} is neither loopback nor allowed"
+                return f"its Host {_quote(host)} is neither loopback nor allowed"
         own = {parse_authority(host) for host in hosts}
         for name in ("origin", "referer"):
             for value in fields.get(name, ()):
                 if not _is_ours(value, own):
-                    return f"it comes from a web page: its {name.capitalize()} is {_shown(value)}"
+                    return f"it comes from a web page: its {name.capitalize()} is {_quote(value)}"
         if any("cross-site" in value.lower() for value in fields.get("sec-fetch-site", ())):
             return "it comes from a web page: its Sec-Fetch-Site is 'cross-site'"
         return None
@@ -110,20 +110,20 @@ def parse_authority(text: str) -> Authority | None:
 def _is_ours(origin: str, own: Iterable[Authority | None]) -> bool:
     """Check whether a page's origin, or its URL, is on loopback or the endpoint itself."""
     match = _URL.fullmatch(origin.strip().lower())
-    if match is None or match["scheme"] not in _PORTS:
+    if match is None or match["scheme"] not in _DEFAULT_PORTS:
         return False
     authority = parse_authority(match["authority"])
     if authority is None:
         return False
-    default = _PORTS[match["scheme"]]
-    return is_loopback(authority.host) or any(_same(authority, each, default) for each in own)
+    default = _DEFAULT_PORTS[match["scheme"]]
+    return is_loopback(authority.host) or any(_is_same_authority(authority, each, default) for each in own)
 
 
-def _same(one: Authority, other: Authority | None, default: int) -> bool:
+def _is_same_authority(one: Authority, other: Authority | None, default: int) -> bool:
     return other is not None and one.host == other.host and (one.port or default) == (other.port or default)
 
 
-def _authority_in(target: str) -> list[str]:
+def _parse_target_authority(target: str) -> list[str]:
     """Return the authority of a target that is a whole URL, which counts more than ``Host``."""
     match = _URL.fullmatch(target.lower())
     return [] if match is None else [match["authority"]]
@@ -137,6 +137,6 @@ def _ip(host: str) -> _Address | None:
         return None
 
 
-def _shown(value: str) -> str:
+def _quote(value: str) -> str:
     """Quote what a stranger has sent: bounded, and without characters that do something in a terminal."""
-    return ascii(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+    return ascii(value if len(value) <= _MAX_QUOTED else f"{value[:_MAX_QUOTED]}...")

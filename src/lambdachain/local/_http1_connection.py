@@ -39,7 +39,7 @@ class HttpConnection:
         self._reader = reader
         self._writer = writer
         self._headers = _NO_HEADERS
-        self._last = False
+        self._is_last = False
 
     async def next_request(self) -> Request | None:
         """Wait for the next request; ``None`` when the client is done.
@@ -48,7 +48,7 @@ class HttpConnection:
             ProtocolError: The client does not speak HTTP.
             ConnectionError: The connection is lost.
         """
-        if self._last or not (head := await self._head()):
+        if self._is_last or not (head := await self._read_head()):
             return None
         first, *lines = head.lstrip().split("\r\n")  # some clients end a body with an empty line too many
         try:
@@ -57,7 +57,7 @@ class HttpConnection:
         except ValueError:
             raise ProtocolError("no request of HTTP") from None
         self.trailers = _NO_HEADERS
-        self._last = version != "HTTP/1.1" or "close" in headers.get("connection", "").lower()
+        self._is_last = version != "HTTP/1.1" or "close" in headers.get("connection", "").lower()
         return Request(method, path, headers)
 
     async def body(self) -> AsyncGenerator[bytes]:
@@ -70,15 +70,15 @@ class HttpConnection:
         if "expect" in self._headers:
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if "chunked" not in self._headers.get("transfer-encoding", "").lower():
-            async for content in self._content(_number(self._headers.get("content-length", "0"), 10)):
+            async for content in self._read_content(_parse_length(self._headers.get("content-length", "0"), 10)):
                 yield content
             return
-        while size := _number((await self._line()).partition(";")[0], 16):
-            async for content in self._content(size):
+        while size := _parse_length((await self._read_line()).partition(";")[0], 16):
+            async for content in self._read_content(size):
                 yield content
-            await self._line()
+            await self._read_line()
         lines: list[str] = []
-        while line := await self._line():
+        while line := await self._read_line():
             lines.append(line)
         self.trailers = _headers(lines)
 
@@ -94,7 +94,7 @@ class HttpConnection:
         """Close the connection."""
         self._writer.close()
 
-    async def _head(self) -> str:
+    async def _read_head(self) -> str:
         """Read up to the empty line after the headers; nothing where the client has left."""
         try:
             return (await self._reader.readuntil(b"\r\n\r\n"))[:-4].decode("latin-1")
@@ -105,13 +105,13 @@ class HttpConnection:
         except asyncio.LimitOverrunError:
             raise ProtocolError(f"there are more than {MAX_HEADERS} bytes of headers") from None
 
-    async def _line(self) -> str:
+    async def _read_line(self) -> str:
         try:
             return (await self._reader.readuntil(b"\r\n"))[:-2].decode("latin-1")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             raise ProtocolError("the body is cut short") from None
 
-    async def _content(self, size: int) -> AsyncGenerator[bytes]:
+    async def _read_content(self, size: int) -> AsyncGenerator[bytes]:
         while size:
             content = await self._reader.read(min(size, _CHUNK))
             if not content:
@@ -126,7 +126,7 @@ def _headers(lines: Iterable[str]) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def _number(digits: str, base: int) -> int:
+def _parse_length(digits: str, base: int) -> int:
     try:
         size = int(digits, base)
     except ValueError:

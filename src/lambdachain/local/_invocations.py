@@ -52,7 +52,9 @@ class LocalInvocation:
 Observer: TypeAlias = Callable[[LocalInvocation], None]
 
 
-def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None) -> LocalInvocation:
+def invocation_from_ending(
+    invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None
+) -> LocalInvocation:
     """Report a call that was answered; without an ending, of a dry run."""
     return LocalInvocation(
         function=invoke.function,
@@ -60,20 +62,22 @@ def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, 
         request_id=invoke.delivery.request_id,
         invocation_type=invoke.invocation_type,
         status=200 if ending else 204,
-        error=error_of(ending) if ending else None,
+        error=get_error_type(ending) if ending else None,
         duration=ending.duration if ending else 0.0,
         init=ending.init if ending else None,
         caller=caller,
     )
 
 
-def refused(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
+def invocation_from_refusal(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
     """Report a call that was refused."""
-    told = finished(invoke, None, None, caller)
-    return replace(told, status=error.answer.status, error=str(error))
+    invocation = invocation_from_ending(invoke, None, None, caller)
+    return replace(invocation, status=error.answer.status, error=str(error))
 
 
-def misaddressed(target: str, request_id: str, error: RefusedError, caller: str | None) -> LocalInvocation:
+def invocation_from_bad_request(
+    target: str, request_id: str, error: RefusedError, caller: str | None
+) -> LocalInvocation:
     """Report a call that was refused before it could be read as one: no such function, a body that is no JSON."""
     try:
         function = parse_target(unquote(target)).name
@@ -91,6 +95,6 @@ def misaddressed(target: str, request_id: str, error: RefusedError, caller: str 
     )
 
 
-def error_of(ending: Ending) -> str | None:
+def get_error_type(ending: Ending) -> str | None:
     """Name the class of a function's failure; ``None`` for a success."""
     return error_type_of(ending.body) or "Unhandled" if ending.failed else None

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from lambdachain._core.invocation import InvocationType
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.addressing import resolve
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.configuration import answer_configuration, answer_function, answer_list
@@ -30,48 +30,48 @@ from lambdachain._lambda_api.operations import Operation, operation_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
-from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, InFlight, read_body, serve, stop
-from ._credentials import caller_of
+from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
+from ._credentials import find_caller
 from ._event_delivery import EventDelivery
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
-from ._invocations import LocalInvocation, finished, misaddressed, refused
+from ._invocations import LocalInvocation, invocation_from_bad_request, invocation_from_ending, invocation_from_refusal
 from ._sandbox import Sink
 from ._served_function import AcceptedInvocation
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
-class InvokeService:
+class InvokeServer:
     """Serves a fleet on *listener* between ``async with`` and its end."""
 
     def __init__(
         self,
-        fleet: FunctionRegistry,
+        registry: FunctionRegistry,
         events: EventDelivery,
         listener: socket.socket,
         *,
         hosts: HostCheck,
-        place: AwsLocation,
-        tell: Callable[[LocalInvocation], None],
+        location: AwsLocation,
+        report: Callable[[LocalInvocation], None],
     ) -> None:
-        self._fleet = fleet
+        self._registry = registry
         self._events = events
         self._listener = listener
         self._hosts = hosts
-        self._place = place
-        self._tell = tell
+        self._location = location
+        self._report = report
         application = web.Application()
-        self._in_flight = InFlight(self._handle)
+        self._in_flight = RequestTracker(self._handle)
         application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
 
     async def __aenter__(self) -> Self:
-        await serve(self._runner, self._listener)
+        await start_server(self._runner, self._listener)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await stop(self._runner, self._listener, self._in_flight)
+        await stop_server(self._runner, self._listener, self._in_flight)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
@@ -92,49 +92,51 @@ class InvokeService:
 
     def _refuse_web_pages(self, request: web.Request) -> None:
         fields = {name: values for name in CHECKED_HEADERS if (values := request.headers.getall(name, ()))}
-        reason = self._hosts.refusal(request.raw_path, fields)
+        reason = self._hosts.refusal_reason(request.raw_path, fields)
         if reason is not None:
             _LOGGER.warning("refused a request: %s", reason)
-            raise answers.request_refused(reason)
+            raise responses.request_refused(reason)
 
     def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
         if operation is Operation.LIST_FUNCTIONS:
-            return answer_list(self._fleet.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
+            return answer_list(self._registry.describe_all(versions=request.query.get("FunctionVersion") == "ALL"))
         qualifier = request.query.get("Qualifier")
         action = "GetFunction" if operation is Operation.GET_FUNCTION else "GetFunctionConfiguration"
-        arn = resolve(unquote(target), qualifier, self._place, self._fleet.qualifiers, unqualified=None, action=action)
-        described = self._fleet.describe(arn.name, arn.qualifier)
+        arn = resolve(
+            unquote(target), qualifier, self._location, self._registry.qualifiers, unqualified=None, action=action
+        )
+        described = self._registry.describe(arn.name, arn.qualifier)
         return answer_function(described) if operation is Operation.GET_FUNCTION else answer_configuration(described)
 
     async def _invoke(
         self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
     ) -> Answer | web.StreamResponse:
-        caller = caller_of(request.headers.get("Authorization"), self._fleet.qualifiers)
+        caller = find_caller(request.headers.get("Authorization"), self._registry.qualifiers)
         try:
-            invoke = await self._read(request, target, headers["x-amzn-RequestId"])
+            invoke = await self._parse_invoke(request, target, headers["x-amzn-RequestId"])
         except RefusedError as exc:
-            self._tell(misaddressed(target, headers["x-amzn-RequestId"], exc, caller))
+            self._report(invocation_from_bad_request(target, headers["x-amzn-RequestId"], exc, caller))
             raise
         try:
-            self._fleet.check(invoke.delivery)
+            self._registry.check(invoke.delivery)
             if operation is Operation.INVOKE_STREAM:
                 read_stream_type(request.headers)
             if invoke.invocation_type is InvocationType.EVENT:
                 self._events.fire(invoke.delivery, caller)
                 return answer_queued()
             if invoke.invocation_type is InvocationType.DRY_RUN:
-                self._tell(finished(invoke, None, None, caller))
+                self._report(invocation_from_ending(invoke, None, None, caller))
                 return answer_permitted()
-            admitted = self._fleet.admit(invoke.delivery)
-            headers["X-Amzn-Trace-Id"] = admitted.delivery.trace_id
+            accepted = self._registry.accept(invoke.delivery)
+            headers["X-Amzn-Trace-Id"] = accepted.delivery.trace_id
             if operation is Operation.INVOKE:
-                return await self._call(invoke, admitted, caller)
-            return await self._stream(request, invoke, admitted, caller, headers)
+                return await self._call(invoke, accepted, caller)
+            return await self._stream(request, invoke, accepted, caller, headers)
         except RefusedError as exc:
-            self._tell(refused(invoke, exc, caller))
+            self._report(invocation_from_refusal(invoke, exc, caller))
             raise
 
-    async def _read(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
+    async def _parse_invoke(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
         body = await read_body(request, MAX_REQUEST)
         return read_invoke(
             target,
@@ -142,34 +144,36 @@ class InvokeService:
             request.headers,
             body,
             request_id=request_id,
-            place=self._place,
-            functions=self._fleet.qualifiers,
+            place=self._location,
+            functions=self._registry.qualifiers,
         )
 
-    async def _call(self, invoke: InvokeRequest, admitted: AcceptedInvocation, caller: str | None) -> Answer:
-        ending = await self._run(invoke, admitted, caller)
-        return answer_ending(ending, log_tail=invoke.log_tail, version=admitted.version)
+    async def _call(self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None) -> Answer:
+        ending = await self._run(invoke, accepted, caller)
+        return answer_ending(ending, log_tail=invoke.log_tail, version=accepted.version)
 
     async def _stream(
         self,
         request: web.Request,
         invoke: InvokeRequest,
-        admitted: AcceptedInvocation,
+        accepted: AcceptedInvocation,
         caller: str | None,
         headers: dict[str, str],
     ) -> web.StreamResponse:
-        stream = _Stream(request, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": admitted.version})
-        ending = await self._run(invoke, admitted, caller, stream.send)
+        stream = _StreamingResponse(
+            request, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": accepted.version}
+        )
+        ending = await self._run(invoke, accepted, caller, stream.send)
         return await stream.complete(ending, log_tail=invoke.log_tail)
 
     async def _run(
-        self, invoke: InvokeRequest, admitted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
+        self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
     ) -> Ending:
         try:
-            ending = await admitted.run(log_tail=invoke.log_tail, sink=sink)
+            ending = await accepted.run(log_tail=invoke.log_tail, sink=sink)
         except OSError as exc:
-            raise answers.sandbox_not_started(str(exc)) from exc
-        self._tell(finished(invoke, admitted.version, ending, caller))
+            raise responses.sandbox_not_started(str(exc)) from exc
+        self._report(invocation_from_ending(invoke, accepted.version, ending, caller))
         return ending
 
 
@@ -179,10 +183,10 @@ def _check_head(request: web.Request) -> None:
         len(request.method) + len(request.raw_path) + sum(len(name) + len(text) for name, text in request.raw_headers)
     )
     if size > MAX_HEADERS:
-        raise answers.head_too_large(size)
+        raise responses.head_too_large(size)
 
 
-class _Stream:
+class _StreamingResponse:
     """The answer of a streaming invocation; that the client leaves is no matter of the function's."""
 
     def __init__(self, request: web.Request, headers: dict[str, str]) -> None:

@@ -19,40 +19,40 @@ _INTERVAL: Final = 0.05
 _MB: Final = 1 << 20
 
 
-class MemoryWatch:
+class MemoryMonitor:
     """Looks at the memory of a process and its children again and again, between ``with`` and its end."""
 
-    def __init__(self, pid: int, limit: int, exceeded: Callable[[], None]) -> None:
+    def __init__(self, pid: int, limit: int, on_exceeded: Callable[[], None]) -> None:
         """Begin to watch process *pid* and call *exceeded* once it takes more than *limit* MB."""
         self._pid = pid
         self._limit = limit
-        self._exceeded = exceeded
+        self._on_exceeded = on_exceeded
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        self._look_later()
+        self._schedule_check()
 
     def __exit__(self, *exc_info: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._look)
+    def _schedule_check(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._check)
 
-    def _look(self) -> None:
-        used = resident_memory(self._pid)
-        if used is None:
+    def _check(self) -> None:
+        resident = resident_memory(self._pid)
+        if resident is None:
             return
-        if used > self._limit * _MB:
-            self._exceeded()
+        if resident > self._limit * _MB:
+            self._on_exceeded()
         else:
-            self._look_later()
+            self._schedule_check()
 
 
 def resident_memory(pid: int) -> int | None:
     """Return the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
     try:
-        return sum(int(_read(f"/proc/{each}/statm").split()[1]) for each in process_tree(pid)) * os.sysconf(
+        return sum(int(_read_file(f"/proc/{each}/statm").split()[1]) for each in process_tree(pid)) * os.sysconf(
             "SC_PAGE_SIZE"
         )
     except (OSError, IndexError):
@@ -77,11 +77,11 @@ def process_tree(pid: int) -> Iterator[int]:
     """
     yield pid
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as below
-        for child in _read(f"/proc/{pid}/task/{task}/children").split():
+        for child in _read_file(f"/proc/{pid}/task/{task}/children").split():
             yield from process_tree(int(child))
 
 
-def _read(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
     """Read a file of the system's in a third of the time that pathlib takes: it is done all the time."""
     file = os.open(path, os.O_RDONLY)
     try:

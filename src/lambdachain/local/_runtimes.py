@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from ._exec_wrapper import wrapped
+from ._exec_wrapper import wrap_command
 from ._function_config import LocalFunction, RuntimeKind
 from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
@@ -74,7 +74,7 @@ RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {
 }
 
 
-def runtime_of(function: LocalFunction) -> Runtime:
+def runtime_for(function: LocalFunction) -> Runtime:
     """Return the runtime of a function, after a look at whether it can run it.
 
     Raises:
@@ -94,7 +94,7 @@ def start_command(function: LocalFunction) -> Sequence[str]:
     Raises:
         ValueError: The runtime cannot run it; the message names the function.
     """
-    return wrapped(function, runtime_of(function).command(function))
+    return wrap_command(function, runtime_for(function).command(function))
 
 
 @cache

@@ -15,8 +15,8 @@ from ._function_config import LocalFunction
 
 RIC_VARIABLE: Final = "LAMBDACHAIN_NODE_RIC"
 
-_OUR_CLIENT: Final = Path(__file__).parent / "node" / "bootstrap.mjs"
-_OLDEST: Final = 18
+_BUNDLED_CLIENT: Final = Path(__file__).parent / "node" / "bootstrap.mjs"
+_MIN_NODE_VERSION: Final = 18
 
 
 class NodeRuntime:
@@ -24,13 +24,13 @@ class NodeRuntime:
 
     def identifier(self, function: LocalFunction) -> str:
         """Name the version of Node.js, after a look at whether the client that was asked for is there."""
-        client_of(function)
+        find_client(function)
         return _node_identifier(_node())
 
     def command(self, function: LocalFunction) -> Sequence[str]:
         """Run the runtime client as a script; only ``aws-lambda-ric`` wants the handler setting as an argument."""
-        client = client_of(function)
-        return (_node(), str(client), *(() if client == _OUR_CLIENT else (function.handler,)))
+        client = find_client(function)
+        return (_node(), str(client), *(() if client == _BUNDLED_CLIENT else (function.handler,)))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
         """Describe which runtime it is."""
@@ -38,10 +38,10 @@ class NodeRuntime:
 
     def takes_path(self, function: LocalFunction) -> bool:
         """Accept one in the client beside this file; ``aws-lambda-ric`` leaves it out of streams and failed starts."""
-        return client_of(function) == _OUR_CLIENT
+        return find_client(function) == _BUNDLED_CLIENT
 
 
-def client_of(function: LocalFunction, host: Mapping[str, str] = os.environ) -> Path:
+def find_client(function: LocalFunction, host: Mapping[str, str] = os.environ) -> Path:
     """Find the script that runs a function.
 
     The nearest ``node_modules/aws-lambda-ric`` upwards of the function's directory, as Node.js itself looks for it; the
@@ -51,13 +51,13 @@ def client_of(function: LocalFunction, host: Mapping[str, str] = os.environ) -> 
     Raises:
         ValueError: ``LAMBDACHAIN_NODE_RIC`` names something else than a package that is built.
     """
-    packages = (folder / "node_modules" / "aws-lambda-ric" for folder in _upwards(Path(function.directory)))
+    packages = (folder / "node_modules" / "aws-lambda-ric" for folder in _parents_from(Path(function.directory)))
     for package in packages:
         if _is_built(package):
             return _script(package)
     named = host.get(RIC_VARIABLE)
     if named is None:
-        return _OUR_CLIENT
+        return _BUNDLED_CLIENT
     if not _is_built(Path(named)):
         raise ValueError(
             f"{RIC_VARIABLE} is {named!r}, which is not aws-lambda-ric with its native part built: install it with "
@@ -66,7 +66,7 @@ def client_of(function: LocalFunction, host: Mapping[str, str] = os.environ) -> 
     return _script(Path(named).resolve())
 
 
-def _upwards(directory: Path) -> Iterator[Path]:
+def _parents_from(directory: Path) -> Iterator[Path]:
     yield directory.resolve()
     yield from directory.resolve().parents
 
@@ -82,7 +82,9 @@ def _is_built(package: Path) -> bool:
 def _node() -> str:
     node = shutil.which("node")
     if node is None:
-        raise ValueError(f"runtime 'nodejs' needs Node.js {_OLDEST} or later, and no 'node' is on the PATH: install it")
+        raise ValueError(
+            f"runtime 'nodejs' needs Node.js {_MIN_NODE_VERSION} or later, and no 'node' is on the PATH: install it"
+        )
     return node
 
 
@@ -93,6 +95,8 @@ def _node_identifier(node: str) -> str:
     except (OSError, subprocess.SubprocessError) as exc:
         raise ValueError(f"{node!r} does not start: {exc}") from None
     version = re.match(r"v(\d+)\.", ran.stdout)
-    if version is None or int(version[1]) < _OLDEST:
-        raise ValueError(f"runtime 'nodejs' needs Node.js {_OLDEST} or later; {node!r} is {ran.stdout.strip()!r}")
+    if version is None or int(version[1]) < _MIN_NODE_VERSION:
+        raise ValueError(
+            f"runtime 'nodejs' needs Node.js {_MIN_NODE_VERSION} or later; {node!r} is {ran.stdout.strip()!r}"
+        )
     return f"nodejs{version[1]}.x"

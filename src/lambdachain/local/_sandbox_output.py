@@ -36,16 +36,16 @@ class SandboxOutput:
             return
         try:
             while chunk := os.read(self._read_end, _CHUNK):
-                self._keep(chunk)
-                self._relay(chunk)
+                self._append_to_tail(chunk)
+                self._log_lines(chunk)
         except BlockingIOError:
             return
         asyncio.get_running_loop().remove_reader(self._read_end)
 
-    def mark(self, line: str) -> None:
+    def append_platform_line(self, line: str) -> None:
         """Add a line of the platform's own to the tail, behind everything printed so far."""
         self.drain()
-        self._keep(line.encode())
+        self._append_to_tail(line.encode())
 
     def take_tail(self) -> bytes:
         """Return the last 4 KB since the last time, and begin anew."""
@@ -62,16 +62,16 @@ class SandboxOutput:
         if self._read_end == -1:
             return
         self.drain()
-        self._relay(b"\n" if self._line else b"")
+        self._log_lines(b"\n" if self._line else b"")
         asyncio.get_running_loop().remove_reader(self._read_end)
         os.close(self._read_end)
         self._read_end = -1
 
-    def _keep(self, chunk: bytes) -> None:
+    def _append_to_tail(self, chunk: bytes) -> None:
         self._tail += chunk
         del self._tail[:-MAX_LOG_TAIL]
 
-    def _relay(self, chunk: bytes) -> None:
+    def _log_lines(self, chunk: bytes) -> None:
         if not _LOGGER.isEnabledFor(logging.INFO):
             return
         *lines, rest = (bytes(self._line) + chunk).split(b"\n")

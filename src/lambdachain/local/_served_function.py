@@ -13,41 +13,41 @@ from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.routing import routed_version
 
 from ._function_config import LocalFunction
-from ._runtimes import runtime_of
-from ._sandbox import Sink, Surroundings
-from ._sandbox_pool import SandboxPool, slots
+from ._runtimes import runtime_for
+from ._sandbox import SandboxResources, Sink
+from ._sandbox_pool import SandboxPool, semaphore_for
 
 
 class ServedFunction:
     """The function, and the sandboxes of its versions."""
 
-    def __init__(self, function: LocalFunction, around: Surroundings, random: Random) -> None:
+    def __init__(self, function: LocalFunction, resources: SandboxResources, random: Random) -> None:
         self.function = function
-        self._around = around
+        self._resources = resources
         self._random = random
         self._deployed_at = time.time()
-        self._reserved = slots(function.reserved_concurrency)
+        self._reserved_concurrency = semaphore_for(function.reserved_concurrency)
         self._pools = {
-            version: SandboxPool(function.as_published(version), version, around)
+            version: SandboxPool(function.as_published(version), version, resources)
             for version in (LATEST, *function.versions)
         }
 
     @property
-    def throttles(self) -> bool:
+    def is_throttled(self) -> bool:
         """Whether all of the function's reserved concurrency is taken."""
-        return isinstance(self._reserved, asyncio.Semaphore) and self._reserved.locked()
+        return isinstance(self._reserved_concurrency, asyncio.Semaphore) and self._reserved_concurrency.locked()
 
     @property
-    def queues(self) -> bool:
+    def is_queueing(self) -> bool:
         """Whether its calls wait for a process of their turn, instead of being throttled."""
         return self.function.max_sandboxes is not None
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no sandbox of it is left."""
-        return all(pool.empty for pool in self._pools.values())
+        return all(pool.is_empty for pool in self._pools.values())
 
-    def version_of(self, qualifier: str | None) -> str:
+    def choose_version(self, qualifier: str | None) -> str:
         """Choose the version that a call with this qualifier runs."""
         if qualifier is None or qualifier in self._pools:
             return qualifier or LATEST
@@ -61,7 +61,7 @@ class ServedFunction:
             OSError: A new sandbox was needed and could not be started.
             RefusedError: The endpoint has no room for one more invocation.
         """
-        async with self._reserved:
+        async with self._reserved_concurrency:
             return await self._pools[version].run(delivery, log_tail=log_tail, sink=sink)
 
     async def retire(self) -> None:
@@ -79,14 +79,14 @@ class ServedFunction:
         function = self.function.as_published(version)
         return Description(
             name=function.name,
-            arn=str(self._around.place.arn(function.name, qualifier)),
+            arn=str(self._resources.location.arn(function.name, qualifier)),
             version=version,
-            runtime=runtime_of(function).identifier(function),
+            runtime=runtime_for(function).identifier(function),
             handler=function.handler,
             timeout=function.timeout,
             memory=function.memory,
             deployed_at=self._deployed_at,
-            account_id=self._around.place.account_id,
+            account_id=self._resources.location.account_id,
             environment=function.environment,
             dead_letter=function.events.dead_letter,
             tenant_isolation=function.tenant_isolation,
@@ -98,10 +98,10 @@ class ServedFunction:
 class AcceptedInvocation:
     """An invocation that Lambda lets in, and the version that is to run it."""
 
-    deployed: ServedFunction
+    served: ServedFunction
     version: str
     delivery: Delivery
 
     async def run(self, *, log_tail: bool = False, sink: Sink | None = None) -> Ending:
         """Run it to its end; see `ServedFunction.run`."""
-        return await self.deployed.run(self.delivery, self.version, log_tail=log_tail, sink=sink)
+        return await self.served.run(self.delivery, self.version, log_tail=log_tail, sink=sink)

@@ -60,7 +60,7 @@ class LocalAlias:
     routing: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
 
-def problems_of_versions(versions: Iterable[str], aliases: Mapping[str, LocalAlias]) -> Iterable[str]:
+def find_version_problems(versions: Iterable[str], aliases: Mapping[str, LocalAlias]) -> Iterable[str]:
     """Describe what is wrong with the versions and aliases of a function."""
     published = set(versions)
     for version in published:
@@ -71,10 +71,10 @@ def problems_of_versions(versions: Iterable[str], aliases: Mapping[str, LocalAli
             yield f"alias {name!r} is not 1 to {MAX_QUALIFIER_LENGTH} letters, digits, '-' and '_', with one no digit"
         if alias.version not in {*published, LATEST}:
             yield f"alias {name!r} leads to version {alias.version!r}, which is not declared"
-        yield from _problems_of_routing(name, alias, published)
+        yield from _find_routing_problems(name, alias, published)
 
 
-def _problems_of_routing(name: str, alias: LocalAlias, published: set[str]) -> Iterable[str]:
+def _find_routing_problems(name: str, alias: LocalAlias, published: set[str]) -> Iterable[str]:
     if not alias.routing:
         return
     if alias.version == LATEST:

@@ -18,8 +18,8 @@ from lambdachain._core.errors import (
     FunctionMisconfiguredError,
     FunctionNotFoundError,
 )
-from lambdachain.cli._exit_status import Refusal
-from lambdachain.cli._json import written
+from lambdachain.cli._exit_status import InputError
+from lambdachain.cli._json import encode_response
 
 from .pending import Pending, StoppedError
 from .results_store import ResultSink
@@ -66,7 +66,7 @@ class Run:
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
-            except (Refusal, CallError):
+            except (InputError, CallError):
                 self._give_back()
                 raise
         self._give_back()
@@ -99,7 +99,7 @@ class Run:
 
     def _answered(self, line: int, value: Any) -> None:
         try:
-            answer = written(self._contract, value, self._map_request.callee.address)
+            answer = encode_response(self._contract, value, self._map_request.callee.address)
         except CallError as exc:
             self._book.failed(line, exc)
         else:

@@ -1,4 +1,4 @@
-"""``lambdachain serve``: every function of a system on this machine."""
+"""``lambdachain serve``: every function of a system on this machine, behind a Lambda endpoint."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import click
 
-from lambdachain.cli._help import Command
+from lambdachain.cli._help import CommandWithExamples
 from lambdachain.cli._optional_dependencies import missing_packages
-from lambdachain.cli._target_options import pairs
+from lambdachain.cli._target_options import parse_pairs
 
 DEFAULT_PORT: Final = 9001
 _SERVICES: Final = ("sqs", "sns", "events")
@@ -19,70 +19,77 @@ _SERVICES: Final = ("sqs", "sns", "events")
 
 @click.command(
     "serve",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain serve --reload",
         "lambdachain serve template.yaml --parameter Database.Endpoint.Address=localhost",
         "lambdachain serve orders=orders/app.handler charge=charge/app.handler --port 0",
     ],
 )
-@click.argument("what", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
-@click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
+@click.argument("arguments", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 chooses a free one.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--allow-host",
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="A further name by which clients address the endpoint, such as host.docker.internal; any other is refused.",
+    help="Accept requests with this Host, such as host.docker.internal, besides loopback and --host; repeatable.",
 )
-@click.option("--account-id", default="123456789012", show_default=True, help="The account in the functions' ARNs.")
+@click.option("--account-id", default="123456789012", show_default=True, help="Account in the functions' ARNs.")
 @click.option(
     "--region",
     default="us-east-1",
     show_default=True,
     envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
-    help="The region in the functions' ARNs; AWS_REGION says it too.",
+    help="Region in the functions' ARNs; AWS_REGION sets it too.",
 )
-@click.option("--stage", help="The stage of a serverless.yml; the stack's name of a template.")
+@click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template.")
 @click.option(
     "--parameter",
     "-p",
     "parameters",
     metavar="NAME=VALUE",
-    callback=pairs,
+    callback=parse_pairs,
     multiple=True,
-    help="A parameter's value, or that of anything only AWS knows: Stage=dev, Database.Endpoint.Address=localhost.",
+    help="Value of a template parameter, or of what only AWS knows, such as Database.Endpoint.Address=localhost; "
+    "repeatable.",
 )
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Variables for every function, NAME=VALUE a line; they win over the file's.",
+    help="File of environment variables for every function, one NAME=VALUE per line; they override the template's.",
 )
 @click.option(
     "--queue",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep events that wait in this file, over restarts and crashes.",
+    help="Keep the queue of asynchronous events in this file, so that it survives restarts and crashes.",
 )
 @click.option(
     "--service",
     "services",
     metavar="NAME=VALUE",
-    callback=pairs,
+    callback=parse_pairs,
     multiple=True,
-    help="Where destinations and dead letters go: sqs=URL, sns=URL, events=URL.",
+    help="Endpoint of a service for destinations and dead-letter queues: sqs=URL, sns=URL or events=URL; repeatable.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
-    help="Run at most so many invocations at a time; one more is throttled. Default: what the machine can take.",
+    help="Maximum number of concurrent invocations; more are throttled. Default: by the machine's CPUs and memory.",
 )
-@click.option("--reload", is_flag=True, help="Reload a function when its files change.")
-@click.option("--quiet", "-q", is_flag=True, help="Tell problems only.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--reload", is_flag=True, help="Reload functions when their files change.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors and warnings only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def command(
     *,
-    what: tuple[str, ...],
+    arguments: tuple[str, ...],
     port: int,
     host: str,
     allowed_hosts: tuple[str, ...],
@@ -98,20 +105,23 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Serve every function of a system on this machine, as Lambda would.
+    """Run every function of a system on this machine, as a Lambda endpoint.
 
-    Functions are NAME=[DIR/]HANDLER (orders=orders/app.handler), or those of a FILE: lambdachain.toml, a SAM or
-    CloudFormation template, a serverless.yml. Without arguments, the first such file that is here.
+    The functions are arguments such as orders=orders/app.handler, or come from a FILE: a lambdachain.toml, a SAM or
+    CloudFormation template or a serverless.yml. Without arguments, the first such file in this directory is used.
+
+    Call the endpoint with any AWS SDK or the AWS CLI; the command prints the variables to export. Each function runs in
+    its own processes of the real runtime client.
     """
     _check_installed()
-    from .session import Options, scratch_directory, serve
-    from .system_loader import Wanted
+    from .session import ServeOptions, scratch_directory, serve
+    from .system_loader import ServeRequest
 
-    options = Options(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
-    around = _surroundings(account_id, region, stage, parameters)
+    options = ServeOptions(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
+    surroundings = _surroundings(account_id, region, stage, parameters)
     with scratch_directory() as scratch:
-        wanted = Wanted(what, Path(), around, env_file, _services(services), scratch)
-        sys.exit(serve(wanted, options))
+        request = ServeRequest(arguments, Path(), surroundings, env_file, _check_services(services), scratch)
+        sys.exit(serve(request, options))
 
 
 def _check_installed() -> None:
@@ -128,14 +138,18 @@ def _surroundings(account_id: str, region: str, stage: str | None, parameters: M
     from lambdachain._templates.surroundings import Surroundings
 
     try:
-        place = AwsLocation(account_id, region)
+        location = AwsLocation(account_id, region)
     except InvalidArnError as exc:
-        raise click.UsageError(f"--account-id and --region need to fit into an ARN: {exc}") from None
-    return Surroundings(place, stage, parameters, os.environ)
+        raise click.UsageError(f"--account-id or --region is not valid in an ARN: {exc}") from None
+    return Surroundings(location, stage, parameters, os.environ)
 
 
-def _services(given: Mapping[str, str]) -> Mapping[str, str]:
-    for name, url in given.items():
+def _check_services(services: Mapping[str, str]) -> Mapping[str, str]:
+    from lambdachain._core.text import public_url
+
+    for name, url in services.items():
         if name not in _SERVICES or not url.startswith(("http://", "https://")):
-            raise click.UsageError(f"--service {name}={url}: one of {', '.join(_SERVICES)}, and an http URL")
-    return given
+            raise click.UsageError(
+                f"--service {name}={public_url(url)}: expected sqs, sns or events, and an http:// or https:// URL"
+            )
+    return services

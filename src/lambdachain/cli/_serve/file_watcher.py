@@ -1,4 +1,4 @@
-"""Watching the files of functions, and those that describe them."""
+"""Watching files for ``serve --reload``: the code of functions, and the files that declare them."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from lambdachain.local import LocalFunction
 
 from .messages import Notice
 
-# Milliseconds after which a watcher looks whether it shall end; its first look tells that it has begun.
-_LOOK_EVERY: Final = 200
-# Seconds to wait for a watcher to begin; large directories take their time.
-_PATIENCE: Final = 10.0
+# Milliseconds between a watcher's checks of whether to stop; its first check shows that it has started.
+_POLL_INTERVAL: Final = 200
+# Seconds to wait for a watcher to start; large directories take longer.
+_START_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Files have changed.
+class FilesChanged:
+    """Changed files, and what they affect.
 
     Attributes:
-        path: One of them, to be told.
-        functions: The functions whose code is among them.
-        described: Whether what describes the system is among them.
+        path: One of the files, for the message.
+        functions: The names of the functions whose code has changed.
+        config_changed: Whether a file that declares functions may have changed.
     """
 
     path: str
     functions: frozenset[str]
-    described: bool
+    config_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class AwsLocation:
-    """A directory to be watched, as it is now.
+class WatchedDirectory:
+    """A directory to watch, as found now.
 
     Attributes:
-        path: It, behind all symbolic links.
-        identity: Device and inode; ``None`` while there is no such directory.
+        path: Its path, with symbolic links resolved.
+        identity: Device and inode; ``None`` while the directory does not exist.
     """
 
     path: Path
@@ -52,142 +52,148 @@ class AwsLocation:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Everything that one watcher follows, as it is now.
+class WatchedState:
+    """Everything that one watcher follows, as found now.
 
     Attributes:
         roots: The directories of each function's code, its own first.
-        described: The files that describe the system, behind all symbolic links.
-        around: The directories that those are in.
+        config_files: The files that declare functions, with symbolic links resolved.
+        config_directories: The directories of those files.
     """
 
-    roots: Mapping[str, tuple[AwsLocation, ...]]
-    described: frozenset[Path] = frozenset()
-    around: frozenset[AwsLocation] = frozenset()
+    roots: Mapping[str, tuple[WatchedDirectory, ...]]
+    config_files: frozenset[Path] = frozenset()
+    config_directories: frozenset[WatchedDirectory] = frozenset()
 
     @property
     def paths(self) -> frozenset[Path]:
-        """The directories that are there."""
-        places = (*self.around, *(place for each in self.roots.values() for place in each))
-        return frozenset(place.path for place in places if place.identity is not None)
+        """The directories that exist."""
+        directories = (*self.config_directories, *(directory for each in self.roots.values() for directory in each))
+        return frozenset(directory.path for directory in directories if directory.identity is not None)
 
-    def since(self, before: View) -> Changed | None:
-        """Describe what it means that directories are others than *before*: made anew, replaced, or reached by
-        another link.
+    def compare_to(self, before: WatchedState) -> FilesChanged | None:
+        """Return what has changed if directories were created, replaced or reached by another link since *before*.
 
-        A function whose own directory is gone is left as it is: there is nothing to load.
+        A function whose own directory is missing is not listed: there is nothing to load.
         """
         functions = [
-            name for name, places in self.roots.items() if places != before.roots.get(name) and places[0].identity
+            name
+            for name, directories in self.roots.items()
+            if directories != before.roots.get(name) and directories[0].identity
         ]
-        described = (self.described, self.around) != (before.described, before.around)
-        if not functions and not described:
+        config_changed = (self.config_files, self.config_directories) != (
+            before.config_files,
+            before.config_directories,
+        )
+        if not functions and not config_changed:
             return None
-        first = self.roots[functions[0]][0].path if functions else next(iter(sorted(self.described)))
-        return Changed(os.path.relpath(first), frozenset(functions), described=True)
+        first = self.roots[functions[0]][0].path if functions else next(iter(sorted(self.config_files)))
+        return FilesChanged(os.path.relpath(first), frozenset(functions), config_changed=True)
 
 
-class Watch:
-    """Follows files, in threads, and tells of changes.
+class FileWatcher:
+    """Watches files in threads, and reports changes.
 
-    The system watches a directory and not its name, so each look also compares which directories the names stand for.
+    The operating system watches a directory by its inode, not by its path. So each check also compares which
+    directories the paths lead to.
 
     Args:
-        tell: Called with each change, or why there will be none, in a thread of its own.
-        ignored: A file that the endpoint itself writes, with those beside it that begin with its name.
+        report: Called in a watcher's thread with each change, or with a notice if files cannot be watched.
+        ignored: A file that the endpoint itself writes; files whose paths start with it are ignored too.
     """
 
-    def __init__(self, tell: Callable[[Changed | Notice], None], ignored: Path | None) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[FilesChanged | Notice], None], ignored: Path | None) -> None:
+        self._report = report
         self._ignored = str(ignored.resolve()) if ignored is not None else None
         self._followed: object = None
-        self._ends: list[tuple[threading.Event, threading.Thread]] = []
+        self._watchers: list[tuple[threading.Event, threading.Thread]] = []
 
     def follow(self, functions: Sequence[LocalFunction], files: Sequence[Path]) -> None:
-        """Follow these from now on, and nothing else."""
+        """Watch the code of *functions* and these *files* from now on, and nothing else."""
         roots = {function.name: code_directories(function) for function in functions}
-        described = frozenset(files)
-        if self._followed == (roots, described):
+        config_files = frozenset(files)
+        if self._followed == (roots, config_files):
             return
         self.stop()
-        self._followed = (roots, described)
-        followed = [self._start(lambda: _view_of_code(roots), recursive=True)] if roots else []
-        followed += [self._start(lambda: _view_of_files(described), recursive=False)] if described else []
+        self._followed = (roots, config_files)
+        followed = [self._start(lambda: _observe_code(roots), recursive=True)] if roots else []
+        followed += [self._start(lambda: _observe_config_files(config_files), recursive=False)] if config_files else []
         for each in followed:
-            each.wait(_PATIENCE)
+            each.wait(_START_TIMEOUT)
 
     def stop(self) -> None:
-        """Follow nothing any more."""
-        for end, thread in self._ends:
-            end.set()
+        """Stop watching."""
+        for stop, thread in self._watchers:
+            stop.set()
             thread.join()
-        self._ends.clear()
+        self._watchers.clear()
 
-    def _start(self, look: Callable[[], View], *, recursive: bool) -> threading.Event:
-        """Begin to follow what *look* sees; give what is set as soon as no change of it can be missed."""
-        begun, end = threading.Event(), threading.Event()
+    def _start(self, observe: Callable[[], WatchedState], *, recursive: bool) -> threading.Event:
+        """Start a watcher of what *observe* returns; return an event that is set once no change can be missed."""
+        started, stop = threading.Event(), threading.Event()
 
         def run() -> None:
-            seen: View | None = None
-            held = ExitStack()
-            while not end.is_set():
-                now = look()
-                moved = now.since(seen) if seen is not None else None
+            seen: WatchedState | None = None
+            open_directories = ExitStack()
+            while not stop.is_set():
+                now = observe()
+                replaced = now.compare_to(seen) if seen is not None else None
                 seen = now
-                with held:  # until those of now are held
-                    held = _held(now.paths)
+                # Open the new directories before the old ones are closed, so that no inode is reused in between.
+                with open_directories:
+                    open_directories = _hold_open(now.paths)
                 try:
-                    self._follow(now, look, moved, begun, end, recursive=recursive)
-                except FileNotFoundError:  # it vanished before it could be watched
-                    end.wait(_LOOK_EVERY / 1000)
+                    self._follow(now, observe, replaced, started, stop, recursive=recursive)
+                except FileNotFoundError:  # a directory was removed before it could be watched
+                    stop.wait(_POLL_INTERVAL / 1000)
                 except (OSError, RuntimeError) as exc:
-                    self._tell(Notice(f"files cannot be watched, nothing is reloaded: {exc}", loud=True))
-                    begun.set()
+                    self._report(Notice(f"cannot watch files, so nothing is reloaded: {exc}", loud=True))
+                    started.set()
                     break
-            held.close()
+            open_directories.close()
 
         thread = threading.Thread(target=run, name="lambdachain.watch", daemon=True)
-        self._ends.append((end, thread))
+        self._watchers.append((stop, thread))
         thread.start()
-        return begun
+        return started
 
     def _follow(
         self,
-        view: View,
-        look: Callable[[], View],
-        moved: Changed | None,
-        begun: threading.Event,
-        end: threading.Event,
+        state: WatchedState,
+        observe: Callable[[], WatchedState],
+        replaced: FilesChanged | None,
+        started: threading.Event,
+        stop: threading.Event,
         *,
         recursive: bool,
     ) -> None:
-        """Report of changes until the directories are no longer those of *view*.
+        """Report changes until the directories differ from *state*.
 
-        What has *moved* before is told as soon as nothing that follows can be missed.
+        *replaced*, found before this watcher started, is reported once no later change can be missed.
         """
-        roots = {name: [place.path for place in places] for name, places in view.roots.items()}
-        for changes in self._changes(view.paths, end, recursive=recursive):
-            begun.set()
-            change = what_changed((Path(path) for _, path in changes), roots, view.described)
-            for each in (moved, change):
+        roots = {name: [directory.path for directory in directories] for name, directories in state.roots.items()}
+        for changes in self._changes(state.paths, stop, recursive=recursive):
+            started.set()
+            change = classify_changes((Path(path) for _, path in changes), roots, state.config_files)
+            for each in (replaced, change):
                 if each is not None:
-                    self._tell(each)
-            moved = None
-            if look() != view:
+                    self._report(each)
+            replaced = None
+            if observe() != state:
                 return
 
     def _changes(
-        self, paths: Collection[Path], end: threading.Event, *, recursive: bool
+        self, paths: Collection[Path], stop: threading.Event, *, recursive: bool
     ) -> Iterable[set[tuple[watchfiles.Change, str]]]:
-        if not paths:  # none is there yet
-            return iter(lambda: set() if not end.wait(_LOOK_EVERY / 1000) else None, None)
+        if not paths:  # no directory exists yet: poll until one does
+            return iter(lambda: set() if not stop.wait(_POLL_INTERVAL / 1000) else None, None)
         default = watchfiles.DefaultFilter()
         return watchfiles.watch(
             *paths,
             watch_filter=lambda change, path: default(change, path) and not self._is_ignored(path),
-            stop_event=end,
+            stop_event=stop,
             recursive=recursive,
-            rust_timeout=_LOOK_EVERY,
+            rust_timeout=_POLL_INTERVAL,
             yield_on_timeout=True,
         )
 
@@ -196,7 +202,7 @@ class Watch:
 
 
 def code_directories(function: LocalFunction) -> tuple[Path, ...]:
-    """Return the directories that a function's code comes from: its own, and what it adds to the search paths."""
+    """Return the directories of a function's code: its own, its versions' and those in PYTHONPATH and NODE_PATH."""
     own = Path(function.directory).absolute()
     versions = [Path(each.directory).absolute() for each in function.versions.values() if each.directory]
     added = [
@@ -208,45 +214,45 @@ def code_directories(function: LocalFunction) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((own, *versions, *added)))
 
 
-def _view_of_code(directories: Mapping[str, Sequence[Path]]) -> View:
-    return View({name: tuple(map(_place, paths)) for name, paths in directories.items()})
+def _observe_code(directories: Mapping[str, Sequence[Path]]) -> WatchedState:
+    return WatchedState({name: tuple(map(_observe, paths)) for name, paths in directories.items()})
 
 
-def _view_of_files(files: frozenset[Path]) -> View:
-    described = frozenset(path.resolve() for path in files)
-    # a link is switched where it is, and not where it leads
-    folders = {path.parent for path in described} | {path.parent.resolve() for path in files}
-    return View({}, described, frozenset(map(_place, folders)))
+def _observe_config_files(files: frozenset[Path]) -> WatchedState:
+    config_files = frozenset(path.resolve() for path in files)
+    # A symbolic link is replaced in the directory that holds it, not in that of its target: watch both.
+    folders = {path.parent for path in config_files} | {path.parent.resolve() for path in files}
+    return WatchedState({}, config_files, frozenset(map(_observe, folders)))
 
 
-def _held(paths: Iterable[Path]) -> ExitStack:
-    """Keep directories open: as long as one is, no other gets its inode, and `AwsLocation` tells the two apart."""
-    held = ExitStack()
+def _hold_open(paths: Iterable[Path]) -> ExitStack:
+    """Hold directories open: the inode of an open one is not reused, so that a new directory has another identity."""
+    open_directories = ExitStack()
     for path in paths:
         with suppress(OSError):
-            held.callback(os.close, os.open(path, os.O_RDONLY))
-    return held
+            open_directories.callback(os.close, os.open(path, os.O_RDONLY))
+    return open_directories
 
 
-def _place(path: Path) -> AwsLocation:
-    """Look where a path leads now."""
+def _observe(path: Path) -> WatchedDirectory:
+    """Resolve a path and identify its directory."""
     try:
         real = path.resolve()
         found = real.stat()
-    except (OSError, RuntimeError):  # RuntimeError: links that lead in a circle
-        return AwsLocation(path, None)
-    return AwsLocation(real, (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None)
+    except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links
+        return WatchedDirectory(path, None)
+    return WatchedDirectory(real, (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None)
 
 
-def what_changed(
-    paths: Iterable[Path], roots: Mapping[str, Sequence[Path]], described: frozenset[Path]
-) -> Changed | None:
-    """Describe what changed files mean; ``None`` where they mean nothing.
+def classify_changes(
+    paths: Iterable[Path], roots: Mapping[str, Sequence[Path]], config_files: frozenset[Path]
+) -> FilesChanged | None:
+    """Return what the changed files affect, or ``None`` if nothing.
 
     Args:
-        paths: The files.
+        paths: The changed files.
         roots: The directories of each function's code.
-        described: The files that describe the system.
+        config_files: The files that declare functions.
     """
     files = sorted(paths)
     functions = frozenset(
@@ -254,7 +260,7 @@ def what_changed(
         for name, directories in roots.items()
         if any(path.is_relative_to(d) for path in files for d in directories)
     )
-    if not functions and described.isdisjoint(files):
+    if not functions and config_files.isdisjoint(files):
         return None
-    first = next(path for path in files if path in described or functions)
-    return Changed(os.path.relpath(first), functions, not described.isdisjoint(files))
+    first = next(path for path in files if path in config_files or functions)
+    return FilesChanged(os.path.relpath(first), functions, not config_files.isdisjoint(files))

@@ -1,4 +1,4 @@
-"""Trying handlers in the background, while the endpoint serves already."""
+"""Checks in the background whether handlers load, while the endpoint already serves."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from collections.abc import Callable, Sequence
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain.local import LocalFunction
-from lambdachain.local._handler_check import try_handlers
+from lambdachain.local._handler_check import check_handlers
 
 
-class Trials:
-    """Loads handlers once each, in a thread, and tells of those that do not load.
+class HandlerChecker:
+    """Loads each handler once, in a thread, and reports those that fail to load.
 
     Args:
-        place: The account and region.
+        location: The account and region.
         url: The endpoint's address.
-        tell: Called in that thread with a function and why its handler does not load.
+        on_failure: Called in that thread with a function and the reason why its handler does not load.
     """
 
-    def __init__(self, place: AwsLocation, url: str, tell: Callable[[LocalFunction, str], None]) -> None:
-        self._place = place
+    def __init__(self, location: AwsLocation, url: str, on_failure: Callable[[LocalFunction, str], None]) -> None:
+        self._location = location
         self._url = url
-        self._tell = tell
-        self._begun = threading.Event()
+        self._on_failure = on_failure
+        self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: asyncio.Event | None = None
+        self._stop_requested: asyncio.Event | None = None
         self._running: set[asyncio.Future[None]] = set()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._until_stopped()), name="lambdachain.trials", daemon=True
+            target=lambda: asyncio.run(self._until_stopped()), name="lambdachain.handler_checks", daemon=True
         )
         self._thread.start()
-        self._begun.wait()
+        self._started.wait()
 
     def start(self, functions: Sequence[LocalFunction]) -> None:
-        """Begin to try functions."""
+        """Start checking the handlers of functions."""
         if functions and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._try, functions)
+            self._loop.call_soon_threadsafe(self._check, functions)
 
     def stop(self) -> None:
-        """End what is being tried."""
-        if self._loop is not None and self._end is not None:
-            self._loop.call_soon_threadsafe(self._end.set)
+        """Cancel the checks that are running, and wait for their processes to end."""
+        if self._loop is not None and self._stop_requested is not None:
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
         self._thread.join()
 
-    def _try(self, functions: Sequence[LocalFunction]) -> None:
-        trial = asyncio.ensure_future(try_handlers(functions, self._place, self._url, self._tell))
-        self._running.add(trial)
-        trial.add_done_callback(self._running.discard)
+    def _check(self, functions: Sequence[LocalFunction]) -> None:
+        check = asyncio.ensure_future(check_handlers(functions, self._location, self._url, self._on_failure))
+        self._running.add(check)
+        check.add_done_callback(self._running.discard)
 
     async def _until_stopped(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._begun.set()
-        await self._end.wait()
-        for trial in self._running:
-            trial.cancel()
+        self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
+        self._started.set()
+        await self._stop_requested.wait()
+        for check in self._running:
+            check.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What ``serve`` tells: values, and each as text for people or as one line of JSON for programs."""
+"""The messages of ``serve``: dataclasses, and each as text for people or as a line of JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from click import style
 from lambdachain._core.text import for_terminal, printable
 from lambdachain._templates.problem import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
-from lambdachain.local._runtimes import runtime_of
+from lambdachain.local._runtimes import runtime_for
 
 _COLOURS: Final = ("cyan", "magenta", "blue", "yellow", "green")
-_LONGEST: Final = 300
+_MAX_TEXT: Final = 300
+# Any credentials will do: the endpoint does not check signatures, but SDKs refuse to send without.
 _CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The functions are served."""
+    """The endpoint is running and serves the functions."""
 
     url: str
     region: str
@@ -41,7 +42,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to know that is no problem of a function's."""
+    """Information that does not concern one function; a warning if *loud*."""
 
     text: str
     loud: bool = False
@@ -49,7 +50,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """Functions are served as they are now."""
+    """Functions were reloaded after a file changed."""
 
     functions: Sequence[str]
     changed: str
@@ -57,14 +58,14 @@ class Reloaded:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The endpoint has ended."""
+    """The endpoint has stopped."""
 
     reason: str
 
 
-Message: TypeAlias = Serving | Printed | LocalInvocation | Diagnostic | Notice | Reloaded | Stopped
-# What programs that read --json tell them apart by: documented, whatever the classes are called.
-_TYPES: Final[Mapping[type[Message], str]] = {
+ServeMessage: TypeAlias = Serving | Printed | LocalInvocation | Diagnostic | Notice | Reloaded | Stopped
+# The ``type`` of each message with --json: documented, so independent of the names of the classes.
+_TYPES: Final[Mapping[type[ServeMessage], str]] = {
     Serving: "serving",
     Printed: "printed",
     LocalInvocation: "invocation",
@@ -75,16 +76,16 @@ _TYPES: Final[Mapping[type[Message], str]] = {
 }
 
 
-def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for each kind
-    """Write a message for people, with colours; *clock* is the time of day."""
+def to_text(message: ServeMessage, clock: str) -> str:  # noqa: PLR0911 - one for each type
+    """Render a message for people, with colours; *clock* is the time of day."""
     match message:
         case Serving():
-            return _welcome(message)
+            return _render_serving(message)
         case Printed(function, line):
-            name = style(f"{printable(function)} |", fg=_colour(function))
+            name = style(f"{printable(function)} |", fg=_colour_for(function))
             return "\n".join(f"{name} {for_terminal(part)}" for part in line.split("\n"))
         case LocalInvocation():
-            return _invocation(message, clock)
+            return _render_invocation(message, clock)
         case Diagnostic(fatal=True):
             return f"{style('error:', fg='red', bold=True)} {printable(str(message))}"
         case Diagnostic():
@@ -94,34 +95,39 @@ def as_text(message: Message, clock: str) -> str:  # noqa: PLR0911 - one for eac
         case Notice(text):
             return printable(text)
         case Reloaded(functions, changed):
-            return f"{style(clock, dim=True)} {printable(changed)} changed: {', '.join(functions)} reloaded"
+            return f"{style(clock, dim=True)} {printable(changed)} changed, reloaded {', '.join(functions)}"
         case Stopped(reason):
             return f"stopped ({reason})"
 
 
-def as_json(message: Message) -> str:
-    """Write a message as one line of JSON; ``type`` says which it is."""
-    return json.dumps({"type": _TYPES[type(message)], **_fields(message)})
+def to_json_line(message: ServeMessage) -> str:
+    """Serialize a message as one line of JSON, with its ``type``."""
+    return json.dumps({"type": _TYPES[type(message)], **_message_fields(message)})
 
 
-def exports(url: str, region: str) -> dict[str, str]:
-    """Return the variables with which any AWS SDK calls the endpoint."""
+def sdk_environment(url: str, region: str) -> dict[str, str]:
+    """Return the environment variables that make any AWS SDK call the endpoint."""
     return {"AWS_ENDPOINT_URL_LAMBDA": url, **_CREDENTIALS, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
 
-def _fields(message: Message) -> Mapping[str, Any]:  # noqa: PLR0911 - one for each kind
+def _message_fields(message: ServeMessage) -> Mapping[str, Any]:  # noqa: PLR0911 - one for each type
     match message:
         case Serving(url, region, described_by, functions):
-            rows = [_row(function) for function in functions]
-            return {"url": url, "described_by": described_by, "functions": rows, "environment": exports(url, region)}
+            rows = [_function_to_dict(function) for function in functions]
+            return {
+                "url": url,
+                "described_by": described_by,
+                "functions": rows,
+                "environment": sdk_environment(url, region),
+            }
         case Printed(function, line):
             return {"function": function, "line": line}
         case LocalInvocation():
             names = ("function", "version", "request_id", "status", "error", "duration", "init", "caller", "attempt")
             values = {name: getattr(message, name) for name in names}
             return {**values, "invocation_type": str(message.invocation_type), "cold": message.cold}
-        case Diagnostic(spot, text, fatal):
-            return {"source": spot.source, "line": spot.line, "key": spot.key, "text": text, "fatal": fatal}
+        case Diagnostic(location, text, fatal):
+            return {"source": location.source, "line": location.line, "key": location.key, "text": text, "fatal": fatal}
         case Notice(text, loud):
             return {"text": text, "loud": loud}
         case Reloaded(functions, changed):
@@ -130,43 +136,46 @@ def _fields(message: Message) -> Mapping[str, Any]:  # noqa: PLR0911 - one for e
             return {"reason": reason}
 
 
-def _row(function: LocalFunction) -> dict[str, Any]:
+def _function_to_dict(function: LocalFunction) -> dict[str, Any]:
     return {
         "function": function.name,
         "handler": function.handler or "bootstrap",
-        "runtime": runtime_of(function).identifier(function),
+        "runtime": runtime_for(function).identifier(function),
         "timeout": function.timeout,
         "memory": function.memory,
         "qualifiers": sorted(function.qualifiers - {"$LATEST"}),
     }
 
 
-def _welcome(serving: Serving) -> str:
-    count = len(serving.functions)
+def _render_serving(message: Serving) -> str:
+    count = len(message.functions)
     titles = ("function", "handler", "runtime", "timeout", "memory", "versions and aliases")
-    rows = [tuple(_cells(_row(function))) for function in serving.functions]
+    rows = [tuple(_to_cells(_function_to_dict(function))) for function in message.functions]
     lines = [
-        f"{serving.described_by}: {count} function{'s' if count != 1 else ''} at {style(serving.url, bold=True)}",
+        f"{message.described_by}: {count} function{'s' if count != 1 else ''} at {style(message.url, bold=True)}",
         "",
-        *_table(titles, rows),
+        *_render_table(titles, rows),
         "",
         "Call them from another terminal, with any AWS SDK or the AWS CLI:",
-        *(f"  export {name}={shlex.quote(value)}" for name, value in exports(serving.url, serving.region).items()),
-        f"  aws lambda invoke --function-name {serving.functions[0].name} /dev/stdout",
+        *(
+            f"  export {name}={shlex.quote(value)}"
+            for name, value in sdk_environment(message.url, message.region).items()
+        ),
+        f"  aws lambda invoke --function-name {message.functions[0].name} /dev/stdout",
         "",
-        "Ctrl-C stops.",
+        "Press Ctrl-C to stop.",
     ]
     return "\n".join(lines)
 
 
-def _cells(row: Mapping[str, Any]) -> Iterable[str]:
+def _to_cells(row: Mapping[str, Any]) -> Iterable[str]:
     yield from (row["function"], row["handler"], row["runtime"])
     yield f"{row['timeout']:g} s"
     yield f"{row['memory']} MB"
     yield " ".join(row["qualifiers"])
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def _render_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     for index, row in enumerate((titles, *rows)):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -174,25 +183,29 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str
         yield style(line, dim=True) if index == 0 else line
 
 
-def _invocation(done: LocalInvocation, clock: str) -> str:
-    caller = f"{printable(done.caller, _LONGEST)} > " if done.caller else ""
-    version = f":{done.version}" if done.version not in (None, "$LATEST") else ""
-    name = style(printable(done.function, _LONGEST), fg=_colour(done.function))
-    failed = done.error is not None or done.status >= 400
+def _render_invocation(invocation: LocalInvocation, clock: str) -> str:
+    caller = f"{printable(invocation.caller, _MAX_TEXT)} > " if invocation.caller else ""
+    version = f":{invocation.version}" if invocation.version not in (None, "$LATEST") else ""
+    name = style(printable(invocation.function, _MAX_TEXT), fg=_colour_for(invocation.function))
+    failed = invocation.error is not None or invocation.status >= 400
     parts = [
         style(clock, dim=True),
         f"{caller}{name}{version}",
-        str(done.invocation_type),
-        style(str(done.status), fg="red" if failed else "green"),
-        f"{done.duration * 1000:.0f} ms",
-        f"cold +{done.init * 1000:.0f} ms" if done.init is not None else "warm" if done.version else "",
-        style(done.request_id, dim=True),
-        f"delivery {done.attempt}" if done.attempt > 1 else "",
-        style(printable(done.error, _LONGEST), fg="red", bold=True) if done.error else "",
+        str(invocation.invocation_type),
+        style(str(invocation.status), fg="red" if failed else "green"),
+        f"{invocation.duration * 1000:.0f} ms",
+        f"cold +{invocation.init * 1000:.0f} ms"
+        if invocation.init is not None
+        else "warm"
+        if invocation.version
+        else "",
+        style(invocation.request_id, dim=True),
+        f"delivery {invocation.attempt}" if invocation.attempt > 1 else "",
+        style(printable(invocation.error, _MAX_TEXT), fg="red", bold=True) if invocation.error else "",
     ]
     return "  ".join(part for part in parts if part)
 
 
-def _colour(function: str) -> str:
-    """Return a function its colour, the same in every run."""
+def _colour_for(function: str) -> str:
+    """Return the colour of a function's name, the same in every run."""
     return _COLOURS[zlib.crc32(function.encode(errors="replace")) % len(_COLOURS)]

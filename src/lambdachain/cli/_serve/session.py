@@ -1,6 +1,7 @@
-"""A run of ``serve``: everything that happens is a message in one inbox, dealt with by one loop.
+"""A run of ``serve``: an event loop over one inbox.
 
-The endpoint, its functions, the watcher of files and signals put messages in; only the loop prints, reloads and ends.
+The endpoint, its functions, the file watcher and signal handlers put messages into the inbox from their own threads;
+only the loop prints, reloads and stops.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.problem import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
-from .file_watcher import Changed, Watch
-from .handler_checks import Trials
-from .messages import Message, Notice, Printed, Reloaded, Serving, Stopped, as_json, as_text
-from .system_loader import Found, Wanted, find_system
+from .file_watcher import FilesChanged, FileWatcher
+from .handler_checks import HandlerChecker
+from .messages import Notice, Printed, Reloaded, ServeMessage, Serving, Stopped, to_json_line, to_text
+from .system_loader import LoadedSystem, ServeRequest, load_system
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
-# Seconds within which a second signal is taken for the first one's echo.
-_PATIENCE: Final = 0.5
+# Seconds within which a second signal counts as a duplicate of the first.
+_REPEATED_SIGNAL_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to serve and what to tell."""
+class ServeOptions:
+    """How to serve, and what to print."""
 
     host: str
     port: int
@@ -51,202 +52,203 @@ class Options:
     concurrency: int | None = None
 
     @property
-    def exposed(self) -> bool:
+    def is_exposed(self) -> bool:
         """Whether other machines can reach the endpoint."""
         return not is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """A signal asks to end."""
+class StopSignal:
+    """A signal has asked the process to stop."""
 
     signal: signal.Signals
 
 
-Inbox: TypeAlias = SimpleQueue[Message | Changed | Stop]
+Inbox: TypeAlias = SimpleQueue[ServeMessage | FilesChanged | StopSignal]
 
 
-def serve(wanted: Wanted, options: Options) -> int:
-    """Serve until a signal comes; give the status to exit with."""
+def serve(request: ServeRequest, options: ServeOptions) -> int:
+    """Serve until a signal arrives, and return the exit status."""
     inbox: Inbox = SimpleQueue()
     _listen_to_signals(inbox)
-    tell = ServeReporter(options)
-    found = find_system(wanted)
-    for problem in found.problems:
-        tell(problem)
-    if not found.functions:
+    report = ServeReporter(options)
+    system = load_system(request)
+    for problem in system.problems:
+        report(problem)
+    if not system.functions:
         return 1
-    _LOGGER.addHandler(_Relay(inbox))
+    _LOGGER.addHandler(_LogForwarder(inbox))
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
     try:
         endpoint = LocalEndpoint(
-            found.functions,
+            system.functions,
             host=options.host,
             port=options.port,
-            account_id=wanted.around.place.account_id,
-            region=wanted.around.place.region,
+            account_id=request.surroundings.place.account_id,
+            region=request.surroundings.place.region,
             queue=options.queue,
-            services=found.services,
+            services=system.services,
             allowed_hosts=options.allowed_hosts,
             observer=inbox.put,
             concurrency=options.concurrency,
         ).start()
     except (OSError, ValueError) as exc:
-        tell(Diagnostic(Location("lambdachain serve"), _why_not_started(exc, options)))
+        report(Diagnostic(Location("lambdachain serve"), _describe_start_failure(exc, options)))
         return 1
     with endpoint_closed(endpoint):
-        stop = _Run(wanted, options, inbox, tell, endpoint).until_stopped(found)
-    tell.all_of(inbox)
-    tell(Stopped(stop.signal.name))
+        stop = _ServeLoop(request, options, inbox, report, endpoint).until_stopped(system)
+    report.print_remaining(inbox)
+    report(Stopped(stop.signal.name))
     return 128 + stop.signal
 
 
 class ServeReporter:
-    """Prints messages, as text or JSON: problems to standard error, all else to standard output."""
+    """Prints messages as text or JSON: problems to standard error, everything else to standard output."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self._color = False if os.environ.get("NO_COLOR") else None
         self._broken = False
 
-    def __call__(self, message: Message) -> None:
-        """Print a message, or not where it is too quiet for that."""
+    def __call__(self, message: ServeMessage) -> None:
+        """Print a message, unless ``--quiet`` suppresses it."""
         is_problem = isinstance(message, Diagnostic) or (isinstance(message, Notice) and message.loud)
         if self._broken or (self._options.quiet and not is_problem):
             return
-        line = as_json(message) if self._options.as_json else as_text(message, time.strftime("%H:%M:%S"))
+        line = to_json_line(message) if self._options.as_json else to_text(message, time.strftime("%H:%M:%S"))
         try:
             click.echo(line, err=is_problem and not self._options.as_json, color=self._color)
         except BrokenPipeError:
-            # Nobody reads any more, as behind `| head`; serving goes on.
+            # The reader has closed the pipe, as `| head` does: keep serving, and print nothing more.
             self._broken = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def all_of(self, inbox: Inbox) -> None:
-        """Print the messages that are left."""
+    def print_remaining(self, inbox: Inbox) -> None:
+        """Print the messages that are still in the inbox."""
         try:
             while True:
                 message = inbox.get_nowait()
-                if not isinstance(message, Changed | Stop):
+                if not isinstance(message, FilesChanged | StopSignal):
                     self(message)
         except Empty:
             return
 
 
-class _Run:
-    """The loop over the inbox, while the endpoint serves."""
+class _ServeLoop:
+    """The event loop, while the endpoint serves."""
 
     def __init__(
-        self, wanted: Wanted, options: Options, inbox: Inbox, tell: ServeReporter, endpoint: LocalEndpoint
+        self, request: ServeRequest, options: ServeOptions, inbox: Inbox, report: ServeReporter, endpoint: LocalEndpoint
     ) -> None:
-        self._wanted = wanted
+        self._request = request
         self._options = options
         self._inbox = inbox
-        self._tell = tell
+        self._report = report
         self._endpoint = endpoint
-        self._trials = Trials(wanted.around.place, endpoint.url, self._not_loaded)
-        self._watch = Watch(inbox.put, options.queue) if options.reload else None
-        self._found = Found((), {}, (), {})
+        self._handler_checker = HandlerChecker(request.surroundings.place, endpoint.url, self._on_handler_failed)
+        self._watcher = FileWatcher(inbox.put, options.queue) if options.reload else None
+        self._system = LoadedSystem((), {}, (), {})
 
-    def until_stopped(self, found: Found) -> Stop:
-        """Deal with messages until a signal comes."""
-        self._take(found)
-        self._welcome(found)
-        self._trials.start(found.functions)
+    def until_stopped(self, system: LoadedSystem) -> StopSignal:
+        """Handle messages until a signal arrives, and return it."""
+        self._adopt(system)
+        self._report_start(system)
+        self._handler_checker.start(system.functions)
         try:
             while True:
                 message = self._inbox.get()
-                if isinstance(message, Stop):
+                if isinstance(message, StopSignal):
                     return message
-                if isinstance(message, Changed):
+                if isinstance(message, FilesChanged):
                     self._reload(message)
                 else:
-                    self._tell(message)
+                    self._report(message)
         finally:
-            self._trials.stop()
-            if self._watch is not None:
-                self._watch.stop()
+            self._handler_checker.stop()
+            if self._watcher is not None:
+                self._watcher.stop()
 
-    def _welcome(self, found: Found) -> None:
+    def _report_start(self, system: LoadedSystem) -> None:
         options, url = self._options, self._endpoint.url
-        self._tell(Serving(url, self._wanted.around.place.region, found.described_by, found.functions))
-        if found.passed_over:
-            others = " and ".join(found.passed_over)
-            self._tell(
-                Notice(f"{others} {'is' if len(found.passed_over) == 1 else 'are'} here too: name a file to choose it.")
-            )
-        if options.exposed:
-            text = (
-                f"listening on {options.host}: whoever reaches this machine can run these functions, no questions asked"
-            )
-            self._tell(Notice(text, loud=True))
+        self._report(Serving(url, self._request.surroundings.place.region, system.described_by, system.functions))
+        if system.ignored_files:
+            others = " and ".join(system.ignored_files)
+            self._report(Notice(f"not read: {others}; to use another file, pass its name"))
+        if options.is_exposed:
+            text = f"listening on {options.host}: anyone who can reach this machine can run these functions"
+            self._report(Notice(text, loud=True))
 
-    def _take(self, found: Found) -> None:
-        self._found = found
-        if self._watch is not None:
-            self._watch.follow([_as_declared(function, found) for function in found.functions], found.files)
+    def _adopt(self, system: LoadedSystem) -> None:
+        self._system = system
+        if self._watcher is not None:
+            self._watcher.follow(
+                [_with_declared_directories(function, system) for function in system.functions], system.files
+            )
 
-    def _reload(self, changed: Changed) -> None:
-        before = {function.name: function for function in self._found.functions}
-        found = self._found
-        if changed.described:
-            found = find_system(self._wanted)
-            for problem in found.problems:
-                self._tell(problem)
-            found = self._kept(before, found)
+    def _reload(self, changed: FilesChanged) -> None:
+        previous = {function.name: function for function in self._system.functions}
+        system = self._system
+        if changed.config_changed:
+            system = load_system(self._request)
+            for problem in system.problems:
+                self._report(problem)
+            system = self._keep_missing(previous, system)
+        # A changed declaration reloads its function, even where none of its own files has changed.
         touched = [
             function
-            for function in found.functions
-            if function.name in changed.functions or function != before.get(function.name)
+            for function in system.functions
+            if function.name in changed.functions or function != previous.get(function.name)
         ]
-        touched = [function for function in touched if self._serves(function, is_new=function.name not in before)]
+        touched = [
+            function for function in touched if self._replace_function(function, is_new=function.name not in previous)
+        ]
         if touched:
-            self._tell(Reloaded([function.name for function in touched], changed.path))
-        self._take(found)
-        self._trials.start(touched)
+            self._report(Reloaded([function.name for function in touched], changed.path))
+        self._adopt(system)
+        self._handler_checker.start(touched)
 
-    def _serves(self, function: LocalFunction, *, is_new: bool) -> bool:
-        """Serve a function as it is now, unless it is being built: then as it was, until its directory is there."""
+    def _replace_function(self, function: LocalFunction, *, is_new: bool) -> bool:
+        """Replace or add a function; keep the old one if its directory does not exist, as during a build."""
         try:
             (self._endpoint.add if is_new else self._endpoint.replace)(function)
         except ValueError as exc:
-            self._tell(Notice(f"not reloaded: {exc}"))
+            self._report(Notice(f"not reloaded: {exc}"))
             return False
         return True
 
-    def _kept(self, before: Mapping[str, LocalFunction], found: Found) -> Found:
-        """Keep on serving what is not there any more, or wrong: it is perhaps being written."""
-        now = {function.name for function in found.functions}
-        gone = [function for name, function in before.items() if name not in now]
-        if gone:
-            names = ", ".join(function.name for function in gone)
-            self._tell(Notice(f"still served as before: {names}"))
+    def _keep_missing(self, previous: Mapping[str, LocalFunction], system: LoadedSystem) -> LoadedSystem:
+        """Keep serving functions that are no longer declared: the file may be only half written."""
+        declared = {function.name for function in system.functions}
+        missing = [function for name, function in previous.items() if name not in declared]
+        if missing:
+            names = ", ".join(function.name for function in missing)
+            self._report(Notice(f"no longer declared, still served as before: {names}"))
         return replace(
-            found,
-            functions=[*found.functions, *gone],
-            declared={**self._found.declared, **found.declared},
-            files=found.files or self._found.files,
+            system,
+            functions=[*system.functions, *missing],
+            declared={**self._system.declared, **system.declared},
+            files=system.files or self._system.files,
         )
 
-    def _not_loaded(self, function: LocalFunction, why: str) -> None:
-        declared = self._found.declared.get(function.name)
+    def _on_handler_failed(self, function: LocalFunction, reason: str) -> None:
+        declared = self._system.declared.get(function.name)
         if declared is not None:
             directory = os.path.relpath(function.directory)
-            text = f"{function.name}'s handler {function.handler!r} in {directory} does not import: {why}"
+            text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
             self._inbox.put(Diagnostic(declared.spot("handler"), text, fatal=False))
 
 
-def _as_declared(function: LocalFunction, found: Found) -> LocalFunction:
-    """Return a function with the directories that were written for it: a symbolic link may lead elsewhere later."""
-    declared = found.declared.get(function.name)
+def _with_declared_directories(function: LocalFunction, system: LoadedSystem) -> LocalFunction:
+    """Return a function with its directories as declared, links unresolved: a link may change its target later."""
+    declared = system.declared.get(function.name)
     if declared is None or declared.inline is not None:
         return function
     return replace(function, directory=declared.function.directory, versions=declared.function.versions)
 
 
-class _Relay(logging.Handler):
-    """Turns what the endpoint logs into messages: lines that functions print, and warnings."""
+class _LogForwarder(logging.Handler):
+    """Turns log records of the endpoint into messages: lines printed by functions, and warnings."""
 
     def __init__(self, inbox: Inbox) -> None:
         super().__init__()
@@ -254,6 +256,7 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put a record into the inbox."""
+        # the endpoint logs a line that a function printed as ("%s: %s", function, line), below WARNING
         if record.levelno < logging.WARNING and isinstance(record.args, tuple) and len(record.args) == 2:
             function, line = map(str, record.args)
             self._inbox.put(Printed(function, line))
@@ -262,10 +265,11 @@ class _Relay(logging.Handler):
 
 
 def _listen_to_signals(inbox: Inbox) -> None:
-    """Let Ctrl-C and SIGTERM end the loop; pressed again, the process at once: its guard ends the functions.
+    """Stop the loop on SIGINT (Ctrl-C) and SIGTERM; a second one exits immediately, and the orphan guard kills the
+    functions.
 
-    The system gives a signal to any thread, and Python's handlers wait for the main one, which waits for the inbox. So
-    a thread reads what Python writes down of a signal, whoever gets it.
+    Python runs signal handlers in the main thread only, and that thread blocks on the inbox, which a signal does not
+    interrupt. So a thread of its own reads the signal numbers that Python writes to the wakeup file descriptor.
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -274,26 +278,26 @@ def _listen_to_signals(inbox: Inbox) -> None:
     def forward() -> None:
         first: float | None = None
         while number := os.read(read_end, 1):
-            # a wrapper may send the same signal twice: to the process, and to its group
-            if first is not None and time.monotonic() - first > _PATIENCE:
+            # A wrapper such as npm or a shell may send one signal twice: to the process, and to its group.
+            if first is not None and time.monotonic() - first > _REPEATED_SIGNAL_PAUSE:
                 os._exit(128 + number[0])
             first = first or time.monotonic()
-            inbox.put(Stop(signal.Signals(number[0])))
+            inbox.put(StopSignal(signal.Signals(number[0])))
 
     threading.Thread(target=forward, name="lambdachain.signals", daemon=True).start()
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda _number, _frame: None)
+        signal.signal(each, lambda _number, _frame: None)  # without a handler, nothing is written to the descriptor
 
 
-def _why_not_started(exc: OSError | ValueError, options: Options) -> str:
+def _describe_start_failure(exc: OSError | ValueError, options: ServeOptions) -> str:
     if isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE:
-        return f"port {options.port} on {options.host} is in use: stop what uses it, or choose another with --port"
+        return f"port {options.port} on {options.host} is already in use: stop that program, or pass another --port"
     return str(exc)
 
 
 @contextmanager
 def endpoint_closed(endpoint: LocalEndpoint) -> Generator[None]:
-    """Close a running endpoint at the end."""
+    """Close a running endpoint on exit."""
     try:
         yield
     finally:
@@ -302,9 +306,9 @@ def endpoint_closed(endpoint: LocalEndpoint) -> Generator[None]:
 
 @contextmanager
 def scratch_directory() -> Generator[Callable[[], Path]]:
-    """Return what makes a temporary directory when it is first asked; it is gone at the end."""
+    """Yield a function that creates a temporary directory on its first call; the directory is removed on exit."""
     with ExitStack() as stack:
         yield cache(lambda: Path(stack.enter_context(TemporaryDirectory(prefix="lambdachain-"))).resolve())
 
 
-__all__: Sequence[str] = ("Options", "scratch_directory", "serve")
+__all__: Sequence[str] = ("ServeOptions", "scratch_directory", "serve")

@@ -1,4 +1,4 @@
-"""What ``serve`` shall serve: found, read, and made ready for this machine."""
+"""What ``serve`` serves: find the files, read the functions, and prepare them for this machine."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from lambdachain.local._definitions._toml import System
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the user asks for.
+class ServeRequest:
+    """The arguments and options that select functions.
 
     Attributes:
-        arguments: Functions and files; without any, the directory is searched for a file.
-        directory: Where everything is relative to.
-        around: What files may refer to.
+        arguments: Functions and files; if there are none, a file is searched for in the directory.
+        directory: The directory to which paths are relative.
+        surroundings: Account, region, stage, parameters and variables that files may refer to.
         env_file: A file of variables for every function.
         services: The addresses of services, by boto3's names.
-        scratch: Gives a directory for code that templates hold themselves.
+        scratch: Returns a directory for code that is inline in templates.
     """
 
     arguments: Sequence[str]
     directory: Path
-    around: Surroundings
+    surroundings: Surroundings
     env_file: Path | None
     services: Mapping[str, str]
     scratch: Callable[[], Path]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What there is to serve.
+class LoadedSystem:
+    """The functions to serve, and the problems that were found.
 
     Attributes:
-        functions: The functions, ready to be served.
-        declared: The same as they are declared, by name.
-        problems: What is wrong.
+        functions: The functions, ready to serve.
+        declared: The functions as declared, by name.
+        problems: Errors and warnings about the declarations.
         services: The addresses of services.
-        files: The files that say all this.
-        described_by: What to call them together.
-        passed_over: Files that describe a system too, and were not read.
+        files: The files that declare all this; a change of one reloads the system.
+        described_by: The name of their source, for messages.
+        ignored_files: The names of files that declare functions too, and were not read.
     """
 
     functions: Sequence[LocalFunction]
@@ -59,62 +59,62 @@ class Found:
     services: Mapping[str, str]
     files: Sequence[Path] = ()
     described_by: str = ""
-    passed_over: Sequence[str] = field(default=())
+    ignored_files: Sequence[str] = field(default=())
 
 
-def find_system(wanted: Wanted) -> Found:
-    """Read everything that the user asks for."""
-    files = [wanted.directory / argument for argument in wanted.arguments if not is_function(argument)]
-    passed_over: list[Path] = []
-    if not wanted.arguments:
-        files, passed_over = (found := find_files(wanted.directory))[:1], found[1:]
-    if not files and not wanted.arguments:
-        text = f"nothing to serve here: name functions (orders=app.handler), or write one of {', '.join(FILES)}"
-        return _nothing(Diagnostic(Location("lambdachain serve"), text))
-    systems = [System(read_arguments(filter(is_function, wanted.arguments), wanted.directory))]
-    systems += [read_file(path, wanted.around) for path in files]
+def load_system(request: ServeRequest) -> LoadedSystem:
+    """Read the functions and files of *request*, and prepare the functions for this machine."""
+    files = [request.directory / argument for argument in request.arguments if not is_function(argument)]
+    ignored_files: list[Path] = []
+    if not request.arguments:
+        files, ignored_files = (found := find_files(request.directory))[:1], found[1:]
+    if not files and not request.arguments:
+        text = f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {', '.join(FILES)}"
+        return _failed_with(Diagnostic(Location("lambdachain serve"), text))
+    systems = [System(read_arguments(filter(is_function, request.arguments), request.directory))]
+    systems += [read_file(path, request.surroundings) for path in files]
     problems = [problem for system in systems for problem in system.reading.problems]
-    services = {**{name: url for system in systems for name, url in system.services.items()}, **wanted.services}
-    declared = _by_name(systems, problems)
+    services = {**{name: url for system in systems for name, url in system.services.items()}, **request.services}
+    declared = _index_by_name(systems, problems)
     try:
-        environment = _environment(wanted.env_file)
+        environment = _read_env_file(request.env_file)
     except TemplateError as exc:
-        return _nothing(exc.problem())
+        return _failed_with(exc.problem())
     functions: list[LocalFunction] = []
     for each in declared.values():
-        ready, found_wrong = make_ready(each, scratch=wanted.scratch, environment=environment)
-        problems += found_wrong
+        ready, more_problems = make_ready(each, scratch=request.scratch, environment=environment)
+        problems += more_problems
         functions += [ready] if ready is not None else []
-    functions, found_wrong = within_reach(functions, declared, wanted.around.place, services)
-    problems += found_wrong
-    return Found(
+    functions, more_problems = within_reach(functions, declared, request.surroundings.place, services)
+    problems += more_problems
+    return LoadedSystem(
         functions,
         declared,
-        [*dict.fromkeys(problems)],  # one that many functions share is told once
+        [*dict.fromkeys(problems)],  # a problem that many functions share is reported once
         services,
-        [*files, *([wanted.env_file] if wanted.env_file else [])],
+        [*files, *([request.env_file] if request.env_file else [])],
         ", ".join(os.path.relpath(path) for path in files) or "the command line",
-        [path.name for path in passed_over],
+        [path.name for path in ignored_files],
     )
 
 
-def _nothing(problem: Diagnostic) -> Found:
-    return Found((), {}, (problem,), {})
+def _failed_with(problem: Diagnostic) -> LoadedSystem:
+    return LoadedSystem((), {}, (problem,), {})
 
 
-def _by_name(systems: Sequence[System], problems: list[Diagnostic]) -> dict[str, Declared]:
+def _index_by_name(systems: Sequence[System], problems: list[Diagnostic]) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
     for each in (each for system in systems for each in system.reading.declared):
         name = each.function.name
         if name in declared:
-            text = f"function {name!r} is declared twice: {declared[name].spot('name')} is the one that is served"
+            text = f"function {name!r} is declared twice; serving the one in {declared[name].spot('name')}"
             problems.append(Diagnostic(each.spot("name"), text))
         else:
             declared[name] = each
     return declared
 
 
-def _environment(path: Path | None) -> dict[str, str]:
+def _read_env_file(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:

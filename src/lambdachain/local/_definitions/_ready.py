@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._templates.problem import Diagnostic
-from lambdachain.local._event_config import EventConfig, service_of
-from lambdachain.local._event_destinations import check_targets
-from lambdachain.local._function_config import LocalFunction, located
-from lambdachain.local._runtimes import runtime_of
+from lambdachain.local._event_config import EventConfig, service_from_arn
+from lambdachain.local._event_destinations import check_destinations
+from lambdachain.local._function_config import LocalFunction, with_absolute_directories
+from lambdachain.local._runtimes import runtime_for
 
 from ._function_builder import Declared
 
@@ -42,8 +42,8 @@ def make_ready(
         except OSError as exc:
             return None, [Diagnostic(declared.spot("directory"), f"its code cannot be written to a file: {exc}")]
     try:
-        function = located(_with_interpreter(function, declared, problems))
-        runtime_of(function)
+        function = with_absolute_directories(_with_interpreter(function, declared, problems))
+        runtime_for(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
         setting = "directory" if text.startswith("directory") else "runtime"
@@ -77,7 +77,7 @@ def _with_interpreter(function: LocalFunction, declared: Declared, problems: lis
     try:
         if (found := shutil.which(wanted)) is not None:
             chosen = replace(function, python=found)
-            runtime_of(chosen)
+            runtime_for(chosen)
             return chosen
     except ValueError:
         pass
@@ -120,14 +120,14 @@ def _reaches(
 ) -> bool:
     only: dict[str, Any] = {target: function.events.targets[target]}
     try:
-        check_targets({**others, function.name: replace(function, events=EventConfig(**only))}, place, services)
+        check_destinations({**others, function.name: replace(function, events=EventConfig(**only))}, place, services)
     except ValueError:
         return False
     return True
 
 
 def _unreached(arn: str) -> str:
-    service = service_of(arn)
+    service = service_from_arn(arn)
     if service == "lambda":
         return f"{arn}, which is not served here"
     return f"{service}, which has no address here: give --service {service}=URL"

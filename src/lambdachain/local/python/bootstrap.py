@@ -27,44 +27,44 @@ def main() -> None:
     """Run the runtime client as a module."""
     if not getattr(sys.flags, "safe_path", False):  # Python 3.11 and later
         sys.path[0] = os.getcwd()  # noqa: PTH109 - as python -m has it
-    _cache_no_new_files()
+    _skip_caching_new_files()
     sys.argv[1:] = [os.environ["_HANDLER"]]
     client = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
     post_init_error = client.post_init_error
 
     def post(*args: Any, **kwargs: Any) -> Any:
-        _take_paths()
+        _support_path_in_address()
         return post_init_error(*args, **kwargs)
 
     client.post_init_error = post
     runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
 
 
-def _cache_no_new_files() -> None:
+def _skip_caching_new_files() -> None:
     """Cache no file that was just written: Python would take the cache for one that is changed in the same second."""
     set_data = SourceFileLoader.set_data
 
-    def set_data_of_old(loader: SourceFileLoader, path: str, data: Any, **kwargs: Any) -> None:
+    def set_data_of_older_file(loader: SourceFileLoader, path: str, data: Any, **kwargs: Any) -> None:
         if time.time() - os.stat(loader.path).st_mtime > _RESOLUTION:  # noqa: PTH116 - as the loader does
             set_data(loader, path, data, **kwargs)
 
-    SourceFileLoader.set_data = set_data_of_old  # type: ignore[method-assign,assignment]
+    SourceFileLoader.set_data = set_data_of_older_file  # type: ignore[method-assign,assignment]
 
 
-def _take_paths() -> None:
+def _support_path_in_address() -> None:
     """Let ``HTTPConnection("host:port/path")`` ask below that path. It is slow to import, and the process ends now."""
     import http.client
 
-    class Connection(http.client.HTTPConnection):
+    class PathConnection(http.client.HTTPConnection):
         def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
             address, slash, path = host.partition("/")
             super().__init__(address, *args, **kwargs)
-            self._below = slash + path
+            self._path = slash + path
 
         def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-            super().putrequest(method, self._below + url, *args, **kwargs)
+            super().putrequest(method, self._path + url, *args, **kwargs)
 
-    http.client.HTTPConnection = Connection  # type: ignore[misc]
+    http.client.HTTPConnection = PathConnection  # type: ignore[misc]
 
 
 if __name__ == "__main__":
