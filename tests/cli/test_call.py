@@ -239,7 +239,7 @@ def test_ctrl_c_during_a_call_says_that_it_may_have_run(
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=30)[1]
 
-    assert (process.returncode, told) == (130, "error: stopped: the function may have run\n")
+    assert (process.returncode, told) == (130, "error: interrupted: the function may have run\n")
 
 
 def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
@@ -258,28 +258,28 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
         (
             ["call", "echo", "{'a': 1}"],
             2,
-            "error: the payload is not JSON: key must be a string at column 2; in a shell",
+            "error: the payload is not valid JSON: key must be a string at column 2; in a shell",
         ),
-        (["call", "echo", "NaN"], 2, "error: the payload is not JSON"),
-        (["call", "echo", '{"n": 1e400}'], 2, "error: the payload has a number that is too large: over 1.8e308"),
-        (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number that is too large: over 1.8e308"),
-        (["call", "echo"], 2, "error: standard input is empty: it has to be JSON, which may be null"),
+        (["call", "echo", "NaN"], 2, "error: the payload is not valid JSON"),
+        (["call", "echo", '{"n": 1e400}'], 2, "error: the payload has a number out of range: more than 1.8e308"),
+        (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number out of range: more than 1.8e308"),
+        (["call", "echo"], 2, "error: standard input is empty; JSON is expected, for example null"),
         (["call", "echo", "@nowhere.json"], 2, "error: nowhere.json: No such file or directory"),
-        (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; contracts there are charge, idempotent, other"),
-        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is no contract, but int"),
+        (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; it has the contracts charge, idempotent, other"),
+        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is not a contract but int"),
         (
             ["call", "billing_contract:charge", "1"],
             3,
-            "(nor is there a module 'billing_contract' here or on PYTHONPATH)",
+            "; if it is a contract: there is no module 'billing_contract' in this directory or on PYTHONPATH",
         ),
-        (["call", "broken:charge", "1"], 2, "error: broken does not import: "),
+        (["call", "broken:charge", "1"], 2, "error: cannot import broken: "),
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
-        (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not of the form NAME=VALUE"),
+        (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not NAME=VALUE"),
         (["call", "echo", "1", "--timeout", "0"], 3, "DeadlineExceededError"),
         (
             ["call", "echo", "1", "--function", "fail"],
             2,
-            "--function says where a contract is deployed, and 'echo' is no",
+            "--function is the address of a contract's function, but 'echo' is not",
         ),
         (["fire", "echo", "1", "--idempotency-key", "k"], 3, "an event has no ClientContext"),
         (["call"], 2, "Missing argument 'TARGET'"),

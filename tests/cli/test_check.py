@@ -86,7 +86,7 @@ def test_nothing_has_changed(lambdachain: Run, here: Path):
     (here / "billing.json").write_text(lambdachain("schema", "billing:charge").stdout)
     ran = [lambdachain("check", old, "billing:charge") for old in ("billing.json", "deployed:billing:charge")]
 
-    assert [(one.returncode, one.stdout) for one in ran] == [(0, "billing-charge: nothing has changed\n")] * 2
+    assert [(one.returncode, one.stdout) for one in ran] == [(0, "billing-charge: no changes\n")] * 2
 
 
 def test_what_breaks_is_told_in_words_and_by_the_status(lambdachain: Run, here: Path):
@@ -160,7 +160,7 @@ def test_a_file_of_a_revision(lambdachain: Run, here: Path, environment: dict[st
     tree = subprocess.run(["git", "write-tree"], cwd=here, env=environment, check=True, capture_output=True, text=True)
     ran = lambdachain("check", f"{tree.stdout.strip()}:billing.json", "billing.json", below="src")
 
-    assert (ran.returncode, ran.stdout) == (0, "billing-charge: nothing has changed\n")
+    assert (ran.returncode, ran.stdout) == (0, "billing-charge: no changes\n")
 
 
 def test_a_revision_is_looked_at_and_nothing_else(lambdachain: Run, here: Path):
@@ -170,22 +170,25 @@ def test_a_revision_is_looked_at_and_nothing_else(lambdachain: Run, here: Path):
     ran = lambdachain("check", "HEAD:billing:charge", "deployed:billing:charge", below="src")
     after = {path: path.read_bytes() for path in (here / ".git").rglob("*") if path.is_file()}
 
-    assert (ran.returncode, ran.stdout) == (0, "billing-charge: nothing has changed\n")
+    assert (ran.returncode, ran.stdout) == (0, "billing-charge: no changes\n")
     assert before == after
 
 
 @pytest.mark.parametrize(
     ("old", "told"),
     [
-        ("nowhere.json", "there is no file nowhere.json; else write module:contract or revision:module:contract"),
-        ("nowhere:billing:charge", "there is no revision 'nowhere'"),
-        ("HEAD:nowhere:charge", "HEAD:nowhere:charge: nowhere does not import"),
-        ("HEAD:billing:chrge", "HEAD:billing:chrge: billing has no 'chrge'; contracts there are charge"),
-        ("HEAD:json:dumps", "json:dumps is no contract, but function"),
-        ("HEAD:nowhere.json", "there is no nowhere.json in a revision 'HEAD'"),
-        ("torn.json", "torn.json: it is not JSON"),
+        (
+            "nowhere.json",
+            "no such file: nowhere.json; a contract is written as module:contract or revision:module:contract",
+        ),
+        ("nowhere:billing:charge", "no such revision: nowhere"),
+        ("HEAD:nowhere:charge", "HEAD:nowhere:charge: cannot import nowhere"),
+        ("HEAD:billing:chrge", "HEAD:billing:chrge: billing has no 'chrge'; it has the contracts charge"),
+        ("HEAD:json:dumps", "json:dumps is not a contract but function"),
+        ("HEAD:nowhere.json", "no such file in revision HEAD: nowhere.json"),
+        ("torn.json", "torn.json: not valid JSON"),
         ("other.json", "other.json: this is neither a contract nor what Contract.schema gives"),
-        ("nowhere:charge", "there is no module 'nowhere' here or on PYTHONPATH"),
+        ("nowhere:charge", "no module 'nowhere' in this directory or on PYTHONPATH"),
     ],
 )
 def test_a_mistake_is_one_line(lambdachain: Run, here: Path, old: str, told: str):

@@ -59,7 +59,7 @@ class Reader:
         )
         assert self.server.stdout is not None
         shown = ""
-        while "Ctrl-C stops." not in shown:
+        while "Press Ctrl-C to stop." not in shown:
             line = self.server.stdout.readline()
             assert line, shown
             shown += line

@@ -16,7 +16,7 @@ from lambdachain.cli._commands import COMMANDS
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_where_the_table_says(name: str):
     """Under its own name, with a help text."""
-    module, _, function = COMMANDS[name].place.partition(":")
+    module, _, function = COMMANDS[name].location.partition(":")
     command = getattr(import_module(f"lambdachain.cli.{module}"), function)
 
     assert isinstance(command, click.Command)

@@ -154,7 +154,7 @@ def test_no_answer_is_no_permission(run: Run, endpoint, no_configuration):
     [
         (["--profile", "nobody"], "error: The config profile (nobody) could not be found"),
         (["--function", "a b"], "error: invalid function name 'a b'"),
-        (["nowhere"], "error: nowhere: there is no such directory or file"),
+        (["nowhere"], "error: nowhere: no such file or directory"),
     ],
 )
 def test_bad_input_is_one_line(run: Run, no_configuration, arguments: list[str], message: str):

@@ -83,8 +83,8 @@ def test_a_template_that_grants_what_is_called_passes(run: Run, write: Write):
 
     assert (ran.returncode, ran.stdout) == (0, "")
     assert ran.stderr.splitlines() == [
-        "note: template.yaml:24: Resources.Mail: the code of Mail is not among what is read: not checked",
-        "template.yaml: 2 functions checked: grants are what the code calls",
+        "note: template.yaml:24: Resources.Mail: not checked: the code of Mail is not among the files read",
+        "template.yaml: 2 functions checked: grants match the calls",
     ]
 
 
@@ -131,7 +131,7 @@ def test_what_a_template_does_not_tell_is_said(run: Run, write: Write):
     policies = f"{EXACT}            - Statement: {imported}\n            - !Ref Other"
     write({**CODE, "template.yaml": sam(policies)})
     ran = run("policy", ".", "--check", "template.yaml")
-    told = [line for line in ran.stderr.splitlines() if line.startswith("cannot tell: ")]
+    told = [line for line in ran.stderr.splitlines() if line.startswith("cannot resolve: ")]
 
     assert ran.returncode == 1
     assert "another stack exports 'x': give --parameter x=VALUE" in told[0]
@@ -260,7 +260,7 @@ def test_a_handler_setting_that_several_files_have_is_refused(run: Run, write: W
     ran = run("policy", "--caller", "app.handler", "--as", "sam")
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "error: 'app.handler' is in several files: write a.app.handler or b.app.handler\n"
+    assert ran.stderr == "error: 'app.handler' matches several files: write a.app.handler or b.app.handler\n"
     for name in ("b.app.handler", "b/app.handler"):
         told = run("policy", "--caller", name, "--as", "sam").stdout
         assert ("function:to-a" in told, "function:to-b" in told) == (False, True)
@@ -298,7 +298,7 @@ def test_what_cannot_be_told_is_listed_and_the_status_is_1(run: Run, write: Writ
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        "cannot tell: orders/app.py:10: the environment variable LAMBDACHAIN_MAIL_SEND names mail-send: "
+        "cannot resolve: orders/app.py:10: the environment variable LAMBDACHAIN_MAIL_SEND names mail-send: "
         "give --env LAMBDACHAIN_MAIL_SEND=NAME\n"
     )
     assert "function:billing-charge" in ran.stdout
@@ -318,17 +318,17 @@ def test_the_region_of_the_environment_is_for_iam_only(run: Run, write: Write):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "error: nowhere: there is no such directory or file"),
-        (["empty"], "error: empty: there is no Python file there"),
-        (["orders", "--caller", "orders-plaec"], "error: no handler of 'orders-plaec' in this code; did you mean"),
-        (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is neither prefix=TEXT nor NAME=DEPLOYED"),
-        (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve takes a prefix or single names"),
-        (["orders", "--account-id", "12"], "error: --account-id, --region and --partition need to fit into an ARN"),
+        (["nowhere"], "error: nowhere: no such file or directory"),
+        (["empty"], "error: empty: no Python files found"),
+        (["orders", "--caller", "orders-plaec"], "error: no handler 'orders-plaec' found in this code; did you mean"),
+        (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is not prefix=TEXT or NAME=DEPLOYED"),
+        (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve: prefix=TEXT cannot be combined"),
+        (["orders", "--account-id", "12"], "error: --account-id, --region or --partition is not valid in an ARN"),
         (["billing"], "error: stock:live: neither the code nor an option names its region and account"),
         (["orders", "--check", "nope.yaml"], "error: nope.yaml: no such file"),
         (["orders", "--check", "orders/app.py"], "error: orders/app.py:"),
-        (["--callee", "x"], "error: --callee goes with --principal or --organization"),
-        (["--principal", "111122223333"], "error: --callee goes with --principal or --organization"),
+        (["--callee", "x"], "error: --callee requires --principal or --organization"),
+        (["--principal", "111122223333"], "error: --callee requires --principal or --organization"),
         (["--callee", "a b", "--principal", "111122223333"], "error: invalid function name 'a b'"),
         (["--callee", "x", "--principal", "me"], "error: principal 'me' is neither"),
     ],
@@ -349,4 +349,4 @@ def test_code_that_calls_nothing_needs_nothing(run: Run, write: Write):
     ran = run("policy", "quiet.py")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "this code calls no function: it needs no permission to\n"
+    assert ran.stderr == "this code calls no functions, so it needs no permissions\n"

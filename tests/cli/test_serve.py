@@ -267,7 +267,7 @@ def test_what_people_read(write: Any, environment: dict[str, str], tmp_path: Pat
         }
         script = "import boto3; boto3.client('lambda').invoke(FunctionName='Child', Payload=b'5')"
         subprocess.run([*command[:1], "-c", script], env={**environment, **exported}, check=True)
-        assert next(lines) == "Ctrl-C stops.\n"
+        assert next(lines) == "Press Ctrl-C to stop.\n"
         rest = [next(lines), next(lines)]
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
@@ -384,7 +384,7 @@ def test_other_files_that_describe_a_system_are_named(serve: Any, write: Any):
     served = serve()
 
     assert served.wait_for("serving")["described_by"] == "template.yaml"
-    assert served.wait_for("notice")["text"] == "serverless.yml is here too: name a file to choose it."
+    assert served.wait_for("notice")["text"] == "not read: serverless.yml; to use another file, pass its name"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="tries the version of this machine's own interpreter")

@@ -43,7 +43,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'main.handler' in good does not import: No module",
+            "Bad's handler 'main.handler' in good cannot be loaded: No module",
             False,
         ),
     ),
@@ -52,7 +52,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'app.main' in good does not import: Handler 'main'",
+            "Bad's handler 'app.main' in good cannot be loaded: Handler 'main'",
             False,
         ),
     ),
@@ -61,7 +61,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'app.handler' in bad does not import: no settings (RuntimeError, app.py:2)",
+            "Bad's handler 'app.handler' in bad cannot be loaded: no settings (RuntimeError, app.py:2)",
             False,
         ),
     ),
@@ -71,7 +71,7 @@ MISTAKES = {
             3,
             "Resources.Bad.Properties.Handler",
             (
-                "Bad's handler 'app.handler' in exits does not import: "
+                "Bad's handler 'app.handler' in exits cannot be loaded: "
                 "its process ends with status 7 while the module loads"
             ),
             False,
@@ -180,13 +180,13 @@ def test_a_port_in_use(run: Any, write: Any):
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"error: lambdachain serve: port {port} on 127.0.0.1 is in use: "
-        "stop what uses it, or choose another with --port\n"
+        f"error: lambdachain serve: port {port} on 127.0.0.1 is already in use: "
+        "stop that program, or pass another --port\n"
     )
     assert ran.stdout == ""
 
 
-NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orders=app.handler), or write one of "
+NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=app.handler), or a file; found none of "
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,12 @@ NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orde
         ),
         (["--port", "70000"], 2, "Error: Invalid value for '--port'"),
         (["--parameter", "x"], 2, "Error: Invalid value for '--parameter'"),
-        (["--service", "s3=http://x"], 2, "Error: --service s3=http://x: one of sqs, sns, events, and an http URL"),
-        (["--account-id", "x"], 2, "Error: --account-id and --region need to fit into an ARN: "),
+        (
+            ["--service", "s3=http://x"],
+            2,
+            "Error: --service s3=http://x: expected sqs, sns or events, and an http:// or https:// URL",
+        ),
+        (["--account-id", "x"], 2, "Error: --account-id or --region is not valid in an ARN: "),
         (["--no-such-option"], 2, "Error: No such option"),
     ],
 )
@@ -250,7 +254,7 @@ main()
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("click", "lambdachain: its commands need click, not installed here: pip install 'lambdachain[cli]'\n"),
+        ("click", "lambdachain: click is not installed: pip install 'lambdachain[cli]'\n"),
         ("yaml", "Error: lambdachain serve needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
         ("aiohttp", "Error: lambdachain serve needs aiohttp, not installed here: pip install 'lambdachain[local]'\n"),
     ],
@@ -270,8 +274,8 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
 @pytest.mark.parametrize(
     ("module", "status", "line"),
     [
-        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[local]'\n"),
-        ("h11", 0, "least_privilege/template.yaml: 2 functions checked: grants are what the code calls\n"),
+        ("yaml", 2, "error: reading a template needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
+        ("h11", 0, "least_privilege/template.yaml: 2 functions checked: grants match the calls\n"),
     ],
 )
 def test_a_template_is_read_by_what_the_extra_brings(module: str, status: int, line: str):

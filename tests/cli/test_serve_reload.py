@@ -95,7 +95,7 @@ def test_a_broken_handler_is_told_of_and_mended(serve: Any, write: Any, eventual
     failure = served.call("a")
     (directory / "app" / "words.py").write_text("WORD = 'mended'\n")
 
-    assert "a's handler 'app.handler' in app does not import: " in problem["text"]
+    assert "a's handler 'app.handler' in app cannot be loaded: " in problem["text"]
     assert failure["errorType"] == "Runtime.UserCodeSyntaxError"
     assert eventually(lambda: served.call("a") == "mended")
 
@@ -119,7 +119,7 @@ def test_the_file_that_describes_the_system_is_read_again(serve: Any, write: Any
 
     assert (first, second, added) == ("one", "two", "three")
     assert problem["text"].startswith("not TOML: ")
-    assert served.wait_for("notice")["text"] == "still served as before: a, b"
+    assert served.wait_for("notice")["text"] == "no longer declared, still served as before: a, b"
     assert served.call("a") == "two"
 
 

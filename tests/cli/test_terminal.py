@@ -111,7 +111,7 @@ def test_without_a_payload_a_terminal_is_not_waited_for(terminal: Any):
     asked = terminal("call", "f")
 
     assert asked.end() == 2
-    assert "no payload: give JSON, @FILE, or - for standard input" in asked.shown
+    assert "no payload: pass JSON, @FILE, or - for standard input" in asked.shown
 
 
 def test_a_map_draws_a_bar_with_rate_and_time_left(terminal: Any, tmp_path: Path):

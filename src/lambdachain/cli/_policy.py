@@ -276,7 +276,7 @@ def _check_template(
         if function.name in needs:
             undecided += needs[function.name].undecided
         else:
-            reason = f"the code of {function.name} is not in CODE: not checked"
+            reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.spot}: {reason}", file=sys.stderr)
     undecided = list(dict.fromkeys(undecided))
     checked = sum(function.name in needs for function in chosen)

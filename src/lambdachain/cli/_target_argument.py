@@ -83,7 +83,7 @@ def _import_module(module: str) -> ModuleType:
         return import_module(module)
     except Exception as exc:
         raise InputError(
-            f"{module} does not import: {_find_failing_line(exc)}{type(exc).__name__}: {to_one_line(str(exc))}"
+            f"cannot import {module}: {_find_failing_line(exc)}{type(exc).__name__}: {to_one_line(str(exc))}"
         ) from exc
 
 
