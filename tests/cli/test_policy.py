@@ -245,7 +245,7 @@ def test_a_check_is_narrowed_to_a_caller_by_each_of_its_names(run: Run, write: W
         for name in ("Orders", "orders-place", "app.handler", "Ordres")
     }
 
-    assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; there are Orders, billing-charge, Mail\n"
+    assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; it has Orders, billing-charge, Mail\n"
     assert [told.splitlines()[-1].split(": ")[1] for told in ran.values()][:3] == [
         "1 function checked",
         "1 function checked",

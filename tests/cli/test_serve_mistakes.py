@@ -72,7 +72,7 @@ MISTAKES = {
             "Resources.Bad.Properties.Handler",
             (
                 "Bad's handler 'app.handler' in exits cannot be loaded: "
-                "its process ends with status 7 while the module loads"
+                "its process exits with status 7 while loading the module"
             ),
             False,
         ),
@@ -195,7 +195,7 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
         ([], 1, NOTHING),
         (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
         (["app.py"], 1, "error: app.py"),
-        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not of the form 'module.function'\n"),
+        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not 'module.function'\n"),
         (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': there is no directory 'x'\n"),
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),

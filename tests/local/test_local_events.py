@@ -269,7 +269,7 @@ def test_target_that_does_not_answer(client_of, caplog, moto):
         first, second = endpoint.deliver(), endpoint.deliver()
 
     (line,) = [message for message in caplog.messages if gone in message]
-    assert line.startswith(f"event {request_id}: {gone} did not take what came of it: ")
+    assert line.startswith(f"event {request_id}: could not send to {gone}: ")
     assert "canary-90aa" not in caplog.text
     assert (1, 0) == (first, second)
 
@@ -310,17 +310,18 @@ def test_bad_settings(fields, message):
     [
         pytest.param(
             EventConfig(on_failure=f"{ARN}:nope"),
-            f"function 'echo': events: on_failure '{ARN}:nope' is no function, version or alias of this endpoint",
+            f"function 'echo': events: on_failure '{ARN}:nope' is not a function, version or alias of this endpoint",
             id="function",
         ),
         pytest.param(
             EventConfig(on_failure=f"{ARN}:echo:live"),
-            f"function 'echo': events: on_failure '{ARN}:echo:live' is no function, version or alias of this endpoint",
+            f"function 'echo': events: on_failure '{ARN}:echo:live' is "
+            "not a function, version or alias of this endpoint",
             id="alias",
         ),
         pytest.param(
             EventConfig(on_failure=QUEUE),
-            f"function 'echo': events: on_failure '{QUEUE}' needs services={{'sqs': <address>}}",
+            f"function 'echo': events: on_failure '{QUEUE}' needs the address of the service: services={{'sqs': 'http://...'}}",
             id="service",
         ),
     ],
@@ -338,7 +339,7 @@ def test_target_out_of_reach(events, message):
     [
         pytest.param({"clock": "fast"}, "clock must be 'real' or 'virtual', not 'fast'", id="clock"),
         pytest.param(
-            {"services": {"s3": "http://x"}}, "services: 's3' is none of 'sqs', 'sns', 'events'", id="service"
+            {"services": {"s3": "http://x"}}, "services: 's3' is not one of 'sqs', 'sns', 'events'", id="service"
         ),
         pytest.param(
             {"services": {"sqs": "localhost:1"}},

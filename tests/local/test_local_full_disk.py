@@ -172,7 +172,7 @@ def test_events_while_the_disk_is_full(run):
     assert is_refusal(told["refused"])
     assert 200 == told["sync"]
     assert 1 == sum("cannot keep events in" in line for line in told["logged"])
-    assert 1 == sum("events can be kept again" in line for line in told["logged"])
+    assert 1 == sum("the event queue can be written again" in line for line in told["logged"])
     assert not any("xxxx" in line for line in told["logged"])
 
 

@@ -11,21 +11,17 @@ import pytest
 from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction, LocalVersion
 
 BAD = [
-    pytest.param({"name": ""}, "function '': a name is 1 to 64 letters, digits, '-', '_' and '.'", id="no name"),
+    pytest.param({"name": ""}, "function '': a name must have 1 to 64 letters, digits, '-', '_' and '.'", id="no name"),
     pytest.param(
-        {"name": "or ders"}, "function 'or ders': a name is 1 to 64 letters, digits, '-', '_' and '.'", id="name"
+        {"name": "or ders"}, "function 'or ders': a name must have 1 to 64 letters, digits, '-', '_' and '.'", id="name"
     ),
     pytest.param(
         {"name": "orders:live"},
-        "function 'orders:live': a name is 1 to 64 letters, digits, '-', '_' and '.'",
+        "function 'orders:live': a name must have 1 to 64 letters, digits, '-', '_' and '.'",
         id="alias",
     ),
-    pytest.param(
-        {"handler": "nodots"}, "function 'orders': handler 'nodots' is not of the form 'module.function'", id="no dots"
-    ),
-    pytest.param(
-        {"handler": "app."}, "function 'orders': handler 'app.' is not of the form 'module.function'", id="no function"
-    ),
+    pytest.param({"handler": "nodots"}, "function 'orders': handler 'nodots' is not 'module.function'", id="no dots"),
+    pytest.param({"handler": "app."}, "function 'orders': handler 'app.' is not 'module.function'", id="no function"),
     pytest.param(
         {"timeout": 0}, "function 'orders': timeout must be more than 0 and at most 900 seconds, not 0", id="no time"
     ),
@@ -41,7 +37,7 @@ BAD = [
     pytest.param({"max_sandboxes": 0}, "function 'orders': max_sandboxes must be 1 or more, not 0", id="sandboxes"),
     pytest.param(
         {"environment": {"_HANDLER": "x", "AWS_REGION": "y"}},
-        "function 'orders': environment sets AWS_REGION, _HANDLER, which Lambda reserves for itself",
+        "function 'orders': environment sets AWS_REGION, _HANDLER, which Lambda reserves",
         id="reserved variable",
     ),
     pytest.param(
@@ -63,7 +59,7 @@ WRONG_KINDS = [
     ({"environment": ["TOKEN=secret"]}, "environment must be a mapping, not list"),
     ({"environment": {1: "secret"}}, "environment variable 1 cannot be set"),
     ({"environment": {"A=B": "secret"}}, "environment variable 'A=B' cannot be set"),
-    ({"environment": {"A": "secret\0"}}, "environment variable 'A' has a null character in it"),
+    ({"environment": {"A": "secret\0"}}, "environment variable 'A' contains a null character"),
     ({"directory": None}, "directory must be a path, not NoneType"),
     ({"reserved_concurrency": "5"}, "reserved_concurrency must be a whole number, not str"),
     ({"max_sandboxes": 1.5}, "max_sandboxes must be a whole number, not float"),
@@ -111,8 +107,8 @@ ONE = LocalFunction("orders", "app.handler")
         ({"queue": 7}, "queue must be a path, not int"),
         ({"services": "sqs"}, "services must be a mapping, not str"),
         ({"services": {"sqs": 7}}, "services: the address of 'sqs' must be text, not int"),
-        ({"allowed_hosts": 7}, "allowed_hosts must be text, each of them, not int"),
-        ({"allowed_hosts": ["a", 7]}, "allowed_hosts must be text, each of them, not int"),
+        ({"allowed_hosts": 7}, "allowed_hosts: each must be text, not int"),
+        ({"allowed_hosts": ["a", 7]}, "allowed_hosts: each must be text, not int"),
         ({"observer": 7}, "observer must be a function, not int"),
         ({"random": 7}, "random must be a random.Random, not int"),
         ({"concurrency": "5"}, "concurrency must be a whole number, not str"),
@@ -164,7 +160,7 @@ def test_no_functions():
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([])
 
-    assert "no functions to serve: give LocalEndpoint at least one LocalFunction" == str(caught.value)
+    assert "no functions to serve: pass LocalEndpoint at least one LocalFunction" == str(caught.value)
 
 
 def test_name_twice(tmp_path):
@@ -173,7 +169,7 @@ def test_name_twice(tmp_path):
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function, function])
 
-    assert "function 'orders': declared twice; every name needs to be used once" == str(caught.value)
+    assert "function 'orders': declared twice; names must be unique" == str(caught.value)
 
 
 def test_directory_missing(tmp_path):
@@ -188,9 +184,11 @@ def test_directory_missing(tmp_path):
     ("python", "message"),
     [
         pytest.param(
-            "no-such-python", "function 'orders': interpreter 'no-such-python' does not start: ", id="missing"
+            "no-such-python", "function 'orders': interpreter 'no-such-python' cannot be started: ", id="missing"
         ),
-        pytest.param("false", "function 'orders': interpreter 'false' has no awslambdaric: false -m pip", id="without"),
+        pytest.param(
+            "false", "function 'orders': interpreter 'false' does not have awslambdaric: run false -m pip", id="without"
+        ),
     ],
 )
 def test_bad_interpreter(tmp_path, python, message):

@@ -234,10 +234,10 @@ def test_event(client, eventually, tmp_path):
 
 
 def test_event_of_a_throttled_function(client, caplog, eventually):
-    """An event is accepted even where no call is let in, and given up with Lambda's word for it."""
+    """An event is accepted even where no call is let in, and discarded with Lambda's condition for it."""
     response = client.invoke(FunctionName="parked", InvocationType="Event", Payload=b'{"message": "canary-7f3a"}')
 
-    line = f"parked: event {response['ResponseMetadata']['RequestId']} given up: ZeroReservedConcurrency"
+    line = f"parked: event {response['ResponseMetadata']['RequestId']} discarded: ZeroReservedConcurrency"
     eventually(lambda: line in caplog.messages)
     assert 202 == response["StatusCode"]
     assert not [message for message in caplog.messages if "canary-7f3a" in message]

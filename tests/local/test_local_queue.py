@@ -120,7 +120,7 @@ def test_file_in_use(tmp_path):
     echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
     with LocalEndpoint([echo], queue=tmp_path / "events.db"):
         other = LocalEndpoint([echo], queue=tmp_path / "events.db")
-        with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: another endpoint uses it"):
+        with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: another endpoint uses this file"):
             other.start()
 
 
@@ -189,7 +189,7 @@ def test_only_its_owner_reads_a_queue(tmp_path):
 def test_a_queue_follows_no_link_that_leads_nowhere(tmp_path):
     """It would make the file that somebody else chose."""
     (tmp_path / "events.db").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: it is a symbolic link that leads nowhere"):
+    with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: it is a broken symbolic link"):
         EventQueue(tmp_path / "events.db")
     assert not (tmp_path / "elsewhere").exists()
 

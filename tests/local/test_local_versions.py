@@ -151,22 +151,30 @@ def test_log_names_the_version(versioned, client_of):
 
 
 BAD = [
-    pytest.param({"versions": {"one": LocalVersion()}}, "version 'one' is not a whole number from 1, as text", id="v"),
-    pytest.param({"versions": {"0": LocalVersion()}}, "version '0' is not a whole number from 1, as text", id="zero"),
+    pytest.param(
+        {"versions": {"one": LocalVersion()}},
+        "version 'one' is not a positive whole number as text, such as '1'",
+        id="v",
+    ),
+    pytest.param(
+        {"versions": {"0": LocalVersion()}},
+        "version '0' is not a positive whole number as text, such as '1'",
+        id="zero",
+    ),
     pytest.param(
         {"aliases": {"7": "1"}, "versions": {"1": LocalVersion()}},
-        "alias '7' is not 1 to 128 letters, digits, '-' and '_', with one no digit",
+        "alias '7' must have 1 to 128 letters, digits, '-' and '_', not only digits",
         id="alias like a version",
     ),
     pytest.param(
-        {"aliases": {"live": "3"}}, "alias 'live' leads to version '3', which is not declared", id="no such version"
+        {"aliases": {"live": "3"}}, "alias 'live' points to version '3', which is not declared", id="no such version"
     ),
     pytest.param(
         {
             "aliases": {"live": LocalAlias("1", routing={"2": 1.5})},
             "versions": {"1": LocalVersion(), "2": LocalVersion()},
         },
-        "alias 'live' routes 1.5 of the calls to '2'; a weight is 0 to 1",
+        "alias 'live' routes 1.5 of the calls to '2', but a weight must be 0 to 1",
         id="weight",
     ),
     pytest.param(
@@ -176,7 +184,7 @@ BAD = [
     ),
     pytest.param(
         {"aliases": {"live": LocalAlias("$LATEST", routing={"1": 0.5})}, "versions": {"1": LocalVersion()}},
-        "alias 'live' leads to $LATEST; Lambda routes between published versions only",
+        "alias 'live' points to $LATEST, but Lambda routes between published versions only",
         id="from latest",
     ),
     pytest.param(

@@ -173,7 +173,7 @@ def test_a_stray_request_for_work_takes_none(serve, caplog, runtime):
     assert {told["pid"] for told in after} == {warm["pid"]}
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert lines == [
-        f"refused a request to the Runtime API of {runtime}, and nothing came of it: it comes from outside the sandbox"
+        f"refused a request to the Runtime API of {runtime}: it comes from a process outside the sandbox"
     ] * len(tried)
 
 

@@ -56,7 +56,7 @@ def test_a_client_that_is_not_built_is_passed_by(tmp_path: Path):
 def test_a_client_that_is_named_and_not_there_is_an_error_with_a_remedy(tmp_path: Path, monkeypatch):
     """In one line, which names the function and the variable."""
     monkeypatch.setenv("LAMBDACHAIN_NODE_RIC", str(tmp_path))
-    with pytest.raises(ValueError, match=r"^function 'orders': LAMBDACHAIN_NODE_RIC is .*: install it with npm.*$"):
+    with pytest.raises(ValueError, match=r"^function 'orders': LAMBDACHAIN_NODE_RIC=.*: install it with npm.*$"):
         LocalEndpoint([LocalFunction("orders", "app.handler", runtime="nodejs", directory=tmp_path)])
 
 
@@ -107,5 +107,5 @@ def test_a_directory_without_a_bootstrap_is_refused(tmp_path: Path):
 def test_a_bootstrap_that_is_not_executable_is_refused_with_the_remedy(tmp_path: Path):
     """The message is the command."""
     (tmp_path / "bootstrap").write_text("#!/bin/sh\n")
-    with pytest.raises(ValueError, match=r"^function 'custom': .*/bootstrap' is not executable: chmod \+x it$"):
+    with pytest.raises(ValueError, match=r"^function 'custom': .*/bootstrap' is not executable: run chmod \+x on it$"):
         LocalEndpoint([LocalFunction("custom", "x", runtime="provided", directory=tmp_path)])

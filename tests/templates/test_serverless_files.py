@@ -169,7 +169,7 @@ def test_the_frameworks_own_defaults_hold():
 WRONG = {
     "image: x": "serverless.yml:5: functions.bad.image: a function in a container image is not served here",
     "timeout: 5": "serverless.yml:4: functions.bad: no handler",
-    "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not of the form 'module.function'",
+    "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not 'module.function'",
     "handler: ${ssm:x}": (
         "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value here, only in AWS: give --parameter ssm:x=VALUE"
     ),

@@ -1,7 +1,7 @@
 """A Lambda endpoint on this machine: the Invoke API over HTTP; functions run in processes of the real ``awslambdaric``.
 
-Any client can call it: boto3, the AWS CLI, another SDK, moto's Step Functions, ``lambdachain`` itself. It needs the extra
-``lambdachain[local]`` and an operating system with POSIX processes (Linux, macOS).
+Any client can call it: boto3, the AWS CLI, another SDK, moto's Step Functions, ``lambdachain`` itself. It needs the
+extra ``lambdachain[local]`` and an operating system with POSIX processes (Linux, macOS).
 """
 
 from __future__ import annotations

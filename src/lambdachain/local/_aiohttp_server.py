@@ -1,4 +1,4 @@
-"""The HTTP server of Lambda's API: bodies read to their end with bounded memory, and a listener's life."""
+"""Running aiohttp as the server of Lambda's API: reading bodies with bounded memory, starting and stopping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lambdachain._lambda_api.limits import MAX_HEADERS
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# aiohttp reads 0 as "for ever".
+# Seconds for requests in flight to finish on shutdown. Not 0, which aiohttp takes as no limit.
 SHUTDOWN_TIMEOUT: Final = 0.05
 
 CONNECTION_OPTIONS: Final[dict[str, Any]] = {
@@ -27,7 +27,7 @@ CONNECTION_OPTIONS: Final[dict[str, Any]] = {
 
 
 async def read_body(request: web.BaseRequest, limit: int) -> Body:
-    """Read a body to its end, so that the client gets to read the answer, and keep no more than *limit* bytes of it."""
+    """Read a body to its end, and keep at most *limit* bytes; a client may read the response only then."""
     content = bytearray()
     size = 0
     async for chunk in request.content.iter_any():
@@ -44,7 +44,7 @@ async def start_server(runner: web.BaseRunner, listener: socket.socket) -> None:
 
 
 class RequestTracker:
-    """The requests that a handler works on."""
+    """Keeps track of the requests in flight."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -62,7 +62,7 @@ class RequestTracker:
             self._tasks.discard(task)
 
     async def finish(self, seconds: float) -> None:
-        """Let the requests end for some *seconds*, and cancel those that are left."""
+        """Wait up to *seconds* for the requests in flight, and cancel those that are left."""
         if tasks := set(self._tasks):
             _, pending = await asyncio.wait(tasks, timeout=seconds)
             for task in pending:
@@ -71,16 +71,17 @@ class RequestTracker:
 
 
 async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight: RequestTracker) -> None:
-    """Stop serving: whoever is connected loses the connection.
+    """Stop serving, and close every connection.
 
-    aiohttp is left no request to wait for: where one ends as that wait does, it raises ``InvalidStateError``.
+    The requests are finished or cancelled before aiohttp's own shutdown: if a request ends at the moment that aiohttp
+    stops waiting for it, aiohttp raises ``InvalidStateError``.
     """
-    # A connection that is accepted while asyncio closes the server is never closed: accept no more, then close.
+    # asyncio never closes a connection that it accepts while it closes the server: stop accepting first.
     asyncio.get_running_loop().remove_reader(listener.fileno())
     await _run_ready_callbacks()
     server = runner.server
     if server is not None:
-        server.pre_shutdown()  # nothing is read any more
+        server.pre_shutdown()  # stop reading requests
         await _run_ready_callbacks()
     await in_flight.finish(SHUTDOWN_TIMEOUT)
     for connection in server.connections if server else ():
@@ -91,6 +92,6 @@ async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight:
 
 
 async def _run_ready_callbacks() -> None:
-    """Let what is ready in the loop run, and what follows from it."""
+    """Let the event loop run the callbacks that are ready, and those that they schedule."""
     for _ in range(3):
         await asyncio.sleep(0)

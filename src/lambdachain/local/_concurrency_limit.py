@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+OptionalSemaphore: TypeAlias = asyncio.Semaphore | AbstractAsyncContextManager[None]
 
 # Handlers mostly wait, but each process needs about a second of CPU time to load its modules.
 PER_CPU: Final = 25
@@ -48,3 +51,8 @@ def _total_memory() -> int | None:
     with suppress(OSError, ValueError):
         found.append(int(_CONTAINER_MEMORY.read_text()))
     return min(found, default=None)
+
+
+def semaphore_for(limit: int | None) -> OptionalSemaphore:
+    """Return a semaphore of *limit* permits, or one without a limit."""
+    return nullcontext() if limit is None else asyncio.Semaphore(limit)

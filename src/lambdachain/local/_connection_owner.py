@@ -1,8 +1,8 @@
-"""Which process is at the other end of a connection on loopback, where the system tells: on Linux.
+"""Which process owns the other end of a loopback connection; Linux only.
 
-A secret can be seen, and a runtime client that takes nothing but a host and a port cannot show one. So it is asked
-whether the process that made a connection belongs to the sandbox: it, what it has started, and what is left of that in
-its session.
+Other programs can read a secret in a process's environment, and a runtime client that accepts only a host and a port
+cannot send one. So the Runtime API checks whether the process that made a connection belongs to the sandbox: its main
+process, the descendants of that, and the remaining processes of its session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ._memory_limit import process_tree
 
 Address: TypeAlias = tuple[str, int]
 
-# linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h: ask for one socket by its two addresses.
+# From linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h: query one socket by its two addresses.
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
 _NLM_F_REQUEST: Final = 1
@@ -32,12 +32,12 @@ _INODE_AT: Final = _HEADER.size + 4 + _ADDRESSES.size + len(_ANY_INTERFACE_NO_CO
 
 
 def is_owned_by(root: int, client: Address, server: Address) -> bool | None:
-    """Check whether a connection was made by process *root*, or by one that it has started.
+    """Check whether a connection belongs to process *root* or to one of its descendants.
 
     Returns:
-        ``None`` if no process holds it any more, or if the sandbox has processes that cannot be looked into, such as
-        programs with capabilities of their own. Once *root* has ended too, what nobody holds counts as that one's,
-        which may end right after it has answered.
+        ``None`` if it is unknown: no process holds the connection any more, or a process of the sandbox cannot be
+        inspected, such as a program with capabilities. Once *root* has ended, a connection that nobody holds counts as
+        its own: a process may end right after it has sent its response.
     """
     inode = socket_inode(client, server)
     if inode is None:
@@ -53,7 +53,7 @@ def is_owned_by(root: int, client: Address, server: Address) -> bool | None:
 
 @cache
 def is_supported() -> bool:
-    """Check, on a connection to itself, whether this system tells who has made a connection."""
+    """Check, on a connection to this process itself, whether the system reports the owner of a connection."""
     with suppress(OSError), socket.create_server(("127.0.0.1", 0)) as listener:
         server = listener.getsockname()
         with socket.create_connection(server) as client:
@@ -63,7 +63,7 @@ def is_supported() -> bool:
 
 
 def socket_inode(client: Address, server: Address) -> int | None:
-    """Return the inode of the socket *client* that is connected to *server*; ``None`` if no process holds it."""
+    """Return the inode of the socket at *client* that is connected to *server*; ``None`` if no process holds it."""
     with (
         suppress(OSError, AttributeError),
         socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as diag,
@@ -83,7 +83,7 @@ def socket_inode(client: Address, server: Address) -> int | None:
 
 
 def _sandbox_processes(root: int) -> Iterator[int]:
-    """Yield the processes of a sandbox: its tree first, in which it nearly always is, then its whole session."""
+    """Yield the processes of a sandbox: first the process tree, which nearly always has the owner, then the session."""
     with suppress(OSError):
         yield from process_tree(root)
     for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
@@ -92,7 +92,7 @@ def _sandbox_processes(root: int) -> Iterator[int]:
 
 
 def _has_socket(pid: int, inode: int) -> bool | None:
-    """Check whether a process has a socket; ``None`` where nobody may know."""
+    """Check whether a process has a socket open; ``None`` if its file descriptors are not readable."""
     link = f"socket:[{inode}]"
     try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - as above
@@ -111,7 +111,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _process_stat(pid: int) -> list[str]:
-    """Return the fields of a process from its state on; none if there is no such process."""
+    """Return the fields of /proc/PID/stat from the state on; an empty list if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - as above
             return file.read().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What an endpoint is told besides its functions and its address, checked."""
+"""The settings of an endpoint besides its functions and its address, validated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._invocations import Observer
 MAX_PORT: Final = 65535
 ClockKind: TypeAlias = Literal["real", "virtual"]
 
-# boto3's names of the services that events' targets may be in, with the service ids that the SDKs' variables carry.
+# boto3's names of the services that can be destinations, and the service ids in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS: Final = {"sqs": "SQS", "sns": "SNS", "events": "EVENTBRIDGE"}
 
 
@@ -33,10 +33,10 @@ _ARGUMENTS: Final = {
 
 
 def check_arguments(**arguments: Any) -> None:
-    """Refuse arguments of an endpoint that are not what they have to be.
+    """Raise for arguments of an endpoint that have the wrong type or range.
 
     Raises:
-        ValueError: One is not; the message names it.
+        ValueError: One has; the message names it.
     """
     for problem in find_type_errors(arguments, _ARGUMENTS):
         raise ValueError(problem)
@@ -45,25 +45,25 @@ def check_arguments(**arguments: Any) -> None:
 
 
 def parse_allowed_hosts(allowed: Any) -> tuple[str, ...]:
-    """Return the hosts that are allowed: one, or several.
+    """Return the allowed hosts as a tuple; a single one may be passed without a list.
 
     Raises:
-        ValueError: They are not text.
+        ValueError: One is not text.
     """
     is_one = isinstance(allowed, str) or not isinstance(allowed, Iterable)
     hosts: list[Any] = [cast("Any", allowed)] if is_one else list(cast("Iterable[Any]", allowed))
     for host in hosts:
         if not isinstance(host, str):
-            raise ValueError(f"allowed_hosts must be text, each of them, not {describe_type(host)}")  # noqa: TRY004
+            raise ValueError(f"allowed_hosts: each must be text, not {describe_type(host)}")  # noqa: TRY004
     return tuple(hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSettings:
-    """See `LocalEndpoint`, whose arguments these are.
+    """Settings of a `LocalEndpoint`; see its arguments.
 
     Raises:
-        ValueError: A setting is none that could be followed; the message names it.
+        ValueError: A setting is invalid; the message names it.
     """
 
     queue: Path | None
@@ -89,7 +89,7 @@ class EndpointSettings:
                 {f"services: the address of {name!r}": url}, {f"services: the address of {name!r}": TEXT}
             )
             if name not in SERVICE_IDS:
-                yield f"services: {name!r} is none of {', '.join(map(repr, SERVICE_IDS))}"
+                yield f"services: {name!r} is not one of {', '.join(map(repr, SERVICE_IDS))}"
             if not url.startswith(("http://", "https://")):
                 yield f"services: the address of {name!r} must begin with http:// or https://, not {public_url(url)!r}"
         for host in self.allowed_hosts:
@@ -98,5 +98,5 @@ class EndpointSettings:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that tell an SDK of the services."""
+        """The environment variables that make an SDK call these services."""
         return {f"AWS_ENDPOINT_URL_{SERVICE_IDS[name]}": url for name, url in self.services.items()}

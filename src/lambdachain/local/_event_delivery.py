@@ -1,4 +1,4 @@
-"""Asynchronous delivery: takes events out of the queue as they are due, runs them, and follows what comes of it."""
+"""Asynchronous invocation: runs due events from the queue, retries or discards them, notifies destinations."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from ._function_config import LocalFunction
 from ._function_registry import FunctionRegistry
 from ._invocations import LocalInvocation, get_error_type
 
-# Lambda would run as many as it has room for; a machine should not be flooded with processes.
+# Lambda scales events up to the account's concurrency; on one machine each would start a process.
 DEFAULT_EVENT_CONCURRENCY: Final = 10
-# Seconds until a queue that could not be written is tried again.
+# Seconds between attempts to write to a queue that is not writable, as on a full disk.
 _PAUSE: Final = 0.5
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
 class EventDelivery:
-    """Delivers the events of a queue between ``async with`` and its end; what is under way then stays in the queue."""
+    """Delivers the events of a queue inside ``async with``; events in flight at its exit stay in the queue."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class EventDelivery:
 
     async def __aenter__(self) -> Self:
         for name in self._queue.unknown_functions(self._registry.qualifiers):
-            _LOGGER.warning("events for %s stay in the queue: there is no such function here", name)
+            _LOGGER.warning("events for %s stay in the queue: this endpoint has no such function", name)
         self._dispatcher = asyncio.create_task(self._dispatch())
         return self
 
@@ -84,10 +84,10 @@ class EventDelivery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def fire(self, delivery: Delivery, caller: str | None) -> None:
-        """Queue an event; once this has returned, it will be delivered.
+        """Queue an event; once this has returned, the event will be delivered.
 
         Raises:
-            RefusedError: It cannot be kept, as on a full disk.
+            RefusedError: It cannot be written, as on a full disk.
         """
         try:
             self._put(delivery, caller)
@@ -98,7 +98,7 @@ class EventDelivery:
         self._changed.set()
 
     async def advance(self, seconds: float | None) -> int:
-        """Let *seconds* pass, or as much as it takes to settle every event; give the deliveries since last time."""
+        """Advance the clock by *seconds*, or until no event is left; return the deliveries since the last call."""
         until = math.inf if seconds is None else self._clock.now() + seconds
         await self._settle()
         while (due := self._queue.next_due(self._registry.qualifiers)) is not None and due <= until:
@@ -127,7 +127,7 @@ class EventDelivery:
                 await asyncio.wait_for(self._changed.wait(), pause)
 
     async def _settle(self) -> None:
-        """Wait until nothing runs and nothing is due."""
+        """Wait until no delivery is running and no event is due."""
         self._start_due()
         while self._running:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
@@ -149,7 +149,7 @@ class EventDelivery:
             _LOGGER.error("an event could not be delivered; it stays in the queue", exc_info=failure)
 
     def _available_functions(self) -> list[str]:
-        """Name the functions that can take one more event."""
+        """Return the names of the functions that can take one more event."""
         busy = Counter(self._running.values())
         return [
             name for name in self._registry.qualifiers if busy[name] < _max_deliveries(self._registry.function(name))
@@ -165,20 +165,18 @@ class EventDelivery:
         self._count += 1
         try:
             accepted = self._registry.accept(event.delivery)
-            completing = await accepted.run()
+            ending = await accepted.run()
         except RefusedError as exc:
             self._report(_invocation_from_refusal(event, exc))
             await self._handle_refusal(event, exc, rules)
             return
         except OSError as exc:
-            _LOGGER.warning("%s: no process could be started: %s", event.function, exc)
+            _LOGGER.warning("%s: cannot start a process: %s", event.function, exc)
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
             return
-        self._report(_invocation_from_delivery(event, accepted.version, completing))
-        response = LastAnswer(200, completing.body, accepted.version, failed=completing.failed)
-        next_state = (
-            after_failure(event.state, rules, now=self._clock.now()) if completing.failed else Condition.SUCCESS
-        )
+        self._report(_invocation_from_delivery(event, accepted.version, ending))
+        response = LastAnswer(200, ending.body, accepted.version, failed=ending.failed)
+        next_state = after_failure(event.state, rules, now=self._clock.now()) if ending.failed else Condition.SUCCESS
         await self._apply(event, next_state, response)
 
     async def _handle_refusal(self, event: QueuedEvent, refused: RefusedError, rules: Rules) -> None:
@@ -197,13 +195,13 @@ class EventDelivery:
     async def _finish(
         self, event: QueuedEvent, condition: Condition, response: LastAnswer | None, *, runs: int | None = None
     ) -> None:
-        """Report those who are to know of it, and take the event out of the queue."""
+        """Notify the event's destinations, and remove it from the queue."""
         ran = event.state.runs + (response is not None) if runs is None else runs
         record = Record(event.delivery, condition, ran, response, time.time())
         config = self._registry.function(event.function).events
         destination = config.on_success if record.succeeded else config.on_failure
         if not record.succeeded:
-            _LOGGER.warning("%s: event %s given up: %s", event.function, event.delivery.request_id, condition)
+            _LOGGER.warning("%s: event %s discarded: %s", event.function, event.delivery.request_id, condition)
             if config.dead_letter is not None:
                 await self._targets.send_dead_letter(config.dead_letter, record)
         if destination is not None and service_from_arn(destination) != "lambda":
@@ -222,7 +220,7 @@ class EventDelivery:
         await self._retry_until_written(end)
 
     async def _retry_until_written(self, write: Callable[[], None]) -> None:
-        """Write what became of an event as soon as there is room for it; the event is not delivered again meanwhile."""
+        """Write the outcome of an event as soon as the queue is writable; the event is not delivered again before."""
         while True:
             try:
                 write()
@@ -235,7 +233,7 @@ class EventDelivery:
 
 
 class _Outage:
-    """The time in which the queue cannot be written, told once."""
+    """A period in which the queue cannot be written: logged once at its start and once at its end."""
 
     def __init__(self) -> None:
         self._is_on = False
@@ -243,13 +241,15 @@ class _Outage:
     def start(self, error: QueueError) -> None:
         """Log the error, if it is the first."""
         if not self._is_on:
-            _LOGGER.error("%s; new events are refused, and those that wait stay in the queue meanwhile", error)
+            _LOGGER.error(
+                "%s; until it can be written again, new events are refused and waiting events stay in the queue", error
+            )
         self._is_on = True
 
     def end(self) -> None:
-        """Log that the queue can be written again, if it could not."""
+        """Log that the queue can be written again, if it could not be before."""
         if self._is_on:
-            _LOGGER.warning("events can be kept again: those that waited are delivered")
+            _LOGGER.warning("the event queue can be written again: waiting events are being delivered")
         self._is_on = False
 
 
@@ -264,16 +264,16 @@ def _follow_up_event(arn: str, record: Record) -> Delivery:
     return replace(record.delivery, request_id=str(uuid.uuid4()), invoked_arn=arn, payload=payload, tenant_id=None)
 
 
-def _invocation_from_delivery(event: QueuedEvent, version: str | None, completing: Ending | None) -> LocalInvocation:
+def _invocation_from_delivery(event: QueuedEvent, version: str | None, ending: Ending | None) -> LocalInvocation:
     return LocalInvocation(
         function=event.function,
         version=version,
         request_id=event.delivery.request_id,
         invocation_type=InvocationType.EVENT,
         status=200,
-        error=get_error_type(completing) if completing else None,
-        duration=completing.duration if completing else 0.0,
-        init=completing.init if completing else None,
+        error=get_error_type(ending) if ending else None,
+        duration=ending.duration if ending else 0.0,
+        init=ending.init if ending else None,
         caller=event.caller,
         attempt=event.state.runs + 1,
     )

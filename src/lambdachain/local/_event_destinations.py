@@ -1,4 +1,4 @@
-"""Where events go when they have ended: queues, topics and buses, at the addresses that the endpoint was given."""
+"""Destinations and dead-letter queues of events: SQS, SNS and EventBridge, at the configured *services* addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
 class DestinationSender:
-    """Sends to the services, with clients made when first needed."""
+    """Sends to the services; creates each service's boto3 client on first use."""
 
     def __init__(self, services: Mapping[str, str], location: AwsLocation) -> None:
         self._services = services
@@ -33,11 +33,11 @@ class DestinationSender:
         self._lock = threading.Lock()
 
     async def send_record(self, arn: str, record: Record) -> None:
-        """Send the record of an event's end to a destination."""
+        """Send the invocation record of an event to a destination."""
         await self._send(arn, record, {"body": json.dumps(record.destination()), "attributes": {}})
 
     async def send_dead_letter(self, arn: str, record: Record) -> None:
-        """Send an event that was given up to its dead-letter target."""
+        """Send a discarded event to its dead-letter queue."""
         body = record.delivery.payload.decode(errors="replace")
         await self._send(arn, record, {"body": body, "attributes": record.dead_letter_attributes()})
 
@@ -47,10 +47,10 @@ class DestinationSender:
         try:
             await asyncio.to_thread(self._send_now, arn, record, message)
         except (BotoCoreError, ClientError) as exc:
-            # As on AWS, where it is no more than a number in DestinationDeliveryFailures or DeadLetterErrors.
+            # As on AWS, where this only counts in the metrics DestinationDeliveryFailures and DeadLetterErrors.
             request_id = record.delivery.request_id
             _LOGGER.warning(
-                "event %s: %s did not take what came of it: %s",
+                "event %s: could not send to %s: %s",
                 request_id,
                 arn,
                 printable(_error_code(exc), _MAX_REASON),
@@ -82,10 +82,10 @@ class DestinationSender:
 
 
 def check_destinations(functions: Mapping[str, LocalFunction], location: AwsLocation, services: Iterable[str]) -> None:
-    """Check that everything that events are to go to is within reach.
+    """Check that all destinations of events can be reached.
 
     Raises:
-        ValueError: It is not; the message names the function, the field and what to do.
+        ValueError: One cannot; the message names the function, the field and what to do.
     """
     known = set(services)
     for function in functions.values():
@@ -93,9 +93,9 @@ def check_destinations(functions: Mapping[str, LocalFunction], location: AwsLoca
             service = service_from_arn(arn)
             where = f"function {function.name!r}: events: {name} {arn!r}"
             if service == "lambda" and not _is_served(arn, functions, location):
-                raise ValueError(f"{where} is no function, version or alias of this endpoint")
+                raise ValueError(f"{where} is not a function, version or alias of this endpoint")
             if service != "lambda" and service not in known:
-                raise ValueError(f"{where} needs services={{{service!r}: <address>}}")
+                raise ValueError(f"{where} needs the address of the service: services={{{service!r}: 'http://...'}}")
 
 
 def _is_served(arn: str, functions: Mapping[str, LocalFunction], location: AwsLocation) -> bool:
@@ -110,6 +110,6 @@ def _is_served(arn: str, functions: Mapping[str, LocalFunction], location: AwsLo
 
 
 def _error_code(error: Exception) -> str:
-    """Name the error; its text may hold what was sent."""
+    """Return the error's code or class, but not its text, which may contain the payload."""
     response: Mapping[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code") or type(error).__name__)

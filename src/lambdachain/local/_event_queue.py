@@ -1,7 +1,7 @@
-"""The events that wait, in an SQLite file: what was accepted is there after any end of this process.
+"""The queue of asynchronous events, in an SQLite file: an accepted event survives any end of this process.
 
-An event leaves the queue only when it has succeeded or is given up, in one transaction with what follows from it; one
-that was being delivered when the process ended is delivered again. So each is delivered at least once.
+An event leaves the queue only when it has succeeded or is discarded, in one transaction with the events for its
+destinations. An event in flight when the process ends is delivered again. So each is delivered at least once.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ _NEXT_DUE: Final = """
 
 
 class QueueError(OSError):
-    """The queue could not be read or written: the disk is full, or the file is gone; nothing has changed in it."""
+    """The queue could not be read or written, as on a full disk or if its file was deleted; nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """An event of *function* that waits; *caller* is the function that fired it."""
+    """A waiting event for *function*; *caller* is the function that sent it, if one did."""
 
     id: int
     function: str
@@ -68,24 +68,26 @@ class QueuedEvent:
 
 
 class EventQueue:
-    """The queue in a file, or in memory without one; for one thread.
+    """The queue in a file, or in memory if *path* is ``None``; used by one thread.
 
     Raises:
         OSError: The file cannot be used; the message names it.
-        QueueError: Out of every method: it cannot be used any more, or for now.
+        QueueError: From every method: the queue cannot be read or written, for now or for good.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._db = _connect(path)
         try:
+            # The first write takes the lock until close(): a second endpoint on this file fails instead of sharing it.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
+            # Survives a killed process without a sync per event; only a machine that stops may lose the last ones.
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as exc:
             self._db.close()
-            reason = "another endpoint uses it" if "locked" in str(exc) else str(exc)
+            reason = "another endpoint uses this file" if "locked" in str(exc) else str(exc)
             raise OSError(f"cannot keep events in {path}: {reason}") from None
         if path is not None:
             _restrict_permissions(path)
@@ -101,18 +103,20 @@ class EventQueue:
             raise QueueError(f"cannot keep events in {self._path or 'memory'}: {exc}") from None
 
     def put(self, function: str, delivery: Delivery, state: EventState, caller: str | None) -> None:
-        """Add an event; once this has returned, it is kept."""
+        """Add an event; once this has returned, it is stored."""
         if _file_identity(self._path) != self._file:
-            raise QueueError(f"cannot keep events in {self._path}: the file was deleted or replaced; start again")
+            raise QueueError(
+                f"cannot keep events in {self._path}: the file was deleted or replaced; restart the endpoint"
+            )
         row = (
-            *(function, caller, state.fired_at, state.due, state.runs, state.is_throttled),
+            *(function, caller, state.fired_at, state.due, state.runs, state.throttles),
             *(delivery.request_id, delivery.invoked_arn, delivery.trace_id, delivery.tenant_id, delivery.payload),
         )
         with self._translating_errors() as db:
             db.execute(_PUT, row)
 
     def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
-        """Accept the event of one of *functions* that is due first, if one is due by *now*."""
+        """Take the event that is due first for one of *functions*, or ``None`` if none is due by *now*."""
         with self._translating_errors() as db:
             row = db.execute(_FIRST_DUE, (_to_json_array(functions), now)).fetchone()
             if row is None:
@@ -123,22 +127,22 @@ class EventQueue:
         return QueuedEvent(row[0], row[1], row[2], EventState(*row[3:7]), delivery)
 
     def next_due(self, functions: Iterable[str]) -> float | None:
-        """Return when the first event that waits for one of *functions* is due."""
+        """Return when the first waiting event for one of *functions* is due."""
         with self._translating_errors() as db:
             due: float | None = db.execute(_NEXT_DUE, (_to_json_array(functions),)).fetchone()[0]
         return due
 
     def put_back(self, event: QueuedEvent, state: EventState) -> None:
-        """Let an event wait for its next delivery."""
+        """Return an event to the queue until its next delivery is due."""
         with self._translating_errors() as db:
             db.execute(
                 "UPDATE events SET taken = 0, due = ?, runs = ?, throttles = ? WHERE id = ?",
-                (state.due, state.runs, state.is_throttled, event.id),
+                (state.due, state.runs, state.throttles, event.id),
             )
 
     @contextmanager
     def completing(self, event: QueuedEvent) -> Generator[None]:
-        """Accept an event out for good, together with whatever is put in meanwhile: all of it or nothing."""
+        """Remove an event, and add the events that are put inside the block: all in one transaction."""
         with self._translating_errors() as db:
             db.execute("BEGIN")
             try:
@@ -146,12 +150,12 @@ class EventQueue:
                 db.execute("DELETE FROM events WHERE id = ?", (event.id,))
                 db.execute("COMMIT")
             except BaseException:
-                if db.in_transaction:  # a full disk may have ended it
+                if db.in_transaction:  # on a full disk SQLite may have rolled back already
                     db.execute("ROLLBACK")
                 raise
 
     def unknown_functions(self, functions: Iterable[str]) -> list[str]:
-        """Name the functions that events wait for, but that are none of *functions*."""
+        """Return the names of functions that have waiting events but are not among *functions*."""
         query = "SELECT DISTINCT function FROM events WHERE function NOT IN (SELECT value FROM json_each(?))"
         with self._translating_errors() as db:
             rows: list[tuple[Any]] = db.execute(query, (_to_json_array(functions),)).fetchall()
@@ -166,19 +170,19 @@ class EventQueue:
 
 
 def _create_file(path: Path) -> None:
-    """Make the file of a new queue, which nobody but its owner can read.
+    """Create the file of a new queue, readable by its owner only.
 
     Raises:
-        OSError: A symbolic link leads nowhere.
+        OSError: The path is a broken symbolic link.
     """
     with suppress(FileExistsError):
         if path.is_symlink() and not path.exists():
-            raise OSError(f"cannot keep events in {path}: it is a symbolic link that leads nowhere")
+            raise OSError(f"cannot keep events in {path}: it is a broken symbolic link")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _restrict_permissions(path: Path) -> None:
-    """Have nobody but its owner read a queue that is there, or what SQLite keeps beside it."""
+    """Make an existing queue, and the files that SQLite keeps next to it, readable by their owner only."""
     path = path.resolve()
     for file in (path, *(path.with_name(path.name + end) for end in _SQLITE_SUFFIXES)):
         if file.is_file() and file.stat().st_mode & 0o077:
@@ -195,7 +199,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _file_identity(path: Path | None) -> tuple[int, int] | None:
-    """Return which file is at a path: SQLite goes on with one that was deleted, and what it keeps there is lost."""
+    """Return the identity of the file at a path: SQLite keeps writing to a deleted file, and those events are lost."""
     try:
         found = path.stat() if path else None
     except OSError:

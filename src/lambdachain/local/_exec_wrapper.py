@@ -1,4 +1,4 @@
-"""``AWS_LAMBDA_EXEC_WRAPPER``: a script of the function that starts the runtime client, with variables or options of its own.
+"""``AWS_LAMBDA_EXEC_WRAPPER``: a script of the function that starts the runtime client, with changes of its own.
 
 As on AWS, the script gets the runtime's command line as its arguments, and OS-only runtimes ignore the variable.
 """
@@ -12,8 +12,8 @@ from ._function_config import LocalFunction
 
 VARIABLE: Final = "AWS_LAMBDA_EXEC_WRAPPER"
 
-# As the start script of the managed runtimes does (its status 127 was recorded on AWS). /var/task is where the code is on
-# Lambda; here it is in LAMBDA_TASK_ROOT.
+# As the start script of the managed runtimes does (its status 127 was recorded on AWS). On Lambda the code is in
+# /var/task, here in LAMBDA_TASK_ROOT.
 _START: Final = f"""
 wrapper="${VARIABLE}"
 case "$wrapper" in /var/task/*) [ -e "$wrapper" ] || wrapper="$LAMBDA_TASK_ROOT/${{wrapper#/var/task/}}" ;; esac
@@ -25,7 +25,7 @@ exec "$wrapper" "$@"
 
 
 def wrap_command(function: LocalFunction, command: Sequence[str]) -> Sequence[str]:
-    """Return the command that starts a function's runtime client: *command*, run by the function's wrapper if it has one."""
+    """Return the command that starts a runtime client: *command*, run by the function's wrapper if it has one."""
     if function.runtime == "provided" or not function.environment.get(VARIABLE):
         return command
     return ("/bin/sh", "-c", _START, "bootstrap", *command)

@@ -1,4 +1,4 @@
-"""What a local function is: its code, its limits, its environment, checked as soon as it is declared."""
+"""The declaration of a local function: code, limits, environment, versions; validated when it is created."""
 
 from __future__ import annotations
 
@@ -79,29 +79,30 @@ class LocalFunction:
     'old.handler'
 
     Attributes:
-        name: What callers call it: up to 64 letters, digits, ``-``, ``_`` and ``.``.
+        name: The name that callers use: up to 64 letters, digits, ``-``, ``_`` and ``.``.
         handler: Lambda's handler setting, ``module.function``, looked up in *directory*.
-        runtime: What runs it: ``python`` (``awslambdaric``), ``nodejs`` (npm's ``aws-lambda-ric`` where it is built,
-            else a client of our own), or ``provided``: an executable ``bootstrap`` in *directory* that speaks the
-            Runtime API.
-        directory: The function's code; its processes start there.
-        timeout: Seconds that one invocation may take, up to 900; then its process is killed. Before its first
-            invocation a process has 10 seconds, or this if it is longer, to load the module.
-        memory: What the function has, in MB. A process that takes more is killed, where the system tells (Linux).
-        environment: Variables added to those that Lambda sets. Lambda's reserved names are refused, but for the
-            credentials: those may be replaced for a function that calls more than this endpoint.
-        reserved_concurrency: The number of calls it takes at a time, of all versions; one more is throttled (429).
-            0 throttles all.
-        max_sandboxes: The number of processes each version may have; calls beyond that wait for a free one.
-        python: The interpreter to run it, with ``awslambdaric`` installed.
-        tenant_isolation: Whether each tenant has processes of its own: then every call must name one, else none may.
-        versions: Published versions by number, ``"1"``, ``"2"``, each with what differs from the function.
-        aliases: Names for versions, each with the version that it leads to.
-        events: What becomes of its events.
-        recursive_loop: Whether a chain of calls that comes by for about the 16th time is stopped.
+        runtime: ``python`` (``awslambdaric``), ``nodejs`` (npm's ``aws-lambda-ric`` if it is installed and built,
+            otherwise lambdachain's own client), or ``provided``: an executable ``bootstrap`` in *directory* that
+            implements the Runtime API.
+        directory: The function's code, and the working directory of its processes.
+        timeout: Seconds that one invocation may take, up to 900; then its process is killed. To load the module before
+            its first invocation, a process has 10 seconds, or this if it is longer.
+        memory: Memory limit in MB. A process that takes more is killed, on systems that report memory (Linux).
+        environment: Variables added to those that Lambda sets. Lambda's reserved names are rejected, except for the
+            credentials, which a function needs to call more than this endpoint.
+        reserved_concurrency: Maximum number of concurrent calls of all versions; more are throttled (429). 0 throttles
+            every call.
+        max_sandboxes: Maximum number of processes of each version; further calls wait for a free one.
+        python: The interpreter that runs it, with ``awslambdaric`` installed.
+        tenant_isolation: Whether each tenant has its own processes. If so, every call must name a tenant; if not, none
+            may.
+        versions: Published versions by number, ``"1"``, ``"2"``, each with its differences from the function.
+        aliases: Names for versions, each with the version that it points to.
+        events: Settings for asynchronous invocation.
+        recursive_loop: Whether a loop of calls is stopped after about 16 invocations of this function.
 
     Raises:
-        ValueError: A value is out of Lambda's range or malformed; the message names the function and the field.
+        ValueError: A value is malformed or out of Lambda's range; the message names the function and the field.
     """
 
     name: str
@@ -149,14 +150,14 @@ class LocalFunction:
         """Return an alias by its name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no alias of this name.
         """
         found = self.aliases[name]
         return LocalAlias(found) if isinstance(found, str) else found
 
     @property
     def qualifiers(self) -> frozenset[str]:
-        """Every version and alias that a call may name."""
+        """Every version and alias that a call may use as its qualifier."""
         return frozenset({LATEST, *self.versions, *self.aliases})
 
     def _whole_aliases(self) -> dict[str, LocalAlias]:
@@ -167,11 +168,11 @@ class LocalFunction:
         yield from _find_item_type_errors("versions", self.versions, LocalVersion, "a LocalVersion")
         yield from _find_item_type_errors("aliases", self.aliases, LocalAlias | str, "a LocalAlias or a version")
         if not _NAME.fullmatch(self.name):
-            yield f"a name is 1 to {MAX_NAME_LENGTH} letters, digits, '-', '_' and '.'"
+            yield f"a name must have 1 to {MAX_NAME_LENGTH} letters, digits, '-', '_' and '.'"
         if self.runtime not in get_args(RuntimeKind):
             yield f"runtime must be {_join_choices(RuntimeKind)}, not {self.runtime!r}"
         if self.runtime != "provided" and not _HANDLER.fullmatch(self.handler):
-            yield f"handler {self.handler!r} is not of the form 'module.function'"
+            yield f"handler {self.handler!r} is not 'module.function'"
         if not 0 < self.timeout <= MAX_TIMEOUT:
             yield f"timeout must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {self.timeout!r}"
         if not MIN_MEMORY <= self.memory <= MAX_MEMORY:
@@ -200,29 +201,29 @@ def _find_item_type_errors(name: str, items: Mapping[Any, Any], expected: Any, d
 
 def _find_environment_problems(environment: Mapping[Any, Any]) -> Iterable[str]:
     if reserved := sorted(RESERVED_VARIABLES.intersection(environment)):
-        yield f"environment sets {', '.join(reserved)}, which Lambda reserves for itself"
+        yield f"environment sets {', '.join(reserved)}, which Lambda reserves"
     for name, value in environment.items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-            yield f"environment variable {name!r} cannot be set: a name is text, without '='"
+            yield f"environment variable {name!r} is not a valid name: it must be text without '='"
         if not isinstance(value, str):
             yield f"environment variable {name!r} must be text, not {type(value).__name__}"
         elif "\0" in value:
-            yield f"environment variable {name!r} has a null character in it"
+            yield f"environment variable {name!r} contains a null character"
 
 
 def index_by_name(functions: Iterable[LocalFunction]) -> dict[str, LocalFunction]:
-    """Check *functions* against each other and the file system, and give them by name, their directories absolute.
+    """Check *functions* against each other and the file system, and return them by name, with absolute directories.
 
     Raises:
-        ValueError: There are none, two share a name, or a directory is missing; the message names the function.
+        ValueError: There are no functions, two share a name, or a directory is missing; the message names the function.
     """
     by_name: dict[str, LocalFunction] = {}
     for function in _each_function(functions):
         if function.name in by_name:
-            raise ValueError(f"function {function.name!r}: declared twice; every name needs to be used once")
+            raise ValueError(f"function {function.name!r}: declared twice; names must be unique")
         by_name[function.name] = with_absolute_directories(function)
     if not by_name:
-        raise ValueError("no functions to serve: give LocalEndpoint at least one LocalFunction")
+        raise ValueError("no functions to serve: pass LocalEndpoint at least one LocalFunction")
     return by_name
 
 
@@ -242,7 +243,7 @@ def _check_function(function: Any) -> None:
 
 
 def with_absolute_directories(function: LocalFunction) -> LocalFunction:
-    """Return a function with its directories, those of its versions too, absolute.
+    """Return a function with absolute directories, those of its versions too.
 
     Raises:
         ValueError: One is missing, or *function* is not a function.
@@ -258,7 +259,9 @@ def with_absolute_directories(function: LocalFunction) -> LocalFunction:
 
 
 def _to_absolute_directory(function: LocalFunction, directory: str | Path) -> Path:
-    path = Path(os.path.realpath(directory))  # resolve() fails on a loop of links in its own way
+    path = Path(
+        os.path.realpath(directory)
+    )  # on a loop of symbolic links Path.resolve() raises RuntimeError; this falls through to is_dir()
     if not path.is_dir():
         raise ValueError(f"function {function.name!r}: directory {str(path)!r} does not exist")
     return path

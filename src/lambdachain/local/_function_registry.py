@@ -1,4 +1,4 @@
-"""All functions of an endpoint, as they are now: which there are, who is let in, and what is replaced."""
+"""The functions of an endpoint: look them up, accept or refuse invocations, add and replace functions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import replace
 from random import Random
 
 from lambdachain._core.arn import parse_target
-from lambdachain._lambda_api import recursion_detection
-from lambdachain._lambda_api import responses
+from lambdachain._lambda_api import recursion_detection, responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.configuration import Description
 from lambdachain._lambda_api.delivery import Delivery
@@ -21,7 +20,7 @@ from ._served_function import AcceptedInvocation, ServedFunction
 
 
 class FunctionRegistry:
-    """The functions, between ``async with`` and its end, which leaves no process behind."""
+    """The functions, inside ``async with``, whose exit leaves no process behind."""
 
     def __init__(self, functions: Mapping[str, LocalFunction], resources: SandboxResources, random: Random) -> None:
         self._resources = resources
@@ -38,18 +37,18 @@ class FunctionRegistry:
         await asyncio.gather(*(each.close() for each in (*self._served.values(), *self._retired)))
 
     def function(self, name: str) -> LocalFunction:
-        """Return a function as it is now.
+        """Return the current declaration of a function.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: There is no function of that name.
         """
         return self._served[name].function
 
     def check(self, delivery: Delivery) -> None:
-        """Check that there is what an invocation is for, and that it names a tenant where one is wanted.
+        """Check that the function and qualifier of an invocation exist, and that it names a tenant if it must.
 
         Raises:
-            RefusedError: Lambda would say so.
+            RefusedError: Lambda would refuse it.
         """
         target = parse_target(delivery.invoked_arn)
         function = self.function(target.name)
@@ -59,10 +58,10 @@ class FunctionRegistry:
         check_tenant(delivery.tenant_id, isolated=function.tenant_isolation)
 
     def accept(self, delivery: Delivery) -> AcceptedInvocation:
-        """Let an invocation in, and choose the version that runs it.
+        """Accept an invocation, and choose the version that runs it.
 
         Raises:
-            RefusedError: Lambda would not let it in.
+            RefusedError: Lambda would refuse it: a recursive loop, or throttling.
         """
         self.check(delivery)
         target = parse_target(delivery.invoked_arn)
@@ -73,6 +72,7 @@ class FunctionRegistry:
             raise responses.looped(delivery.invoked_arn)
         if served.is_throttled:
             raise responses.throttled()
+        # Calls of a function with max_sandboxes wait for one of its sandboxes instead, in the pool.
         if self._resources.execution_limit.locked() and not served.is_queueing:
             raise responses.throttled("ConcurrentInvocationLimitExceeded")
         version = served.choose_version(target.qualifier)
@@ -85,10 +85,11 @@ class FunctionRegistry:
         self.qualifiers[function.name] = function.qualifiers
 
     async def replace(self, function: LocalFunction) -> None:
-        """Serve a function as it is given now; see `LocalEndpoint.replace`."""
+        """Replace a function; see `LocalEndpoint.replace`."""
         old = self._served[function.name]
         self._served[function.name] = ServedFunction(function, self._resources, self._random)
         self.qualifiers[function.name] = function.qualifiers
+        # What the old function runs is finished in its old sandboxes; remember them so that closing kills them too.
         self._retired = [each for each in (*self._retired, old) if not each.is_empty]
         await old.retire()
 
@@ -97,7 +98,7 @@ class FunctionRegistry:
         return self._served[name].describe(qualifier)
 
     def describe_all(self, *, versions: bool) -> Iterable[Description]:
-        """Describe every function, and its published *versions* too if asked for."""
+        """Describe every function, and with *versions* its published versions too."""
         for name, served in self._served.items():
             yield self.describe(name, None)
             if versions:

@@ -1,4 +1,4 @@
-"""Trying whether a function's handler loads, in the real runtime client, before anybody calls it."""
+"""Checks whether the handlers of functions load, in the real runtime client, before the first call."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ async def check_handlers(
     url: str,
     on_failure: Callable[[LocalFunction, str], None],
 ) -> None:
-    """Load each handler once, in a process that is then ended.
+    """Load each handler once, in a process that is killed afterwards.
 
     Args:
         functions: The functions.
-        place: The account and region they are told of.
-        url: The endpoint they are told of.
-        tell: Called with each function whose handler does not load, and with why, in one line.
+        location: The account and region in their environment.
+        url: The address of the endpoint in their environment.
+        on_failure: Called with each function whose handler does not load, and the reason in one line.
     """
     semaphore_for = asyncio.Semaphore(_CONCURRENCY)
     orphan_guard = OrphanGuard()
@@ -75,7 +75,7 @@ async def _check_handler(
         )
     except OSError as exc:
         await api.close()
-        return f"its process does not start: {exc}"
+        return f"its process cannot be started: {exc}"
     api.serve_process(process.pid)
     orphan_guard.watch(process.pid)
     exit_reported = asyncio.create_task(_report_exit(api, process))
@@ -97,34 +97,34 @@ async def _wait_for_start(api: RuntimeApi, function: LocalFunction) -> str | Non
     try:
         event = await asyncio.wait_for(api.events.get(), seconds)
     except TimeoutError:
-        return f"its module takes more than {seconds:g} seconds to load"
+        return f"loading its module takes more than {seconds:g} seconds"
     match event:
         case Ready():
             return None
         case InitFailed(body):
             return summarize_report(body.content, Path(function.directory))
         case Exited(status):
-            return f"its process ends with status {status} while the module loads"
+            return f"its process exits with status {status} while loading the module"
         case _:
             return None
 
 
 def summarize_report(report: bytes, directory: Path) -> str:
-    r"""Put what a runtime client reports of a failed start into one line.
+    """Summarize a runtime client's initialization error in one line.
 
-    >>> describe(b'{"errorType": "Runtime.ImportModuleError", "errorMessage": "No module named \\"x\\""}', Path("."))
-    'No module named "x" (Runtime.ImportModuleError)'
+    >>> summarize_report(b'{"errorType": "Runtime.ImportModuleError", "errorMessage": "No module x"}', Path("."))
+    'No module x (Runtime.ImportModuleError)'
 
     Args:
-        report: The report, as JSON.
-        directory: The function's code: the last line of it that the failure came through is told.
+        report: The error report, as JSON.
+        directory: The function's code; the last line of the traceback inside it is named.
     """
     try:
         parsed: Any = json.loads(report)
     except (ValueError, RecursionError):
         parsed = None
     if not is_mapping(parsed):
-        return "its module does not load"
+        return "its module cannot be loaded"
     message = _IMPORT_ERROR_PREFIX.sub("", " ".join(str(parsed.get("errorMessage") or "").split()))
     frames = _FRAME.findall("".join(map(str, parsed.get("stackTrace") or ())))
     own = [f", {Path(file).name}:{line}" for file, line in frames if Path(file).is_relative_to(directory)]

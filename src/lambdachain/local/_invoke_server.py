@@ -1,4 +1,4 @@
-"""Lambda's API as an HTTP service, on one event loop."""
+"""Lambda's API over HTTP: Invoke, InvokeWithResponseStream, and the operations that describe functions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
 class InvokeServer:
-    """Serves a fleet on *listener* between ``async with`` and its end."""
+    """Serves the functions of a registry on *listener*, inside ``async with``."""
 
     def __init__(
         self,
@@ -84,6 +84,7 @@ class InvokeServer:
             else:
                 answer = self._describe(request, operation, target)
         except RefusedError as exc:
+            # A client that is still sending its body reads the response only once the body has been taken.
             await read_body(request, 0)
             answer = exc.answer
         if isinstance(answer, web.StreamResponse):
@@ -178,7 +179,7 @@ class InvokeServer:
 
 
 def _check_head(request: web.Request) -> None:
-    """Raise where the request line and the headers are too long in total: aiohttp bounds each for itself."""
+    """Raise if the request line and headers are too long in total, as on Lambda; aiohttp limits each separately."""
     size = (
         len(request.method) + len(request.raw_path) + sum(len(name) + len(text) for name, text in request.raw_headers)
     )
@@ -187,7 +188,7 @@ def _check_head(request: web.Request) -> None:
 
 
 class _StreamingResponse:
-    """The answer of a streaming invocation; that the client leaves is no matter of the function's."""
+    """The response of a streaming invocation. The function keeps running if the client disconnects, as on Lambda."""
 
     def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
         self._request = request
@@ -199,7 +200,7 @@ class _StreamingResponse:
             await self._write(payload_chunk(payload))
 
     async def complete(self, ending: Ending, *, log_tail: bool) -> web.StreamResponse:
-        """Send the last message: how it ended."""
+        """Send the last event of the stream, which reports success or failure."""
         code = "Unhandled" if ending.failed else None
         details = ending.body.decode(errors="replace") if ending.failed else None
         await self._write(invoke_complete(code, details, ending.log_tail if log_tail else None))

@@ -1,8 +1,8 @@
-"""How much memory a sandbox has, and its end when that is more than its function may have.
+"""The memory limit of a sandbox: its resident memory is sampled, and the sandbox is killed if it exceeds the limit.
 
-A limit on the address space (``RLIMIT_AS``) would hit programs that only reserve memory, and fails in other words than
-Lambda's. So the resident memory is looked at every 50 milliseconds while an invocation runs, and the sandbox is killed
-as Linux kills on Lambda. What a function takes and gives back in between is not seen.
+A limit on the address space (``RLIMIT_AS``) would hit programs that only reserve memory, and fails with other errors
+than Lambda's. So the resident memory is checked every 50 milliseconds while an invocation runs, and the sandbox is
+killed, as Linux does on Lambda. Memory that is allocated and freed between two checks goes unnoticed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _MB: Final = 1 << 20
 
 
 class MemoryMonitor:
-    """Looks at the memory of a process and its children again and again, between ``with`` and its end."""
+    """Samples the memory of a process and its children, inside ``with``."""
 
     def __init__(self, pid: int, limit: int, on_exceeded: Callable[[], None]) -> None:
-        """Begin to watch process *pid* and call *exceeded* once it takes more than *limit* MB."""
+        """Monitor process *pid*, and call *on_exceeded* once if it takes more than *limit* MB."""
         self._pid = pid
         self._limit = limit
         self._on_exceeded = on_exceeded
@@ -50,7 +50,7 @@ class MemoryMonitor:
 
 
 def resident_memory(pid: int) -> int | None:
-    """Return the bytes that a process and its children have in memory; ``None`` where the system does not tell."""
+    """Return the resident memory of a process and its children in bytes; ``None`` if the system does not report it."""
     try:
         return sum(int(_read_file(f"/proc/{each}/statm").split()[1]) for each in process_tree(pid)) * os.sysconf(
             "SC_PAGE_SIZE"
@@ -60,7 +60,7 @@ def resident_memory(pid: int) -> int | None:
 
 
 def peak_memory(pid: int) -> int | None:
-    """Return the most memory that a process has had, in MB; ``None`` where it has ended or the system does not tell."""
+    """Return the peak memory of a process in MB; ``None`` if it has ended or the system does not report it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -70,10 +70,10 @@ def peak_memory(pid: int) -> int | None:
 
 
 def process_tree(pid: int) -> Iterator[int]:
-    """Yield a process and all that it has started, as long as each one's parent lives.
+    """Yield a process and its descendants whose parents are alive.
 
     Raises:
-        OSError: A process has ended meanwhile, or the system does not tell.
+        OSError: A process has ended meanwhile, or the system has no /proc.
     """
     yield pid
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as below
@@ -82,7 +82,7 @@ def process_tree(pid: int) -> Iterator[int]:
 
 
 def _read_file(path: str) -> bytes:
-    """Read a file of the system's in a third of the time that pathlib takes: it is done all the time."""
+    """Read a file of /proc in a third of pathlib's time: this runs every 50 milliseconds for each invocation."""
     file = os.open(path, os.O_RDONLY)
     try:
         return os.read(file, 4_096)

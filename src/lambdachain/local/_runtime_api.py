@@ -1,10 +1,10 @@
-"""The Runtime API of one sandbox: what the runtime client asks and tells, as events.
+"""The Runtime API of one sandbox: the HTTP server that its runtime client polls, and the events it reports.
 
-Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were seen to need. Both want a host and
-port: a path behind them breaks the first one's report of failed imports, which `python/bootstrap.py` mends, and the
-second one leaves it out of its streams. The first crashes when an invocation comes without a request id or a content
-type, and it sends headers of up to 1 MB with an error. The second streams its response in chunks, and tells an error
-amid them in trailers.
+Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were observed to need. Both expect a
+host and port. A path after them breaks the first client's report of failed imports, which `python/bootstrap.py` works
+around, and the second client leaves it out of its streaming requests. The first crashes on an invocation without a
+request id or a content type, and sends headers of up to 1 MB with an error. The second streams its response in chunks,
+and reports an error in mid-stream in trailers.
 """
 
 from __future__ import annotations
@@ -32,59 +32,59 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 _SECRET_BYTES: Final = 24
 
-# A dead process's connections end at once, unless a child of it holds them.
+# Seconds to read from an ended process's connections, which close with it unless a child holds them open.
 _DRAIN_TIMEOUT: Final = 0.5
 
 _NEXT: Final = "/2018-06-01/runtime/invocation/next"
 _INIT_ERROR: Final = "/2018-06-01/runtime/init/error"
-# What Lambda calls a request that does not fit the state of the runtime.
+# Lambda's error type for a request that the runtime's state does not allow.
 _INVALID_STATE: Final = "InvalidStateTransition"
 _REPORT: Final = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The runtime asks for the next invocation."""
+    """The runtime client polls for the next invocation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The handler returned."""
+    """The handler returned a response."""
 
     body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """The handler gives a part of its response."""
+    """The handler wrote a part of its response."""
 
     content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """The handler has given the last part of its response; *error* describes how it failed, if it did."""
+    """The handler's stream has ended; *error* is its error report, if it failed."""
 
     error: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The handler raised."""
+    """The handler raised an exception."""
 
     body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class InitFailed:
-    """The handler's module could not be loaded; the process is about to end."""
+    """The handler could not be loaded; the process is about to exit."""
 
     body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The process has ended, with an exit status or, less than 0, by a signal."""
+    """The process has exited, with a status or, if negative, by a signal."""
 
     returncode: int
 
@@ -93,7 +93,7 @@ RuntimeEvent: TypeAlias = Ready | Returned | Streaming | Streamed | Raised | Ini
 
 
 class _Protocol(asyncio.StreamReaderProtocol):
-    """The streams' protocol, which tells at once that a client has left: nobody reads while it waits for work."""
+    """A stream protocol that notices a disconnected client immediately: nothing reads while a client polls."""
 
     def __init__(self, accepted: Callable[[_ClientConnection], None]) -> None:
         self.client: _ClientConnection | None = None
@@ -117,7 +117,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
 
 
 class _ClientConnection:
-    """Who is at the other end of a connection."""
+    """A connection to the Runtime API, and the process that made it."""
 
     def __init__(self, http: HttpConnection, addresses: tuple[Address, Address]) -> None:
         self.http = http
@@ -127,23 +127,24 @@ class _ClientConnection:
         self._belongs: bool | None = None
 
     def disconnect(self) -> None:
-        """Wake whoever waits on this client's behalf."""
+        """Fail the poll that is pending on this connection."""
         self.is_disconnected = True
         if self.pending_poll is not None and not self.pending_poll.done():
-            self.pending_poll.set_exception(ConnectionResetError("the client has left"))
+            self.pending_poll.set_exception(ConnectionResetError("the client has disconnected"))
 
     def belongs_to(self, root: int) -> bool | None:
-        """Check whether a process of the sandbox has made the connection; ``None`` where the system does not say."""
+        """Check whether a process of the sandbox made the connection; ``None`` if the system does not report it."""
         if self._belongs is None and is_supported():
             self._belongs = is_owned_by(root, *self._addresses)
         return self._belongs
 
 
 class RuntimeApi:
-    """A Runtime API on a port of its own, for the processes of one sandbox of the function *name*.
+    """A Runtime API on its own port, for the processes of one sandbox of the function *name*.
 
-    Everybody on the machine reaches the port. So a request is refused if the system says that another process has made
-    its connection. Where it does not say, the request's path has to begin with a secret, which the address has.
+    Every process on the machine can connect to the port. So a request is refused if the system reports that a process
+    outside the sandbox made the connection. If the system does not report it, the request's path must start with a
+    secret that is part of the address.
     """
 
     def __init__(self, name: str) -> None:
@@ -164,7 +165,7 @@ class RuntimeApi:
         self._waiting_for_work: set[asyncio.Task[None] | None] = set()
 
     async def open(self, *, with_path: bool) -> str:
-        """Begin to serve and return the address: ``host:port/secret``, or ``host:port`` for who takes no path."""
+        """Start serving and return the address: ``host:port/secret``, or ``host:port`` if the client takes no path."""
         self._needs_secret = with_path or is_supported()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Protocol(self._accept), "127.0.0.1", 0, backlog=16)
@@ -172,12 +173,12 @@ class RuntimeApi:
         return address + self._prefix if with_path else address
 
     def serve_process(self, root: int) -> None:
-        """Serve process *root*, and those that it starts; until this is called, nobody."""
+        """Serve process *root* and its descendants; until this is called, requests wait."""
         self._root = root
         self._has_root.set()
 
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
-        """Hand the next invocation to the runtime, *deadline_ms* being milliseconds of the epoch."""
+        """Set the next invocation for the runtime client; *deadline_ms* is in milliseconds since the epoch."""
         self._next_delivery = delivery, deadline_ms
         if (
             self._polling_client is not None
@@ -187,13 +188,13 @@ class RuntimeApi:
             self._polling_client.pending_poll.set_result(None)
 
     async def drain(self) -> None:
-        """Read what a process that has ended has still said, for it may have been faster than its reader."""
+        """Finish reading the requests that an ended process sent before it exited."""
         active = self._connections - self._waiting_for_work
         if active:
             await asyncio.wait(active, timeout=_DRAIN_TIMEOUT)
 
     async def close(self) -> None:
-        """Stop serving, whoever is still waiting."""
+        """Stop serving, and close every connection."""
         if self._server is not None:
             self._server.close()
         for connection in self._connections:
@@ -207,21 +208,22 @@ class RuntimeApi:
 
     async def _serve(self, client: _ClientConnection) -> None:
         try:
-            # A process that is killed breaks off in the middle of whatever it says.
+            # A killed process may stop in the middle of a request.
             with suppress(ProtocolError, ConnectionError):
                 while (request := await client.http.next_request()) is not None:
                     path = await self._authorized_path(client, request.path)
                     if path is None:
-                        await self._refuse(client.http, "Forbidden", "it comes from outside the sandbox")
+                        await self._refuse(client.http, "Forbidden", "it comes from a process outside the sandbox")
                         break
                     await self._handle(client, request._replace(path=path))
         finally:
             client.http.close()
 
     async def _authorized_path(self, client: _ClientConnection, path: str) -> str | None:
-        """Return the path that a request of the sandbox's is for; ``None`` for anybody else's."""
+        """Return the path of a request without the secret; ``None`` if the request is not from the sandbox."""
         await self._has_root.wait()
         start, prefix = path[: len(self._prefix)].encode("latin-1"), self._prefix.encode()
+        # compare_digest: the time of a plain comparison would reveal how much of a guess is right
         has_secret = hmac.compare_digest(start, prefix)
         is_welcome = client.belongs_to(self._root)
         if is_welcome is None:
@@ -246,33 +248,39 @@ class RuntimeApi:
             await _read_body(http)
             await http.respond(400, b'{"errorType":"InvalidRequestID"}')
         elif self._report_lock.locked():
-            await self._refuse(http, _INVALID_STATE, "the invocation is being answered already")
+            await self._refuse(http, _INVALID_STATE, "the invocation already has a response in progress")
         else:
             async with self._report_lock:
                 is_stream = headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
                 await (self._receive_stream(http) if is_stream else self._receive_report(http, report[2]))
 
     async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
-        _LOGGER.warning("refused a request to the Runtime API of %s, and nothing came of it: %s", self._name, reason)
+        _LOGGER.warning("refused a request to the Runtime API of %s: %s", self._name, reason)
         await _read_body(http)
         await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Refused: {reason}"}).encode())
 
     async def _handle_init_error(self, http: HttpConnection) -> None:
         if self._served:
-            await self._refuse(http, _INVALID_STATE, "a handler that has served cannot fail to load")
+            await self._refuse(
+                http, _INVALID_STATE, "a sandbox that has run an invocation cannot report an initialization error"
+            )
         else:
             self.events.put_nowait(InitFailed(await _read_body(http)))
             await http.respond(202, b'{"status":"OK"}')
 
     async def _handle_next(self, client: _ClientConnection) -> None:
-        async with self._report_lock:  # an answer may come over another connection, and be read still
+        async with self._report_lock:  # a response may still be arriving over another connection
             pass
         if self._current_request_id is not None:
-            await self._refuse(client.http, _INVALID_STATE, "it asks for work before the last has been answered")
+            await self._refuse(
+                client.http, _INVALID_STATE, "it polls for an invocation before responding to the last one"
+            )
         elif client.is_disconnected:
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client has disconnected")
         elif self._polling_client is not None:
-            await self._refuse(client.http, _INVALID_STATE, "it asks for work while the runtime does already")
+            await self._refuse(
+                client.http, _INVALID_STATE, "it polls for an invocation while another connection is polling"
+            )
         else:
             await self._send_invocation(client, *await self._wait_for_invocation(client))
 
@@ -280,7 +288,7 @@ class RuntimeApi:
         """Wait for the next invocation.
 
         Raises:
-            ConnectionError: The client has left; the invocation waits for who asks next.
+            ConnectionError: The client has disconnected; the invocation waits for the next poll.
         """
         this = asyncio.current_task()
         self._polling_client = client
@@ -294,11 +302,11 @@ class RuntimeApi:
             self._waiting_for_work.discard(this)
             self._polling_client = client.pending_poll = None
         if client.is_disconnected:
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client has disconnected")
         return next_delivery
 
     def _announce_ready(self) -> None:
-        """Report once for each invocation that the runtime is ready, however often it asks."""
+        """Report `Ready` once per invocation, even if the client reconnects and polls again."""
         if not self._ready_announced:
             self._ready_announced = True
             self.events.put_nowait(Ready())
@@ -309,7 +317,7 @@ class RuntimeApi:
         try:
             await client.http.respond(200, delivery.payload, invocation_headers(delivery, deadline_ms))
         except ConnectionError:
-            # It has left before it could read this: nobody works on it.
+            # The client disconnected before it could read the invocation, so that nothing runs it: offer it again.
             self._next_delivery, self._current_request_id = (delivery, deadline_ms), None
             raise
 
@@ -317,7 +325,7 @@ class RuntimeApi:
         body = await _read_body(http)
         self._current_request_id = None
         self.events.put_nowait(Returned(body) if kind == "response" else Raised(body))
-        await asyncio.sleep(0)  # the caller comes first: its answer goes out before the client's receipt
+        await asyncio.sleep(0)  # the caller first: its response is sent before the client's acknowledgement
         await (http.respond(202, b'{"status":"OK"}') if body.size <= MAX_RESPONSE else http.respond(413, b"{}"))
 
     async def _receive_stream(self, http: HttpConnection) -> None:
@@ -329,7 +337,7 @@ class RuntimeApi:
 
 
 def invocation_headers(delivery: Delivery, deadline_ms: int) -> dict[str, str]:
-    """Compose the headers of the Runtime API's next invocation."""
+    """Build the headers with which an invocation is sent to the function."""
     headers = {
         "Content-Type": "application/json",
         "Lambda-Runtime-Aws-Request-Id": delivery.request_id,
@@ -345,7 +353,7 @@ def invocation_headers(delivery: Delivery, deadline_ms: int) -> dict[str, str]:
 
 
 async def _read_body(http: HttpConnection) -> Body:
-    """Read a body to its end, and keep no more of it than a response may have."""
+    """Read a body to its end, and keep at most the maximum size of a response."""
     content = bytearray()
     size = 0
     async for chunk in http.body():

@@ -1,4 +1,4 @@
-"""One execution environment: a process of the runtime client, and the Runtime API it works through."""
+"""One execution environment: a process of the runtime client, and the Runtime API that it polls."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ from ._runtimes import runtime_for, start_command
 from ._sandbox_environment import sandbox_environment
 from ._sandbox_output import SandboxOutput
 
-# A killed process is gone at once, unless the kernel holds it.
+# Seconds to wait for a killed process, which ends immediately unless it is blocked in the kernel.
 _KILL_TIMEOUT: Final = 5.0
 
 Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Takes a part of a response, as soon as there is one."""
+"""Receives each part of a streamed response as soon as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxResources:
-    """What every sandbox of an endpoint shares; *variables* tell of the endpoint and its services.
+    """What all sandboxes of an endpoint share.
 
     Attributes:
-        executions: Held while an invocation runs: so many may at a time, of all functions together.
+        location: The account and region of the endpoint.
+        orphan_guard: Kills the process groups that are left if the endpoint is killed.
+        variables: Environment variables with the addresses of the endpoint and its services.
+        execution_limit: Held while an invocation runs; limits the concurrent invocations of all functions.
     """
 
     location: AwsLocation
@@ -48,12 +51,12 @@ class SandboxResources:
 
 
 class SandboxGoneError(Exception):
-    """The process ended while it was idle: the invocation was not delivered, and no code has seen it."""
+    """The process ended while it was idle: the invocation was not delivered, and may be sent to another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationOutcome:
-    """What an event means for the call, and whether the sandbox can take another one."""
+    """The result of an invocation, and whether its sandbox can run another one."""
 
     body: bytes = field(repr=False)
     failed: bool
@@ -62,7 +65,7 @@ class InvocationOutcome:
 
 
 class Sandbox:
-    """A process that serves one invocation at a time of one version of a function."""
+    """A process that runs the invocations of one version of a function, one at a time."""
 
     def __init__(
         self, function: LocalFunction, version: str, tenant_id: str | None, resources: SandboxResources
@@ -81,7 +84,7 @@ class Sandbox:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it may take another invocation."""
+        """Whether it can run another invocation."""
         process = self._process
         if self._stopping is not None or process is None or process.returncode is not None:
             return False
@@ -91,7 +94,7 @@ class Sandbox:
         """Start the process; it loads the handler while the first invocation waits.
 
         Raises:
-            OSError: The machine has no process, port or memory left for it.
+            OSError: The machine has no process, port or memory left.
         """
         resources, runtime = self._resources, runtime_for(self._function)
         try:
@@ -113,7 +116,7 @@ class Sandbox:
             )
         finally:
             self._output.close_write_end()
-        self._api.serve_process(self._process.pid)
+        self._api.serve_process(self._process.pid)  # from now on the Runtime API answers this process, and no other
         resources.orphan_guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 
@@ -122,14 +125,16 @@ class Sandbox:
 
         Args:
             delivery: The invocation.
-            log_tail: Whether its log is asked for.
-            sink: Takes the response instead of the ending's body.
+            log_tail: Whether the caller wants the log tail, with the peak memory.
+            sink: Receives the parts of the response, instead of the ending's body.
 
         Raises:
-            SandboxGoneError: The process had served before and ended since.
+            SandboxGoneError: The process has ended since its last invocation.
         """
         with self._monitor_memory():
             event = await self._next_event(self._function.timeout if self._served else self._init_timeout)
+            # A process that ended while idle saw nothing of this event. In the first invocation any other event is the
+            # outcome: Lambda reports a failed load to the call that started the sandbox.
             if self._served and not (isinstance(event, Ready) and self.is_alive):
                 await self.stop()
                 raise SandboxGoneError
@@ -151,7 +156,7 @@ class Sandbox:
         return Ending(outcome.body, outcome.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
-        """Kill the process and all that it started, and read its last output: to the end, even if cancelled."""
+        """Kill the process and everything it started, and read its last output; completes even if cancelled."""
         self._stopping = self._stopping or asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
 
@@ -165,7 +170,7 @@ class Sandbox:
 
     async def _report_exit(self, process: asyncio.subprocess.Process) -> None:
         returncode = await process.wait()
-        await self._api.drain()
+        await self._api.drain()  # its last report may still be in a socket, and comes before its exit
         self._api.events.put_nowait(Exited(returncode))
 
     def _monitor_memory(self) -> MemoryMonitor | nullcontext[None]:
@@ -186,7 +191,7 @@ class Sandbox:
             return None
 
     async def _wait_for_response(self, sink: Sink | None) -> RuntimeEvent | None:
-        """Wait for the handler's answer, of one part or many; ``None`` when it takes too long."""
+        """Wait for the response, in one part or many; return ``None`` if the function times out."""
         try:
             async with asyncio.timeout(self._function.timeout):
                 return await self._collect_response(sink)
@@ -194,12 +199,12 @@ class Sandbox:
             return None
 
     async def _collect_response(self, sink: Sink | None) -> RuntimeEvent:
-        """Accept the parts of an answer: to the *sink*, or together into one body."""
+        """Collect the parts of a response: pass them to *sink*, or join them into one body."""
         content = bytearray()
         size = 0
         while isinstance(event := await self._api.events.get(), Streaming):
             size += len(event.content)
-            if size > (MAX_STREAM if sink else MAX_RESPONSE):
+            if size > (MAX_STREAM if sink else MAX_RESPONSE):  # reported as a response that is too large
                 return Returned(Body(b"", MAX_RESPONSE + 1))
             if sink:
                 await sink(event.content)
@@ -218,7 +223,7 @@ class Sandbox:
 
 
 def to_outcome(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
-    """Describe what the end of an invocation means; *event* is ``None`` when its *timeout*, in seconds, has passed."""
+    """Convert the last event of an invocation to its outcome; *event* is ``None`` after *timeout* seconds without one."""
     match event:
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
             return InvocationOutcome(responses.response_too_large(), failed=True, is_reusable=False)
@@ -238,10 +243,10 @@ def to_outcome(event: RuntimeEvent | None, request_id: str, timeout: float) -> I
 
 
 def _has_ended(pid: int) -> bool:
-    """Ask the system whether a child has ended: the loop is told of it a while later."""
-    if not hasattr(os, "waitid"):  # as on macOS before Python 3.13
+    """Check whether a child process has ended, which the event loop learns a moment later."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
         return False
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # it has been collected
+    except ChildProcessError:  # asyncio has reaped it already
         return True

@@ -17,7 +17,7 @@ from ._runtimes import runtime_for
 # Some interpreters do not start without the library search paths.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
-# Where an X-Ray daemon would listen on this machine. Without one, the UDP packets of an SDK are lost, which is harmless.
+# Where an X-Ray daemon would listen on this machine. Without one, an SDK's UDP packets are lost, which is harmless.
 _XRAY_HOST: Final = "127.0.0.1"
 _XRAY_PORT: Final = "2000"
 
@@ -71,7 +71,8 @@ def sandbox_environment(
         "_AWS_XRAY_DAEMON_ADDRESS": _XRAY_HOST,
         "_AWS_XRAY_DAEMON_PORT": _XRAY_PORT,
         "_HANDLER": function.handler,
-        **variables,  # order matters from here on: the function's own variables override its runtime's and the endpoint's
+        # Later ones override earlier ones: the function's own variables come last.
+        **variables,
         **runtime_for(function).environment(function),
         **function.environment,
     }

@@ -1,4 +1,4 @@
-"""What a sandbox prints: read all the time, handed on line by line, its end kept for the log tail."""
+"""The output of a sandbox: read continuously, logged line by line, its end kept for the log tail."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lambdachain._lambda_api.limits import MAX_LOG_TAIL
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 _CHUNK: Final = 65_536
-# awslambdaric folds a traceback into one line; Lambda's own log collector gets it unfolded.
+# awslambdaric writes a traceback as one line, with \r between its lines; Lambda's log has the lines separated.
 _ERROR_LINE: Final = re.compile(rb"^\[ERROR\][^\n]*", re.MULTILINE)
 
 
 class SandboxOutput:
-    """The pipe that is a sandbox's standard output and error.
+    """The pipe of a sandbox's standard output and error.
 
-    The sandbox writes before it answers, so after its answer `drain` finds everything that the invocation printed.
+    A sandbox writes before it reports its response, so `drain` after the response reads everything it printed.
     """
 
     def __init__(self, function: str) -> None:
@@ -31,7 +31,7 @@ class SandboxOutput:
         asyncio.get_running_loop().add_reader(self._read_end, self.drain)
 
     def drain(self) -> None:
-        """Read what the pipe holds now."""
+        """Read what is in the pipe now."""
         if self._read_end == -1:
             return
         try:
@@ -43,22 +43,22 @@ class SandboxOutput:
         asyncio.get_running_loop().remove_reader(self._read_end)
 
     def append_platform_line(self, line: str) -> None:
-        """Add a line of the platform's own to the tail, behind everything printed so far."""
+        """Append a line of the platform, such as START or REPORT, to the tail, after everything printed so far."""
         self.drain()
         self._append_to_tail(line.encode())
 
     def take_tail(self) -> bytes:
-        """Return the last 4 KB since the last time, and begin anew."""
+        """Return the last 4 KB of output since the previous call, and clear the tail."""
         tail = _ERROR_LINE.sub(lambda match: _unfold(match[0]), self._tail)
         self._tail.clear()
         return tail
 
     def close_write_end(self) -> None:
-        """Leave the writing to the sandbox alone."""
+        """Close this process's copy of the write end, so that the pipe ends when the sandbox does."""
         os.close(self.write_end)
 
     def close(self) -> None:
-        """Read what is left and close the pipe; what has been read stays."""
+        """Read what is left and close the pipe; the tail stays available."""
         if self._read_end == -1:
             return
         self.drain()

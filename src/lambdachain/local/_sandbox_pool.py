@@ -1,22 +1,19 @@
-"""The sandboxes of one version of a function: idle ones are used again, new ones are started as calls overlap."""
+"""The sandboxes of one version of a function: idle ones are reused, and new ones start when calls overlap."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TypeAlias
 
 from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.delivery import Delivery, Ending
 
+from ._concurrency_limit import semaphore_for
 from ._function_config import LocalFunction
 from ._sandbox import Sandbox, SandboxGoneError, SandboxResources, Sink
 
-OptionalSemaphore: TypeAlias = asyncio.Semaphore | AbstractAsyncContextManager[None]
-
 
 class SandboxPool:
-    """Runs the invocations of one version, each in a sandbox that does nothing else meanwhile."""
+    """Runs the invocations of one version, each in a sandbox that runs nothing else at the same time."""
 
     def __init__(self, function: LocalFunction, version: str, resources: SandboxResources) -> None:
         self._function = function
@@ -29,16 +26,16 @@ class SandboxPool:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no sandbox."""
+        """Whether it has no sandboxes."""
         return not self._all
 
     async def run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
-        """Run one invocation to its end; wait for a free sandbox where the function may have no more.
+        """Run one invocation to its end; with ``max_sandboxes``, wait for a free sandbox first.
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
-            RefusedError: As many invocations as the endpoint runs at a time are running: its caller may be one of them,
-                so that waiting for their end could be for ever.
+            RefusedError: The endpoint's limit of concurrent invocations is reached. One of them may be the caller, so
+                waiting could deadlock.
         """
         async with self._sandbox_limit:
             if self._resources.execution_limit.locked():
@@ -52,12 +49,12 @@ class SandboxPool:
                 try:
                     return await sandbox.invoke(delivery, log_tail=log_tail, sink=sink)
                 except SandboxGoneError:
-                    continue
+                    continue  # the idle process had ended and saw nothing of the event: try another
                 finally:
                     await self._release(sandbox)
 
     async def retire(self) -> None:
-        """Let no sandbox serve twice from now on; those that are busy end with what they do."""
+        """Stop idle sandboxes now, and busy ones after their current invocation."""
         self._retired = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*map(self._discard, idle))
@@ -70,7 +67,7 @@ class SandboxPool:
         await asyncio.gather(*(sandbox.stop() for sandbox in sandboxes))
 
     async def _take_idle(self, tenant_id: str | None) -> Sandbox | None:
-        """Accept the sandbox used last; those of other tenants are none of this one's."""
+        """Take the most recently used idle sandbox of this tenant; sandboxes are never shared between tenants."""
         for sandbox in [sandbox for sandbox in reversed(self._idle) if sandbox.tenant_id == tenant_id]:
             self._idle.remove(sandbox)
             if sandbox.is_alive:
@@ -79,13 +76,14 @@ class SandboxPool:
         return None
 
     async def _start_sandbox(self, tenant_id: str | None) -> Sandbox:
+        # The limit is reached, and all idle sandboxes belong to other tenants: the oldest makes room.
         if self._idle and len(self._all) == self._function.max_sandboxes:
             await self._discard(self._idle.pop(0))
         sandbox = Sandbox(self._function, self._version, tenant_id, self._resources)
         self._all.add(sandbox)
         try:
             await sandbox.start()
-        except BaseException:  # a cancellation too leaves a port behind
+        except BaseException:  # a cancellation too, which would leave a port open
             await self._discard(sandbox)
             raise
         return sandbox
@@ -99,8 +97,3 @@ class SandboxPool:
     async def _discard(self, sandbox: Sandbox) -> None:
         self._all.discard(sandbox)
         await sandbox.stop()
-
-
-def semaphore_for(limit: int | None) -> OptionalSemaphore:
-    """Return something to hold while something runs, of which *limit* may at a time."""
-    return nullcontext() if limit is None else asyncio.Semaphore(limit)

@@ -1,4 +1,4 @@
-"""A function at an endpoint: its versions, each with sandboxes of its own, and what its callers must keep to."""
+"""A function that an endpoint serves: its reserved concurrency, and a pool of sandboxes for each version."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from lambdachain._lambda_api.configuration import Description
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.routing import routed_version
 
+from ._concurrency_limit import semaphore_for
 from ._function_config import LocalFunction
 from ._runtimes import runtime_for
 from ._sandbox import SandboxResources, Sink
-from ._sandbox_pool import SandboxPool, semaphore_for
+from ._sandbox_pool import SandboxPool
 
 
 class ServedFunction:
-    """The function, and the sandboxes of its versions."""
+    """A function and the sandbox pools of its versions."""
 
     def __init__(self, function: LocalFunction, resources: SandboxResources, random: Random) -> None:
         self.function = function
@@ -34,21 +35,21 @@ class ServedFunction:
 
     @property
     def is_throttled(self) -> bool:
-        """Whether all of the function's reserved concurrency is taken."""
+        """Whether the function's reserved concurrency is used up."""
         return isinstance(self._reserved_concurrency, asyncio.Semaphore) and self._reserved_concurrency.locked()
 
     @property
     def is_queueing(self) -> bool:
-        """Whether its calls wait for a process of their turn, instead of being throttled."""
+        """Whether its calls wait for a free process instead of being throttled."""
         return self.function.max_sandboxes is not None
 
     @property
     def is_empty(self) -> bool:
-        """Whether no sandbox of it is left."""
+        """Whether it has no sandboxes left."""
         return all(pool.is_empty for pool in self._pools.values())
 
     def choose_version(self, qualifier: str | None) -> str:
-        """Choose the version that a call with this qualifier runs."""
+        """Choose the version for a call with this qualifier; an alias with routing chooses at random."""
         if qualifier is None or qualifier in self._pools:
             return qualifier or LATEST
         alias = self.function.alias(qualifier)
@@ -65,7 +66,7 @@ class ServedFunction:
             return await self._pools[version].run(delivery, log_tail=log_tail, sink=sink)
 
     async def retire(self) -> None:
-        """Let the sandboxes end with what they do."""
+        """Stop idle sandboxes now, and busy ones after their current invocation."""
         await asyncio.gather(*(pool.retire() for pool in self._pools.values()))
 
     async def close(self) -> None:
@@ -73,7 +74,7 @@ class ServedFunction:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
     def describe(self, qualifier: str | None) -> Description:
-        """Return how the version or alias is set up; an alias as the version that gets its calls by default."""
+        """Describe the configuration of a version or alias; of an alias, that of its main version."""
         is_alias = qualifier in self.function.aliases
         version = self.function.alias(str(qualifier)).version if is_alias else qualifier or LATEST
         function = self.function.as_published(version)
@@ -96,7 +97,7 @@ class ServedFunction:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedInvocation:
-    """An invocation that Lambda lets in, and the version that is to run it."""
+    """An accepted invocation, and the version that runs it."""
 
     served: ServedFunction
     version: str

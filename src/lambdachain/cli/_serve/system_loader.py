@@ -107,7 +107,7 @@ def _index_by_name(systems: Sequence[System], problems: list[Diagnostic]) -> dic
     for each in (each for system in systems for each in system.reading.declared):
         name = each.function.name
         if name in declared:
-            text = f"function {name!r} is declared twice; serving the one in {declared[name].spot('name')}"
+            text = f"function {name!r} is declared twice: {declared[name].spot('name')} is the one that is served"
             problems.append(Diagnostic(each.spot("name"), text))
         else:
             declared[name] = each
