@@ -159,8 +159,8 @@ class LocalEndpoint:
         self._thread = self._loop = self._closing = self._url = None
 
     def replace(self, function: LocalFunction) -> None:
-        """Replace the function of the same name: invocations in flight finish in their old processes, later calls use new
-        ones.
+        """Replace the function of the same name: invocations in flight finish in their old processes, later calls use
+        new ones.
 
         Raises:
             KeyError: There is no function of that name.

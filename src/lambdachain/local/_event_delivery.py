@@ -254,7 +254,9 @@ class _Outage:
 
 
 def _max_deliveries(function: LocalFunction) -> int:
-    """Return how many events of a function are delivered at a time; one that takes none still gets them given up."""
+    """Return how many events of a function are delivered at a time; at least one, so that a concurrency of 0 discards
+    them, as on AWS.
+    """
     limits = (DEFAULT_EVENT_CONCURRENCY, function.reserved_concurrency, function.max_sandboxes)
     return max(1, min(limit for limit in limits if limit is not None))
 

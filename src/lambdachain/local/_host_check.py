@@ -2,7 +2,7 @@
 
 A browser lets any page on the Internet send requests to this machine, and names the page in headers that the page
 cannot change. A page whose own name is made to resolve to this machine (DNS rebinding) can read the responses too; it
-is recognized by that name in ``Host``. Programs send no ``Origin``, and the address they were configured with as ``Host``.
+is recognized by that name in ``Host``. Programs send no ``Origin``, and as ``Host`` the address they were given.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ class Sandbox:
 
 
 def to_outcome(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
-    """Convert the last event of an invocation to its outcome; *event* is ``None`` after *timeout* seconds without one."""
+    """Convert the last event of an invocation to an outcome; ``None`` is a timeout, after *timeout* seconds."""
     match event:
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
             return InvocationOutcome(responses.response_too_large(), failed=True, is_reusable=False)
