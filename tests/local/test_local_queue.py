@@ -110,7 +110,7 @@ def test_events_of_a_function_that_is_gone(tmp_path, caplog):
         assert 0 == endpoint.deliver()
 
     queue = EventQueue(tmp_path / "events.db")
-    assert "events for gone stay in the queue: there is no such function here" in caplog.messages
+    assert "events for gone stay in the queue: this endpoint has no such function" in caplog.messages
     assert 1 == len(queue)
     queue.close()
 

@@ -314,7 +314,7 @@ except OSError as exc:
 def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch, runtime):
     """As on macOS."""
     monkeypatch.delenv(RIC_VARIABLE, raising=False)  # aws-lambda-ric takes none; it runs on Linux only
-    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+    monkeypatch.setattr(_runtime_api, "is_supported", lambda: False)
     warm = serve(runtime)
 
     assert {ask(guess, "GET", NEXT)[0] for guess in outsiders(warm["address"])} == {403}
@@ -324,7 +324,7 @@ def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch,
 
 def test_where_the_system_tells_nothing_a_bootstrap_runs_all_the_same(serve, monkeypatch):
     """Its port is all that keeps others out; the page on the threat model says so."""
-    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+    monkeypatch.setattr(_runtime_api, "is_supported", lambda: False)
 
     assert serve("provided")["address"] == bare(serve("provided")["address"])
 
@@ -408,7 +408,7 @@ def test_who_asks_and_leaves_takes_no_invocation():
         await until(lambda: not api._connections)
         second = await Talk.to(address)
         second.say("GET", NEXT)
-        await until(lambda: api._asking is not None)
+        await until(lambda: api._polling_client is not None)
         api.deliver(delivery("one"), 0)
         status, headers, _ = await second.hear()
         second.say("POST", ANSWER, b"1")
@@ -448,7 +448,7 @@ def test_who_leaves_while_an_answer_is_read_asks_no_more():
         await until(api._report_lock.locked)
         second.say("GET", NEXT)
         await second.close()
-        await until(lambda: len(api._connections) == 2 and any(client.has_left for client in clients))
+        await until(lambda: len(api._connections) == 2 and any(client.is_disconnected for client in clients))
         first.write(b"1")
         assert (await first.hear())[0] == 202
         assert await api.events.get() == Returned(Body(b"11", 2))

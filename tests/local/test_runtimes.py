@@ -27,7 +27,7 @@ def _package(directory: Path, *, built: bool = True) -> Path:
 
 def _client(directory: Path, **host: str) -> Path:
     function = LocalFunction("node", "app.handler", runtime="nodejs", directory=directory)
-    return node_runtime.client_of(function, host)
+    return node_runtime.find_client(function, host)
 
 
 def test_a_function_is_run_by_the_client_it_has_installed(tmp_path: Path):
