@@ -71,6 +71,7 @@ def error_to_dict(error: CallError) -> dict[str, Any]:
     """Convert a failed call to a JSON object, with the callee's own error and the fields of a declared error."""
     fields: dict[str, Any] = {
         "error": type(error).__name__,
+        # Without the function and request id that str() adds: they have keys of their own.
         "message": str(error.args[0]) if error.args and error.args[0] else str(error),
         "execution": str(error.execution),
         "retryable": error.retryable,

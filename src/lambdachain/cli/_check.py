@@ -67,6 +67,7 @@ def check(
     from lambdachain.testing import IncompatibleContractError, assert_compatible, compatibility
 
     before, after = _load_version(old), _load_version(new)
+    # All changes are listed, even if only some of them break something.
     changes = compatibility(before, after)
     breaking: Collection[Change] = ()
     reason = ""
@@ -95,6 +96,7 @@ def _load_version(text: str) -> ContractSchema:
 
     if Path(text).is_file():
         return _parse_schema(Path(text).read_bytes(), text)
+    # A file first: its name may contain colons.
     parts = text.split(":")
     if len(parts) == 2 and text.endswith(".json"):
         return _parse_schema(read_file_at_revision(*parts), text)

@@ -94,6 +94,7 @@ def _find_caller(survey: Survey, caller: str) -> list[CodeUnit]:
     settings = {unit: _handler_setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
     wanted = caller.replace("/", ".")
     units = [unit for unit, setting in settings.items() if "." in wanted and f".{setting}".endswith(f".{wanted}")]
+    # Handlers made by remote() take precedence over other functions of the same name.
     units = [unit for unit in units if unit in exported] or units
     if len({unit.file for unit in units}) > 1:
         raise InputError(
@@ -150,6 +151,7 @@ def read_template(
         raise InputError(
             f"reading a template needs {', '.join(missing)}, not installed here: pip install 'lambdachain[local]'"
         )
+    # Imported after the check above: reading templates needs these packages.
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.deployment import read_deployment

@@ -61,6 +61,7 @@ class CommandGroup(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
+        # Not in run(): click would turn KeyboardInterrupt into Abort on its way there.
         except (Exception, KeyboardInterrupt) as exc:
             from ._exit_status import report_exception
 

@@ -30,4 +30,5 @@ def completion(*, shell: str) -> None:
     writer = get_completion_class(shell)
     if writer is None:
         raise click.UsageError(f"the installed click does not support completion for {shell}")
+    # click derives this variable from the program's name: changing it would break completion.
     echo(writer(commands, {}, "lambdachain", "_LAMBDACHAIN_COMPLETE").source())

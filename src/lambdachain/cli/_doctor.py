@@ -69,6 +69,7 @@ def command(
             code, functions, region=region, endpoint_url=endpoint_url, profile=profile, reach=not offline
         )
         findings: list[Finding] = []
+        # examine() yields lazily: print each finding while the next request is still to be sent.
         for finding in examined:
             findings.append(finding)
             if not as_json:

@@ -71,6 +71,7 @@ def report_exception(error: Exception | KeyboardInterrupt) -> ExitStatus | None:
     if isinstance(error, KeyboardInterrupt):
         print_error("interrupted")
         return ExitStatus.INTERRUPTED
+    # Subclasses come first: BrokenPipeError is an OSError, and CallError is a LambdaChainError.
     if isinstance(error, BrokenPipeError):
         _discard_output()
         return ExitStatus.CLOSED_PIPE
@@ -123,6 +124,7 @@ def echo(text: str, *, file: IO[Any] | None = None) -> None:
     if (sys.stdout if file is None else file).isatty():
         from lambdachain._core.text import for_terminal
 
+        # In a pipe the text stays as it is: the next program may need the exact bytes.
         text = for_terminal(text)
     click.echo(text, file=file, color=False if os.environ.get("NO_COLOR") else None)
 

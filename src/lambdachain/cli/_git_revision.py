@@ -29,6 +29,7 @@ def load_schema_at_revision(revision: str, module: str, name: str) -> ContractSc
     with TemporaryDirectory(prefix="lambdachain-check-") as scratch:
         tree = Path(scratch, "tree")
         _check_out(root, revision, Path(scratch, "index"), tree)
+        # Run in the same directory of the checkout: imports may depend on it.
         same = tree / Path.cwd().resolve().relative_to(root)
         request = {"paths": _search_paths(root, tree), "tree": str(tree), "module": module, "name": name}
         ran = subprocess.run(  # noqa: S603 - this Python, and a constant
@@ -60,6 +61,7 @@ def print_schema() -> None:
     from ._target_argument import import_contract
 
     request = json.load(sys.stdin)
+    # In front, so that the revision's modules are found before installed ones of the same name.
     sys.path[0:0] = request["paths"]
     try:
         found = import_contract(request["module"], request["name"]).contract

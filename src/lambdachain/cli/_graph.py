@@ -91,6 +91,7 @@ def command(
     if as_json:
         from lambdachain._analysis.call_graph.pictures import as_object
 
+        # "undecided" is a documented key.
         print_json({**as_object(graph, warnings), "undecided": unresolved_to_dicts(unresolved)})
     else:
         if not check:

@@ -61,11 +61,13 @@ def parse_json(name: str, text: bytes) -> JsonText:
     if not text.strip():
         raise InputError(f"{name} is empty; JSON is expected, for example null")
     try:
+        # Not json.loads, which accepts NaN and Infinity.
         value = from_json(text, allow_inf_nan=False)
     except ValueError as exc:
         hint = "; in a shell, put it in single quotes" if name == "the payload" else ""
         reason = str(exc) if b"\n" in text.strip() else str(exc).replace(" at line 1 column ", " at column ")
         raise InputError(f"{name} is not valid JSON: {reason}{hint}") from None
+    # from_json() reads 1e400 as infinity even with allow_inf_nan=False.
     if _MAY_BE_INFINITE.search(text):
         _check_finite(name, value)
     return JsonText(text)

@@ -128,6 +128,7 @@ def command(
 
     if (callee is not None) != any(caller.values()):
         raise InputError("--callee requires --principal or --organization, and these require --callee")
+    # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
     if output_format == "iam" or template is not None:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     stack = _check_arn_parts(Stack(partition, region, account_id))
@@ -233,6 +234,7 @@ def _print_resource_policy(
 
     try:
         target: Target = addresses([callee], resolve)[0]
+        # With --organization alone, any principal of the organization may call.
         principal = caller_options.pop("principal") or "*"
         caller = Caller(principal, **caller_options)
         if as_json:
@@ -249,6 +251,7 @@ def _check_template(
     from lambdachain._analysis.permissions.required import Stack
     from lambdachain._analysis.survey.survey import survey_of
 
+    # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
     account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
@@ -278,6 +281,7 @@ def _check_template(
         else:
             reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.spot}: {reason}", file=sys.stderr)
+    # Several functions may reach the same code: report an unresolved call once.
     undecided = list(dict.fromkeys(undecided))
     checked = sum(function.name in needs for function in chosen)
     _print_findings(
@@ -286,6 +290,7 @@ def _check_template(
         f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
         as_json=request.as_json,
     )
+    # A check in CI must not pass because nothing was checked.
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
 
@@ -316,6 +321,7 @@ def _find_required_permissions(
 
     needs = required_permissions(survey.within(units), request.resolve)
     if needs.undecided and function.environment:
+        # Values of --env override the template's.
         with_variables = survey_of(request.project, {**function.environment, **request.environment})
         needs = required_permissions(with_variables.within(units), request.resolve)
     return needs

@@ -27,6 +27,7 @@ def parse_target_argument(text: str) -> HasContract[Any, Any] | str:
     from lambdachain._core.arn import parse_target
 
     module, _, name = text.partition(":")
+    # A module takes precedence. A function with a qualifier looks the same; the message below shows how to write that.
     if name and ":" not in name and _has_module(module):
         return import_contract(module, name, instead=f"; for a function and its qualifier, write function:{text}")
     parse_target(text)
@@ -80,6 +81,7 @@ def hint_for_missing_function(text: str) -> str:
 
 def _import_module(module: str) -> ModuleType:
     try:
+        # The module is the user's code, which may raise anything.
         return import_module(module)
     except Exception as exc:
         raise InputError(

@@ -151,6 +151,7 @@ def _session(profile: str) -> Any:
 
     session = botocore.session.Session(profile=profile)
     try:
+        # botocore reads the profile lazily: fail now, with a message about the option.
         session.get_scoped_config()
     except ProfileNotFound as exc:
         raise InputError(str(exc)) from None

@@ -31,6 +31,7 @@ def find_type_errors(arguments: Mapping[str, Any], types: Mapping[str, ArgumentT
     """Yield a message for each argument of the wrong type. It names the type, not the value, which may be a secret."""
     for name, expected in types.items():
         value = arguments[name]
+        # bool is a subclass of int.
         is_flag = isinstance(value, bool) and bool not in expected.types
         if (is_flag or not isinstance(value, expected.types)) and not (expected.optional and value is None):
             yield f"{name} must be {expected.description}, not {describe_type(value)}"

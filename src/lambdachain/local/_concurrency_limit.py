@@ -39,6 +39,7 @@ def concurrency_for(cpus: int, memory: int | None) -> int:
 
 
 def _cpus() -> int:
+    # Not cpu_count() where this exists: a container may be confined to a few of the CPUs.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -40,6 +40,7 @@ def is_owned_by(root: int, client: Address, server: Address) -> bool | None:
         its own: a process may end right after it has sent its response.
     """
     inode = socket_inode(client, server)
+    # The kernel has no inode for a socket whose file is closed.
     if inode is None:
         return True if _has_ended(root) else None
     is_complete = True
@@ -48,6 +49,7 @@ def is_owned_by(root: int, client: Address, server: Address) -> bool | None:
         if has_socket:
             return True
         is_complete = is_complete and has_socket is not None
+    # "No" is certain only if every process could be inspected.
     return False if is_complete else None
 
 
@@ -65,6 +67,7 @@ def is_supported() -> bool:
 def socket_inode(client: Address, server: Address) -> int | None:
     """Return the inode of the socket at *client* that is connected to *server*; ``None`` if no process holds it."""
     with (
+        # AttributeError: socket has no AF_NETLINK outside Linux.
         suppress(OSError, AttributeError),
         socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as diag,
     ):
@@ -86,6 +89,7 @@ def _sandbox_processes(root: int) -> Iterator[int]:
     """Yield the processes of a sandbox: first the process tree, which nearly always has the owner, then the session."""
     with suppress(OSError):
         yield from process_tree(root)
+    # A process whose parent has ended has left the tree, but not the session.
     for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
         if name.isdigit() and _process_stat(int(name))[3:4] == [str(root)]:
             yield int(name)
@@ -100,6 +104,7 @@ def _has_socket(pid: int, inode: int) -> bool | None:
                 if os.readlink(f"/proc/{pid}/fd/{descriptor}") == link:  # noqa: PTH115 - as above
                     return True
     except PermissionError:
+        # The files of a zombie cannot be listed either, and it holds none.
         return False if _has_ended(pid) else None
     except OSError:
         pass

@@ -135,6 +135,7 @@ class LocalEndpoint:
         """
         if self._thread is not None:
             raise RuntimeError(f"the endpoint is already running, at {self.url}")
+        # Listen before the thread starts: the port is known at once, and early connections wait in the backlog.
         listener = _listen(self._host, self._port)
         self._url = _format_url(listener)
         started: Future[None] = Future()
@@ -167,6 +168,7 @@ class LocalEndpoint:
             ValueError: The function cannot be served; the old one is kept.
         """
         function = with_absolute_directories(function)
+        # Together with the others: the destinations of its events may be functions here.
         self._check({**self._functions, function.name: function})
         if function.name not in self._functions:
             raise KeyError(f"cannot replace function {function.name!r}: there is no function of this name")
@@ -236,6 +238,7 @@ class LocalEndpoint:
         if self._loop is None:
             raise RuntimeError("the endpoint is not running")
         if threading.current_thread() is self._thread:
+            # Otherwise Python would warn that the coroutine was never awaited.
             work.close()
             raise RuntimeError(
                 "this would deadlock: it waits for the endpoint's thread, and was called in it, as by an observer"
@@ -264,10 +267,12 @@ class LocalEndpoint:
             variables = {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables}
             resources = SandboxResources(location, orphan_guard, variables, asyncio.Semaphore(settings.concurrency))
             registry = FunctionRegistry(self._functions, resources, settings.random)
+            # Timeouts of functions use the system's clock even if this one is virtual: processes run in real time.
             clock = EventClock(is_virtual=settings.clock == "virtual")
             targets = DestinationSender(settings.services, location)
             events = EventDelivery(queue, registry, clock, targets, self._report, concurrency=settings.concurrency)
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
+            # Exited in reverse order: refuse requests, cancel deliveries, then kill the processes.
             async with (
                 registry,
                 events,

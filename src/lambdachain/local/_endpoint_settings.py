@@ -50,6 +50,7 @@ def parse_allowed_hosts(allowed: Any) -> tuple[str, ...]:
     Raises:
         ValueError: One is not text.
     """
+    # A string is iterable too, and would be taken as a list of characters.
     is_one = isinstance(allowed, str) or not isinstance(allowed, Iterable)
     hosts: list[Any] = [cast("Any", allowed)] if is_one else list(cast("Iterable[Any]", allowed))
     for host in hosts:

@@ -102,6 +102,7 @@ class EventDelivery:
         until = math.inf if seconds is None else self._clock.now() + seconds
         await self._settle()
         while (due := self._queue.next_due(self._registry.qualifiers)) is not None and due <= until:
+            # From one due time to the next, so that retries run in the same order as in real time.
             self._clock.move_to(due)
             await self._settle()
         if seconds is not None:
@@ -115,6 +116,7 @@ class EventDelivery:
 
     async def _dispatch(self) -> None:
         while True:
+            # Cleared before the queue is read: an event that is put in meanwhile sets it again.
             self._changed.clear()
             try:
                 self._start_due()
@@ -171,6 +173,7 @@ class EventDelivery:
             await self._handle_refusal(event, exc, rules)
             return
         except OSError as exc:
+            # As a throttle: no code has run, so it is no retry of the function.
             _LOGGER.warning("%s: cannot start a process: %s", event.function, exc)
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
             return
@@ -204,6 +207,8 @@ class EventDelivery:
             _LOGGER.warning("%s: event %s discarded: %s", event.function, event.delivery.request_id, condition)
             if config.dead_letter is not None:
                 await self._targets.send_dead_letter(config.dead_letter, record)
+        # Sent before the event is removed: if the process ends in between, the event is delivered again. Records for
+        # functions are events themselves, and are queued in the same transaction as the removal.
         if destination is not None and service_from_arn(destination) != "lambda":
             await self._targets.send_record(destination, record)
         followers = (

@@ -70,6 +70,7 @@ class DestinationSender:
                 self._client("events").put_events(Entries=[record.bus_entry(arn)])
 
     def _client(self, service: str) -> Any:
+        # Called in worker threads: one client per service is enough.
         with self._lock:
             if service not in self._clients:
                 import boto3

@@ -98,6 +98,7 @@ class EventQueue:
         try:
             yield self._db
         except sqlite3.DatabaseError as exc:
+            # These are bugs of ours, not conditions of the disk.
             if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise
             raise QueueError(f"cannot keep events in {self._path or 'memory'}: {exc}") from None

@@ -28,4 +28,5 @@ def wrap_command(function: LocalFunction, command: Sequence[str]) -> Sequence[st
     """Return the command that starts a runtime client: *command*, run by the function's wrapper if it has one."""
     if function.runtime == "provided" or not function.environment.get(VARIABLE):
         return command
+    # "bootstrap" becomes $0, so that "$@" is the whole command.
     return ("/bin/sh", "-c", _START, "bootstrap", *command)

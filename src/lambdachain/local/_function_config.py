@@ -129,6 +129,7 @@ class LocalFunction:
         object.__setattr__(self, "environment", dict(self.environment))
         object.__setattr__(self, "versions", dict(self.versions))
         object.__setattr__(self, "aliases", self._whole_aliases())
+        # Creates each version's function, which validates the values that differ.
         for version in self.versions:
             self.as_published(version)
 

@@ -82,6 +82,7 @@ async def _check_handler(
     try:
         return await _wait_for_start(api, function)
     finally:
+        # Released only after it has ended: until then the watchdog must know the process group.
         kill_group(process.pid)
         await exit_reported
         orphan_guard.release(process.pid)

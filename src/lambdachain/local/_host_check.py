@@ -56,10 +56,12 @@ class HostCheck:
             target: The target in the request line, which may be an absolute URL.
             fields: Its headers among `CHECKED_HEADERS`.
         """
+        # All of them are checked: nothing says which one a client meant.
         hosts = [*fields.get("host", ()), *_parse_target_authority(target)]
         for host in hosts:
             if not self._allows(parse_authority(host)):
                 return f"its Host {_quote(host)} is not loopback, and not in allowed_hosts"
+        # A page that the endpoint's own address serves may call it: by the same host and port.
         own = {parse_authority(host) for host in hosts}
         for name in ("origin", "referer"):
             for value in fields.get(name, ()):

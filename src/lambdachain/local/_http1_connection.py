@@ -66,12 +66,14 @@ class HttpConnection:
             ProtocolError: The body is incomplete.
             ConnectionError: The connection is lost.
         """
+        # The client waits for this before it sends the body.
         if "expect" in self._headers:
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if "chunked" not in self._headers.get("transfer-encoding", "").lower():
             async for content in self._read_content(_parse_length(self._headers.get("content-length", "0"), 10)):
                 yield content
             return
+        # A chunk's size may be followed by extensions after a semicolon, which mean nothing here.
         while size := _parse_length((await self._read_line()).partition(";")[0], 16):
             async for content in self._read_content(size):
                 yield content

@@ -80,6 +80,7 @@ def invocation_from_bad_request(
 ) -> LocalInvocation:
     """Create the record of a request that could not be parsed: no such function, a body that is not valid JSON."""
     try:
+        # The target is percent-encoded, as in the URL.
         function = parse_target(unquote(target)).name
     except InvalidArnError:
         function = unquote(target)

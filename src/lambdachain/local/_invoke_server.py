@@ -122,6 +122,7 @@ class InvokeServer:
             self._registry.check(invoke.delivery)
             if operation is Operation.INVOKE_STREAM:
                 read_stream_type(request.headers)
+            # Concurrency does not matter for these: an event is throttled when it is delivered, a dry run never.
             if invoke.invocation_type is InvocationType.EVENT:
                 self._events.fire(invoke.delivery, caller)
                 return answer_queued()

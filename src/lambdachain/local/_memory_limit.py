@@ -41,6 +41,7 @@ class MemoryMonitor:
 
     def _check(self) -> None:
         resident = resident_memory(self._pid)
+        # The process has ended, or this system has no /proc: there is nothing more to check.
         if resident is None:
             return
         if resident > self._limit * _MB:

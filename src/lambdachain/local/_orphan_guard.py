@@ -24,6 +24,7 @@ class OrphanGuard:
         """Start the watchdog, in its own session: a signal to the endpoint's process group must not reach it."""
         read_end, self._pipe = os.pipe()
         try:
+            # -I -S: without site-packages it starts fast, and nothing in the user's environment can break it.
             self._watcher = subprocess.Popen(  # noqa: S603 - runs this file
                 [sys.executable, "-I", "-S", __file__],
                 stdin=read_end,

@@ -179,6 +179,7 @@ class RuntimeApi:
 
     def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
         """Set the next invocation for the runtime client; *deadline_ms* is in milliseconds since the epoch."""
+        # Kept until a client takes it: the one that is polling may disconnect before it does.
         self._next_delivery = delivery, deadline_ms
         if (
             self._polling_client is not None
@@ -221,6 +222,7 @@ class RuntimeApi:
 
     async def _authorized_path(self, client: _ClientConnection, path: str) -> str | None:
         """Return the path of a request without the secret; ``None`` if the request is not from the sandbox."""
+        # The process may connect before its id is known here.
         await self._has_root.wait()
         start, prefix = path[: len(self._prefix)].encode("latin-1"), self._prefix.encode()
         # compare_digest: the time of a plain comparison would reveal how much of a guess is right
@@ -235,6 +237,7 @@ class RuntimeApi:
     async def _handle(self, client: _ClientConnection, request: Request) -> None:
         method, path, headers = request
         http = client.http
+        # Every branch reads the body: the next request of the connection starts behind it.
         report = _REPORT.fullmatch(path) if method == "POST" else None
         if (method, path) == ("GET", _NEXT):
             await _read_body(http)
@@ -244,6 +247,7 @@ class RuntimeApi:
         elif report is None:
             await _read_body(http)
             await http.respond(404, b'{"errorType":"NotFound"}')
+        # A report for an earlier invocation, or a second one for this.
         elif report[1] != self._current_request_id:
             await _read_body(http)
             await http.respond(400, b'{"errorType":"InvalidRequestID"}')
@@ -324,6 +328,7 @@ class RuntimeApi:
     async def _receive_report(self, http: HttpConnection, kind: str) -> None:
         body = await _read_body(http)
         self._current_request_id = None
+        # Reported even if it is too large: the sandbox decides what the caller gets.
         self.events.put_nowait(Returned(body) if kind == "response" else Raised(body))
         await asyncio.sleep(0)  # the caller first: its response is sent before the client's acknowledgement
         await (http.respond(202, b'{"status":"OK"}') if body.size <= MAX_RESPONSE else http.respond(413, b"{}"))
@@ -366,6 +371,7 @@ async def _read_body(http: HttpConnection) -> Body:
 def _parse_stream_error(trailers: Mapping[str, str]) -> bytes | None:
     if "lambda-runtime-function-error-type" not in trailers:
         return None
+    # An error report that cannot be decoded is still an error, with an empty report.
     with suppress(binascii.Error):
         return base64.b64decode(trailers.get("lambda-runtime-function-error-body", ""))
     return b""

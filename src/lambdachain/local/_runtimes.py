@@ -100,6 +100,7 @@ def start_command(function: LocalFunction) -> Sequence[str]:
 
 @cache
 def _python_identifier(python: str) -> str:
+    # The usual case needs no process: awslambdaric is a dependency of this extra.
     if python == sys.executable:
         return "python{}.{}".format(*sys.version_info)
     try:

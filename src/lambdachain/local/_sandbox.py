@@ -105,6 +105,7 @@ class Sandbox:
                 variables=resources.variables,
                 runtime_api=await self._api.open(with_path=runtime.takes_path(self._function)),
             )
+            # A session of its own: its process group is killed as a whole, and Ctrl-C in a terminal does not reach it.
             self._process = await asyncio.create_subprocess_exec(
                 *start_command(self._function),
                 cwd=self._function.directory,
@@ -157,6 +158,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Kill the process and everything it started, and read its last output; completes even if cancelled."""
+        # One task for all callers, shielded: a cancelled call must not leave a process behind.
         self._stopping = self._stopping or asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
 
@@ -205,6 +207,7 @@ class Sandbox:
         while isinstance(event := await self._api.events.get(), Streaming):
             size += len(event.content)
             if size > (MAX_STREAM if sink else MAX_RESPONSE):  # reported as a response that is too large
+                # The content does not matter any more: what counts is a size over the limit.
                 return Returned(Body(b"", MAX_RESPONSE + 1))
             if sink:
                 await sink(event.content)
@@ -225,6 +228,7 @@ class Sandbox:
 def to_outcome(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
     """Convert the last event of an invocation to an outcome; ``None`` is a timeout, after *timeout* seconds."""
     match event:
+        # First: the size limit applies to error reports too.
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
             return InvocationOutcome(responses.response_too_large(), failed=True, is_reusable=False)
         case Returned(body):

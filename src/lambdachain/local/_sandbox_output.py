@@ -75,6 +75,7 @@ class SandboxOutput:
         if not _LOGGER.isEnabledFor(logging.INFO):
             return
         *lines, rest = (bytes(self._line) + chunk).split(b"\n")
+        # A line without an end must not fill the memory.
         if len(rest) > _CHUNK:
             lines.append(rest)
             rest = b""

@@ -38,6 +38,7 @@ class SandboxPool:
                 waiting could deadlock.
         """
         async with self._sandbox_limit:
+            # Checked again: other functions may have taken the last permits while this call waited for a sandbox.
             if self._resources.execution_limit.locked():
                 raise responses.throttled("ConcurrentInvocationLimitExceeded")
             return await self._run(delivery, log_tail=log_tail, sink=sink)

@@ -50,6 +50,7 @@ class ServedFunction:
 
     def choose_version(self, qualifier: str | None) -> str:
         """Choose the version for a call with this qualifier; an alias with routing chooses at random."""
+        # $LATEST and published versions have pools; everything else is an alias, as the registry has checked.
         if qualifier is None or qualifier in self._pools:
             return qualifier or LATEST
         alias = self.function.alias(qualifier)

@@ -114,6 +114,7 @@ def command(
     its own processes of the real runtime client.
     """
     _check_installed()
+    # Imported after the check above: these modules need the extra's packages.
     from .session import ServeOptions, scratch_directory, serve
     from .system_loader import ServeRequest
 

@@ -32,6 +32,7 @@ class HandlerChecker:
             target=lambda: asyncio.run(self._until_stopped()), name="lambdachain.handler_checks", daemon=True
         )
         self._thread.start()
+        # Until the loop exists: start() and stop() are called from another thread.
         self._started.wait()
 
     def start(self, functions: Sequence[LocalFunction]) -> None:

@@ -208,4 +208,5 @@ def _render_invocation(invocation: LocalInvocation, clock: str) -> str:
 
 def _colour_for(function: str) -> str:
     """Return the colour of a function's name, the same in every run."""
+    # Not hash(), which differs in every process.
     return _COLOURS[zlib.crc32(function.encode(errors="replace")) % len(_COLOURS)]

@@ -79,6 +79,7 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
         return 1
     _LOGGER.addHandler(_LogForwarder(inbox))
     _LOGGER.setLevel(logging.INFO)
+    # Records reach the terminal as messages only, not also by a handler of the root logger.
     _LOGGER.propagate = False
     try:
         endpoint = LocalEndpoint(
@@ -100,6 +101,7 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
         stop = _ServeLoop(request, options, inbox, report, endpoint).until_stopped(system)
     report.print_remaining(inbox)
     report(Stopped(stop.signal.name))
+    # The exit status of a process that a signal ended, as shells report it.
     return 128 + stop.signal
 
 
@@ -220,6 +222,7 @@ class _ServeLoop:
     def _keep_missing(self, previous: Mapping[str, LocalFunction], system: LoadedSystem) -> LoadedSystem:
         """Keep serving functions that are no longer declared: the file may be only half written."""
         declared = {function.name for function in system.functions}
+        # A function whose declaration is missing was perhaps only moved or is being edited.
         missing = [function for name, function in previous.items() if name not in declared]
         if missing:
             names = ", ".join(function.name for function in missing)

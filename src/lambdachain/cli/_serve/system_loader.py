@@ -71,6 +71,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     if not files and not request.arguments:
         text = f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {', '.join(FILES)}"
         return _failed_with(Diagnostic(Location("lambdachain serve"), text))
+    # Functions on the command line come first: of two declarations with one name, the first is served.
     systems = [System(read_arguments(filter(is_function, request.arguments), request.directory))]
     systems += [read_file(path, request.surroundings) for path in files]
     problems = [problem for system in systems for problem in system.reading.problems]
@@ -85,6 +86,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
         ready, more_problems = make_ready(each, scratch=request.scratch, environment=environment)
         problems += more_problems
         functions += [ready] if ready is not None else []
+    # Only now: whether a destination exists depends on which functions can be served.
     functions, more_problems = within_reach(functions, declared, request.surroundings.place, services)
     problems += more_problems
     return LoadedSystem(
