@@ -1,4 +1,4 @@
-"""The list of commands: each is there, says what it does, and is imported only when it is run."""
+"""The table of commands: each exists, has a help text, and is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_each_command_is_where_the_table_says(name: str):
 
 
 def test_the_list_of_commands_imports_none_of_them():
-    """``--help`` names each with its line, and loads nothing that only a command needs."""
+    """``--help`` lists each command in one line, and imports nothing that only a command needs."""
     script = (
         "import sys\nfrom lambdachain.cli import main\nsys.argv = ['lambdachain', '--help']\n"
         "try: main()\nexcept SystemExit: pass\n"
@@ -54,7 +54,7 @@ def test_the_list_of_commands_imports_none_of_them():
 def test_the_shell_completes_commands_and_options(
     command: list[str], environment: dict[str, str], words: str, completed: str
 ):
-    """As bash asks for it."""
+    """As bash requests it."""
     asked: dict[str, Any] = {
         "_LAMBDACHAIN_COMPLETE": "bash_complete",
         "COMP_WORDS": words,

@@ -1,4 +1,4 @@
-"""What is wrong is one line that says where and what to do; never a traceback, and the other functions are served."""
+"""Errors of ``serve`` are one line with location and fix, never a traceback, and the other functions are served."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOOD = "def handler(event, context):\n    return 'good'\n"
 
 
 def template(*functions: str) -> str:
-    """Write a template of these functions and a good one."""
+    """Write a template with these functions and a valid one."""
     kind = "AWS::Serverless::Function"
     good = f"  Good: {{Type: {kind}, Properties: {{CodeUri: good, Handler: app.handler}}}}\n"
     return "Resources:\n" + good + "".join(f"  Bad: {{Type: {kind}, Properties: {{{each}}}}}\n" for each in functions)
@@ -93,7 +93,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("properties", "told"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_line_and_the_other_function_is_served(
+def test_an_error_is_one_line_and_the_other_function_is_served(
     properties: str, told: tuple[int, str, str, bool], serve: Any, write: Any
 ):
     """With file, line and key."""
@@ -118,8 +118,8 @@ def test_a_mistake_is_one_line_and_the_other_function_is_served(
     assert served.call("Good") == "good"
 
 
-def test_a_mistake_that_functions_share_is_told_once(serve: Any, write: Any):
-    """What stands for all of them is one line, however many there are."""
+def test_an_error_that_functions_share_is_reported_once(serve: Any, write: Any):
+    """A shared default is one line, however many functions have it."""
     write(
         {
             "app.py": GOOD,
@@ -135,12 +135,12 @@ def test_a_mistake_that_functions_share_is_told_once(serve: Any, write: Any):
     served = serve()
     served.wait_for("serving")
 
-    assert ["provider.environment.KEY"] == [problem["key"] for problem in served.all_of("problem")]
+    assert ["provider.environment.KEY"] == [problem["key"] for problem in served.messages_of_type("problem")]
     assert [served.call(f"shop-dev-{name}") for name in ("one", "two")] == ["good", "good"]
 
 
-def test_each_target_of_events_is_named_where_it_is_written(serve: Any, write: Any):
-    """A dead-letter queue stands in a property, or a resource, of its own."""
+def test_each_event_destination_is_reported_at_its_own_line(serve: Any, write: Any):
+    """A dead-letter queue is in its own property or resource."""
     write(
         {
             "app.py": GOOD,
@@ -168,11 +168,11 @@ def test_each_target_of_events_is_named_where_it_is_written(serve: Any, write: A
     assert {
         "dead_letter": "Resources.Good.Properties.DeadLetterConfig",
         "on_failure": "Resources.Ends.Properties",
-    } == {problem["text"].split()[0]: problem["key"] for problem in served.all_of("problem")}
+    } == {problem["text"].split()[0]: problem["key"] for problem in served.messages_of_type("problem")}
 
 
 def test_a_port_in_use(run: Any, write: Any):
-    """The commonest slip of all."""
+    """The most common error."""
     write({"app.py": GOOD})
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -216,8 +216,8 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
         (["--no-such-option"], 2, "Error: No such option"),
     ],
 )
-def test_what_cannot_be_started_is_one_line(arguments: list[str], status: int, line: str, run: Any, write: Any):
-    """And a status that is not zero."""
+def test_a_start_failure_is_one_line(arguments: list[str], status: int, line: str, run: Any, write: Any):
+    """And an exit status that is not zero."""
     write({"app.py": GOOD})
     ran = run("serve", *arguments)
     (last,) = [each for each in ran.stderr.splitlines(keepends=True) if each.lower().startswith("error")]
@@ -228,8 +228,8 @@ def test_what_cannot_be_started_is_one_line(arguments: list[str], status: int, l
     assert ran.stdout == ""
 
 
-def test_the_secrets_of_an_env_file_are_not_shown(run: Any, write: Any):
-    """A line that cannot be read is named by its number."""
+def test_the_secrets_of_an_env_file_are_not_printed(run: Any, write: Any):
+    """An invalid line is reported by its number."""
     write({"app.py": GOOD, "local.env": "A=1\nSECRET s3cr3t\n"})
     ran = run("serve", "a=app.handler", "--env-file", "local.env")
 
@@ -278,8 +278,8 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
         ("h11", 0, "least_privilege/template.yaml: 2 functions checked: grants match the calls\n"),
     ],
 )
-def test_a_template_is_read_by_what_the_extra_brings(module: str, status: int, line: str):
-    """What it lacks is named; what it does not bring is not asked for."""
+def test_reading_a_template_needs_only_packages_of_the_extra(module: str, status: int, line: str):
+    """A missing one is named; nothing else is required."""
     arguments = ["policy", "parent_child", "--check", "least_privilege/template.yaml"]
     ran = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(module=module), *arguments],
@@ -293,7 +293,7 @@ def test_a_template_is_read_by_what_the_extra_brings(module: str, status: int, l
 
 
 def test_help_loads_nothing_heavy():
-    """It is there at once."""
+    """It is printed immediately."""
     script = (
         "import sys\nfrom lambdachain.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
@@ -307,7 +307,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_command_is_installed():
-    """As ``lambdachain``, beside the interpreter."""
+    """As ``lambdachain``, next to the interpreter."""
     from importlib.metadata import entry_points
 
     (command,) = entry_points(group="console_scripts", name="lambdachain")
