@@ -1,4 +1,4 @@
-"""When an event is tried again, why it is given up, and what is told of it: pure, against what was recorded."""
+"""Retries of events, the reasons to discard them, and their records: pure functions, compared with recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 
 
 def failures(rules):
-    """Fail an event until it is given up: the seconds of its deliveries, and why."""
+    """Fail an event until it is discarded: the times of its deliveries, and the condition."""
     course, moments = begun(0.0), []
     while isinstance(course, EventState):
         moments.append(course.due)
@@ -46,7 +46,7 @@ def test_failures(rules, moments, condition):
 
 
 def test_throttles():
-    """A throttled event comes back after a second, then ever later, up to five minutes, until it is too old."""
+    """A throttled event is retried after a second, then with growing delays up to five minutes, until it is too old."""
     course, pauses = begun(0.0), []
     while isinstance(after := after_throttle(course, Rules(), now=course.due), EventState):
         pauses.append(after.due - course.due)
@@ -60,7 +60,7 @@ def test_throttles():
 
 
 def test_failure_after_throttles():
-    """Throttles do not count as deliveries, and a delivery begins their pauses anew."""
+    """Throttles do not count as deliveries, and a delivery resets their delays."""
     throttled = after_throttle(after_throttle(begun(0.0), Rules(), now=0), Rules(), now=1)
     failed = after_failure(throttled, Rules(), now=10)
 
@@ -79,12 +79,12 @@ def test_failure_after_throttles():
     ],
 )
 def test_before_delivery(now, reserved, condition):
-    """An event that is too old, or of a function that takes none, is not delivered at all."""
+    """An event that is too old, or for a function with a concurrency of 0, is not delivered at all."""
     assert condition == before_delivery(begun(0.0), Rules(max_age=60), now=now, reserved_concurrency=reserved)
 
 
 def record(condition=Condition.SUCCESS, answer=None, runs=1, arn=ARN):
-    """Make a record of an event's end."""
+    """Create the record of an event."""
     delivery = Delivery("id-1", arn, "Root=1", b'{"order": 1}')
     return Record(delivery, condition, runs, answer, ended_at=1_700_000_000.123)
 
@@ -109,7 +109,7 @@ def test_record_of_a_success():
 
 
 def test_record_of_a_failure():
-    """The record of a failure says that the function failed, and how; an alias is named as it was called."""
+    """The record of a failure has the function's error; an alias is named as it was called."""
     answer = LastAnswer(200, b'{"errorType": "KeyError"}', "2", failed=True)
     written = record(Condition.RETRIES_EXHAUSTED, answer, runs=3, arn=f"{ARN}:live").destination()
 
@@ -121,8 +121,8 @@ def test_record_of_a_failure():
     )
 
 
-def test_record_without_an_answer():
-    """Where the function never ran there is no response to tell of."""
+def test_record_without_a_response():
+    """If the function never ran, there is no response in the record."""
     written = record(Condition.ZERO_RESERVED_CONCURRENCY, runs=0).destination()
 
     assert not {"responseContext", "responsePayload"} & written.keys()
@@ -149,7 +149,7 @@ def test_bus_entry():
     ],
 )
 def test_dead_letter_attributes(answer, code, message):
-    """A dead letter carries the request's id, the status, and the first kilobyte of the error message (recorded)."""
+    """A dead letter has the request id, the status, and the first kilobyte of the error message (recorded)."""
     assert {
         "RequestID": {"DataType": "String", "StringValue": "id-1"},
         "ErrorCode": {"DataType": "Number", "StringValue": code},
@@ -168,5 +168,5 @@ def test_dead_letter_attributes(answer, code, message):
     ],
 )
 def test_error_type(body, name):
-    """The class of an error is read from whatever a runtime wrote."""
+    """The error type is read from any runtime's report."""
     assert name == error_type_of(body)

@@ -1,4 +1,4 @@
-"""Refusals and failures on the wire, against what was recorded from AWS; `test_local_conformance` has the clients."""
+"""Refusals and failures on the wire, compared with recordings of AWS; `test_local_conformance` has the clients."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.local.recorded_cases import ARN, BROKEN, FAILED, NOT_JSON, TIMEOUT
 
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event", "DryRun"])
 @pytest.mark.parametrize(("payload", "reason"), NOT_JSON)
-def test_payload_that_is_no_json(post, payload, reason, invocation_type):
-    """A payload that is no JSON is refused before any function sees it, in AWS's frame of words."""
+def test_payload_that_is_not_json(post, payload, reason, invocation_type):
+    """An invalid payload is refused before any function sees it, with a message in AWS's format."""
     reply = post("echo", payload, {"X-Amz-Invocation-Type": invocation_type})
 
     assert (400, "InvalidRequestContentException") == (reply.status, reply.headers["x-amzn-errortype"])
@@ -40,7 +40,7 @@ def test_payload_that_is_no_json(post, payload, reason, invocation_type):
     ],
 )
 def test_refusal_on_the_wire(post, function, body):
-    """A refusal carries its class in a header, a request id, and exactly AWS's JSON."""
+    """A refusal has its class in a header, a request id, and exactly AWS's JSON."""
     reply = post(function)
 
     assert body == reply.body.decode()
@@ -49,7 +49,7 @@ def test_refusal_on_the_wire(post, function, body):
 
 
 def test_client_that_waits_before_it_sends_the_payload(endpoint):
-    """``Expect: 100-continue``, as curl has it for large payloads, is answered before the payload comes."""
+    """``Expect: 100-continue``, which curl sends for large payloads, is answered before the payload arrives."""
     address = urlsplit(endpoint.url)
     head = (
         "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
@@ -70,7 +70,7 @@ def test_client_that_waits_before_it_sends_the_payload(endpoint):
     ["/", "/2015-03-31/functions", "/2015-03-31/functions/a/b/invocations", "/2014-11-13/functions/a/invoke-async"],
 )
 def test_other_operations(post, path):
-    """Whatever is not Invoke is answered with what there is instead."""
+    """Any other operation than Invoke is answered with a list of what exists."""
     reply = post("", path=path)
 
     assert (404, "UnknownOperationException") == (reply.status, reply.headers["x-amzn-errortype"])
@@ -80,8 +80,8 @@ def test_other_operations(post, path):
 @pytest.mark.parametrize(
     ("function", "event", "error_type", "message"), [*FAILED, pytest.param("slow", {}, "Sandbox.Timedout", TIMEOUT)]
 )
-def test_failure_that_the_platform_words(post, function, event, error_type, message):
-    """A process that ends or takes too long is a function error in exactly AWS's JSON."""
+def test_failure_reported_by_the_platform(post, function, event, error_type, message):
+    """A process that exits or times out is a function error in exactly AWS's JSON."""
     reply = post(function, json.dumps(event).encode())
 
     expected = {"errorType": error_type, "errorMessage": message.format(request_id=reply.headers["x-amzn-requestid"])}
@@ -91,14 +91,14 @@ def test_failure_that_the_platform_words(post, function, event, error_type, mess
 
 
 def test_module_that_loads_longer_than_the_timeout(client):
-    """Loading has ten seconds of its own, as on Lambda: a function with a short timeout may import much."""
+    """Loading has its own limit of ten seconds, as on Lambda: a function with a short timeout may import much."""
     response = client.invoke(FunctionName="leisurely", Payload=b"{}")
 
     assert (None, b'"loaded"') == (response.get("FunctionError"), response["Payload"].read())
 
 
 def test_exception_of_the_handler(client):
-    """A raised exception is a function error as the runtime words it."""
+    """A raised exception is a function error as the runtime reports it."""
     response = client.invoke(FunctionName="fail", Payload=b"{}")
 
     error = json.load(response["Payload"])
@@ -109,14 +109,14 @@ def test_exception_of_the_handler(client):
 
 
 def test_exception_with_a_long_trace(result):
-    """The runtime's diagnostic header of a deep stack, of hundreds of kilobytes, is no obstacle."""
+    """The runtime's diagnostic header for a deep stack, of hundreds of kilobytes, is accepted."""
     error = result("fail", {"deep": 800})
 
     assert ("LookupError", "deep down") == (error["errorType"], error["errorMessage"])
 
 
-def test_result_that_is_no_json(result):
-    """A result that cannot be JSON is the runtime's own function error."""
+def test_result_that_is_not_json(result):
+    """A result that cannot be serialized is the runtime's own function error."""
     error = result("unserialisable", {})
 
     assert "Runtime.MarshalError" == error["errorType"]
@@ -125,7 +125,7 @@ def test_result_that_is_no_json(result):
 
 @pytest.mark.parametrize(("function", "error_type", "message"), BROKEN)
 def test_module_that_cannot_be_loaded(client, function, error_type, message):
-    """A module that fails to load is a function error without a request id, at every call anew."""
+    """A module that fails to load is a function error without a request id, at every call again."""
     for _ in range(2):
         response = client.invoke(FunctionName=function, Payload=b"{}")
 
@@ -135,8 +135,8 @@ def test_module_that_cannot_be_loaded(client, function, error_type, message):
         assert error["errorMessage"].startswith(message)
 
 
-def test_module_that_loads_at_last(client_of, tmp_path):
-    """A function whose module failed to load works as soon as the module does."""
+def test_module_that_loads_later(client_of, tmp_path):
+    """A function whose module failed to load works as soon as the module loads."""
     module = tmp_path / "late.py"
     module.write_text("raise RuntimeError('not yet')")
     with LocalEndpoint([LocalFunction("late", "late.handler", directory=tmp_path)]) as endpoint:
@@ -149,14 +149,14 @@ def test_module_that_loads_at_last(client_of, tmp_path):
 
 
 def test_largest_response(client):
-    """A response of 6 MiB and 100 bytes comes through whole."""
+    """A response of 6 MiB and 100 bytes arrives completely."""
     response = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291556}')
 
     assert (6_291_556, None) == (len(response["Payload"].read()), response.get("FunctionError"))
 
 
 def test_response_too_large(client):
-    """A response of one byte more is a function error in exactly AWS's JSON."""
+    """One byte more is a function error in exactly AWS's JSON."""
     response = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291557}')
 
     assert (
@@ -167,14 +167,14 @@ def test_response_too_large(client):
 
 
 def test_largest_request(client):
-    """A synchronous request of 6 MiB is delivered whole."""
+    """A synchronous request of 6 MiB is delivered completely."""
     response = client.invoke(FunctionName="measure", Payload=b'"' + b"x" * (6_291_456 - 2) + b'"')
 
     assert b"6291454" == response["Payload"].read()
 
 
 def test_log_tail_of_an_exit(client):
-    """The log of a process that ended tells what it printed last and how it ended."""
+    """The log of a process that exited has its last output and how it ended."""
     response = client.invoke(FunctionName="end", Payload=b'{"os_exit": 42}', LogType="Tail")
 
     request_id = response["ResponseMetadata"]["RequestId"]

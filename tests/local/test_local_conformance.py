@@ -1,4 +1,4 @@
-"""What AWS answers is what each client gets: boto3, the AWS CLI, and the AWS SDK for JavaScript."""
+"""Each client gets AWS's responses: boto3, the AWS CLI, and the AWS SDK for JavaScript."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def _client(request, endpoint, tmp_path_factory):
 
 @pytest.mark.parametrize(("options", "status", "code", "body"), REFUSED)
 def test_refusal(client, options, status, code, body):
-    """A request that AWS refuses is refused with the same status, class and words."""
+    """A request that AWS refuses is refused with the same status, class and message."""
     told = client.invoke(**{"Payload": b"{}", **options})
 
-    assert client.tells(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == told
+    assert client.reports(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == told
 
 
 @pytest.mark.parametrize(("payload", "reason"), NOT_JSON)
-def test_payload_that_is_no_json(client, payload, reason):
-    """A payload that is no JSON is refused, in AWS's frame of words."""
+def test_payload_that_is_not_json(client, payload, reason):
+    """It is refused with a message in AWS's format."""
     told = client.invoke(FunctionName="echo", Payload=payload)
 
     words = f"Could not parse request body into json: Could not parse payload into json: {reason}"
     assert told.message.startswith(f"{words}\n at [Source: REDACTED ")
-    assert client.tells(Answer(400, "InvalidRequestContentException", words)) == replace(told, message=words)
+    assert client.reports(Answer(400, "InvalidRequestContentException", words)) == replace(told, message=words)
 
 
 @pytest.mark.parametrize(("function", "event", "error_type", "message"), FAILED)
-def test_failure_that_the_platform_words(client, function, event, error_type, message):
-    """A process that ends or takes too long is a function error in exactly AWS's JSON."""
+def test_failure_reported_by_the_platform(client, function, event, error_type, message):
+    """A process that exits or times out is a function error in exactly AWS's JSON."""
     told = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
 
     error = {"errorType": error_type, "errorMessage": message.format(request_id="ID")}
@@ -69,8 +69,8 @@ def test_failure_that_the_platform_words(client, function, event, error_type, me
         ),
     ],
 )
-def test_failure_that_the_runtime_words(client, function, error_type, message):
-    """An exception, a module that does not load, a result that is no JSON."""
+def test_failure_reported_by_the_runtime(client, function, error_type, message):
+    """An exception, a module that does not load, a result that cannot be serialized."""
     told = client.invoke(FunctionName=function, Payload=b"{}")
 
     error = json.loads(told.payload)
@@ -80,7 +80,7 @@ def test_failure_that_the_runtime_words(client, function, error_type, message):
 
 
 def test_response_too_large(client):
-    """A response over 6 MiB and 100 bytes is a function error in exactly AWS's JSON; the largest comes whole."""
+    """A response over 6 MiB and 100 bytes is a function error in exactly AWS's JSON; the largest arrives completely."""
     most = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291556}')
     over = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291557}')
 
@@ -94,18 +94,18 @@ def test_response_too_large(client):
 
 @pytest.mark.parametrize(("function", "event", "payload"), RESULTS)
 def test_result(client, function, event, payload):
-    """A result comes as the function gave it."""
+    """A result arrives as the function returned it."""
     assert Answer(200, payload=payload, version="$LATEST") == client.invoke(FunctionName=function, Payload=event)
 
 
 def test_absent_payload(client):
-    """A call without a payload gives the function an empty object."""
+    """A call without a payload passes an empty object to the function."""
     assert b"{}" == client.invoke(FunctionName="echo").payload
 
 
 @pytest.mark.parametrize(("options", "version", "arn"), DESCRIBED)
 def test_address(client, options, version, arn):
-    """Every form of an address reaches the function; the ARN it sees has a qualifier only if the caller gave one."""
+    """Every form of an address reaches the function; its ARN has a qualifier only if the caller sent one."""
     told = client.invoke(Payload=b'{"order": 1}', **options)
 
     seen = json.loads(told.payload)
@@ -114,7 +114,7 @@ def test_address(client, options, version, arn):
 
 
 def test_client_context_and_tenant(client):
-    """What goes in headers reaches the function."""
+    """Values in headers reach the function."""
     context = base64.b64encode('{"custom": {"who": "käthe"}}'.encode()).decode()
     custom = json.loads(client.invoke(FunctionName="describe", Payload=b"{}", ClientContext=context).payload)
     tenant = json.loads(client.invoke(FunctionName="tenants", Payload=b"{}", TenantId="tenant 1/a").payload)
@@ -123,7 +123,7 @@ def test_client_context_and_tenant(client):
 
 
 def test_log_tail(client):
-    """The end of the log comes where it is asked for, and only there."""
+    """The end of the log is returned if it is requested, and only then."""
     told = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="Tail")
     not_asked = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="None")
 
@@ -139,7 +139,7 @@ def test_log_tail(client):
     ("function", "kind", "status"), [("echo", "Event", 202), ("parked", "Event", 202), ("echo", "DryRun", 204)]
 )
 def test_types_that_run_nothing_now(client, function, kind, status):
-    """An event is accepted, of a throttled function too, and a dry run permitted; there is nothing in the answer."""
+    """An event is accepted, of a throttled function too, and a dry run permitted; the response is empty."""
     assert Answer(status) == client.invoke(FunctionName=function, Payload=b"{}", InvocationType=kind)
 
 
@@ -157,7 +157,7 @@ def _send(endpoint, tmp_path):
 
 
 def test_javascript_reads_a_stream(send):
-    """The parts, and as the end the error that came amid them."""
+    """The parts, and at the end the error in mid-stream."""
     whole = send("InvokeWithResponseStreamCommand", FunctionName="stream", Payload=b'{"parts": ["one, ", "two"]}')
     half = send(
         "InvokeWithResponseStreamCommand", FunctionName="stream", Payload=b'{"parts": ["one, "], "error": "TypeError"}'

@@ -1,4 +1,4 @@
-"""A disk that is full: what cannot be kept is refused, and with room again everything goes on."""
+"""A full disk: events that cannot be stored are refused, and everything resumes once there is space."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ print(json.dumps({"before": before, "refused": gone, "logged": logged}))
 
 @pytest.fixture(name="run", params=["a file that may not grow", "a full file system"])
 def _run(request, tmp_path):
-    """Run a script whose disk is small: one with a limit on files, or a file system in memory."""
+    """Run a script with a small disk: a limit on file sizes, or a file system in memory."""
     where, kept = tmp_path / "disk", tmp_path / "kept"
     where.mkdir()
     kept.mkdir()
@@ -159,13 +159,13 @@ def _run(request, tmp_path):
 
 
 def is_refusal(answer):
-    """Check that an answer says that Lambda did not take the event."""
+    """Check whether a response says that Lambda did not accept the event."""
     status, error_type, body = answer
     return (status, error_type, json.loads(body)["Type"]) == (500, "ServiceException", "Service")
 
 
 def test_events_while_the_disk_is_full(run):
-    """``fire`` gets Lambda's own error, calls go on, and with room again events do too; the log says it once."""
+    """``fire`` gets Lambda's own error, calls keep working, events resume once there is space; it is logged once."""
     told = run(REFUSED)
 
     assert [202, None, ""] == told["before"] == told["after"]
@@ -177,7 +177,7 @@ def test_events_while_the_disk_is_full(run):
 
 
 def test_an_event_that_ends_while_the_disk_is_full(run):
-    """It is not delivered a second time, and leaves the queue when there is room to write that."""
+    """It is not delivered again, and leaves the queue once there is space to write that."""
     told = run(UNDER_WAY)
 
     assert [202, None, ""] == told["after"]
@@ -186,7 +186,7 @@ def test_an_event_that_ends_while_the_disk_is_full(run):
 
 
 def test_a_queue_that_was_deleted(run):
-    """What SQLite would keep in a file without a name is gone with the process: it is refused."""
+    """SQLite would keep the events in a file without a name, lost with the process: they are refused."""
     told = run(GONE)
 
     assert is_refusal(told["refused"])

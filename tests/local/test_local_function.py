@@ -1,4 +1,4 @@
-"""What may be declared and what may not."""
+"""Valid and invalid declarations of functions."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ WRONG_KINDS = [
 
 
 @pytest.mark.parametrize(("fields", "message"), WRONG_KINDS)
-def test_fields_of_the_wrong_kind(fields, message):
-    """Where they are given, by their type, and never by what is in them."""
+def test_fields_of_the_wrong_type(fields, message):
+    """The message names the field and the type, never the value."""
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         LocalFunction(**{"name": "orders", "handler": "app.handler", **fields})
 
@@ -85,8 +85,8 @@ def test_fields_of_the_wrong_kind(fields, message):
 
 
 @pytest.mark.parametrize("fields", [{"max_age": "60"}, {"max_retries": True}, {"on_failure": 7}])
-def test_events_of_the_wrong_kind(fields):
-    """As those of a function."""
+def test_events_of_the_wrong_type(fields):
+    """Like those of a function."""
     with pytest.raises(ValueError, match=f"events: {next(iter(fields))} must be"):
         EventConfig(**fields)
 
@@ -115,22 +115,22 @@ ONE = LocalFunction("orders", "app.handler")
         ({"concurrency": True}, "concurrency must be a whole number, not bool"),
     ],
 )
-def test_arguments_of_an_endpoint_of_the_wrong_kind(arguments, message):
+def test_endpoint_arguments_of_the_wrong_type(arguments, message):
     """Before it listens."""
     with pytest.raises(ValueError, match=re.escape(message)):
         LocalEndpoint(**{"functions": [ONE], **arguments})
 
 
 @pytest.mark.parametrize("change", [LocalEndpoint.add, LocalEndpoint.replace])
-def test_what_is_added_is_a_function(change):
-    """As at the beginning."""
+def test_only_functions_can_be_added(change):
+    """As at the start."""
     with pytest.raises(ValueError, match="str is not a LocalFunction"):
         change(LocalEndpoint([ONE]), "orders")
 
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_bad_function(fields, message):
-    """A malformed function is refused where it is declared, in one line that names it."""
+    """A malformed function is refused when it is declared, in one line that names it."""
     with pytest.raises(ValueError) as caught:
         LocalFunction(**{"name": "orders", "handler": "app.handler", **fields})
 
@@ -138,7 +138,7 @@ def test_bad_function(fields, message):
 
 
 def test_values():
-    """Functions are values: equal by their fields, hashable, and silent about their environment."""
+    """Functions are values: equal by their fields, hashable, and without their environment in repr()."""
     one = LocalFunction("orders", "app.handler", environment={"TOKEN": "canary-51c0"})
     two = LocalFunction("orders", "app.handler", environment={"TOKEN": "canary-51c0"})
 
@@ -156,7 +156,7 @@ def test_environment_is_a_copy():
 
 
 def test_no_functions():
-    """An endpoint with nothing to serve is refused."""
+    """An endpoint without functions is refused."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([])
 
@@ -164,7 +164,7 @@ def test_no_functions():
 
 
 def test_name_twice(tmp_path):
-    """Two functions of one name are refused."""
+    """Two functions of the same name are refused."""
     function = LocalFunction("orders", "app.handler", directory=tmp_path)
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function, function])
@@ -173,7 +173,7 @@ def test_name_twice(tmp_path):
 
 
 def test_directory_missing(tmp_path):
-    """A directory that is not there is named."""
+    """A missing directory is named."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([LocalFunction("orders", "app.handler", directory=tmp_path / "gone")])
 
@@ -200,7 +200,7 @@ def test_bad_interpreter(tmp_path, python, message):
 
 
 def test_other_interpreter(tmp_path, client_of):
-    """A function may be run by an interpreter of its own, and is told which runtime that is."""
+    """A function may have its own interpreter, and its environment names the matching runtime."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)

@@ -33,7 +33,7 @@ RUNTIMES = [
 
 @pytest.fixture(name="ask")
 def _ask(tmp_path, client_of):
-    """Call a function that tells its variables, after each of *wrappers* was written."""
+    """Call a function that returns its variables, after each of *wrappers* was written."""
 
     def write(name, text, mode):
         path = tmp_path / name
@@ -60,7 +60,7 @@ def _ask(tmp_path, client_of):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_variables_of_lambdas_environment(ask, runtime):
-    """Those of X-Ray name a daemon of this machine, where there may be one."""
+    """Those of X-Ray point to a daemon on this machine, if there is one."""
     told = ask(runtime)
 
     assert {name: told.get(name) for name in told if "XRAY" in name or name == "LAMBDA_RUNTIME_DIR"} == {
@@ -75,7 +75,7 @@ def test_the_variables_of_lambdas_environment(ask, runtime):
 @pytest.mark.parametrize("wrapper", ["{}/wrapper.sh", "/var/task/wrapper.sh", "./wrapper.sh", "wrapper.sh"])
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_starts_the_runtime(ask, tmp_path, runtime, wrapper):
-    """With the runtime's command line; /var/task is the function's directory."""
+    """It receives the runtime's command line; /var/task is the function's directory."""
     told = ask(runtime, wrapper.format(tmp_path))
 
     assert int(told["WRAPPED"]) >= 2
@@ -84,7 +84,7 @@ def test_a_wrapper_starts_the_runtime(ask, tmp_path, runtime, wrapper):
 
 
 def test_a_wrapper_that_names_no_interpreter(ask, tmp_path):
-    """It is a shell script then; blanks in its name are no matter."""
+    """It is run as a shell script; its name may contain spaces."""
     told = ask("python", f"{tmp_path}/my tools/wrap it.sh", text=WRAPPER.partition("\n")[2], name="my tools/wrap it.sh")
 
     assert told["WRAPPED"] == "2"
@@ -119,7 +119,7 @@ def test_a_wrapper_that_adds_an_option(ask, runtime, option):
 )
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_that_cannot_run(ask, runtime, wrapper, mode, status):
-    """The process ends before it loads anything, with the shell's status (127 is recorded)."""
+    """The process exits before it loads anything, with the shell's status (127 is recorded)."""
     told = ask(runtime, wrapper, mode)
 
     assert told["errorType"] == "Runtime.ExitError"
