@@ -130,21 +130,21 @@ def test_a_number_is_printed_with_all_of_its_digits(lambdachain: Run):
     """At the top level and inside an object; digits in a string stay a string."""
     number = "-123456789012345678901.1234567890123"
     ran = lambdachain("call", "exact", f'"{number}"')
-    told = lambdachain("call", "exact", f'"{number}"', "--json")
+    output = lambdachain("call", "exact", f'"{number}"', "--json")
 
     assert ran.stdout == f'{{"amount":{number},"text":"\\"{number}\\"","ratio":0.1}}\n'
-    assert f'{{"value":{{"amount":{number},' in told.stdout
+    assert f'{{"value":{{"amount":{number},' in output.stdout
 
 
 def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run, tmp_path: Path):
     """By an ARN, a partial ARN, and the option; a name with a colon and without a module has a qualifier."""
     whole = "arn:aws:lambda:us-east-1:123456789012:function:echo"
-    told = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
+    output = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
     (tmp_path / "echo.py").write_text("")
     module, function = lambdachain("call", "echo:$LATEST", "1"), lambdachain("call", "function:echo:$LATEST", "1")
     missing = lambdachain("call", "echo", "1", "--qualifier", "live")
 
-    assert [ran.stdout for ran in (*told, function)] == ['{"event":1,"custom":{}}\n'] * 4
+    assert [ran.stdout for ran in (*output, function)] == ['{"event":1,"custom":{}}\n'] * 4
     assert "; for a function and its qualifier, write function:echo:$LATEST" in module.stderr
     assert (missing.returncode, "FunctionNotFoundError: echo:live" in missing.stderr) == (3, True)
 
@@ -182,12 +182,12 @@ def test_a_contract_may_be_deployed_under_another_name(lambdachain: Run):
 def test_a_declared_error_is_printed_with_its_fields(lambdachain: Run):
     """As a line for people, and as an object for programs."""
     ran = lambdachain("call", "billing_contracts:charge", ORDER.replace("500", "5000"), "--json")
-    told = json.loads(ran.stdout)["error"]
+    output = json.loads(ran.stdout)["error"]
 
     assert ran.returncode == 5
     assert ran.stderr == 'error: CardDeclined: {"reason":"limit"}\n'
-    assert (told["error"], told["fields"], told["execution"]) == ("CardDeclined", {"reason": "limit"}, "executed")
-    assert len(told["attempts"]) == 1
+    assert (output["error"], output["fields"], output["execution"]) == ("CardDeclined", {"reason": "limit"}, "executed")
+    assert len(output["attempts"]) == 1
 
 
 def test_a_failure_is_one_line_and_its_log_is_printed_on_demand(lambdachain: Run):
@@ -201,11 +201,11 @@ def test_a_failure_is_one_line_and_its_log_is_printed_on_demand(lambdachain: Run
 
 def test_a_result_as_json_has_all_metadata(lambdachain: Run):
     """The value and its metadata, with the log."""
-    told = json.loads(lambdachain("call", "billing_contracts:charge", ORDER, "--json", "--logs").stdout)
+    output = json.loads(lambdachain("call", "billing_contracts:charge", ORDER, "--json", "--logs").stdout)
 
-    assert (told["value"], told["executed_version"]) == ({"charge_id": "c-o-1"}, "$LATEST")
-    assert "charging 500" in told["log_tail"]
-    assert [attempt["status"] for attempt in told["attempts"]] == [200]
+    assert (output["value"], output["executed_version"]) == ({"charge_id": "c-o-1"}, "$LATEST")
+    assert "charging 500" in output["log_tail"]
+    assert [attempt["status"] for attempt in output["attempts"]] == [200]
 
 
 def test_options_reach_the_callee(lambdachain: Run):
@@ -237,9 +237,9 @@ def test_ctrl_c_during_a_call_says_that_it_may_have_run(
     )
     eventually(server.received)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=30)[1]
 
-    assert (process.returncode, told) == (130, "error: interrupted: the function may have run\n")
+    assert (process.returncode, output) == (130, "error: interrupted: the function may have run\n")
 
 
 def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachain: Run):
@@ -252,7 +252,7 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "output"),
     [
         (["call", "no such", "1"], 2, "error: invalid function name 'no such'"),
         (
@@ -287,14 +287,14 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
     ],
 )
 def test_a_usage_error_is_one_line_and_a_status(
-    lambdachain: Run, tmp_path: Path, arguments: list[str], status: int, told: str
+    lambdachain: Run, tmp_path: Path, arguments: list[str], status: int, output: str
 ):
     """Without a traceback, and with advice."""
     (tmp_path / "broken.py").write_text("import no_such_module\n")
     ran = lambdachain(*arguments)
 
     assert (ran.returncode, ran.stdout) == (status, "")
-    assert told in ran.stderr
+    assert output in ran.stderr
     assert "Traceback" not in ran.stderr
     assert ran.stderr.count("\n") == 1 or ran.stderr.startswith("Usage: ")
 
@@ -318,10 +318,10 @@ def test_a_failed_import_is_reported_with_its_location(lambdachain: Run, tmp_pat
 def test_an_event_is_queued(lambdachain: Run):
     """Its request id is printed."""
     ran = lambdachain("fire", "billing_contracts:charge", ORDER)
-    told = json.loads(lambdachain("fire", "echo", "1", "--json").stdout)
+    output = json.loads(lambdachain("fire", "echo", "1", "--json").stdout)
 
     assert (ran.returncode, len(ran.stdout.strip()), ran.stderr) == (0, 36, "queued, 1 attempt\n")
-    assert len(told["request_id"]) == 36
+    assert len(output["request_id"]) == 36
 
 
 def test_a_permission_is_a_status(lambdachain: Run):

@@ -146,11 +146,11 @@ def test_changes_as_json(lambdachain: Run, here: Path):
     """For programs."""
     (here / "src" / "billing.py").write_text(STRICTER)
     ran = lambdachain("check", "HEAD:billing:charge", "billing:charge", "--json")
-    told = json.loads(ran.stdout)
+    output = json.loads(ran.stdout)
 
-    assert (ran.returncode, told["compatible"]) == (1, False)
-    assert [change["path"] for change in told["changes"]] == ["request.currency"]
-    assert {one["who"] for one in told["changes"][0]["breaks"]} == {"old callers", "other callers"}
+    assert (ran.returncode, output["compatible"]) == (1, False)
+    assert [change["path"] for change in output["changes"]] == ["request.currency"]
+    assert {one["who"] for one in output["changes"][0]["breaks"]} == {"old callers", "other callers"}
 
 
 def test_a_file_of_a_revision(lambdachain: Run, here: Path, environment: dict[str, str]):
@@ -175,7 +175,7 @@ def test_reading_a_revision_changes_nothing(lambdachain: Run, here: Path):
 
 
 @pytest.mark.parametrize(
-    ("old", "told"),
+    ("old", "output"),
     [
         (
             "nowhere.json",
@@ -191,14 +191,14 @@ def test_reading_a_revision_changes_nothing(lambdachain: Run, here: Path):
         ("nowhere:charge", "no module 'nowhere' in this directory or on PYTHONPATH"),
     ],
 )
-def test_a_usage_error_is_one_line(lambdachain: Run, here: Path, old: str, told: str):
+def test_a_usage_error_is_one_line(lambdachain: Run, here: Path, old: str, output: str):
     """With the exit status for usage errors."""
     (here / "torn.json").write_text("{")
     (here / "other.json").write_text("{}")
     ran = lambdachain("check", old, "billing:charge")
 
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert told in ran.stderr
+    assert output in ran.stderr
 
 
 def test_code_that_is_not_in_the_repository_has_no_revision(lambdachain: Run, tmp_path_factory: pytest.TempPathFactory):

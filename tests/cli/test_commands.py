@@ -32,11 +32,11 @@ def test_the_list_of_commands_imports_none_of_them():
         "('pydantic', 'boto3', 'asyncio', 'rich', 'yaml')))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    told = ran.stdout.splitlines()
+    output = ran.stdout.splitlines()
 
     assert [(name, entry) for name, entry in COMMANDS.items() if f"{name} " not in ran.stdout] == []
     assert [entry.help for entry in COMMANDS.values() if entry.help[:30] not in ran.stdout] == []
-    assert told[-1] == str(
+    assert output[-1] == str(
         [
             "lambdachain",
             "lambdachain._core",

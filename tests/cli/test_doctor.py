@@ -87,13 +87,13 @@ def test_no_secret_is_printed(run: Run, write: Write, endpoint, no_configuration
     url, _ = endpoint
     write({"src/app.py": CODE})
     secret = {**KEYS, "AWS_SESSION_TOKEN": "canary-token", "HTTP_PROXY": "http://me:canary-password@127.0.0.1:9"}
-    told = ""
+    output = ""
     for arguments in ([], ["--json"]):
         ran = run("doctor", "src", "--endpoint-url", url, *arguments, **{**no_configuration, **secret})
-        told += ran.stdout + ran.stderr
+        output += ran.stdout + ran.stderr
 
-    assert "temporary, from env" in told
-    assert "canary" not in told.lower()
+    assert "temporary, from env" in output
+    assert "canary" not in output.lower()
 
 
 def test_without_region_or_credentials_no_request_is_sent(run: Run, write: Write, endpoint, no_configuration):
@@ -178,12 +178,12 @@ def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     report = json.loads(json.dumps(doctor.handler({"functions": functions}, None)))
-    told = {one["subject"]: one["text"] for one in report["findings"]}
+    output = {one["subject"]: one["text"] for one in report["findings"]}
 
     assert report["healthy"] is False
-    assert told["place"].startswith("in function orders, version 7, 256 MB")
-    assert told["transport"] == "HttpTransport (in a function)"
-    assert told["ThereToo"] == "may be invoked"
+    assert output["place"].startswith("in function orders, version 7, 256 MB")
+    assert output["transport"] == "HttpTransport (in a function)"
+    assert output["ThereToo"] == "may be invoked"
     assert ("DeniedCharge", "DryRun") in seen
 
 
@@ -199,7 +199,7 @@ class _Session:
 
 
 @pytest.mark.parametrize(
-    ("botocore", "settings", "told"),
+    ("botocore", "settings", "output"),
     [
         (
             "1.43.117",
@@ -215,9 +215,9 @@ class _Session:
         ("1.44.5", {"max_attempts": 7}, "up to 7 times"),
     ],
 )
-def test_botocores_retries_are_reported(botocore: str, settings: dict[str, Any], told: str):
+def test_botocores_retries_are_reported(botocore: str, settings: dict[str, Any], output: str):
     """By version and configuration."""
-    assert told in surroundings.retries(_Session(**settings), botocore).text
+    assert output in surroundings.retries(_Session(**settings), botocore).text
 
 
 def test_versions_that_are_too_old_or_missing_are_faults():

@@ -131,11 +131,11 @@ def test_unknown_grants_of_a_template_are_reported(run: Run, write: Write):
     policies = f"{EXACT}            - Statement: {imported}\n            - !Ref Other"
     write({**CODE, "template.yaml": sam(policies)})
     ran = run("policy", ".", "--check", "template.yaml")
-    told = [line for line in ran.stderr.splitlines() if line.startswith("cannot resolve: ")]
+    output = [line for line in ran.stderr.splitlines() if line.startswith("cannot resolve: ")]
 
     assert ran.returncode == 1
-    assert "another stack exports 'x': give --parameter x=VALUE" in told[0]
-    assert "parameter 'Other' has no default: give --parameter Other=VALUE" in told[1]
+    assert "another stack exports 'x': give --parameter x=VALUE" in output[0]
+    assert "parameter 'Other' has no default: give --parameter Other=VALUE" in output[1]
 
 
 ROLE = """
@@ -246,7 +246,7 @@ def test_a_check_can_be_limited_to_a_caller_by_each_of_its_names(run: Run, write
     }
 
     assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; it has Orders, billing-charge, Mail\n"
-    assert [told.splitlines()[-1].split(": ")[1] for told in ran.values()][:3] == [
+    assert [output.splitlines()[-1].split(": ")[1] for output in ran.values()][:3] == [
         "1 function checked",
         "1 function checked",
         "2 functions checked",
@@ -262,8 +262,8 @@ def test_a_handler_setting_that_several_files_have_is_refused(run: Run, write: W
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "error: 'app.handler' matches several files: write a.app.handler or b.app.handler\n"
     for name in ("b.app.handler", "b/app.handler"):
-        told = run("policy", "--caller", name, "--as", "sam").stdout
-        assert ("function:to-a" in told, "function:to-b" in told) == (False, True)
+        output = run("policy", "--caller", name, "--as", "sam").stdout
+        assert ("function:to-a" in output, "function:to-b" in output) == (False, True)
 
 
 def test_a_caller_is_named_by_its_function_or_its_handler_setting(run: Run, write: Write):

@@ -89,14 +89,14 @@ def test_functions_from_arguments(serve: Any, write: Any):
     failure = served.call("bad")
     with pytest.raises(served.client.exceptions.ResourceNotFoundException):
         served.call("nobody")
-    told = served.wait_for("invocation", function="nobody")
+    refused = served.wait_for("invocation", function="nobody")
     calls = [message["cold"] for message in served.messages_of_type("invocation") if message["function"] == "child"]
 
     assert first["pid"] == second["pid"]
     assert calls == [True, False]
     assert failure["errorType"] == "ValueError"
     assert served.wait_for("invocation", function="bad")["error"] == "ValueError"
-    assert (told["status"], told["error"], told["version"]) == (404, "ResourceNotFoundException", None)
+    assert (refused["status"], refused["error"], refused["version"]) == (404, "ResourceNotFoundException", None)
 
 
 def test_functions_of_a_serverless_file(serve: Any, write: Any):

@@ -92,9 +92,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("properties", "told"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize(("properties", "output"), MISTAKES.values(), ids=MISTAKES)
 def test_an_error_is_one_line_and_the_other_function_is_served(
-    properties: str, told: tuple[int, str, str, bool], serve: Any, write: Any
+    properties: str, output: tuple[int, str, str, bool], serve: Any, write: Any
 ):
     """With file, line and key."""
     write(
@@ -109,7 +109,7 @@ def test_an_error_is_one_line_and_the_other_function_is_served(
     # where no Node.js can be found
     served = serve(PATH="/nowhere") if "nodejs" in properties else serve()
     problem = served.wait_for("problem")
-    line, key, text, fatal = told
+    line, key, text, fatal = output
 
     assert (problem["source"], problem["line"], problem["key"]) == ("template.yaml", line, key)
     assert problem["text"].startswith(text)

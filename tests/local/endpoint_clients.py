@@ -89,13 +89,13 @@ class AwsCli:
     def invoke(self, **options: Any) -> Answer:
         """Call a function."""
         self._out.unlink(missing_ok=True)
-        told = self._lines.ask(["lambda", "invoke", *self._arguments(options), *self._place, str(self._out)])
-        if told["status"]:
-            error = ERROR.search(told["complained"].strip())
-            assert error, told
+        response = self._lines.ask(["lambda", "invoke", *self._arguments(options), *self._place, str(self._out)])
+        if response["status"]:
+            error = ERROR.search(response["complained"].strip())
+            assert error, response
             return Answer(refused=error[1], message=error[2])
-        assert not told["complained"]
-        return _answered(json.loads(told["printed"]), self._out.read_bytes())
+        assert not response["complained"]
+        return _answered(json.loads(response["printed"]), self._out.read_bytes())
 
     def _arguments(self, options: Mapping[str, Any]) -> Sequence[str]:
         arguments: list[str] = []
@@ -133,11 +133,11 @@ class JavaScript:
 
     def invoke(self, **options: Any) -> Answer:
         """Call a function."""
-        told = self.send("InvokeCommand", **options)
-        if refused := told.get("refused"):
-            status = told["$metadata"]["httpStatusCode"]
+        response = self.send("InvokeCommand", **options)
+        if refused := response.get("refused"):
+            status = response["$metadata"]["httpStatusCode"]
             return Answer(status, refused["name"], refused["message"], refused.get("Reason"))
-        return _answered(told, told.get("Payload") or b"")
+        return _answered(response, response.get("Payload") or b"")
 
     def reports(self, answer: Answer) -> Answer:
         """Return what this client reports of a response."""

@@ -57,11 +57,11 @@ def test_client_that_waits_before_it_sends_the_payload(endpoint):
     )
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
-        told = connection.recv(1_000)
+        response = connection.recv(1_000)
         connection.sendall(b"{}")
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
 
-    assert b"HTTP/1.1 100 Continue\r\n\r\n" == told
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" == response
     assert (b"HTTP/1.1 200 OK", b"{}") == (answer.partition(b"\r\n")[0], answer.rpartition(b"\r\n\r\n")[2])
 
 

@@ -30,30 +30,30 @@ def _client(request, endpoint, tmp_path_factory):
 @pytest.mark.parametrize(("options", "status", "code", "body"), REFUSED)
 def test_refusal(client, options, status, code, body):
     """A request that AWS refuses is refused with the same status, class and message."""
-    told = client.invoke(**{"Payload": b"{}", **options})
+    response = client.invoke(**{"Payload": b"{}", **options})
 
-    assert client.reports(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == told
+    assert client.reports(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == response
 
 
 @pytest.mark.parametrize(("payload", "reason"), NOT_JSON)
 def test_payload_that_is_not_json(client, payload, reason):
     """It is refused with a message in AWS's format."""
-    told = client.invoke(FunctionName="echo", Payload=payload)
+    response = client.invoke(FunctionName="echo", Payload=payload)
 
     words = f"Could not parse request body into json: Could not parse payload into json: {reason}"
-    assert told.message.startswith(f"{words}\n at [Source: REDACTED ")
-    assert client.reports(Answer(400, "InvalidRequestContentException", words)) == replace(told, message=words)
+    assert response.message.startswith(f"{words}\n at [Source: REDACTED ")
+    assert client.reports(Answer(400, "InvalidRequestContentException", words)) == replace(response, message=words)
 
 
 @pytest.mark.parametrize(("function", "event", "error_type", "message"), FAILED)
 def test_failure_reported_by_the_platform(client, function, event, error_type, message):
     """A process that exits or times out is a function error in exactly AWS's JSON."""
-    told = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    response = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
 
     error = {"errorType": error_type, "errorMessage": message.format(request_id="ID")}
     payload = json.dumps(error, separators=(",", ":")).encode()
     expected = Answer(200, payload=payload, function_error="Unhandled", version="$LATEST")
-    assert expected == replace(told, payload=ID.sub(b"ID", told.payload))
+    assert expected == replace(response, payload=ID.sub(b"ID", response.payload))
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_failure_reported_by_the_platform(client, function, event, error_type, m
 )
 def test_failure_reported_by_the_runtime(client, function, error_type, message):
     """An exception, a module that does not load, a result that cannot be serialized."""
-    told = client.invoke(FunctionName=function, Payload=b"{}")
+    response = client.invoke(FunctionName=function, Payload=b"{}")
 
-    error = json.loads(told.payload)
-    assert Answer(200, function_error="Unhandled", version="$LATEST") == replace(told, payload=b"")
+    error = json.loads(response.payload)
+    assert Answer(200, function_error="Unhandled", version="$LATEST") == replace(response, payload=b"")
     assert error_type == error["errorType"]
     assert error["errorMessage"].startswith(message)
 
@@ -106,10 +106,10 @@ def test_absent_payload(client):
 @pytest.mark.parametrize(("options", "version", "arn"), DESCRIBED)
 def test_address(client, options, version, arn):
     """Every form of an address reaches the function; its ARN has a qualifier only if the caller sent one."""
-    told = client.invoke(Payload=b'{"order": 1}', **options)
+    response = client.invoke(Payload=b'{"order": 1}', **options)
 
-    seen = json.loads(told.payload)
-    assert Answer(200, version=version) == replace(told, payload=b"")
+    seen = json.loads(response.payload)
+    assert Answer(200, version=version) == replace(response, payload=b"")
     assert ({"order": 1}, arn, version) == (seen["event"], seen["invoked_function_arn"], seen["function_version"])
 
 
@@ -124,13 +124,13 @@ def test_client_context_and_tenant(client):
 
 def test_log_tail(client):
     """The end of the log is returned if it is requested, and only then."""
-    told = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="Tail")
+    response = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="Tail")
     not_asked = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="None")
 
     assert re.search(
         rb"START RequestId: ID Version: \$LATEST\none\nto standard error\nEND RequestId: ID\n"
         rb"REPORT RequestId: ID\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\t",
-        ID.sub(b"ID", told.log),
+        ID.sub(b"ID", response.log),
     )
     assert not_asked.log is None
 
@@ -177,9 +177,9 @@ def _read(events):
 
 def test_javascript_is_refused_a_stream(send):
     """As an exception of the SDK's own class, before any part."""
-    told = send("InvokeWithResponseStreamCommand", FunctionName="nope", Payload=b"{}")
+    response = send("InvokeWithResponseStreamCommand", FunctionName="nope", Payload=b"{}")
 
-    assert ("ResourceNotFoundException", 404) == (told["refused"]["typed"], told["$metadata"]["httpStatusCode"])
+    assert ("ResourceNotFoundException", 404) == (response["refused"]["typed"], response["$metadata"]["httpStatusCode"])
 
 
 def test_javascript_reads_descriptions(send):

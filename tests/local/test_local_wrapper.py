@@ -61,9 +61,9 @@ def _ask(tmp_path, client_of):
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_variables_of_lambdas_environment(ask, runtime):
     """Those of X-Ray point to a daemon on this machine, if there is one."""
-    told = ask(runtime)
+    variables = ask(runtime)
 
-    assert {name: told.get(name) for name in told if "XRAY" in name or name == "LAMBDA_RUNTIME_DIR"} == {
+    assert {name: variables.get(name) for name in variables if "XRAY" in name or name == "LAMBDA_RUNTIME_DIR"} == {
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
@@ -76,18 +76,20 @@ def test_the_variables_of_lambdas_environment(ask, runtime):
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_starts_the_runtime(ask, tmp_path, runtime, wrapper):
     """It receives the runtime's command line; /var/task is the function's directory."""
-    told = ask(runtime, wrapper.format(tmp_path))
+    variables = ask(runtime, wrapper.format(tmp_path))
 
-    assert int(told["WRAPPED"]) >= 2
-    assert Path(told["WRAPPED_AS"]).name.startswith("python" if runtime == "python" else "node")
-    assert told["_HANDLER"] == "app.handler"
+    assert int(variables["WRAPPED"]) >= 2
+    assert Path(variables["WRAPPED_AS"]).name.startswith("python" if runtime == "python" else "node")
+    assert variables["_HANDLER"] == "app.handler"
 
 
 def test_a_wrapper_that_names_no_interpreter(ask, tmp_path):
     """It is run as a shell script; its name may contain spaces."""
-    told = ask("python", f"{tmp_path}/my tools/wrap it.sh", text=WRAPPER.partition("\n")[2], name="my tools/wrap it.sh")
+    variables = ask(
+        "python", f"{tmp_path}/my tools/wrap it.sh", text=WRAPPER.partition("\n")[2], name="my tools/wrap it.sh"
+    )
 
-    assert told["WRAPPED"] == "2"
+    assert variables["WRAPPED"] == "2"
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
@@ -120,10 +122,10 @@ def test_a_wrapper_that_adds_an_option(ask, runtime, option):
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_that_cannot_run(ask, runtime, wrapper, mode, status):
     """The process exits before it loads anything, with the shell's status (127 is recorded)."""
-    told = ask(runtime, wrapper, mode)
+    error = ask(runtime, wrapper, mode)
 
-    assert told["errorType"] == "Runtime.ExitError"
-    assert told["errorMessage"].endswith(f" Error: Runtime exited with error: exit status {status}")
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(f" Error: Runtime exited with error: exit status {status}")
 
 
 @pytest.mark.parametrize("wrapper", ["", "/var/task/missing.sh"])

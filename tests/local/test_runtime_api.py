@@ -30,13 +30,13 @@ PYTHON = """
 import json, os, pathlib, subprocess, sys, time
 
 def handler(event, context):
-    told = {"address": os.environ["AWS_LAMBDA_RUNTIME_API"], "id": context.aws_request_id, "pid": os.getpid()}
-    if "told" in event:
-        pathlib.Path(event["told"] + ".new").write_text(json.dumps(told))
-        os.rename(event["told"] + ".new", event["told"])
+    report = {"address": os.environ["AWS_LAMBDA_RUNTIME_API"], "id": context.aws_request_id, "pid": os.getpid()}
+    if "report" in event:
+        pathlib.Path(event["report"] + ".new").write_text(json.dumps(report))
+        os.rename(event["report"] + ".new", event["report"])
         while not os.path.exists(event["go"]):
             time.sleep(0.005)
-    return told
+    return report
 
 def main(event, context):
     main = sys.modules["__main__"]
@@ -50,13 +50,13 @@ NODE = """
 import fs from "node:fs";
 
 export const handler = async (event, context) => {
-  const told = { address: process.env.AWS_LAMBDA_RUNTIME_API, id: context.awsRequestId, pid: process.pid };
-  if (event.told) {
-    fs.writeFileSync(event.told + ".new", JSON.stringify(told));
-    fs.renameSync(event.told + ".new", event.told);
+  const report = { address: process.env.AWS_LAMBDA_RUNTIME_API, id: context.awsRequestId, pid: process.pid };
+  if (event.report) {
+    fs.writeFileSync(event.report + ".new", JSON.stringify(report));
+    fs.renameSync(event.report + ".new", event.report);
     while (!fs.existsSync(event.go)) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  return told;
+  return report;
 };
 """
 BOOTSTRAP = f"""#!{sys.executable}
@@ -170,7 +170,7 @@ def test_a_stray_poll_takes_no_invocation(serve, caplog, runtime):
         after = [serve(runtime) for _ in range(3)]
 
     assert {(status, said["errorType"]) for status, said in tried} == {(403, "Forbidden")}
-    assert {told["pid"] for told in after} == {warm["pid"]}
+    assert {report["pid"] for report in after} == {warm["pid"]}
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert lines == [
         f"refused a request to the Runtime API of {runtime}: it comes from a process outside the sandbox"
@@ -181,11 +181,11 @@ def test_a_stray_poll_takes_no_invocation(serve, caplog, runtime):
 @pytest.mark.parametrize("kind", ["response", "error"])
 def test_a_forged_response_is_refused(serve, eventually, tmp_path, runtime, kind):
     """Even with the right id, while the invocation runs."""
-    told, go = tmp_path / "told", tmp_path / "go"
+    report, go = tmp_path / "report", tmp_path / "go"
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(serve, runtime, {"told": str(told), "go": str(go)})
-        eventually(told.exists)
-        running = json.loads(told.read_text())
+        call = threads.submit(serve, runtime, {"report": str(report), "go": str(go)})
+        eventually(report.exists)
+        running = json.loads(report.read_text())
         forged = f"/2018-06-01/runtime/invocation/{running['id']}/{kind}"
         statuses = {ask(guess, "POST", forged, b'"forged"')[0] for guess in outsiders(running["address"])}
         statuses |= {ask(guess, "GET", NEXT)[0] for guess in outsiders(running["address"])}
@@ -297,7 +297,7 @@ def test_another_sandbox_is_outside(serve):
     warm = serve("python")
     url = f"http://{warm['address']}{NEXT}"
     source = f"import os\nos.environ['AWS_LAMBDA_RUNTIME_API'] = {bare(warm['address'])!r}\n{ASK_WITHOUT_PATH}"
-    told = f"""
+    report = f"""
 import urllib.request
 try:
     urllib.request.urlopen({url!r})
@@ -305,7 +305,7 @@ except OSError as exc:
     print(exc.read().decode())
 """
 
-    for each in (source, told):
+    for each in (source, report):
         assert json.loads(serve("child", {"code": each, "options": {}}))["errorType"] == "Forbidden"
     assert serve("python")["pid"] == warm["pid"]
 
