@@ -60,7 +60,7 @@ def test_start_and_close_by_hand(client_of):
 
 def test_start_twice():
     """Starting a running endpoint is refused."""
-    with LocalEndpoint([sleeper()]) as endpoint, pytest.raises(RuntimeError, match="running already, at http://127"):
+    with LocalEndpoint([sleeper()]) as endpoint, pytest.raises(RuntimeError, match="already running, at http://127"):
         endpoint.start()
 
 

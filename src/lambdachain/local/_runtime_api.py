@@ -95,15 +95,15 @@ RuntimeEvent: TypeAlias = Ready | Returned | Streaming | Streamed | Raised | Ini
 class _Protocol(asyncio.StreamReaderProtocol):
     """A stream protocol that notices a disconnected client immediately: nothing reads while a client polls."""
 
-    def __init__(self, accepted: Callable[[_ClientConnection], None]) -> None:
+    def __init__(self, on_accept: Callable[[_ClientConnection], None]) -> None:
         self.client: _ClientConnection | None = None
-        self._accepted = accepted
-        super().__init__(asyncio.StreamReader(limit=MAX_HEADERS), self._connected)
+        self._on_accept = on_accept
+        super().__init__(asyncio.StreamReader(limit=MAX_HEADERS), self._on_connect)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         addresses: tuple[Address, Address] = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
         self.client = _ClientConnection(HttpConnection(reader, writer), addresses)
-        self._accepted(self.client)
+        self._on_accept(self.client)
 
     def eof_received(self) -> bool | None:
         if self.client is not None:
@@ -162,7 +162,7 @@ class RuntimeApi:
         self._report_lock = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._waiting_for_work: set[asyncio.Task[None] | None] = set()
+        self._polling_tasks: set[asyncio.Task[None] | None] = set()
 
     async def open(self, *, with_path: bool) -> str:
         """Start serving and return the address: ``host:port/secret``, or ``host:port`` if the client takes no path."""
@@ -190,7 +190,7 @@ class RuntimeApi:
 
     async def drain(self) -> None:
         """Finish reading the requests that an ended process sent before it exited."""
-        active = self._connections - self._waiting_for_work
+        active = self._connections - self._polling_tasks
         if active:
             await asyncio.wait(active, timeout=_DRAIN_TIMEOUT)
 
@@ -296,14 +296,14 @@ class RuntimeApi:
         """
         this = asyncio.current_task()
         self._polling_client = client
-        self._waiting_for_work.add(this)
+        self._polling_tasks.add(this)
         try:
             while (next_delivery := self._next_delivery) is None:
                 self._announce_ready()
                 client.pending_poll = asyncio.get_running_loop().create_future()
                 await client.pending_poll
         finally:
-            self._waiting_for_work.discard(this)
+            self._polling_tasks.discard(this)
             self._polling_client = client.pending_poll = None
         if client.is_disconnected:
             raise ConnectionResetError("the client has disconnected")
