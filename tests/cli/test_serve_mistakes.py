@@ -212,6 +212,7 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
             2,
             "Error: --service s3=http://x: expected sqs, sns or events, and an http:// or https:// URL",
         ),
+        (["--service", "s3=http://user:secret@x"], 2, "Error: --service s3=http://***@x: expected sqs, sns or events"),
         (["--account-id", "x"], 2, "Error: --account-id or --region is not valid in an ARN: "),
         (["--no-such-option"], 2, "Error: No such option"),
     ],
