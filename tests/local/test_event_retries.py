@@ -23,11 +23,11 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 
 def failures(rules):
     """Fail an event until it is discarded: the times of its deliveries, and the condition."""
-    course, moments = begun(0.0), []
-    while isinstance(course, EventState):
-        moments.append(course.due)
-        course = after_failure(course, rules, now=course.due)
-    return moments, course
+    state, moments = begun(0.0), []
+    while isinstance(state, EventState):
+        moments.append(state.due)
+        state = after_failure(state, rules, now=state.due)
+    return moments, state
 
 
 @pytest.mark.parametrize(
@@ -47,16 +47,16 @@ def test_failures(rules, moments, condition):
 
 def test_throttles():
     """A throttled event is retried after a second, then with growing delays up to five minutes, until it is too old."""
-    course, pauses = begun(0.0), []
-    while isinstance(after := after_throttle(course, Rules(), now=course.due), EventState):
-        pauses.append(after.due - course.due)
-        course = after
+    state, pauses = begun(0.0), []
+    while isinstance(after := after_throttle(state, Rules(), now=state.due), EventState):
+        pauses.append(after.due - state.due)
+        state = after
 
     assert [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] == pauses[:11]
     assert {300} == set(pauses[9:])
-    assert 21_600 - 300 <= course.due < 21_600
+    assert 21_600 - 300 <= state.due < 21_600
     assert Condition.EVENT_AGE_EXCEEDED is after
-    assert 0 == course.runs
+    assert 0 == state.runs
 
 
 def test_failure_after_throttles():
