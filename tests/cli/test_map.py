@@ -194,7 +194,7 @@ def test_a_contract_types_each_line(lambdachain: Run, lines: Any, tmp_path: Path
 
 
 BAD: dict[str, tuple[str, str]] = {
-    "f": ('{"n": 3016', "in.jsonl:3017 is not JSON: EOF while parsing an object at column 10"),
+    "f": ('{"n": 3016', "in.jsonl:3017 is not valid JSON: EOF while parsing an object at column 10"),
     "contracts:echo": ('{"m": 1}', "in.jsonl:3017 does not fit Order: n: Field required"),
 }
 
