@@ -1,4 +1,4 @@
-"""``lambdachain serve`` as a user starts it: a process of its own, in a directory of files, called by a real client."""
+"""``lambdachain serve`` as a user runs it: a process in a directory of files, called by a real client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Served:
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def read(self) -> None:
-        """Take in what it prints until it ends."""
+        """Read its output until it ends."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with self.arrived:
@@ -39,7 +39,7 @@ class Served:
                 self.arrived.notify_all()
 
     def wait_for(self, kind: str, **wanted: Any) -> dict[str, Any]:
-        """Wait for a message of a kind with certain fields."""
+        """Wait for a message of a type with certain fields."""
 
         def found() -> dict[str, Any] | None:
             return next((m for m in self.messages if m["type"] == kind and wanted.items() <= m.items()), None)
@@ -50,8 +50,8 @@ class Served:
         assert message is not None
         return message
 
-    def all_of(self, kind: str) -> list[dict[str, Any]]:
-        """Give the messages of a kind."""
+    def messages_of_type(self, kind: str) -> list[dict[str, Any]]:
+        """Return the messages of a type."""
         with self.arrived:
             return [message for message in self.messages if message["type"] == kind]
 
@@ -61,7 +61,7 @@ class Served:
 
     @property
     def client(self) -> Any:
-        """A boto3 client that never tries again, with nothing but what `serve` says to export."""
+        """Create a boto3 client without retries, configured only by the variables that `serve` prints."""
         exported = self.wait_for("serving")["environment"]
         return boto3.client(
             "lambda",
@@ -73,12 +73,12 @@ class Served:
         )
 
     def call(self, function: str, event: Any = None, **options: Any) -> Any:
-        """Call a function and decode what it answers."""
+        """Call a function and decode its response."""
         response = self.client.invoke(FunctionName=function, Payload=json.dumps(event), **options)
         return json.load(response["Payload"])
 
     def stop(self, how: signal.Signals) -> int:
-        """Send a signal and give the status that it exits with."""
+        """Send a signal and return the exit status."""
         self.process.send_signal(how)
         return self.process.wait(timeout=30)
 
@@ -92,18 +92,18 @@ class FastLambda:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which any client calls it."""
+        """The variables with which any client calls the endpoint."""
         keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         return {"AWS_ENDPOINT_URL_LAMBDA": self.url, "AWS_REGION": "us-east-1", **keys}
 
     def received(self) -> list[Any]:
-        """Give the payloads, in the order in which they came."""
+        """Return the payloads in the order of their arrival."""
         return [json.loads(line) for line in self.notes.read_text().splitlines()]
 
 
 @pytest.fixture
 def fast_lambda(tmp_path: Path) -> Iterator[Callable[..., FastLambda]]:
-    """Start servers that answer after at most some seconds, each call taking its own time."""
+    """Start servers that respond after at most some seconds, each call after a random time."""
     started: list[subprocess.Popen[str]] = []
 
     def start(most: float = 0.0, room: int = 1000) -> FastLambda:
@@ -126,13 +126,13 @@ def fast_lambda(tmp_path: Path) -> Iterator[Callable[..., FastLambda]]:
 
 @pytest.fixture(scope="session")
 def command() -> list[str]:
-    """Give what starts ``lambdachain``."""
+    """Return the command line that starts ``lambdachain``."""
     return RUN
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """This process's variables, without those that would say where AWS is."""
+    """Return this process's variables without those that select a real AWS."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
 
 
@@ -202,8 +202,8 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess
 
 
 @pytest.fixture
-def processes_of(tmp_path: Path) -> Callable[[], list[int]]:
-    """Give the processes that work in the test's directory."""
+def find_processes(tmp_path: Path) -> Callable[[], list[int]]:
+    """Return the processes whose working directory is the test's directory."""
 
     def running() -> list[int]:
         found: list[int] = []
@@ -220,7 +220,7 @@ def processes_of(tmp_path: Path) -> Callable[[], list[int]]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Any]], Any]:
-    """Wait until a question is answered with something true, and give that."""
+    """Wait until a function returns something true, and return that."""
 
     def wait(question: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + 30

@@ -1,7 +1,7 @@
-"""Lambda's place for maps of many lines: a server that notes each payload and does what it says, in one thread.
+"""A fast fake Lambda for maps of many lines: a server in one thread that records each payload and follows its command.
 
-Started with a file to note payloads in, the most seconds that a call takes, and how many calls it runs at a time before
-it throttles; it prints its port, and ends with its standard input. ``{"do": "fail"}`` fails, ``cut`` closes the
+Arguments: a file to record payloads in, the maximum seconds that a call takes, and the concurrency above which it
+throttles. It prints its port, and ends when its standard input does. ``{"do": "fail"}`` fails, ``cut`` closes the
 connection, ``deny`` is refused, ``wait`` takes a minute.
 """
 
@@ -20,13 +20,13 @@ DENIAL = b'{"Message":"User is not authorized to perform: lambda:InvokeFunction"
 
 
 def answer(status: bytes, body: bytes, *headers: bytes) -> bytes:
-    """Write an answer."""
+    """Send a response."""
     lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
     return b"\r\n".join([*lines, b"x-amzn-RequestId: 8f5e2c1a", b"", body])
 
 
 def answer_to(payload: object, body: bytes) -> bytes:
-    """Do what a payload says; without a word, give it back."""
+    """Follow the instruction in a payload; without one, return the payload."""
     asked = payload.get("do") if isinstance(payload, dict) else None
     if asked == "fail":
         return answer(b"200 OK", FAILURE, b"X-Amz-Executed-Version: 3", b"X-Amz-Function-Error: Unhandled")

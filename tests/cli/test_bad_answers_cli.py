@@ -1,4 +1,4 @@
-"""Answers that are valid HTTP and no answer: the command line fails, and prints nothing that is not JSON."""
+"""Responses that are valid HTTP but not Lambda's: the command line fails, and prints nothing that is not JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAD = ["1e400", "-1e400", '{"a": [1e400]}', '{"__lambdachain_s3__"', '{"__lambda
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers a payload that is a text with what it says, and any other with itself."""
+    """Responds to a payload that is text with that text, and to any other with the payload itself."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -32,12 +32,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Suppress the log."""
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Serve answers."""
+    """Serve the responses."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -47,8 +47,8 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda text: text[:24])
-def test_call_fails_and_prints_no_answer(bad: str, run: Run, url: str):
-    """With a status that is not 0."""
+def test_call_fails_and_prints_no_response(bad: str, run: Run, url: str):
+    """With an exit status that is not 0."""
     ran = run("call", "f", json.dumps(bad), "--endpoint-url", url, **VARIABLES)
 
     assert ran.returncode != 0
@@ -57,8 +57,8 @@ def test_call_fails_and_prints_no_answer(bad: str, run: Run, url: str):
     assert "Traceback" not in ran.stderr
 
 
-def test_map_goes_on_and_notes_each_failure(run: Run, url: str, tmp_path: Path):
-    """One failure for each such answer, and every other answer is there."""
+def test_map_continues_and_records_each_failure(run: Run, url: str, tmp_path: Path):
+    """One failure for each such response; every other response is written."""
     lines = [json.dumps(line) for line in [1, BAD[0], 2, BAD[3], 3, BAD[5]]]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     ran = run("map", "f", "in.jsonl", "--endpoint-url", url, "--output", "out.jsonl", **VARIABLES)
@@ -72,8 +72,8 @@ def test_map_goes_on_and_notes_each_failure(run: Run, url: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("command", ["call", "map"])
-def test_a_name_of_a_file_does_not_begin_a_line(command: str, run: Run, url: str):
-    """Nor does it command a terminal, or what reads the log of a build."""
+def test_a_file_name_cannot_inject_a_line(command: str, run: Run, url: str):
+    """It cannot control a terminal or a reader of build logs either."""
     name = "no\n::error::such\x1b[2J\u202efile"
     file = f"@{name}" if command == "call" else name
     ran = run(command, "f", file, "--endpoint-url", url, **VARIABLES)

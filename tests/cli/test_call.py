@@ -75,8 +75,8 @@ def slow(event, context):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Serve the functions; give the directory of the contracts, and the variables of a client."""
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Serve the functions; yield the directory of the contracts and the variables of a client."""
     code = tmp_path_factory.mktemp("code")
     (code / "billing_contracts.py").write_text(CONTRACTS)
     (code / "app.py").write_text(APP)
@@ -93,13 +93,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def lambdachain(command: list[str], served: Any, environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run ``lambdachain`` with the functions within reach."""
+def lambdachain(command: list[str], serving: Any, environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run ``lambdachain`` against the functions."""
 
     def to_the_end(
         *arguments: str, given: str | None = None, **variables: str | None
     ) -> subprocess.CompletedProcess[str]:
-        around = {**environment, **served[1], **variables}
+        around = {**environment, **serving[1], **variables}
         return subprocess.run(
             [*command, *arguments],
             cwd=tmp_path,
@@ -118,7 +118,7 @@ ORDER = '{"order_id": "o-1", "cents": 500}'
 
 
 def test_a_function_is_called_by_its_name(lambdachain: Run):
-    """The answer, in one line, on standard output; what Lambda said about it on standard error."""
+    """The response goes to standard output in one line, its metadata to standard error."""
     ran = lambdachain("call", "echo", '{"a": [1, null, "ä"]}')
 
     assert (ran.returncode, ran.stdout) == (0, '{"event":{"a":[1,null,"ä"]},"custom":{}}\n')
@@ -126,32 +126,32 @@ def test_a_function_is_called_by_its_name(lambdachain: Run):
     assert " ms, 1 attempt, request " in ran.stderr
 
 
-def test_a_number_is_shown_with_all_of_its_digits(lambdachain: Run):
-    """Of a plain name and within an object; its digits in a text stay a text."""
+def test_a_number_is_printed_with_all_of_its_digits(lambdachain: Run):
+    """At the top level and inside an object; digits in a string stay a string."""
     number = "-123456789012345678901.1234567890123"
     ran = lambdachain("call", "exact", f'"{number}"')
-    told = lambdachain("call", "exact", f'"{number}"', "--json")
+    output = lambdachain("call", "exact", f'"{number}"', "--json")
 
     assert ran.stdout == f'{{"amount":{number},"text":"\\"{number}\\"","ratio":0.1}}\n'
-    assert f'{{"value":{{"amount":{number},' in told.stdout
+    assert f'{{"value":{{"amount":{number},' in output.stdout
 
 
 def test_a_function_is_called_by_its_arn_and_qualifier(lambdachain: Run, tmp_path: Path):
-    """As a whole, in part, and with an option of its own; what has a colon and no module is a qualifier."""
+    """By an ARN, a partial ARN, and the option; a name with a colon and without a module has a qualifier."""
     whole = "arn:aws:lambda:us-east-1:123456789012:function:echo"
-    told = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
+    output = [lambdachain("call", target, "1") for target in (whole, "123456789012:function:echo", "echo:$LATEST")]
     (tmp_path / "echo.py").write_text("")
     module, function = lambdachain("call", "echo:$LATEST", "1"), lambdachain("call", "function:echo:$LATEST", "1")
     missing = lambdachain("call", "echo", "1", "--qualifier", "live")
 
-    assert [ran.stdout for ran in (*told, function)] == ['{"event":1,"custom":{}}\n'] * 4
+    assert [ran.stdout for ran in (*output, function)] == ['{"event":1,"custom":{}}\n'] * 4
     assert "; for a function and its qualifier, write function:echo:$LATEST" in module.stderr
     assert (missing.returncode, "FunctionNotFoundError: echo:live" in missing.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("way", ["argument", "file", "standard input", "a dash"])
 def test_a_payload_comes_from_an_argument_a_file_or_standard_input(lambdachain: Run, tmp_path: Path, way: str):
-    """Each way the same payload."""
+    """Each source sends the same payload."""
     (tmp_path / "order.json").write_text(ORDER)
     arguments = {"argument": [ORDER], "file": ["@order.json"], "standard input": [], "a dash": ["-"]}[way]
     ran = lambdachain("call", "echo", *arguments, given=ORDER)
@@ -159,8 +159,8 @@ def test_a_payload_comes_from_an_argument_a_file_or_standard_input(lambdachain: 
     assert json.loads(ran.stdout)["event"] == json.loads(ORDER)
 
 
-def test_a_contract_types_the_payload_and_the_answer(lambdachain: Run):
-    """Both are checked: a wrong payload is not sent, a wrong answer is told as one."""
+def test_a_contract_validates_the_payload_and_the_response(lambdachain: Run):
+    """An invalid payload is not sent, and an invalid response is reported as such."""
     right = lambdachain("call", "billing_contracts:charge", ORDER)
     wrong = lambdachain("call", "billing_contracts:charge", '{"order_id": "o-1"}')
     answered = lambdachain("call", "billing_contracts:other", ORDER)
@@ -173,25 +173,25 @@ def test_a_contract_types_the_payload_and_the_answer(lambdachain: Run):
 
 
 def test_a_contract_may_be_deployed_under_another_name(lambdachain: Run):
-    """Then ``--function`` says which."""
+    """``--function`` has the deployed name."""
     ran = lambdachain("call", "billing_contracts:idempotent", ORDER, "--function", "fail")
 
     assert (ran.returncode, "error: FunctionError: fail: ValueError" in ran.stderr) == (5, True)
 
 
-def test_a_declared_error_comes_with_its_fields(lambdachain: Run):
+def test_a_declared_error_is_printed_with_its_fields(lambdachain: Run):
     """As a line for people, and as an object for programs."""
     ran = lambdachain("call", "billing_contracts:charge", ORDER.replace("500", "5000"), "--json")
-    told = json.loads(ran.stdout)["error"]
+    output = json.loads(ran.stdout)["error"]
 
     assert ran.returncode == 5
     assert ran.stderr == 'error: CardDeclined: {"reason":"limit"}\n'
-    assert (told["error"], told["fields"], told["execution"]) == ("CardDeclined", {"reason": "limit"}, "executed")
-    assert len(told["attempts"]) == 1
+    assert (output["error"], output["fields"], output["execution"]) == ("CardDeclined", {"reason": "limit"}, "executed")
+    assert len(output["attempts"]) == 1
 
 
-def test_a_failure_is_one_line_and_its_log_is_there_on_demand(lambdachain: Run):
-    """Whatever the callee's message looks like."""
+def test_a_failure_is_one_line_and_its_log_is_printed_on_demand(lambdachain: Run):
+    """For any message of the callee."""
     ran, logged = lambdachain("call", "fail", "{}"), lambdachain("call", "fail", "{}", "--logs")
 
     assert (ran.returncode, ran.stderr.count("\n")) == (5, 1)
@@ -199,24 +199,24 @@ def test_a_failure_is_one_line_and_its_log_is_there_on_demand(lambdachain: Run):
     assert "about to fail" in logged.stderr
 
 
-def test_all_of_a_result_as_an_object(lambdachain: Run):
-    """The value, and what Lambda said about it, the log too."""
-    told = json.loads(lambdachain("call", "billing_contracts:charge", ORDER, "--json", "--logs").stdout)
+def test_a_result_as_json_has_all_metadata(lambdachain: Run):
+    """The value and its metadata, with the log."""
+    output = json.loads(lambdachain("call", "billing_contracts:charge", ORDER, "--json", "--logs").stdout)
 
-    assert (told["value"], told["executed_version"]) == ({"charge_id": "c-o-1"}, "$LATEST")
-    assert "charging 500" in told["log_tail"]
-    assert [attempt["status"] for attempt in told["attempts"]] == [200]
+    assert (output["value"], output["executed_version"]) == ({"charge_id": "c-o-1"}, "$LATEST")
+    assert "charging 500" in output["log_tail"]
+    assert [attempt["status"] for attempt in output["attempts"]] == [200]
 
 
 def test_options_reach_the_callee(lambdachain: Run):
-    """Texts for its ClientContext, for example."""
+    """Such as custom values in its ClientContext."""
     ran = lambdachain("call", "echo", "1", "--client-context", "who=nina", "--client-context", "why=a=b")
 
     assert json.loads(ran.stdout)["custom"] == {"who": "nina"}
 
 
-def test_no_answer_in_time_is_unknown(lambdachain: Run):
-    """The function may have run, and is not called again."""
+def test_a_timeout_is_an_unknown_outcome(lambdachain: Run):
+    """The function may have run, so the call is not retried."""
     ran = lambdachain("call", "slow", "1", "--timeout", "1")
 
     assert (ran.returncode, ran.stdout) == (4, "")
@@ -227,7 +227,7 @@ def test_no_answer_in_time_is_unknown(lambdachain: Run):
 def test_ctrl_c_during_a_call_says_that_it_may_have_run(
     command: list[str], environment: dict[str, str], fast_lambda: Any, eventually: Any
 ):
-    """One line, and the status of an interrupt."""
+    """One line, and the exit status of an interrupt."""
     server = fast_lambda()
     process = subprocess.Popen(
         [*command, "call", "f", '{"do": "wait"}'],
@@ -237,13 +237,13 @@ def test_ctrl_c_during_a_call_says_that_it_may_have_run(
     )
     eventually(server.received)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=30)[1]
 
-    assert (process.returncode, told) == (130, "error: stopped: the function may have run\n")
+    assert (process.returncode, output) == (130, "error: interrupted: the function may have run\n")
 
 
-def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
-    """As many as are asked for."""
+def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachain: Run):
+    """As many as --max-attempts allows."""
     ran = lambdachain("call", "echo", "1", "--endpoint-url", "http://127.0.0.1:1", "--max-attempts", "2")
 
     assert ran.returncode == 3
@@ -252,55 +252,55 @@ def test_a_refused_connection_is_told_with_the_attempts_made(lambdachain: Run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "output"),
     [
         (["call", "no such", "1"], 2, "error: invalid function name 'no such'"),
         (
             ["call", "echo", "{'a': 1}"],
             2,
-            "error: the payload is not JSON: key must be a string at column 2; in a shell",
+            "error: the payload is not valid JSON: key must be a string at column 2; in a shell",
         ),
-        (["call", "echo", "NaN"], 2, "error: the payload is not JSON"),
-        (["call", "echo", '{"n": 1e400}'], 2, "error: the payload has a number that is too large: over 1.8e308"),
-        (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number that is too large: over 1.8e308"),
-        (["call", "echo"], 2, "error: standard input is empty: it has to be JSON, which may be null"),
+        (["call", "echo", "NaN"], 2, "error: the payload is not valid JSON"),
+        (["call", "echo", '{"n": 1e400}'], 2, "error: the payload has a number out of range: more than 1.8e308"),
+        (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number out of range: more than 1.8e308"),
+        (["call", "echo"], 2, "error: standard input is empty; JSON is expected, for example null"),
         (["call", "echo", "@nowhere.json"], 2, "error: nowhere.json: No such file or directory"),
-        (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; contracts there are charge, idempotent, other"),
-        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is no contract, but int"),
+        (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; it has the contracts charge, idempotent, other"),
+        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is not a contract but int"),
         (
             ["call", "billing_contract:charge", "1"],
             3,
-            "(nor is there a module 'billing_contract' here or on PYTHONPATH)",
+            "; if it is a contract: there is no module 'billing_contract' in this directory or on PYTHONPATH",
         ),
-        (["call", "broken:charge", "1"], 2, "error: broken does not import: "),
+        (["call", "broken:charge", "1"], 2, "error: cannot import broken: "),
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
-        (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not of the form NAME=VALUE"),
+        (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not NAME=VALUE"),
         (["call", "echo", "1", "--timeout", "0"], 3, "DeadlineExceededError"),
         (
             ["call", "echo", "1", "--function", "fail"],
             2,
-            "--function says where a contract is deployed, and 'echo' is no",
+            "--function is the address of a contract's function, but 'echo' is not",
         ),
         (["fire", "echo", "1", "--idempotency-key", "k"], 3, "an event has no ClientContext"),
         (["call"], 2, "Missing argument 'TARGET'"),
         (["cal"], 2, "No such command 'cal'"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_status(
-    lambdachain: Run, tmp_path: Path, arguments: list[str], status: int, told: str
+def test_a_usage_error_is_one_line_and_a_status(
+    lambdachain: Run, tmp_path: Path, arguments: list[str], status: int, output: str
 ):
-    """Without a traceback, and with a way out."""
+    """Without a traceback, and with advice."""
     (tmp_path / "broken.py").write_text("import no_such_module\n")
     ran = lambdachain(*arguments)
 
     assert (ran.returncode, ran.stdout) == (status, "")
-    assert told in ran.stderr
+    assert output in ran.stderr
     assert "Traceback" not in ran.stderr
     assert ran.stderr.count("\n") == 1 or ran.stderr.startswith("Usage: ")
 
 
-def test_where_an_import_fails_is_told(lambdachain: Run, tmp_path: Path):
-    """By file and line."""
+def test_a_failed_import_is_reported_with_its_location(lambdachain: Run, tmp_path: Path):
+    """With file and line."""
     (tmp_path / "broken.py").write_text("\n\nimport no_such_module\n")
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("1 / 0\n")
@@ -316,16 +316,16 @@ def test_where_an_import_fails_is_told(lambdachain: Run, tmp_path: Path):
 
 
 def test_an_event_is_queued(lambdachain: Run):
-    """Its id is all that there is to say."""
+    """Its request id is printed."""
     ran = lambdachain("fire", "billing_contracts:charge", ORDER)
-    told = json.loads(lambdachain("fire", "echo", "1", "--json").stdout)
+    output = json.loads(lambdachain("fire", "echo", "1", "--json").stdout)
 
     assert (ran.returncode, len(ran.stdout.strip()), ran.stderr) == (0, 36, "queued, 1 attempt\n")
-    assert len(told["request_id"]) == 36
+    assert len(output["request_id"]) == 36
 
 
 def test_a_permission_is_a_status(lambdachain: Run):
-    """0 for yes, 1 for no, with the reason; and that of a failure where there is no answer."""
+    """0 for yes, and 1 for no with the reason; if there is no response, the status of that failure."""
     yes, no = lambdachain("can-invoke", "billing_contracts:charge"), lambdachain("can-invoke", "echo:live", "--json")
     nothing = lambdachain("can-invoke", "echo", "--endpoint-url", "http://127.0.0.1:1")
 
@@ -334,8 +334,8 @@ def test_a_permission_is_a_status(lambdachain: Run):
     assert (nothing.returncode, nothing.stdout) == (3, "")
 
 
-def test_boto3_carries_the_calls_where_it_is_asked_for(lambdachain: Run):
-    """And what is neither it nor our own is refused."""
+def test_boto3_sends_the_calls_if_it_is_selected(lambdachain: Run):
+    """Any other value of the variable than the two transports is refused."""
     ran = lambdachain("call", "echo", "1", LAMBDACHAIN_TRANSPORT="boto", AWS_DEFAULT_REGION="us-east-1")
     refused = lambdachain("call", "echo", "1", LAMBDACHAIN_TRANSPORT="carrier-pigeon")
 
@@ -344,7 +344,7 @@ def test_boto3_carries_the_calls_where_it_is_asked_for(lambdachain: Run):
 
 
 def test_a_profile_has_its_region_and_keys(lambdachain: Run, tmp_path: Path):
-    """The profile's, not the environment's."""
+    """Those of the profile take precedence over the environment's."""
     (tmp_path / "config").write_text(
         "[profile shop]\nregion = eu-west-1\naws_access_key_id = a\naws_secret_access_key = b\n"
     )
@@ -354,8 +354,8 @@ def test_a_profile_has_its_region_and_keys(lambdachain: Run, tmp_path: Path):
     assert (ran.returncode, ran.stdout) == (0, '{"event":1,"custom":{}}\n')
 
 
-def test_nothing_of_a_payload_is_told_where_it_does_not_fit(lambdachain: Run):
-    """Not on either stream, nor in the object for programs."""
+def test_an_invalid_payload_is_not_printed(lambdachain: Run):
+    """Neither on standard output or error nor in the JSON object."""
     ran = lambdachain("call", "billing_contracts:charge", '{"order_id": "o-1", "cents": "secret-canary"}', "--json")
 
     assert ran.returncode == 3

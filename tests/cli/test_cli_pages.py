@@ -1,4 +1,4 @@
-"""The how-to pages of the command line are done as a reader would: files written, commands run, output as they say."""
+"""The how-to pages of the command line, followed as by a reader: files written, commands run, output compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from lambdachain.cli._commands import COMMANDS
-from lambdachain.cli._exit_status import Status
+from lambdachain.cli._exit_status import ExitStatus
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 PAGES: Final = [DOCS / "how-to" / name for name in ("use-the-command-line.md", "map-a-file.md")]
@@ -27,7 +27,7 @@ _STATUS: Final = '; echo "status $?"'
 
 
 class Reader:
-    """Somebody with two terminals, in an empty directory."""
+    """Somebody with two terminals and an empty directory."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         names = [f"{who}_{what}" for who in ("GIT_AUTHOR", "GIT_COMMITTER") for what in ("NAME", "EMAIL")]
@@ -37,7 +37,7 @@ class Reader:
         self.server: subprocess.Popen[str] | None = None
 
     def follow(self, kind: str, body: str) -> None:
-        """Do what a fence says."""
+        """Follow a fence: write its file or run its commands."""
         if kind != "console":
             title, _, text = body.partition("\n")
             (self.directory / title.split(" ")[1]).write_text(text)
@@ -59,7 +59,7 @@ class Reader:
         )
         assert self.server.stdout is not None
         shown = ""
-        while "Ctrl-C stops." not in shown:
+        while "Press Ctrl-C to stop." not in shown:
             line = self.server.stdout.readline()
             assert line, shown
             shown += line
@@ -68,7 +68,7 @@ class Reader:
         return shown.replace(dict(exports)["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS)
 
     def run(self, command: str, output: str) -> str:
-        """Run a command to its end, or until Ctrl-C is to be pressed."""
+        """Run a command to its end, or until Ctrl-C is pressed."""
         if output.startswith("^C\n"):
             return self.interrupt(command)
         ran = subprocess.run(
@@ -89,11 +89,11 @@ class Reader:
 
     @property
     def before(self) -> str:
-        """What a shell would remember of the last command."""
+        """Return the exit status of the last command."""
         return f"(exit {self.last}); "
 
     def interrupt(self, command: str) -> str:
-        """Press Ctrl-C when some lines are written."""
+        """Press Ctrl-C after some lines were written."""
         arguments = shlex.split(command.removesuffix(_STATUS))
         written = self.directory / arguments[arguments.index("--output") + 1]
         process = subprocess.Popen(
@@ -112,21 +112,21 @@ class Reader:
         return f"^C\n{process.communicate(timeout=30)[0]}status {process.returncode}\n"
 
     def close(self) -> None:
-        """Leave."""
+        """Stop everything."""
         if self.server is not None:
             self.server.send_signal(signal.SIGINT)
             self.server.communicate(timeout=30)
 
 
 def _pattern(output: str) -> str:
-    r"""Make of what a page shows a pattern: ``...`` stands for anything in a line, or for any lines."""
+    """Convert expected output to a pattern: ``...`` matches anything in a line, or any lines."""
     lines = [".*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) for line in output.splitlines()]
     return "".join(f"(?:{line}\n)*" if line == ".*" else f"{line}\n" for line in lines)
 
 
 @pytest.fixture
 def reader(tmp_path: Path, environment: dict[str, str]) -> Iterator[Reader]:
-    """Somebody who follows a page."""
+    """Create a reader who follows a page."""
     someone = Reader(tmp_path, environment)
     yield someone
     someone.close()
@@ -134,8 +134,8 @@ def reader(tmp_path: Path, environment: dict[str, str]) -> Iterator[Reader]:
 
 @pytest.mark.docs
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_page_is_true(reader: Reader, page: Path):
-    """Every file, every command, every line that is shown."""
+def test_the_page_is_correct(reader: Reader, page: Path):
+    """Every file, every command, every line of output."""
     fences = _FENCE.findall(page.read_text())
     for kind, body in fences:
         reader.follow(kind, body)
@@ -145,7 +145,7 @@ def test_the_page_is_true(reader: Reader, page: Path):
 
 @pytest.mark.docs
 def test_the_reference_has_every_command_option_and_status(command: list[str], environment: dict[str, str]):
-    """As each command's help and the table of statuses have them."""
+    """As in each command's help and in `ExitStatus`."""
     text = (DOCS / "reference" / "cli.md").read_text()
     own = [name for name in COMMANDS if f"## {name}" in text]
     helps = [
@@ -156,4 +156,4 @@ def test_the_reference_has_every_command_option_and_status(command: list[str], e
 
     assert {"call", "fire", "can-invoke", "map", "schema", "check", "completion"} <= set(own)
     assert {option for option in options if f"`{option}" not in text} - {"--help"} == set()
-    assert [status for status in Status if f"| {status.value} |" not in text] == []
+    assert [status for status in ExitStatus if f"| {status.value} |" not in text] == []

@@ -1,4 +1,4 @@
-"""The list of commands: each is there, says what it does, and is imported only when it is run."""
+"""The table of commands: each exists, has a help text, and is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lambdachain.cli._commands import COMMANDS
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_where_the_table_says(name: str):
     """Under its own name, with a help text."""
-    module, _, function = COMMANDS[name].place.partition(":")
+    module, _, function = COMMANDS[name].location.partition(":")
     command = getattr(import_module(f"lambdachain.cli.{module}"), function)
 
     assert isinstance(command, click.Command)
@@ -24,7 +24,7 @@ def test_each_command_is_where_the_table_says(name: str):
 
 
 def test_the_list_of_commands_imports_none_of_them():
-    """``--help`` names each with its line, and loads nothing that only a command needs."""
+    """``--help`` lists each command in one line, and imports nothing that only a command needs."""
     script = (
         "import sys\nfrom lambdachain.cli import main\nsys.argv = ['lambdachain', '--help']\n"
         "try: main()\nexcept SystemExit: pass\n"
@@ -32,11 +32,11 @@ def test_the_list_of_commands_imports_none_of_them():
         "('pydantic', 'boto3', 'asyncio', 'rich', 'yaml')))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    told = ran.stdout.splitlines()
+    output = ran.stdout.splitlines()
 
     assert [(name, entry) for name, entry in COMMANDS.items() if f"{name} " not in ran.stdout] == []
     assert [entry.help for entry in COMMANDS.values() if entry.help[:30] not in ran.stdout] == []
-    assert told[-1] == str(
+    assert output[-1] == str(
         [
             "lambdachain",
             "lambdachain._core",
@@ -54,7 +54,7 @@ def test_the_list_of_commands_imports_none_of_them():
 def test_the_shell_completes_commands_and_options(
     command: list[str], environment: dict[str, str], words: str, completed: str
 ):
-    """As bash asks for it."""
+    """As bash requests it."""
     asked: dict[str, Any] = {
         "_LAMBDACHAIN_COMPLETE": "bash_complete",
         "COMP_WORDS": words,

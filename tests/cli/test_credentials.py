@@ -1,4 +1,4 @@
-"""The command line with credentials that cannot be used: a line, and the status of a call that was not sent."""
+"""The command line with unusable credentials: one line, and the exit status of a call that was not sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_INVOKED = 3
 
 
 def run(command: list[str], directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where nobody else provides credentials."""
+    """Run the command without any other source of credentials."""
     others: Mapping[str, str] = {n: v for n, v in os.environ.items() if not n.startswith("AWS_")}
     own = {
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -36,7 +36,7 @@ def run(command: list[str], directory: Path, *arguments: str, **environment: str
 
 @pytest.fixture(params=["expired", "garbage"])
 def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Credentials that have expired, and a process that prints none."""
+    """Configure credentials that have expired, or a process that prints none."""
     if request.param == "expired":
         return {**KEYS, "AWS_CREDENTIAL_EXPIRATION": "2001-01-01T00:00:00Z"}
     (tmp_path / "process.py").write_text(f"print({CANARY!r})")
@@ -44,8 +44,8 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return {}
 
 
-def test_a_call_ends_with_a_line(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
-    """And with the status of what did not run."""
+def test_a_call_fails_with_one_line(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
+    """And with the exit status for a call that did not run."""
     ran = run(command, tmp_path, "call", "billing", "1", "--endpoint-url", "http://127.0.0.1:9", **unusable)
 
     assert NOT_INVOKED == ran.returncode
@@ -54,7 +54,7 @@ def test_a_call_ends_with_a_line(command: list[str], unusable: dict[str, str], t
     assert CANARY not in ran.stdout + ran.stderr
 
 
-def test_the_doctor_says_so(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
+def test_the_doctor_reports_them(command: list[str], unusable: dict[str, str], tmp_path: Path) -> None:
     """As a finding."""
     ran = run(command, tmp_path, "doctor", "--offline", **unusable)
 

@@ -1,4 +1,4 @@
-"""`lambdachain doctor`: what it finds, what it says, what it never shows."""
+"""`lambdachain doctor`: its checks, its output, and the secrets that it never prints."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ client.call(compute(), 1)
 
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Lambda, as it was recorded."""
+    """Serve Lambda's responses as recorded."""
     with answering() as served:
         yield served
 
 
 @pytest.fixture
 def no_configuration(tmp_path: Path) -> dict[str, str]:
-    """Hide the configuration of this machine's user."""
+    """Hide this user's AWS configuration."""
     return {
         "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
@@ -54,17 +54,17 @@ Run = Callable[..., CompletedProcess[str]]
 Write = Callable[[Mapping[str, str]], Path]
 
 
-def by_subject(ran: CompletedProcess[str]) -> dict[str, dict[str, Any]]:
-    """Give the findings by what they are about."""
+def findings_by_subject(ran: CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """Return the findings by subject."""
     return {one["subject"]: one for one in json.loads(ran.stdout)["findings"]}
 
 
-def test_each_function_that_the_code_calls_is_asked_about(run: Run, write: Write, endpoint, no_configuration):
-    """By DryRun only; a refusal comes with its reason and the statement that mends it."""
+def test_each_function_that_the_code_calls_is_checked(run: Run, write: Write, endpoint, no_configuration):
+    """By DryRun only; a refusal has its reason and the statement that allows the call."""
     url, seen = endpoint
     write({"src/app.py": CODE})
     ran = run("doctor", "src", "--endpoint-url", url, "--json", **KEYS, **no_configuration)
-    found = by_subject(ran)
+    found = findings_by_subject(ran)
     denied = found["DeniedCharge:live"]
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:DeniedCharge:live"
     policy = IAMPolicy(json.dumps(denied["policy"]))
@@ -82,26 +82,26 @@ def test_each_function_that_the_code_calls_is_asked_about(run: Run, write: Write
     assert {how for _, how in seen} == {"DryRun"}
 
 
-def test_nothing_secret_is_shown(run: Run, write: Write, endpoint, no_configuration):
-    """Neither keys nor tokens, nor a proxy's password: in text as in JSON."""
+def test_no_secret_is_printed(run: Run, write: Write, endpoint, no_configuration):
+    """Neither keys, tokens nor a proxy's password, as text or as JSON."""
     url, _ = endpoint
     write({"src/app.py": CODE})
     secret = {**KEYS, "AWS_SESSION_TOKEN": "canary-token", "HTTP_PROXY": "http://me:canary-password@127.0.0.1:9"}
-    told = ""
+    output = ""
     for arguments in ([], ["--json"]):
         ran = run("doctor", "src", "--endpoint-url", url, *arguments, **{**no_configuration, **secret})
-        told += ran.stdout + ran.stderr
+        output += ran.stdout + ran.stderr
 
-    assert "temporary, from env" in told
-    assert "canary" not in told.lower()
+    assert "temporary, from env" in output
+    assert "canary" not in output.lower()
 
 
-def test_without_region_or_credentials_lambda_is_not_asked(run: Run, write: Write, endpoint, no_configuration):
-    """What stands in the way is said, with what mends it."""
+def test_without_region_or_credentials_no_request_is_sent(run: Run, write: Write, endpoint, no_configuration):
+    """The problem is reported with its fix."""
     url, seen = endpoint
     write({"src/app.py": CODE})
     ran = run("doctor", "src", "--endpoint-url", url, "--json", **no_configuration)
-    found = by_subject(ran)
+    found = findings_by_subject(ran)
 
     assert ran.returncode == 1
     assert (found["region"]["level"], found["credentials"]["level"]) == ("fault", "fault")
@@ -111,7 +111,7 @@ def test_without_region_or_credentials_lambda_is_not_asked(run: Run, write: Writ
 
 
 def test_a_healthy_machine_is_status_0_and_plain_text(run: Run, no_configuration):
-    """Without colours, for it is a pipe; every line begins with how bad it is."""
+    """In a pipe there are no colours; every line starts with its level."""
     ran = run("doctor", "--offline", **KEYS, **no_configuration)
 
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -120,8 +120,8 @@ def test_a_healthy_machine_is_status_0_and_plain_text(run: Run, no_configuration
     assert "https://lambda.eu-west-1.amazonaws.com" in ran.stdout
 
 
-def test_attempts_that_are_no_number_are_a_fault(run: Run, no_configuration):
-    """No client can be made with them, and botocore says so by a ValueError."""
+def test_an_invalid_number_of_attempts_is_a_fault(run: Run, no_configuration):
+    """No client can be created with it: botocore raises ValueError."""
     ran = run("doctor", "--offline", AWS_MAX_ATTEMPTS="many", **KEYS, **no_configuration)
 
     assert (ran.returncode, ran.stderr) == (1, "")
@@ -131,22 +131,22 @@ def test_attempts_that_are_no_number_are_a_fault(run: Run, no_configuration):
     )
 
 
-def test_an_endpoint_that_is_not_there_is_a_fault(run: Run, no_configuration):
-    """Said once; nothing is asked of it."""
+def test_an_unreachable_endpoint_is_a_fault(run: Run, no_configuration):
+    """It is reported once, and no function is checked."""
     ran = run("doctor", "--function", "x", "--endpoint-url", "http://127.0.0.1:9", "--json", **KEYS, **no_configuration)
-    found = by_subject(ran)
+    found = findings_by_subject(ran)
 
     assert found["endpoint"]["level"] == "fault"
     assert "no connection in 5 s" in found["endpoint"]["text"]
     assert "x" not in found
 
 
-def test_no_answer_is_no_permission(run: Run, endpoint, no_configuration):
-    """Throttled says nothing of whether it is allowed."""
+def test_no_response_is_not_a_permission(run: Run, endpoint, no_configuration):
+    """A throttled request does not show whether it would be allowed."""
     url, _ = endpoint
     ran = run("doctor", "--function", "ThrottledFunction", "--endpoint-url", url, "--json", **KEYS, **no_configuration)
 
-    assert by_subject(ran)["ThrottledFunction"]["text"].startswith("no response: ThrottledError")
+    assert findings_by_subject(ran)["ThrottledFunction"]["text"].startswith("no response: ThrottledError")
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_no_answer_is_no_permission(run: Run, endpoint, no_configuration):
     [
         (["--profile", "nobody"], "error: The config profile (nobody) could not be found"),
         (["--function", "a b"], "error: invalid function name 'a b'"),
-        (["nowhere"], "error: nowhere: there is no such directory or file"),
+        (["nowhere"], "error: nowhere: no such file or directory"),
     ],
 )
-def test_bad_input_is_one_line(run: Run, no_configuration, arguments: list[str], message: str):
-    """Before anything is looked at."""
+def test_invalid_input_is_one_line(run: Run, no_configuration, arguments: list[str], message: str):
+    """Before any check."""
     ran = run("doctor", *arguments, **no_configuration)
 
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -168,7 +168,7 @@ def test_bad_input_is_one_line(run: Run, no_configuration, arguments: list[str],
 
 @pytest.mark.parametrize("functions", [["ThereToo"], "ThereToo"])
 def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint, functions: Any):
-    """It looks at the function's own code, configuration and role, and answers JSON."""
+    """It checks the function's own code, configuration and role, and returns JSON."""
     url, seen = endpoint
     (tmp_path / "app.py").write_text(CODE)
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
@@ -178,12 +178,12 @@ def test_inside_a_function_it_is_a_handler(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     report = json.loads(json.dumps(doctor.handler({"functions": functions}, None)))
-    told = {one["subject"]: one["text"] for one in report["findings"]}
+    output = {one["subject"]: one["text"] for one in report["findings"]}
 
     assert report["healthy"] is False
-    assert told["place"].startswith("in function orders, version 7, 256 MB")
-    assert told["transport"] == "HttpTransport (in a function)"
-    assert told["ThereToo"] == "may be invoked"
+    assert output["place"].startswith("in function orders, version 7, 256 MB")
+    assert output["transport"] == "HttpTransport (in a function)"
+    assert output["ThereToo"] == "may be invoked"
     assert ("DeniedCharge", "DryRun") in seen
 
 
@@ -199,7 +199,7 @@ class _Session:
 
 
 @pytest.mark.parametrize(
-    ("botocore", "settings", "told"),
+    ("botocore", "settings", "output"),
     [
         (
             "1.43.117",
@@ -215,13 +215,13 @@ class _Session:
         ("1.44.5", {"max_attempts": 7}, "up to 7 times"),
     ],
 )
-def test_what_botocores_retries_would_do_is_told(botocore: str, settings: dict[str, Any], told: str):
+def test_botocores_retries_are_reported(botocore: str, settings: dict[str, Any], output: str):
     """By version and configuration."""
-    assert told in checks.check_retries(_Session(**settings), botocore).text
+    assert output in checks.check_retries(_Session(**settings), botocore).text
 
 
 def test_versions_that_are_too_old_or_missing_are_faults():
-    """With the command that mends it."""
+    """With the command that installs them."""
 
     def installed(name: str) -> str:
         if name in ("tenacity", "aiobotocore", "awslambdaric", "aiohttp"):
@@ -235,14 +235,14 @@ def test_versions_that_are_too_old_or_missing_are_faults():
     assert "boto3 1.40.0" in found.text
 
 
-def test_the_region_is_told_with_who_says_so():
-    """As asked for, from a variable, or from a file."""
+def test_the_region_is_reported_with_its_source():
+    """An option, a variable or a file."""
     assert checks.check_region(_Session(), "eu-west-1", {}).text == "eu-west-1 (requested)"
     assert checks.check_region(_Session(), None, {"AWS_REGION": "eu-west-1"}).text == "eu-west-1 (AWS_REGION)"
     assert checks.check_region(_Session(region="eu-west-2"), None, {}).text == "eu-west-2 (the configuration file)"
 
 
-def test_the_resource_of_a_denial_is_found():
-    """In what AWS says; in other words there is none."""
+def test_the_resource_of_a_denial_is_parsed():
+    """From AWS's message; from any other text, there is no resource."""
     assert parse_denied_resource("no such luck") is None
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lambdachain.cli._map.session import MapArguments, run
-from lambdachain.cli._target_options import Connection
+from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
 
-HOW = Connection(None, None, None, None, None, None, None, None)
+HOW = TargetOptions(None, None, None, None, None, None, None, None)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import pytest
 from lambdachain.cli._map.journal import Journal
 from lambdachain.cli._map.line_states import LineStates, State
 from lambdachain.cli._map.session import MapArguments, run
-from lambdachain.cli._target_options import Connection
+from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
 
 LINES = 14
 SUBJECT = {"function": "f", "failures": "out.failures.jsonl"}
 FAILING = (3, 9)
-HOW = Connection(None, None, None, None, None, None, None, None)
+HOW = TargetOptions(None, None, None, None, None, None, None, None)
 
 
 class Called(NamedTuple):

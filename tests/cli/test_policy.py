@@ -1,4 +1,4 @@
-"""`lambdachain policy`: printing, checking templates, and the callee's side."""
+"""`lambdachain policy`: printing policies, checking templates, and resource-based policies."""
 
 from __future__ import annotations
 
@@ -72,19 +72,19 @@ def sam(policies: str) -> str:
 
 
 def lines(ran: CompletedProcess[str]) -> list[str]:
-    """Give what was printed, line by line."""
+    """Return the printed lines."""
     return ran.stdout.splitlines()
 
 
 def test_a_template_that_grants_what_is_called_passes(run: Run, write: Write):
-    """Names go through the environment that the template gives the function."""
+    """Names are resolved with the environment variables that the template sets."""
     write({**CODE, "template.yaml": sam(EXACT)})
     ran = run("policy", ".", "--check", "template.yaml")
 
     assert (ran.returncode, ran.stdout) == (0, "")
     assert ran.stderr.splitlines() == [
-        "note: template.yaml:24: Resources.Mail: the code of Mail is not among what is read: not checked",
-        "template.yaml: 2 functions checked: grants are what the code calls",
+        "note: template.yaml:24: Resources.Mail: not checked: the code of Mail is not among the files read",
+        "template.yaml: 2 functions checked: grants match the calls",
     ]
 
 
@@ -114,8 +114,8 @@ def test_a_template_that_grants_what_is_called_passes(run: Run, write: Write):
     ],
     ids=["missing", "SAM's policy template", "a managed policy", "unused", "denied"],
 )
-def test_what_a_template_grants_is_compared(run: Run, write: Write, policies: str, expected: list[str]):
-    """Each finding in a line, with the template's line; the status is 1."""
+def test_grants_of_a_template_are_compared_with_the_calls(run: Run, write: Write, policies: str, expected: list[str]):
+    """Each finding is a line with the template's line number; the exit status is 1."""
     write({**CODE, "template.yaml": sam(policies)})
     ran = run("policy", ".", "--check", "template.yaml")
 
@@ -125,17 +125,17 @@ def test_what_a_template_grants_is_compared(run: Run, write: Write, policies: st
     ], ran.stdout
 
 
-def test_what_a_template_does_not_tell_is_said(run: Run, write: Write):
-    """An import, a role elsewhere, a managed policy of one's own: not guessed, and not passed."""
+def test_unknown_grants_of_a_template_are_reported(run: Run, write: Write):
+    """An import, an external role, a customer-managed policy: neither guessed nor ignored."""
     imported = "{Effect: Allow, Action: 'lambda:InvokeFunction', Resource: !ImportValue x}"
     policies = f"{EXACT}            - Statement: {imported}\n            - !Ref Other"
     write({**CODE, "template.yaml": sam(policies)})
     ran = run("policy", ".", "--check", "template.yaml")
-    told = [line for line in ran.stderr.splitlines() if line.startswith("unresolved: ")]
+    output = [line for line in ran.stderr.splitlines() if line.startswith("unresolved: ")]
 
     assert ran.returncode == 1
-    assert "another stack exports 'x': pass --parameter x=VALUE" in told[0]
-    assert "parameter 'Other' has no default: pass --parameter Other=VALUE" in told[1]
+    assert "another stack exports 'x': pass --parameter x=VALUE" in output[0]
+    assert "parameter 'Other' has no default: pass --parameter Other=VALUE" in output[1]
 
 
 ROLE = """
@@ -181,8 +181,8 @@ SERVERLESS = """
 """
 
 
-def test_roles_and_policies_of_their_own_count(run: Run, write: Write):
-    """Of plain CloudFormation: inline, and attached from outside."""
+def test_roles_and_policies_as_resources_count(run: Run, write: Write):
+    """In plain CloudFormation: inline, and attached by a policy resource."""
     write({**CODE, "template.yaml": ROLE})
     ran = run("policy", ".", "--check", "template.yaml", "--env", "LAMBDACHAIN_MAIL_SEND=mail")
 
@@ -192,7 +192,7 @@ def test_roles_and_policies_of_their_own_count(run: Run, write: Write):
 
 
 def test_a_serverless_service_is_compared_too(run: Run, write: Write):
-    """Its variables and its intrinsics worked out; every function has the service's role."""
+    """Its variables and intrinsic functions are resolved; every function has the service's role."""
     write({**CODE, "serverless.yml": SERVERLESS})
     ran = run("policy", ".", "--check", "serverless.yml")
 
@@ -223,8 +223,8 @@ functions:
 """
 
 
-def test_what_a_shared_role_grants_is_used_if_one_of_its_functions_does(run: Run, write: Write):
-    """A serverless service has one role: what one function calls is granted to all of them."""
+def test_a_grant_of_a_shared_role_is_used_if_one_function_uses_it(run: Run, write: Write):
+    """A serverless service has one role: a call of one function is granted to all."""
     code = "def {}(event, context): LambdaClient().call('{}', event)\n"
     text = "from lambdachain import LambdaClient\n" + code.format("stock", "stock:live") + code.format("mail", "mail")
     write({"a.py": text, "serverless.yml": SHARED})
@@ -237,16 +237,16 @@ def test_what_a_shared_role_grants_is_used_if_one_of_its_functions_does(run: Run
     assert one == both[1:]
 
 
-def test_a_check_is_narrowed_to_a_caller_by_each_of_its_names(run: Run, write: Write):
-    """The template's, the contract's, the handler setting; one that it has not is refused."""
+def test_a_check_can_be_limited_to_a_caller_by_each_of_its_names(run: Run, write: Write):
+    """The name in the template or the contract, or the handler setting; an unknown name is refused."""
     write({**CODE, "template.yaml": sam(EXACT)})
     ran = {
         name: run("policy", "--check", "template.yaml", "--caller", name).stderr
         for name in ("Orders", "orders-place", "app.handler", "Ordres")
     }
 
-    assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; there are Orders, billing-charge, Mail\n"
-    assert [told.splitlines()[-1].split(": ")[1] for told in ran.values()][:3] == [
+    assert ran["Ordres"] == "error: template.yaml has no function 'Ordres'; it has Orders, billing-charge, Mail\n"
+    assert [output.splitlines()[-1].split(": ")[1] for output in ran.values()][:3] == [
         "1 function checked",
         "1 function checked",
         "2 functions checked",
@@ -254,20 +254,20 @@ def test_a_check_is_narrowed_to_a_caller_by_each_of_its_names(run: Run, write: W
 
 
 def test_a_handler_setting_that_several_files_have_is_refused(run: Run, write: Write):
-    """Each service has its app.handler: the policy of one would have the calls of all."""
+    """Each service has its app.handler: the policy of one would contain the calls of all."""
     code = "from lambdachain import LambdaClient\ndef handler(event, context): LambdaClient().call('to-{}', event)\n"
     write({"a/app.py": code.format("a"), "b/app.py": code.format("b")})
     ran = run("policy", "--caller", "app.handler", "--as", "sam")
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "error: 'app.handler' is in several files: write a.app.handler or b.app.handler\n"
+    assert ran.stderr == "error: 'app.handler' matches several files: write a.app.handler or b.app.handler\n"
     for name in ("b.app.handler", "b/app.handler"):
-        told = run("policy", "--caller", name, "--as", "sam").stdout
-        assert ("function:to-a" in told, "function:to-b" in told) == (False, True)
+        output = run("policy", "--caller", name, "--as", "sam").stdout
+        assert ("function:to-a" in output, "function:to-b" in output) == (False, True)
 
 
 def test_a_caller_is_named_by_its_function_or_its_handler_setting(run: Run, write: Write):
-    """Decorated or not; another's calls are not in its policy."""
+    """With or without a decorator; the policy has no calls of other functions."""
     write(CODE)
     place = ("--account-id", "123456789012", "--region", "eu-west-1", "--env", "LAMBDACHAIN_MAIL_SEND=m")
     by_name = json.loads(run("policy", "--caller", "orders-place", *place).stdout)
@@ -278,8 +278,8 @@ def test_a_caller_is_named_by_its_function_or_its_handler_setting(run: Run, writ
     assert by_setting["Statement"][0]["Resource"] == [f"{arn}stock:live"]
 
 
-def test_names_may_be_resolved_in_another_way(run: Run, write: Write):
-    """In place of the clients' own resolvers: a prefix, or single names."""
+def test_names_can_be_resolved_by_an_option(run: Run, write: Write):
+    """Instead of the clients' own resolvers: by a prefix, or by single names."""
     write(CODE)
     where = ("policy", "orders", "--json")
     prefixed = json.loads(run(*where, "--resolve", "prefix=prod-").stdout)
@@ -291,8 +291,8 @@ def test_names_may_be_resolved_in_another_way(run: Run, write: Write):
     assert prefixed["calls"][0]["places"] == ["orders/app.py:11"]
 
 
-def test_what_cannot_be_told_is_listed_and_the_status_is_1(run: Run, write: Write):
-    """The rest is printed all the same."""
+def test_unresolved_calls_are_listed_and_the_status_is_1(run: Run, write: Write):
+    """The rest is printed nevertheless."""
     write(CODE)
     ran = run("policy", "orders", "--as", "sam")
 
@@ -306,7 +306,7 @@ def test_what_cannot_be_told_is_listed_and_the_status_is_1(run: Run, write: Writ
 
 
 def test_the_region_of_the_environment_is_for_iam_only(run: Run, write: Write):
-    """A template knows its own region, and should go on doing so."""
+    """The other formats take the region from their stack."""
     write(CODE)
     region = {"AWS_REGION": "eu-central-1", "LAMBDACHAIN_MAIL_SEND": "m"}
     arguments = ("policy", "orders", "--env", "LAMBDACHAIN_MAIL_SEND=m")
@@ -318,23 +318,23 @@ def test_the_region_of_the_environment_is_for_iam_only(run: Run, write: Write):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "error: nowhere: there is no such directory or file"),
-        (["empty"], "error: empty: there is no Python file there"),
-        (["orders", "--caller", "orders-plaec"], "error: no handler of 'orders-plaec' in this code; did you mean"),
-        (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is neither prefix=TEXT nor NAME=DEPLOYED"),
-        (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve takes a prefix or single names"),
-        (["orders", "--account-id", "12"], "error: --account-id, --region and --partition need to fit into an ARN"),
-        (["billing"], "error: unknown region or account of stock:live"),
+        (["nowhere"], "error: nowhere: no such file or directory"),
+        (["empty"], "error: empty: no Python files found"),
+        (["orders", "--caller", "orders-plaec"], "error: no handler 'orders-plaec' found in this code; did you mean"),
+        (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is not prefix=TEXT or NAME=DEPLOYED"),
+        (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve: prefix=TEXT cannot be combined"),
+        (["orders", "--account-id", "12"], "error: --account-id, --region or --partition is not valid in an ARN"),
+        (["billing"], "error: stock:live: neither the code nor an option names its region and account"),
         (["orders", "--check", "nope.yaml"], "error: nope.yaml: no such file"),
         (["orders", "--check", "orders/app.py"], "error: orders/app.py:"),
-        (["--callee", "x"], "error: --callee goes with --principal or --organization"),
-        (["--principal", "111122223333"], "error: --callee goes with --principal or --organization"),
+        (["--callee", "x"], "error: --callee requires --principal or --organization"),
+        (["--principal", "111122223333"], "error: --callee requires --principal or --organization"),
         (["--callee", "a b", "--principal", "111122223333"], "error: invalid function name 'a b'"),
         (["--callee", "x", "--principal", "me"], "error: 'me' is not a valid principal"),
     ],
 )
-def test_bad_input_is_one_line(run: Run, write: Write, arguments: list[str], message: str):
-    """With what was wrong, where, and what to do; no traceback."""
+def test_invalid_input_is_one_line(run: Run, write: Write, arguments: list[str], message: str):
+    """With the problem, its location and the fix; no traceback."""
     (write(CODE) / "empty").mkdir()
     ran = run("policy", *arguments)
 
@@ -344,9 +344,9 @@ def test_bad_input_is_one_line(run: Run, write: Write, arguments: list[str], mes
 
 
 def test_code_that_calls_nothing_needs_nothing(run: Run, write: Write):
-    """Which is said, and is a status of its own: it may be the wrong directory."""
+    """It is reported, and is status 1: it may be the wrong directory."""
     write({"quiet.py": "print('no calls')"})
     ran = run("policy", "quiet.py")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "this code calls no function: it needs no permission to\n"
+    assert ran.stderr == "this code calls no functions, so it needs no permissions\n"

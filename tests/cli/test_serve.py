@@ -1,4 +1,4 @@
-"""A system is served with one command, called by boto3, told of line by line, and gone when it is stopped."""
+"""A system is served by one command, called by boto3, reported line by line, and stopped without a trace."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SYSTEM = {"child/app.py": CHILD, "parent/app.py": PARENT, "template.yaml": TEMPL
 
 
 def test_the_functions_of_a_template_call_each_other(serve: Any, write: Any):
-    """Without an argument, with nothing but the variables that it prints; who called whom is told."""
+    """Without arguments, and with only the variables that it prints; callers are reported."""
     write(SYSTEM)
     served = serve()
     answer = served.call("Parent", {"name": "nina"})
@@ -82,25 +82,25 @@ def test_the_functions_of_a_template_call_each_other(serve: Any, write: Any):
 
 
 def test_functions_from_arguments(serve: Any, write: Any):
-    """A directory and a handler each; warm the second time; failures and refusals are told."""
+    """Each with a directory and a handler; the second call is warm; failures and refusals are reported."""
     write(SYSTEM)
     served = serve("child=child/app.handler", "bad=child/app.fail")
     first, second = served.call("child"), served.call("child")
     failure = served.call("bad")
     with pytest.raises(served.client.exceptions.ResourceNotFoundException):
         served.call("nobody")
-    told = served.wait_for("invocation", function="nobody")
-    calls = [message["cold"] for message in served.all_of("invocation") if message["function"] == "child"]
+    refused = served.wait_for("invocation", function="nobody")
+    calls = [message["cold"] for message in served.messages_of_type("invocation") if message["function"] == "child"]
 
     assert first["pid"] == second["pid"]
     assert calls == [True, False]
     assert failure["errorType"] == "ValueError"
     assert served.wait_for("invocation", function="bad")["error"] == "ValueError"
-    assert (told["status"], told["error"], told["version"]) == (404, "ResourceNotFoundException", None)
+    assert (refused["status"], refused["error"], refused["version"]) == (404, "ResourceNotFoundException", None)
 
 
 def test_functions_of_a_serverless_file(serve: Any, write: Any):
-    """Named by service and stage; the environment of the command and ``--parameter`` reach the variables."""
+    """Named by service and stage; the command's environment and ``--parameter`` resolve its variables."""
     write(
         {
             "child/app.py": CHILD,
@@ -121,7 +121,7 @@ def test_functions_of_a_serverless_file(serve: Any, write: Any):
 
 
 def test_functions_of_a_toml_file_with_versions(serve: Any, write: Any):
-    """A published version keeps its own code; an env file wins over the file's variables."""
+    """A published version keeps its own code; an env file overrides the file's variables."""
     write(
         {
             "child/app.py": CHILD,
@@ -144,7 +144,7 @@ def test_functions_of_a_toml_file_with_versions(serve: Any, write: Any):
 
 
 def test_inline_code_is_served(serve: Any, write: Any):
-    """As CloudFormation has it, in ``index``."""
+    """In the module ``index``, as with CloudFormation."""
     write(
         {
             "template.yaml": """
@@ -171,7 +171,7 @@ def test_inline_code_is_served(serve: Any, write: Any):
 
 
 def test_account_and_region_are_in_the_arns(serve: Any, write: Any):
-    """As the options say; the region as AWS_REGION says, too."""
+    """From the options; the region also from AWS_REGION."""
     write(SYSTEM)
     served = serve("child=child/app.handler", "--account-id", "210987654321", AWS_REGION="eu-central-1")
 
@@ -179,7 +179,7 @@ def test_account_and_region_are_in_the_arns(serve: Any, write: Any):
 
 
 def test_events_in_a_queue_file_outlive_the_process(serve: Any, write: Any, eventually: Any):
-    """Killed before it is delivered, an event is delivered by the next one."""
+    """An event of a process killed before the delivery is delivered by the next process."""
     directory = write(
         {
             "app.py": """
@@ -203,8 +203,8 @@ def test_events_in_a_queue_file_outlive_the_process(serve: Any, write: Any, even
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_everything(how: signal.Signals, status: int, serve: Any, write: Any, processes_of: Any):
-    """Amid a call, too; with the status that shells know."""
+def test_a_signal_ends_everything(how: signal.Signals, status: int, serve: Any, write: Any, find_processes: Any):
+    """Even during a call; with the exit status of a signal."""
     write({"app.py": "import time\nprint('here')\n\ndef handler(event, context):\n    time.sleep(60)\n"})
     served = serve("slow=app.handler")
     client = served.client
@@ -216,7 +216,7 @@ def test_a_signal_ends_everything(how: signal.Signals, status: int, serve: Any, 
 
     assert ended == status
     assert served.wait_for("stopped")["reason"] == how.name
-    assert processes_of() == []
+    assert find_processes() == []
 
 
 def _call_in_vain(client: Any) -> None:
@@ -226,20 +226,20 @@ def _call_in_vain(client: Any) -> None:
         client.invoke(FunctionName="slow")
 
 
-def test_a_kill_leaves_no_process(serve: Any, write: Any, processes_of: Any, eventually: Any):
-    """SIGKILL gives no time to tidy up; the guard does it."""
+def test_a_kill_leaves_no_process(serve: Any, write: Any, find_processes: Any, eventually: Any):
+    """SIGKILL allows no clean-up; the watchdog kills the processes."""
     write(SYSTEM)
     served = serve()
     served.call("Parent")
-    running = processes_of()
+    running = find_processes()
     served.stop(signal.SIGKILL)
 
     assert len(running) >= 3
-    assert eventually(lambda: processes_of() == [])
+    assert eventually(lambda: find_processes() == [])
 
 
-def test_a_second_signal_ends_at_once(serve: Any, write: Any):
-    """Twice the same from a wrapper counts as one."""
+def test_a_second_signal_exits_immediately(serve: Any, write: Any):
+    """The same signal twice from a wrapper counts as one."""
     write(SYSTEM)
     served = serve()
     served.wait_for("serving")
@@ -249,8 +249,8 @@ def test_a_second_signal_ends_at_once(serve: Any, write: Any):
     assert served.wait_for("stopped")["reason"] == "SIGINT"
 
 
-def test_what_people_read(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
-    """A table, what to export, a line for each call; no colours in a pipe; functions' output with their names."""
+def test_output_for_people(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
+    """A table, the variables to export, a line per call; functions' output with their names; no colours in a pipe."""
     write(SYSTEM)
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
@@ -267,7 +267,7 @@ def test_what_people_read(write: Any, environment: dict[str, str], tmp_path: Pat
         }
         script = "import boto3; boto3.client('lambda').invoke(FunctionName='Child', Payload=b'5')"
         subprocess.run([*command[:1], "-c", script], env={**environment, **exported}, check=True)
-        assert next(lines) == "Ctrl-C stops.\n"
+        assert next(lines) == "Press Ctrl-C to stop.\n"
         rest = [next(lines), next(lines)]
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
@@ -300,7 +300,7 @@ def _runtime() -> str:
     return "python{}.{}".format(*sys.version_info)
 
 
-def test_quiet_tells_problems_only(serve: Any, write: Any, eventually: Any):
+def test_quiet_prints_problems_only(serve: Any, write: Any, eventually: Any):
     """Neither the table nor calls nor output."""
     directory = write({**SYSTEM, "broken/app.py": "import no_such_module\n"})
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -324,8 +324,8 @@ def test_quiet_tells_problems_only(serve: Any, write: Any, eventually: Any):
     assert [message["type"] for message in served.messages] == ["problem"]
 
 
-def test_a_web_page_is_refused_and_a_line_tells_of_it(serve: Any, write: Any):
-    """As is a name that was not allowed; one that was is not."""
+def test_a_web_page_is_refused_and_reported(serve: Any, write: Any):
+    """As is a host name that was not allowed; an allowed one is accepted."""
     write(SYSTEM)
     served = serve("child=child/app.handler", "--allow-host", "box.example", "--allow-host", "other.example")
     port = int(served.wait_for("serving")["url"].rpartition(":")[2])
@@ -347,10 +347,10 @@ def test_a_web_page_is_refused_and_a_line_tells_of_it(serve: Any, write: Any):
     assert status(Origin="https://evil.example") == 403
 
 
-def test_nobody_reading_does_not_end_the_service(
+def test_a_closed_pipe_does_not_stop_the_service(
     write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]
 ):
-    """As behind ``| head``."""
+    """As with ``| head``."""
     write(SYSTEM)
     with subprocess.Popen(
         [*command, "serve", "--json", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
@@ -366,8 +366,8 @@ def test_nobody_reading_does_not_end_the_service(
         assert process.wait(timeout=30) == 130
 
 
-def test_it_listens_on_loopback_unless_told_and_says_so(serve: Any, write: Any):
-    """Whoever reaches it can run the functions."""
+def test_it_warns_if_it_does_not_listen_on_loopback(serve: Any, write: Any):
+    """Everybody who can reach it can run the functions."""
     write(SYSTEM)
     everywhere = "0.0.0.0"  # noqa: S104 - what the test is about
     quiet, loud = serve(), serve("--host", everywhere)
@@ -375,21 +375,21 @@ def test_it_listens_on_loopback_unless_told_and_says_so(serve: Any, write: Any):
 
     assert quiet.url.startswith("http://127.0.0.1:")
     assert everywhere in warning["text"]
-    assert [message for message in quiet.all_of("notice") if message["loud"]] == []
+    assert [message for message in quiet.messages_of_type("notice") if message["loud"]] == []
 
 
-def test_other_files_that_describe_a_system_are_named(serve: Any, write: Any):
-    """The choice is told in one line."""
+def test_other_files_that_could_be_served_are_named(serve: Any, write: Any):
+    """In one line."""
     write({**SYSTEM, "serverless.yml": "service: shop\n"})
     served = serve()
 
     assert served.wait_for("serving")["described_by"] == "template.yaml"
-    assert served.wait_for("notice")["text"] == "serverless.yml is here too: name a file to choose it."
+    assert served.wait_for("notice")["text"] == "not read: serverless.yml; to use another file, pass its name"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="tries the version of this machine's own interpreter")
 def test_a_runtime_of_another_version_is_served_by_this_one(serve: Any, write: Any):
-    """With a line that says so."""
+    """With a warning."""
     write({**SYSTEM, "template.yaml": TEMPLATE.replace("Timeout: 20", "Timeout: 20\n        Runtime: python3.99")})
     served = serve()
     problem = served.wait_for("problem")
@@ -399,8 +399,8 @@ def test_a_runtime_of_another_version_is_served_by_this_one(serve: Any, write: A
     assert served.call("Child")["greeting"] == "hello from us-east-1"
 
 
-def test_events_go_where_they_can(serve: Any, write: Any, eventually: Callable[..., Any]):
-    """To a function that is served; a queue without an address is left out, with a line."""
+def test_events_go_to_reachable_destinations(serve: Any, write: Any, eventually: Callable[..., Any]):
+    """To a function that is served; a queue without an address is left out, with a warning."""
     write(
         {
             "app.py": "def handler(event, context):\n    return event\n",
@@ -431,8 +431,8 @@ def test_events_go_where_they_can(serve: Any, write: Any, eventually: Callable[.
     assert served.wait_for("invocation", function="Sink")["status"] == 200
 
 
-def test_the_concurrency_is_bounded(serve: Any, write: Any, eventually: Any) -> None:
-    """One call more than that is throttled, with Lambda's reason."""
+def test_the_concurrency_is_limited(serve: Any, write: Any, eventually: Any) -> None:
+    """One call more is throttled, with Lambda's reason."""
     app = """
         import pathlib, time
         def handler(event, context):
@@ -454,7 +454,7 @@ def test_the_concurrency_is_bounded(serve: Any, write: Any, eventually: Any) -> 
         assert (running.result(), served.call("b", 3)) == (1, 3)
 
 
-def test_a_concurrency_of_none(run: Any) -> None:
+def test_a_concurrency_of_zero_is_refused(run: Any) -> None:
     """Nothing could run."""
     ended = run("serve", "a=app.handler", "--concurrency", "0")
 

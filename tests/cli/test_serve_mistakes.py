@@ -1,4 +1,4 @@
-"""What is wrong is one line that says where and what to do; never a traceback, and the other functions are served."""
+"""Errors of ``serve`` are one line with location and fix, never a traceback, and the other functions are served."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOOD = "def handler(event, context):\n    return 'good'\n"
 
 
 def template(*functions: str) -> str:
-    """Write a template of these functions and a good one."""
+    """Write a template with these functions and a valid one."""
     kind = "AWS::Serverless::Function"
     good = f"  Good: {{Type: {kind}, Properties: {{CodeUri: good, Handler: app.handler}}}}\n"
     return "Resources:\n" + good + "".join(f"  Bad: {{Type: {kind}, Properties: {{{each}}}}}\n" for each in functions)
@@ -43,7 +43,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'main.handler' in good does not import: No module",
+            "Bad's handler 'main.handler' in good cannot be loaded: No module",
             False,
         ),
     ),
@@ -52,7 +52,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'app.main' in good does not import: Handler 'main'",
+            "Bad's handler 'app.main' in good cannot be loaded: Handler 'main'",
             False,
         ),
     ),
@@ -61,7 +61,7 @@ MISTAKES = {
         (
             3,
             "Resources.Bad.Properties.Handler",
-            "Bad's handler 'app.handler' in bad does not import: no settings (RuntimeError, app.py:2)",
+            "Bad's handler 'app.handler' in bad cannot be loaded: no settings (RuntimeError, app.py:2)",
             False,
         ),
     ),
@@ -71,8 +71,8 @@ MISTAKES = {
             3,
             "Resources.Bad.Properties.Handler",
             (
-                "Bad's handler 'app.handler' in exits does not import: "
-                "its process ends with status 7 while the module loads"
+                "Bad's handler 'app.handler' in exits cannot be loaded: "
+                "its process exits with status 7 while loading the module"
             ),
             False,
         ),
@@ -92,9 +92,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("properties", "told"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_line_and_the_other_function_is_served(
-    properties: str, told: tuple[int, str, str, bool], serve: Any, write: Any
+@pytest.mark.parametrize(("properties", "output"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_is_one_line_and_the_other_function_is_served(
+    properties: str, output: tuple[int, str, str, bool], serve: Any, write: Any
 ):
     """With file, line and key."""
     write(
@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_and_the_other_function_is_served(
     # where no Node.js can be found
     served = serve(PATH="/nowhere") if "nodejs" in properties else serve()
     problem = served.wait_for("problem")
-    line, key, text, fatal = told
+    line, key, text, fatal = output
 
     assert (problem["source"], problem["line"], problem["key"]) == ("template.yaml", line, key)
     assert problem["text"].startswith(text)
@@ -118,8 +118,8 @@ def test_a_mistake_is_one_line_and_the_other_function_is_served(
     assert served.call("Good") == "good"
 
 
-def test_a_mistake_that_functions_share_is_told_once(serve: Any, write: Any):
-    """What stands for all of them is one line, however many there are."""
+def test_an_error_that_functions_share_is_reported_once(serve: Any, write: Any):
+    """A shared default is one line, however many functions have it."""
     write(
         {
             "app.py": GOOD,
@@ -135,12 +135,12 @@ def test_a_mistake_that_functions_share_is_told_once(serve: Any, write: Any):
     served = serve()
     served.wait_for("serving")
 
-    assert ["provider.environment.KEY"] == [problem["key"] for problem in served.all_of("problem")]
+    assert ["provider.environment.KEY"] == [problem["key"] for problem in served.messages_of_type("problem")]
     assert [served.call(f"shop-dev-{name}") for name in ("one", "two")] == ["good", "good"]
 
 
-def test_each_target_of_events_is_named_where_it_is_written(serve: Any, write: Any):
-    """A dead-letter queue stands in a property, or a resource, of its own."""
+def test_each_event_destination_is_reported_at_its_own_line(serve: Any, write: Any):
+    """A dead-letter queue is in its own property or resource."""
     write(
         {
             "app.py": GOOD,
@@ -168,11 +168,11 @@ def test_each_target_of_events_is_named_where_it_is_written(serve: Any, write: A
     assert {
         "dead_letter": "Resources.Good.Properties.DeadLetterConfig",
         "on_failure": "Resources.Ends.Properties",
-    } == {problem["text"].split()[0]: problem["key"] for problem in served.all_of("problem")}
+    } == {problem["text"].split()[0]: problem["key"] for problem in served.messages_of_type("problem")}
 
 
 def test_a_port_in_use(run: Any, write: Any):
-    """The commonest slip of all."""
+    """The most common error."""
     write({"app.py": GOOD})
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -180,13 +180,13 @@ def test_a_port_in_use(run: Any, write: Any):
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"error: lambdachain serve: port {port} on 127.0.0.1 is in use: "
-        "stop what uses it, or choose another with --port\n"
+        f"error: lambdachain serve: port {port} on 127.0.0.1 is already in use: "
+        "stop that program, or pass another --port\n"
     )
     assert ran.stdout == ""
 
 
-NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orders=app.handler), or write one of "
+NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=app.handler), or a file; found none of "
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,18 @@ NOTHING = "error: lambdachain serve: nothing to serve here: name functions (orde
         ),
         (["--port", "70000"], 2, "Error: Invalid value for '--port'"),
         (["--parameter", "x"], 2, "Error: Invalid value for '--parameter'"),
-        (["--service", "s3=http://x"], 2, "Error: --service s3=http://x: one of sqs, sns, events, and an http URL"),
-        (["--account-id", "x"], 2, "Error: --account-id and --region need to fit into an ARN: "),
+        (
+            ["--service", "s3=http://x"],
+            2,
+            "Error: --service s3=http://x: expected sqs, sns or events, and an http:// or https:// URL",
+        ),
+        (["--service", "s3=http://user:secret@x"], 2, "Error: --service s3=http://***@x: expected sqs, sns or events"),
+        (["--account-id", "x"], 2, "Error: --account-id or --region is not valid in an ARN: "),
         (["--no-such-option"], 2, "Error: No such option"),
     ],
 )
-def test_what_cannot_be_started_is_one_line(arguments: list[str], status: int, line: str, run: Any, write: Any):
-    """And a status that is not zero."""
+def test_a_start_failure_is_one_line(arguments: list[str], status: int, line: str, run: Any, write: Any):
+    """And an exit status that is not zero."""
     write({"app.py": GOOD})
     ran = run("serve", *arguments)
     (last,) = [each for each in ran.stderr.splitlines(keepends=True) if each.lower().startswith("error")]
@@ -224,8 +229,8 @@ def test_what_cannot_be_started_is_one_line(arguments: list[str], status: int, l
     assert ran.stdout == ""
 
 
-def test_the_secrets_of_an_env_file_are_not_shown(run: Any, write: Any):
-    """A line that cannot be read is named by its number."""
+def test_the_secrets_of_an_env_file_are_not_printed(run: Any, write: Any):
+    """An invalid line is reported by its number."""
     write({"app.py": GOOD, "local.env": "A=1\nSECRET s3cr3t\n"})
     ran = run("serve", "a=app.handler", "--env-file", "local.env")
 
@@ -250,7 +255,7 @@ main()
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("click", "lambdachain: its commands need click, not installed here: pip install 'lambdachain[cli]'\n"),
+        ("click", "lambdachain: click is not installed: pip install 'lambdachain[cli]'\n"),
         ("yaml", "Error: lambdachain serve needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
         ("aiohttp", "Error: lambdachain serve needs aiohttp, not installed here: pip install 'lambdachain[local]'\n"),
     ],
@@ -271,7 +276,7 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
     ("module", "status", "line"),
     [
         ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[cli]'\n"),
-        ("aiohttp", 0, "least_privilege/template.yaml: 2 functions checked: grants are what the code calls\n"),
+        ("aiohttp", 0, "least_privilege/template.yaml: 2 functions checked: grants match the calls\n"),
     ],
 )
 def test_reading_a_template_needs_pyyaml_only(module: str, status: int, line: str):
@@ -289,7 +294,7 @@ def test_reading_a_template_needs_pyyaml_only(module: str, status: int, line: st
 
 
 def test_help_loads_nothing_heavy():
-    """It is there at once."""
+    """It is printed immediately."""
     script = (
         "import sys\nfrom lambdachain.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
@@ -303,7 +308,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_command_is_installed():
-    """As ``lambdachain``, beside the interpreter."""
+    """As ``lambdachain``, next to the interpreter."""
     from importlib.metadata import entry_points
 
     (command,) = entry_points(group="console_scripts", name="lambdachain")

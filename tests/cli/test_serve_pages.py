@@ -1,4 +1,4 @@
-"""The how-to page is run as a reader would: its files written, its commands run, their output as it says."""
+"""The how-to page of ``serve``, followed as by a reader: files written, commands run, output compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass
 class Terminal:
-    """A running ``lambdachain serve``, and the lines that it has printed and nobody has looked for yet."""
+    """A running ``lambdachain serve``, and its printed lines that were not expected yet."""
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Terminal:
                 self.arrived.notify_all()
 
     def shows(self, wanted: str) -> None:
-        """Wait for a line, wherever among those not looked for yet; ``...`` in it stands for anything."""
+        """Wait for a line among those not expected yet; ``...`` in it matches anything."""
         pattern = re.compile(" *".join(".*".join(map(re.escape, part.split("..."))) for part in wanted.split()))
 
         def index() -> int | None:
@@ -66,7 +66,7 @@ class Terminal:
 
 
 class Reader:
-    """Does what the page says, fence by fence."""
+    """Follows the page, fence by fence."""
 
     def __init__(self, directory: Path, environment: dict[str, str], command: list[str]) -> None:
         self.directory = directory
@@ -127,7 +127,7 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Iterator[Reader]:
-    """Somebody at two terminals, in an empty directory."""
+    """Create a reader at two terminals in an empty directory."""
     someone = Reader(tmp_path, {**environment, "PYTHONUNBUFFERED": "1"}, command)
     yield someone
     if someone.terminal is not None:
@@ -137,8 +137,8 @@ def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> I
 
 
 @pytest.mark.docs
-def test_the_page_is_true(reader: Reader):
-    """Every file, every command, every line that is shown."""
+def test_the_page_is_correct(reader: Reader):
+    """Every file, every command, every line of output."""
     fences = _FENCE.findall(PAGE.read_text())
     for kind, body in fences:
         reader.follow(kind, body)

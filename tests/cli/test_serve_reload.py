@@ -1,4 +1,4 @@
-"""With ``--reload``, a function is what its files say now; what runs ends as it began."""
+"""``--reload`` serves the current content of files; invocations in flight finish with the old code."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ APP = """
     """
 
 
-def test_a_call_gets_the_code_as_it_is_now(serve: Any, write: Any):
-    """A module that the handler imports counts, and a directory on its search path."""
+def test_a_call_runs_the_changed_code(serve: Any, write: Any):
+    """Modules that the handler imports are watched, and directories on its search path."""
     directory = write(
         {"a/app.py": APP, "lib/words.py": "WORD = 'old'\n", "b/app.py": APP, "b/words.py": "WORD = 'b'\n"}
     )
@@ -42,7 +42,7 @@ def test_a_call_gets_the_code_as_it_is_now(serve: Any, write: Any):
 
 
 def test_a_change_within_a_second(serve: Any, write: Any):
-    """Python takes its cached code for a file's if size and modification time, in seconds, are the same."""
+    """Python uses its bytecode cache if a file's size and modification time, in seconds, are unchanged."""
     directory = write({"a/app.py": APP, "a/words.py": "WORD = 'old'\n"})
     words, soon = directory / "a" / "words.py", time.time() + 600  # new for as long as the test takes
     os.utime(words, (soon, soon))
@@ -55,8 +55,8 @@ def test_a_change_within_a_second(serve: Any, write: Any):
     assert (before, served.call("a")) == ("old", "new")
 
 
-def test_what_is_not_touched_stays_warm(serve: Any, write: Any):
-    """Only the functions whose files have changed start anew."""
+def test_unchanged_functions_stay_warm(serve: Any, write: Any):
+    """Only the functions whose files have changed are restarted."""
     pid = "import os\n\ndef handler(event, context):\n    return os.getpid()\n"
     directory = write({"a/app.py": pid, "b/app.py": pid})
     served = serve("a=a/app.handler", "b=b/app.handler", "--reload")
@@ -69,7 +69,7 @@ def test_what_is_not_touched_stays_warm(serve: Any, write: Any):
 
 
 def test_a_call_in_flight_ends_on_the_old_code(serve: Any, write: Any, eventually: Any):
-    """While later ones get the new code already."""
+    """Later calls already run the new code."""
     directory = write({"app/app.py": APP, "app/words.py": "WORD = 'old'\n"})
     served = serve("a=app/app.handler", "--reload")
     answers: list[Any] = []
@@ -85,8 +85,8 @@ def test_a_call_in_flight_ends_on_the_old_code(serve: Any, write: Any, eventuall
     assert (answers, later) == (["old"], "new one")
 
 
-def test_a_broken_handler_is_told_of_and_mended(serve: Any, write: Any, eventually: Any):
-    """The line comes without a call; the function is served all the time."""
+def test_a_broken_handler_is_reported_and_can_be_fixed(serve: Any, write: Any, eventually: Any):
+    """It is reported without a call; the function is served all the time."""
     directory = write({"app/app.py": APP, "app/words.py": "WORD = 'old'\n"})
     served = serve("a=app/app.handler", "--reload")
     served.wait_for("serving")
@@ -95,7 +95,7 @@ def test_a_broken_handler_is_told_of_and_mended(serve: Any, write: Any, eventual
     failure = served.call("a")
     (directory / "app" / "words.py").write_text("WORD = 'mended'\n")
 
-    assert "a's handler 'app.handler' in app does not import: " in problem["text"]
+    assert "a's handler 'app.handler' in app cannot be loaded: " in problem["text"]
     assert failure["errorType"] == "Runtime.UserCodeSyntaxError"
     assert eventually(lambda: served.call("a") == "mended")
 
@@ -104,57 +104,57 @@ TOML = '[functions.{name}]\nhandler = "app.handler"\ndirectory = "app"\nenvironm
 WORDS = "import os\nWORD = os.environ['WORD']\n"
 
 
-def test_the_file_that_describes_the_system_is_read_again(serve: Any, write: Any, eventually: Any):
-    """New settings, a new function; a mistake in it leaves everything as it was."""
+def test_the_declaring_file_is_read_again(serve: Any, write: Any, eventually: Any):
+    """New settings and a new function apply; an error in the file changes nothing."""
     directory = write({"app/app.py": APP, "app/words.py": WORDS})
     described = directory / "lambdachain.toml"
     described.write_text(TOML.format(name="a", word="one"))
     served = serve("--reload")
     first = served.call("a")
     described.write_text(TOML.format(name="a", word="two") + TOML.format(name="b", word="three"))
-    assert eventually(lambda: served.all_of("reloaded"))
+    assert eventually(lambda: served.messages_of_type("reloaded"))
     second, added = served.call("a"), served.call("b")
     described.write_text("[functions.a\n")
     problem = served.wait_for("problem")
 
     assert (first, second, added) == ("one", "two", "three")
     assert problem["text"].startswith("not TOML: ")
-    assert served.wait_for("notice")["text"] == "still served as before: a, b"
+    assert served.wait_for("notice")["text"] == "no longer declared, still served as before: a, b"
     assert served.call("a") == "two"
 
 
-def versioned(word: str) -> str:
-    """Write a handler that answers with a word."""
+def handler_source(word: str) -> str:
+    """Write a handler that returns a word."""
     return f"def handler(event, context):\n    return {word!r}\n"
 
 
 def fill(directory: Path, word: str) -> None:
-    """Write the handler into a directory that is made for it."""
+    """Write the handler into a new directory."""
     directory.mkdir(parents=True)
-    (directory / "app.py").write_text(versioned(word))
+    (directory / "app.py").write_text(handler_source(word))
 
 
-def removed_and_made(directory: Path, word: str) -> None:
-    """As a build script does it."""
+def remove_and_create(directory: Path, word: str) -> None:
+    """As a build script does."""
     shutil.rmtree(directory / "dist")
     fill(directory / "dist", word)
 
 
-def renamed(directory: Path, word: str) -> None:
-    """As a build tool does it that never leaves a half of it."""
+def replace_by_rename(directory: Path, word: str) -> None:
+    """As an atomic build tool does."""
     fill(directory / "new", word)
     (directory / "dist").rename(directory / f"old-{word}")
     (directory / "new").rename(directory / "dist")
 
 
-def parent_made(directory: Path, word: str) -> None:
-    """With everything above it."""
+def create_with_parents(directory: Path, word: str) -> None:
+    """With all its parents."""
     shutil.rmtree(directory)
     fill(directory / "dist", word)
 
 
-def linked(directory: Path, word: str) -> None:
-    """As a deployment does it that can go back."""
+def replace_link(directory: Path, word: str) -> None:
+    """As a deployment with rollback does."""
     fill(directory / f"release-{word}", word)
     if not (directory / "dist").is_symlink():
         shutil.rmtree(directory / "dist")
@@ -162,55 +162,55 @@ def linked(directory: Path, word: str) -> None:
     (directory / "link").replace(directory / "dist")
 
 
-@pytest.mark.parametrize("build", [removed_and_made, renamed, parent_made, linked])
-def test_a_directory_that_is_made_anew(
+@pytest.mark.parametrize("build", [remove_and_create, replace_by_rename, create_with_parents, replace_link])
+def test_a_directory_that_is_created_again(
     serve: Any, write: Any, eventually: Any, build: Callable[[Path, str], None]
 ) -> None:
-    """However often, and whatever is written into it later."""
-    directory = write({"build/dist/app.py": versioned("first")})
+    """Any number of times, and with later changes in it."""
+    directory = write({"build/dist/app.py": handler_source("first")})
     served = serve("a=build/dist/app.handler", "--reload")
     answers = [served.call("a")]
     for word in ("second", "third"):
         build(directory / "build", word)
         assert eventually(lambda word=word: served.call("a") == word)
-    (directory / "build" / "dist" / "app.py").write_text(versioned("changed in place"))
+    (directory / "build" / "dist" / "app.py").write_text(handler_source("changed in place"))
 
     assert answers == ["first"]
     assert eventually(lambda: served.call("a") == "changed in place")
 
 
 def test_a_directory_that_is_a_link_from_the_beginning(serve: Any, write: Any, eventually: Any) -> None:
-    """It is followed to wherever it leads."""
-    directory = write({"release-first/app.py": versioned("first")})
+    """The link is followed to each of its targets."""
+    directory = write({"release-first/app.py": handler_source("first")})
     (directory / "dist").symlink_to(directory / "release-first")
     served = serve("a=dist/app.handler", "--reload")
     answers = [served.call("a")]
     for word in ("second", "third"):
-        linked(directory, word)
+        replace_link(directory, word)
         assert eventually(lambda word=word: served.call("a") == word)
-    (directory / "dist" / "app.py").write_text(versioned("changed in place"))
+    (directory / "dist" / "app.py").write_text(handler_source("changed in place"))
 
     assert answers == ["first"]
     assert eventually(lambda: served.call("a") == "changed in place")
 
 
-def test_a_directory_that_is_gone_for_a_while(serve: Any, write: Any, eventually: Any) -> None:
-    """The function is served as it was, other functions go on, and it is reloaded when the directory is back."""
-    directory = write({"a/app.py": versioned("first"), "b/app.py": versioned("b")})
+def test_a_directory_that_is_missing_for_a_while(serve: Any, write: Any, eventually: Any) -> None:
+    """It is served as before, other functions keep running, and it is reloaded when the directory exists again."""
+    directory = write({"a/app.py": handler_source("first"), "b/app.py": handler_source("b")})
     served = serve("a=a/app.handler", "b=b/app.handler", "--reload")
     served.call("a")
     shutil.rmtree(directory / "a")
-    (directory / "b" / "app.py").write_text(versioned("b, changed"))
+    (directory / "b" / "app.py").write_text(handler_source("b, changed"))
     assert eventually(lambda: served.call("b") == "b, changed")
     fill(directory / "a", "second")
 
     assert eventually(lambda: served.call("a") == "second")
-    (directory / "a" / "app.py").write_text(versioned("third, in place"))
+    (directory / "a" / "app.py").write_text(handler_source("third, in place"))
     assert eventually(lambda: served.call("a") == "third, in place")
 
 
-def test_a_search_path_that_comes_later(serve: Any, write: Any, eventually: Any) -> None:
-    """As a layer does that is built after the endpoint was started; and one that is made anew."""
+def test_a_search_path_that_is_created_later(serve: Any, write: Any, eventually: Any) -> None:
+    """As a layer that is built after the start; and one that is created again."""
     directory = write({"app/app.py": APP, "app/words.py": "WORD = 'own'\n"})
     (directory / "local.env").write_text("PYTHONPATH=../layer/python\n")
     (directory / "app" / "words.py").rename(directory / "words.py")
@@ -226,21 +226,21 @@ def test_a_search_path_that_comes_later(serve: Any, write: Any, eventually: Any)
     assert missing["errorType"] == "Runtime.ImportModuleError"
 
 
-def replaced_by_rename(path: Path, text: str) -> None:
+def save_by_rename(path: Path, text: str) -> None:
     """As many editors save."""
     path.with_suffix(".tmp").write_text(text)
     path.with_suffix(".tmp").rename(path)
 
 
-def folder_replaced(path: Path, text: str) -> None:
-    """As a checkout of another branch may do it."""
+def replace_directory(path: Path, text: str) -> None:
+    """As a checkout of another branch may do."""
     shutil.rmtree(path.parent)
     path.parent.mkdir()
     path.write_text(text)
 
 
-def link_switched(path: Path, text: str) -> None:
-    """To another file, in another directory."""
+def switch_link(path: Path, text: str) -> None:
+    """To another file in another directory."""
     other = path.parent.parent / f"other-{len(text)}"
     other.mkdir()
     (other / path.name).write_text(text)
@@ -248,8 +248,8 @@ def link_switched(path: Path, text: str) -> None:
     (path.parent / "link").replace(path)
 
 
-@pytest.mark.parametrize("save", [replaced_by_rename, folder_replaced, link_switched])
-def test_a_file_of_variables_that_is_replaced(
+@pytest.mark.parametrize("save", [save_by_rename, replace_directory, switch_link])
+def test_an_env_file_that_is_replaced(
     serve: Any, write: Any, eventually: Any, save: Callable[[Path, str], None]
 ) -> None:
     """More than once."""
@@ -263,7 +263,7 @@ def test_a_file_of_variables_that_is_replaced(
     assert answers == ["one"]
 
 
-def test_a_template_whose_directory_is_made_anew(serve: Any, write: Any, eventually: Any) -> None:
+def test_a_template_whose_directory_is_created_again(serve: Any, write: Any, eventually: Any) -> None:
     """Its functions are found again."""
     directory = write({"app/app.py": APP, "app/words.py": WORDS, "conf/system.toml": ""})
     described = directory / "conf" / "lambdachain.toml"
@@ -272,7 +272,7 @@ def test_a_template_whose_directory_is_made_anew(serve: Any, write: Any, eventua
     served = serve("conf/lambdachain.toml", "--reload")
     first = served.call("a")
     for word in ("two", "three"):
-        folder_replaced(described, text.format(name="a", word=word))
+        replace_directory(described, text.format(name="a", word=word))
         assert eventually(lambda word=word: served.call("a") == word)
 
     assert first == "one"

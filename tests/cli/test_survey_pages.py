@@ -1,4 +1,4 @@
-"""The how-to pages of policy, graph and doctor are done as a reader would; the picture is the one that is drawn."""
+"""The how-to pages of policy, graph and doctor, followed as by a reader; the picture is the one that is drawn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def surroundings(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Credentials of a role, a region, and Lambda's endpoint as it was recorded."""
+    """Set a role's credentials, a region, and an endpoint with recorded responses of Lambda."""
     here = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with answering() as (url, _):
         yield {
@@ -40,15 +40,15 @@ def surroundings(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[s
 
 
 def _pattern(output: str) -> str:
-    """Make of what a page shows a pattern: ``...`` stands for anything in a line, or for any lines."""
+    """Convert expected output to a pattern: ``...`` matches anything in a line, or any lines."""
     lines = [".*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) for line in output.splitlines()]
     return "".join(f"(?:{line}\n)*" if line == ".*" else f"{line}\n" for line in lines)
 
 
 @pytest.mark.docs
 @pytest.mark.parametrize("name", PAGES)
-def test_the_page_is_true(name: str, surroundings: dict[str, str], tmp_path: Path):
-    """Every file, every command, every line that is shown."""
+def test_the_page_is_correct(name: str, surroundings: dict[str, str], tmp_path: Path):
+    """Every file, every command, every line of output."""
     if name == "ask-the-doctor":
         surroundings["AWS_REGION"] = "eu-west-1"
     done = 0
@@ -61,15 +61,17 @@ def test_the_page_is_true(name: str, surroundings: dict[str, str], tmp_path: Pat
             continue
         for one in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
             command, _, output = one.partition("\n")
-            shown = _shown(command, surroundings, tmp_path).replace(surroundings["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS)
+            shown = _run_in_shell(command, surroundings, tmp_path).replace(
+                surroundings["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS
+            )
             assert re.fullmatch(_pattern(output), shown), f"$ {command}\n{shown}"
             done += 1
 
     assert done >= 4
 
 
-def _shown(command: str, environment: dict[str, str], directory: Path) -> str:
-    """Run a command in a shell: standard output first, so that a page can show both."""
+def _run_in_shell(command: str, environment: dict[str, str], directory: Path) -> str:
+    """Run a command in a shell; return standard output before standard error, as pages show them."""
     ran = subprocess.run(
         ["bash", "-c", command], cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -79,7 +81,7 @@ def _shown(command: str, environment: dict[str, str], directory: Path) -> str:
 
 @pytest.mark.docs
 def test_the_picture_of_the_examples_is_the_one_that_is_drawn(environment: dict[str, str]):
-    """Byte for byte: it is made by the command that the page names."""
+    """Byte for byte: the page has the command that draws it."""
     page = (HOW_TO / "see-who-calls-whom.md").read_text()
     [command] = re.findall(r"`lambdachain (graph examples .*?)`", page)
     run = [sys.executable, "-c", "from lambdachain.cli import main; main()", *command.split()]

@@ -1,4 +1,4 @@
-"""Policy, graph and doctor on a terminal: colours there, none in a pipe, none where nobody wants any."""
+"""Policy, graph and doctor have colours on a terminal, but not in a pipe and not with ``NO_COLOR``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CODE = {
 COMMANDS = [["policy", "app.py", "--as", "sam"], ["graph", "app.py"], ["doctor", "app.py", "--offline"]]
 
 
-def shown_on_a_terminal(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> str:
-    """Run a command with a terminal for its output."""
+def run_on_terminal(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> str:
+    """Run a command with a terminal as its output."""
     ours, its = os.openpty()
     process = subprocess.Popen(arguments, cwd=directory, env=environment, stdout=its, stderr=its, stdin=its)
     os.close(its)
@@ -46,10 +46,10 @@ def test_a_terminal_gets_colours_and_a_pipe_gets_none(
     run: Callable[..., subprocess.CompletedProcess[str]],
     arguments: list[str],
 ):
-    """The same words everywhere."""
+    """The text is the same."""
     directory = write(CODE)
-    coloured = shown_on_a_terminal([*command, *arguments], directory, environment)
-    plain = shown_on_a_terminal([*command, *arguments], directory, {**environment, "NO_COLOR": "1"})
+    coloured = run_on_terminal([*command, *arguments], directory, environment)
+    plain = run_on_terminal([*command, *arguments], directory, {**environment, "NO_COLOR": "1"})
     piped = run(*arguments)
 
     assert "\x1b[" in coloured

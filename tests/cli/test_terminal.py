@@ -1,4 +1,4 @@
-"""What is shown on a real terminal, and not in a pipe: colours, indents, a bar, and Ctrl-C from the keyboard."""
+"""Output on a real terminal: colours, indents, a progress bar, and Ctrl-C from the keyboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs se
 
 
 class Terminal:
-    """A process on a terminal of its own."""
+    """A process with its own terminal."""
 
     def __init__(self, arguments: list[str], **how: Any) -> None:
         self._master, slave = os.openpty()
@@ -33,7 +33,7 @@ class Terminal:
         os.close(slave)
 
     def show(self, wanted: str) -> re.Match[str]:
-        """Wait until something is shown."""
+        """Wait until some text is shown."""
         deadline = time.monotonic() + 30
         while not (found := re.search(wanted, self.shown)):
             assert time.monotonic() < deadline, f"no {wanted} in {self.shown!r}"
@@ -45,13 +45,13 @@ class Terminal:
         os.write(self._master, key)
 
     def end(self) -> int:
-        """Read to its end, and give the status."""
+        """Read to the end, and return the exit status."""
         while self._read():
             pass
         return self.process.wait(timeout=30)
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Clean up."""
         self.process.kill()
         self.process.wait()
         os.close(self._master)
@@ -67,7 +67,7 @@ class Terminal:
 
 @pytest.fixture
 def server(fast_lambda: Any) -> Any:
-    """A server that takes a moment for each call."""
+    """Start a server that takes a moment for each call."""
     return fast_lambda(0.05)
 
 
@@ -75,7 +75,7 @@ def server(fast_lambda: Any) -> Any:
 def terminal(
     command: list[str], environment: dict[str, str], server: Any, tmp_path: Path
 ) -> Iterator[Callable[..., Terminal]]:
-    """Open terminals in which ``lambdachain`` runs, with the server within reach."""
+    """Open terminals in which ``lambdachain`` runs against the server."""
     opened: list[Terminal] = []
 
     def start(*arguments: str, **variables: str) -> Terminal:
@@ -88,8 +88,8 @@ def terminal(
         one.close()
 
 
-def test_an_answer_is_laid_out_and_coloured(terminal: Any):
-    """With indents; in no colour where that is asked for."""
+def test_a_response_is_indented_and_coloured(terminal: Any):
+    """Without colours if ``NO_COLOR`` is set."""
     coloured, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
 
     assert [coloured.end(), plain.end()] == [0, 0]
@@ -99,7 +99,7 @@ def test_an_answer_is_laid_out_and_coloured(terminal: Any):
 
 
 def test_a_failure_is_coloured(terminal: Any):
-    """Its first word."""
+    """Its label."""
     failed = terminal("call", "f", '{"do": "fail"}')
 
     assert failed.end() == 5
@@ -107,11 +107,11 @@ def test_a_failure_is_coloured(terminal: Any):
 
 
 def test_without_a_payload_a_terminal_is_not_waited_for(terminal: Any):
-    """Nobody would know what it waits for."""
+    """It would look as if the command hung."""
     asked = terminal("call", "f")
 
     assert asked.end() == 2
-    assert "no payload: give JSON, @FILE, or - for standard input" in asked.shown
+    assert "no payload: pass JSON, @FILE, or - for standard input" in asked.shown
 
 
 def test_a_map_draws_a_bar_with_rate_and_time_left(terminal: Any, tmp_path: Path):
@@ -125,7 +125,7 @@ def test_a_map_draws_a_bar_with_rate_and_time_left(terminal: Any, tmp_path: Path
 
 
 def test_results_on_a_terminal_have_no_bar_between_them(terminal: Any, tmp_path: Path):
-    """They are lines."""
+    """They are printed as lines."""
     (tmp_path / "in.jsonl").write_text("1\n2\n")
     printed = terminal("map", "f", "in.jsonl")
 
@@ -154,7 +154,7 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_printed_script_completes_in_bash(command: list[str], environment: dict[str, str], tmp_path: Path):
-    """A command, after the tab key would be pressed."""
+    """It completes a command, as after the tab key."""
     (tmp_path / "lambdachain").write_text(f'#!/bin/sh\nexec {command[0]} -c "{command[2]}" "$@"\n')
     (tmp_path / "lambdachain").chmod(0o755)
     script = (
@@ -167,8 +167,8 @@ def test_the_printed_script_completes_in_bash(command: list[str], environment: d
     assert ran.stdout == "can-invoke\n"
 
 
-def test_a_files_name_commands_no_terminal(terminal: Any, tmp_path: Path):
-    """Whoever commits a file has no say over the window of those who look at it."""
+def test_a_file_name_cannot_control_a_terminal(terminal: Any, tmp_path: Path):
+    """Whoever commits a file must not control the terminals of its readers."""
     code = "import boto3\nboto3.client('lambda').invoke(FunctionName='charge')\n"
     (tmp_path / "a\x1b]0;owned\x07b\x1b[2Jc.py").write_text(code)
     drawn = terminal("graph", ".")
@@ -184,8 +184,8 @@ class _Tty(StringIO):
 
 
 @pytest.mark.parametrize("kind", [_Tty, StringIO])
-def test_a_functions_log_commands_no_terminal(kind: type[StringIO]):
-    """Its colours stay; in a file stands what the function wrote, but for colours."""
+def test_a_functions_log_cannot_control_a_terminal(kind: type[StringIO]):
+    """Its colours are kept; in a file the text is unchanged, but without colours."""
     log = "START\n\x1b[31mred\x1b[0m\tx\n\x1b]52;c;b3duZWQ=\x07\x9b2J\u202e\nEND"
     file = kind()
     echo(log, file=file)

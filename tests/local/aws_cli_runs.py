@@ -1,6 +1,6 @@
-"""Run the AWS CLI again and again: a list of arguments a line, and for each a line of what came of it.
+"""Run the AWS CLI repeatedly: read a list of arguments per line, and print the outcome as a line.
 
-The CLI itself, without the second that it takes to start.
+It measures the CLI itself, without the second that it takes to start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 
 def main() -> None:
-    """Run until nothing more is asked."""
+    """Run until standard input ends."""
     from awscli.clidriver import create_clidriver
 
     cli, answers = create_clidriver(), sys.stdout

@@ -1,4 +1,4 @@
-"""One endpoint with every function of the tests, called by a real boto3 client and by bare HTTP."""
+"""One endpoint with every function of the tests, called by a real boto3 client and by plain HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BROKEN_MODULES = {
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of bare HTTP; header names are in lower case."""
+    """A response over plain HTTP; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -89,7 +89,7 @@ def endpoint(broken_modules: Path) -> Iterator[LocalEndpoint]:
 
 
 def make_client(endpoint: LocalEndpoint) -> Any:
-    """Make a boto3 client that calls an endpoint and never tries again."""
+    """Create a boto3 client for an endpoint, without retries."""
     return boto3.client(
         "lambda",
         endpoint_url=endpoint.url,
@@ -102,13 +102,13 @@ def make_client(endpoint: LocalEndpoint) -> Any:
 
 @pytest.fixture(scope="session")
 def client(endpoint: LocalEndpoint) -> Any:
-    """Call the endpoint of all tests."""
+    """Create a client of the shared endpoint."""
     return make_client(endpoint)
 
 
 @pytest.fixture(scope="session")
 def client_of() -> Callable[[LocalEndpoint], Any]:
-    """Make a client of a test's own endpoint."""
+    """Create a client of a test's own endpoint."""
     return make_client
 
 
@@ -125,7 +125,7 @@ def result(client: Any) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def post(endpoint: LocalEndpoint) -> Callable[..., Reply]:
-    """Send an Invoke request as bare HTTP."""
+    """Send an Invoke request over plain HTTP."""
     address = urlsplit(endpoint.url)
 
     def send(
@@ -147,7 +147,7 @@ def post(endpoint: LocalEndpoint) -> Callable[..., Reply]:
 
 @pytest.fixture(scope="session")
 def is_running() -> Callable[[int], bool]:
-    """Tell whether a process runs; one that has ended and waits to be collected does not."""
+    """Check whether a process is running; a zombie is not."""
 
     def probe(pid: int) -> bool:
         try:
@@ -167,7 +167,7 @@ def is_running() -> Callable[[int], bool]:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], Any]], Any]:
-    """Wait until a question is answered with something true, and give that."""
+    """Wait until a function returns something true, and return that."""
 
     def wait(question: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""One way to call an endpoint through the clients that people have: boto3, the AWS CLI, the SDK for JavaScript."""
+"""A common interface to the clients that people use: boto3, the AWS CLI and the SDK for JavaScript."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ERROR = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call; ``None`` where there is no such thing, or the client does not tell."""
+    """The outcome of a call; a field is ``None`` if there is none, or the client does not report it."""
 
     status: int | None = None
     refused: str | None = None
@@ -66,17 +66,17 @@ class Boto3:
             return Answer(status, said["Error"]["Code"], said["Error"]["Message"], said.get("Reason"))
         return _answered(response, response["Payload"].read())
 
-    def tells(self, answer: Answer) -> Answer:
-        """Give what this client tells of an answer."""
+    def reports(self, answer: Answer) -> Answer:
+        """Return what this client reports of a response."""
         return answer
 
     def close(self) -> None:
-        """Let go of its connections."""
+        """Close its connections."""
         self._client.close()
 
 
 class AwsCli:
-    """The AWS CLI, in a process of its own."""
+    """The AWS CLI, in its own process."""
 
     missing = None if find_spec("awscli") else "the AWS CLI is not installed in this environment"
 
@@ -89,13 +89,13 @@ class AwsCli:
     def invoke(self, **options: Any) -> Answer:
         """Call a function."""
         self._out.unlink(missing_ok=True)
-        told = self._lines.ask(["lambda", "invoke", *self._arguments(options), *self._place, str(self._out)])
-        if told["status"]:
-            error = ERROR.search(told["complained"].strip())
-            assert error, told
+        response = self._lines.ask(["lambda", "invoke", *self._arguments(options), *self._place, str(self._out)])
+        if response["status"]:
+            error = ERROR.search(response["complained"].strip())
+            assert error, response
             return Answer(refused=error[1], message=error[2])
-        assert not told["complained"]
-        return _answered(json.loads(told["printed"]), self._out.read_bytes())
+        assert not response["complained"]
+        return _answered(json.loads(response["printed"]), self._out.read_bytes())
 
     def _arguments(self, options: Mapping[str, Any]) -> Sequence[str]:
         arguments: list[str] = []
@@ -106,17 +106,17 @@ class AwsCli:
             arguments += [f"-{option}", f"fileb://{self._in}" if name == "Payload" else value]
         return arguments
 
-    def tells(self, answer: Answer) -> Answer:
-        """Give what this client tells of an answer: of a refusal, no status and no reason."""
+    def reports(self, answer: Answer) -> Answer:
+        """Return what this client reports of a response: of a refusal, neither status nor reason."""
         return replace(answer, status=None, reason=None) if answer.refused else answer
 
     def close(self) -> None:
-        """End its process."""
+        """Stop its process."""
         self._lines.close()
 
 
 class JavaScript:
-    """``@aws-sdk/client-lambda``, in a process of Node.js."""
+    """``@aws-sdk/client-lambda``, in a Node.js process."""
 
     missing = (
         None
@@ -128,23 +128,23 @@ class JavaScript:
         self._lines = Lines(["node", str(HERE / "javascript" / "call.mjs"), str(JAVASCRIPT), url], {})
 
     def send(self, command: str, **options: Any) -> Any:
-        """Send a command and give what came of it."""
+        """Send a command and return the outcome."""
         return _bytes_in(self._lines.ask({"command": command, "input": _bytes_out(options)}))
 
     def invoke(self, **options: Any) -> Answer:
         """Call a function."""
-        told = self.send("InvokeCommand", **options)
-        if refused := told.get("refused"):
-            status = told["$metadata"]["httpStatusCode"]
+        response = self.send("InvokeCommand", **options)
+        if refused := response.get("refused"):
+            status = response["$metadata"]["httpStatusCode"]
             return Answer(status, refused["name"], refused["message"], refused.get("Reason"))
-        return _answered(told, told.get("Payload") or b"")
+        return _answered(response, response.get("Payload") or b"")
 
-    def tells(self, answer: Answer) -> Answer:
-        """Give what this client tells of an answer."""
+    def reports(self, answer: Answer) -> Answer:
+        """Return what this client reports of a response."""
         return answer
 
     def close(self) -> None:
-        """End its process."""
+        """Stop its process."""
         self._lines.close()
 
 
@@ -156,7 +156,7 @@ CLIENTS: Mapping[str, Callable[[str, Path], Boto3 | AwsCli | JavaScript]] = {
 
 
 class Lines:
-    """A program that is asked in lines of JSON and answers in such lines."""
+    """A program that reads requests and prints responses as lines of JSON."""
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -169,7 +169,7 @@ class Lines:
         )
 
     def ask(self, question: Any) -> Any:
-        """Ask, and give the answer."""
+        """Send a request and return the response."""
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps(question), file=self._process.stdin, flush=True)
@@ -178,7 +178,7 @@ class Lines:
         return json.loads(answer)
 
     def close(self) -> None:
-        """Let it end."""
+        """Let it exit."""
         self._process.communicate()
 
 

@@ -1,4 +1,4 @@
-"""What AWS answers, as it was recorded and documented: the cases that every client of an endpoint is to see alike."""
+"""AWS's responses as recorded and documented: the cases that every client of an endpoint must see alike."""
 
 from __future__ import annotations
 

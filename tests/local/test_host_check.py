@@ -1,4 +1,4 @@
-"""No web page runs a function or reads what one answers; programs notice nothing."""
+"""A web page can neither run a function nor read a response; programs are not affected."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ WELCOME = [
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a function that leaves a trace."""
+    """Write a function that leaves a file when it runs."""
     path = tmp_path_factory.mktemp("note")
     (path / "app.py").write_text(NOTE)
     return path
@@ -116,18 +116,18 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def note(directory: Path) -> LocalFunction:
-    """Declare it."""
+    """Declare that function."""
     return LocalFunction("note", "app.handler", directory=directory, timeout=60)
 
 
 @pytest.fixture(scope="module")
-def served(note: LocalFunction) -> Iterator[LocalEndpoint]:
+def serving(note: LocalFunction) -> Iterator[LocalEndpoint]:
     """Serve it."""
     with LocalEndpoint([note]) as endpoint:
         yield endpoint
 
 
-def port_of(endpoint: LocalEndpoint) -> int:
+def get_port(endpoint: LocalEndpoint) -> int:
     """Return the port that it listens on."""
     port = urlsplit(endpoint.url).port
     assert port is not None
@@ -135,10 +135,10 @@ def port_of(endpoint: LocalEndpoint) -> int:
 
 
 class Raw:
-    """A connection that sends exactly the bytes it is given."""
+    """A connection that sends exactly the given bytes."""
 
     def __init__(self, endpoint: LocalEndpoint) -> None:
-        self.port = port_of(endpoint)
+        self.port = get_port(endpoint)
         self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         self._answers = self._socket.makefile("rb")
 
@@ -150,7 +150,7 @@ class Raw:
         self._socket.close()
 
     def ask(self, first: str, *lines: str, body: bytes = b"null") -> tuple[int, dict[str, str], bytes]:
-        """Send a request and read its answer."""
+        """Send a request and read the response."""
         head = "\r\n".join([first, *lines, "Content-Type: text/plain", f"Content-Length: {len(body)}"])
         self._socket.sendall(f"{head}\r\n\r\n".encode() + body)
         status = int(self._answers.readline().split()[1])
@@ -172,7 +172,7 @@ class Raw:
 def ask(
     endpoint: LocalEndpoint, method: str, path: str, fields: dict[str, str], body: bytes = b"null"
 ) -> tuple[int, dict[str, str], bytes]:
-    """Send one request with *fields*, and a Host of the endpoint's if there is none among them."""
+    """Send one request with *fields*, and with the endpoint's Host unless they contain one."""
     with Raw(endpoint) as raw:
         named = {"Host": f"127.0.0.1:{raw.port}", **fields}
         lines = [f"{name}: {value.replace('{port}', str(raw.port))}" for name, value in named.items()]
@@ -181,11 +181,11 @@ def ask(
 
 @pytest.mark.parametrize("fields", FOREIGN, ids=str)
 @pytest.mark.parametrize("path", [INVOKE, STREAM], ids=["invoke", "stream"])
-def test_a_web_page_runs_nothing(served, tmp_path, caplog, path, fields):
-    """It gets 403 in Lambda's form and no permission of CORS; one line tells of it, without what was sent."""
+def test_a_web_page_runs_nothing(serving, tmp_path, caplog, path, fields):
+    """It gets 403 in Lambda's format and no CORS permission; one line is logged, without untrusted text."""
     trace = tmp_path / "ran"
     with caplog.at_level(logging.WARNING, "lambdachain.local"):
-        status, headers, body = ask(served, "POST", path, fields, json.dumps(str(trace)).encode())
+        status, headers, body = ask(serving, "POST", path, fields, json.dumps(str(trace)).encode())
 
     assert status == 403
     assert not trace.exists()
@@ -202,24 +202,24 @@ def test_a_web_page_runs_nothing(served, tmp_path, caplog, path, fields):
 @pytest.mark.parametrize(
     "fields", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}], ids=str
 )
-def test_every_path_is_closed_to_web_pages(served, method, path, fields):
-    """Whatever the method, known or not."""
-    assert ask(served, method, path, fields)[0] == 403
+def test_every_path_is_closed_to_web_pages(serving, method, path, fields):
+    """For any method, known or not."""
+    assert ask(serving, method, path, fields)[0] == 403
 
 
 @pytest.mark.parametrize("fields", WELCOME, ids=str)
 @pytest.mark.parametrize("path", [INVOKE, STREAM], ids=["invoke", "stream"])
-def test_who_is_here_is_welcome(served, path, fields):
+def test_local_clients_are_accepted(serving, path, fields):
     """Programs, pages that this machine serves, and the address bar."""
-    status, _, body = ask(served, "POST", path, fields)
+    status, _, body = ask(serving, "POST", path, fields)
 
     assert status == 200
     assert b'"noted"' in body
 
 
-def test_each_request_of_a_connection_is_looked_at(served):
-    """A proxy may put requests of many senders on one."""
-    with Raw(served) as raw:
+def test_each_request_of_a_connection_is_checked(serving):
+    """A proxy may send requests of many senders over one connection."""
+    with Raw(serving) as raw:
         host = f"Host: 127.0.0.1:{raw.port}"
         first = raw.ask(f"POST {INVOKE} HTTP/1.1", host)[0]
         second = raw.ask(f"POST {INVOKE} HTTP/1.1", host, "Origin: https://evil.example")[0]
@@ -228,18 +228,18 @@ def test_each_request_of_a_connection_is_looked_at(served):
     assert (first, second, third) == (200, 403, 200)
 
 
-def test_no_host_is_no_page(served):
-    """A browser names one always; a program that speaks HTTP/1.0 need not."""
-    with Raw(served) as raw:
+def test_a_request_without_host_is_accepted(serving):
+    """A browser always sends one; a program that uses HTTP/1.0 need not."""
+    with Raw(serving) as raw:
         assert raw.ask(f"POST {INVOKE} HTTP/1.0")[0] == 200
-    with Raw(served) as raw:
+    with Raw(serving) as raw:
         assert raw.ask(f"POST {INVOKE} HTTP/1.0", "Origin: https://evil.example")[0] == 403
 
 
 @pytest.mark.parametrize("name", ["Host", "Origin", "Referer", "Sec-Fetch-Site"])
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_second_header_hides_nothing(served, tmp_path, name, turned):
-    """Whichever of the two a careless reader takes: it is refused here, or by HTTP's own rules."""
+def test_a_duplicate_header_is_checked_too(serving, tmp_path, name, turned):
+    """Whichever of the two a server would use, the request is refused."""
     good, bad = {
         "Host": ("127.0.0.1", "evil.example"),
         "Origin": ("http://localhost", "https://evil.example"),
@@ -249,7 +249,7 @@ def test_a_second_header_hides_nothing(served, tmp_path, name, turned):
     values = (bad, good) if turned else (good, bad)
     host = () if name == "Host" else ("Host: 127.0.0.1",)
     trace = tmp_path / "ran"
-    with Raw(served) as raw:
+    with Raw(serving) as raw:
         lines = [f"{name}: {value}" for value in values]
         status = raw.ask(f"POST {INVOKE} HTTP/1.1", *host, *lines, body=json.dumps(str(trace)).encode())[0]
 
@@ -266,16 +266,16 @@ def test_a_second_header_hides_nothing(served, tmp_path, name, turned):
         ("http://127.0.0.1{path}", 200),
     ],
 )
-def test_a_whole_url_as_target_names_the_host_too(served, target, status):
-    """It counts beside the header, which says nothing then."""
-    with Raw(served) as raw:
+def test_the_host_of_an_absolute_url_is_checked_too(serving, target, status):
+    """It takes precedence over the header."""
+    with Raw(serving) as raw:
         assert raw.ask(f"POST {target.format(path=INVOKE)} HTTP/1.1", "Host: 127.0.0.1")[0] == status
-    with Raw(served) as raw:
+    with Raw(serving) as raw:
         assert raw.ask(f"POST {target.format(path=INVOKE)} HTTP/1.1", "Host: evil.example")[0] == 403
 
 
 def test_an_event_of_a_web_page_is_not_queued(note, directory, tmp_path):
-    """Nor is anything else of its kind."""
+    """Neither is any other request of a page."""
     trace = tmp_path / "ran"
     with LocalEndpoint([note], clock="virtual") as endpoint:
         fields = {"Origin": "https://evil.example", "X-Amz-Invocation-Type": "Event"}
@@ -285,10 +285,10 @@ def test_an_event_of_a_web_page_is_not_queued(note, directory, tmp_path):
     assert not trace.exists()
 
 
-def test_what_a_stranger_sends_is_escaped_and_cut_in_the_log(served, caplog):
-    """A terminal does nothing with it."""
+def test_untrusted_text_is_escaped_and_truncated_in_the_log(serving, caplog):
+    """It cannot control a terminal."""
     with caplog.at_level(logging.WARNING, "lambdachain.local"):
-        ask(served, "POST", INVOKE, {"Origin": "http://\x9b2J" + "e" * 5_000})
+        ask(serving, "POST", INVOKE, {"Origin": "http://\x9b2J" + "e" * 5_000})
 
     line = caplog.records[-1].getMessage()
     assert line.isascii()
@@ -307,7 +307,7 @@ def test_what_a_stranger_sends_is_escaped_and_cut_in_the_log(served, caplog):
     ],
 )
 def test_further_hosts_can_be_allowed(note, allowed, sent):
-    """For clients in containers; what lies below a name is another name."""
+    """For clients in containers; a subdomain of an allowed name is not allowed."""
     with LocalEndpoint([note], allowed_hosts=[allowed]) as endpoint:
         assert ask(endpoint, "GET", "/2015-03-31/functions/note", {"Host": sent})[0] == 200
         own = {"Host": "host.docker.internal:1", "Origin": "http://host.docker.internal:1"}
@@ -316,8 +316,8 @@ def test_further_hosts_can_be_allowed(note, allowed, sent):
         assert ask(endpoint, "GET", "/2015-03-31/functions/note", {"Host": "127.0.0.1"})[0] == 200
 
 
-def test_the_own_origin_has_the_own_port(note):
-    """A page that another server of an allowed host serves is another's page."""
+def test_the_own_origin_includes_the_port(note):
+    """A page from another port of an allowed host is refused."""
     host = {"Host": "box.example:{port}"}
     with LocalEndpoint([note], allowed_hosts=["box.example"]) as endpoint:
         for origin, status in [("http://box.example:{port}", 200), ("http://box.example", 403)]:
@@ -325,8 +325,8 @@ def test_the_own_origin_has_the_own_port(note):
 
 
 @pytest.mark.parametrize("allowed", ["http://name", "name:9001", "", "*", ".example.com", "a b", "user@name", "-x"])
-def test_what_is_no_host_cannot_be_allowed(note, allowed):
-    """It would allow nothing, and nobody would know why."""
+def test_an_invalid_host_cannot_be_allowed(note, allowed):
+    """It would silently allow nothing."""
     with pytest.raises(ValueError, match=r"^allowed_hosts: .* is not a host name or an IP address"):
         LocalEndpoint([note], allowed_hosts=[allowed])
 
@@ -342,8 +342,8 @@ def test_what_is_no_host_cannot_be_allowed(note, allowed):
         ("2130706433", 403),
     ],
 )
-def test_listening_everywhere_any_address_is_a_host(note, host, status):
-    """No name of somebody else's stands behind an address, so that it cannot be rebound."""
+def test_listening_everywhere_accepts_any_address_as_host(note, host, status):
+    """An address cannot be rebound, unlike a name."""
     with LocalEndpoint([note], host="0.0.0.0") as endpoint:  # noqa: S104 - what this is about
         assert ask(endpoint, "GET", "/2015-03-31/functions/note", {"Host": host})[0] == status
         evil = {"Host": host, "Origin": "https://evil.example"}
@@ -352,7 +352,7 @@ def test_listening_everywhere_any_address_is_a_host(note, host, status):
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
 def test_the_host_that_is_listened_on_is_allowed(note, host):
-    """By its name, and by its address, which functions are told."""
+    """By its name, and by its address, which functions use."""
     with LocalEndpoint([note], host=host) as endpoint:
         client = boto3.client(
             "lambda",
@@ -364,7 +364,7 @@ def test_the_host_that_is_listened_on_is_allowed(note, host):
 
 
 def by_name(endpoint: LocalEndpoint, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the endpoint's address under a name that is made to resolve to this machine."""
+    """Return the endpoint's address with a name that resolves to this machine."""
     resolve = socket.getaddrinfo
     monkeypatch.setattr(
         socket,
@@ -373,13 +373,13 @@ def by_name(endpoint: LocalEndpoint, monkeypatch: pytest.MonkeyPatch) -> str:
             "127.0.0.1" if host in ("rebound.example", b"rebound.example") else host, *rest, **named
         ),
     )
-    return f"http://rebound.example:{port_of(endpoint)}"
+    return f"http://rebound.example:{get_port(endpoint)}"
 
 
 @pytest.mark.allow_real_invokes
-def test_a_client_of_another_host_learns_what_to_do(served, monkeypatch):
-    """boto3 shows it, and lambdachain's own transports do: it is denied, and was not run."""
-    url = by_name(served, monkeypatch)
+def test_a_client_with_another_host_gets_advice(serving, monkeypatch):
+    """boto3 and lambdachain's own transports report it: denied, and not executed."""
+    url = by_name(serving, monkeypatch)
     plain = boto3.client("lambda", endpoint_url=url, region_name="us-east-1")
     with pytest.raises(ClientError, match=r"AccessDeniedException.*rebound\.example.*--allow-host NAME"):
         plain.invoke(FunctionName="note", Payload=b"null")
@@ -389,7 +389,7 @@ def test_a_client_of_another_host_learns_what_to_do(served, monkeypatch):
 
 
 @pytest.mark.allow_real_invokes
-def test_a_client_of_an_allowed_host_notices_nothing(note, monkeypatch):
+def test_a_client_with_an_allowed_host_is_not_affected(note, monkeypatch):
     """Over every blocking transport."""
     with LocalEndpoint([note], allowed_hosts=["rebound.example"]) as endpoint:
         url = by_name(endpoint, monkeypatch)

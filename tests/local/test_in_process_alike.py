@@ -1,4 +1,4 @@
-"""A handler in a test's process ends as it does at the endpoint, under the real runtime client."""
+"""Handlers behave in a test's process as they do at the endpoint, under the real runtime client."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def in_process(transport: InProcessTransport, name: str, event: Any) -> tuple[st
 
 
 @pytest.mark.parametrize(("name", "event"), CASES)
-def test_an_odd_end(endpoint, odd, name, event):
-    """The same answer, to the letter."""
+def test_an_unusual_end_has_the_same_response(endpoint, odd, name, event):
+    """The response is identical."""
     transport = InProcessTransport({name: getattr(odd, name)})
 
     assert in_process(transport, name, event) == at_the_endpoint(endpoint, name, event)
@@ -68,7 +68,7 @@ def test_an_odd_end(endpoint, odd, name, event):
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="there, no thread has a loop that nobody made")
 @pytest.mark.parametrize("name", LOOPS)
 def test_the_threads_event_loop(endpoint, odd, name):
-    """There is one, and it is kept from one invocation to the next."""
+    """There is one, and it is kept between invocations."""
     transport = InProcessTransport({name: getattr(odd, name)})
     for _ in range(2):
         ours, theirs = in_process(transport, name, 7), at_the_endpoint(endpoint, name, 7)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not CLI.exists(), reason="the AWS CLI is not ins
 
 @pytest.fixture
 def aws(endpoint, tmp_path):
-    """Invoke a function: the exit status, what the CLI printed, what went wrong, and the payload."""
+    """Invoke a function; return the exit status, the CLI's output, its errors, and the payload."""
 
     def invoke(*arguments):
         environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PATH": "/usr/bin:/bin"}
@@ -38,7 +38,7 @@ def test_result(aws):
 
 
 def test_function_error(aws):
-    """A function error is told of, and no failure of the command (as seen of AWS)."""
+    """A function error is reported, but the command succeeds (as observed with AWS)."""
     status, printed, _, payload = aws("--function-name", "fail", "--payload", "{}")
 
     assert (0, "Unhandled", "LookupError") == (status, printed["FunctionError"], json.loads(payload)["errorType"])
@@ -46,12 +46,12 @@ def test_function_error(aws):
 
 @pytest.mark.parametrize(("kind", "status"), [("Event", 202), ("DryRun", 204)])
 def test_other_types(aws, kind, status):
-    """An event is accepted, a dry run permitted."""
+    """An event is accepted, and a dry run permitted."""
     assert (0, {"StatusCode": status}, "") == aws("--function-name", "echo", "--invocation-type", kind)[:3]
 
 
 def test_unknown_function(aws):
-    """A function that is not there is an error of the command."""
+    """An unknown function is an error of the command."""
     status, _, words, _ = aws("--function-name", "nope")
 
     assert 0 != status

@@ -1,4 +1,4 @@
-"""``stream`` of both clients on the local endpoint: what it sends is what they read, however a stream ends."""
+"""``stream`` of both clients on the local endpoint: they read what the function sends, however the stream ends."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ TRANSPORTS: dict[str, Callable[..., Any]] = {
 
 
 class SoldOutError(RemoteError):
-    """What a function that streams may fail with."""
+    """A declared error of the streaming function."""
 
     item: str
 
 
 @pytest.fixture(scope="module")
-def told() -> list[LocalInvocation]:
-    """Collect what the endpoint tells of invocations."""
+def reported() -> list[LocalInvocation]:
+    """Collect the invocations that the endpoint reports."""
     return []
 
 
 @pytest.fixture(scope="module")
-def endpoint(told: list[LocalInvocation]) -> Iterator[LocalEndpoint]:
+def endpoint(reported: list[LocalInvocation]) -> Iterator[LocalEndpoint]:
     """Serve functions that stream, and some that do not."""
     stream = FUNCTIONS / "streaming"
     functions = [
@@ -61,7 +61,7 @@ def endpoint(told: list[LocalInvocation]) -> Iterator[LocalEndpoint]:
         LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=20),
         LocalFunction("fail", "app.fail", directory=FUNCTIONS, timeout=20),
     ]
-    with LocalEndpoint(functions, observer=told.append) as running:
+    with LocalEndpoint(functions, observer=reported.append) as running:
         yield running
 
 
@@ -77,16 +77,16 @@ def client(
         yield made
 
 
-def _failed(stream: Iterator[bytes], kind: type[FunctionError]) -> tuple[list[bytes], FunctionError]:
-    """Read a stream that fails; give what came, and the error."""
+def _read_failing_stream(stream: Iterator[bytes], kind: type[FunctionError]) -> tuple[list[bytes], FunctionError]:
+    """Read a stream that fails; return its parts, and the error."""
     came = list[bytes]()
     with pytest.raises(kind) as caught:
         came.extend(stream)
     return came, caught.value
 
 
-def test_pieces_come_as_the_function_sends_them(client: LambdaClient):
-    """The first one is here long before the last is sent."""
+def test_parts_arrive_as_the_function_sends_them(client: LambdaClient):
+    """The first arrives long before the last is sent."""
     began = time.monotonic()
     arrived = [(piece, time.monotonic() - began) for piece in client.stream("stream", {"parts": "abc", "pause": 0.4})]
 
@@ -94,78 +94,84 @@ def test_pieces_come_as_the_function_sends_them(client: LambdaClient):
     assert arrived[2][1] - arrived[0][1] > 0.3
 
 
-def test_text_comes_as_text(client: LambdaClient):
+def test_text_arrives_as_text(client: LambdaClient):
     """Beyond ASCII, too."""
     assert "".join(client.stream("stream", {"parts": ["eins, ", "zwölf"]}, text=True)) == "eins, zwölf"
 
 
-def test_a_stream_larger_than_any_answer_comes_whole(client: LambdaClient):
+def test_a_stream_larger_than_any_response_arrives_completely(client: LambdaClient):
     """Eight megabytes."""
     assert sum(map(len, client.stream("stream", {"parts": ["x" * 1_000_000], "times": 8}))) == 8_000_000
 
 
-def test_a_function_that_sends_nothing_gives_no_piece(client: LambdaClient):
-    """And is no failure."""
+def test_a_function_that_sends_nothing_yields_no_parts(client: LambdaClient):
+    """It is not a failure."""
     assert list(client.stream("stream", {"parts": []})) == []
 
 
-def test_a_failure_amid_the_stream_says_what_had_come(client: LambdaClient):
-    """With the function's own words."""
-    came, error = _failed(client.stream("stream", {"parts": ["one, "], "error": "TypeError"}), FunctionError)
+def test_a_failure_in_mid_stream_has_the_parts_before_it(client: LambdaClient):
+    """With the function's own error message."""
+    came, error = _read_failing_stream(
+        client.stream("stream", {"parts": ["one, "], "error": "TypeError"}), FunctionError
+    )
 
     assert came == [b"one, "]
     assert (error.error_type, error.error_message) == ("TypeError", "amid the stream")
     assert (error.received_bytes, error.execution) == (5, Execution.EXECUTED)
 
 
-def test_a_declared_error_amid_the_stream_is_its_own_class(client: LambdaClient):
-    """Though its fields are not what the contract says, it is told by its name, as in a call."""
+def test_a_declared_error_in_mid_stream_has_its_own_class(client: LambdaClient):
+    """If its fields do not fit the contract, it is reported by its name, as in a call."""
     contract = Contract("stream", request=dict[str, Any], response=str, errors=[SoldOutError])
-    _, error = _failed(client.stream(contract, {"parts": ["one, "], "error": "SoldOutError"}), FunctionError)
+    _, error = _read_failing_stream(
+        client.stream(contract, {"parts": ["one, "], "error": "SoldOutError"}), FunctionError
+    )
 
     assert error.error_type == "SoldOutError"
     assert error.received_bytes == 5
 
 
-def test_a_process_that_ends_amid_the_stream_has_crashed(client: LambdaClient):
-    """The next stream has a new one."""
-    came, error = _failed(client.stream("stream", {"parts": ["one, "], "exit": 3}), FunctionCrashedError)
+def test_a_process_that_exits_in_mid_stream_has_crashed(client: LambdaClient):
+    """The next stream has a new process."""
+    came, error = _read_failing_stream(client.stream("stream", {"parts": ["one, "], "exit": 3}), FunctionCrashedError)
 
     assert (came, error.received_bytes) == ([b"one, "], 5)
     assert list(client.stream("stream", {"parts": ["whole"]})) == [b"whole"]
 
 
-def test_a_function_that_takes_too_long_times_out_amid_the_stream(client: LambdaClient):
+def test_a_function_times_out_in_mid_stream(client: LambdaClient):
     """By its own timeout, not the caller's."""
-    came, error = _failed(client.stream("hasty", {"parts": ["one, ", "two"], "pause": 5}), FunctionTimeoutError)
+    came, error = _read_failing_stream(
+        client.stream("hasty", {"parts": ["one, ", "two"], "pause": 5}), FunctionTimeoutError
+    )
 
     assert (came, error.received_bytes) == ([b"one, "], 5)
 
 
-def test_a_stream_closed_early_is_let_go_of_and_the_function_ends_by_itself(
-    client: LambdaClient, told: list[LocalInvocation], eventually: Callable[..., None]
+def test_a_stream_closed_early_does_not_stop_the_function(
+    client: LambdaClient, reported: list[LocalInvocation], eventually: Callable[..., None]
 ):
-    """As at Lambda; the client is good for the next one."""
-    told.clear()
+    """As on Lambda; the client can be used for the next stream."""
+    reported.clear()
     with closing(client.stream("forsaken", {"parts": ["one"] * 10, "pause": 0.05})) as pieces:
         assert next(pieces) == b"one"
 
     def endings() -> list[tuple[int, str | None]]:
-        return [(one.status, one.error) for one in told if one.function == "forsaken"]
+        return [(one.status, one.error) for one in reported if one.function == "forsaken"]
 
     eventually(endings)
     assert endings() == [(200, None)]
     assert list(client.stream("stream", {"parts": ["again"]})) == [b"again"]
 
 
-def test_a_function_that_does_not_stream_answers_in_one_piece(client: LambdaClient):
-    """Its JSON, as a call would get it."""
+def test_a_function_that_does_not_stream_responds_in_one_part(client: LambdaClient):
+    """Its JSON, as in a call."""
     assert [json.loads(piece) for piece in client.stream("echo", {"order": 1})] == [{"order": 1}]
 
 
 def test_a_function_that_does_not_stream_fails_as_in_a_call(client: LambdaClient):
-    """No piece has come."""
-    came, error = _failed(client.stream("fail", {"message": "sold out"}), FunctionError)
+    """There are no parts."""
+    came, error = _read_failing_stream(client.stream("fail", {"message": "sold out"}), FunctionError)
 
     assert came == []
     assert (error.error_type, error.error_message) == ("LookupError", "sold out")
@@ -180,23 +186,25 @@ def test_a_function_that_does_not_stream_fails_as_in_a_call(client: LambdaClient
         ("stream", {"durable_name": "d"}, InvalidRequestError),
     ],
 )
-def test_what_is_refused_is_refused_before_any_piece(
+def test_a_refusal_comes_before_any_part(
     client: LambdaClient, function: str, options: dict[str, Any], expected: type[Exception]
 ):
-    """As a call is."""
+    """As in a call."""
     with pytest.raises(expected):
         list(client.stream(function, {}, **options))
 
 
-def test_a_log_that_is_asked_for_comes_with_the_failure(client: LambdaClient):
+def test_a_requested_log_comes_with_the_failure(client: LambdaClient):
     """At the end of the stream."""
-    _, error = _failed(client.stream("stream", {"parts": ["1"], "error": "TypeError"}, log_tail=True), FunctionError)
+    _, error = _read_failing_stream(
+        client.stream("stream", {"parts": ["1"], "error": "TypeError"}, log_tail=True), FunctionError
+    )
 
     assert "END RequestId: " in str(error.log_tail)
 
 
-def test_what_fails_before_the_first_piece_is_sent_again_over_the_same_connection(endpoint: LocalEndpoint):
-    """Where the policy says so; each attempt gives its connection back."""
+def test_a_failure_before_the_first_part_is_retried_over_the_same_connection(endpoint: LocalEndpoint):
+    """If the policy allows it; each attempt releases its connection."""
     attempts = list[str]()
 
     def retry(error: Any) -> bool:

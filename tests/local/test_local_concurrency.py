@@ -1,4 +1,4 @@
-"""How many invocations run at a time, of all functions together, and what becomes of those beyond."""
+"""The limit of concurrent invocations of all functions, and what happens to calls and events beyond it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from lambdachain import Contract, HttpTransport, LambdaClient
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.local import _http as local_http
+from lambdachain.local import _aiohttp_server as local_http
 
 FUNCTIONS = Path(__file__).parent / "functions"
 LIMIT = "ConcurrentInvocationLimitExceeded"
@@ -52,7 +52,7 @@ def callee(event, context):
 
 @pytest.fixture(name="waiting")
 def _waiting(tmp_path):
-    """Write a function that waits for a file, and make functions of it."""
+    """Write a function that waits for a file, and declare functions with it."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "app.py").write_text(WAITING)
     (tmp_path / "here").mkdir()
@@ -67,12 +67,12 @@ def _event(tmp_path):
 
 
 def payload(event):
-    """Write an event."""
+    """Create an event."""
     return json.dumps(event).encode()
 
 
-def test_one_more_than_there_is_room_for_is_throttled(client_of, waiting, event, tmp_path, eventually):
-    """Whatever function it is of, with Lambda's reason; with room again it is let in."""
+def test_a_call_over_the_limit_is_throttled(client_of, waiting, event, tmp_path, eventually):
+    """Of any function, with Lambda's reason; once there is room, it is accepted."""
     here = tmp_path / "here"
     with (
         LocalEndpoint([waiting("a"), waiting("b")], concurrency=2) as endpoint,
@@ -102,12 +102,14 @@ def test_one_more_than_there_is_room_for_is_throttled(client_of, waiting, event,
     assert 4 == json.load(later["Payload"])
 
 
-def test_an_event_that_finds_no_room_waits(client_of, waiting, event, tmp_path, eventually):
-    """It is accepted, and runs when it can."""
+def test_an_event_over_the_limit_waits(client_of, waiting, event, tmp_path, eventually):
+    """It is accepted, and runs when there is room."""
     here = tmp_path / "here"
-    told = []
+    reported = []
     with (
-        LocalEndpoint([waiting("a"), waiting("b")], concurrency=1, clock="virtual", observer=told.append) as endpoint,
+        LocalEndpoint(
+            [waiting("a"), waiting("b")], concurrency=1, clock="virtual", observer=reported.append
+        ) as endpoint,
         ThreadPoolExecutor(1) as threads,
     ):
         client = client_of(endpoint)
@@ -116,32 +118,32 @@ def test_an_event_that_finds_no_room_waits(client_of, waiting, event, tmp_path, 
         for _ in range(3):
             accepted = client.invoke(FunctionName="b", Payload=payload(event), InvocationType="Event")
             assert (202, b"") == (accepted["StatusCode"], accepted["Payload"].read())
-        eventually(lambda: endpoint.advance(1) and [each for each in told if each.status == 429])
+        eventually(lambda: endpoint.advance(1) and [each for each in reported if each.status == 429])
         (here / "go").touch()
         running.result()["Payload"].read()
         endpoint.deliver()
 
-    assert 3 == sum(each.status == 200 and each.function == "b" for each in told)
+    assert 3 == sum(each.status == 200 and each.function == "b" for each in reported)
 
 
 def test_events_never_throttle_each_other(client_of, tmp_path):
-    """No more are delivered at a time than there is room for."""
-    told = []
+    """No more are delivered at a time than the limit allows."""
+    reported = []
     with LocalEndpoint(
         [LocalFunction(name, "app.echo", directory=FUNCTIONS, timeout=30) for name in "ab"],
         concurrency=1,
         clock="virtual",
-        observer=told.append,
+        observer=reported.append,
     ) as endpoint:
         for name in "abab":
             client_of(endpoint).invoke(FunctionName=name, Payload=b"1", InvocationType="Event")["Payload"].read()
         endpoint.deliver()
 
-    assert [200] * 4 == [each.status for each in told]
+    assert [200] * 4 == [each.status for each in reported]
 
 
-def test_calls_that_wait_for_a_process_of_their_function_still_do(client_of, waiting, event, tmp_path, eventually):
-    """What a function's ``max_sandboxes`` says goes before, and never more run than there is room for."""
+def test_calls_still_wait_for_a_process_of_their_function(client_of, waiting, event, tmp_path, eventually):
+    """``max_sandboxes`` of a function takes precedence, and the limit is never exceeded."""
     here = tmp_path / "here"
     with (
         LocalEndpoint([waiting("a", max_sandboxes=1)], concurrency=1) as endpoint,
@@ -155,8 +157,8 @@ def test_calls_that_wait_for_a_process_of_their_function_still_do(client_of, wai
     assert [2, 3, 4] == answers
 
 
-def test_a_caller_that_holds_the_only_place(client_of, tmp_path):
-    """It does not wait for the callee that waits for it, though that one's calls wait for a process of their turn."""
+def test_a_caller_that_holds_the_only_permit(client_of, tmp_path):
+    """It cannot deadlock with its callee, even if calls of that function wait for a process."""
     (tmp_path / "app.py").write_text(NESTED)
     functions = [LocalFunction(name, f"app.{name}", directory=tmp_path, timeout=60) for name in ("caller", "callee")]
     functions[1] = replace(functions[1], max_sandboxes=1)
@@ -167,7 +169,7 @@ def test_a_caller_that_holds_the_only_place(client_of, tmp_path):
 
 
 def test_reserved_concurrency_has_its_own_reason(client_of, waiting, event, tmp_path, eventually):
-    """Where both are taken, the function's own is the reason."""
+    """If both limits are reached, the function's own is the reason."""
     with (
         LocalEndpoint([waiting("a", reserved_concurrency=1)], concurrency=1) as endpoint,
         ThreadPoolExecutor(1) as threads,
@@ -182,8 +184,8 @@ def test_reserved_concurrency_has_its_own_reason(client_of, waiting, event, tmp_
     assert f"Reserved{'Function'}{LIMIT}" == refused.value.response["Reason"]
 
 
-def test_a_process_that_is_not_answered_gives_its_room_back(client_of):
-    """Neither a failure nor a caller that leaves keeps it."""
+def test_failures_and_disconnected_callers_release_their_permit(client_of):
+    """Neither keeps it."""
     functions = [
         LocalFunction(name, f"app.{name}", directory=FUNCTIONS, timeout=30) for name in ("end", "fail", "echo")
     ]
@@ -197,15 +199,15 @@ def test_a_process_that_is_not_answered_gives_its_room_back(client_of):
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
-def test_no_concurrency_at_all(concurrency):
+def test_a_concurrency_of_zero_is_refused(concurrency):
     """Nothing could run."""
     with pytest.raises(ValueError, match=f"concurrency must be 1 or more, not {concurrency}"):
         LocalEndpoint([LocalFunction("a", "app.echo", directory=FUNCTIONS)], concurrency=concurrency)
 
 
 @pytest.mark.parametrize("concurrency", [None, 3])
-def test_a_map_finds_its_pace(concurrency, tmp_path):
-    """Every item of a large map succeeds, however many it tries at a time."""
+def test_a_map_adapts_to_the_limit(concurrency, tmp_path):
+    """Every item of a large map succeeds, however many calls it tries at a time."""
     (tmp_path / "tiny.py").write_text("def handler(event, context):\n    return event\n")
     function = LocalFunction("tiny", "tiny.handler", directory=tmp_path)
     with LocalEndpoint([function], concurrency=concurrency) as endpoint:
@@ -217,7 +219,7 @@ def test_a_map_finds_its_pace(concurrency, tmp_path):
 
 
 def test_a_request_that_ends_as_the_server_stops(caplog):
-    """A wait of aiohttp's own ends in that very turn of the loop: nothing is raised, and nothing logged."""
+    """It ends in the very turn of the loop in which aiohttp stops waiting: nothing is raised or logged."""
     caplog.set_level(logging.WARNING)
     problems = []
 
@@ -230,16 +232,16 @@ def test_a_request_that_ends_as_the_server_stops(caplog):
             await asyncio.sleep(local_http.SHUTDOWN_TIMEOUT * 0.9)
             return web.Response()
 
-        in_flight = local_http.InFlight(handle)
+        in_flight = local_http.RequestTracker(handle)
         application = web.Application()
         application.router.add_route("*", "/", in_flight.handle)
         runner = web.AppRunner(application, shutdown_timeout=local_http.SHUTDOWN_TIMEOUT)
         listener = socket.create_server(("127.0.0.1", 0))
-        await local_http.serve(runner, listener)
+        await local_http.start_server(runner, listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await entered.wait()
-        stopping = asyncio.create_task(local_http.stop(runner, listener, in_flight))
+        stopping = asyncio.create_task(local_http.stop_server(runner, listener, in_flight))
         for _ in range(10):
             await asyncio.sleep(0)
         time.sleep(local_http.SHUTDOWN_TIMEOUT * 3)  # noqa: ASYNC251 - both times are over in the loop's next turn
@@ -254,8 +256,8 @@ def test_a_request_that_ends_as_the_server_stops(caplog):
     assert not caplog.records
 
 
-def test_an_endpoint_that_closes_amid_calls(caplog, tmp_path, eventually):
-    """Those that end as it closes and those that do not: nothing is logged."""
+def test_an_endpoint_that_closes_during_calls(caplog, tmp_path, eventually):
+    """Whether calls end just then or not: nothing is logged."""
     caplog.set_level(logging.WARNING)
     (tmp_path / "tiny.py").write_text("import time\ndef handler(event, context):\n    time.sleep(event)\n")
     for _ in range(3):

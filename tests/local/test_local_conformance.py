@@ -1,4 +1,4 @@
-"""What AWS answers is what each client gets: boto3, the AWS CLI, and the AWS SDK for JavaScript."""
+"""Each client gets AWS's responses: boto3, the AWS CLI, and the AWS SDK for JavaScript."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ def _client(request, endpoint, tmp_path_factory):
 
 @pytest.mark.parametrize(("options", "status", "code", "body"), REFUSED)
 def test_refusal(client, options, status, code, body):
-    """A request that AWS refuses is refused with the same status, class and words."""
-    told = client.invoke(**{"Payload": b"{}", **options})
+    """A request that AWS refuses is refused with the same status, class and message."""
+    response = client.invoke(**{"Payload": b"{}", **options})
 
-    assert client.tells(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == told
+    assert client.reports(Answer(status, code, body.get("message") or body["Message"], body.get("Reason"))) == response
 
 
 @pytest.mark.parametrize(("payload", "reason"), NOT_JSON)
-def test_payload_that_is_no_json(client, payload, reason):
-    """A payload that is no JSON is refused, in AWS's frame of words."""
-    told = client.invoke(FunctionName="echo", Payload=payload)
+def test_payload_that_is_not_json(client, payload, reason):
+    """It is refused with a message in AWS's format."""
+    response = client.invoke(FunctionName="echo", Payload=payload)
 
     words = f"Could not parse request body into json: Could not parse payload into json: {reason}"
-    assert told.message.startswith(f"{words}\n at [Source: REDACTED ")
-    assert client.tells(Answer(400, "InvalidRequestContentException", words)) == replace(told, message=words)
+    assert response.message.startswith(f"{words}\n at [Source: REDACTED ")
+    assert client.reports(Answer(400, "InvalidRequestContentException", words)) == replace(response, message=words)
 
 
 @pytest.mark.parametrize(("function", "event", "error_type", "message"), FAILED)
-def test_failure_that_the_platform_words(client, function, event, error_type, message):
-    """A process that ends or takes too long is a function error in exactly AWS's JSON."""
-    told = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+def test_failure_reported_by_the_platform(client, function, event, error_type, message):
+    """A process that exits or times out is a function error in exactly AWS's JSON."""
+    response = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
 
     error = {"errorType": error_type, "errorMessage": message.format(request_id="ID")}
     payload = json.dumps(error, separators=(",", ":")).encode()
     expected = Answer(200, payload=payload, function_error="Unhandled", version="$LATEST")
-    assert expected == replace(told, payload=ID.sub(b"ID", told.payload))
+    assert expected == replace(response, payload=ID.sub(b"ID", response.payload))
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_failure_that_the_platform_words(client, function, event, error_type, me
         ),
     ],
 )
-def test_failure_that_the_runtime_words(client, function, error_type, message):
-    """An exception, a module that does not load, a result that is no JSON."""
-    told = client.invoke(FunctionName=function, Payload=b"{}")
+def test_failure_reported_by_the_runtime(client, function, error_type, message):
+    """An exception, a module that does not load, a result that cannot be serialized."""
+    response = client.invoke(FunctionName=function, Payload=b"{}")
 
-    error = json.loads(told.payload)
-    assert Answer(200, function_error="Unhandled", version="$LATEST") == replace(told, payload=b"")
+    error = json.loads(response.payload)
+    assert Answer(200, function_error="Unhandled", version="$LATEST") == replace(response, payload=b"")
     assert error_type == error["errorType"]
     assert error["errorMessage"].startswith(message)
 
 
 def test_response_too_large(client):
-    """A response over 6 MiB and 100 bytes is a function error in exactly AWS's JSON; the largest comes whole."""
+    """A response over 6 MiB and 100 bytes is a function error in exactly AWS's JSON; the largest arrives completely."""
     most = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291556}')
     over = client.invoke(FunctionName="sized", Payload=b'{"bytes": 6291557}')
 
@@ -94,27 +94,27 @@ def test_response_too_large(client):
 
 @pytest.mark.parametrize(("function", "event", "payload"), RESULTS)
 def test_result(client, function, event, payload):
-    """A result comes as the function gave it."""
+    """A result arrives as the function returned it."""
     assert Answer(200, payload=payload, version="$LATEST") == client.invoke(FunctionName=function, Payload=event)
 
 
 def test_absent_payload(client):
-    """A call without a payload gives the function an empty object."""
+    """A call without a payload passes an empty object to the function."""
     assert b"{}" == client.invoke(FunctionName="echo").payload
 
 
 @pytest.mark.parametrize(("options", "version", "arn"), DESCRIBED)
 def test_address(client, options, version, arn):
-    """Every form of an address reaches the function; the ARN it sees has a qualifier only if the caller gave one."""
-    told = client.invoke(Payload=b'{"order": 1}', **options)
+    """Every form of an address reaches the function; its ARN has a qualifier only if the caller sent one."""
+    response = client.invoke(Payload=b'{"order": 1}', **options)
 
-    seen = json.loads(told.payload)
-    assert Answer(200, version=version) == replace(told, payload=b"")
+    seen = json.loads(response.payload)
+    assert Answer(200, version=version) == replace(response, payload=b"")
     assert ({"order": 1}, arn, version) == (seen["event"], seen["invoked_function_arn"], seen["function_version"])
 
 
 def test_client_context_and_tenant(client):
-    """What goes in headers reaches the function."""
+    """Values in headers reach the function."""
     context = base64.b64encode('{"custom": {"who": "käthe"}}'.encode()).decode()
     custom = json.loads(client.invoke(FunctionName="describe", Payload=b"{}", ClientContext=context).payload)
     tenant = json.loads(client.invoke(FunctionName="tenants", Payload=b"{}", TenantId="tenant 1/a").payload)
@@ -123,14 +123,14 @@ def test_client_context_and_tenant(client):
 
 
 def test_log_tail(client):
-    """The end of the log comes where it is asked for, and only there."""
-    told = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="Tail")
+    """The end of the log is returned if it is requested, and only then."""
+    response = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="Tail")
     not_asked = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one"]}', LogType="None")
 
     assert re.search(
         rb"START RequestId: ID Version: \$LATEST\none\nto standard error\nEND RequestId: ID\n"
         rb"REPORT RequestId: ID\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\t",
-        ID.sub(b"ID", told.log),
+        ID.sub(b"ID", response.log),
     )
     assert not_asked.log is None
 
@@ -139,7 +139,7 @@ def test_log_tail(client):
     ("function", "kind", "status"), [("echo", "Event", 202), ("parked", "Event", 202), ("echo", "DryRun", 204)]
 )
 def test_types_that_run_nothing_now(client, function, kind, status):
-    """An event is accepted, of a throttled function too, and a dry run permitted; there is nothing in the answer."""
+    """An event is accepted, of a throttled function too, and a dry run permitted; the response is empty."""
     assert Answer(status) == client.invoke(FunctionName=function, Payload=b"{}", InvocationType=kind)
 
 
@@ -157,7 +157,7 @@ def _send(endpoint, tmp_path):
 
 
 def test_javascript_reads_a_stream(send):
-    """The parts, and as the end the error that came amid them."""
+    """The parts, and at the end the error in mid-stream."""
     whole = send("InvokeWithResponseStreamCommand", FunctionName="stream", Payload=b'{"parts": ["one, ", "two"]}')
     half = send(
         "InvokeWithResponseStreamCommand", FunctionName="stream", Payload=b'{"parts": ["one, "], "error": "TypeError"}'
@@ -177,9 +177,9 @@ def _read(events):
 
 def test_javascript_is_refused_a_stream(send):
     """As an exception of the SDK's own class, before any part."""
-    told = send("InvokeWithResponseStreamCommand", FunctionName="nope", Payload=b"{}")
+    response = send("InvokeWithResponseStreamCommand", FunctionName="nope", Payload=b"{}")
 
-    assert ("ResourceNotFoundException", 404) == (told["refused"]["typed"], told["$metadata"]["httpStatusCode"])
+    assert ("ResourceNotFoundException", 404) == (response["refused"]["typed"], response["$metadata"]["httpStatusCode"])
 
 
 def test_javascript_reads_descriptions(send):

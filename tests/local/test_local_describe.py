@@ -1,4 +1,4 @@
-"""GetFunction, GetFunctionConfiguration and ListFunctions, for clients that ask before they call."""
+"""GetFunction, GetFunctionConfiguration and ListFunctions, for clients that describe a function before they call it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:dead"
 
 
 @pytest.fixture(scope="module")
-def described(client_of):
-    """Serve a function with everything that can be described."""
+def serving(client_of):
+    """Serve a function with everything that can be serving."""
     orders = LocalFunction(
         "orders",
         "app.echo",
@@ -38,9 +38,9 @@ def described(client_of):
 
 
 @pytest.mark.parametrize("action", ["GetFunction", "GetFunctionConfiguration"])
-def test_a_function_of_another_account(described, action):
-    """The refusal names what was asked."""
-    ask = {"GetFunction": described.get_function, "GetFunctionConfiguration": described.get_function_configuration}
+def test_a_function_of_another_account(serving, action):
+    """The refusal names the requested ARN."""
+    ask = {"GetFunction": serving.get_function, "GetFunctionConfiguration": serving.get_function_configuration}
     with pytest.raises(ClientError) as refused:
         ask[action](FunctionName=ARN.replace("123456789012", "210987654321"))
 
@@ -48,9 +48,9 @@ def test_a_function_of_another_account(described, action):
     assert f" is not authorized to perform: lambda:{action} on resource: " in str(refused.value)
 
 
-def test_get_function(described):
-    """A function is described as it was declared, in the members of botocore's model."""
-    response = described.get_function(FunctionName="orders")
+def test_get_function(serving):
+    """A function is serving as it was declared, in the members of botocore's model."""
+    response = serving.get_function(FunctionName="orders")
 
     configuration = response["Configuration"]
     expected = {
@@ -81,17 +81,17 @@ def test_get_function(described):
         pytest.param(f"{ARN}:2", {}, (f"{ARN}:2", "2", 512), id="ARN"),
     ],
 )
-def test_get_function_configuration(described, name, options, described_as):
-    """A qualifier is followed to its version."""
-    found = described.get_function_configuration(FunctionName=name, **options)
+def test_get_function_configuration(serving, name, options, described_as):
+    """A qualifier is resolved to its version."""
+    found = serving.get_function_configuration(FunctionName=name, **options)
 
     assert described_as == (found["FunctionArn"], found["Version"], found["MemorySize"])
 
 
-def test_list_functions(described):
+def test_list_functions(serving):
     """All functions are listed, with their versions if asked for."""
-    latest = described.list_functions()["Functions"]
-    every = described.get_paginator("list_functions").paginate(FunctionVersion="ALL").build_full_result()["Functions"]
+    latest = serving.list_functions()["Functions"]
+    every = serving.get_paginator("list_functions").paginate(FunctionVersion="ALL").build_full_result()["Functions"]
 
     assert ["orders", "other"] == [each["FunctionName"] for each in latest]
     assert [("orders", "1"), ("orders", "2")] == [
@@ -118,19 +118,19 @@ def test_list_functions(described):
         pytest.param({"FunctionName": "orders", "Qualifier": "9"}, f"Function not found: {ARN}:9", id="version"),
     ],
 )
-def test_unknown(described, options, message):
-    """What is not there is not found; without a qualifier, none is in the answer (recorded)."""
-    for operation in (described.get_function, described.get_function_configuration):
+def test_unknown(serving, options, message):
+    """An unknown function is not found; without a qualifier in the request, the message has none (recorded)."""
+    for operation in (serving.get_function, serving.get_function_configuration):
         with pytest.raises(ClientError, match=message):
             operation(**options)
 
 
-def test_waiter(described):
+def test_waiter(serving):
     """A client that waits until a function is active does not wait."""
-    described.get_waiter("function_active_v2").wait(FunctionName="orders")
+    serving.get_waiter("function_active_v2").wait(FunctionName="orders")
 
 
-def test_cli(described, tmp_path):
+def test_cli(serving, tmp_path):
     """The AWS CLI reads the same."""
     cli = Path(sys.executable).with_name("aws")
     if not cli.exists():
@@ -139,7 +139,7 @@ def test_cli(described, tmp_path):
     ran = subprocess.run(
         [
             *(sys.executable, str(cli), "lambda", "get-function-configuration", "--function-name", "orders:live"),
-            *("--endpoint-url", described.meta.endpoint_url, "--region", "us-east-1"),
+            *("--endpoint-url", serving.meta.endpoint_url, "--region", "us-east-1"),
             *("--query", "[Version, MemorySize]", "--output", "text"),
         ],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Asynchronous delivery: queued, tried again, given up, and told of; on a clock that does not wait."""
+"""Asynchronous events: queued, retried, discarded and sent to destinations, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def function(name, handler, **options):
 
 
 def fire(client, name, event=None, **options):
-    """Send an event and give its request id."""
+    """Send an event and return its request id."""
     response = client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event), **options)
     assert 202 == response["StatusCode"]
     return response["ResponseMetadata"]["RequestId"]
@@ -34,7 +34,7 @@ def fire(client, name, event=None, **options):
 
 @pytest.fixture
 def ran(tmp_path):
-    """Give a directory in which the function ``flaky`` leaves a file each time it runs."""
+    """Return a directory in which the function ``flaky`` leaves a file each time it runs."""
     directory = tmp_path / "ran"
     directory.mkdir()
     return directory
@@ -52,7 +52,7 @@ def moto():
 
 @pytest.fixture
 def service(moto):
-    """Make a client of a service, and a queue that gets what the topic and the bus get."""
+    """Create a client of a service, and a queue that receives what the topic and the bus receive."""
 
     def make(name):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -63,7 +63,7 @@ def service(moto):
 
 @pytest.fixture
 def received(service):
-    """Make the queue and read what it got."""
+    """Create the queue and read what it received."""
     sqs = service("sqs")
     url = sqs.create_queue(QueueName="ends")["QueueUrl"]
 
@@ -77,7 +77,7 @@ def received(service):
 
 @pytest.mark.parametrize(("failures", "deliveries"), [(0, 1), (1, 2), (2, 3), (9, 3)])
 def test_retries(client_of, ran, failures, deliveries):
-    """A function that fails is tried again twice, and not once it has succeeded."""
+    """A function that fails is retried twice, and not after it has succeeded."""
     with LocalEndpoint([function("flaky", "app.flaky")], clock="virtual") as endpoint:
         fire(client_of(endpoint), "flaky", {"directory": str(ran), "failures": failures})
         delivered = endpoint.deliver()
@@ -97,20 +97,20 @@ def test_pauses(client_of, ran):
     assert [1, 1, 2, 2, 3, 3] == counts
 
 
-def test_real_clock_delivers_at_once(client_of, ran, eventually):
-    """With the real clock an event runs at once, and its retry waits."""
-    told = []
-    with LocalEndpoint([function("flaky", "app.flaky")], observer=told.append) as endpoint:
+def test_real_clock_delivers_immediately(client_of, ran, eventually):
+    """With the real clock an event runs immediately, and its retry waits."""
+    reported = []
+    with LocalEndpoint([function("flaky", "app.flaky")], observer=reported.append) as endpoint:
         fire(client_of(endpoint), "flaky", {"directory": str(ran), "failures": 9})
-        eventually(lambda: told)
+        eventually(lambda: reported)
         with pytest.raises(RuntimeError, match="the endpoint's clock is real"):
             endpoint.advance(60)
 
-    assert [("flaky", 200, "LookupError", 1)] == [(t.function, t.status, t.error, t.attempt) for t in told]
+    assert [("flaky", 200, "LookupError", 1)] == [(t.function, t.status, t.error, t.attempt) for t in reported]
 
 
 def test_rules_of_the_function(client_of, ran):
-    """A function may be tried fewer times."""
+    """A function may have fewer retries."""
     once = function("flaky", "app.flaky", events=EventConfig(max_retries=0))
     with LocalEndpoint([once], clock="virtual") as endpoint:
         fire(client_of(endpoint), "flaky", {"directory": str(ran), "failures": 9})
@@ -119,10 +119,10 @@ def test_rules_of_the_function(client_of, ran):
 
 
 def test_throttled_events_wait(client_of, tmp_path, eventually, ran):
-    """An event that finds no room is tried again a second later, without counting as a delivery."""
-    told = []
+    """A throttled event is retried a second later, without counting as a delivery."""
+    reported = []
     busy = function("meet", "app.meet", reserved_concurrency=1)
-    with LocalEndpoint([busy], clock="virtual", observer=told.append) as endpoint:
+    with LocalEndpoint([busy], clock="virtual", observer=reported.append) as endpoint:
         client = client_of(endpoint)
         fire(client, "meet", {"directory": str(ran), "number": 2})  # it waits for another one
         eventually(lambda: list(ran.iterdir()))
@@ -130,17 +130,17 @@ def test_throttled_events_wait(client_of, tmp_path, eventually, ran):
         (ran / "other").touch()
         endpoint.advance(1)
 
-    assert [200, 200] == [each.status for each in told]
-    assert [1, 1] == [each.attempt for each in told]
+    assert [200, 200] == [each.status for each in reported]
+    assert [1, 1] == [each.attempt for each in reported]
 
 
 def test_throttled_by_calls(client_of, eventually, ran, tmp_path):
-    """An event that calls leave no room for is throttled, and succeeds when there is room again."""
+    """An event that is throttled because of calls succeeds when there is room again."""
     from threading import Thread
 
-    told = []
+    reported = []
     busy = function("meet", "app.meet", reserved_concurrency=1)
-    with LocalEndpoint([busy], clock="virtual", observer=told.append) as endpoint:
+    with LocalEndpoint([busy], clock="virtual", observer=reported.append) as endpoint:
         client = client_of(endpoint)
         call = Thread(
             target=client.invoke,
@@ -154,12 +154,12 @@ def test_throttled_by_calls(client_of, eventually, ran, tmp_path):
         call.join()
         endpoint.advance(1)
 
-    events = [each for each in told if each.invocation_type == "Event"]
+    events = [each for each in reported if each.invocation_type == "Event"]
     assert [(429, "TooManyRequestsException", 1), (200, None, 1)] == [(t.status, t.error, t.attempt) for t in events]
 
 
 def test_destination_that_is_a_function(client_of, tmp_path, endpoint_records):
-    """A function is told of another's successes and failures, with the real record; by its alias if it has one."""
+    """A function receives the real records of another's successes and failures; through its alias if it has one."""
     keep = function(
         "keep",
         "app.keep",
@@ -174,9 +174,9 @@ def test_destination_that_is_a_function(client_of, tmp_path, endpoint_records):
         success, failure = fire(client, "echo", {"order": 1}), fire(client, "fail", {"message": "sold out"})
         endpoint.deliver()
 
-    told = endpoint_records(tmp_path)
-    assert [f"{ARN}:keep:live", f"{ARN}:keep"] == [told[success]["arn"], told[failure]["arn"]]
-    good, bad = told[success]["event"], told[failure]["event"]
+    reported = endpoint_records(tmp_path)
+    assert [f"{ARN}:keep:live", f"{ARN}:keep"] == [reported[success]["arn"], reported[failure]["arn"]]
+    good, bad = reported[success]["event"], reported[failure]["event"]
     assert ("Success", 1) == (good["requestContext"]["condition"], good["requestContext"]["approximateInvokeCount"])
     assert ({"order": 1}, {"order": 1}) == (good["requestPayload"], good["responsePayload"])
     assert ("RetriesExhausted", 3) == (
@@ -192,7 +192,7 @@ def test_destination_that_is_a_function(client_of, tmp_path, endpoint_records):
 
 @pytest.fixture
 def endpoint_records():
-    """Read what the function ``keep`` has kept, by the id of the request that it is about."""
+    """Read what the function ``keep`` has stored, by the id of the request in the record."""
 
     def read(directory):
         kept = [json.loads(path.read_text()) for path in directory.glob("*.json")]
@@ -202,9 +202,9 @@ def endpoint_records():
 
 
 def test_destination_in_sqs(client_of, moto, received):
-    """A queue gets the record as the body of a message."""
-    told = function("echo", "app.echo", events=EventConfig(on_success=QUEUE))
-    with LocalEndpoint([told], clock="virtual", services={"sqs": moto}) as endpoint:
+    """A queue receives the record as the body of a message."""
+    reported = function("echo", "app.echo", events=EventConfig(on_success=QUEUE))
+    with LocalEndpoint([reported], clock="virtual", services={"sqs": moto}) as endpoint:
         request_id = fire(client_of(endpoint), "echo", {"order": 1})
         endpoint.deliver()
 
@@ -214,7 +214,7 @@ def test_destination_in_sqs(client_of, moto, received):
 
 
 def test_dead_letter_in_sqs(client_of, moto, received):
-    """A dead-letter queue gets the event itself, and what the matter is as attributes (recorded)."""
+    """A dead-letter queue receives the event itself, and the error as attributes (recorded)."""
     dead = function("fail", "app.fail", events=EventConfig(dead_letter=QUEUE))
     with LocalEndpoint([dead], clock="virtual", services={"sqs": moto}) as endpoint:
         request_id = fire(client_of(endpoint), "fail", {"message": "sold out"})
@@ -227,7 +227,7 @@ def test_dead_letter_in_sqs(client_of, moto, received):
 
 
 def test_dead_letter_in_sns(client_of, moto, received, service):
-    """A dead-letter topic gets the same."""
+    """A dead-letter topic receives the same."""
     sns = service("sns")
     sns.create_topic(Name="ends")
     sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=QUEUE)
@@ -243,13 +243,13 @@ def test_dead_letter_in_sns(client_of, moto, received, service):
 
 
 def test_destination_in_eventbridge(client_of, moto, received, service):
-    """A bus gets the record as the detail of an event."""
+    """A bus receives the record as the detail of an event."""
     events = service("events")
     events.create_event_bus(Name="ends")
     events.put_rule(Name="all", EventBusName="ends", EventPattern=json.dumps({"source": ["lambda"]}))
     events.put_targets(Rule="all", EventBusName="ends", Targets=[{"Id": "1", "Arn": QUEUE}])
-    told = function("fail", "app.fail", events=EventConfig(on_failure=BUS, max_retries=0))
-    with LocalEndpoint([told], clock="virtual", services={"events": moto}) as endpoint:
+    reported = function("fail", "app.fail", events=EventConfig(on_failure=BUS, max_retries=0))
+    with LocalEndpoint([reported], clock="virtual", services={"events": moto}) as endpoint:
         fire(client_of(endpoint), "fail", {"message": "sold out"})
         endpoint.deliver()
 
@@ -260,22 +260,22 @@ def test_destination_in_eventbridge(client_of, moto, received, service):
     assert "RetriesExhausted" == event["detail"]["requestContext"]["condition"]
 
 
-def test_target_that_does_not_answer(client_of, caplog, moto):
-    """A target that is not there costs a line in the log, without what was sent, and the event is done with."""
+def test_unreachable_destination(client_of, caplog, moto):
+    """It is logged in one line, without the payload, and the event is done."""
     gone = "arn:aws:sqs:us-east-1:123456789012:no-such-queue"
-    told = function("echo", "app.echo", events=EventConfig(on_success=gone))
-    with LocalEndpoint([told], clock="virtual", services={"sqs": moto}) as endpoint:
+    reported = function("echo", "app.echo", events=EventConfig(on_success=gone))
+    with LocalEndpoint([reported], clock="virtual", services={"sqs": moto}) as endpoint:
         request_id = fire(client_of(endpoint), "echo", "canary-90aa")
         first, second = endpoint.deliver(), endpoint.deliver()
 
     (line,) = [message for message in caplog.messages if gone in message]
-    assert line.startswith(f"event {request_id}: {gone} did not take what came of it: ")
+    assert line.startswith(f"event {request_id}: could not send to {gone}: ")
     assert "canary-90aa" not in caplog.text
     assert (1, 0) == (first, second)
 
 
 def test_functions_know_the_services(client_of, moto):
-    """Functions are told of the services, so that their SDKs call the same."""
+    """Functions have the addresses of the services, so that their SDKs call them too."""
     with LocalEndpoint([function("describe", "app.describe")], services={"sqs": moto, "events": moto}) as endpoint:
         environment = json.load(client_of(endpoint).invoke(FunctionName="describe")["Payload"])["environment"]
 
@@ -298,7 +298,7 @@ BAD = [
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_bad_settings(fields, message):
-    """Settings that Lambda would refuse are refused where they are declared."""
+    """Settings that Lambda would refuse are refused when they are declared."""
     with pytest.raises(ValueError) as caught:
         EventConfig(**fields)
 
@@ -310,23 +310,24 @@ def test_bad_settings(fields, message):
     [
         pytest.param(
             EventConfig(on_failure=f"{ARN}:nope"),
-            f"function 'echo': events: on_failure '{ARN}:nope' is no function, version or alias of this endpoint",
+            f"function 'echo': events: on_failure '{ARN}:nope' is not a function, version or alias of this endpoint",
             id="function",
         ),
         pytest.param(
             EventConfig(on_failure=f"{ARN}:echo:live"),
-            f"function 'echo': events: on_failure '{ARN}:echo:live' is no function, version or alias of this endpoint",
+            f"function 'echo': events: on_failure '{ARN}:echo:live' is "
+            "not a function, version or alias of this endpoint",
             id="alias",
         ),
         pytest.param(
             EventConfig(on_failure=QUEUE),
-            f"function 'echo': events: on_failure '{QUEUE}' needs services={{'sqs': <address>}}",
+            f"function 'echo': events: on_failure '{QUEUE}' needs the address of the service: services={{'sqs': 'http://...'}}",
             id="service",
         ),
     ],
 )
-def test_target_out_of_reach(events, message):
-    """A target that nothing could be sent to is refused before anything is served."""
+def test_destination_that_cannot_be_reached(events, message):
+    """It is refused before anything is served."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function("echo", "app.echo", events=events)])
 
@@ -338,7 +339,7 @@ def test_target_out_of_reach(events, message):
     [
         pytest.param({"clock": "fast"}, "clock must be 'real' or 'virtual', not 'fast'", id="clock"),
         pytest.param(
-            {"services": {"s3": "http://x"}}, "services: 's3' is none of 'sqs', 'sns', 'events'", id="service"
+            {"services": {"s3": "http://x"}}, "services: 's3' is not one of 'sqs', 'sns', 'events'", id="service"
         ),
         pytest.param(
             {"services": {"sqs": "localhost:1"}},
@@ -348,7 +349,7 @@ def test_target_out_of_reach(events, message):
     ],
 )
 def test_bad_endpoint_settings(settings, message):
-    """The endpoint's own settings are checked too."""
+    """The endpoint's own settings are validated too."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function("echo", "app.echo")], **settings)
 
@@ -356,7 +357,7 @@ def test_bad_endpoint_settings(settings, message):
 
 
 def test_advance_while_not_running():
-    """Time passes only for an endpoint that runs."""
+    """Only a running endpoint can be advanced."""
     endpoint = LocalEndpoint([function("echo", "app.echo")], clock="virtual")
 
     with pytest.raises(RuntimeError, match="not running"):
@@ -365,8 +366,8 @@ def test_advance_while_not_running():
 
 def test_many_at_a_time(client_of, tmp_path, eventually):
     """Ten events of a function run at the same time, and no more; the rest follows."""
-    told = []
-    with LocalEndpoint([function("meet", "app.meet")], observer=told.append) as endpoint:
+    reported = []
+    with LocalEndpoint([function("meet", "app.meet")], observer=reported.append) as endpoint:
         client = client_of(endpoint)
         for _ in range(12):
             fire(client, "meet", {"directory": str(tmp_path), "number": 11})
@@ -374,7 +375,7 @@ def test_many_at_a_time(client_of, tmp_path, eventually):
         time.sleep(0.2)
         before = len(list(tmp_path.iterdir()))
         (tmp_path / "one more").touch()
-        eventually(lambda: len(told) == 12)
+        eventually(lambda: len(reported) == 12)
 
     assert 10 == before
-    assert {200} == {each.status for each in told}
+    assert {200} == {each.status for each in reported}

@@ -1,4 +1,4 @@
-"""A disk that is full: what cannot be kept is refused, and with room again everything goes on."""
+"""A full disk: events that cannot be stored are refused, and everything resumes once there is space."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def free():
 def eventually(question):
     deadline = time.monotonic() + 60
     while not (answer := question()):
-        assert time.monotonic() < deadline, (logged, told)
+        assert time.monotonic() < deadline, (logged, reported)
         time.sleep(0.02)
     return answer
 
-told = []
+reported = []
 def fire(endpoint, function, event):
     connection = HTTPConnection(endpoint.url.removeprefix("http://"))
     connection.request(
@@ -70,9 +70,9 @@ def function(name, handler, **options):
 REFUSED = (
     PRELUDE
     + """
-with LocalEndpoint([function("keep", "echo")], queue=where / "events.db", observer=told.append) as endpoint:
+with LocalEndpoint([function("keep", "echo")], queue=where / "events.db", observer=reported.append) as endpoint:
     before = fire(endpoint, "keep", 1)
-    eventually(lambda: told)
+    eventually(lambda: reported)
     fill()
     full = []
     while not full or full[-1][0] == 202:  # a last one may still find room
@@ -84,7 +84,7 @@ with LocalEndpoint([function("keep", "echo")], queue=where / "events.db", observ
     direct.close()
     free()
     after = fire(endpoint, "keep", 3)
-    eventually(lambda: sum(each.status == 200 for each in told) == accepted + 2)
+    eventually(lambda: sum(each.status == 200 for each in reported) == accepted + 2)
 print(json.dumps({"before": before, "refused": full[-1], "sync": synchronous, "after": after, "logged": logged}))
 """
 )
@@ -99,20 +99,20 @@ waits = LocalFunction("waits", "waits.handler", directory=kept, timeout=60)
     "    here = pathlib.Path(event)\\n    (here / context.aws_request_id).touch()\\n"
     "    while not (here / 'go').exists():\\n        time.sleep(0.01)\\n"
 )
-with LocalEndpoint([waits, function("keep", "echo")], queue=where / "events.db", observer=told.append) as endpoint:
+with LocalEndpoint([waits, function("keep", "echo")], queue=where / "events.db", observer=reported.append) as endpoint:
     before = fire(endpoint, "waits", str(kept))
     eventually(lambda: [path for path in kept.iterdir() if len(path.name) == 36])
     fill()
     while fire(endpoint, "keep", "x" * 200_000)[0] == 202:
         pass
     go.touch()
-    eventually(lambda: any(each.function == "waits" for each in told))
+    eventually(lambda: any(each.function == "waits" for each in reported))
     free()
     after = fire(endpoint, "waits", str(kept))
-    eventually(lambda: sum(each.function == "waits" and each.status == 200 for each in told) == 2)
-from lambdachain.local._queue import EventQueue
+    eventually(lambda: sum(each.function == "waits" and each.status == 200 for each in reported) == 2)
+from lambdachain.local._event_queue import EventQueue
 left = len(EventQueue(where / "events.db"))
-ran = sum(each.function == "waits" and each.status == 200 for each in told)
+ran = sum(each.function == "waits" and each.status == 200 for each in reported)
 print(json.dumps({"before": before, "after": after, "left": left, "ran": ran, "logged": logged}))
 """
 )
@@ -121,9 +121,9 @@ GONE = (
     PRELUDE
     + """
 queue = where / "events.db"
-with LocalEndpoint([function("keep", "echo")], queue=queue, observer=told.append) as endpoint:
+with LocalEndpoint([function("keep", "echo")], queue=queue, observer=reported.append) as endpoint:
     before = fire(endpoint, "keep", 1)
-    eventually(lambda: told)
+    eventually(lambda: reported)
     queue.unlink()
     gone = fire(endpoint, "keep", 2)
 print(json.dumps({"before": before, "refused": gone, "logged": logged}))
@@ -133,7 +133,7 @@ print(json.dumps({"before": before, "refused": gone, "logged": logged}))
 
 @pytest.fixture(name="run", params=["a file that may not grow", "a full file system"])
 def _run(request, tmp_path):
-    """Run a script whose disk is small: one with a limit on files, or a file system in memory."""
+    """Run a script with a small disk: a limit on file sizes, or a file system in memory."""
     where, kept = tmp_path / "disk", tmp_path / "kept"
     where.mkdir()
     kept.mkdir()
@@ -159,35 +159,35 @@ def _run(request, tmp_path):
 
 
 def is_refusal(answer):
-    """Check that an answer says that Lambda did not take the event."""
+    """Check whether a response says that Lambda did not accept the event."""
     status, error_type, body = answer
     return (status, error_type, json.loads(body)["Type"]) == (500, "ServiceException", "Service")
 
 
 def test_events_while_the_disk_is_full(run):
-    """``fire`` gets Lambda's own error, calls go on, and with room again events do too; the log says it once."""
-    told = run(REFUSED)
+    """``fire`` gets Lambda's own error, calls keep working, events resume once there is space; it is logged once."""
+    reported = run(REFUSED)
 
-    assert [202, None, ""] == told["before"] == told["after"]
-    assert is_refusal(told["refused"])
-    assert 200 == told["sync"]
-    assert 1 == sum("cannot keep events in" in line for line in told["logged"])
-    assert 1 == sum("events can be kept again" in line for line in told["logged"])
-    assert not any("xxxx" in line for line in told["logged"])
+    assert [202, None, ""] == reported["before"] == reported["after"]
+    assert is_refusal(reported["refused"])
+    assert 200 == reported["sync"]
+    assert 1 == sum("cannot keep events in" in line for line in reported["logged"])
+    assert 1 == sum("the event queue can be written again" in line for line in reported["logged"])
+    assert not any("xxxx" in line for line in reported["logged"])
 
 
 def test_an_event_that_ends_while_the_disk_is_full(run):
-    """It is not delivered a second time, and leaves the queue when there is room to write that."""
-    told = run(UNDER_WAY)
+    """It is not delivered again, and leaves the queue once there is space to write that."""
+    reported = run(UNDER_WAY)
 
-    assert [202, None, ""] == told["after"]
-    assert 2 == told["ran"]
-    assert told["left"] <= 1  # what had just been accepted, perhaps
+    assert [202, None, ""] == reported["after"]
+    assert 2 == reported["ran"]
+    assert reported["left"] <= 1  # what had just been accepted, perhaps
 
 
 def test_a_queue_that_was_deleted(run):
-    """What SQLite would keep in a file without a name is gone with the process: it is refused."""
-    told = run(GONE)
+    """SQLite would keep the events in a file without a name, lost with the process: they are refused."""
+    reported = run(GONE)
 
-    assert is_refusal(told["refused"])
-    assert any("the file was deleted or replaced" in line for line in told["logged"])
+    assert is_refusal(reported["refused"])
+    assert any("the file was deleted or replaced" in line for line in reported["logged"])

@@ -1,4 +1,4 @@
-"""What may be declared and what may not."""
+"""Valid and invalid declarations of functions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ import pytest
 from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction, LocalVersion
 
 BAD = [
-    pytest.param({"name": ""}, "function '': a name is 1 to 64 letters, digits, '-', '_' and '.'", id="no name"),
+    pytest.param({"name": ""}, "function '': a name must have 1 to 64 letters, digits, '-', '_' and '.'", id="no name"),
     pytest.param(
-        {"name": "or ders"}, "function 'or ders': a name is 1 to 64 letters, digits, '-', '_' and '.'", id="name"
+        {"name": "or ders"}, "function 'or ders': a name must have 1 to 64 letters, digits, '-', '_' and '.'", id="name"
     ),
     pytest.param(
         {"name": "orders:live"},
-        "function 'orders:live': a name is 1 to 64 letters, digits, '-', '_' and '.'",
+        "function 'orders:live': a name must have 1 to 64 letters, digits, '-', '_' and '.'",
         id="alias",
     ),
-    pytest.param(
-        {"handler": "nodots"}, "function 'orders': handler 'nodots' is not of the form 'module.function'", id="no dots"
-    ),
-    pytest.param(
-        {"handler": "app."}, "function 'orders': handler 'app.' is not of the form 'module.function'", id="no function"
-    ),
+    pytest.param({"handler": "nodots"}, "function 'orders': handler 'nodots' is not 'module.function'", id="no dots"),
+    pytest.param({"handler": "app."}, "function 'orders': handler 'app.' is not 'module.function'", id="no function"),
     pytest.param(
         {"timeout": 0}, "function 'orders': timeout must be more than 0 and at most 900 seconds, not 0", id="no time"
     ),
@@ -41,7 +37,7 @@ BAD = [
     pytest.param({"max_sandboxes": 0}, "function 'orders': max_sandboxes must be 1 or more, not 0", id="sandboxes"),
     pytest.param(
         {"environment": {"_HANDLER": "x", "AWS_REGION": "y"}},
-        "function 'orders': environment sets AWS_REGION, _HANDLER, which Lambda reserves for itself",
+        "function 'orders': environment sets AWS_REGION, _HANDLER, which Lambda reserves",
         id="reserved variable",
     ),
     pytest.param(
@@ -61,9 +57,9 @@ WRONG_KINDS = [
     ({"memory": "128"}, "memory must be a whole number, not str"),
     ({"memory": 128.5}, "memory must be a whole number, not float"),
     ({"environment": ["TOKEN=secret"]}, "environment must be a mapping, not list"),
-    ({"environment": {1: "secret"}}, "environment variable 1 cannot be set"),
-    ({"environment": {"A=B": "secret"}}, "environment variable 'A=B' cannot be set"),
-    ({"environment": {"A": "secret\0"}}, "environment variable 'A' has a null character in it"),
+    ({"environment": {1: "secret"}}, "environment variable 1 is not a valid name"),
+    ({"environment": {"A=B": "secret"}}, "environment variable 'A=B' is not a valid name"),
+    ({"environment": {"A": "secret\0"}}, "environment variable 'A' contains a null character"),
     ({"directory": None}, "directory must be a path, not NoneType"),
     ({"reserved_concurrency": "5"}, "reserved_concurrency must be a whole number, not str"),
     ({"max_sandboxes": 1.5}, "max_sandboxes must be a whole number, not float"),
@@ -80,8 +76,8 @@ WRONG_KINDS = [
 
 
 @pytest.mark.parametrize(("fields", "message"), WRONG_KINDS)
-def test_fields_of_the_wrong_kind(fields, message):
-    """Where they are given, by their type, and never by what is in them."""
+def test_fields_of_the_wrong_type(fields, message):
+    """The message names the field and the type, never the value."""
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         LocalFunction(**{"name": "orders", "handler": "app.handler", **fields})
 
@@ -89,8 +85,8 @@ def test_fields_of_the_wrong_kind(fields, message):
 
 
 @pytest.mark.parametrize("fields", [{"max_age": "60"}, {"max_retries": True}, {"on_failure": 7}])
-def test_events_of_the_wrong_kind(fields):
-    """As those of a function."""
+def test_events_of_the_wrong_type(fields):
+    """Like those of a function."""
     with pytest.raises(ValueError, match=f"events: {next(iter(fields))} must be"):
         EventConfig(**fields)
 
@@ -111,30 +107,30 @@ ONE = LocalFunction("orders", "app.handler")
         ({"queue": 7}, "queue must be a path, not int"),
         ({"services": "sqs"}, "services must be a mapping, not str"),
         ({"services": {"sqs": 7}}, "services: the address of 'sqs' must be text, not int"),
-        ({"allowed_hosts": 7}, "allowed_hosts must be text, each of them, not int"),
-        ({"allowed_hosts": ["a", 7]}, "allowed_hosts must be text, each of them, not int"),
+        ({"allowed_hosts": 7}, "allowed_hosts: each must be text, not int"),
+        ({"allowed_hosts": ["a", 7]}, "allowed_hosts: each must be text, not int"),
         ({"observer": 7}, "observer must be a function, not int"),
         ({"random": 7}, "random must be a random.Random, not int"),
         ({"concurrency": "5"}, "concurrency must be a whole number, not str"),
         ({"concurrency": True}, "concurrency must be a whole number, not bool"),
     ],
 )
-def test_arguments_of_an_endpoint_of_the_wrong_kind(arguments, message):
+def test_endpoint_arguments_of_the_wrong_type(arguments, message):
     """Before it listens."""
     with pytest.raises(ValueError, match=re.escape(message)):
         LocalEndpoint(**{"functions": [ONE], **arguments})
 
 
 @pytest.mark.parametrize("change", [LocalEndpoint.add, LocalEndpoint.replace])
-def test_what_is_added_is_a_function(change):
-    """As at the beginning."""
+def test_only_functions_can_be_added(change):
+    """As at the start."""
     with pytest.raises(ValueError, match="str is not a LocalFunction"):
         change(LocalEndpoint([ONE]), "orders")
 
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_bad_function(fields, message):
-    """A malformed function is refused where it is declared, in one line that names it."""
+    """A malformed function is refused when it is declared, in one line that names it."""
     with pytest.raises(ValueError) as caught:
         LocalFunction(**{"name": "orders", "handler": "app.handler", **fields})
 
@@ -142,7 +138,7 @@ def test_bad_function(fields, message):
 
 
 def test_values():
-    """Functions are values: equal by their fields, hashable, and silent about their environment."""
+    """Functions are values: equal by their fields, hashable, and without their environment in repr()."""
     one = LocalFunction("orders", "app.handler", environment={"TOKEN": "canary-51c0"})
     two = LocalFunction("orders", "app.handler", environment={"TOKEN": "canary-51c0"})
 
@@ -160,24 +156,24 @@ def test_environment_is_a_copy():
 
 
 def test_no_functions():
-    """An endpoint with nothing to serve is refused."""
+    """An endpoint without functions is refused."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([])
 
-    assert "no functions to serve: give LocalEndpoint at least one LocalFunction" == str(caught.value)
+    assert "no functions to serve: pass LocalEndpoint at least one LocalFunction" == str(caught.value)
 
 
 def test_name_twice(tmp_path):
-    """Two functions of one name are refused."""
+    """Two functions of the same name are refused."""
     function = LocalFunction("orders", "app.handler", directory=tmp_path)
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function, function])
 
-    assert "function 'orders': declared twice; every name needs to be used once" == str(caught.value)
+    assert "function 'orders': declared twice; names must be unique" == str(caught.value)
 
 
 def test_directory_missing(tmp_path):
-    """A directory that is not there is named."""
+    """A missing directory is named."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([LocalFunction("orders", "app.handler", directory=tmp_path / "gone")])
 
@@ -188,9 +184,11 @@ def test_directory_missing(tmp_path):
     ("python", "message"),
     [
         pytest.param(
-            "no-such-python", "function 'orders': interpreter 'no-such-python' does not start: ", id="missing"
+            "no-such-python", "function 'orders': interpreter 'no-such-python' cannot be started: ", id="missing"
         ),
-        pytest.param("false", "function 'orders': interpreter 'false' has no awslambdaric: false -m pip", id="without"),
+        pytest.param(
+            "false", "function 'orders': interpreter 'false' does not have awslambdaric: run false -m pip", id="without"
+        ),
     ],
 )
 def test_bad_interpreter(tmp_path, python, message):
@@ -202,7 +200,7 @@ def test_bad_interpreter(tmp_path, python, message):
 
 
 def test_other_interpreter(tmp_path, client_of):
-    """A function may be run by an interpreter of its own, and is told which runtime that is."""
+    """A function may have its own interpreter, and its environment names the matching runtime."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)

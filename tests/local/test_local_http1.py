@@ -1,4 +1,4 @@
-"""What runtime clients say over HTTP is understood as h11 understands it, in whatever pieces it comes."""
+"""Requests of runtime clients are parsed as h11 parses them, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain._lambda_api.limits import MAX_HEADERS
-from lambdachain.local._http1 import HttpConnection, ProtocolError
+from lambdachain.local._http1_connection import HttpConnection, ProtocolError
 
 NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9-]{0,20}\Z").filter(lambda name: name.lower() not in FRAMING)
 FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "host", "upgrade"}
@@ -23,8 +23,8 @@ PIECES = st.lists(st.binary(min_size=1, max_size=300), max_size=5)
 REQUESTS = st.tuples(st.sampled_from(["GET", "POST"]), FIELDS, PIECES, st.booleans(), FIELDS)
 
 
-def sent(connection: Any, request: Any) -> bytes:
-    """Write a request as h11's client does."""
+def build_request(connection: Any, request: Any) -> bytes:
+    """Build a request as h11's client does."""
     method, fields, pieces, chunked, trailers = request
     framing = ("transfer-encoding", "chunked") if chunked else ("content-length", str(len(b"".join(pieces))))
     headers = [("host", "127.0.0.1"), framing, *fields.items()]
@@ -34,7 +34,7 @@ def sent(connection: Any, request: Any) -> bytes:
 
 
 class Answers:
-    """What is written, as a stream's writer takes it."""
+    """Collects the responses, like a stream's writer."""
 
     def __init__(self):
         self.content = b""
@@ -43,11 +43,11 @@ class Answers:
         self.content += content
 
     async def drain(self):
-        """Wait for nobody."""
+        """Return immediately."""
 
 
 async def read(content: bytes, cuts: list[int] | None = None) -> tuple[list[Any], Answers]:
-    """Read every request out of *content*, which comes in pieces, and answer each."""
+    """Read every request from *content*, which arrives in pieces, and respond to each."""
     reader, answers = asyncio.StreamReader(limit=MAX_HEADERS), Answers()
     connection = HttpConnection(reader, answers)
     requests = []
@@ -68,12 +68,12 @@ async def read(content: bytes, cuts: list[int] | None = None) -> tuple[list[Any]
 
 
 @given(st.lists(REQUESTS, min_size=1, max_size=3), st.data())
-def test_requests_are_read_as_h11_means_them(requests, data):
-    """Several over one connection, with length or in chunks, with trailers; the answers are read by h11."""
+def test_requests_are_parsed_as_by_h11(requests, data):
+    """Several over one connection, with length or in chunks, with trailers; h11 reads the responses."""
     client = h11.Connection(h11.CLIENT)
     content = b""
     for request in requests:
-        content += sent(client, request)
+        content += build_request(client, request)
         client.receive_data(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         while not isinstance(client.next_event(), h11.EndOfMessage):
             pass
@@ -87,11 +87,11 @@ def test_requests_are_read_as_h11_means_them(requests, data):
         assert (method, "/a/b?c=d", b"".join(pieces)) == (request.method, request.path, body)
         assert fields == {name: request.headers[name] for name in fields}
         assert (trailers if chunked else {}) == read_trailers
-    assert [200] * len(requests) == [status for status, _ in answered(answers.content, len(requests))]
+    assert [200] * len(requests) == [status for status, _ in parse_responses(answers.content, len(requests))]
 
 
-def answered(content: bytes, number: int):
-    """Read answers as h11's client does."""
+def parse_responses(content: bytes, number: int):
+    """Parse responses as h11's client does."""
     client = h11.Connection(h11.CLIENT)
     client.receive_data(content)
     for _ in range(number):
@@ -105,17 +105,17 @@ def answered(content: bytes, number: int):
 
 
 @given(REQUESTS, st.data())
-def test_a_request_that_is_cut_short_is_none(request, data):
-    """Wherever it is cut, it is not taken for a whole one."""
-    content = sent(h11.Connection(h11.CLIENT), request)
+def test_an_incomplete_request_is_refused(request, data):
+    """Wherever it is cut, it does not count as complete."""
+    content = build_request(h11.Connection(h11.CLIENT), request)
     cut = data.draw(st.integers(1, len(content) - 1))
 
     with pytest.raises(ProtocolError):
         asyncio.run(read(content[:cut]))
 
 
-def test_a_client_that_leaves_is_done():
-    """Nothing is asked any more."""
+def test_a_client_that_disconnects_is_done():
+    """There is no next request."""
     assert [] == asyncio.run(read(b""))[0]
 
 
@@ -127,20 +127,20 @@ def test_a_client_that_leaves_is_done():
     ],
 )
 def test_the_last_request_of_a_connection(content):
-    """What comes behind a request that was to be the last is not read."""
+    """Anything after the last request is not read."""
     requests, _ = asyncio.run(read(content + b"GET /more HTTP/1.1\r\n\r\n"))
 
     assert ["/"] == [request.path for request, _, _ in requests]
 
 
-def test_an_empty_line_too_many_is_passed_over():
-    """As some clients send it behind a body."""
+def test_an_extra_empty_line_is_skipped():
+    """As some clients send it after a body."""
     requests, _ = asyncio.run(read(b"POST /1 HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\r\nGET /2 HTTP/1.1\r\n\r\n"))
 
     assert [("/1", b"hi"), ("/2", b"")] == [(request.path, body) for request, body, _ in requests]
 
 
-def test_a_client_that_waits_is_told_to_go_on():
+def test_a_client_that_waits_gets_100_continue():
     """``Expect: 100-continue``, as curl sends it with large bodies."""
     requests, answers = asyncio.run(read(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"))
 
@@ -158,7 +158,7 @@ def test_a_client_that_waits_is_told_to_go_on():
         pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", id="chunk no number"),
     ],
 )
-def test_what_is_no_http_is_refused(content):
-    """In one way, whatever it is."""
+def test_invalid_http_is_refused(content):
+    """Always by the same error."""
     with pytest.raises(ProtocolError):
         asyncio.run(read(content))

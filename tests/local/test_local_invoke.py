@@ -1,4 +1,4 @@
-"""Calls that succeed: what a function is given, and what its caller gets."""
+"""Successful calls: what the function receives, and what its caller receives."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_result_on_the_wire(post, function, body):
 
 
 def test_absent_payload(client):
-    """A call without a payload gives the function an empty object."""
+    """A call without a payload passes an empty object to the function."""
     assert b"{}" == client.invoke(FunctionName="echo")["Payload"].read()
 
 
@@ -64,14 +64,14 @@ def test_absent_payload(client):
     ],
 )
 def test_address(client, options, arn):
-    """Every form of an address reaches the function; the ARN it sees has a qualifier only if the caller gave one."""
+    """Every form of an address reaches the function; its ARN has a qualifier only if the caller sent one."""
     response = client.invoke(Payload=b"{}", **options)
 
     assert arn == json.load(response["Payload"])["invoked_function_arn"]
 
 
 def test_context(client):
-    """The function is told who it is, how long it has, and the caller's own request id."""
+    """The context has the function's identity, its remaining time, and the caller's own request id."""
     response = client.invoke(FunctionName="describe", Payload=b'{"order": 1}')
 
     seen = json.load(response["Payload"])
@@ -87,8 +87,8 @@ def test_context(client):
     assert 0 < seen["remaining_ms"] <= 30_000
 
 
-def test_a_date_that_a_test_freezes_leaves_a_function_its_time(post, monkeypatch):
-    """Its process knows nothing of that, and would take the end of its time for past."""
+def test_a_frozen_clock_of_a_test_does_not_shorten_the_deadline(post, monkeypatch):
+    """The function's process has the real time, and would see a deadline in the past."""
     monkeypatch.setattr(time, "time", lambda: 1577836800.0)
     seen = json.loads(post("describe", b"null").body)
 
@@ -116,15 +116,15 @@ def test_environment(endpoint, result):
 
 
 def test_client_context(client):
-    """What stands in ClientContext reaches the function, on several lines and beyond ASCII too."""
+    """ClientContext reaches the function, with several lines and beyond ASCII too."""
     context = base64.b64encode(json.dumps({"custom": {"who": "käthe"}}, indent=2, ensure_ascii=False).encode())
     response = client.invoke(FunctionName="describe", Payload=b"{}", ClientContext=context.decode())
 
     assert {"who": "käthe"} == json.load(response["Payload"])["custom"]
 
 
-def test_client_context_that_is_no_json(client):
-    """The runtime, not the endpoint, refuses a ClientContext that is no JSON, be it of many lines."""
+def test_client_context_that_is_not_json(client):
+    """The runtime, not the endpoint, refuses an invalid ClientContext, even of many lines."""
     context = base64.b64encode("one\r\ntwo: ü".encode()).decode()
     response = client.invoke(FunctionName="describe", Payload=b"{}", ClientContext=context)
 
@@ -132,7 +132,7 @@ def test_client_context_that_is_no_json(client):
 
 
 def test_client_context_at_its_limit(client):
-    """The largest ClientContext that AWS takes is delivered."""
+    """The largest ClientContext that AWS accepts is delivered."""
     text = json.dumps({"custom": {"k": ""}})
     text = json.dumps({"custom": {"k": "v" * (2685 - len(text))}})
     response = client.invoke(
@@ -143,13 +143,13 @@ def test_client_context_at_its_limit(client):
 
 
 def test_tenant(result):
-    """The tenant's id reaches the function; one that does not keep tenants apart knows none."""
+    """The tenant id reaches the function; a function without tenant isolation has none."""
     assert "tenant 1/a" == result("tenants", TenantId="tenant 1/a")["tenant_id"]
     assert result("describe")["tenant_id"] is None
 
 
 def test_trace_header(post):
-    """The caller's trace goes on in the function, with the function in its lineage, and comes back."""
+    """The caller's trace continues in the function, with the function in its lineage, and is returned."""
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
     reply = post("describe", headers={"X-Amzn-Trace-Id": trace})
 
@@ -157,8 +157,8 @@ def test_trace_header(post):
     assert reply.headers["x-amzn-trace-id"] == reply.json["environment"]["_X_AMZN_TRACE_ID"]
 
 
-def test_trace_header_begun(post):
-    """A caller without a trace begins one."""
+def test_trace_header_started(post):
+    """Without a trace of the caller, a new one starts."""
     reply = post("describe")
 
     assert re.fullmatch(
@@ -169,7 +169,7 @@ def test_trace_header_begun(post):
 
 
 def test_log_tail(client):
-    """LogType=Tail brings everything that the invocation printed, between the platform's own lines."""
+    """LogType=Tail returns everything that the invocation printed, between the platform's own lines."""
     response = client.invoke(FunctionName="speak", Payload=b'{"lines": ["one", "zw\\u00f6lf"]}', LogType="Tail")
 
     request_id = response["ResponseMetadata"]["RequestId"]
@@ -184,7 +184,7 @@ def test_log_tail(client):
 
 
 def test_log_tail_is_of_one_invocation(client):
-    """The log of an invocation holds nothing of the one before."""
+    """The log of an invocation contains nothing of the previous one."""
     tails = [
         client.invoke(FunctionName="speak", Payload=json.dumps({"lines": [line]}), LogType="Tail")["LogResult"]
         for line in ("first", "second")
@@ -194,7 +194,7 @@ def test_log_tail_is_of_one_invocation(client):
 
 
 def test_log_tail_is_4_kb(client):
-    """Of a long log only the end comes, at most 4 KB, however fast the answer was."""
+    """Of a long log only the end is returned, at most 4 KB, however fast the response was."""
     response = client.invoke(FunctionName="chatter", Payload=b'{"bytes": 1000000}', LogType="Tail")
 
     log = base64.b64decode(response["LogResult"])
@@ -204,7 +204,7 @@ def test_log_tail_is_4_kb(client):
 
 
 def test_log_tail_of_an_exception(client):
-    """The runtime's report of an exception is in the log, a line for a line."""
+    """The runtime's report of an exception is in the log, line by line."""
     response = client.invoke(FunctionName="fail", Payload=b"{}", LogType="Tail")
 
     log = base64.b64decode(response["LogResult"]).decode()
@@ -213,7 +213,7 @@ def test_log_tail_of_an_exception(client):
 
 
 def test_event(client, eventually, tmp_path):
-    """An event is answered at once with nothing, runs in the background, and brings no ClientContext."""
+    """An event gets an empty response immediately, runs in the background, and has no ClientContext."""
     path = tmp_path / "note.json"
     response = client.invoke(
         FunctionName="note",
@@ -234,10 +234,10 @@ def test_event(client, eventually, tmp_path):
 
 
 def test_event_of_a_throttled_function(client, caplog, eventually):
-    """An event is accepted even where no call is let in, and given up with Lambda's word for it."""
+    """An event is accepted even if no call would be, and discarded with Lambda's condition for it."""
     response = client.invoke(FunctionName="parked", InvocationType="Event", Payload=b'{"message": "canary-7f3a"}')
 
-    line = f"parked: event {response['ResponseMetadata']['RequestId']} given up: ZeroReservedConcurrency"
+    line = f"parked: event {response['ResponseMetadata']['RequestId']} discarded: ZeroReservedConcurrency"
     eventually(lambda: line in caplog.messages)
     assert 202 == response["StatusCode"]
     assert not [message for message in caplog.messages if "canary-7f3a" in message]
@@ -253,21 +253,21 @@ def test_dry_run(client, tmp_path):
 
 
 def test_function_calls_function(result):
-    """A function calls another one through boto3, with nothing set up but what every function finds."""
+    """A function calls another one through boto3, with no other configuration than what every function has."""
     answer = result("relay", {"function": "echo", "payload": {"order": 7}})
 
     assert {"answer": {"order": 7}, "failed": False} == answer
 
 
 def test_function_calls_function_that_fails(result):
-    """A function sees that the one it called has failed."""
+    """A function gets the error of the function it called."""
     answer = result("relay", {"function": "fail", "payload": {}})
 
     assert ("LookupError", True) == (answer["answer"]["errorType"], answer["failed"])
 
 
 def test_prints_are_logged(client, caplog):
-    """What a function prints goes to the logger of the endpoint, with its name."""
+    """The output of a function is logged by the endpoint, with the function's name."""
     caplog.set_level("INFO", logger="lambdachain.local")
     client.invoke(FunctionName="speak", Payload=b'{"lines": ["one", "two"]}')
 

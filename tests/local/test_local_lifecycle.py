@@ -1,4 +1,4 @@
-"""Starting and stopping, cleanly or not: no process is left, no secret gets in."""
+"""Starting and stopping, cleanly or not: no process is left, and no secret of the machine is exposed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def spawner(**options):
 
 
 def read_pids(path):
-    """Read what the function ``spawn`` has noted: its own process and its child."""
+    """Read what the function ``spawn`` has recorded: its own process and its child."""
     return json.loads(path.read_text())
 
 
 def test_not_running():
-    """An endpoint that does not run has no URL, and says what to do."""
+    """The URL of an endpoint that is not running is an error with advice."""
     endpoint = LocalEndpoint([sleeper()])
 
     with pytest.raises(RuntimeError, match=r"not running: use it in a with statement, or call start\(\) first"):
@@ -46,7 +46,7 @@ def test_not_running():
 
 
 def test_start_and_close_by_hand(client_of):
-    """An endpoint can be started, closed, and started again; closing twice does no harm."""
+    """An endpoint can be started, closed and started again; closing twice does nothing."""
     endpoint = LocalEndpoint([sleeper()])
     threads = threading.active_count()
     for _ in range(2):
@@ -60,12 +60,12 @@ def test_start_and_close_by_hand(client_of):
 
 def test_start_twice():
     """Starting a running endpoint is refused."""
-    with LocalEndpoint([sleeper()]) as endpoint, pytest.raises(RuntimeError, match="running already, at http://127"):
+    with LocalEndpoint([sleeper()]) as endpoint, pytest.raises(RuntimeError, match="already running, at http://127"):
         endpoint.start()
 
 
 def test_arn():
-    """ARNs carry the account and region that the endpoint was given."""
+    """ARNs have the account and region of the endpoint."""
     endpoint = LocalEndpoint([sleeper()], account_id="111122223333", region="cn-north-1")
 
     assert "arn:aws-cn:lambda:cn-north-1:111122223333:function:sleep" == endpoint.arn("sleep")
@@ -78,8 +78,8 @@ def test_arn():
         pytest.param({"region": "Mars"}, "invalid region 'Mars'", id="region"),
     ],
 )
-def test_bad_place(options, message):
-    """An account or a region that no ARN can carry is refused at once."""
+def test_bad_location(options, message):
+    """An account or region that is not valid in an ARN is refused immediately."""
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([sleeper()], **options)
 
@@ -87,7 +87,7 @@ def test_bad_place(options, message):
 
 
 def test_port_in_use():
-    """A port that is taken is named."""
+    """The message names a port that is in use."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
@@ -95,7 +95,7 @@ def test_port_in_use():
 
 
 def test_all_interfaces():
-    """An endpoint that listens everywhere tells its functions an address that they can call."""
+    """An endpoint that listens on all interfaces passes its functions an address that they can call."""
     with LocalEndpoint([sleeper()], host="0.0.0.0") as endpoint:  # noqa: S104
         assert endpoint.url.startswith("http://127.0.0.1:")
 
@@ -111,7 +111,7 @@ def test_close_kills_idle_processes(client_of, is_running):
 
 @pytest.mark.parametrize("invocation_type", ["RequestResponse", "Event"])
 def test_close_with_a_call_in_flight(invocation_type, is_running, eventually, tmp_path):
-    """Closing does not wait for the functions that run: their callers lose the connection, their processes die."""
+    """Closing does not wait for calls in flight: their callers lose the connection, their processes die."""
     path = tmp_path / "pids.json"
     with LocalEndpoint([spawner()]) as endpoint:
         connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
@@ -162,7 +162,7 @@ with LocalEndpoint(functions) as endpoint:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_endpoint_killed(number, is_running, eventually, tmp_path):
-    """When the endpoint's own process is killed, idle and busy processes die, and so does what they started."""
+    """When the endpoint's own process is killed, idle and busy processes die, and their children too."""
     path = tmp_path / "pids.json"
     script = KILLED.format(functions=str(FUNCTIONS), path=str(path))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as endpoint:
@@ -175,8 +175,8 @@ def test_endpoint_killed(number, is_running, eventually, tmp_path):
     eventually(lambda: not any(is_running(pid) for pid in pids))
 
 
-def test_endpoint_forgotten():
-    """A program that forgets to close its endpoint ends all the same."""
+def test_endpoint_never_closed():
+    """A program that does not close its endpoint exits nevertheless."""
     script = (
         "from lambdachain.local import LocalEndpoint, LocalFunction\n"
         f"LocalEndpoint([LocalFunction('sleep', 'app.sleep', directory={str(FUNCTIONS)!r})]).start()\n"
@@ -187,7 +187,7 @@ def test_endpoint_forgotten():
 
 
 def test_no_secrets_of_this_machine(monkeypatch, client_of, tmp_path):
-    """Functions see no credentials, profile or proxy of this machine; made-up credentials are theirs."""
+    """Functions see no credentials, profile or proxy of this machine, only fake credentials."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary-id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "canary-token")
@@ -213,7 +213,7 @@ def test_no_secrets_of_this_machine(monkeypatch, client_of, tmp_path):
 
 
 def test_credentials_of_the_function(client_of):
-    """A function may be given credentials of its own."""
+    """A function may have its own credentials."""
     environment = {"AWS_ACCESS_KEY_ID": "own", "AWS_SECRET_ACCESS_KEY": "own", "AWS_SESSION_TOKEN": "own"}
     function = LocalFunction("credentials", "app.credentials", directory=FUNCTIONS, timeout=30, environment=environment)
     with LocalEndpoint([function]) as endpoint:
@@ -223,7 +223,7 @@ def test_credentials_of_the_function(client_of):
 
 
 def test_directory_that_disappears(client_of, tmp_path):
-    """A function whose process cannot be started is answered with what the matter is; the others are served."""
+    """A function whose process cannot be started is refused with the reason; the others are served."""
     gone = tmp_path / "gone"
     gone.mkdir()
     with LocalEndpoint([LocalFunction("gone", "app.handler", directory=gone), sleeper()]) as endpoint:
@@ -242,7 +242,7 @@ def test_directory_that_disappears(client_of, tmp_path):
 
 
 def test_no_descriptors_leak(client_of, eventually):
-    """A crash gives back every descriptor that its process cost."""
+    """A crash releases every descriptor of its process."""
     descriptors = Path("/proc/self/fd")
     if not descriptors.exists():
         pytest.skip("this system does not list a process's descriptors")
@@ -268,7 +268,7 @@ def test_no_descriptors_leak(client_of, eventually):
     ],
 )
 def test_extra_not_installed(missing, message):
-    """Without the extra, the import says which one to install."""
+    """Without the extra, the import error names the one to install."""
     script = f"import sys\nfor name in {missing}: sys.modules[name] = None\nimport lambdachain.local"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 

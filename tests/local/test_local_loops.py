@@ -1,4 +1,4 @@
-"""Chains of functions that call each other in a circle are stopped, as Lambda stops them."""
+"""Chains of functions that call each other in a loop are stopped, as by Lambda."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def function(name, handler="light.descend", **options):
 
 
 def descend(client, route):
-    """Begin to call in a circle."""
+    """Start the loop of calls."""
     response = client.invoke(FunctionName=route[0], Payload=json.dumps({"route": route, "depth": 1}))
     return json.load(response["Payload"])
 
 
 def test_loop(client_of):
-    """The call that would come by a function for the 17th time is refused; boto3 in it raises Lambda's error."""
+    """The 17th call of a function in a chain is refused; boto3 in the caller raises Lambda's error."""
     with LocalEndpoint([function("a", "app.descend")]) as endpoint:
         answer = descend(client_of(endpoint), ["a"])
 
@@ -32,7 +32,7 @@ def test_loop(client_of):
 
 
 def test_loop_of_two(client_of):
-    """Each function of a circle is counted for itself."""
+    """Each function of a loop is counted separately."""
     with LocalEndpoint([function("a"), function("b")]) as endpoint:
         answer = descend(client_of(endpoint), ["a", "b"])
 
@@ -40,7 +40,7 @@ def test_loop_of_two(client_of):
 
 
 def test_loop_that_is_allowed(client_of):
-    """A function may be allowed to; here the other one stops the chain, as it is not."""
+    """A function may allow it; here the other function, which does not, stops the chain."""
     with LocalEndpoint([function("a", recursive_loop="Allow"), function("b")]) as endpoint:
         answer = descend(client_of(endpoint), ["a", "b"])
 
@@ -48,7 +48,7 @@ def test_loop_that_is_allowed(client_of):
 
 
 def test_loop_of_events(client_of, tmp_path):
-    """A function that fires at itself runs 16 times; the event after that is given up, and its destination told."""
+    """A function that fires at itself runs 16 times; the next event is discarded, and its destination notified."""
     kept, ran = tmp_path / "kept", tmp_path / "ran"
     kept.mkdir()
     ran.mkdir()
@@ -68,8 +68,8 @@ def test_loop_of_events(client_of, tmp_path):
     assert "recursive loop" in record["responsePayload"]["Message"]
 
 
-def test_a_long_chain_is_no_loop():
-    """Forty different functions one after another may call each other."""
+def test_a_long_chain_is_not_a_loop():
+    """Forty different functions may call each other one after another."""
     trace = "Root=1-2-3"
     for number in range(40):
         assert not loops(trace, f"arn-{number}")
@@ -77,7 +77,7 @@ def test_a_long_chain_is_no_loop():
 
 
 def test_lineage_of_others():
-    """What other systems write into the lineage is no trouble, and what they say beside it stays."""
+    """Unknown entries in the lineage do no harm, and other fields of the header are kept."""
     trace = passed("Root=1-2-3;Lineage=1:7326f8b8:0;Sampled=1", "arn-1")
 
     assert trace.startswith("Root=1-2-3;Sampled=1;Lineage=")

@@ -1,4 +1,4 @@
-"""A sandbox that takes more memory than its function has is killed."""
+"""A sandbox that exceeds its function's memory limit is killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="t
 
 @pytest.fixture(scope="module")
 def hungry(client_of):
-    """Serve a function that takes memory."""
+    """Serve a function that allocates memory."""
     function = LocalFunction(
         "hungry", "app.hungry", directory=Path(__file__).parent / "functions", memory=256, timeout=30
     )
@@ -24,7 +24,7 @@ def hungry(client_of):
 
 
 def test_enough_memory(hungry):
-    """A function that stays within its memory lives."""
+    """A function within its memory limit survives."""
     response = hungry.invoke(FunctionName="hungry", Payload=b'{"mb": 100}')
 
     assert (100 << 20, None) == (json.load(response["Payload"]), response.get("FunctionError"))
@@ -32,7 +32,7 @@ def test_enough_memory(hungry):
 
 @pytest.mark.parametrize("child", [False, True])
 def test_too_much_memory(hungry, child):
-    """One that takes more is killed, with Lambda's words; so is one whose child does. The next call has a new one."""
+    """One that exceeds it, or whose child does, is killed, with Lambda's message. The next call has a new process."""
     event = json.dumps({"mb": 400, "child": child})
     response = hungry.invoke(FunctionName="hungry", Payload=event, LogType="Tail")
     after = hungry.invoke(FunctionName="hungry", Payload=b'{"mb": 1}')

@@ -1,4 +1,4 @@
-"""What an endpoint tells of invocations, and functions that are replaced while it runs."""
+"""Invocations that an endpoint reports, and functions that are replaced while it runs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def function(name, handler=None, **options):
 
 
 @pytest.fixture
-def told():
-    """Collect what an endpoint tells."""
+def reported():
+    """Collect the invocations that an endpoint reports."""
     return []
 
 
-def test_calls_are_told_of(client_of, told):
-    """Each call is told of with what it ran, how it ended, how long it took, and whether a process was started."""
+def test_calls_are_reported(client_of, reported):
+    """Each call with its version, outcome, duration, and whether a process was started."""
     functions = [function("echo"), function("fail"), function("parked", "app.echo", reserved_concurrency=0)]
-    with LocalEndpoint(functions, observer=told.append) as endpoint:
+    with LocalEndpoint(functions, observer=reported.append) as endpoint:
         client = client_of(endpoint)
         first = client.invoke(FunctionName="echo")["ResponseMetadata"]["RequestId"]
         client.invoke(FunctionName="echo")
@@ -37,7 +37,7 @@ def test_calls_are_told_of(client_of, told):
         with pytest.raises(ClientError):
             client.invoke(FunctionName="parked")
 
-    seen = [(t.function, t.version, str(t.invocation_type), t.status, t.error, t.cold) for t in told]
+    seen = [(t.function, t.version, str(t.invocation_type), t.status, t.error, t.cold) for t in reported]
     assert [
         ("echo", "$LATEST", "RequestResponse", 200, None, True),
         ("echo", "$LATEST", "RequestResponse", 200, None, False),
@@ -45,35 +45,35 @@ def test_calls_are_told_of(client_of, told):
         ("echo", None, "DryRun", 204, None, False),
         ("parked", None, "RequestResponse", 429, "TooManyRequestsException", False),
     ] == seen
-    assert first == told[0].request_id
-    assert told[0].init > 0
-    assert 0 < told[0].duration < 30
+    assert first == reported[0].request_id
+    assert reported[0].init > 0
+    assert 0 < reported[0].duration < 30
 
 
-def test_callers_are_told_of(client_of, told, eventually, tmp_path):
-    """Who signs with a function's credentials is that function; anybody else is nobody."""
+def test_callers_are_reported(client_of, reported, eventually, tmp_path):
+    """A caller that signs with a function's credentials is that function; any other has no name."""
     functions = [function("relay"), function("echo"), function("note")]
-    with LocalEndpoint(functions, observer=told.append) as endpoint:
+    with LocalEndpoint(functions, observer=reported.append) as endpoint:
         client = client_of(endpoint)
         client.invoke(FunctionName="relay", Payload=b'{"function": "echo", "payload": 1}')
         event = json.dumps({"path": str(tmp_path / "note.json")})
         client.invoke(FunctionName="note", InvocationType="Event", Payload=event)
-        eventually(lambda: len(told) == 3)
+        eventually(lambda: len(reported) == 3)
 
-    assert {("echo", "relay"), ("relay", None), ("note", None)} == {(each.function, each.caller) for each in told}
+    assert {("echo", "relay"), ("relay", None), ("note", None)} == {(each.function, each.caller) for each in reported}
 
 
-def test_values_without_payloads(client_of, told):
-    """What is told is a value, and holds no payload."""
-    with LocalEndpoint([function("fail")], observer=told.append) as endpoint:
+def test_values_without_payloads(client_of, reported):
+    """A reported invocation is a value without a payload."""
+    with LocalEndpoint([function("fail")], observer=reported.append) as endpoint:
         client_of(endpoint).invoke(FunctionName="fail", Payload=b'{"message": "canary-33ab"}')
 
-    assert isinstance(told[0], LocalInvocation)
-    assert "canary-33ab" not in repr(told[0])
+    assert isinstance(reported[0], LocalInvocation)
+    assert "canary-33ab" not in repr(reported[0])
 
 
 def test_replaced(client_of, tmp_path, is_running):
-    """After a replacement calls run the new function in a new process; the old one is gone."""
+    """After a replacement, calls run the new function in a new process; the old process has ended."""
     old, new = tmp_path / "old", tmp_path / "new"
     for directory in (old, new):
         directory.mkdir()
@@ -89,8 +89,8 @@ def test_replaced(client_of, tmp_path, is_running):
         assert (False, True) == (is_running(pid), is_running(other))
 
 
-def test_replaced_amid_a_call(client_of, tmp_path, eventually, is_running):
-    """A call that runs at the replacement ends in its old process, which then ends too."""
+def test_replaced_during_a_call(client_of, tmp_path, eventually, is_running):
+    """A call in flight finishes in its old process, which then ends too."""
     with LocalEndpoint([function("meet")]) as endpoint, ThreadPoolExecutor(1) as thread:
         client = client_of(endpoint)
         event = json.dumps({"directory": str(tmp_path), "number": 2})
@@ -107,26 +107,26 @@ def test_replaced_amid_a_call(client_of, tmp_path, eventually, is_running):
 
 
 def test_replaced_before_the_start(client_of):
-    """An endpoint that does not run yet serves the replacement from the start."""
+    """An endpoint that is not running yet serves the replacement from the start."""
     endpoint = LocalEndpoint([function("orders", "app.fail")])
     endpoint.replace(function("orders", "app.echo"))
     with endpoint:
         assert b"7" == client_of(endpoint).invoke(FunctionName="orders", Payload=b"7")["Payload"].read()
 
 
-def test_replacement_that_cannot_be(client_of, tmp_path):
-    """A replacement that cannot be served leaves the old function as it is."""
+def test_invalid_replacement(client_of, tmp_path):
+    """A replacement that cannot be served leaves the old function unchanged."""
     with LocalEndpoint([function("echo")]) as endpoint:
         with pytest.raises(ValueError, match=r"directory .* does not exist"):
             endpoint.replace(function("echo", directory=tmp_path / "gone"))
-        with pytest.raises(KeyError, match="there is no function 'other' to replace"):
+        with pytest.raises(KeyError, match=r"cannot replace function .other.: there is no function of this name"):
             endpoint.replace(function("other", "app.echo"))
 
         assert b"7" == client_of(endpoint).invoke(FunctionName="echo", Payload=b"7")["Payload"].read()
 
 
 def test_an_observer_cannot_wait_for_its_own_thread(client_of, eventually):
-    """An observer that would wait for the endpoint's thread, in which it runs, gets an error instead of hanging."""
+    """An observer that waits for the endpoint's thread, in which it runs, gets an error instead of a deadlock."""
     words = []
 
     def replace(invocation):
@@ -138,4 +138,4 @@ def test_an_observer_cannot_wait_for_its_own_thread(client_of, eventually):
         client_of(endpoint).invoke(FunctionName="echo")
         eventually(lambda: words)
 
-    assert words[0].startswith("this waits for the endpoint's thread")
+    assert words[0].startswith("this would deadlock: it waits for the endpoint's thread")

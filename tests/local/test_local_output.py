@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 
-from lambdachain.local._output import SandboxOutput
+from lambdachain.local._sandbox_output import SandboxOutput
 
 
 def collect(*steps):
-    """Write bytes to a sandbox's pipe and mark texts, without once letting the event loop run; give the tail."""
+    """Write bytes to a sandbox's pipe and add platform lines, without running the event loop; return the tail."""
 
     async def run():
         output = SandboxOutput("orders")
@@ -17,7 +17,7 @@ def collect(*steps):
             if isinstance(step, bytes):
                 os.write(output.write_end, step)
             else:
-                output.mark(step)
+                output.append_platform_line(step)
         output.close_write_end()
         output.close()
         return output.take_tail()
@@ -25,17 +25,17 @@ def collect(*steps):
     return asyncio.run(run())
 
 
-def test_everything_written_is_before_the_mark():
-    """What was written before a mark stands before it, even if nothing had read it yet."""
+def test_output_precedes_the_platform_line():
+    """Output from before a platform line stays before it, even if it was not read yet."""
     assert b"one\nSTART\ntwo\nEND\n" == collect(b"one\n", "START\n", b"two\n", "END\n")
 
 
 def test_what_is_left_is_read_on_closing():
-    """Closing reads what the process printed last."""
+    """Closing reads the last output of the process."""
     assert b"START\nlast words" == collect("START\n", b"last words")
 
 
-def test_tail_is_bounded():
+def test_tail_is_limited():
     """Only the last 4,096 bytes are kept."""
     assert b"x" * 4092 + b"END\n" == collect(b"x" * 60_000, "END\n")
 
@@ -48,7 +48,7 @@ def test_tracebacks_are_unfolded():
 
 
 def test_lines_are_logged_whole(caplog):
-    """A line that comes in pieces is logged once it is whole, the last one when the pipe closes."""
+    """A line that arrives in pieces is logged once it is complete, the last one when the pipe closes."""
     caplog.set_level("INFO", logger="lambdachain.local")
     collect(b"on", "MARK\n", b"e\ntw", "MARK\n", b"o\nthree")
 

@@ -1,4 +1,4 @@
-"""The queue on disk: nothing that was accepted is lost, whatever ends the endpoint."""
+"""The queue on disk: no accepted event is lost, however the endpoint ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.events import EventState, begun
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.local._queue import EventQueue
+from lambdachain.local._event_queue import EventQueue
 
 FUNCTIONS = Path(__file__).parent / "functions"
 EVENTS = 1_000
@@ -42,12 +42,12 @@ with LocalEndpoint([keep], queue={queue!r}) as endpoint:
 
 
 def delivery(number=1, function="orders"):
-    """Make an event."""
+    """Create an event."""
     return Delivery(f"id-{number}", f"arn:{function}", "Root=1", b"{}", tenant_id="blue")
 
 
 def test_killed_with_events_in_the_queue(tmp_path, eventually):
-    """An endpoint that is killed with 1,000 events in its queue delivers every one of them when it is back."""
+    """An endpoint that is killed with 1,000 events in its queue delivers all of them after a restart."""
     kept, queue = tmp_path / "kept", tmp_path / "events.db"
     kept.mkdir()
     script = KILLED.format(functions=str(FUNCTIONS), kept=str(kept), queue=str(queue), events=EVENTS)
@@ -67,17 +67,17 @@ def test_killed_with_events_in_the_queue(tmp_path, eventually):
 
 
 def numbers(kept):
-    """Read which events ran, once for each time."""
+    """Read which events ran, once for each run."""
     return [json.loads(path.read_text())["event"] for path in kept.glob("*.json")]
 
 
-def test_closed_with_a_retry_to_come(client_of, tmp_path):
-    """A retry that was to come comes after a restart, and counts on."""
+def test_closed_with_a_retry_pending(client_of, tmp_path):
+    """A pending retry runs after a restart, with the right count."""
     ran = tmp_path / "ran"
     ran.mkdir()
     flaky = LocalFunction("flaky", "app.flaky", directory=FUNCTIONS, timeout=30)
-    told = []
-    settings = {"queue": tmp_path / "events.db", "clock": "virtual", "observer": told.append}
+    reported = []
+    settings = {"queue": tmp_path / "events.db", "clock": "virtual", "observer": reported.append}
     with LocalEndpoint([flaky], **settings) as endpoint:
         event = json.dumps({"directory": str(ran), "failures": 9})
         client_of(endpoint).invoke(FunctionName="flaky", InvocationType="Event", Payload=event)
@@ -85,11 +85,11 @@ def test_closed_with_a_retry_to_come(client_of, tmp_path):
     with LocalEndpoint([flaky], **settings) as endpoint:
         endpoint.advance(61)
 
-    assert [1, 2] == [each.attempt for each in told]
+    assert [1, 2] == [each.attempt for each in reported]
 
 
 def test_without_a_file_nothing_is_kept(client_of, tmp_path):
-    """An endpoint without a file begins with an empty queue."""
+    """An endpoint without a file starts with an empty queue."""
     flaky = LocalFunction("flaky", "app.flaky", directory=FUNCTIONS, timeout=30)
     endpoint = LocalEndpoint([flaky], clock="virtual")
     with endpoint:
@@ -100,8 +100,8 @@ def test_without_a_file_nothing_is_kept(client_of, tmp_path):
         assert 0 == endpoint.deliver()
 
 
-def test_events_of_a_function_that_is_gone(tmp_path, caplog):
-    """Events of a function that is not served stay for when it is, and a line says so."""
+def test_events_of_an_unknown_function(tmp_path, caplog):
+    """Events of a function that is not served stay in the queue, and it is logged."""
     queue = EventQueue(tmp_path / "events.db")
     queue.put("gone", delivery(), begun(0), None)
     queue.close()
@@ -110,22 +110,22 @@ def test_events_of_a_function_that_is_gone(tmp_path, caplog):
         assert 0 == endpoint.deliver()
 
     queue = EventQueue(tmp_path / "events.db")
-    assert "events for gone stay in the queue: there is no such function here" in caplog.messages
+    assert "events for gone stay in the queue: this endpoint has no such function" in caplog.messages
     assert 1 == len(queue)
     queue.close()
 
 
 def test_file_in_use(tmp_path):
-    """Two endpoints cannot share a queue: the second one does not start, and says why."""
+    """Two endpoints cannot share a queue: the second does not start, with the reason."""
     echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
     with LocalEndpoint([echo], queue=tmp_path / "events.db"):
         other = LocalEndpoint([echo], queue=tmp_path / "events.db")
-        with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: another endpoint uses it"):
+        with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: another endpoint uses this file"):
             other.start()
 
 
-def test_file_that_is_no_queue(tmp_path):
-    """A file that is something else is left alone."""
+def test_file_that_is_not_a_queue(tmp_path):
+    """Any other file is left unchanged."""
     content = b"not a database, but long enough to be looked at\n" * 100
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
@@ -137,7 +137,7 @@ def test_file_that_is_no_queue(tmp_path):
 
 
 def test_order_and_due():
-    """The event that is due first comes first; one that is not due yet, or is taken, does not come."""
+    """The event that is due first comes first; one that is not due yet, or is in flight, does not."""
     queue = EventQueue(None)
     for number, due in ((1, 5.0), (2, 3.0), (3, 9.0)):
         queue.put("orders", delivery(number), EventState(0.0, due), caller="parent")
@@ -146,30 +146,30 @@ def test_order_and_due():
     assert (["id-2", "id-1"], None) == ([first.delivery.request_id, second.delivery.request_id], none)
     assert ("parent", delivery(2)) == (first.caller, first.delivery)
     assert 9.0 == queue.next_due(["orders"])
-    assert (None, ["orders"]) == (queue.next_due(["other"]), queue.foreign(["other"]))
+    assert (None, ["orders"]) == (queue.next_due(["other"]), queue.unknown_functions(["other"]))
 
     queue.put_back(first, EventState(0.0, 7.0, runs=1))
-    assert EventState(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).course
+    assert EventState(0.0, 7.0, runs=1) == queue.take(["orders"], 8.0).state
     queue.close()
 
 
-def test_ending_is_whole():
-    """An event leaves the queue together with what follows from it, or not at all."""
+def test_ending_is_atomic():
+    """An event leaves the queue together with the events that follow from it, or not at all."""
     queue = EventQueue(None)
     queue.put("orders", delivery(), begun(0), None)
     event = queue.take(["orders"], 0)
-    with pytest.raises(sqlite3.IntegrityError), queue.ending(event):
+    with pytest.raises(sqlite3.IntegrityError), queue.completing(event):
         queue.put("other", replace(delivery(2), payload=None), begun(0), None)
     assert 1 == len(queue)
 
-    with queue.ending(event):
+    with queue.completing(event):
         queue.put("other", delivery(2), begun(0), "orders")
-    assert (["other"], 1) == (queue.foreign([]), len(queue))
+    assert (["other"], 1) == (queue.unknown_functions([]), len(queue))
     queue.close()
 
 
 def test_only_its_owner_reads_a_queue(tmp_path):
-    """Nor what SQLite keeps beside it."""
+    """That includes the files that SQLite keeps next to it."""
     before = os.umask(0)
     try:
         queue = EventQueue(tmp_path / "events.db")
@@ -186,16 +186,16 @@ def test_only_its_owner_reads_a_queue(tmp_path):
         os.umask(before)
 
 
-def test_a_queue_follows_no_link_that_leads_nowhere(tmp_path):
-    """It would make the file that somebody else chose."""
+def test_a_queue_does_not_follow_a_broken_link(tmp_path):
+    """It would create a file that somebody else chose."""
     (tmp_path / "events.db").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: it is a symbolic link that leads nowhere"):
+    with pytest.raises(OSError, match=r"cannot keep events in .*events\.db: it is a broken symbolic link"):
         EventQueue(tmp_path / "events.db")
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_file_that_is_no_queue_is_left_as_it_is(tmp_path):
-    """Somebody named the wrong one."""
+def test_a_file_that_is_not_a_queue_is_left_unchanged(tmp_path):
+    """The name was a mistake."""
     (tmp_path / "notes.txt").write_text("these are notes " * 100)
     (tmp_path / "notes.txt").chmod(0o644)
     with pytest.raises(OSError, match="file is not a database"):

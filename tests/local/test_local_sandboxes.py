@@ -1,4 +1,4 @@
-"""How processes are started, used again, and replaced."""
+"""How processes are started, reused and replaced."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 
 
 def test_reuse(result):
-    """The process of one call serves the next, and keeps what its module holds."""
+    """The process of one call serves the next, and keeps its module's state."""
     first, second = result("describe"), result("describe")
 
     assert (first["pid"], first["calls"] + 1) == (second["pid"], second["calls"])
 
 
 def test_concurrent_calls(result, tmp_path):
-    """Calls at the same time run at the same time, each in a process of its own."""
+    """Concurrent calls run at the same time, each in its own process."""
     event = {"directory": str(tmp_path), "number": 8}
 
     with ThreadPoolExecutor(8) as threads:
@@ -47,7 +47,7 @@ def test_replaced_after_crash(result, function, fatal):
 
 
 def test_replaced_after_timeout(result, is_running):
-    """A process that took too long is dead when its caller gets the answer; the next call has a new one."""
+    """A process that timed out is dead when its caller gets the response; the next call has a new one."""
     before = result("hasty", {"seconds": 0})
     timeout = result("hasty", {"seconds": 60})
     after = result("hasty", {"seconds": 0})
@@ -58,7 +58,7 @@ def test_replaced_after_timeout(result, is_running):
 
 
 def test_replaced_after_dying_while_idle(result, eventually, is_running):
-    """A process that ends between two calls costs neither of them anything."""
+    """A process that ends between two calls affects neither of them."""
     before = result("end", {})
     os.kill(before, signal.SIGKILL)
     eventually(lambda: not is_running(before))
@@ -69,14 +69,14 @@ def test_replaced_after_dying_while_idle(result, eventually, is_running):
 
 
 def test_call_racing_with_an_idle_death(result):
-    """Of calls made while idle processes die, each gets a result or AWS's word for a death; none hangs."""
+    """Of calls made while idle processes die, each gets a result or AWS's error for a crash; none hangs."""
     answers = [result("end", {"after": 0.001 * n}) for n in range(10)]
 
     assert all(isinstance(answer, int) or answer["errorType"] == "Runtime.ExitError" for answer in answers)
 
 
 def test_killed_with_its_children(result, eventually, is_running, tmp_path):
-    """What a crashed function has started dies with it."""
+    """Processes that a crashed function has started die with it."""
     path = tmp_path / "pids.json"
     result("spawn", {"path": str(path), "status": 1})
 
@@ -95,7 +95,7 @@ def test_tenants_are_kept_apart(result):
 
 
 def test_reserved_concurrency(client, result, eventually, tmp_path):
-    """A call beyond the reserved concurrency is throttled, and let in when a place is free again."""
+    """A call beyond the reserved concurrency is throttled, and accepted once a permit is free."""
     event = {"directory": str(tmp_path), "number": 3}
 
     with ThreadPoolExecutor(2) as threads:
@@ -119,7 +119,7 @@ def test_max_sandboxes(result):
 
 
 def test_max_sandboxes_with_tenants(result, is_running):
-    """Where there may be one process, the one of another tenant makes room."""
+    """With one process allowed, that of another tenant makes room."""
     first = result("narrow-tenants", {"seconds": 0}, TenantId="a")
     second = result("narrow-tenants", {"seconds": 0}, TenantId="b")
 

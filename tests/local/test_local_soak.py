@@ -1,6 +1,6 @@
-"""Many calls of mixed outcomes, 16 at a time: every answer is right, and nothing is left behind.
+"""Many calls with mixed outcomes, 16 at a time: every response is right, and nothing leaks.
 
-Short here; ``make soak-local`` makes it 50,000 calls and prints what it measures.
+Short here; ``make soak-local`` makes 50,000 calls and prints what it measures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FUNCTIONS = Path(__file__).parent / "functions"
 CALLS = int(os.environ.get("LAMBDACHAIN_SOAK_CALLS", "600"))
 AT_A_TIME = 16
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell what is left")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc/self/fd")
 
 ENDPOINT = """
 import sys
@@ -47,7 +47,7 @@ _local = threading.local()
 
 
 class Left(NamedTuple):
-    """What a process holds: memory in MB, and numbers of descriptors, threads and children."""
+    """The resources of a process: memory in MB, and numbers of descriptors, threads and children."""
 
     memory: float
     descriptors: int
@@ -55,8 +55,8 @@ class Left(NamedTuple):
     children: int
 
 
-def left(pid: int) -> Left:
-    """Look at a process."""
+def measure_resources(pid: int) -> Left:
+    """Measure the resources of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     memory, threads = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("VmRSS", "Threads"))
     children = sum(len(path.read_text().split()) for path in Path(f"/proc/{pid}/task").glob("*/children"))
@@ -96,17 +96,17 @@ def overrun(number):
 
 
 def miss(number):
-    """A function that is not there."""
+    """An unknown function."""
     return post(INVOKE.format(f"nope-{number}"), "{}")[0] == 404
 
 
 def mumble(number):
-    """A payload that is no JSON."""
+    """A payload that is not JSON."""
     return post(INVOKE.format("work"), "{")[0] == 400
 
 
 def crowd(number):
-    """A function that takes no calls."""
+    """A function that is throttled."""
     return post(INVOKE.format("parked"), "{}")[0] == 429
 
 
@@ -128,7 +128,7 @@ OUTCOMES = {echo: 800, fail: 80, miss: 30, mumble: 30, crowd: 20, fire: 20, stre
 
 
 def soak(address, calls, seed):
-    """Make calls; give those that were answered wrongly, by what they were to be."""
+    """Make calls; return the numbers of wrong responses, by what was expected."""
     outcomes = Random(seed).choices(list(OUTCOMES), weights=list(OUTCOMES.values()), k=calls)
 
     def call(number):
@@ -148,12 +148,12 @@ def soak(address, calls, seed):
 
 
 def settle(endpoint):
-    """Have the queue of events emptied, give connections and killed processes their time, and look at what is left."""
+    """Empty the queue of events, give connections and killed processes their time, and measure what is left."""
     endpoint.stdin.write("settle\n")
     endpoint.stdin.flush()
     endpoint.stdout.readline()
     time.sleep(0.5)
-    return left(endpoint.pid)
+    return measure_resources(endpoint.pid)
 
 
 @pytest.mark.timeout(0 if CALLS > 1_000 else 120)

@@ -1,4 +1,4 @@
-"""InvokeWithResponseStream: parts as they come, and how it ended; read by botocore."""
+"""InvokeWithResponseStream: parts as they arrive, and the end of the stream, read by botocore."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from lambdachain.local import LocalEndpoint, LocalFunction, LocalVersion
 FUNCTIONS = Path(__file__).parent / "functions"
 
 
-def _all_of(response):
+def _read_all(response):
     """Read a stream to its end; botocore leaves its connection open."""
     with closing(response["EventStream"]) as events:
         return list(events)
 
 
 @pytest.fixture(scope="module")
-def told():
-    """Collect what the endpoint tells of invocations."""
+def reported():
+    """Collect the invocations that the endpoint reports."""
     return []
 
 
 @pytest.fixture(scope="module")
-def streaming(told):
+def streaming(reported):
     """Serve a function that streams, and some that do not."""
     stream = FUNCTIONS / "streaming"
     functions = [
@@ -48,23 +48,23 @@ def streaming(told):
             for name in ("echo", "fail", "end", "sized")
         ),
     ]
-    with LocalEndpoint(functions, observer=told.append) as endpoint:
+    with LocalEndpoint(functions, observer=reported.append) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="module")
 def client(streaming, client_of):
-    """Call the endpoint of this module."""
+    """Create a client of this module's endpoint."""
     return client_of(streaming)
 
 
 @pytest.fixture(scope="module")
 def stream(client):
-    """Invoke with a response stream: the response, the payloads and how it ended."""
+    """Invoke with a response stream; return the response, the payloads and the end of the stream."""
 
     def invoke(function, event, **options):
         response = client.invoke_with_response_stream(FunctionName=function, Payload=json.dumps(event), **options)
-        events = _all_of(response)
+        events = _read_all(response)
         payloads = [each["PayloadChunk"]["Payload"] for each in events if "PayloadChunk" in each]
         assert ["InvokeComplete"] == list(events[-1])
         return response, payloads, events[-1]["InvokeComplete"]
@@ -73,7 +73,7 @@ def stream(client):
 
 
 def test_stream(stream):
-    """A streamed response comes whole, with the headers of a response stream."""
+    """A streamed response arrives completely, with the headers of a response stream."""
     response, payloads, complete = stream("stream", {"parts": ["one, ", "two, ", "zwölf"]})
 
     assert "one, two, zwölf" == b"".join(payloads).decode()
@@ -81,8 +81,8 @@ def test_stream(stream):
     assert "application/vnd.amazon.eventstream" == response["ResponseStreamContentType"]
 
 
-def test_parts_come_as_they_are_given(client):
-    """The first part is there while the function still works on the next."""
+def test_parts_arrive_as_they_are_written(client):
+    """The first part arrives while the function is working on the next."""
     response = client.invoke_with_response_stream(
         FunctionName="stream", Payload=json.dumps({"parts": ["first", "second"], "pause": 0.5})
     )
@@ -94,8 +94,8 @@ def test_parts_come_as_they_are_given(client):
         assert ([b"first", b"second"], [{"InvokeComplete": {}}]) == ([first, second], list(events))
 
 
-def test_error_amid_the_stream(stream):
-    """What was given before an error has come; the error comes as the end of the stream."""
+def test_error_in_mid_stream(stream):
+    """The parts before an error arrive, and the error ends the stream."""
     _, payloads, complete = stream("stream", {"parts": ["one, "], "error": "TypeError"})
 
     assert [b"one, "] == payloads
@@ -105,8 +105,8 @@ def test_error_amid_the_stream(stream):
     )
 
 
-def test_exit_amid_the_stream(stream):
-    """A process that ends in the middle is told of in Lambda's words; the next call has a new one."""
+def test_exit_in_mid_stream(stream):
+    """A process that exits is reported with Lambda's message; the next call has a new one."""
     _, payloads, complete = stream("stream", {"parts": ["one, "], "exit": 3})
     _, again, _ = stream("stream", {"parts": ["whole"]})
 
@@ -114,8 +114,8 @@ def test_exit_amid_the_stream(stream):
     assert "Runtime exited with error: exit status 3" in json.loads(complete["ErrorDetails"])["errorMessage"]
 
 
-def test_timeout_amid_the_stream(stream):
-    """A function that takes too long is ended in the middle of its response."""
+def test_timeout_in_mid_stream(stream):
+    """A function that takes too long is stopped in the middle of its response."""
     _, payloads, complete = stream("hasty", {"parts": ["one, ", "two"], "pause": 5})
 
     assert [b"one, "] == payloads
@@ -123,7 +123,7 @@ def test_timeout_amid_the_stream(stream):
 
 
 def test_log_of_a_stream(stream):
-    """The end of the log comes with the end of the stream, if it is asked for."""
+    """The end of the log comes with the end of the stream, if it is requested."""
     _, _, complete = stream("stream", {"parts": []}, LogType="Tail")
 
     assert b"END RequestId: " in base64.b64decode(complete["LogResult"])
@@ -144,14 +144,14 @@ def test_large_stream(stream):
 
 
 def test_function_that_does_not_stream(stream):
-    """The response of a function that gives it at once comes as one part."""
+    """A response that is returned at once arrives as one part."""
     _, payloads, complete = stream("echo", {"order": 1})
 
     assert ([{"order": 1}], {}) == ([json.loads(payload) for payload in payloads], complete)
 
 
 def test_function_that_does_not_stream_fails(stream):
-    """Its error is the end of the stream; there is no part."""
+    """Its error ends the stream; there are no parts."""
     _, payloads, complete = stream("fail", {"message": "sold out"})
 
     assert ([], "Unhandled") == (payloads, complete["ErrorCode"])
@@ -161,7 +161,7 @@ def test_function_that_does_not_stream_fails(stream):
 
 
 def test_plain_invocation_of_a_function_that_streams(client):
-    """Invoke gives a streamed response whole, and its error as a function error."""
+    """Invoke returns a streamed response completely, and its error as a function error."""
     good = client.invoke(FunctionName="stream", Payload=json.dumps({"parts": ['["one", ', '"two"]']}))
     bad = client.invoke(FunctionName="stream", Payload=json.dumps({"parts": ["one"], "error": "TypeError"}))
 
@@ -179,15 +179,15 @@ def test_plain_invocation_of_a_function_that_streams(client):
     ],
 )
 def test_refusal(client, options, code):
-    """What is refused is refused as for Invoke, before any stream begins."""
+    """A refusal is as for Invoke, before any stream starts."""
     with pytest.raises(ClientError) as caught:
         client.invoke_with_response_stream(**{"Payload": b"{}", **options})
 
     assert code == caught.value.response["Error"]["Code"]
 
 
-def test_client_that_leaves(client, told, eventually):
-    """A client that leaves in the middle does not end the function, as on Lambda; the process serves on."""
+def test_client_that_disconnects(client, reported, eventually):
+    """The function keeps running, as on Lambda; the process is reused."""
     response = client.invoke_with_response_stream(
         FunctionName="stream", Payload=json.dumps({"parts": ["one"] * 10, "pause": 0.05})
     )
@@ -196,7 +196,7 @@ def test_client_that_leaves(client, told, eventually):
 
     def endings():
         request_id = response["ResponseMetadata"]["RequestId"]
-        return [(each.status, each.error) for each in told if each.request_id == request_id]
+        return [(each.status, each.error) for each in reported if each.request_id == request_id]
 
     eventually(endings)
     assert [(200, None)] == endings()
@@ -204,14 +204,14 @@ def test_client_that_leaves(client, told, eventually):
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 def test_node(client_of):
-    """A handler that AWS's Node.js runtime would stream is streamed, and its late error reported."""
+    """A handler that AWS's Node.js runtime would stream is streamed, and its late error is reported."""
     function = LocalFunction("node", "app.handler", runtime="nodejs", directory=FUNCTIONS / "nodestream", timeout=20)
     with LocalEndpoint([function]) as endpoint:
         client = client_of(endpoint)
         ends = []
         for event in ({"parts": ["one, ", "two"]}, {"parts": ["one, "], "error": "too late"}):
             response = client.invoke_with_response_stream(FunctionName="node", Payload=json.dumps(event))
-            *parts, end = _all_of(response)
+            *parts, end = _read_all(response)
             ends.append((b"".join(part["PayloadChunk"]["Payload"] for part in parts), end["InvokeComplete"]))
 
     (whole, good), (half, bad) = ends
@@ -222,7 +222,7 @@ def test_node(client_of):
 
 @given(st.lists(st.binary(max_size=2_000)), st.integers(1, 100))
 def test_encoding(payloads, cut):
-    """Botocore reads what was written, however it is cut into pieces."""
+    """Botocore decodes the stream, however it is split into pieces."""
     written = b"".join(map(payload_chunk, payloads)) + invoke_complete("Unhandled", "zwölf", b"log")
     buffer = EventStreamBuffer()
     for start in range(0, len(written), cut):
@@ -239,14 +239,14 @@ def test_encoding(payloads, cut):
 
 
 def test_many_streams_at_a_time(client):
-    """Streams of several calls at the same time do not mix."""
+    """Concurrent streams do not mix."""
     found = {}
 
     def read(number):
         response = client.invoke_with_response_stream(
             FunctionName="stream", Payload=json.dumps({"parts": [str(number)] * 20, "pause": 0.001})
         )
-        parts = [each["PayloadChunk"]["Payload"] for each in _all_of(response) if "PayloadChunk" in each]
+        parts = [each["PayloadChunk"]["Payload"] for each in _read_all(response) if "PayloadChunk" in each]
         found[number] = b"".join(parts).decode()
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(4)]

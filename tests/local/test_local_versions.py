@@ -1,4 +1,4 @@
-"""Versions, aliases, and the share of the calls that a canary gets."""
+"""Versions, aliases, and the share of calls that a canary receives."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:describe"
 
 
 @pytest.fixture(scope="module")
-def versioned():
-    """Serve a function with two versions and aliases to them, the choice between them by a fixed seed."""
+def serving():
+    """Serve a function with two versions and aliases, with a fixed random seed."""
     function = LocalFunction(
         "describe",
         "app.describe",
@@ -42,9 +42,9 @@ def versioned():
 
 
 @pytest.fixture(scope="module")
-def invoke(versioned, client_of):
+def invoke(serving, client_of):
     """Call the function of this module."""
-    client = client_of(versioned)
+    client = client_of(serving)
 
     def call(**options):
         response = client.invoke(**{"FunctionName": "describe", "Payload": b'{"order": 1}', **options})
@@ -63,7 +63,7 @@ def invoke(versioned, client_of):
     ],
 )
 def test_qualifier(invoke, qualifier, version, stage):
-    """A qualifier leads to its version: the answer and the context name it, the ARN keeps what the caller said."""
+    """A qualifier selects its version: response and context name it, and the ARN keeps the caller's qualifier."""
     response, seen = invoke(Qualifier=qualifier)
 
     assert version == response["ExecutedVersion"]
@@ -73,14 +73,14 @@ def test_qualifier(invoke, qualifier, version, stage):
 
 
 def test_no_qualifier(invoke):
-    """Without a qualifier the latest runs, and the ARN has none."""
+    """Without a qualifier the latest version runs, and the ARN has none."""
     response, seen = invoke()
 
     assert ("$LATEST", ARN) == (response["ExecutedVersion"], seen["invoked_function_arn"])
 
 
 def test_what_differs(invoke):
-    """A version has what it declares of its own, and the rest of its function."""
+    """A version has its own declared values, and the rest of its function."""
     _, one = invoke(Qualifier="1")
     response, two = invoke(Qualifier="beta")
 
@@ -89,7 +89,7 @@ def test_what_differs(invoke):
 
 
 def test_versions_have_processes_of_their_own(invoke):
-    """No process serves two versions; the same one serves the same version again."""
+    """No process serves two versions; a version reuses its own."""
     first, latest, again = (invoke(Qualifier=qualifier)[1]["pid"] for qualifier in ("1", "$LATEST", "live"))
 
     assert first != latest
@@ -97,7 +97,7 @@ def test_versions_have_processes_of_their_own(invoke):
 
 
 def test_canary(invoke):
-    """Of the calls of an alias with routing, the other version gets its share: 60 of 240, give or take 4 sigma."""
+    """Of the calls of an alias with routing, the other version receives its share: 60 of 240, within 4 sigma."""
     executed = Counter(invoke(Qualifier="canary")[0]["ExecutedVersion"] for _ in range(240))
 
     assert {"1", "2"} == set(executed)
@@ -128,7 +128,7 @@ def test_canary_by_seed(client_of):
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 1.0])
 def test_shares(weight):
-    """Over many draws the share is the weight: exactly at the ends, within 4 sigma in between."""
+    """Over many draws the share is the weight: exact at the ends, within 4 sigma in between."""
     random = Random(11)
     share = sum(choose_version("1", {"2": weight}, random.random()) == "2" for _ in range(10_000)) / 10_000
 
@@ -136,37 +136,45 @@ def test_shares(weight):
 
 
 def test_unknown_version(invoke):
-    """A version that is not declared is not there."""
+    """An undeclared version is not found."""
     with pytest.raises(ClientError, match=f"Function not found: {ARN}:3"):
         invoke(Qualifier="3")
 
 
-def test_log_names_the_version(versioned, client_of):
-    """The log of a version begins with it."""
+def test_log_names_the_version(serving, client_of):
+    """The log of a version starts with it."""
     import base64
 
-    response = client_of(versioned).invoke(FunctionName="describe:1", LogType="Tail")
+    response = client_of(serving).invoke(FunctionName="describe:1", LogType="Tail")
 
     assert " Version: 1\n" in base64.b64decode(response["LogResult"]).decode()
 
 
 BAD = [
-    pytest.param({"versions": {"one": LocalVersion()}}, "version 'one' is not a whole number from 1, as text", id="v"),
-    pytest.param({"versions": {"0": LocalVersion()}}, "version '0' is not a whole number from 1, as text", id="zero"),
+    pytest.param(
+        {"versions": {"one": LocalVersion()}},
+        "version 'one' is not a positive whole number as text, such as '1'",
+        id="v",
+    ),
+    pytest.param(
+        {"versions": {"0": LocalVersion()}},
+        "version '0' is not a positive whole number as text, such as '1'",
+        id="zero",
+    ),
     pytest.param(
         {"aliases": {"7": "1"}, "versions": {"1": LocalVersion()}},
-        "alias '7' is not 1 to 128 letters, digits, '-' and '_', with one no digit",
+        "alias '7' must have 1 to 128 letters, digits, '-' and '_', not only digits",
         id="alias like a version",
     ),
     pytest.param(
-        {"aliases": {"live": "3"}}, "alias 'live' leads to version '3', which is not declared", id="no such version"
+        {"aliases": {"live": "3"}}, "alias 'live' points to version '3', which is not declared", id="no such version"
     ),
     pytest.param(
         {
             "aliases": {"live": LocalAlias("1", routing={"2": 1.5})},
             "versions": {"1": LocalVersion(), "2": LocalVersion()},
         },
-        "alias 'live' routes 1.5 of the calls to '2'; a weight is 0 to 1",
+        "alias 'live' routes 1.5 of the calls to '2', but a weight must be 0 to 1",
         id="weight",
     ),
     pytest.param(
@@ -176,7 +184,7 @@ BAD = [
     ),
     pytest.param(
         {"aliases": {"live": LocalAlias("$LATEST", routing={"1": 0.5})}, "versions": {"1": LocalVersion()}},
-        "alias 'live' leads to $LATEST; Lambda routes between published versions only",
+        "alias 'live' points to $LATEST, but Lambda routes between published versions only",
         id="from latest",
     ),
     pytest.param(
@@ -191,7 +199,7 @@ BAD = [
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_bad_declaration(fields, message):
-    """A version or alias that Lambda would not have is refused where it is declared."""
+    """A version or alias that Lambda would refuse is refused when it is declared."""
     with pytest.raises(ValueError) as caught:
         LocalFunction("orders", "app.handler", **fields)
 
@@ -199,7 +207,7 @@ def test_bad_declaration(fields, message):
 
 
 def test_directory_of_a_version_missing(tmp_path):
-    """The code of a version has to be there too."""
+    """The directory of a version must exist too."""
     function = LocalFunction(
         "orders", "app.handler", directory=tmp_path, versions={"1": LocalVersion(directory=tmp_path / "gone")}
     )

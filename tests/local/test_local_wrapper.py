@@ -33,7 +33,7 @@ RUNTIMES = [
 
 @pytest.fixture(name="ask")
 def _ask(tmp_path, client_of):
-    """Call a function that tells its variables, after each of *wrappers* was written."""
+    """Call a function that returns its variables, after each of *wrappers* was written."""
 
     def write(name, text, mode):
         path = tmp_path / name
@@ -60,10 +60,10 @@ def _ask(tmp_path, client_of):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_variables_of_lambdas_environment(ask, runtime):
-    """Those of X-Ray name a daemon of this machine, where there may be one."""
-    told = ask(runtime)
+    """Those of X-Ray point to a daemon on this machine, if there is one."""
+    variables = ask(runtime)
 
-    assert {name: told.get(name) for name in told if "XRAY" in name or name == "LAMBDA_RUNTIME_DIR"} == {
+    assert {name: variables.get(name) for name in variables if "XRAY" in name or name == "LAMBDA_RUNTIME_DIR"} == {
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
@@ -75,19 +75,21 @@ def test_the_variables_of_lambdas_environment(ask, runtime):
 @pytest.mark.parametrize("wrapper", ["{}/wrapper.sh", "/var/task/wrapper.sh", "./wrapper.sh", "wrapper.sh"])
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_starts_the_runtime(ask, tmp_path, runtime, wrapper):
-    """With the runtime's command line; /var/task is the function's directory."""
-    told = ask(runtime, wrapper.format(tmp_path))
+    """It receives the runtime's command line; /var/task is the function's directory."""
+    variables = ask(runtime, wrapper.format(tmp_path))
 
-    assert int(told["WRAPPED"]) >= 2
-    assert Path(told["WRAPPED_AS"]).name.startswith("python" if runtime == "python" else "node")
-    assert told["_HANDLER"] == "app.handler"
+    assert int(variables["WRAPPED"]) >= 2
+    assert Path(variables["WRAPPED_AS"]).name.startswith("python" if runtime == "python" else "node")
+    assert variables["_HANDLER"] == "app.handler"
 
 
 def test_a_wrapper_that_names_no_interpreter(ask, tmp_path):
-    """It is a shell script then; blanks in its name are no matter."""
-    told = ask("python", f"{tmp_path}/my tools/wrap it.sh", text=WRAPPER.partition("\n")[2], name="my tools/wrap it.sh")
+    """It is run as a shell script; its name may contain spaces."""
+    variables = ask(
+        "python", f"{tmp_path}/my tools/wrap it.sh", text=WRAPPER.partition("\n")[2], name="my tools/wrap it.sh"
+    )
 
-    assert told["WRAPPED"] == "2"
+    assert variables["WRAPPED"] == "2"
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
@@ -119,11 +121,11 @@ def test_a_wrapper_that_adds_an_option(ask, runtime, option):
 )
 @pytest.mark.parametrize("runtime", RUNTIMES[:2])
 def test_a_wrapper_that_cannot_run(ask, runtime, wrapper, mode, status):
-    """The process ends before it loads anything, with the shell's status (127 is recorded)."""
-    told = ask(runtime, wrapper, mode)
+    """The process exits before it loads anything, with the shell's status (127 is recorded)."""
+    error = ask(runtime, wrapper, mode)
 
-    assert told["errorType"] == "Runtime.ExitError"
-    assert told["errorMessage"].endswith(f" Error: Runtime exited with error: exit status {status}")
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(f" Error: Runtime exited with error: exit status {status}")
 
 
 @pytest.mark.parametrize("wrapper", ["", "/var/task/missing.sh"])

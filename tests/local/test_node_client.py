@@ -1,4 +1,4 @@
-"""Functions in Node.js, by the runtime client of our own: compared with AWS's, where that is built."""
+"""Functions in Node.js, run by the bundled runtime client: compared with AWS's, if that is built."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _is_of_runtime(line: str) -> bool:
 
 
 def _without_stack(line: str) -> str:
-    """Take the stacks out of the error that a line of the log may end with."""
+    """Remove stacks from the error at the end of a log line."""
     words, found, error = line.partition("\t{")
     if not found:
         return line
@@ -146,7 +146,7 @@ Call = Callable[..., list[Answer]]
 
 @pytest.fixture(name="call")
 def _call(client_of: Callable[[LocalEndpoint], Any], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Call a handler a few times, each time in the process that is left."""
+    """Call a handler a few times, reusing its process if it survives."""
 
     def call(handler: str, directory: Path = NODE, *, real: bool = False, times: int = 1) -> list[Answer]:
         if real:
@@ -175,8 +175,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_node
 @pytest.mark.parametrize("handler", ANSWERS)
-def test_every_way_to_answer_is_heard(handler: str, call: Call):
-    """Promise, callback, context, and nothing said at all; scripts and modules."""
+def test_every_way_to_respond_is_accepted(handler: str, call: Call):
+    """Promise, callback, context, and no response at all; scripts and modules."""
     [answer] = call(handler)
 
     assert (answer.failed, answer.payload) == (False, ANSWERS[handler])
@@ -185,7 +185,7 @@ def test_every_way_to_answer_is_heard(handler: str, call: Call):
 @needs_node
 @pytest.mark.parametrize("handler", FAILURES)
 def test_every_way_to_fail_is_reported(handler: str, call: Call):
-    """Type and message as Node's runtime writes them, and a trace where there is one."""
+    """Type and message as Node's runtime writes them, and a stack trace if there is one."""
     [answer] = call(handler)
 
     assert answer.failed
@@ -196,7 +196,7 @@ def test_every_way_to_fail_is_reported(handler: str, call: Call):
 @needs_node
 @pytest.mark.parametrize("module", BROKEN_MODULES)
 def test_a_module_that_does_not_load_is_a_failure_of_its_call(module: str, call: Call, broken: Path):
-    """Whatever stops it."""
+    """For any reason."""
     [answer] = call(f"{Path(module).stem}.handler", broken)
 
     assert (answer.failed, answer.payload["errorType"]) == (True, BROKEN_MODULES[module][1])
@@ -204,7 +204,7 @@ def test_a_module_that_does_not_load_is_a_failure_of_its_call(module: str, call:
 
 @needs_node
 def test_a_trace_begins_with_the_error_and_the_users_own_line(call: Call):
-    """As Node's runtime writes it: ``trace``, no ``requestId``."""
+    """As Node's runtime writes it: ``trace``, without ``requestId``."""
     [answer] = call("app.throws")
 
     assert list(answer.payload) == ["errorType", "errorMessage", "trace"]
@@ -236,7 +236,7 @@ def test_the_context_is_lambdas(call: Call):
 
 @needs_node
 def test_the_log_has_time_request_and_level(call: Call):
-    """One line for each, line feeds within it turned."""
+    """One line for each message, with its line feeds replaced."""
     [answer] = call("app.logs")
 
     assert answer.log == [
@@ -251,15 +251,15 @@ def test_the_log_has_time_request_and_level(call: Call):
 
 @needs_node
 def test_what_a_handler_does_after_its_callback_is_part_of_the_invocation(call: Call):
-    """The answer waits until nothing is left to do."""
+    """The response waits until nothing is left to do."""
     [answer] = call("app.byCallbackWhenIdle")
 
     assert answer.log == ["TIME\tID\tINFO\tafter the callback"]
 
 
 @needs_node
-def test_a_process_is_used_again(call: Call):
-    """Also after errors that a handler throws; not after those that end it."""
+def test_a_process_is_reused(call: Call):
+    """Also after errors that a handler throws, but not after those that end the process."""
     assert [answer.payload for answer in call("app.counts", times=3)] == [1, 2, 3]
 
 
@@ -270,7 +270,7 @@ COMPARED: Final = [*(set(ANSWERS) - {"app.failsLater"}), *FAILURES, "app.describ
 @needs_node
 @needs_real
 @pytest.mark.parametrize("handler", sorted(COMPARED))
-def test_the_real_client_says_the_same(handler: str, call: Call):
+def test_the_real_client_behaves_the_same(handler: str, call: Call):
     """Payload and log, the first time and the second."""
     assert call(handler, times=2) == call(handler, times=2, real=True)
 
@@ -278,7 +278,7 @@ def test_the_real_client_says_the_same(handler: str, call: Call):
 @needs_node
 @needs_real
 @pytest.mark.parametrize("module", BROKEN_MODULES)
-def test_the_real_client_says_the_same_of_a_module_that_does_not_load(module: str, call: Call, broken: Path):
+def test_the_real_client_reports_the_same_failed_load(module: str, call: Call, broken: Path):
     """Payload and log."""
     handler = f"{Path(module).stem}.handler"
 
@@ -289,7 +289,7 @@ def test_the_real_client_says_the_same_of_a_module_that_does_not_load(module: st
 
 
 class OneInvocation:
-    """A Runtime API that gives one invocation and keeps what is posted, byte for byte, trailers too."""
+    """A Runtime API that serves one invocation and records what is posted, byte for byte, with trailers."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -297,7 +297,7 @@ class OneInvocation:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def posted(self) -> tuple[dict[str, str], bytes, dict[str, str]]:
-        """Give the headers, the body and the trailers of the answer."""
+        """Return the headers, the body and the trailers of the response."""
         stream = self._accept()
         http.client.parse_headers(stream)
         stream.write(
@@ -332,8 +332,8 @@ class OneInvocation:
             stream.readline()
 
 
-def _stream_of(handler: str, client: Path) -> tuple[dict[str, str], bytes, dict[str, str]]:
-    """Run a handler by one of the clients, and give what it posts."""
+def _run_streaming(handler: str, client: Path) -> tuple[dict[str, str], bytes, dict[str, str]]:
+    """Run a handler by one of the clients, and return what it posts."""
     api = OneInvocation()
     environment = {"PATH": os.environ["PATH"], "AWS_LAMBDA_RUNTIME_API": api.address}
     process = subprocess.Popen(
@@ -357,9 +357,9 @@ def _comparable(name: str, value: str) -> Any:
 
 
 @needs_node
-def test_a_stream_goes_out_in_chunks():
-    """Marked as a stream; anything but text and bytes is JSON."""
-    headers, body, trailers = _stream_of("app.streams", OURS)
+def test_a_stream_is_sent_in_chunks():
+    """Marked as a stream; anything but text and bytes is serialized as JSON."""
+    headers, body, trailers = _run_streaming("app.streams", OURS)
 
     assert headers["Lambda-Runtime-Function-Response-Mode"] == "streaming"
     assert (headers["Content-Type"], headers["Transfer-Encoding"]) == ("application/octet-stream", "chunked")
@@ -368,8 +368,8 @@ def test_a_stream_goes_out_in_chunks():
 
 @needs_node
 def test_an_http_stream_begins_with_its_status():
-    """Eight zeros stand between it and the body."""
-    headers, body, _ = _stream_of("app.streamsHttp", OURS)
+    """Eight zero bytes separate it from the body."""
+    headers, body, _ = _run_streaming("app.streamsHttp", OURS)
 
     assert headers["Content-Type"] == "application/vnd.awslambda.http-integration-response"
     assert body == b'{"statusCode":418}' + bytes(8) + b"tea"
@@ -377,9 +377,9 @@ def test_an_http_stream_begins_with_its_status():
 
 @needs_node
 @pytest.mark.parametrize(("handler", "sent"), [("app.streamsAndFails", b"one,"), ("app.failsToStream", b"")])
-def test_a_stream_that_fails_says_so_in_its_trailers(handler: str, sent: bytes):
-    """What was written before has gone out; type and body of the error come behind."""
-    _, body, trailers = _stream_of(handler, OURS)
+def test_a_stream_that_fails_reports_it_in_trailers(handler: str, sent: bytes):
+    """Earlier parts have been sent; the type and body of the error follow."""
+    _, body, trailers = _run_streaming(handler, OURS)
 
     assert body == sent
     assert trailers["Lambda-Runtime-Function-Error-Type"] == "OutOfStock"
@@ -387,9 +387,9 @@ def test_a_stream_that_fails_says_so_in_its_trailers(handler: str, sent: bytes):
 
 
 @needs_node
-def test_a_streaming_handler_that_returns_at_once_is_told_so():
+def test_a_streaming_handler_that_is_not_async_fails():
     """It must be async."""
-    _, _, trailers = _stream_of("app.streamsAtOnce", OURS)
+    _, _, trailers = _run_streaming("app.streamsAtOnce", OURS)
 
     assert trailers["Lambda-Runtime-Function-Error-Type"] == "string"
 
@@ -399,4 +399,4 @@ def test_a_streaming_handler_that_returns_at_once_is_told_so():
 @pytest.mark.parametrize("handler", ["streams", "streamsHttp", "streamsAndFails", "failsToStream", "streamsAtOnce"])
 def test_the_real_client_streams_the_same(handler: str):
     """Headers, body, trailers."""
-    assert _stream_of(f"app.{handler}", OURS) == _stream_of(f"app.{handler}", REAL / "bin" / "index.mjs")
+    assert _run_streaming(f"app.{handler}", OURS) == _run_streaming(f"app.{handler}", REAL / "bin" / "index.mjs")

@@ -1,4 +1,4 @@
-"""The Runtime API of a sandbox serves that sandbox and nobody else, and nothing that comes out of turn does harm."""
+"""The Runtime API of a sandbox serves that sandbox only, and requests that its state does not allow do no harm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lambdachain._lambda_api.delivery import Body, Delivery
-from lambdachain.local import LocalEndpoint, LocalFunction, _peers, _runtime_api
+from lambdachain.local import LocalEndpoint, LocalFunction, _connection_owner, _runtime_api
 from lambdachain.local._runtime_api import InitFailed, Ready, Returned, RuntimeApi, Streamed, Streaming
 from lambdachain.local._runtimes_node import RIC_VARIABLE
 
@@ -30,13 +30,13 @@ PYTHON = """
 import json, os, pathlib, subprocess, sys, time
 
 def handler(event, context):
-    told = {"address": os.environ["AWS_LAMBDA_RUNTIME_API"], "id": context.aws_request_id, "pid": os.getpid()}
-    if "told" in event:
-        pathlib.Path(event["told"] + ".new").write_text(json.dumps(told))
-        os.rename(event["told"] + ".new", event["told"])
+    report = {"address": os.environ["AWS_LAMBDA_RUNTIME_API"], "id": context.aws_request_id, "pid": os.getpid()}
+    if "report" in event:
+        pathlib.Path(event["report"] + ".new").write_text(json.dumps(report))
+        os.rename(event["report"] + ".new", event["report"])
         while not os.path.exists(event["go"]):
             time.sleep(0.005)
-    return told
+    return report
 
 def main(event, context):
     main = sys.modules["__main__"]
@@ -50,13 +50,13 @@ NODE = """
 import fs from "node:fs";
 
 export const handler = async (event, context) => {
-  const told = { address: process.env.AWS_LAMBDA_RUNTIME_API, id: context.awsRequestId, pid: process.pid };
-  if (event.told) {
-    fs.writeFileSync(event.told + ".new", JSON.stringify(told));
-    fs.renameSync(event.told + ".new", event.told);
+  const report = { address: process.env.AWS_LAMBDA_RUNTIME_API, id: context.awsRequestId, pid: process.pid };
+  if (event.report) {
+    fs.writeFileSync(event.report + ".new", JSON.stringify(report));
+    fs.renameSync(event.report + ".new", event.report);
     while (!fs.existsSync(event.go)) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  return told;
+  return report;
 };
 """
 BOOTSTRAP = f"""#!{sys.executable}
@@ -74,8 +74,8 @@ while True:
     context = types.SimpleNamespace(aws_request_id=request_id)
     ask("POST", request_id + "/response", json.dumps(app.handler(json.loads(event), context)))
 """
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
-needs_linux = pytest.mark.skipif(not _peers.can_tell(), reason="this system does not tell who made a connection")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node on the PATH")
+needs_linux = pytest.mark.skipif(not _connection_owner.is_supported(), reason="needs sock_diag (Linux)")
 
 RUNTIMES = [
     pytest.param("python"),
@@ -99,7 +99,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def functions(code: Path) -> list[LocalFunction]:
-    """Declare it for every runtime that is here."""
+    """Declare it for every runtime that is installed."""
     options: dict[str, Any] = {"directory": code, "timeout": 60, "max_sandboxes": 1}
     python = [
         LocalFunction("python", "app.handler", **options),
@@ -129,12 +129,12 @@ def serve(functions, client_of) -> Iterator[Callable[..., Any]]:
 
 
 def bare(address: str) -> str:
-    """Return an address without what nobody can guess."""
+    """Return an address without its secret."""
     return address.partition("/")[0]
 
 
 def ask(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
-    """Send a request as some process of this machine, and read the answer."""
+    """Send a request as some process of this machine, and read the response."""
     host, slash, prefix = address.partition("/")
     connection = http.client.HTTPConnection(host, timeout=30)
     try:
@@ -146,9 +146,9 @@ def ask(address: str, method: str, path: str, body: bytes | None = None) -> tupl
 
 
 def outsiders(address: str) -> list[str]:
-    """Return the addresses that somebody might try, with the right one where the system tells whose process it is."""
+    """Return the addresses that an outsider might try; the right one too if the system reports connection owners."""
     host, _, secret = address.partition("/")
-    known = [address] if _runtime_api.can_tell() else []
+    known = [address] if _runtime_api.is_supported() else []
     guesses = ["", "/", "/x", "/" + "A" * 32, f"/x/{secret}" if secret else "/x/y"]
     if secret:
         guesses += [
@@ -162,30 +162,30 @@ def outsiders(address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_stray_request_for_work_takes_none(serve, caplog, runtime):
-    """Not on a warm sandbox, which the next call still finds as it was; a line tells of each."""
+def test_a_stray_poll_takes_no_invocation(serve, caplog, runtime):
+    """Not from a warm sandbox either, which the next call finds unchanged; each is logged."""
     warm = serve(runtime)
     with caplog.at_level(logging.WARNING, "lambdachain.local"):
         tried = [ask(guess, "GET", NEXT) for guess in outsiders(warm["address"])]
         after = [serve(runtime) for _ in range(3)]
 
     assert {(status, said["errorType"]) for status, said in tried} == {(403, "Forbidden")}
-    assert {told["pid"] for told in after} == {warm["pid"]}
+    assert {report["pid"] for report in after} == {warm["pid"]}
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert lines == [
-        f"refused a request to the Runtime API of {runtime}, and nothing came of it: it comes from outside the sandbox"
+        f"refused a request to the Runtime API of {runtime}: it comes from a process outside the sandbox"
     ] * len(tried)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("kind", ["response", "error"])
-def test_a_forged_answer_reaches_nobody(serve, eventually, tmp_path, runtime, kind):
-    """Not even with the right id, while the invocation runs."""
-    told, go = tmp_path / "told", tmp_path / "go"
+def test_a_forged_response_is_refused(serve, eventually, tmp_path, runtime, kind):
+    """Even with the right id, while the invocation runs."""
+    report, go = tmp_path / "report", tmp_path / "go"
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(serve, runtime, {"told": str(told), "go": str(go)})
-        eventually(told.exists)
-        running = json.loads(told.read_text())
+        call = threads.submit(serve, runtime, {"report": str(report), "go": str(go)})
+        eventually(report.exists)
+        running = json.loads(report.read_text())
         forged = f"/2018-06-01/runtime/invocation/{running['id']}/{kind}"
         statuses = {ask(guess, "POST", forged, b'"forged"')[0] for guess in outsiders(running["address"])}
         statuses |= {ask(guess, "GET", NEXT)[0] for guess in outsiders(running["address"])}
@@ -200,8 +200,8 @@ def test_a_forged_answer_reaches_nobody(serve, eventually, tmp_path, runtime, ki
 OUT_OF_TURN = "InvalidStateTransition"
 
 
-def test_work_that_is_asked_for_out_of_turn_is_refused():
-    """Twice at a time, or before the last has been answered; what runs goes on."""
+def test_a_poll_that_the_state_does_not_allow_is_refused():
+    """A second poll, or one before the response; the invocation continues."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         runtime, surplus = await Talk.to(address), await Talk.to(address)
@@ -227,7 +227,7 @@ def test_work_that_is_asked_for_out_of_turn_is_refused():
 
 
 def test_each_sandbox_has_a_secret_of_its_own(serve, functions, client_of, caplog):
-    """Of 24 bytes, told to its own processes and in nothing that the endpoint says."""
+    """Of 24 bytes, passed to its own processes only, and never printed by the endpoint."""
     with caplog.at_level(logging.DEBUG):
         addresses = [serve("python")["address"] for _ in range(2)]
         with LocalEndpoint(functions) as other:
@@ -246,8 +246,8 @@ def test_each_sandbox_has_a_secret_of_its_own(serve, functions, client_of, caplo
 
 
 @pytest.mark.parametrize("function", ["broken-python", pytest.param("broken-node", marks=needs_node)])
-def test_a_failed_start_is_told_below_the_path(serve, function):
-    """In the runtime clients' own words."""
+def test_a_failed_start_is_reported_below_the_path(serve, function):
+    """With the runtime clients' own errors."""
     error = serve(function)
 
     assert re.search("no.such.module.anywhere", error["errorMessage"])
@@ -286,18 +286,18 @@ print(connection.getresponse().read().decode())
         ),
     ],
 )
-def test_what_a_function_starts_is_of_its_sandbox(serve, source, options):
-    """So it needs no secret; here it asks out of turn."""
+def test_a_child_process_belongs_to_its_sandbox(serve, source, options):
+    """So it needs no secret; here it polls when it must not."""
     assert json.loads(serve("child", {"code": source, "options": options}))["errorType"] == OUT_OF_TURN
 
 
 @needs_linux
 def test_another_sandbox_is_outside(serve):
-    """Even if it was told the address."""
+    """Even if it knows the address."""
     warm = serve("python")
     url = f"http://{warm['address']}{NEXT}"
     source = f"import os\nos.environ['AWS_LAMBDA_RUNTIME_API'] = {bare(warm['address'])!r}\n{ASK_WITHOUT_PATH}"
-    told = f"""
+    report = f"""
 import urllib.request
 try:
     urllib.request.urlopen({url!r})
@@ -305,16 +305,16 @@ except OSError as exc:
     print(exc.read().decode())
 """
 
-    for each in (source, told):
+    for each in (source, report):
         assert json.loads(serve("child", {"code": each, "options": {}}))["errorType"] == "Forbidden"
     assert serve("python")["pid"] == warm["pid"]
 
 
 @pytest.mark.parametrize("runtime", [each for each in RUNTIMES if each.values != ("provided",)])
-def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch, runtime):
+def test_without_connection_owners_the_secret_is_needed(serve, monkeypatch, runtime):
     """As on macOS."""
     monkeypatch.delenv(RIC_VARIABLE, raising=False)  # aws-lambda-ric takes none; it runs on Linux only
-    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+    monkeypatch.setattr(_runtime_api, "is_supported", lambda: False)
     warm = serve(runtime)
 
     assert {ask(guess, "GET", NEXT)[0] for guess in outsiders(warm["address"])} == {403}
@@ -322,20 +322,20 @@ def test_where_the_system_tells_nothing_the_secret_is_needed(serve, monkeypatch,
     assert serve(f"broken-{runtime}")["errorType"] in ("Runtime.ImportModuleError", "Error")
 
 
-def test_where_the_system_tells_nothing_a_bootstrap_runs_all_the_same(serve, monkeypatch):
-    """Its port is all that keeps others out; the page on the threat model says so."""
-    monkeypatch.setattr(_runtime_api, "can_tell", lambda: False)
+def test_without_connection_owners_a_bootstrap_still_runs(serve, monkeypatch):
+    """Only its port protects it; the threat model describes that."""
+    monkeypatch.setattr(_runtime_api, "is_supported", lambda: False)
 
     assert serve("provided")["address"] == bare(serve("provided")["address"])
 
 
 def delivery(request_id: str, payload: bytes = b"{}") -> Delivery:
-    """Make an invocation."""
+    """Create an invocation."""
     return Delivery(request_id=request_id, invoked_arn="arn", payload=payload, trace_id="Root=1")
 
 
 class Talk:
-    """A connection to a Runtime API, spoken over by hand."""
+    """A connection to a Runtime API, driven by the test."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, prefix: str) -> None:
         self._reader, self._writer, self._prefix = reader, writer, prefix
@@ -355,7 +355,7 @@ class Talk:
         self._writer.write(content)
 
     async def hear(self) -> tuple[int, dict[str, str], bytes]:
-        """Read an answer."""
+        """Read a response."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
         return int(head[0].split()[1]), headers, await self._reader.readexactly(int(headers["content-length"]))
@@ -376,7 +376,7 @@ async def working(api: RuntimeApi, address: str) -> Talk:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something holds."""
+    """Run the loop until a condition holds."""
     while not condition():  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0)
 
@@ -397,8 +397,8 @@ def with_api(test: Callable[[RuntimeApi, str], Any]) -> None:
     asyncio.run(run())
 
 
-def test_who_asks_and_leaves_takes_no_invocation():
-    """A client whose connection broke asks again; the runtime is ready once."""
+def test_a_client_that_polls_and_disconnects_takes_no_invocation():
+    """A client whose connection broke polls again; the runtime is ready once."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         first = await Talk.to(address)
@@ -408,7 +408,7 @@ def test_who_asks_and_leaves_takes_no_invocation():
         await until(lambda: not api._connections)
         second = await Talk.to(address)
         second.say("GET", NEXT)
-        await until(lambda: api._asking is not None)
+        await until(lambda: api._polling_client is not None)
         api.deliver(delivery("one"), 0)
         status, headers, _ = await second.hear()
         second.say("POST", ANSWER, b"1")
@@ -420,8 +420,8 @@ def test_who_asks_and_leaves_takes_no_invocation():
     with_api(test)
 
 
-def test_an_invocation_waits_for_who_asks_next():
-    """When its client left before it could be handed over."""
+def test_an_invocation_waits_for_the_next_poll():
+    """If its client disconnected before it was sent."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         first = await Talk.to(address)
@@ -439,8 +439,8 @@ def test_an_invocation_waits_for_who_asks_next():
     with_api(test)
 
 
-def test_who_leaves_while_an_answer_is_read_asks_no_more():
-    """So that it is in nobody's way."""
+def test_a_poll_that_disconnects_during_a_response_is_dropped():
+    """So that it does not block the next one."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         first, second = await working(api, address), await Talk.to(address)
@@ -448,7 +448,7 @@ def test_who_leaves_while_an_answer_is_read_asks_no_more():
         await until(api._report_lock.locked)
         second.say("GET", NEXT)
         await second.close()
-        await until(lambda: len(api._connections) == 2 and any(client.has_left for client in clients))
+        await until(lambda: len(api._connections) == 2 and any(client.is_disconnected for client in clients))
         first.write(b"1")
         assert (await first.hear())[0] == 202
         assert await api.events.get() == Returned(Body(b"11", 2))
@@ -472,8 +472,8 @@ def test_who_leaves_while_an_answer_is_read_asks_no_more():
 
 
 @pytest.mark.parametrize("leaves", [True, False])
-def test_an_invocation_is_answered_once(leaves):
-    """Of two that answer at a time the first counts, unless it breaks off; then the next may."""
+def test_an_invocation_has_one_response(leaves):
+    """Of two concurrent responses the first counts, unless it breaks off; then the next may."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         first, second = await working(api, address), await Talk.to(address)
@@ -497,8 +497,8 @@ def test_an_invocation_is_answered_once(leaves):
     with_api(test)
 
 
-def test_work_may_be_asked_for_before_the_end_of_a_stream_is_read():
-    """The two may come over different connections, as those of aws-lambda-ric do."""
+def test_a_poll_may_arrive_before_the_end_of_a_stream():
+    """The two may use different connections, as those of aws-lambda-ric do."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         asking, streaming = await working(api, address), await Talk.to(address)
@@ -517,8 +517,8 @@ def test_work_may_be_asked_for_before_the_end_of_a_stream_is_read():
     with_api(test)
 
 
-def test_a_start_fails_before_it_has_served_only():
-    """Until then it may, even while work is asked for."""
+def test_an_initialization_error_is_accepted_before_the_first_invocation_only():
+    """Until then it is, even during a poll."""
 
     async def test(api: RuntimeApi, address: str) -> None:
         asking, failing = await Talk.to(address), await Talk.to(address)
@@ -539,8 +539,8 @@ def test_a_start_fails_before_it_has_served_only():
 
 
 @needs_linux
-def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
-    """Such as a program with capabilities of its own: the system keeps its descriptors to itself."""
+def test_a_process_that_cannot_be_inspected_needs_the_secret(monkeypatch):
+    """Such as a program with capabilities: the system hides its descriptors."""
     listdir = os.listdir
 
     def refuse(path: Any = ".") -> list[str]:
@@ -549,7 +549,7 @@ def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
         return listdir(path)
 
     async def test(api: RuntimeApi, address: str) -> None:
-        assert _peers.can_tell()
+        assert _connection_owner.is_supported()
         monkeypatch.setattr(os, "listdir", refuse)
         without, having = await Talk.to(bare(address)), await Talk.to(address)
         without.say("GET", NEXT)
@@ -563,8 +563,8 @@ def test_a_process_that_cannot_be_looked_into_needs_the_secret(monkeypatch):
 
 
 @needs_linux
-def test_what_a_process_said_before_it_ended_is_its_own():
-    """Nobody holds its end of the connection any more, and it has not waited for the answer."""
+def test_a_report_of_an_ended_process_counts():
+    """Nobody holds its end of the connection any more, and it has not waited for the response."""
     code = (
         "import socket, sys\n"
         "host, port = sys.argv[1].split(':')\n"

@@ -1,4 +1,4 @@
-"""What runs functions that are not in Python: which Node.js client, and whatever is called bootstrap."""
+"""Runtimes other than Python: which Node.js client runs, and executables called bootstrap."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def _package(directory: Path, *, built: bool = True) -> Path:
 
 def _client(directory: Path, **host: str) -> Path:
     function = LocalFunction("node", "app.handler", runtime="nodejs", directory=directory)
-    return node_runtime.client_of(function, host)
+    return node_runtime.find_client(function, host)
 
 
 def test_a_function_is_run_by_the_client_it_has_installed(tmp_path: Path):
-    """The nearest one, upwards."""
+    """The nearest one, in its directory or its parents."""
     (tmp_path / "functions" / "orders").mkdir(parents=True)
     package = _package(tmp_path)
 
@@ -46,21 +46,21 @@ def test_a_client_may_be_named_for_all_functions(tmp_path: Path):
     assert _client(tmp_path / "own", LAMBDACHAIN_NODE_RIC=str(named)) == own / "bin" / "index.mjs"
 
 
-def test_a_client_that_is_not_built_is_passed_by(tmp_path: Path):
-    """Its native part may have been left out by npm."""
+def test_a_client_that_is_not_built_is_skipped(tmp_path: Path):
+    """Its native addon may have been skipped by npm."""
     _package(tmp_path, built=False)
 
     assert _client(tmp_path) == OURS
 
 
-def test_a_client_that_is_named_and_not_there_is_an_error_with_a_remedy(tmp_path: Path, monkeypatch):
+def test_a_configured_client_that_is_missing_is_an_error_with_a_fix(tmp_path: Path, monkeypatch):
     """In one line, which names the function and the variable."""
     monkeypatch.setenv("LAMBDACHAIN_NODE_RIC", str(tmp_path))
-    with pytest.raises(ValueError, match=r"^function 'orders': LAMBDACHAIN_NODE_RIC is .*: install it with npm.*$"):
+    with pytest.raises(ValueError, match=r"^function 'orders': LAMBDACHAIN_NODE_RIC=.*: install it with npm.*$"):
         LocalEndpoint([LocalFunction("orders", "app.handler", runtime="nodejs", directory=tmp_path)])
 
 
-def test_without_node_there_is_an_error_with_a_remedy(tmp_path: Path, monkeypatch):
+def test_without_node_there_is_an_error_with_a_fix(tmp_path: Path, monkeypatch):
     """Before anything is served."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("LAMBDACHAIN_NODE_RIC", raising=False)
@@ -70,7 +70,7 @@ def test_without_node_there_is_an_error_with_a_remedy(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("says", ["v16.20.2", "not a version"])
 def test_a_node_that_is_too_old_is_refused(says: str, tmp_path: Path, monkeypatch):
-    """The message has what it says of itself."""
+    """The message has the reported version."""
     node = tmp_path / "node"
     node.write_text(f"#!/bin/sh\necho '{says}'\n")
     node.chmod(0o755)
@@ -80,8 +80,8 @@ def test_a_node_that_is_too_old_is_refused(says: str, tmp_path: Path, monkeypatc
         LocalEndpoint([LocalFunction("orders", "app.handler", runtime="nodejs", directory=tmp_path)])
 
 
-def test_any_executable_that_speaks_the_runtime_api_is_a_function(client_of: Callable[[LocalEndpoint], Any]):
-    """Answers, failures and crashes are as in any other."""
+def test_any_executable_that_implements_the_runtime_api_is_a_function(client_of: Callable[[LocalEndpoint], Any]):
+    """Responses, failures and crashes are as in any other."""
     function = LocalFunction("custom", "anything at all", runtime="provided", directory=PROVIDED)
     with LocalEndpoint([function]) as endpoint:
         client = client_of(endpoint)
@@ -104,8 +104,8 @@ def test_a_directory_without_a_bootstrap_is_refused(tmp_path: Path):
         LocalEndpoint([LocalFunction("custom", "x", runtime="provided", directory=tmp_path)])
 
 
-def test_a_bootstrap_that_is_not_executable_is_refused_with_the_remedy(tmp_path: Path):
-    """The message is the command."""
+def test_a_bootstrap_that_is_not_executable_is_refused_with_the_fix(tmp_path: Path):
+    """The message has the command."""
     (tmp_path / "bootstrap").write_text("#!/bin/sh\n")
-    with pytest.raises(ValueError, match=r"^function 'custom': .*/bootstrap' is not executable: chmod \+x it$"):
+    with pytest.raises(ValueError, match=r"^function 'custom': .*/bootstrap' is not executable: run chmod \+x on it$"):
         LocalEndpoint([LocalFunction("custom", "x", runtime="provided", directory=tmp_path)])

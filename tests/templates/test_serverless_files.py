@@ -173,7 +173,7 @@ def test_defaults_are_the_frameworks():
 WRONG = {
     "image: x": "serverless.yml:5: functions.bad.image: a function in a container image cannot be served",
     "timeout: 5": "serverless.yml:4: functions.bad: no handler",
-    "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not of the form 'module.function'",
+    "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not 'module.function'",
     "handler: ${ssm:x}": (
         "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value outside AWS: pass --parameter ssm:x=VALUE"
     ),

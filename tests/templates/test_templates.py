@@ -302,7 +302,7 @@ WRONG = {
     ),
     "a handler": (
         "CodeUri: code\nHandler: app",
-        "6: Resources.Bad.Properties.Handler: handler 'app' is not of the form 'module.function'",
+        "6: Resources.Bad.Properties.Handler: handler 'app' is not 'module.function'",
     ),
     "a handler of another stack": (
         "CodeUri: code\nHandler: !ImportValue handler",
@@ -310,14 +310,11 @@ WRONG = {
     ),
     "a name": (
         CODE + 'FunctionName: "a b"',
-        "2: Resources.Bad: a name is 1 to 64 letters, digits, '-', '_' and '.'",
+        "2: Resources.Bad: a name must have 1 to 64 letters, digits, '-', '_' and '.'",
     ),
     "a reserved variable": (
         CODE + "Environment: {Variables: {AWS_REGION: x}}",
-        (
-            "7: Resources.Bad.Properties.Environment.Variables: "
-            "environment sets AWS_REGION, which Lambda reserves for itself"
-        ),
+        ("7: Resources.Bad.Properties.Environment.Variables: environment sets AWS_REGION, which Lambda reserves"),
     ),
     "a name that is taken": (
         CODE + "FunctionName: Good",

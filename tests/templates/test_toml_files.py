@@ -33,7 +33,7 @@ def test_file_may_have_every_setting_of_a_function():
 
 GOOD = '[functions.good]\nhandler = "app.handler"\n'
 WRONG = {
-    'handler = "app"': "handler: handler 'app' is not of the form 'module.function'",
+    'handler = "app"': "handler: handler 'app' is not 'module.function'",
     "timeout = 3": ": no handler",
     'handler = "a.b"\ntimout = 3': "timout: unknown setting; did you mean 'timeout'?",
     'handler = "a.b"\ntimeout = "long"': "timeout: must be a number, not 'long'",
@@ -45,7 +45,7 @@ WRONG = {
     'handler = "a.b"\nenvironment = { A = 5 }': "environment: environment variable 'A' must be text, not int",
     'handler = "a.b"\nevents = { retries = 5 }': ("events.retries: unknown setting; did you mean 'max_retries'?"),
     'handler = "a.b"\nevents = { max_retries = 5 }': "events: events: max_retries must be 0 to 2, not 5",
-    'handler = "a.b"\naliases = { live = "7" }': "aliases: alias 'live' leads to version '7', which is not declared",
+    'handler = "a.b"\naliases = { live = "7" }': "aliases: alias 'live' points to version '7', which is not declared",
     'handler = "a.b"\naliases = { live = { to = "7" } }': (
         "aliases.live.to: unknown setting; the settings are version, routing"
     ),
@@ -107,8 +107,8 @@ def test_argument_has_the_directory_before_its_last_slash():
             ["=app.handler"],
             "argument '=app.handler': not of the form NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler",
         ),
-        (["a=app"], "argument 'a=app': handler 'app' is not of the form 'module.function'"),
-        (["a b=app.handler"], "argument 'a b=app.handler': a name is 1 to 64 letters, digits, '-', '_' and '.'"),
+        (["a=app"], "argument 'a=app': handler 'app' is not 'module.function'"),
+        (["a b=app.handler"], "argument 'a b=app.handler': a name must have 1 to 64 letters, digits, '-', '_' and '.'"),
         (
             ["a=x.handler", "a=y.handler"],
             "argument 'a=y.handler': duplicate function 'a': argument 'a=x.handler' is served instead",

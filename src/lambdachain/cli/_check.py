@@ -1,4 +1,4 @@
-"""``lambdachain check``: whether callers and callees of two versions of a contract understand each other."""
+"""``lambdachain check``: whether two versions of a contract are compatible."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from ._exit_status import Refusal, Status, echo
-from ._help import Command
+from ._exit_status import ExitStatus, InputError, echo
+from ._help import CommandWithExamples
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 First = Literal["callee", "caller"]
 
-_DEPLOYED: Final = {
+_DEPLOYMENT_ORDER: Final = {
     None: "whichever side is deployed first",
     "callee": "if the callee is deployed first",
     "caller": "if the callers are deployed first",
@@ -31,7 +31,7 @@ _DEPLOYED: Final = {
 
 @click.command(
     "check",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain check billing-charge.json billing_contracts:charge",
         "lambdachain check main:billing_contracts:charge billing_contracts:charge --first callee",
@@ -41,105 +41,116 @@ _DEPLOYED: Final = {
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "--first", type=click.Choice(["callee", "caller"]), help="The side that is deployed first; else either may be."
+    "--first",
+    type=click.Choice(["callee", "caller"]),
+    help="The side that you deploy first; by default either order must work.",
 )
-@click.option("--other-callers", is_flag=True, help="Callers that lambdachain did not make must not break either.")
-@click.option("--allow", metavar="PATH", multiple=True, help="Where a change breaks somebody, and shall.")
+@click.option("--other-callers", is_flag=True, help="Also check callers that do not use lambdachain.")
+@click.option(
+    "--allow",
+    metavar="PATH",
+    multiple=True,
+    help="Accept the breaking changes at this path, such as request.cents; repeatable.",
+)
 @AS_JSON
 def check(
     *, old: str, new: str, first: First | None, other_callers: bool, allow: tuple[str, ...], as_json: bool
 ) -> None:
-    """Check whether callers and callees of two versions of a contract understand each other.
+    """Check whether two versions of a contract are compatible.
 
-    OLD is what is deployed, NEW what will be; each is a file that `lambdachain schema` has written, module:contract
-    for the code that is here, or revision:module:contract or revision:file.json for a revision of the git repository.
-    The status is 0 if they do, and 1 if somebody breaks or it cannot be told.
+    OLD is the deployed version, NEW the one to deploy. Each is a file written by `lambdachain schema`, module:contract
+    in the working tree, or revision:module:contract or revision:file.json in a git revision.
+
+    The exit status is 0 if callers and callees of the two versions understand each other, and 1 if one of them breaks
+    or compatibility cannot be determined.
     """
     from lambdachain.testing import IncompatibleContractError, assert_compatible, compatibility
 
-    before, after = _version(old), _version(new)
+    before, after = _load_version(old), _load_version(new)
+    # All changes are listed, even if only some of them break something.
     changes = compatibility(before, after)
-    broken: Collection[Change] = ()
+    breaking: Collection[Change] = ()
     reason = ""
     try:
         assert_compatible(before, after, first=first, other_callers=other_callers, allow=allow)
     except IncompatibleContractError as exc:
-        broken, reason = exc.changes, str(exc)
+        breaking, reason = exc.changes, str(exc)
     if as_json:
-        echo(json.dumps({"compatible": not reason, "changes": [_as_object(change) for change in changes]}))
+        echo(json.dumps({"compatible": not reason, "changes": [_change_to_dict(change) for change in changes]}))
     else:
-        shown = changes if other_callers else [_without_others(change) for change in changes]
-        for line in _told(after["function"], shown, broken, reason, _DEPLOYED[first]):
+        shown = changes if other_callers else [_without_other_callers(change) for change in changes]
+        for line in _render_report(after["function"], shown, breaking, reason, _DEPLOYMENT_ORDER[first]):
             echo(line)
-    sys.exit(Status.NO if reason else Status.DONE)
+    sys.exit(ExitStatus.NO if reason else ExitStatus.DONE)
 
 
-def _version(text: str) -> ContractSchema:
-    """Read a version of a contract, wherever it is.
+def _load_version(text: str) -> ContractSchema:
+    """Load a version of a contract from a file, a module or a git revision.
 
     Raises:
-        Refusal: There is none.
-        ContractError: It is no schema of a contract.
+        InputError: There is no such file, revision or contract.
+        ContractError: The contract has no schema.
     """
-    from ._revision import file_at, schema_at
-    from ._target import contract_at
+    from ._git_revision import load_schema_at_revision, read_file_at_revision
+    from ._target_argument import load_contract
 
     if Path(text).is_file():
-        return _schema_in(Path(text).read_bytes(), text)
+        return _parse_schema(Path(text).read_bytes(), text)
+    # A file first: its name may contain colons.
     parts = text.split(":")
     if len(parts) == 2 and text.endswith(".json"):
-        return _schema_in(file_at(*parts), text)
+        return _parse_schema(read_file_at_revision(*parts), text)
     if len(parts) == 3:
-        return schema_at(*parts)
+        return load_schema_at_revision(*parts)
     if len(parts) == 2:
-        return contract_at(text).schema()
-    raise Refusal(f"there is no file {text}; else write module:contract or revision:module:contract")
+        return load_contract(text).schema()
+    raise InputError(f"no such file: {text}; a contract is written as module:contract or revision:module:contract")
 
 
-def _schema_in(text: str | bytes, name: str) -> ContractSchema:
+def _parse_schema(text: str | bytes, name: str) -> ContractSchema:
     from lambdachain._contracts.contract_schema import checked_schema
     from lambdachain._core.errors import ContractError
 
     try:
         return checked_schema(json.loads(text))
     except (ValueError, RecursionError, ContractError) as exc:
-        words = "it is not JSON" if isinstance(exc, ValueError | RecursionError) else str(exc)
-        raise Refusal(f"{name}: {words}") from None
+        reason = "not valid JSON" if isinstance(exc, ValueError | RecursionError) else str(exc)
+        raise InputError(f"{name}: {reason}") from None
 
 
-def _told(
-    function: str, changes: Collection[Change], broken: Collection[Change], reason: str, when: str
+def _render_report(
+    function: str, changes: Collection[Change], breaking: Collection[Change], reason: str, when: str
 ) -> Iterator[str]:
-    """Report in words what has changed, whom it breaks, and what to do."""
+    """Yield lines about what has changed, which side it breaks, and what to do."""
     from lambdachain._analysis.compatibility.advice import get_deployment_order
 
     for change in changes:
-        yield _in_words(change)
+        yield _render_change(change)
         yield ""
-    if broken:
-        order = get_deployment_order([one.who for change in broken for one in change.breaks])
-        yield f"{function}: not compatible. {_for_options(order)}"
+    if breaking:
+        order = get_deployment_order([one.who for change in breaking for one in change.breaks])
+        yield f"{function}: not compatible. {_to_option_names(order)}"
     elif reason:
-        yield f"{function}: {_for_options(reason)}"
+        yield f"{function}: {_to_option_names(reason)}"
     elif changes:
         yield f"{function}: compatible, {when}"
     else:
-        yield f"{function}: nothing has changed"
+        yield f"{function}: no changes"
 
 
-def _without_others(change: Change) -> Change:
-    """Leave out callers that nobody asked about."""
+def _without_other_callers(change: Change) -> Change:
+    """Leave out breaks of other callers, which --other-callers would check."""
     return replace(change, breaks=tuple(one for one in change.breaks if one.who != "other callers"))
 
 
-def _in_words(change: Change) -> str:
-    head, *rest = _for_options(str(change)).splitlines()
+def _render_change(change: Change) -> str:
+    head, *rest = _to_option_names(str(change)).splitlines()
     colour = "red" if any(one.certain for one in change.breaks) else "yellow" if change.breaks else "green"
     return "\n".join([click.style(head, fg=colour), *rest])
 
 
-def _for_options(text: str) -> str:
-    """Name the options of this command where the library names its arguments.
+def _to_option_names(text: str) -> str:
+    """Replace the library's argument names in a text by this command's options.
 
     >>> _for_options('if it is fine, allow=["request.cents"].')
     'if it is fine, --allow request.cents.'
@@ -151,6 +162,6 @@ def _for_options(text: str) -> str:
     return re.sub(r"^allow names", "--allow names", text)
 
 
-def _as_object(change: Change) -> dict[str, Any]:
+def _change_to_dict(change: Change) -> dict[str, Any]:
     breaks = [{"who": one.who, "why": one.why, "certain": one.certain} for one in change.breaks]
-    return {"path": change.path, "what": change.what, "breaks": breaks, "advice": _for_options(change.advice)}
+    return {"path": change.path, "what": change.what, "breaks": breaks, "advice": _to_option_names(change.advice)}

@@ -1,4 +1,7 @@
-"""The list of commands; each is imported when it is run, and none for the list itself."""
+"""The table of commands. To add one, write its module in this package and add its row to ``COMMANDS``.
+
+A command's module is imported when the command runs; ``--help`` and completion of names need the table only.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +16,32 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-class Entry(NamedTuple):
-    """Where a command is, as ``module:function`` below this package, and what it does in a line."""
+class CommandEntry(NamedTuple):
+    """A command: its location, ``module:function`` relative to this package, and its one-line help."""
 
-    place: str
+    location: str
     help: str
 
 
 COMMANDS: Final = {
-    "call": Entry("_calling:call", "Run a function and show its answer."),
-    "fire": Entry("_calling:fire", "Queue an event for a function, and do not wait for it."),
-    "can-invoke": Entry("_calling:can_invoke", "Ask whether a function may be invoked, without running it."),
-    "map": Entry("_map.command:command", "Call a function once for each line of a file of JSON."),
-    "schema": Entry("_schema:schema", "Print the schema of a contract."),
-    "check": Entry("_check:check", "Say whether two versions of a contract understand each other."),
-    "policy": Entry("_policy:command", "Print the policy that allows exactly the calls that code makes."),
-    "graph": Entry("_graph:command", "Draw who calls whom, and warn of what will not go well."),
-    "doctor": Entry("_doctor:command", "Look whether calls can work from here, and say what would mend them."),
-    "serve": Entry("serve:command", "Serve every function of a system on this machine."),
-    "completion": Entry("_completion:completion", "Print the script with which a shell completes the command."),
+    "call": CommandEntry("_call:call", "Invoke a function and print its response."),
+    "fire": CommandEntry("_call:fire", "Send an event to a function without waiting for it to run."),
+    "can-invoke": CommandEntry("_call:can_invoke", "Check whether you may invoke a function, without running it."),
+    "map": CommandEntry("_map.command:command", "Call a function once for each line of a JSON Lines file."),
+    "schema": CommandEntry("_schema:schema", "Print the schema of a contract as JSON."),
+    "check": CommandEntry("_check:check", "Check whether two versions of a contract are compatible."),
+    "policy": CommandEntry("_policy:command", "Print the least-privilege IAM policy for the calls in your code."),
+    "graph": CommandEntry("_graph:command", "Draw the call graph, and warn of cycles and timeouts that do not fit."),
+    "doctor": CommandEntry("_doctor:command", "Check whether calls can work from here, and how to fix them."),
+    "serve": CommandEntry(
+        "_serve.command:command", "Run every function of a system on this machine, as a Lambda endpoint."
+    ),
+    "completion": CommandEntry("_completion:completion", "Print the completion script for bash, zsh or fish."),
 }
 
 
-class Commands(click.Group):
-    """Imports a command where it is run; its name and its line of help stand in the table."""
+class CommandGroup(click.Group):
+    """A group that imports a command only to run it; names and one-line help come from the table."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands."""
@@ -46,31 +51,32 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[cmd_name].place.partition(":")
+        module, _, function = COMMANDS[cmd_name].location.partition(":")
         command: click.Command = getattr(import_module(f"lambdachain.cli.{module}"), function)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; whatever ends it is one line and a status, unless it is a mistake of ours."""
+        """Run a command; print a known error in one line and exit with its status. Bugs keep their traceback."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
+        # Not in run(): click would turn KeyboardInterrupt into Abort on its way there.
         except (Exception, KeyboardInterrupt) as exc:
-            from ._exit_status import ended_by
+            from ._exit_status import report_exception
 
-            status = ended_by(exc)
+            status = report_exception(exc)
             if status is None:
                 raise
             ctx.exit(status)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the list of commands."""
+        """Write the list of commands from the table, which imports none of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command, or an option."""
+        """Complete the name of a command or of an option."""
         from click.shell_completion import CompletionItem
 
         names = [
@@ -79,19 +85,19 @@ class Commands(click.Group):
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="lambdachain %(version)s")
 def commands() -> None:
-    """Call AWS Lambda functions from functions: the tools around it."""
+    """Call, check and run AWS Lambda functions."""
 
 
 def run() -> int:
-    """Run the command that the arguments name, and give the status to exit with."""
+    """Run the command in ``sys.argv`` and return the exit status."""
     try:
         status: object = commands.main(prog_name="lambdachain", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
     except click.Abort:
-        raise KeyboardInterrupt from None  # which click has made this of
+        raise KeyboardInterrupt from None  # click turns Ctrl-C at a prompt into Abort
     return status if isinstance(status, int) else 0

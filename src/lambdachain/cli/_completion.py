@@ -1,16 +1,16 @@
-"""``lambdachain completion``: the script with which a shell completes the command."""
+"""``lambdachain completion``: the shell completion script."""
 
 from __future__ import annotations
 
 import click
 
 from ._exit_status import echo
-from ._help import Command
+from ._help import CommandWithExamples
 
 
 @click.command(
     "completion",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         'eval "$(lambdachain completion bash)"                                       in ~/.bashrc',
         'eval "$(lambdachain completion zsh)"                                        in ~/.zshrc',
@@ -19,12 +19,16 @@ from ._help import Command
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(*, shell: str) -> None:
-    """Print the script with which a shell completes commands and options."""
+    """Print the script that makes a shell complete commands and options.
+
+    Load it in your shell's startup file, as in the examples.
+    """
     from click.shell_completion import get_completion_class
 
     from ._commands import commands
 
     writer = get_completion_class(shell)
     if writer is None:
-        raise click.UsageError(f"this click knows no completion for {shell}")
+        raise click.UsageError(f"the installed click does not support completion for {shell}")
+    # click derives this variable from the program's name: changing it would break completion.
     echo(writer(commands, {}, "lambdachain", "_LAMBDACHAIN_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""``lambdachain doctor``: whether calls can work from here, and what would mend them."""
+"""``lambdachain doctor``: whether calls can work from here, and how to fix them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._exit_status import Refusal, Status, echo
-from ._help import Command
-from ._target_options import AS_JSON, where_options
+from ._exit_status import ExitStatus, InputError, echo
+from ._help import CommandWithExamples
+from ._target_options import AS_JSON, endpoint_options
 
 if TYPE_CHECKING:
     from lambdachain._analysis.diagnosis.report import Finding
@@ -22,7 +22,7 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
 
 @click.command(
     "doctor",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain doctor",
         "lambdachain doctor src --profile staging",
@@ -31,9 +31,11 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
     ],
 )
 @click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]...")
-@click.option("--function", "functions", metavar="FUNCTION", multiple=True, help="Ask about this function, too.")
-@where_options
-@click.option("--offline", is_flag=True, help="Send nothing: look at this machine only.")
+@click.option(
+    "--function", "functions", metavar="FUNCTION", multiple=True, help="Also check this function; repeatable."
+)
+@endpoint_options
+@click.option("--offline", is_flag=True, help="Send no requests: check this machine only.")
 @AS_JSON
 def command(
     *,
@@ -45,13 +47,13 @@ def command(
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Look whether calls can work from here, and say what would mend them.
+    """Check whether calls can work from here, and how to fix them.
 
-    Versions, region, endpoint, credentials (never shown), what botocore would do about a lost answer, keep-alive; and
-    for each function that CODE calls, and each --function, a DryRun: may this caller invoke it, and if not, why, and
-    which statement would mend it. No function is run, and no code is imported. The status is 1 if something is wrong.
+    Checks versions, region, endpoint, credentials (never printed), botocore's retries and TCP keep-alive. For each
+    function that CODE calls, and each --function, it sends a DryRun: may this caller invoke it, and if not, why, and
+    which policy statement allows it. No function runs, and no code is imported. The exit status is 1 if a check fails.
 
-    Inside a function: set its handler to lambdachain.doctor.handler, and invoke it.
+    To check from inside a function, set its handler to lambdachain.doctor.handler and invoke it.
     """
     from botocore.exceptions import BotoCoreError
 
@@ -61,30 +63,31 @@ def command(
 
     for base in code:
         if not base.exists():
-            raise Refusal(f"{base}: there is no such directory or file")
+            raise InputError(f"{base}: no such file or directory")
     try:
         examined = examine(
             code, functions, region=region, endpoint_url=endpoint_url, profile=profile, reach=not offline
         )
         findings: list[Finding] = []
+        # examine() yields lazily: print each finding while the next request is still to be sent.
         for finding in examined:
             findings.append(finding)
             if not as_json:
-                for line in _lines(finding):
+                for line in _render_finding(finding):
                     echo(line)
     except (BotoCoreError, InvalidArnError) as exc:
-        raise Refusal(str(exc)) from None
+        raise InputError(str(exc)) from None
     if as_json:
         echo(json.dumps(build_report(findings), indent=2))
-    sys.exit(Status.NO if any(one.level is Level.FAULT for one in findings) else Status.DONE)
+    sys.exit(ExitStatus.NO if any(one.level is Level.FAULT for one in findings) else ExitStatus.DONE)
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _render_finding(finding: Finding) -> Iterator[str]:
     from lambdachain._core.text import printable
 
     level = click.style(f"{finding.level:<5}", fg=_COLOURS[finding.level], bold=True)
     yield f"{level}  {click.style(printable(finding.subject), bold=True)}: {printable(finding.text)}"
     if finding.remedy:
-        yield f"       to mend it: {finding.remedy}"
+        yield f"       fix: {finding.remedy}"
     if finding.policy is not None:
         yield from ("       " + line for line in json.dumps(finding.policy, indent=2).splitlines())

@@ -1,4 +1,4 @@
-"""How a command ends: a status for each family of failure, and one line that says what happened."""
+"""The end of a command: an exit status for each family of errors, and a one-line message on standard error."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _MAX_LINE: Final = 4000
 
 
-class Status(IntEnum):
-    """What a command exits with."""
+class ExitStatus(IntEnum):
+    """The exit status of a command."""
 
     DONE = 0
     NO = 1
@@ -32,99 +32,103 @@ class Status(IntEnum):
     CLOSED_PIPE = 141
 
 
-class Refusal(click.ClickException):
-    """Something that was given cannot be used: one line, without the usage of the command before it."""
+class InputError(click.ClickException):
+    """An argument, option or file cannot be used: reported in one line, without click's usage text before it."""
 
-    exit_code = Status.USAGE
+    exit_code = ExitStatus.USAGE
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the line to standard error."""
+        """Print the message to standard error."""
         from lambdachain._core.text import printable
 
-        tell_error(printable(self.message), file)
+        print_error(printable(self.message), file)
 
 
-def status_of(error: CallError) -> Status:
-    """Return the status of a failure's family.
+def exit_status_for(error: CallError) -> ExitStatus:
+    """Return the exit status for a failed call, by the family of its error.
 
     >>> from lambdachain import CallTimeoutError, ThrottledError
-    >>> status_of(ThrottledError()), status_of(CallTimeoutError())
-    (<Status.NOT_INVOKED: 3>, <Status.UNKNOWN: 4>)
+    >>> exit_status_for(ThrottledError()), exit_status_for(CallTimeoutError())
+    (<ExitStatus.NOT_INVOKED: 3>, <ExitStatus.UNKNOWN: 4>)
     """
     from lambdachain._core.errors import FunctionError, NotInvokedError, OutcomeUnknownError, ResponseError
 
-    families: Final[dict[type[CallError], Status]] = {
-        NotInvokedError: Status.NOT_INVOKED,
-        OutcomeUnknownError: Status.UNKNOWN,
-        FunctionError: Status.FUNCTION_FAILED,
-        ResponseError: Status.BAD_ANSWER,
+    families: Final[dict[type[CallError], ExitStatus]] = {
+        NotInvokedError: ExitStatus.NOT_INVOKED,
+        OutcomeUnknownError: ExitStatus.UNKNOWN,
+        FunctionError: ExitStatus.FUNCTION_FAILED,
+        ResponseError: ExitStatus.BAD_ANSWER,
     }
-    return next((status for family, status in families.items() if isinstance(error, family)), Status.UNKNOWN)
+    return next((status for family, status in families.items() if isinstance(error, family)), ExitStatus.UNKNOWN)
 
 
-def ended_by(error: Exception | KeyboardInterrupt) -> Status | None:
-    """Report in a line what ended a command, and give the status to exit with; ``None`` if that was a mistake of
-    ours.
+def report_exception(error: Exception | KeyboardInterrupt) -> ExitStatus | None:
+    """Print in one line what ended a command, and return the exit status; ``None`` for an unexpected error, which
+    keeps its traceback.
     """
     from lambdachain._core.errors import CallError, LambdaChainError
 
     if isinstance(error, KeyboardInterrupt):
-        tell_error("stopped")
-        return Status.INTERRUPTED
+        print_error("interrupted")
+        return ExitStatus.INTERRUPTED
+    # Subclasses come first: BrokenPipeError is an OSError, and CallError is a LambdaChainError.
     if isinstance(error, BrokenPipeError):
-        _forget_output()
-        return Status.CLOSED_PIPE
+        _discard_output()
+        return ExitStatus.CLOSED_PIPE
     if isinstance(error, CallError):
-        tell_error(in_a_line(error))
-        return status_of(error)
+        print_error(format_call_error(error))
+        return exit_status_for(error)
     if isinstance(error, LambdaChainError):
-        tell_error(one_line(str(error)))
-        return Status.USAGE
+        print_error(to_one_line(str(error)))
+        return ExitStatus.USAGE
     if isinstance(error, OSError):
         from lambdachain._core.text import printable
 
-        tell_error(printable(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
-        return Status.FILE
+        print_error(printable(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
+        return ExitStatus.FILE
     return None
 
 
-def in_a_line(error: CallError) -> str:
-    """Describe what kind of failure it is, what happened, and how often that was tried."""
-    tried = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
+def format_call_error(error: CallError) -> str:
+    """Format a failed call in one line: the error's class, its message, and the number of attempts."""
+    attempts = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
     from lambdachain._core.errors import CallError, format_error
     from lambdachain._core.text import printable
 
     is_plain = type(error).__str__ is CallError.__str__
-    words = format_error(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
-    return printable(one_line(f"{type(error).__name__}: {words}{tried}"), _MAX_LINE)
+    message = format_error(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
+    return printable(to_one_line(f"{type(error).__name__}: {message}{attempts}"), _MAX_LINE)
 
 
-def one_line(text: str) -> str:
-    r"""Put a text of somebody else's into one line, which no terminal takes for a command.
+def to_one_line(text: str) -> str:
+    r"""Join a text into one line, and escape what a terminal would execute.
 
-    >>> one_line("first\n  second \x1b[2J")
+    >>> to_one_line("first\n  second \x1b[2J")
     'first second \\x1b[2J'
     """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(text.split()))
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in " ".join(text.split())
+    )
 
 
-def tell_error(message: str, file: IO[Any] | None = None) -> None:
-    """Print a line to standard error."""
+def print_error(message: str, file: IO[Any] | None = None) -> None:
+    """Print an error message to standard error."""
     echo(f"{click.style('error:', fg='red', bold=True)} {message}", file=file or sys.stderr)
 
 
 def echo(text: str, *, file: IO[Any] | None = None) -> None:
-    """Print a line, with its colours where that is a terminal and nobody has asked for none.
+    """Print a line; in colours only on a terminal, and not if ``NO_COLOR`` is set.
 
-    A function's log, a file's name, a callee's words: no terminal takes any of it for a command.
+    Escape sequences are made harmless: the text may come from a function's log, a file name or a callee.
     """
     if (sys.stdout if file is None else file).isatty():
         from lambdachain._core.text import for_terminal
 
+        # In a pipe the text stays as it is: the next program may need the exact bytes.
         text = for_terminal(text)
     click.echo(text, file=file, color=False if os.environ.get("NO_COLOR") else None)
 
 
-def _forget_output() -> None:
-    """Have what is still to be written go nowhere: Python would complain of it at its end."""
+def _discard_output() -> None:
+    """Redirect standard output to nowhere: Python flushes it at exit, and a closed pipe would raise again there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""``lambdachain graph``: who calls whom, as a picture, and what will not go well."""
+"""``lambdachain graph``: the call graph as a picture, and warnings about it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Status, echo
-from ._help import Command
-from ._surveying import (
+from ._code_options import (
     code_options,
     print_json,
+    print_unresolved,
     read_project,
     read_template,
-    tell_undecided,
     template_options,
-    undecided_objects,
+    unresolved_to_dicts,
 )
+from ._exit_status import ExitStatus, echo
+from ._help import CommandWithExamples
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
 @click.command(
     "graph",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain graph",
         "lambdachain graph orders billing --as svg > calls.svg",
@@ -45,25 +45,25 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 )
 @code_options
 @click.option(
-    "--as", "drawn_as", type=click.Choice(_FORMATS), default="text", show_default=True, help="How to draw it."
+    "--as", "output_format", type=click.Choice(_FORMATS), default="text", show_default=True, help="Output format."
 )
 @click.option(
     "--template",
     "templates",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A SAM or CloudFormation template or a serverless.yml: timeouts, and handlers that no decorator tells.",
+    help="A SAM or CloudFormation template or a serverless.yml, for timeouts and undecorated handlers; repeatable.",
 )
 @template_options
-@click.option("--functions-only", is_flag=True, help="Leave out calls by code that is no function's.")
-@click.option("--check", is_flag=True, help="Only warn; the status is 1 if there is a warning.")
+@click.option("--functions-only", is_flag=True, help="Leave out calls by code that belongs to no function.")
+@click.option("--check", is_flag=True, help="Print only warnings, and exit with status 1 if there is one.")
 @AS_JSON
 def command(
     *,
     code: tuple[Path, ...],
     tests: bool,
     environment: dict[str, str],
-    drawn_as: str,
+    output_format: str,
     templates: tuple[Path, ...],
     stage: str | None,
     parameters: dict[str, str],
@@ -71,33 +71,36 @@ def command(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Draw who calls whom, and warn of what will not go well.
+    """Draw the call graph, and warn of cycles and timeouts that do not fit.
 
-    CODE is the directories of one or several code bases; the current directory without any. Nothing of them is imported
-    or run. Warnings, each with file and line, go to standard error: cycles, chains of more than two calls that wait, a
-    callee whose timeout does not fit into its caller's, a function that is fired and not idempotent, types that do not
-    match between callers and callees.
+    CODE is the directories of one or more code bases, by default the current directory. The code is parsed, never
+    imported or run.
+
+    Warnings go to standard error, each with file and line: cycles, chains of more than two synchronous calls, a
+    callee's timeout that does not fit into its caller's, events for a function that is not idempotent, and types that
+    do not match between callers and callees.
     """
     from lambdachain._analysis.survey.survey import survey_project
 
     project = read_project(code, tests=tests)
     survey = survey_project(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
-    graph, warned, undecided = _looked_at(survey, deployments, code)
+    graph, warnings, unresolved = _analyze(survey, deployments, code)
     if functions_only:
         graph = graph.functions_only()
     if as_json:
         from lambdachain._analysis.call_graph.formats import as_object
 
-        print_json({**as_object(graph, warned), "undecided": undecided_objects(undecided)})
+        # "undecided" is a documented key.
+        print_json({**as_object(graph, warnings), "undecided": unresolved_to_dicts(unresolved)})
     else:
         if not check:
-            echo(_drawn(graph, warned, drawn_as).rstrip("\n"))
-        _tell(warned, undecided, deployments)
-    sys.exit(Status.NO if check and warned else Status.DONE)
+            echo(_render(graph, warnings, output_format).rstrip("\n"))
+        _print_warnings(warnings, unresolved, deployments)
+    sys.exit(ExitStatus.NO if check and warnings else ExitStatus.DONE)
 
 
-def _looked_at(
+def _analyze(
     survey: Survey, deployments: Sequence[TemplateDeployment], code: Sequence[Path]
 ) -> tuple[Graph, list[GraphWarning], list[UnresolvedCall]]:
     from lambdachain._analysis.call_graph.graph import build_graph
@@ -105,25 +108,26 @@ def _looked_at(
     from lambdachain._analysis.call_graph.warnings import find_warnings
 
     functions = [function for deployment in deployments for function in deployment.functions]
-    names = {function.name: _names(function, survey) for function in functions}
+    names = {function.name: _find_code(function, survey) for function in functions}
     graph = build_graph(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
-    timeouts = dict(_timeouts(functions, names))
-    mismatched, untold = find_type_mismatches(survey, list(_schema_files(code or [Path()])))
-    warned = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
-    return graph, warned, sorted({*survey.unresolved, *untold}, key=lambda one: one.location)
+    timeouts = dict(_find_timeouts(functions, names))
+    mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
+    warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
+    return graph, warnings, sorted({*survey.unresolved, *unresolved}, key=lambda one: one.location)
 
 
-def _names(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
-    """Find the code of a deployed function: by its handler's file, or else by its name."""
+def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
+    """Find a deployed function's name in the graph and its code, by its handler's file or else by its name."""
     from lambdachain._analysis.call_graph.graph import function_name
 
     name = function.handler.rpartition(".")[2]
     unit = next((unit for unit in survey.units if unit == (function.file, name)), None)
+    # the graph uses the name that contracts have, which a template may not repeat
     known = next((function_name(one.contract.function) for one in survey.handlers if one.unit == unit), function.name)
     return known, unit
 
 
-def _timeouts(
+def _find_timeouts(
     functions: Iterable[DeployedFunction], names: dict[str, tuple[str, CodeUnit | None]]
 ) -> Iterator[tuple[str, ConfiguredTimeout]]:
     from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout
@@ -133,8 +137,8 @@ def _timeouts(
             yield names[function.name][0], ConfiguredTimeout(function.timeout, function.location.file_and_line)
 
 
-def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
-    """Find the schemas that ``Contract.schema`` was written to."""
+def _find_schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
+    """Find JSON files that hold the schema of a contract, as ``lambdachain schema`` prints it."""
     import os
 
     from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
@@ -148,26 +152,26 @@ def _schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
             try:
                 yield SchemaFile(os.path.relpath(path), checked_schema(json.loads(path.read_text(encoding="utf-8"))))
             except (ContractError, ValueError, RecursionError, OSError):
-                continue  # some other JSON
+                continue  # not the schema of a contract
 
 
-def _drawn(graph: Graph, warned: Sequence[GraphWarning], drawn_as: str) -> str:
+def _render(graph: Graph, warnings: Sequence[GraphWarning], output_format: str) -> str:
     from lambdachain._analysis.call_graph import formats
 
-    if drawn_as == "svg":
+    if output_format == "svg":
         from lambdachain._analysis.call_graph.svg import as_svg
 
-        return as_svg(graph, warned)
+        return as_svg(graph, warnings)
     writers: dict[str, Any] = {"text": formats.as_text, "mermaid": formats.as_mermaid, "dot": formats.as_dot}
-    drawn: str = writers[drawn_as](graph)
+    drawn: str = writers[output_format](graph)
     return drawn
 
 
-def _tell(
-    warned: Iterable[GraphWarning], undecided: Iterable[UnresolvedCall], deployments: Iterable[TemplateDeployment]
+def _print_warnings(
+    warnings: Iterable[GraphWarning], unresolved: Iterable[UnresolvedCall], deployments: Iterable[TemplateDeployment]
 ) -> None:
-    for one in warned:
+    for one in warnings:
         label = click.style("warning:", fg="yellow", bold=True)
         echo(f"{label} {one.location}: {one.kind}: {one.text}", file=sys.stderr)
-    tell_undecided(undecided)
-    tell_undecided(problem for deployment in deployments for problem in deployment.diagnostics)
+    print_unresolved(unresolved)
+    print_unresolved(problem for deployment in deployments for problem in deployment.diagnostics)

@@ -1,4 +1,4 @@
-"""A command whose help ends with examples."""
+"""Help texts that end with examples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 
-class Command(click.Command):
-    """A command with examples: ``@click.command("call", cls=Command, examples=[...])``.
+class CommandWithExamples(click.Command):
+    """A click command with an Examples section: ``@click.command("call", cls=CommandWithExamples, examples=[...])``.
 
     Args:
         *args: As for ``click.Command``.
-        examples: Lines for a shell, shown as they are.
+        examples: Shell command lines, printed as they are.
         **kwargs: As for ``click.Command``.
     """
 
@@ -24,6 +24,7 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         super().format_epilog(ctx, formatter)
+        # Not an epilog text: click would wrap its lines, and a wrapped command cannot be pasted into a shell.
         with formatter.section("Examples"):
             for line in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")

@@ -1,4 +1,4 @@
-"""``lambdachain policy``: permissions that allow exactly the calls that code makes."""
+"""``lambdachain policy``: least-privilege IAM policies for the calls in your code."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._exit_status import Refusal, Status, echo
-from ._help import Command
-from ._surveying import (
+from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
     code_options,
+    find_callers,
+    parse_resolver,
     print_json,
+    print_unresolved,
     read_project,
     read_template,
-    resolver_of,
-    starts_of,
-    tell_undecided,
     template_options,
-    undecided_objects,
+    unresolved_to_dicts,
 )
+from ._exit_status import ExitStatus, InputError, echo
+from ._help import CommandWithExamples
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the options say."""
+class _PolicyRequest:
+    """The options of a run."""
 
     project: Project
     environment: Mapping[str, str]
     resolve: Resolver | None
     stack: Stack
-    written_as: str
+    output_format: str
     as_json: bool
 
 
 @click.command(
     "policy",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain policy src --account-id 123456789012 --region eu-west-1",
         "lambdachain policy src --caller orders-place --as sam",
@@ -74,28 +74,35 @@ class _Asked:
     "callers",
     metavar="FUNCTION",
     multiple=True,
-    help="Only what this function's code may call: its name, or its handler setting.",
+    help="Only the calls of this function, by its name or its handler setting; repeatable.",
 )
 @click.option(
-    "--as", "written_as", type=click.Choice(_FORMATS), default="iam", show_default=True, help="What to write."
+    "--as", "output_format", type=click.Choice(_FORMATS), default="iam", show_default=True, help="Output format."
 )
-@click.option("--account-id", metavar="ID", help="The account of the functions, where the code names none.")
-@click.option("--region", help="Their region, where the code names none; of the environment for --as iam.")
-@click.option("--partition", help="Their partition; that of the region without it.")
+@click.option("--account-id", metavar="ID", help="Account of the called functions, if the code does not name one.")
+@click.option(
+    "--region", help="Region of the called functions, if the code does not name one; --as iam defaults to AWS_REGION."
+)
+@click.option("--partition", help="Partition, by default that of the region.")
 @click.option(
     "--resolve",
     "resolve",
     metavar="prefix=TEXT|NAME=DEPLOYED",
     multiple=True,
-    help="From contracts' names to deployed ones, in place of the clients' own resolvers.",
+    help="Map the names in contracts to deployed names, instead of the clients' own resolvers; repeatable.",
 )
-@click.option("--check", "template", type=click.Path(path_type=Path), help="Compare with what this template grants.")
+@click.option(
+    "--check",
+    "template",
+    type=click.Path(path_type=Path),
+    help="Compare the calls with the permissions that this template grants.",
+)
 @template_options
-@click.option("--callee", metavar="FUNCTION", help="The callee's side: who may call this function, in its own policy.")
-@click.option("--principal", help="With --callee: an account, a role's ARN, or a service such as s3.amazonaws.com.")
-@click.option("--organization", metavar="o-...", help="With --callee: the organization of the caller's account.")
-@click.option("--source-arn", metavar="ARN", help="With --callee: the resource on whose behalf a service calls.")
-@click.option("--source-account", metavar="ID", help="With --callee: that resource's account.")
+@click.option("--callee", metavar="FUNCTION", help="Print this function's resource-based policy: who may call it.")
+@click.option("--principal", help="With --callee: caller's account, role ARN, or service such as s3.amazonaws.com.")
+@click.option("--organization", metavar="o-...", help="With --callee: organization of the caller's account.")
+@click.option("--source-arn", metavar="ARN", help="With --callee: ARN of the resource for which a service calls.")
+@click.option("--source-account", metavar="ID", help="With --callee: account of that resource.")
 @AS_JSON
 def command(
     *,
@@ -103,7 +110,7 @@ def command(
     tests: bool,
     environment: dict[str, str],
     callers: tuple[str, ...],
-    written_as: str,
+    output_format: str,
     account_id: str | None,
     region: str | None,
     partition: str | None,
@@ -115,31 +122,33 @@ def command(
     as_json: bool,
     **caller: str | None,
 ) -> None:
-    """Print the policy that allows exactly the calls that code makes.
+    """Print the least-privilege IAM policy for the calls in your code.
 
-    CODE is directories or Python files; the current directory without any. Nothing of it is imported or run. What its
-    text does not tell, such as a name that is worked out at run time, is listed with file and line; then the status
-    is 1.
+    CODE is directories or Python files, by default the current directory. The code is parsed, never imported or run.
+
+    Calls that cannot be resolved, such as to a function whose name is computed at run time, are listed with file and
+    line, and the exit status is 1.
     """
     from lambdachain._analysis.permissions.required_permissions import Stack
 
     if (callee is not None) != any(caller.values()):
-        raise Refusal("--callee goes with --principal or --organization, and these with --callee")
-    if written_as == "iam" or template is not None:
+        raise InputError("--callee requires --principal or --organization, and these require --callee")
+    # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
+    if output_format == "iam" or template is not None:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    where = _checked(Stack(partition, region, account_id))
+    stack = _check_arn_parts(Stack(partition, region, account_id))
     if callee is not None:
-        _print_callee_side(callee, where, resolver_of(resolve), written_as, as_json=as_json, **caller)
+        _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
     project = read_project(code, tests=tests)
-    asked = _Asked(project, environment, resolver_of(resolve), where, written_as, as_json)
+    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json)
     if template is not None:
-        sys.exit(_check(asked, template, stage, parameters, callers))
-    sys.exit(_print(asked, callers))
+        sys.exit(_check_template(request, template, stage, parameters, callers))
+    sys.exit(_print_policy(request, callers))
 
 
-def _checked(stack: Stack) -> Stack:
-    """Refuse what no ARN can have."""
+def _check_arn_parts(stack: Stack) -> Stack:
+    """Raise for an account, region or partition that is not valid in an ARN."""
     from lambdachain._core.arn import FunctionArn, partition_of
     from lambdachain._core.errors import InvalidArnError
 
@@ -147,53 +156,53 @@ def _checked(stack: Stack) -> Stack:
     try:
         FunctionArn(stack.partition or partition_of(region), region, stack.account_id or ANY_ACCOUNT, "x")
     except InvalidArnError as exc:
-        raise Refusal(f"--account-id, --region and --partition need to fit into an ARN: {exc}") from None
+        raise InputError(f"--account-id, --region or --partition is not valid in an ARN: {exc}") from None
     return stack
 
 
-def _survey(asked: _Asked, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
+def _survey(request: _PolicyRequest, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
     from lambdachain._analysis.survey.survey import survey_project
 
-    found = survey_project(asked.project, environment)
-    return found.reachable_from(starts_of(found, callers)) if callers else found
+    found = survey_project(request.project, environment)
+    return found.reachable_from(find_callers(found, callers)) if callers else found
 
 
-def _print(asked: _Asked, callers: Sequence[str]) -> Status:
+def _print_policy(request: _PolicyRequest, callers: Sequence[str]) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import required_permissions
 
-    survey = _survey(asked, callers, asked.environment)
-    needs = required_permissions(survey, asked.resolve)
-    named = ", ".join(callers) or "this code"
-    if asked.as_json:
-        print_json(_object(needs, asked))
+    survey = _survey(request, callers, request.environment)
+    needs = required_permissions(survey, request.resolve)
+    names = ", ".join(callers) or "this code"
+    if request.as_json:
+        print_json(_policy_to_dict(needs, request))
     else:
-        tell_undecided(needs.unresolved)
-        _tell_offloads(needs)
+        print_unresolved(needs.unresolved)
+        _print_offload_notes(needs)
         if not needs.each:
-            echo(f"{named} calls no function: it needs no permission to", file=sys.stderr)
-            return Status.NO
-        echo(_written(needs.each, asked, named))
-    return Status.NO if needs.unresolved or not needs.each else Status.DONE
+            echo(f"{names} calls no functions, so it needs no permissions", file=sys.stderr)
+            return ExitStatus.NO
+        echo(_render_policy(needs.each, request, names))
+    return ExitStatus.NO if needs.unresolved or not needs.each else ExitStatus.DONE
 
 
-def _written(needs: Sequence[RequiredPermission], asked: _Asked, caller: str) -> str:
+def _render_policy(needs: Sequence[RequiredPermission], request: _PolicyRequest, caller: str) -> str:
     from lambdachain._analysis.permissions.identity_policy import WRITERS
     from lambdachain._core.errors import InvalidArnError
 
     try:
-        return WRITERS[asked.written_as](needs, asked.stack, caller)
+        return WRITERS[request.output_format](needs, request.stack, caller)
     except InvalidArnError as exc:
-        raise Refusal(f"{exc}: give --region and --account-id, or --as sam, which knows them by itself") from None
+        raise InputError(f"{exc}: pass --region and --account-id, or --as sam, whose stack knows both") from None
 
 
-def _object(needs: RequiredPermissions, asked: _Asked) -> dict[str, Any]:
+def _policy_to_dict(needs: RequiredPermissions, request: _PolicyRequest) -> dict[str, Any]:
     from lambdachain._analysis.permissions.identity_policy import build_policy
     from lambdachain._core.errors import InvalidArnError
 
     try:
-        policy = build_policy(needs.each, asked.stack)
+        policy = build_policy(needs.each, request.stack)
     except InvalidArnError:
-        policy = None  # the account is not known
+        policy = None  # the account or region is unknown; the calls are printed nevertheless
     calls = [
         {
             "function": need.target.name,
@@ -205,18 +214,24 @@ def _object(needs: RequiredPermissions, asked: _Asked) -> dict[str, Any]:
         }
         for need in needs.each
     ]
-    return {"calls": calls, "policy": policy, "undecided": undecided_objects(needs.unresolved)}
+    return {"calls": calls, "policy": policy, "undecided": unresolved_to_dicts(needs.unresolved)}
 
 
-def _tell_offloads(needs: RequiredPermissions) -> None:
+def _print_offload_notes(needs: RequiredPermissions) -> None:
     for need in needs.each:
         if any(call.contract is not None and call.contract.offloads for call in need.calls):
-            told = "s3:PutObject, s3:PutObjectTagging and s3:GetObject on its bucket are needed besides"
-            echo(f"note: large payloads of {need.target.address} go through S3: {told}", file=sys.stderr)
+            reason = "s3:PutObject, s3:PutObjectTagging and s3:GetObject on its bucket are required too"
+            echo(f"note: large payloads of {need.target.address} go through S3: {reason}", file=sys.stderr)
 
 
-def _print_callee_side(
-    callee: str, stack: Stack, resolve: Resolver | None, written_as: str, *, as_json: bool, **given: str | None
+def _print_resource_policy(
+    callee: str,
+    stack: Stack,
+    resolve: Resolver | None,
+    output_format: str,
+    *,
+    as_json: bool,
+    **caller_options: str | None,
 ) -> None:
     from lambdachain._analysis.permissions.required_permissions import parse_resources
     from lambdachain._analysis.permissions.resource_policy import WRITERS, Caller, build_add_permission_request
@@ -224,37 +239,43 @@ def _print_callee_side(
 
     try:
         target: FunctionResource = parse_resources([callee], resolve)[0]
-        principal = given.pop("principal") or "*"
-        caller = Caller(principal, **given)
+        # With --organization alone, any principal of the organization may call.
+        principal = caller_options.pop("principal") or "*"
+        caller = Caller(principal, **caller_options)
         if as_json:
             print_json(build_add_permission_request(target, caller, stack))
         else:
-            echo(WRITERS[written_as](target, caller, stack))
+            echo(WRITERS[output_format](target, caller, stack))
     except (ContractError, InvalidArnError) as exc:
-        raise Refusal(str(exc)) from None
+        raise InputError(str(exc)) from None
 
 
-def _check(
-    asked: _Asked, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
-) -> Status:
+def _check_template(
+    request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
+) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import Stack
     from lambdachain._analysis.survey.survey import survey_project
 
-    account_id, region = asked.stack.account_id or ANY_ACCOUNT, asked.stack.region or ANY_REGION
+    # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
+    account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
-    there = Stack(asked.stack.partition, region, account_id)
-    known = survey_project(asked.project, asked.environment)
-    starts = {function.name: _starts(function, known) for function in deployment.functions}
-    chosen = [one for one in deployment.functions if not callers or _is_asked(one, starts[one.name], known, callers)]
+    stack = Stack(request.stack.partition, region, account_id)
+    survey = survey_project(request.project, request.environment)
+    starts = {function.name: _find_entry_points(function, survey) for function in deployment.functions}
+    chosen = [
+        one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
+    ]
     if callers and not chosen:
         names = ", ".join(function.name for function in deployment.functions) or "none"
-        raise Refusal(f"{deployment.source} has no function {', '.join(map(repr, callers))}; there are {names}")
+        raise InputError(f"{deployment.source} has no function {', '.join(map(repr, callers))}; it has {names}")
     needs = {
-        one.name: _needs_of(asked, one, starts[one.name], known) for one in deployment.functions if starts[one.name]
+        one.name: _find_required_permissions(request, one, starts[one.name], survey)
+        for one in deployment.functions
+        if starts[one.name]
     }
     found = [
         finding
-        for function, findings in _compared(deployment, needs, there)
+        for function, findings in _compare(deployment, needs, stack)
         if function in chosen
         for finding in findings
     ]
@@ -263,50 +284,61 @@ def _check(
         if function.name in needs:
             undecided += needs[function.name].unresolved
         else:
-            told = f"the code of {function.name} is not among what is read: not checked"
-            echo(f"note: {function.location}: {told}", file=sys.stderr)
+            reason = f"not checked: the code of {function.name} is not among the files read"
+            echo(f"note: {function.location}: {reason}", file=sys.stderr)
+    # Several functions may reach the same code: report an unresolved call once.
     undecided = list(dict.fromkeys(undecided))
     checked = sum(function.name in needs for function in chosen)
-    _report(
+    _print_findings(
         found,
         undecided,
         f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
-        as_json=asked.as_json,
+        as_json=request.as_json,
     )
-    return Status.NO if found or undecided or not checked else Status.DONE
+    # A check in CI must not pass because nothing was checked.
+    return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
 
-def _starts(function: DeployedFunction, known: Survey) -> list[CodeUnit]:
-    """Find the code of a deployed function: by its handler's file, or else by its name."""
+def _find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUnit]:
+    """Find the code of a deployed function by its handler's file, or else by its name."""
     name = function.handler.rpartition(".")[2]
-    units = [unit for unit in known.units if unit == (function.file, name)]
-    return units or [handler.unit for handler in known.find_handlers(function.name)]
+    units = [unit for unit in survey.units if unit == (function.file, name)]
+    return units or [handler.unit for handler in survey.find_handlers(function.name)]
 
 
-def _is_asked(function: DeployedFunction, units: Sequence[CodeUnit], known: Survey, callers: Sequence[str]) -> bool:
-    """Check whether a function is asked about: by its name, its handler setting, or its contract's name."""
-    contracts = (handler.contract.function for handler in known.handlers if handler.unit in units)
+def _is_requested(
+    function: DeployedFunction, units: Sequence[CodeUnit], survey: Survey, callers: Sequence[str]
+) -> bool:
+    """Check whether --caller names a function, by its name, its handler setting or its contract's name."""
+    contracts = (handler.contract.function for handler in survey.handlers if handler.unit in units)
     return not {function.name, function.handler, *contracts}.isdisjoint(callers)
 
 
-def _needs_of(
-    asked: _Asked, function: DeployedFunction, units: Sequence[CodeUnit], known: Survey
+def _find_required_permissions(
+    request: _PolicyRequest, function: DeployedFunction, units: Sequence[CodeUnit], survey: Survey
 ) -> RequiredPermissions:
-    """Find what a function's code calls; where that is not told, with the environment that the template gives it."""
+    """Find the calls of a function's code; try again with the template's environment variables if some are unresolved.
+
+    The first try without them is shared by all functions: a survey of the code is slow.
+    """
     from lambdachain._analysis.permissions.required_permissions import required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
-    needs = required_permissions(known.reachable_from(units), asked.resolve)
+    needs = required_permissions(survey.reachable_from(units), request.resolve)
     if needs.unresolved and function.environment:
-        survey = survey_project(asked.project, {**function.environment, **asked.environment})
-        needs = required_permissions(survey.reachable_from(units), asked.resolve)
+        # Values of --env override the template's.
+        with_variables = survey_project(request.project, {**function.environment, **request.environment})
+        needs = required_permissions(with_variables.reachable_from(units), request.resolve)
     return needs
 
 
-def _compared(
+def _compare(
     deployment: TemplateDeployment, needs: Mapping[str, RequiredPermissions], stack: Stack
 ) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
-    """Compare each function whose code is here; what one role grants to several is used if one of them calls it."""
+    """Compare the calls and the grants of each function whose code is here.
+
+    A grant in a role that several functions share is reported as unused only if none of them uses it.
+    """
     from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
     functions = [function for function in deployment.functions if function.name in needs]
@@ -317,13 +349,14 @@ def _compared(
     unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
     holders = Counter(location for one in functions for location in {grant.location for grant in one.grants})
 
-    def counts(one: PolicyIssue) -> bool:
+    # A shared grant is found once for each function that does not use it: unused by all is as often as it is held.
+    def is_reported(one: PolicyIssue) -> bool:
         return one.kind is not IssueKind.UNUSED or unused[one.location, one.text] == holders[one.location]
 
-    return [(function, list(filter(counts, each))) for function, each in found]
+    return [(function, list(filter(is_reported, each))) for function, each in found]
 
 
-def _report(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
+def _print_findings(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
     if as_json:
         findings = [
             {"fault": str(one.kind), "caller": one.caller, "at": one.location, "text": one.text} for one in found
@@ -332,7 +365,7 @@ def _report(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, 
         return
     for one in found:
         echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
-    tell_undecided(undecided)
-    words = "no finding, but not all can be told" if undecided else "grants are what the code calls"
-    words = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else words
-    echo(f"{title}: {words}", file=sys.stderr)
+    print_unresolved(undecided)
+    summary = "no findings, but not every call could be resolved" if undecided else "grants match the calls"
+    summary = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else summary
+    echo(f"{title}: {summary}", file=sys.stderr)

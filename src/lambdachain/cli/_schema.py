@@ -1,16 +1,16 @@
-"""``lambdachain schema``: a contract as JSON."""
+"""``lambdachain schema``: the schema of a contract as JSON."""
 
 from __future__ import annotations
 
 import click
 
 from ._exit_status import echo
-from ._help import Command
+from ._help import CommandWithExamples
 
 
 @click.command(
     "schema",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain schema billing_contracts:charge > billing-charge.json",
         "lambdachain schema billing_contracts:charge | jq .request",
@@ -18,13 +18,13 @@ from ._help import Command
 )
 @click.argument("contract")
 def schema(*, contract: str) -> None:
-    """Print the schema of a contract.
+    """Print the schema of a contract as JSON.
 
-    CONTRACT is module:contract. Written to a file, it is what is deployed: for `lambdachain check`, and for callers in
-    other languages. It is the same whoever prints it.
+    CONTRACT is module:contract. Keep the output in a file to compare it with later versions by `lambdachain check`, or
+    to write callers in other languages. The output is reproducible: the same contract always prints the same text.
     """
     import json
 
-    from ._target import contract_at
+    from ._target_argument import load_contract
 
-    echo(json.dumps(contract_at(contract).schema(), indent=2))
+    echo(json.dumps(load_contract(contract).schema(), indent=2))

@@ -1,4 +1,4 @@
-"""The options that say whom to call and how, and the caller that is made of them."""
+"""The options that select a target and how to call it, shared by ``call``, ``fire``, ``can-invoke`` and ``map``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import click
 
-from ._exit_status import Refusal
+from ._exit_status import InputError
 
 if TYPE_CHECKING:
     from lambdachain._calling.options import CallOptions
@@ -19,61 +19,70 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Cut each ``NAME=VALUE`` at its first ``=``."""
+def parse_pairs(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Parse each ``NAME=VALUE`` at its first ``=``."""
     for value in values:
         if not value.partition("=")[0] or "=" not in value:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE")
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE")
     return {name: rest for name, _, rest in (value.partition("=") for value in values)}
 
 
-def options(*chosen: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Make what gives a command several options at once."""
+def combine_options(*chosen: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Combine click options into one decorator."""
 
-    def give(command: F) -> F:
+    def decorate(command: F) -> F:
         for option in reversed(chosen):
             command = option(command)
         return command
 
-    return give
+    return decorate
 
 
-_WHERE: Final = (
-    click.option("--endpoint-url", metavar="URL", help="Where to send, such as a local endpoint's address."),
-    click.option("--region", help="The region, where the function's address names none."),
-    click.option("--profile", help="A profile of the AWS configuration."),
-)
-_WHOM: Final = (
+_ENDPOINT: Final = (
     click.option(
-        "--function", metavar="ADDRESS", help="The name or ARN that the contract's function is deployed under."
+        "--endpoint-url", metavar="URL", help="Lambda endpoint to call, such as a local one: http://127.0.0.1:9001."
     ),
-    click.option("--qualifier", metavar="VERSION|ALIAS", help="A version or alias, in place of the contract's."),
-    click.option("--tenant-id", metavar="TENANT", help="The tenant, for a function with tenant isolation."),
+    click.option("--region", help="AWS region, if the function's address does not name one."),
+    click.option("--profile", help="Profile in your AWS configuration."),
 )
-_HOW: Final = (
-    click.option("--timeout", type=float, metavar="SECONDS", help="For a whole call, every attempt included."),
-    click.option("--max-attempts", type=click.IntRange(1), metavar="N", help="The first one included; 3 if not given."),
+_TARGET_ADDRESS: Final = (
+    click.option(
+        "--function", metavar="ADDRESS", help="Name or ARN of the deployed function, if it differs from the contract's."
+    ),
+    click.option("--qualifier", metavar="VERSION|ALIAS", help="Version or alias, instead of the contract's."),
+    click.option("--tenant-id", metavar="TENANT", help="Tenant, for a function with tenant isolation."),
+)
+_ATTEMPTS: Final = (
+    click.option(
+        "--timeout", type=float, metavar="SECONDS", help="Time limit for a whole call, all attempts included."
+    ),
+    click.option(
+        "--max-attempts",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Attempts of a call, the first one included; 3 by default.",
+    ),
 )
 TARGET: Final = click.argument("target")
-AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object to standard output.")
 CONTEXT: Final = click.option(
     "--client-context",
     metavar="NAME=VALUE",
-    callback=pairs,
+    callback=parse_pairs,
     multiple=True,
-    help="A text for the callee's ClientContext.",
+    help="Custom value in the function's ClientContext; repeatable.",
 )
 
 
-where_options = options(*_WHERE)
-"""Give a command the options that say where requests go, and with whose credentials."""
+endpoint_options = combine_options(*_ENDPOINT)
+"""Decorate a command with the options for endpoint, region and credentials."""
 
-connection_options = options(*_WHERE, *_WHOM, *_HOW)
-"""Give a command the options of ``Connection``."""
+target_options = combine_options(*_ENDPOINT, *_TARGET_ADDRESS, *_ATTEMPTS)
+"""Decorate a command with the options of ``TargetOptions``."""
 
 
-class Connection(NamedTuple):
-    """Whom to call, and over what."""
+class TargetOptions(NamedTuple):
+    """The values of `target_options`."""
 
     endpoint_url: str | None
     region: str | None
@@ -84,11 +93,11 @@ class Connection(NamedTuple):
     timeout: float | None
     max_attempts: int | None
 
-    def caller(self) -> Invoker:
-        """Make what carries calls out; nothing is opened yet.
+    def create_invoker(self) -> Invoker:
+        """Create an invoker; it opens no connection yet.
 
         Raises:
-            Refusal: There is no such profile.
+            InputError: There is no such profile.
         """
         from lambdachain._calling.retry import RetryPolicy
         from lambdachain._client.invoker import Invoker
@@ -96,31 +105,33 @@ class Connection(NamedTuple):
         retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
         return Invoker(self._transport(), {"timeout": self.timeout, "retry": retry})
 
-    def callee(self, caller: Invoker, target: object) -> Target:
-        """Find what is called, and where.
+    def locate_target(self, invoker: Invoker, target: object) -> Target:
+        """Find the contract of a target and the address of its function.
 
         Raises:
-            Refusal: The target is an address already, and ``--function`` is another.
+            InputError: The target is an address, and ``--function`` is one too.
         """
         if self.function is not None and isinstance(target, str):
-            raise Refusal(
-                f"--function says where a contract is deployed, and {target!r} is no contract: drop one of them"
+            raise InputError(
+                f"--function is the address of a contract's function, but {target!r} is not a contract: "
+                "remove one of them"
             )
         from lambdachain._calling.target import UNSET
         from lambdachain._core.invocation import JsonText
 
-        # A plain name's answer is shown as it came: a number may have more digits than a float.
+        # The response to a plain name is printed as received: a number may have more digits than a float.
         response = JsonText if isinstance(target, str) else UNSET
-        return caller.locate(target, self.options(), response=response, function=self.function)
+        return invoker.locate(target, self.to_call_options(), response=response, function=self.function)
 
-    def options(self, **more: Any) -> CallOptions:
-        """Return the options of each call, and *more*, where they say something."""
-        said: Mapping[str, Any] = {"qualifier": self.qualifier, "tenant_id": self.tenant_id, **more}
-        options = {name: value for name, value in said.items() if value not in (None, {}, False)}
-        return cast("CallOptions", options)
+    def to_call_options(self, **more: Any) -> CallOptions:
+        """Return the options of a call, and *more*, without those that are unset."""
+        values: Mapping[str, Any] = {"qualifier": self.qualifier, "tenant_id": self.tenant_id, **more}
+        return cast("CallOptions", {name: value for name, value in values.items() if value not in (None, {}, False)})
 
     def _transport(self) -> Transport:
-        """Choose as every client does, but for ``HttpTransport``, which is there in a fraction of boto3's time."""
+        """Choose the transport that ``LAMBDACHAIN_TRANSPORT`` names, as a client does; by default
+        ``HttpTransport``, which imports in a fraction of boto3's time.
+        """
         from lambdachain._transports.boto.transport import BotoTransport
         from lambdachain._transports.default import VARIABLE, default_transport
         from lambdachain._transports.http.transport import HttpTransport
@@ -131,7 +142,7 @@ class Connection(NamedTuple):
             return HttpTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
         if chosen == "boto":
             return BotoTransport(session=session, region=self.region, endpoint_url=self.endpoint_url)
-        return default_transport()  # which says what is wrong with the choice
+        return default_transport()  # raises the error for an unknown value
 
 
 def _session(profile: str) -> Any:
@@ -140,7 +151,8 @@ def _session(profile: str) -> Any:
 
     session = botocore.session.Session(profile=profile)
     try:
+        # botocore reads the profile lazily: fail now, with a message about the option.
         session.get_scoped_config()
     except ProfileNotFound as exc:
-        raise Refusal(str(exc)) from None
+        raise InputError(str(exc)) from None
     return session

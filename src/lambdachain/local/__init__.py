@@ -1,7 +1,7 @@
-"""A Lambda endpoint on this machine: the Invoke API over HTTP, functions in processes of the real ``awslambdaric``.
+"""A Lambda endpoint on this machine: the Invoke API over HTTP; functions run in processes of the real ``awslambdaric``.
 
-Any client can call it: boto3, the AWS CLI, another SDK, moto's Step Functions, ``lambdachain`` itself. Needs the extra
-``lambdachain[local]`` and an operating system with POSIX processes (Linux, macOS).
+Any client can call it: boto3, the AWS CLI, another SDK, moto's Step Functions, ``lambdachain`` itself. It needs the
+extra ``lambdachain[local]`` and an operating system with POSIX processes (Linux, macOS).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if _MISSING:
         f"lambdachain.local needs {' and '.join(_MISSING)}, not installed here: pip install 'lambdachain[local]'"
     )
 
-from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has the better message
+from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has a better message
 from ._event_config import EventConfig  # noqa: E402
-from ._function import LocalFunction  # noqa: E402
+from ._function_config import LocalFunction  # noqa: E402
 from ._invocations import LocalInvocation  # noqa: E402
 from ._versions import LocalAlias, LocalVersion  # noqa: E402
 

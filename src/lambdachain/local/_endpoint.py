@@ -1,4 +1,4 @@
-"""The endpoint: a thread with an event loop that serves functions until it is closed."""
+"""`LocalEndpoint`: a thread with an event loop that serves functions until the endpoint is closed."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from typing import Any, Self, TypeVar
 
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
-from ._capacity import default_concurrency
-from ._clock import QueueClock
-from ._delivery import EventDelivery
-from ._function import LocalFunction, index_by_name, located
+from ._concurrency_limit import default_concurrency
+from ._endpoint_settings import ClockKind, EndpointSettings, check_arguments, parse_allowed_hosts
+from ._event_clock import EventClock
+from ._event_delivery import EventDelivery
+from ._event_destinations import DestinationSender, check_destinations
+from ._event_queue import EventQueue
+from ._function_config import LocalFunction, index_by_name, with_absolute_directories
 from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
 from ._invocations import LocalInvocation, Observer
+from ._invoke_server import InvokeServer
 from ._orphan_guard import OrphanGuard
-from ._queue import EventQueue
-from ._runtimes import runtime_of
-from ._sandbox import Surroundings
-from ._server import InvokeService
-from ._settings import ClockKind, EndpointSettings, check_arguments, hosts_of
-from ._targets import Targets, check_targets
+from ._runtimes import runtime_for
+from ._sandbox import SandboxResources
 
 Result = TypeVar("Result")
 
 
 class LocalEndpoint:
-    """Lambda's Invoke API for functions on this machine, over HTTP, without signatures checked.
+    """Lambda's Invoke API for functions on this machine, over HTTP; signatures are not checked.
 
-    Each function runs in processes of its own of the real ``awslambdaric``, one invocation at a time in each; idle ones
-    are used again. They are told to call each other here (``AWS_ENDPOINT_URL_LAMBDA``), and none outlives the endpoint.
-    What they print goes to the logger ``lambdachain.local`` at level INFO.
+    Each function runs in its own processes of the real ``awslambdaric``, one invocation at a time in each; idle
+    processes are reused. Their SDKs call this endpoint (``AWS_ENDPOINT_URL_LAMBDA``), and no process outlives it. Their
+    output goes to the logger ``lambdachain.local`` at level INFO.
 
-    Events are queued, run in the background, and tried again as the function's `EventConfig` says.
+    Asynchronous events are queued, run in the background, and retried according to the function's `EventConfig`.
 
     ::
 
@@ -48,28 +48,29 @@ class LocalEndpoint:
             client = boto3.client("lambda", endpoint_url=endpoint.url, region_name="us-east-1")
 
     Args:
-        functions: What to serve.
-        host: The address to listen on. Every program that reaches it can run the functions: there is no authentication.
-            A web page cannot, unless this machine serves it.
+        functions: The functions to serve.
+        host: The address to listen on. There is no authentication: every program that can reach the address can run the
+            functions. A web page cannot, unless this machine serves it.
         port: The port, or 0 for a free one.
-        account_id: The account that the functions' ARNs name.
-        region: The region that the functions' ARNs name.
-        queue: The file that keeps the events that wait, so that none is lost when the endpoint ends, even by a kill;
-            without, they are in memory and gone with it.
-        clock: ``virtual`` lets the queue of events wait for `advance` and `deliver` instead of for minutes. Timeouts
-            remain real.
-        services: The addresses of the services that events' targets are in, by boto3's name: ``sqs``, ``sns``,
-            ``events``. Functions are told of them too, so that their SDKs call the same.
-        allowed_hosts: Names by which clients may address the endpoint (``Host``) besides loopback and *host*, such as
-            ``host.docker.internal``. A request for any other, as a web page sends it, is refused.
-        observer: Called with each invocation that has ended, in the endpoint's own thread.
-        random: What chooses the version that an alias with routing leads to.
-        concurrency: How many invocations run at a time, of all functions together; one more is throttled (429,
-            ``ConcurrentInvocationLimitExceeded``), and an event waits for its next delivery. By default what the
-            machine can take: 25 for each CPU, no more than one for each 128 MB of memory, and 50 at least.
+        account_id: The account in the functions' ARNs.
+        region: The region in the functions' ARNs.
+        queue: A file for the queue of events, so that no event is lost when the endpoint ends, even if it is killed. By
+            default the queue is in memory and is lost with the endpoint.
+        clock: With ``virtual``, the queue of events waits for `advance` and `deliver` instead of for minutes. Timeouts
+            remain in real time.
+        services: The addresses of the services for destinations, by boto3's name: ``sqs``, ``sns``, ``events``. The
+            SDKs of the functions are configured to call them too.
+        allowed_hosts: Names that clients may send as ``Host`` besides loopback and *host*, such as
+            ``host.docker.internal``. A request with any other name, as a web page may send it, is refused.
+        observer: Called with each completed invocation, in the endpoint's own thread.
+        random: The random generator that chooses the version of an alias with routing.
+        concurrency: Maximum number of concurrent invocations of all functions. Further calls are throttled (429,
+            ``ConcurrentInvocationLimitExceeded``), and events wait for their next delivery. The default is what the
+            machine can run: 25 per CPU, at most one per 128 MB of memory, and at least 50.
 
     Raises:
-        ValueError: The functions cannot be served, or no ARN can carry the account or region; the message names what.
+        ValueError: The functions cannot be served, or the account or region is not valid in an ARN; the message says
+            which.
     """
 
     def __init__(
@@ -96,46 +97,47 @@ class LocalEndpoint:
             services=dict(services or {}),
             observer=observer,
             concurrency=default_concurrency() if concurrency is None else concurrency,
-            allowed_hosts=hosts_of(allowed_hosts),
-            random=random or Random(),  # noqa: S311 - it chooses between versions, no secrets
+            allowed_hosts=parse_allowed_hosts(allowed_hosts),
+            random=random or Random(),  # noqa: S311 - chooses between versions, not secrets
         )
         self._host = host
         self._port = port
-        self._place = AwsLocation(account_id, region)
+        self._location = AwsLocation(account_id, region)
         self._check(self._functions)
         self._url: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        self._fleet: FunctionRegistry | None = None
+        self._registry: FunctionRegistry | None = None
         self._events: EventDelivery | None = None
 
     @property
     def url(self) -> str:
-        """The address to call, ``http://host:port``.
+        """The address of the endpoint, ``http://host:port``.
 
         Raises:
-            RuntimeError: The endpoint is not running, so that it has none.
+            RuntimeError: The endpoint is not running.
         """
         if self._url is None:
             raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
         return self._url
 
     def arn(self, name: str) -> str:
-        """Return the ARN of a function here, without a qualifier."""
-        return str(self._place.arn(name))
+        """Return the ARN of a function of this endpoint, without a qualifier."""
+        return str(self._location.arn(name))
 
     def start(self) -> Self:
-        """Begin to serve; processes start with the calls that need them.
+        """Start serving; processes start with the calls that need them.
 
         Raises:
-            OSError: The address cannot be listened on; the message names it.
-            RuntimeError: The endpoint is running already.
+            OSError: The endpoint cannot listen on the address; the message names it.
+            RuntimeError: The endpoint is already running.
         """
         if self._thread is not None:
-            raise RuntimeError(f"the endpoint is running already, at {self.url}")
+            raise RuntimeError(f"the endpoint is already running, at {self.url}")
+        # Listen before the thread starts: the port is known at once, and early connections wait in the backlog.
         listener = _listen(self._host, self._port)
-        self._url = _url_of(listener)
+        self._url = _format_url(listener)
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
@@ -150,7 +152,7 @@ class LocalEndpoint:
         return self
 
     def close(self) -> None:
-        """Stop serving and kill every process; calls in flight lose their connection. Closing twice does no harm."""
+        """Stop serving and kill every process; calls in flight lose their connection. Closing again does nothing."""
         if self._thread is None or self._loop is None or self._closing is None:
             return
         self._loop.call_soon_threadsafe(self._closing.set)
@@ -158,40 +160,41 @@ class LocalEndpoint:
         self._thread = self._loop = self._closing = self._url = None
 
     def replace(self, function: LocalFunction) -> None:
-        """Serve a function as it is now instead of the one of that name: what runs ends in its old process, what comes
-        later gets a new one.
+        """Replace the function of the same name: invocations in flight finish in their old processes, later calls use
+        new ones.
 
         Raises:
             KeyError: There is no function of that name.
-            ValueError: The function cannot be served; the old one stays.
+            ValueError: The function cannot be served; the old one is kept.
         """
-        function = located(function)
+        function = with_absolute_directories(function)
+        # Together with the others: the destinations of its events may be functions here.
         self._check({**self._functions, function.name: function})
         if function.name not in self._functions:
-            raise KeyError(f"there is no function {function.name!r} to replace")
+            raise KeyError(f"cannot replace function {function.name!r}: there is no function of this name")
         self._functions[function.name] = function
-        if self._fleet is not None:
-            self._run_there(self._fleet.replace(function))
+        if self._registry is not None:
+            self._run_in_loop(self._registry.replace(function))
 
     def add(self, function: LocalFunction) -> None:
         """Serve one more function.
 
         Raises:
-            ValueError: The function cannot be served, or there is one of that name.
+            ValueError: The function cannot be served, or there is already one of that name.
         """
-        function = located(function)
+        function = with_absolute_directories(function)
         if function.name in self._functions:
-            raise ValueError(f"there is a function {function.name!r} already: replace it")
+            raise ValueError(f"function {function.name!r} already exists: use replace()")
         self._check({**self._functions, function.name: function})
         self._functions[function.name] = function
-        if self._fleet is not None:
-            self._run_there(self._fleet.add(function))
+        if self._registry is not None:
+            self._run_in_loop(self._registry.add(function))
 
     def advance(self, seconds: float) -> int:
-        """Let *seconds* pass for the queue of events, and wait until all that is due has been delivered.
+        """Advance the clock of the event queue by *seconds*, and wait until every due event has been delivered.
 
         Returns:
-            How many deliveries there were since this, or `deliver`, was called last.
+            The number of deliveries since the last call of this or of `deliver`.
 
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
@@ -199,10 +202,10 @@ class LocalEndpoint:
         return self._advance(seconds)
 
     def deliver(self) -> int:
-        """Deliver every event and its retries, as if as much time passed as that takes.
+        """Deliver every event with all its retries, and advance the clock of the event queue as far as that takes.
 
         Returns:
-            How many deliveries there were since this, or `advance`, was called last.
+            The number of deliveries since the last call of this or of `advance`.
 
         Raises:
             RuntimeError: The endpoint's clock is real, or it is not running.
@@ -221,22 +224,25 @@ class LocalEndpoint:
     def _check(self, functions: Mapping[str, LocalFunction]) -> None:
         for function in functions.values():
             for version in (LATEST, *function.versions):
-                runtime_of(function.as_published(version))
-        check_targets(functions, self._place, self._settings.services)
+                runtime_for(function.as_published(version))
+        check_destinations(functions, self._location, self._settings.services)
 
     def _advance(self, seconds: float | None) -> int:
         if self._settings.clock != "virtual":
-            raise RuntimeError("the endpoint's clock is real: LocalEndpoint(..., clock='virtual') has one that moves")
+            raise RuntimeError("the endpoint's clock is real: pass clock='virtual' to LocalEndpoint to advance it")
         if self._events is None:
             raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
-        return self._run_there(self._events.advance(seconds))
+        return self._run_in_loop(self._events.advance(seconds))
 
-    def _run_there(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def _run_in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._loop is None:
             raise RuntimeError("the endpoint is not running")
         if threading.current_thread() is self._thread:
+            # Otherwise Python would warn that the coroutine was never awaited.
             work.close()
-            raise RuntimeError("this waits for the endpoint's thread, so it cannot be called in it, as by an observer")
+            raise RuntimeError(
+                "this would deadlock: it waits for the endpoint's thread, and was called in it, as by an observer"
+            )
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:
@@ -249,28 +255,37 @@ class LocalEndpoint:
         finally:
             listener.close()
             if not started.done():
-                started.set_exception(RuntimeError("the endpoint could not start; its thread's traceback says why"))
+                started.set_exception(
+                    RuntimeError("the endpoint could not start; the traceback of its thread has the reason")
+                )
 
     async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
-        settings, place = self._settings, self._place
-        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as network_guard:
+        settings, location = self._settings, self._location
+        with closing(EventQueue(settings.queue)) as queue, closing(OrphanGuard()) as orphan_guard:
             variables = {"AWS_ENDPOINT_URL_LAMBDA": url, **settings.variables}
-            around = Surroundings(place, network_guard, variables, asyncio.Semaphore(settings.concurrency))
-            fleet = FunctionRegistry(self._functions, around, settings.random)
-            clock = QueueClock(is_virtual=settings.clock == "virtual")
-            targets = Targets(settings.services, place)
-            events = EventDelivery(queue, fleet, clock, targets, self._tell, concurrency=settings.concurrency)
+            resources = SandboxResources(location, orphan_guard, variables, asyncio.Semaphore(settings.concurrency))
+            registry = FunctionRegistry(self._functions, resources, settings.random)
+            # Timeouts of functions use the system's clock even if this one is virtual: processes run in real time.
+            clock = EventClock(is_virtual=settings.clock == "virtual")
+            targets = DestinationSender(settings.services, location)
+            events = EventDelivery(queue, registry, clock, targets, self._report, concurrency=settings.concurrency)
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
-            async with fleet, events, InvokeService(fleet, events, listener, hosts=hosts, place=place, tell=self._tell):
-                self._fleet, self._events = fleet, events
+            # Exited in reverse order: refuse requests, cancel deliveries, then kill the processes.
+            async with (
+                registry,
+                events,
+                InvokeServer(registry, events, listener, hosts=hosts, location=location, report=self._report),
+            ):
+                self._registry, self._events = registry, events
                 started.set_result(None)
                 await self._closing.wait()
-                self._fleet = self._events = None
+                self._registry = self._events = None
 
-    def _tell(self, invocation: LocalInvocation) -> None:
+    def _report(self, invocation: LocalInvocation) -> None:
         if self._settings.observer is not None:
+            # call_soon: an exception of the observer must not fail the call that it observes
             asyncio.get_running_loop().call_soon(self._settings.observer, invocation)
 
 
@@ -282,7 +297,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from None
 
 
-def _url_of(listener: socket.socket) -> str:
+def _format_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     address = ip_address(host)
     if address.is_unspecified:

@@ -1,4 +1,4 @@
-"""What becomes of a function's events: how often and how long they are tried, and who is told of the end."""
+"""Asynchronous invocation settings of a function: retries, maximum age, destinations, dead-letter queue."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ._kinds import NUMBER, TEXT, WHOLE, wrong_kinds
+from ._argument_types import NUMBER, TEXT, WHOLE, find_type_errors
 
 MAX_RETRIES: Final = 2
 MIN_AGE: Final = 60.0
 MAX_AGE: Final = 21_600.0
 
-_KINDS: Final = {
+_ARGUMENT_TYPES: Final = {
     "max_retries": WHOLE,
     "max_age": NUMBER,
     "on_success": TEXT.or_none(),
@@ -25,23 +25,23 @@ _TARGET: Final = re.compile(r"arn:aws[a-zA-Z-]*:(lambda|sqs|sns|events):[a-z0-9-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventConfig:
-    """How Lambda treats the events of a function (invocation type ``Event``).
+    """Asynchronous invocation settings of a function (invocation type ``Event``).
 
-    Targets are ARNs: of a function at the same endpoint, or of an SQS queue, an SNS topic or (but for *dead_letter*) an
-    EventBridge bus, which need the service's address in `LocalEndpoint`'s *services*.
+    Destinations are ARNs: of a function at the same endpoint, or of an SQS queue, an SNS topic or (except for
+    *dead_letter*) an EventBridge bus, which need the service's address in `LocalEndpoint`'s *services*.
 
     >>> EventConfig(max_retries=0, on_failure="arn:aws:sqs:us-east-1:123456789012:failed").max_retries
     0
 
     Attributes:
-        max_retries: How often a function that failed is tried again: 0 to 2, after 60 and another 120 seconds.
-        max_age: Seconds from firing after which an event is given up: 60 to 21,600 (6 hours).
-        on_success: Where the record of a success goes.
-        on_failure: Where the record of an event that is given up goes.
-        dead_letter: Where the event itself goes when it is given up: an SQS queue or SNS topic.
+        max_retries: Number of retries after a function error: 0 to 2, after 60 and another 120 seconds.
+        max_age: Seconds after which a waiting event is discarded: 60 to 21,600 (6 hours).
+        on_success: Destination for the record of a successful invocation.
+        on_failure: Destination for the record of an event that is discarded.
+        dead_letter: Dead-letter queue for a discarded event itself: an SQS queue or SNS topic.
 
     Raises:
-        ValueError: A value is out of Lambda's range, or a target is none; the message names the field.
+        ValueError: A value is out of Lambda's range, or a destination is not a valid ARN; the message names the field.
     """
 
     max_retries: int = MAX_RETRIES
@@ -56,12 +56,12 @@ class EventConfig:
 
     @property
     def targets(self) -> dict[str, str]:
-        """The targets that there are, by field."""
+        """The destinations that are set, by field."""
         found = {"on_success": self.on_success, "on_failure": self.on_failure, "dead_letter": self.dead_letter}
         return {name: arn for name, arn in found.items() if arn is not None}
 
     def _problems(self) -> Iterable[str]:
-        yield from wrong_kinds({name: getattr(self, name) for name in _KINDS}, _KINDS)
+        yield from find_type_errors({name: getattr(self, name) for name in _ARGUMENT_TYPES}, _ARGUMENT_TYPES)
         if self.max_retries not in range(MAX_RETRIES + 1):
             yield f"max_retries must be 0 to {MAX_RETRIES}, not {self.max_retries!r}"
         if not MIN_AGE <= self.max_age <= MAX_AGE:
@@ -69,12 +69,12 @@ class EventConfig:
         for name, arn in self.targets.items():
             if not _TARGET.fullmatch(arn):
                 yield f"{name} {arn!r} is not the ARN of a function, an SQS queue, an SNS topic or an EventBridge bus"
-            elif name == "dead_letter" and service_of(arn) not in {"sqs", "sns"}:
+            elif name == "dead_letter" and service_from_arn(arn) not in {"sqs", "sns"}:
                 yield f"dead_letter {arn!r} is not the ARN of an SQS queue or an SNS topic"
 
 
-def service_of(arn: str) -> str:
-    """Return the service that an ARN names: ``lambda``, ``sqs``, ``sns`` or ``events``."""
+def service_from_arn(arn: str) -> str:
+    """Return the service in an ARN: ``lambda``, ``sqs``, ``sns`` or ``events``."""
     return arn.split(":")[2]
 
 

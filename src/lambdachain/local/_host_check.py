@@ -1,8 +1,8 @@
-"""Whether a request comes from a web page that has no business here: its ``Host``, ``Origin`` and ``Referer``.
+"""Protection against requests from web pages (CSRF, DNS rebinding): checks ``Host``, ``Origin`` and ``Referer``.
 
-A browser lets any page on the Internet send requests to this machine, and says in headers that no page can change on
-whose behalf it does so. A page whose own name is made to resolve to this machine (DNS rebinding) can read the answers
-too; it is known by its name in ``Host``. Programs send no ``Origin`` and the address that they were configured with.
+A browser lets any page on the Internet send requests to this machine, and names the page in headers that the page
+cannot change. A page whose own name is made to resolve to this machine (DNS rebinding) can read the responses too; it
+is recognized by that name in ``Host``. Programs send no ``Origin``, and as ``Host`` the address they were given.
 """
 
 from __future__ import annotations
@@ -18,53 +18,55 @@ from lambdachain._core.loopback import is_loopback
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{0,5}))?", re.ASCII)
 _URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#]*)(?:[/?#].*)?", re.ASCII | re.DOTALL)
-_PORTS: Final = {"http": 80, "https": 443}
-_SHOWN: Final = 80
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_MAX_QUOTED: Final = 80
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 Fields: TypeAlias = Mapping[str, Sequence[str]]
-"""The values of each header that a request has, by its name in lower case: a header may come more than once."""
+"""The values of each header by its lower-case name: a header may occur more than once."""
 
 CHECKED_HEADERS: Final = ("host", "origin", "referer", "sec-fetch-site")
 
 
 class Authority(NamedTuple):
-    """A host, in lower case and without a dot at its end, and a port where one is named."""
+    """A host, in lower case and without a trailing dot, and its port, if there is one."""
 
     host: str
     port: int | None
 
 
 class HostCheck:
-    """The hosts that an endpoint answers to: loopback, the one it listens on, and those that were allowed.
+    """The hosts for which an endpoint accepts requests: loopback, its own address, and the allowed hosts.
 
     Args:
-        host: What the endpoint was told to listen on. If that is every address of the machine (``0.0.0.0``, ``::``), an
-            IP address is allowed as a ``Host``: no name that somebody else controls stands behind it.
-        address: The address that the listening socket has.
-        allowed: Further names and addresses.
+        host: The configured address to listen on. If that is every address of the machine (``0.0.0.0``, ``::``), any IP
+            address is accepted as ``Host``: only a name can be rebound by somebody else.
+        address: The address of the listening socket.
+        allowed: Additional names and addresses.
     """
 
     def __init__(self, host: str, address: str, allowed: Iterable[str]) -> None:
         self._hosts = {each for each in (parse_host(host), parse_host(address), *map(parse_host, allowed)) if each}
         self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
 
-    def refusal(self, target: str, fields: Fields) -> str | None:
-        """Return why a request is refused, or ``None`` if it is welcome.
+    def refusal_reason(self, target: str, fields: Fields) -> str | None:
+        """Return why a request is refused, or ``None`` if it is accepted.
 
         Args:
-            target: The target in the request's first line, which may be a whole URL.
-            fields: The headers in `CHECKED_HEADERS` that it has.
+            target: The target in the request line, which may be an absolute URL.
+            fields: Its headers among `CHECKED_HEADERS`.
         """
-        hosts = [*fields.get("host", ()), *_authority_in(target)]
+        # All of them are checked: nothing says which one a client meant.
+        hosts = [*fields.get("host", ()), *_parse_target_authority(target)]
         for host in hosts:
             if not self._allows(parse_authority(host)):
-                return f"its Host {_shown(host)} is neither loopback nor allowed"
+                return f"its Host {_quote(host)} is not loopback, and not in allowed_hosts"
+        # A page that the endpoint's own address serves may call it: by the same host and port.
         own = {parse_authority(host) for host in hosts}
         for name in ("origin", "referer"):
             for value in fields.get(name, ()):
                 if not _is_ours(value, own):
-                    return f"it comes from a web page: its {name.capitalize()} is {_shown(value)}"
+                    return f"it comes from a web page: its {name.capitalize()} is {_quote(value)}"
         if any("cross-site" in value.lower() for value in fields.get("sec-fetch-site", ())):
             return "it comes from a web page: its Sec-Fetch-Site is 'cross-site'"
         return None
@@ -77,7 +79,7 @@ class HostCheck:
 
 
 def parse_host(text: str) -> str | None:
-    """Return the host that a user has named, in the form that requests are compared in; ``None`` if it is not one.
+    """Normalize a configured host for comparison; return ``None`` if it is not a valid host.
 
     >>> parse_host("Host.Docker.Internal."), parse_host("[::1]"), parse_host("http://name"), parse_host("name:80")
     ('host.docker.internal', '::1', None, None)
@@ -91,7 +93,7 @@ def parse_host(text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def parse_authority(text: str) -> Authority | None:
-    """Parse what a ``Host`` header has, or return ``None`` if it is not ``host`` or ``host:port``.
+    """Parse a ``Host`` header; return ``None`` if it is not ``host`` or ``host:port``.
 
     >>> parse_authority("LocalHost.:9001"), parse_authority("[::1]"), parse_authority("user@localhost")
     (Authority(host='localhost', port=9001), Authority(host='::1', port=None), None)
@@ -108,23 +110,23 @@ def parse_authority(text: str) -> Authority | None:
 
 
 def _is_ours(origin: str, own: Iterable[Authority | None]) -> bool:
-    """Check whether a page's origin, or its URL, is on loopback or the endpoint itself."""
+    """Check whether a page's origin or URL is on loopback or on the endpoint itself."""
     match = _URL.fullmatch(origin.strip().lower())
-    if match is None or match["scheme"] not in _PORTS:
+    if match is None or match["scheme"] not in _DEFAULT_PORTS:
         return False
     authority = parse_authority(match["authority"])
     if authority is None:
         return False
-    default = _PORTS[match["scheme"]]
-    return is_loopback(authority.host) or any(_same(authority, each, default) for each in own)
+    default = _DEFAULT_PORTS[match["scheme"]]
+    return is_loopback(authority.host) or any(_is_same_authority(authority, each, default) for each in own)
 
 
-def _same(one: Authority, other: Authority | None, default: int) -> bool:
+def _is_same_authority(one: Authority, other: Authority | None, default: int) -> bool:
     return other is not None and one.host == other.host and (one.port or default) == (other.port or default)
 
 
-def _authority_in(target: str) -> list[str]:
-    """Return the authority of a target that is a whole URL, which counts more than ``Host``."""
+def _parse_target_authority(target: str) -> list[str]:
+    """Return the authority of an absolute URL as a target, which takes precedence over ``Host``."""
     match = _URL.fullmatch(target.lower())
     return [] if match is None else [match["authority"]]
 
@@ -137,6 +139,6 @@ def _ip(host: str) -> _Address | None:
         return None
 
 
-def _shown(value: str) -> str:
-    """Quote what a stranger has sent: bounded, and without characters that do something in a terminal."""
-    return ascii(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+def _quote(value: str) -> str:
+    """Quote untrusted text: truncated, and without characters that a terminal would execute."""
+    return ascii(value if len(value) <= _MAX_QUOTED else f"{value[:_MAX_QUOTED]}...")

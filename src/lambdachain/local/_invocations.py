@@ -1,4 +1,4 @@
-"""What an endpoint tells of each invocation that has ended, for logs and tests."""
+"""The record of each completed invocation that an endpoint passes to its observer, for logs and tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,19 +15,19 @@ from lambdachain._lambda_api.responses import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class LocalInvocation:
-    """An invocation that has ended, or a call that was refused; an event is told of at each delivery.
+    """A completed invocation or a refused call; an event is reported at each delivery.
 
     Attributes:
-        function: The function's name, as far as it could be read from the request.
-        version: The version that ran; ``None`` where none did.
+        function: The function's name, as far as the request could be parsed.
+        version: The version that ran; ``None`` if none did.
         request_id: Lambda's id of the invocation: the same at each delivery of an event.
         invocation_type: RequestResponse, Event or DryRun.
-        status: The HTTP status of the answer; of a delivery, what a call would have got.
-        error: The class of the failure: of the function's exception, of Lambda's own, or of the refusal.
-        duration: Seconds that the invocation took, the start of a process not among them.
-        init: Seconds that the process took to start; ``None`` where it was there already (warm).
-        caller: The function that called; ``None`` for anybody else.
-        attempt: Which delivery of an event it was, from 1.
+        status: The HTTP status of the response; for a delivery, the one that a call would have received.
+        error: The error type: of the function's exception, of a runtime error such as a timeout, or of the refusal.
+        duration: Seconds that the invocation took, without the start of a process.
+        init: Seconds that the process took to start (cold); ``None`` if it was running already (warm).
+        caller: The name of the calling function; ``None`` if the caller is not one of the endpoint's functions.
+        attempt: The number of the delivery of an event, from 1.
     """
 
     function: str
@@ -43,37 +43,42 @@ class LocalInvocation:
 
     @property
     def cold(self) -> bool:
-        """Whether a process was started for it."""
+        """Whether a process was started for this invocation."""
         return self.init is not None
 
 
 Observer: TypeAlias = Callable[[LocalInvocation], None]
 
 
-def finished(invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None) -> LocalInvocation:
-    """Report a call that was answered; without an ending, of a dry run."""
+def invocation_from_ending(
+    invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None
+) -> LocalInvocation:
+    """Create the record of a call that was answered; without an ending, of a dry run."""
     return LocalInvocation(
         function=invoke.function,
         version=version,
         request_id=invoke.delivery.request_id,
         invocation_type=invoke.invocation_type,
         status=200 if ending else 204,
-        error=error_of(ending) if ending else None,
+        error=get_error_type(ending) if ending else None,
         duration=ending.duration if ending else 0.0,
         init=ending.init if ending else None,
         caller=caller,
     )
 
 
-def refused(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
-    """Report a call that was refused."""
-    told = finished(invoke, None, None, caller)
-    return replace(told, status=error.answer.status, error=str(error))
+def invocation_from_refusal(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
+    """Create the record of a call that was refused."""
+    invocation = invocation_from_ending(invoke, None, None, caller)
+    return replace(invocation, status=error.answer.status, error=str(error))
 
 
-def misaddressed(target: str, request_id: str, error: RefusedError, caller: str | None) -> LocalInvocation:
-    """Report a call that was refused before it could be read as one: no such function, a body that is no JSON."""
+def invocation_from_bad_request(
+    target: str, request_id: str, error: RefusedError, caller: str | None
+) -> LocalInvocation:
+    """Create the record of a request that could not be parsed: no such function, a body that is not valid JSON."""
     try:
+        # The target is percent-encoded, as in the URL.
         function = parse_target(unquote(target)).name
     except InvalidArnError:
         function = unquote(target)
@@ -89,8 +94,8 @@ def misaddressed(target: str, request_id: str, error: RefusedError, caller: str 
     )
 
 
-def error_of(ending: Ending) -> str | None:
-    """Name the class of a function's failure; ``None`` for a success."""
+def get_error_type(ending: Ending) -> str | None:
+    """Return the error type of a failed function, or ``None`` if it succeeded."""
     return parse_error_type(ending.body) or "Unhandled" if ending.failed else None
 
 

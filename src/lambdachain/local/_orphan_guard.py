@@ -1,7 +1,7 @@
-"""No sandbox outlives its endpoint, not even when the endpoint is killed: a watching process sees to it.
+"""A watchdog process that kills the sandboxes of an endpoint that has ended, even if the endpoint was killed.
 
-The endpoint tells the watcher, through a pipe, of every process group that it starts and ends. When the pipe closes,
-for whatever reason, the watcher kills the groups that are left and ends itself. It runs this very file, alone.
+The endpoint writes every process group that it starts and ends to a pipe. When the pipe closes, for any reason, the
+watchdog kills the groups that are left and exits. It runs this file as a script, so the file imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
 class OrphanGuard:
-    """The endpoint's side of the watching process."""
+    """The endpoint's side of the watchdog process."""
 
     def __init__(self) -> None:
-        """Start the watcher, in a session of its own: what ends the endpoint's must not end it too."""
+        """Start the watchdog, in its own session: a signal to the endpoint's process group must not reach it."""
         read_end, self._pipe = os.pipe()
         try:
+            # -I -S: without site-packages it starts fast, and nothing in the user's environment can break it.
             self._watcher = subprocess.Popen(  # noqa: S603 - runs this file
                 [sys.executable, "-I", "-S", __file__],
                 stdin=read_end,
@@ -34,28 +35,30 @@ class OrphanGuard:
             os.close(read_end)
 
     def watch(self, group: int) -> None:
-        """Have process group *group* killed when this process ends."""
-        self._tell(f"+{group}\n")
+        """Register process group *group* to be killed when this process ends."""
+        self._send(f"+{group}\n")
 
     def release(self, group: int) -> None:
-        """Forget process group *group*: it has ended."""
-        self._tell(f"-{group}\n")
+        """Unregister process group *group*, which has ended."""
+        self._send(f"-{group}\n")
 
     def close(self) -> None:
-        """End the watcher; it kills the groups that were not released."""
+        """Stop the watchdog, which kills the groups that were not released."""
         os.close(self._pipe)
         self._watcher.wait()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         try:
             os.write(self._pipe, line.encode())
         except BrokenPipeError:
-            _LOGGER.warning("the process that guards against orphans has died; sandboxes may outlive a killed endpoint")
+            _LOGGER.warning(
+                "the watchdog process has died: if this endpoint is killed, processes of its functions may keep running"
+            )
 
 
 def kill_group(group: int) -> None:
-    """Kill every process of *group* that is left."""
-    # macOS forbids signals to a group of zombies.
+    """Kill every process that is left in *group*."""
+    # PermissionError: macOS forbids signals to a group of zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 

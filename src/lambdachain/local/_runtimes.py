@@ -1,7 +1,8 @@
-"""The runtimes: which process runs a function, and what its environment has beyond what every function's has.
+"""The runtimes: the process that runs a function, and the variables that only this runtime sets.
 
-A runtime client is a process that is told the address of a Runtime API (``AWS_LAMBDA_RUNTIME_API``) and asks there for
-work. Everything else is the same for all of them.
+A runtime client is a process that finds the address of a Runtime API in ``AWS_LAMBDA_RUNTIME_API`` and polls it for
+invocations. Everything else is the same for all runtimes. To add one, implement `Runtime`, add it to ``RUNTIMES``, and
+add its name to ``RuntimeKind``.
 """
 
 from __future__ import annotations
@@ -13,37 +14,37 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
-from ._function import LocalFunction, RuntimeKind
+from ._exec_wrapper import wrap_command
+from ._function_config import LocalFunction, RuntimeKind
 from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
-from ._wrapper import wrapped
 
 _PYTHON_CLIENT: Final = Path(__file__).parent / "python" / "bootstrap.py"
 _DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
 
 
 class Runtime(Protocol):
-    """How the functions of one runtime are run."""
+    """How to run the functions of one runtime."""
 
     def identifier(self, function: LocalFunction) -> str:
-        """Name Lambda's runtime that this stands for, such as ``python3.13``.
+        """Return the identifier of the corresponding Lambda runtime, such as ``python3.13``.
 
         Raises:
-            ValueError: The runtime client is not installed, or the function has nothing for it to run; in one line,
-                with what to do.
+            ValueError: The runtime client is not installed, or the function has nothing to run; the message, in one
+                line, says what to do.
         """
         ...
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Return the program and its arguments; it starts in the function's directory."""
+        """Return the command line; it is started in the function's directory."""
         ...
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
-        """Return the variables that this runtime's own images set."""
+        """Return the variables that the images of this runtime set on Lambda."""
         ...
 
     def takes_path(self, function: LocalFunction) -> bool:
-        """Check whether the process takes a Runtime API's address with a path, ``host:port/path``."""
+        """Check whether the process accepts a Runtime API address with a path, ``host:port/path``."""
         ...
 
 
@@ -51,19 +52,19 @@ class PythonRuntime:
     """AWS's ``awslambdaric``, in the function's interpreter."""
 
     def identifier(self, function: LocalFunction) -> str:
-        """Name the version of the interpreter."""
+        """Return the identifier for the version of the interpreter."""
         return _python_identifier(function.python)
 
     def command(self, function: LocalFunction) -> Sequence[str]:
-        """Run the runtime client by a script, as Lambda does; it finds the handler setting in ``_HANDLER``."""
+        """Run the runtime client from a script, as Lambda does; it reads the handler setting from ``_HANDLER``."""
         return (function.python, str(_PYTHON_CLIENT))
 
     def environment(self, function: LocalFunction) -> Mapping[str, str]:
-        """Describe which runtime it is: the client encodes results by it."""
+        """Return the name of the runtime, on which the client's encoding of results depends."""
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{self.identifier(function)}", "PYTHONUNBUFFERED": "1"}
 
-    def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - as of every runtime
-        """Accept one, by that script."""
+    def takes_path(self, function: LocalFunction) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return true: the script makes the client accept one."""
         return True
 
 
@@ -74,8 +75,8 @@ RUNTIMES: Final[Mapping[RuntimeKind, Runtime]] = {
 }
 
 
-def runtime_of(function: LocalFunction) -> Runtime:
-    """Return the runtime of a function, after a look at whether it can run it.
+def runtime_for(function: LocalFunction) -> Runtime:
+    """Return the runtime of a function, after checking that it can run the function.
 
     Raises:
         ValueError: It cannot; the message names the function.
@@ -89,16 +90,17 @@ def runtime_of(function: LocalFunction) -> Runtime:
 
 
 def start_command(function: LocalFunction) -> Sequence[str]:
-    """Return the program and its arguments that start a sandbox of a function, in the function's directory.
+    """Return the command line that starts a sandbox of a function, in the function's directory.
 
     Raises:
         ValueError: The runtime cannot run it; the message names the function.
     """
-    return wrapped(function, runtime_of(function).command(function))
+    return wrap_command(function, runtime_for(function).command(function))
 
 
 @cache
 def _python_identifier(python: str) -> str:
+    # The usual case needs no process: awslambdaric is a dependency of this extra.
     if python == sys.executable:
         return "python{}.{}".format(*sys.version_info)
     try:
@@ -106,7 +108,9 @@ def _python_identifier(python: str) -> str:
             [python, "-c", _DESCRIBE], capture_output=True, text=True, check=True, timeout=60
         )
     except subprocess.CalledProcessError:
-        raise ValueError(f"interpreter {python!r} has no awslambdaric: {python} -m pip install awslambdaric") from None
+        raise ValueError(
+            f"interpreter {python!r} does not have awslambdaric: run {python} -m pip install awslambdaric"
+        ) from None
     except (OSError, subprocess.TimeoutExpired) as exc:
-        raise ValueError(f"interpreter {python!r} does not start: {exc}") from None
+        raise ValueError(f"interpreter {python!r} cannot be started: {exc}") from None
     return described.stdout.strip()

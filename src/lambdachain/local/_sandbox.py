@@ -1,4 +1,4 @@
-"""One execution environment: a process of the runtime client, and the Runtime API it works through."""
+"""One execution environment: a process of the runtime client, and the Runtime API that it polls."""
 
 from __future__ import annotations
 
@@ -12,74 +12,79 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from lambdachain._core import clock
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, Ending
 from lambdachain._lambda_api.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
 from lambdachain._lambda_api.log import report, start
 
-from ._environment import sandbox_environment
-from ._function import LocalFunction
-from ._memory import MemoryWatch, peak_memory
+from ._function_config import LocalFunction
+from ._memory_limit import MemoryMonitor, peak_memory
 from ._orphan_guard import OrphanGuard, kill_group
-from ._output import SandboxOutput
 from ._runtime_api import Exited, InitFailed, Raised, Ready, Returned, RuntimeApi, RuntimeEvent, Streamed, Streaming
-from ._runtimes import runtime_of, start_command
+from ._runtimes import runtime_for, start_command
+from ._sandbox_environment import sandbox_environment
+from ._sandbox_output import SandboxOutput
 
-# A killed process is gone at once, unless the kernel holds it.
+# Seconds to wait for a killed process, which ends immediately unless it is blocked in the kernel.
 _KILL_TIMEOUT: Final = 5.0
 
 Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Takes a part of a response, as soon as there is one."""
+"""Receives each part of a streamed response as soon as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every sandbox of an endpoint shares; *variables* tell of the endpoint and its services.
+class SandboxResources:
+    """What all sandboxes of an endpoint share.
 
     Attributes:
-        executions: Held while an invocation runs: so many may at a time, of all functions together.
+        location: The account and region of the endpoint.
+        orphan_guard: Kills the process groups that are left if the endpoint is killed.
+        variables: Environment variables with the addresses of the endpoint and its services.
+        execution_limit: Held while an invocation runs; limits the concurrent invocations of all functions.
     """
 
-    place: AwsLocation
-    network_guard: OrphanGuard
+    location: AwsLocation
+    orphan_guard: OrphanGuard
     variables: Mapping[str, str]
-    executions: asyncio.Semaphore
+    execution_limit: asyncio.Semaphore
 
 
 class SandboxGoneError(Exception):
-    """The process ended while it was idle: the invocation was not delivered, and no code has seen it."""
+    """The process ended while it was idle: the invocation was not delivered, and may be sent to another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationOutcome:
-    """What an event means for the call, and whether the sandbox can take another one."""
+    """The result of an invocation, and whether its sandbox can run another one."""
 
     body: bytes = field(repr=False)
     failed: bool
-    survives: bool
+    is_reusable: bool
     log: str = ""
 
 
 class Sandbox:
-    """A process that serves one invocation at a time of one version of a function."""
+    """A process that runs the invocations of one version of a function, one at a time."""
 
-    def __init__(self, function: LocalFunction, version: str, tenant_id: str | None, around: Surroundings) -> None:
+    def __init__(
+        self, function: LocalFunction, version: str, tenant_id: str | None, resources: SandboxResources
+    ) -> None:
         self.tenant_id = tenant_id
         self._function = function
         self._version = version
-        self._around = around
+        self._resources = resources
         self._api = RuntimeApi(function.name)
         self._output = SandboxOutput(function.name)
-        self._launched = clock.System.monotonic()
+        self._launched_at = clock.System.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[None] | None = None
         self._served = False
         self._stopping: asyncio.Task[None] | None = None
 
     @property
-    def alive(self) -> bool:
-        """Whether it may take another invocation."""
+    def is_alive(self) -> bool:
+        """Whether it can run another invocation."""
         process = self._process
         if self._stopping is not None or process is None or process.returncode is not None:
             return False
@@ -89,17 +94,18 @@ class Sandbox:
         """Start the process; it loads the handler while the first invocation waits.
 
         Raises:
-            OSError: The machine has no process, port or memory left for it.
+            OSError: The machine has no process, port or memory left.
         """
-        around, runtime = self._around, runtime_of(self._function)
+        resources, runtime = self._resources, runtime_for(self._function)
         try:
             environment = sandbox_environment(
                 self._function,
                 self._version,
-                place=around.place,
-                variables=around.variables,
+                location=resources.location,
+                variables=resources.variables,
                 runtime_api=await self._api.open(with_path=runtime.takes_path(self._function)),
             )
+            # A session of its own: its process group is killed as a whole, and Ctrl-C in a terminal does not reach it.
             self._process = await asyncio.create_subprocess_exec(
                 *start_command(self._function),
                 cwd=self._function.directory,
@@ -111,8 +117,8 @@ class Sandbox:
             )
         finally:
             self._output.close_write_end()
-        self._api.serve_process(self._process.pid)
-        around.network_guard.watch(self._process.pid)
+        self._api.serve_process(self._process.pid)  # from now on the Runtime API answers this process, and no other
+        resources.orphan_guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 
     async def invoke(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
@@ -120,34 +126,39 @@ class Sandbox:
 
         Args:
             delivery: The invocation.
-            log_tail: Whether its log is asked for.
-            sink: Takes the response instead of the ending's body.
+            log_tail: Whether the caller wants the log tail, with the peak memory.
+            sink: Receives the parts of the response, instead of the ending's body.
 
         Raises:
-            SandboxGoneError: The process had served before and ended since.
+            SandboxGoneError: The process has ended since its last invocation.
         """
-        with self._memory_watch():
-            event = await self._next_event(self._function.timeout if self._served else self._time_to_load)
-            if self._served and not (isinstance(event, Ready) and self.alive):
+        with self._monitor_memory():
+            event = await self._next_event(self._function.timeout if self._served else self._init_timeout)
+            # A process that ended while idle saw nothing of this event. In the first invocation any other event is the
+            # outcome: Lambda reports a failed load to the call that started the sandbox.
+            if self._served and not (isinstance(event, Ready) and self.is_alive):
                 await self.stop()
                 raise SandboxGoneError
             delivered = clock.System.monotonic()
-            init = None if self._served else delivered - self._launched
+            init = None if self._served else delivered - self._launched_at
             self._served = True
-            self._output.mark(start(delivery.request_id, self._version))
+            self._output.append_platform_line(start(delivery.request_id, self._version))
             if isinstance(event, Ready):
                 self._api.deliver(delivery, int((clock.System.epoch() + self._function.timeout) * 1000))
-                event = await self._answered(sink)
-        verdict = judge(event, delivery.request_id, self._function.timeout)
+                event = await self._wait_for_response(sink)
+        outcome = to_outcome(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
         elapsed = clock.System.monotonic() - delivered
-        if not verdict.survives:
+        if not outcome.is_reusable:
             await self.stop()
-        self._output.mark(verdict.log + report(delivery.request_id, elapsed, self._function.memory, memory, init))
-        return Ending(verdict.body, verdict.failed, self._output.take_tail(), elapsed, init)
+        self._output.append_platform_line(
+            outcome.log + report(delivery.request_id, elapsed, self._function.memory, memory, init)
+        )
+        return Ending(outcome.body, outcome.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
-        """Kill the process and all that it started, and read its last output: to the end, even if cancelled."""
+        """Kill the process and everything it started, and read its last output; completes even if cancelled."""
+        # One task for all callers, shielded: a cancelled call must not leave a process behind.
         self._stopping = self._stopping or asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
 
@@ -155,23 +166,23 @@ class Sandbox:
         if self._process is not None and self._exit is not None:
             kill_group(self._process.pid)
             await asyncio.wait({self._exit}, timeout=_KILL_TIMEOUT)
-            self._around.network_guard.release(self._process.pid)
+            self._resources.orphan_guard.release(self._process.pid)
         self._output.close()
         await self._api.close()
 
     async def _report_exit(self, process: asyncio.subprocess.Process) -> None:
         returncode = await process.wait()
-        await self._api.drain()
+        await self._api.drain()  # its last report may still be in a socket, and comes before its exit
         self._api.events.put_nowait(Exited(returncode))
 
-    def _memory_watch(self) -> MemoryWatch | nullcontext[None]:
+    def _monitor_memory(self) -> MemoryMonitor | nullcontext[None]:
         if self._process is None:
             return nullcontext()
         pid = self._process.pid
-        return MemoryWatch(pid, self._function.memory, lambda: kill_group(pid))
+        return MemoryMonitor(pid, self._function.memory, lambda: kill_group(pid))
 
     @property
-    def _time_to_load(self) -> float:
+    def _init_timeout(self) -> float:
         return max(INIT_TIMEOUT, self._function.timeout)
 
     async def _next_event(self, seconds: float) -> RuntimeEvent | None:
@@ -181,21 +192,22 @@ class Sandbox:
         except TimeoutError:
             return None
 
-    async def _answered(self, sink: Sink | None) -> RuntimeEvent | None:
-        """Wait for the handler's answer, of one part or many; ``None`` when it takes too long."""
+    async def _wait_for_response(self, sink: Sink | None) -> RuntimeEvent | None:
+        """Wait for the response, in one part or many; return ``None`` if the function times out."""
         try:
             async with asyncio.timeout(self._function.timeout):
-                return await self._collected(sink)
+                return await self._collect_response(sink)
         except TimeoutError:
             return None
 
-    async def _collected(self, sink: Sink | None) -> RuntimeEvent:
-        """Accept the parts of an answer: to the *sink*, or together into one body."""
+    async def _collect_response(self, sink: Sink | None) -> RuntimeEvent:
+        """Collect the parts of a response: pass them to *sink*, or join them into one body."""
         content = bytearray()
         size = 0
         while isinstance(event := await self._api.events.get(), Streaming):
             size += len(event.content)
-            if size > (MAX_STREAM if sink else MAX_RESPONSE):
+            if size > (MAX_STREAM if sink else MAX_RESPONSE):  # reported as a response that is too large
+                # The content does not matter any more: what counts is a size over the limit.
                 return Returned(Body(b"", MAX_RESPONSE + 1))
             if sink:
                 await sink(event.content)
@@ -213,31 +225,32 @@ class Sandbox:
                 return event
 
 
-def judge(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
-    """Describe what the end of an invocation means; *event* is ``None`` when its *timeout*, in seconds, has passed."""
+def to_outcome(event: RuntimeEvent | None, request_id: str, timeout: float) -> InvocationOutcome:
+    """Convert the last event of an invocation to an outcome; ``None`` is a timeout, after *timeout* seconds."""
     match event:
+        # First: the size limit applies to error reports too.
         case Returned(body) | Raised(body) | InitFailed(body) if body.size > MAX_RESPONSE:
-            return InvocationOutcome(answers.response_too_large(), failed=True, survives=False)
+            return InvocationOutcome(responses.response_too_large(), failed=True, is_reusable=False)
         case Returned(body):
-            return InvocationOutcome(body.content, failed=False, survives=True)
+            return InvocationOutcome(body.content, failed=False, is_reusable=True)
         case Raised(body):
-            return InvocationOutcome(body.content, failed=True, survives=True)
+            return InvocationOutcome(body.content, failed=True, is_reusable=True)
         case InitFailed(body):
-            return InvocationOutcome(body.content, failed=True, survives=False)
+            return InvocationOutcome(body.content, failed=True, is_reusable=False)
         case Exited(returncode):
-            log = f"RequestId: {request_id} Error: {answers.exit_text(returncode)}\nRuntime.ExitError\n"
-            return InvocationOutcome(answers.exited(request_id, returncode), failed=True, survives=False, log=log)
+            log = f"RequestId: {request_id} Error: {responses.exit_text(returncode)}\nRuntime.ExitError\n"
+            return InvocationOutcome(responses.exited(request_id, returncode), failed=True, is_reusable=False, log=log)
         case _:
             now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
-            log = f"{now} {request_id} {answers.timeout_text(timeout)}\n\n"
-            return InvocationOutcome(answers.timed_out(request_id, timeout), failed=True, survives=False, log=log)
+            log = f"{now} {request_id} {responses.timeout_text(timeout)}\n\n"
+            return InvocationOutcome(responses.timed_out(request_id, timeout), failed=True, is_reusable=False, log=log)
 
 
 def _has_ended(pid: int) -> bool:
-    """Ask the system whether a child has ended: the loop is told of it a while later."""
-    if not hasattr(os, "waitid"):  # as on macOS before Python 3.13
+    """Check whether a child process has ended, which the event loop learns a moment later."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
         return False
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # it has been collected
+    except ChildProcessError:  # asyncio has reaped it already
         return True

@@ -1,4 +1,4 @@
-"""Published versions of a function, and aliases that lead to them."""
+"""Published versions of a function, and aliases that point to them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,17 @@ _ALIAS: Final = re.compile(rf"(?![0-9]+$)[a-zA-Z0-9_-]{{1,{MAX_QUALIFIER_LENGTH}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalVersion:
-    """A published version: what was different from the function as it is now. ``None`` is: the same.
+    """A published version: its differences from the function. ``None`` means no difference.
 
     >>> LocalVersion(handler="old.handler", environment={"STAGE": "before"}).handler
     'old.handler'
 
     Attributes:
-        handler: See `LocalFunction`, as for the others.
-        directory: The code of that version.
+        handler: As of `LocalFunction`.
+        directory: The code of this version.
         timeout: Seconds.
         memory: MB.
-        environment: All of its variables; none of the function's own come along.
+        environment: All of its variables; those of the function do not apply.
         python: Its interpreter.
     """
 
@@ -44,13 +44,13 @@ class LocalVersion:
 
 @dataclass(frozen=True, slots=True)
 class LocalAlias:
-    """A name for a version, or for two of which one gets a share of the calls (a canary).
+    """A name for a version, or for two versions of which one receives a share of the calls (a canary).
 
     >>> LocalAlias("1", routing={"2": 0.1})
     LocalAlias(version='1', routing={'2': 0.1})
 
     Attributes:
-        version: The version that it leads to: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
+        version: The version that it points to: ``"1"``, ``"2"``, ... or ``"$LATEST"``.
         routing: Another version and its share of the calls, 0 to 1: AWS's ``AdditionalVersionWeights``.
     """
 
@@ -58,33 +58,33 @@ class LocalAlias:
     routing: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
 
-def problems_of_versions(versions: Iterable[str], aliases: Mapping[str, LocalAlias]) -> Iterable[str]:
-    """Describe what is wrong with the versions and aliases of a function."""
+def find_version_problems(versions: Iterable[str], aliases: Mapping[str, LocalAlias]) -> Iterable[str]:
+    """Yield what is invalid in the versions and aliases of a function."""
     published = set(versions)
     for version in published:
         if not VERSION.fullmatch(version):
-            yield f"version {version!r} is not a whole number from 1, as text"
+            yield f"version {version!r} is not a positive whole number as text, such as '1'"
     for name, alias in aliases.items():
         if not _ALIAS.fullmatch(name):
-            yield f"alias {name!r} is not 1 to {MAX_QUALIFIER_LENGTH} letters, digits, '-' and '_', with one no digit"
+            yield f"alias {name!r} must have 1 to {MAX_QUALIFIER_LENGTH} letters, digits, '-' and '_', not only digits"
         if alias.version not in {*published, LATEST}:
-            yield f"alias {name!r} leads to version {alias.version!r}, which is not declared"
-        yield from _problems_of_routing(name, alias, published)
+            yield f"alias {name!r} points to version {alias.version!r}, which is not declared"
+        yield from _find_routing_problems(name, alias, published)
 
 
-def _problems_of_routing(name: str, alias: LocalAlias, published: set[str]) -> Iterable[str]:
+def _find_routing_problems(name: str, alias: LocalAlias, published: set[str]) -> Iterable[str]:
     if not alias.routing:
         return
     if alias.version == LATEST:
-        yield f"alias {name!r} leads to {LATEST}; Lambda routes between published versions only"
+        yield f"alias {name!r} points to {LATEST}, but Lambda routes between published versions only"
     if len(alias.routing) > 1:
-        yield f"alias {name!r} routes to {len(alias.routing)} versions besides its own; Lambda allows one"
+        yield f"alias {name!r} routes to {len(alias.routing)} additional versions, but Lambda allows one"
     for version, weight in alias.routing.items():
         if version not in published or version == alias.version:
             yield f"alias {name!r} routes to {version!r}, which is not another declared version"
         share: Any = weight
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            yield f"alias {name!r} routes {weight!r} of the calls to {version!r}; a weight is 0 to 1"
+            yield f"alias {name!r} routes {weight!r} of the calls to {version!r}, but a weight must be 0 to 1"
 
 
 LocalAlias.__module__ = "lambdachain.local"

@@ -35,7 +35,7 @@ def raw(event, context):
 
 
 def describe(event, context):
-    """Tell everything that a function can know."""
+    """Return everything that a function can know."""
     client_context = context.client_context
     return {
         "event": event,
@@ -57,7 +57,7 @@ def describe(event, context):
 
 
 def credentials(event, context):
-    """Tell the credentials that boto3 finds."""
+    """Return the credentials that boto3 finds."""
     found = boto3.Session().get_credentials().get_frozen_credentials()
     return [found.access_key, found.secret_key, found.token]
 
@@ -165,7 +165,7 @@ def spawn(event, context):
 
 
 def hungry(event, context):
-    """Take *mb* megabytes of memory, here or in a child, and keep them for a second."""
+    """Allocate *mb* megabytes of memory, here or in a child, and keep them for a second."""
     if event.get("child"):
         script = f"import time; held = b'x' * ({event['mb']} << 20); time.sleep(1)"
         return subprocess.run([sys.executable, "-c", script], check=False).returncode
@@ -175,7 +175,7 @@ def hungry(event, context):
 
 
 def descend(event, context):
-    """Call the functions of *route*, each the next, the last the first again; tell how deep that goes."""
+    """Call the functions of *route* in a loop; return how deep that goes."""
     route = event["route"]
     following = route[(route.index(context.function_name) + 1) % len(route)]
     client = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}))

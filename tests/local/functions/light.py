@@ -8,7 +8,7 @@ import os
 
 
 def descend(event, context):
-    """Call the functions of *route*, each the next, the last the first again; tell how deep that goes."""
+    """Call the functions of *route* in a loop; return how deep that goes."""
     route = event["route"]
     following = route[(route.index(context.function_name) + 1) % len(route)]
     connection = http.client.HTTPConnection(os.environ["AWS_ENDPOINT_URL_LAMBDA"].removeprefix("http://"))

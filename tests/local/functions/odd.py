@@ -1,4 +1,4 @@
-"""Handlers that do what a handler seldom does, to be run by the real runtime and in a test's process."""
+"""Unusual handlers, run by the real runtime client and in a test's process."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ class OutsideError(BaseException):
 
 
 def half_a_character(event, context):
-    """Raise an error whose text no encoding has."""
+    """Raise an error whose text cannot be encoded."""
     raise ValueError("half \ud800")
 
 
 def half_in_a_group(event, context):
-    """Raise a group of errors whose text no encoding has."""
+    """Raise an exception group whose text cannot be encoded."""
     raise ExceptionGroup("half \udfff", [ValueError()])
 
 
 def half_in_an_answer(event, context):
-    """Return text that no encoding has."""
+    """Return text that cannot be encoded."""
     return "half \ud800"
 
 
 def half_in_a_key(event, context):
-    """Return a key that JSON has no form for, with text that no encoding has."""
+    """Return a key that is not valid in JSON, with text that cannot be encoded."""
     return {"\ud800": {1}}
 
 
@@ -56,7 +56,7 @@ def exits(event, context):
 
 
 def no_text(event, context):
-    """Raise what has no text."""
+    """Raise an exception whose str() fails."""
 
     class Mute(Exception):
         def __str__(self):
@@ -66,22 +66,22 @@ def no_text(event, context):
 
 
 def takes_none():
-    """Take nothing."""
+    """Accept no argument."""
 
 
 def takes_three(event, context, more):
-    """Take one too many."""
+    """Require one argument too many."""
 
 
 def takes_a_keyword(event, context, *, key):
-    """Take one that nobody gives."""
+    """Require a keyword argument that is never passed."""
 
 
 class Callable:
     """Can be called, with nothing."""
 
     def __call__(self):
-        """Take nothing."""
+        """Accept no argument."""
 
 
 instance = Callable()
@@ -94,7 +94,7 @@ def loop(event, context):
 
 
 def same_loop(event, context):
-    """Tell whether the thread's event loop is the one of last time."""
+    """Return whether the thread's event loop is that of the last invocation."""
     found = asyncio.get_event_loop()
     seen = getattr(same_loop, "seen", None)
     same_loop.seen = found

@@ -7,7 +7,7 @@ import time
 
 
 def work(event, context):
-    """Do as told."""
+    """Follow the event's instruction."""
     match event:
         case {"fail": words}:
             raise LookupError(words)

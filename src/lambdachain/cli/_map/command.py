@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import click
 
-from lambdachain.cli._help import Command
-from lambdachain.cli._target_options import CONTEXT, TARGET, Connection, connection_options
+from lambdachain.cli._help import CommandWithExamples
+from lambdachain.cli._target_options import CONTEXT, TARGET, TargetOptions, target_options
 
 _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
 
 @click.command(
     "map",
-    cls=Command,
+    cls=CommandWithExamples,
     examples=[
         "lambdachain map billing_contracts:charge orders.jsonl -o charged.jsonl",
         "lambdachain map billing-charge orders.jsonl -o charged.jsonl --as-completed --concurrency 500",
@@ -39,7 +39,7 @@ _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 @click.option("--overwrite", is_flag=True, help="Begin anew, whatever is in the output and its journal.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell problems only.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as a JSON object; needs --output.")
-@connection_options
+@target_options
 @CONTEXT
 def command(
     *,
@@ -86,4 +86,4 @@ def command(
         quiet=quiet,
         as_json=as_json,
     )
-    sys.exit(run(asked, Connection(**connection)))
+    sys.exit(run(asked, TargetOptions(**connection)))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from lambdachain.cli._exit_status import Refusal
+from lambdachain.cli._exit_status import InputError
 
 from .append_only_file import AppendOnlyFile, sync_directory
 from .line_states import LineStates, State
@@ -205,11 +205,11 @@ def _check_header(record: JournalRecord, path: Path, subject: Mapping[str, str])
     except ValueError:
         header = {}
     if header.get("lambdachain map") != _FORMAT:
-        raise Refusal(f"{path} is no journal of a map, or damaged: move it away, or choose another output")
+        raise InputError(f"{path} is no journal of a map, or damaged: move it away, or choose another output")
     for name, value in subject.items():
         if header.get(name) != value:
             words = f"{path} is of a map whose {name} is {header.get(name)}, not {value}"
-            raise Refusal(f"{words}: go on with the same, or choose another output")
+            raise InputError(f"{words}: go on with the same, or choose another output")
 
 
 def _lock(file: AppendOnlyFile, path: Path) -> None:
@@ -222,7 +222,7 @@ def _lock(file: AppendOnlyFile, path: Path) -> None:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise Refusal(f"{path}: another map is at work on it: wait for its end, or choose another output") from None
+        raise InputError(f"{path}: another map is at work on it: wait for its end, or choose another output") from None
 
 
 def _boot() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from select import select
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lambdachain.cli._exit_status import Refusal
+from lambdachain.cli._exit_status import InputError
 
 from .journal import mark_of
 from .line_states import LineStates, State
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 65536
 
 Parse = Callable[[str, bytes], Any]
-"""Makes a payload of a line, given what to call it; raises ``Refusal`` or ``CallError``."""
+"""Makes a payload of a line, given what to call it; raises ``InputError`` or ``CallError``."""
 
 
 class Line(NamedTuple):
@@ -47,7 +47,7 @@ class Input:
         try:
             file: Any = sys.stdin.buffer if path is None or is_stdin else path.open("rb")
         except OSError as exc:
-            raise Refusal(f"{self.name}: {exc.strerror}") from None
+            raise InputError(f"{self.name}: {exc.strerror}") from None
         self._file: BufferedReader = file
         self.is_file = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self._begun = self._file.tell() if self.is_file else 0
@@ -131,7 +131,7 @@ def check_same(source: Input, ledger: LineStates, line: Line) -> None:
     """
     mark = ledger.mark(line.number)
     if mark and mark != mark_of(line.text):
-        raise Refusal(f"{source.place(line.number)} has changed since it was run: {_SAME}")
+        raise InputError(f"{source.place(line.number)} has changed since it was run: {_SAME}")
 
 
 def check_length(source: Input, ledger: LineStates, last: int) -> None:
@@ -141,7 +141,7 @@ def check_length(source: Input, ledger: LineStates, last: int) -> None:
         Refusal: It has.
     """
     if last < ledger.last:
-        raise Refusal(f"{source.name} ends at line {last}, and line {ledger.last} has been run: {_SAME}")
+        raise InputError(f"{source.name} ends at line {last}, and line {ledger.last} has been run: {_SAME}")
 
 
 _SAME: Final = "a map goes on with the same input only; for another, choose another output"

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from lambdachain._core.errors import InvalidRequestError
 from lambdachain._fan_out.driver import NotYetError
-from lambdachain.cli._exit_status import Refusal
+from lambdachain.cli._exit_status import InputError
 
 from .line_states import LineStates, State
 from .lines import Input, Line, Parse, check_length, check_same
@@ -25,7 +25,7 @@ class Announced(Protocol):
 
     def start(self, line: int, text: bytes) -> None: ...
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None: ...
+    def refused(self, line: int, error: InputError | InvalidRequestError) -> None: ...
 
 
 class StoppedError(Exception):
@@ -77,7 +77,7 @@ class Pending:
             line = self._ready.popleft()
             try:
                 payload = self._parse(self._source.place(line.number), line.text)
-            except (Refusal, InvalidRequestError) as exc:
+            except (InputError, InvalidRequestError) as exc:
                 if not self._skips:
                     raise
                 self._book.refused(line.number, exc)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import IO, Any, Final, Protocol
 
 from lambdachain._core.errors import CallError, Execution, InvalidRequestError
-from lambdachain.cli._exit_status import Refusal, in_a_line, one_line, tell_error
-from lambdachain.cli._report import failure_object
+from lambdachain.cli._call_output import error_to_dict
+from lambdachain.cli._exit_status import InputError, format_call_error, print_error, to_one_line
 
 from .journal import Journal
 from .line_states import FAILURES, LineStates, State
@@ -63,7 +63,7 @@ class ResultSink(Protocol):
         """Keep a failure."""
         ...
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
+    def refused(self, line: int, error: InputError | InvalidRequestError) -> None:
         """Keep that a line cannot be sent."""
         ...
 
@@ -109,9 +109,9 @@ class Files:
 
     def failed(self, line: int, error: CallError) -> None:
         """Keep a failure; see ``ResultSink``."""
-        self._failed(line, _STATES[error.execution], failure_object(error))
+        self._failed(line, _STATES[error.execution], error_to_dict(error))
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
+    def refused(self, line: int, error: InputError | InvalidRequestError) -> None:
         """Keep that a line cannot be sent; see ``ResultSink``."""
         self._failed(line, State.NOT_EXECUTED, _refusal(error))
 
@@ -183,9 +183,9 @@ class Stream:
 
     def failed(self, line: int, error: CallError) -> None:
         """Report a failure."""
-        self._failed(line, failure_object(error), in_a_line(error))
+        self._failed(line, error_to_dict(error), format_call_error(error))
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
+    def refused(self, line: int, error: InputError | InvalidRequestError) -> None:
         """Report that a line cannot be sent."""
         refusal = _refusal(error)
         self._failed(line, refusal, f"{refusal['error']}: {refusal['message']}")
@@ -198,7 +198,7 @@ class Stream:
     def _failed(self, line: int, failure: dict[str, Any], words: str) -> None:
         self.classes[failure["error"]] += 1
         if self._failures is None:
-            tell_error(f"line {line}: {words}")
+            print_error(f"line {line}: {words}")
         else:
             self._print(failure_line(line, failure), self._failures)
 
@@ -228,7 +228,7 @@ def failure_line(line: int, failure: dict[str, Any]) -> bytes:
     return json.dumps({"line": line, **failure}, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _refusal(error: Refusal | InvalidRequestError) -> dict[str, Any]:
-    message = error.message if isinstance(error, Refusal) else str(error.args[0])
+def _refusal(error: InputError | InvalidRequestError) -> dict[str, Any]:
+    message = error.message if isinstance(error, InputError) else str(error.args[0])
     executed = {"execution": str(Execution.NOT_EXECUTED), "retryable": False}
-    return {"error": "InvalidRequestError", "message": one_line(message), **executed}
+    return {"error": "InvalidRequestError", "message": to_one_line(message), **executed}

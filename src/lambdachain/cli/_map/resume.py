@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from lambdachain.cli._exit_status import Refusal
+from lambdachain.cli._exit_status import InputError
 
 from .append_only_file import open_shared
 from .journal import Journal
@@ -117,22 +117,22 @@ def _check_apart(places: Places, source: Input) -> None:
     """Refuse files that would be written over each other."""
     for place in places:
         if source.is_at(place):
-            raise Refusal(f"{place} is the input: name another output")
+            raise InputError(f"{place} is the input: name another output")
     if len({os.path.realpath(place) for place in places}) < len(places):
-        raise Refusal(f"{places.failures} cannot have the failures: it is the output, or its journal")
+        raise InputError(f"{places.failures} cannot have the failures: it is the output, or its journal")
 
 
 def _check_free(places: Places, *, overwrites: bool) -> None:
     for place in (places.output, places.failures):
         if place.exists() and not overwrites:
-            raise Refusal(f"{place} exists and has no journal to go on from: name another output, or --overwrite")
+            raise InputError(f"{place} exists and has no journal to go on from: name another output, or --overwrite")
 
 
 def _opened_failures(manner: OutputOptions) -> IO[bytes] | None:
     if manner.failures is None:
         return None
     if manner.failures.exists() and not manner.overwrites:
-        raise Refusal(f"{manner.failures} exists: name another file, or --overwrite")
+        raise InputError(f"{manner.failures} exists: name another file, or --overwrite")
     file = os.fdopen(open_shared(manner.failures), "wb")
     if manner.failures.is_file():  # and no terminal or pipe
         file.truncate(0)

@@ -18,8 +18,7 @@ from lambdachain._core.errors import (
     FunctionMisconfiguredError,
     FunctionNotFoundError,
 )
-from lambdachain.cli._exit_status import Refusal
-from lambdachain.cli._json import written
+from lambdachain.cli._exit_status import InputError
 
 from .pending import Pending, StoppedError
 from .results_store import ResultSink
@@ -66,7 +65,7 @@ class Run:
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
-            except (Refusal, CallError):
+            except (InputError, CallError):
                 self._give_back()
                 raise
         self._give_back()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from lambdachain._client.map import MapRequest, bound_map_request
 from lambdachain._core.invocation import InvocationType
-from lambdachain.cli._exit_status import Status
-from lambdachain.cli._json import parsed, typed
-from lambdachain.cli._target import target_of
-from lambdachain.cli._target_options import Connection
+from lambdachain.cli._exit_status import ExitStatus
+from lambdachain.cli._target_argument import parse_target_argument
+from lambdachain.cli._target_options import TargetOptions
 
 from .line_states import State
 from .lines import Input, Parse
@@ -59,7 +58,7 @@ class MapArguments:
         )
 
 
-def run(asked: MapArguments, how: Connection) -> int:
+def run(asked: MapArguments, how: TargetOptions) -> int:
     """Run a map, tell how it went, and give the status to exit with.
 
     Raises:
@@ -67,10 +66,10 @@ def run(asked: MapArguments, how: Connection) -> int:
         CallError: A line does not fit the contract, or met what every line would.
         OSError: Something cannot be read or written.
     """
-    target = target_of(asked.target)
+    target = parse_target_argument(asked.target)
     is_typed = not isinstance(target, str)
     teller = MapReporter(asked.quiet, asked.as_json)
-    with closing(how.caller()) as caller, closing(Input(asked.source)) as source:
+    with closing(how.create_invoker()) as caller, closing(Input(asked.source)) as source:
         map_request = _map_request(asked, how, caller, target)
         manner = asked.manner(idempotent=map_request.target.contract.idempotent)
         parse = _parse(map_request, is_typed=is_typed)
@@ -88,10 +87,10 @@ def run(asked: MapArguments, how: Connection) -> int:
     return _status(one, begun)
 
 
-def _map_request(asked: MapArguments, how: Connection, caller: Invoker, target: object) -> MapRequest:
+def _map_request(asked: MapArguments, how: TargetOptions, caller: Invoker, target: object) -> MapRequest:
     """Describe what the library is to do for each line."""
-    callee, kind = how.callee(caller, target), InvocationType.REQUEST_RESPONSE
-    options = how.options(client_context=asked.client_context)
+    callee, kind = how.locate_target(caller, target), InvocationType.REQUEST_RESPONSE
+    options = how.to_call_options(client_context=asked.client_context)
     # The order of the output is the journal's business, and the library's only where there is none.
     own: MapMethodOptions = {"max_concurrency": asked.concurrency, "ordered": asked.ordered and asked.output is None}
     return bound_map_request(caller, callee, kind, options, own, return_exceptions=True)
@@ -115,4 +114,4 @@ def _pending(source: Input, begun: MapSession, parse: Parse, *, skips: bool) -> 
 def _status(one: Run, begun: MapSession) -> int:
     if one.signal is not None:
         return 128 + one.signal
-    return Status.NO if begun.book.classes else Status.DONE
+    return ExitStatus.NO if begun.book.classes else ExitStatus.DONE

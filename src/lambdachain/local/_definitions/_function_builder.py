@@ -11,7 +11,7 @@ from typing import Any, Final
 from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain._templates.functions import to_number
 from lambdachain.local._event_config import EventConfig
-from lambdachain.local._function import LocalFunction, RuntimeKind
+from lambdachain.local._function_config import LocalFunction, RuntimeKind
 
 # What Lambda's names of the runtimes that can be served start with, and what serves them.
 _RUNTIMES: Final[Mapping[str, RuntimeKind]] = {"python": "python", "nodejs": "nodejs", "provided": "provided"}

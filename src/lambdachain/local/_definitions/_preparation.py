@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._templates.diagnostics import Diagnostic
-from lambdachain.local._event_config import EventConfig, service_of
-from lambdachain.local._function import LocalFunction, located
-from lambdachain.local._runtimes import runtime_of
-from lambdachain.local._targets import check_targets
+from lambdachain.local._event_config import EventConfig, service_from_arn
+from lambdachain.local._event_destinations import check_destinations
+from lambdachain.local._function_config import LocalFunction, with_absolute_directories
+from lambdachain.local._runtimes import runtime_for
 
 from ._function_builder import DeclaredFunction
 
@@ -44,8 +44,8 @@ def prepare_function(
                 Diagnostic(declared.location("directory"), f"the inline code cannot be written to a file: {exc}")
             ]
     try:
-        function = located(_choose_interpreter(function, declared, diagnostics))
-        runtime_of(function)
+        function = with_absolute_directories(_choose_interpreter(function, declared, diagnostics))
+        runtime_for(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
         setting = "directory" if text.startswith("directory") else "runtime"
@@ -83,7 +83,7 @@ def _choose_interpreter(
     try:
         if (found := shutil.which(declared_version)) is not None:
             chosen = replace(function, python=found)
-            runtime_of(chosen)
+            runtime_for(chosen)
             return chosen
     except ValueError:
         pass
@@ -106,7 +106,7 @@ def drop_unreachable_targets(
         aws_location: The account and the region.
         services: The services, by boto3's names, that have an address.
     """
-    # check_targets() checks all functions together; without the events of the others, it checks this one target.
+    # check_destinations() checks all functions together; without the events of the others, it checks this one target.
     without_events = {function.name: replace(function, events=EventConfig()) for function in functions}
     reachable: list[LocalFunction] = []
     diagnostics: list[Diagnostic] = []
@@ -134,14 +134,16 @@ def _can_reach(
 ) -> bool:
     only: dict[str, Any] = {target: function.events.targets[target]}
     try:
-        check_targets({**others, function.name: replace(function, events=EventConfig(**only))}, aws_location, services)
+        check_destinations(
+            {**others, function.name: replace(function, events=EventConfig(**only))}, aws_location, services
+        )
     except ValueError:
         return False
     return True
 
 
 def _describe_unreachable(arn: str) -> str:
-    service = service_of(arn)
+    service = service_from_arn(arn)
     if service == "lambda":
         return f"{arn}, which is not served here"
     return f"{service}, which has no address: pass --service {service}=URL"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local._event_config import EventConfig
-from lambdachain.local._function import LocalFunction
+from lambdachain.local._function_config import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
 from ._function_builder import Declarations, FunctionBuilder, build_functions

@@ -1,8 +1,8 @@
 /**
- * A Node.js runtime client for where npm's aws-lambda-ric is not installed: `_HANDLER=app.handler node bootstrap.mjs`.
+ * A Node.js runtime client, used if npm's aws-lambda-ric is not installed: `_HANDLER=app.handler node bootstrap.mjs`.
  *
- * It does what aws-lambda-ric 3.3.0 was seen to do, and the tests compare the two. Left out: logs in JSON
- * (AWS_LAMBDA_LOG_FORMAT), log levels (AWS_LAMBDA_LOG_LEVEL), and the report for X-Ray beside an error.
+ * It behaves as aws-lambda-ric 3.3.0 was observed to, and the tests compare the two. Not implemented: logs in JSON
+ * (AWS_LAMBDA_LOG_FORMAT), log levels (AWS_LAMBDA_LOG_LEVEL), and the X-Ray report of an error.
  */
 
 import { patchConsole } from "./console.mjs";
@@ -44,7 +44,7 @@ function streamifyResponse(handler, options) {
   return Object.assign(handler, { [STREAMING]: "response", [HIGH_WATER_MARK]: options?.highWaterMark });
 }
 
-/** Runs one invocation after the other; the handler is a method of it, as traces on Lambda show. */
+/** Runs one invocation after another. The handler is called as its method, as stack traces on Lambda show. */
 class Runtime {
   constructor(handler) {
     this.handler = handler;
@@ -54,25 +54,25 @@ class Runtime {
     requestId = headers["lambda-runtime-aws-request-id"];
     setTraceId(headers["lambda-runtime-trace-id"]);
     const context = makeContext(headers);
-    await (this.handler[STREAMING] ? this.#answerStreaming(event, context) : this.#answerWhole(event, context));
+    await (this.handler[STREAMING] ? this.#respondStreaming(event, context) : this.#respondBuffered(event, context));
   }
 
-  async #answerWhole(event, context) {
+  async #respondBuffered(event, context) {
     const { result, error } = await this.#outcome(event, context);
-    const answer = isNothing(error) ? asJson(result) : { error };
-    if ("json" in answer) return api.respond(requestId, answer.json);
-    const thrown = readable(answer.error);
+    const response = isNothing(error) ? serialize(result) : { error };
+    if ("json" in response) return api.respond(requestId, response.json);
+    const thrown = readable(response.error);
     console.error("Invoke Error", toLogLine(thrown));
     return api.fail(requestId, thrown);
   }
 
-  /** Wait for what the handler says first: by its promise, its callback, its context, or by leaving nothing to do. */
+  /** Wait for the first outcome: of the promise, the callback or the context, or an event loop with nothing left to do. */
   #outcome(event, context) {
     return new Promise((resolve) => {
-      let isSaid = false;
-      const first = (say) => (...words) => {
-        if (!isSaid) say(...words);
-        isSaid = true;
+      let isSettled = false;
+      const first = (settle) => (...results) => {
+        if (!isSettled) settle(...results);
+        isSettled = true;
       };
       const done = first((error, result) => resolve({ error, result }));
       const callback = first((error, result) => {
@@ -92,8 +92,8 @@ class Runtime {
     });
   }
 
-  async #answerStreaming(event, context) {
-    const { stream, receipt } = api.stream(requestId, this.handler[HIGH_WATER_MARK]);
+  async #respondStreaming(event, context) {
+    const { stream, acknowledged } = api.stream(requestId, this.handler[HIGH_WATER_MARK]);
     whenIdle = () => {};
     try {
       const returned = this.handler(JSON.parse(event), stream, context);
@@ -104,7 +104,7 @@ class Runtime {
       console.error("Invoke Error", toLogLine(thrown));
       failStream(stream, thrown);
     }
-    await receipt;
+    await acknowledged;
     if (context.callbackWaitsForEmptyEventLoop) await new Promise((resolve) => (whenIdle = resolve));
   }
 }
@@ -133,10 +133,10 @@ function makeContext(headers) {
   };
 }
 
-function asJson(result) {
+function serialize(result) {
   try {
     const json = JSON.stringify(result === undefined ? null : result);
-    // What has no JSON, such as a function, is refused with these words by the part of aws-lambda-ric that sends.
+    // A value without JSON, such as a function: this is the error of aws-lambda-ric's native addon.
     return json === undefined ? { error: new TypeError("Wrong arguments") } : { json };
   } catch {
     return { error: new Error("Unable to stringify response body") };
@@ -151,5 +151,5 @@ function isPromise(value) {
   return typeof value?.then === "function";
 }
 
-// Not awaited here: an await at the top that is never done ends the process before it can say that it is idle.
+// Not awaited: Node.js ends a process whose top-level await is pending with an idle event loop, before `beforeExit`.
 main().catch((error) => die("Uncaught Exception", error, 129));

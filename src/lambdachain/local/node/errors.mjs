@@ -1,15 +1,15 @@
-/** Errors as a runtime client reports them: type, message, trace. */
+/** Errors as a runtime client reports them: type, message and stack trace. */
 
 import { types } from "node:util";
 
-/** What Lambda says where an error cannot even be read. */
+/** The report for an error whose properties cannot be read. */
 const UNREADABLE = {
   errorType: "handled",
   errorMessage:
     "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack",
 };
 
-// The name stands on the prototype, so that the first line of the trace has it too.
+// The name is set on the prototype, so that the first line of the stack trace has it too.
 function platformError(kind) {
   const PlatformError = class extends Error {};
   PlatformError.prototype.name = `Runtime.${kind}`;
@@ -23,7 +23,7 @@ export const MalformedHandlerName = platformError("MalformedHandlerName");
 export const UnhandledPromiseRejection = platformError("UnhandledPromiseRejection");
 export const UserCodeSyntaxError = platformError("UserCodeSyntaxError");
 
-/** What was thrown, or, where that cannot even be written down, the reason why. */
+/** Return what was thrown or, if that cannot be converted to a string, the error of the conversion. */
 export function readable(thrown) {
   try {
     return new Error(thrown) && thrown;
@@ -32,7 +32,7 @@ export function readable(thrown) {
   }
 }
 
-/** The body of an error report, for whatever a handler throws. */
+/** Convert anything that a handler throws to the body of an error report. */
 export function toReport(thrown) {
   try {
     if (!isError(thrown)) {
@@ -48,7 +48,7 @@ export function toReport(thrown) {
   }
 }
 
-/** One line of the log: every field of the error and of its causes. */
+/** Format an error as one line of the log: every field of it and of its causes. */
 export function toLogLine(thrown) {
   const error = thrown instanceof Error ? thrown : new Error(thrown);
   try {
@@ -63,7 +63,7 @@ function withFields(error) {
   return typeof error.stack === "string" ? { ...fields, stack: error.stack.split("\n") } : fields;
 }
 
-// An error of another realm, such as a test runner's, is no instance of this one's Error.
+// An error of another realm, such as a test runner's, is not an instance of this realm's Error.
 function isError(thrown) {
   const looksLikeOne = [thrown?.name, thrown?.message, thrown?.stack].every((text) => text && typeof text === "string");
   return types.isNativeError(thrown) || looksLikeOne;

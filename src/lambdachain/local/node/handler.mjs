@@ -1,4 +1,4 @@
-/** Find the function that a handler setting such as `src/app.handler` names. */
+/** Finding the function that a handler setting such as `src/app.handler` names. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +9,7 @@ import { HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSynta
 
 const require = createRequire(import.meta.url);
 
-/** Load the handler; throws what Lambda reports as a failure to initialise. */
+/** Load the handler; throw the errors that Lambda reports for a failed initialization. */
 export async function loadHandler(directory, setting) {
   const { folder, module, property } = parse(setting);
   const exported = await asPlatformErrors(() => loadModule(directory, folder, module));
@@ -25,8 +25,8 @@ export async function loadHandler(directory, setting) {
 
 function parse(setting) {
   if (setting.includes("..")) {
-    const remedy = "Use absolute paths when specifying root directories in handler names.";
-    throw new MalformedHandlerName(`'${setting}' is not a valid handler name. ${remedy}`);
+    const hint = "Use absolute paths when specifying root directories in handler names.";
+    throw new MalformedHandlerName(`'${setting}' is not a valid handler name. ${hint}`);
   }
   const name = path.basename(setting);
   const parts = /^([^.]*)\.(.*)$/.exec(name);
@@ -61,7 +61,7 @@ async function loadModule(directory, folder, module) {
   return require(require.resolve(module, { paths: [directory, folder] }));
 }
 
-/** Whether the nearest package.json, up to a node_modules, says that `.js` files are ES modules. */
+/** Check whether the nearest package.json, up to a node_modules, makes `.js` files ES modules. */
 function isModulePackage(folder) {
   if (folder.endsWith("/node_modules")) return false;
   const description = path.join(folder, "package.json");

@@ -1,4 +1,4 @@
-/** Lambda's Runtime API over HTTP: take an invocation, answer it whole or as a stream, report errors. */
+/** A client of Lambda's Runtime API: get the next invocation, send its response whole or as a stream, report errors. */
 
 import http from "node:http";
 
@@ -8,19 +8,19 @@ const ERROR_TYPE = "Lambda-Runtime-Function-Error-Type";
 const ERROR_BODY = "Lambda-Runtime-Function-Error-Body";
 const WITH_PRELUDE = "application/vnd.awslambda.http-integration-response";
 
-// An idle connection of an agent does not keep the process alive, so that it can tell when the handler is done.
+// An agent's idle connection does not keep the event loop alive, so `beforeExit` shows when the handler is done.
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 
-/** The Runtime API at `host:port`, or below a path at `host:port/path`. */
+/** The Runtime API at `host:port` or `host:port/path`. */
 export class RuntimeApi {
   constructor(address) {
     const { hostname, port, pathname } = new URL(`http://${address}`);
     [this.hostname, this.port, this.path] = [hostname, port, pathname.replace(/\/$/, "")];
   }
 
-  /** Wait for the next invocation: its headers, in lower case, and its event, as JSON. */
+  /** Wait for the next invocation; return its headers, in lower case, and its event as JSON. */
   async next() {
-    const { status, headers, body } = await received(this.#request("GET", "invocation/next").end());
+    const { status, headers, body } = await readResponse(this.#request("GET", "invocation/next").end());
     if (status !== 200) throw new Error(`Failed to get the next invocation: status ${status}`);
     return { headers, event: body };
   }
@@ -38,14 +38,14 @@ export class RuntimeApi {
     await this.#post("init/error", JSON.stringify(report), { [ERROR_TYPE]: report.errorType });
   }
 
-  /** Begin an answer that is written piece by piece: the stream, and a promise of Lambda's receipt. */
+  /** Start a streaming response; return the stream and a promise of Lambda's acknowledgement. */
   stream(requestId, highWaterMark) {
     const request = this.#request("POST", `invocation/${encodeURIComponent(requestId)}/response`, {
       "Lambda-Runtime-Function-Response-Mode": "streaming",
       Trailer: [ERROR_TYPE, ERROR_BODY],
       "Content-Type": "application/octet-stream",
     }, { highWaterMark });
-    return { stream: asResponseStream(request), receipt: received(request) };
+    return { stream: toResponseStream(request), acknowledged: readResponse(request) };
   }
 
   #request(method, path, headers = {}, options = {}) {
@@ -54,11 +54,11 @@ export class RuntimeApi {
   }
 
   async #post(path, body, headers = {}) {
-    await received(this.#request("POST", path, { "Content-Type": "application/json", ...headers }).end(body));
+    await readResponse(this.#request("POST", path, { "Content-Type": "application/json", ...headers }).end(body));
   }
 }
 
-/** End a stream with an error: what was written has gone already, so that it goes in the trailers. */
+/** End a stream with an error. Earlier parts have been sent already, so the error goes into the trailers. */
 export function failStream(stream, thrown) {
   const report = toReport(thrown);
   const body = Buffer.from(JSON.stringify(report)).toString("base64");
@@ -66,7 +66,7 @@ export function failStream(stream, thrown) {
   stream.end();
 }
 
-/** What `awslambda.HttpResponseStream` is: status and headers of an HTTP answer go before its body. */
+/** Implementation of `awslambda.HttpResponseStream`: the status and headers of an HTTP response precede its body. */
 export const HttpResponseStream = {
   from(stream, prelude) {
     stream.setContentType(WITH_PRELUDE);
@@ -78,23 +78,23 @@ export const HttpResponseStream = {
   },
 };
 
-function asResponseStream(request) {
+function toResponseStream(request) {
   const write = request.write.bind(request);
-  let isBegun = false;
+  let isStarted = false;
   request.setContentType = (type) => {
-    if (isBegun) throw new InvalidStreamingOperation("Cannot set content-type, too late.");
+    if (isStarted) throw new InvalidStreamingOperation("Cannot set content-type, too late.");
     request.setHeader("Content-Type", type);
   };
   request.write = (chunk, ...rest) => {
-    if (!isBegun) request._onBeforeFirstWrite?.((prelude) => write(prelude));
-    isBegun = true;
+    if (!isStarted) request._onBeforeFirstWrite?.((prelude) => write(prelude));
+    isStarted = true;
     const isRaw = typeof chunk === "string" || chunk instanceof Uint8Array;
     return write(isRaw ? chunk : JSON.stringify(chunk), ...rest);
   };
   return request;
 }
 
-function received(request) {
+function readResponse(request) {
   return new Promise((resolve, reject) => {
     request.on("error", reject);
     request.on("response", (response) => {

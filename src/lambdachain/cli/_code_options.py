@@ -1,0 +1,183 @@
+"""The options of ``policy``, ``graph`` and ``doctor`` that select code and templates, and reading both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ._exit_status import InputError, echo
+from ._target_options import combine_options, parse_pairs
+
+if TYPE_CHECKING:
+    from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
+    from lambdachain._calling.target import Resolver
+    from lambdachain._templates.deployment import TemplateDeployment
+    from lambdachain._templates.diagnostics import Diagnostic
+
+# Stand in for the account and region of a template's values while --account-id and --region do not name them.
+ANY_ACCOUNT: Final = "123456789012"
+ANY_REGION: Final = "us-east-1"
+
+
+_CODE: Final = (
+    click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
+    click.option("--tests", is_flag=True, help="Include tests: tests/, test_*.py and conftest.py."),
+    click.option(
+        "--env",
+        "environment",
+        metavar="NAME=VALUE",
+        callback=parse_pairs,
+        multiple=True,
+        help="Value of an environment variable from which the code reads function names or qualifiers; repeatable.",
+    ),
+)
+_TEMPLATE: Final = (
+    click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template."),
+    click.option(
+        "--parameter",
+        "-p",
+        "parameters",
+        metavar="NAME=VALUE",
+        callback=parse_pairs,
+        multiple=True,
+        help="Value of a template parameter, or of an attribute that only AWS knows, such as Table.Arn; repeatable.",
+    ),
+)
+
+
+code_options = combine_options(*_CODE)
+"""Decorate a command with the options that select code."""
+
+template_options = combine_options(*_TEMPLATE)
+"""Decorate a command with the options that resolve a template's values."""
+
+
+def read_project(code: Iterable[Path], *, tests: bool) -> Project:
+    """Read the Python files of the code bases, or of the current directory if there are none.
+
+    Raises:
+        InputError: A path does not exist, or none has a Python file.
+    """
+    from lambdachain._analysis.survey.project import Project
+    from lambdachain._analysis.survey.sources import read_sources
+
+    bases = list(code) or [Path()]
+    for base in bases:
+        if not base.exists():
+            raise InputError(f"{base}: no such file or directory")
+    sources = list(read_sources(bases, tests=tests))
+    if not sources:
+        raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
+    return Project(sources)
+
+
+def find_callers(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
+    """Find the code of functions, each by its name or its handler setting.
+
+    Raises:
+        InputError: There is no such function in the code.
+    """
+    return [unit for caller in callers for unit in _find_caller(survey, caller)]
+
+
+def _find_caller(survey: Survey, caller: str) -> list[CodeUnit]:
+    if named := [handler.unit for handler in survey.find_handlers(caller)]:
+        return named
+    exported = {handler.unit: handler.handler_setting for handler in survey.handlers}
+    settings = {unit: _handler_setting(unit, exported.get(unit)) for unit in survey.units if unit.name}
+    wanted = caller.replace("/", ".")
+    units = [unit for unit, setting in settings.items() if "." in wanted and f".{setting}".endswith(f".{wanted}")]
+    # Handlers made by remote() take precedence over other functions of the same name.
+    units = [unit for unit in units if unit in exported] or units
+    if len({unit.file for unit in units}) > 1:
+        raise InputError(
+            f"{caller!r} matches several files: write {' or '.join(sorted(settings[unit] for unit in units))}"
+        )
+    if not units:
+        known = sorted({name for one in survey.handlers for name in (one.contract.function, one.handler_setting)})
+        close = get_close_matches(caller, known, 1)
+        advice = f"did you mean {close[0]!r}?" if close else f"handlers found: {', '.join(known) or 'none'}"
+        raise InputError(f"no handler {caller!r} found in this code; {advice}")
+    return units
+
+
+def _handler_setting(unit: CodeUnit, exported: str | None) -> str:
+    """Return the handler setting with every directory, such as ``orders.app.handler``."""
+    path = Path(unit.file).with_suffix("")
+    name = unit.name if exported is None else exported.rpartition(".")[2]
+    return ".".join([*path.parts, name])
+
+
+def parse_resolver(values: Iterable[str]) -> Resolver | None:
+    """Parse ``--resolve`` into a resolver: ``prefix=TEXT``, or ``NAME=DEPLOYED`` for single names.
+
+    Raises:
+        InputError: It has neither form, or both.
+    """
+    from lambdachain import resolvers
+
+    names: dict[str, str] = {}
+    for one in values:
+        name, equals, value = one.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"--resolve {one!r} is not prefix=TEXT or NAME=DEPLOYED")
+        names[name] = value
+    prefix = names.pop("prefix", None)
+    if prefix is not None and names:
+        raise InputError("--resolve: prefix=TEXT cannot be combined with NAME=DEPLOYED")
+    if prefix is not None:
+        return resolvers.prefix(prefix)
+    return resolvers.mapping(names) if names else None
+
+
+def read_template(
+    path: Path, account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
+) -> TemplateDeployment:
+    """Read the functions that a template deploys.
+
+    Raises:
+        InputError: It cannot be read, or a package that reads it is not installed.
+    """
+    import os
+
+    if find_spec("yaml") is None:
+        raise InputError("reading a template needs PyYAML: pip install 'lambdachain[cli]'")
+    # Imported after the check above: reading templates needs PyYAML.
+    from lambdachain._core.errors import InvalidArnError
+    from lambdachain._lambda_api.aws_location import AwsLocation
+    from lambdachain._templates.context import TemplateContext
+    from lambdachain._templates.deployment import read_deployment
+    from lambdachain._templates.diagnostics import TemplateError
+
+    try:
+        location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
+        return read_deployment(path, TemplateContext(location, stage, parameters, os.environ))
+    except InvalidArnError as exc:
+        raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
+    except TemplateError as exc:
+        raise InputError(str(exc.to_diagnostic())) from None
+
+
+def print_unresolved(unresolved: Iterable[UnresolvedCall | Diagnostic]) -> None:
+    """Print what cannot be resolved, one line each, to standard error."""
+    for one in unresolved:
+        echo(f"{click.style('unresolved:', fg='yellow', bold=True)} {one}", file=sys.stderr)
+
+
+def unresolved_to_dicts(unresolved: Iterable[UnresolvedCall]) -> list[dict[str, Any]]:
+    """Convert unresolved calls to JSON objects."""
+    return [{"file": one.location.file, "line": one.location.line, "why": one.why} for one in unresolved]
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON object to standard output."""
+    import json
+
+    echo(json.dumps(value, indent=2, ensure_ascii=False))

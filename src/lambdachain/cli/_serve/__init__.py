@@ -1,0 +1,1 @@
+"""``lambdachain serve``: every function of a system on this machine."""

@@ -1,0 +1,156 @@
+"""``lambdachain serve``: every function of a system on this machine, behind a Lambda endpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from lambdachain.cli._help import CommandWithExamples
+from lambdachain.cli._optional_dependencies import missing_packages
+from lambdachain.cli._target_options import parse_pairs
+
+DEFAULT_PORT: Final = 9001
+_SERVICES: Final = ("sqs", "sns", "events")
+
+
+@click.command(
+    "serve",
+    cls=CommandWithExamples,
+    examples=[
+        "lambdachain serve --reload",
+        "lambdachain serve template.yaml --parameter Database.Endpoint.Address=localhost",
+        "lambdachain serve orders=orders/app.handler charge=charge/app.handler --port 0",
+    ],
+)
+@click.argument("arguments", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1)
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 chooses a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="Accept requests with this Host, such as host.docker.internal, besides loopback and --host; repeatable.",
+)
+@click.option("--account-id", default="123456789012", show_default=True, help="Account in the functions' ARNs.")
+@click.option(
+    "--region",
+    default="us-east-1",
+    show_default=True,
+    envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
+    help="Region in the functions' ARNs; AWS_REGION sets it too.",
+)
+@click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template.")
+@click.option(
+    "--parameter",
+    "-p",
+    "parameters",
+    metavar="NAME=VALUE",
+    callback=parse_pairs,
+    multiple=True,
+    help="Value of a template parameter, or of what only AWS knows, such as Database.Endpoint.Address=localhost; "
+    "repeatable.",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of environment variables for every function, one NAME=VALUE per line; they override the template's.",
+)
+@click.option(
+    "--queue",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the queue of asynchronous events in this file, so that it survives restarts and crashes.",
+)
+@click.option(
+    "--service",
+    "services",
+    metavar="NAME=VALUE",
+    callback=parse_pairs,
+    multiple=True,
+    help="Endpoint of a service for destinations and dead-letter queues: sqs=URL, sns=URL or events=URL; repeatable.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="Maximum number of concurrent invocations; more are throttled. Default: by the machine's CPUs and memory.",
+)
+@click.option("--reload", is_flag=True, help="Reload functions when their files change.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors and warnings only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def command(
+    *,
+    arguments: tuple[str, ...],
+    port: int,
+    host: str,
+    allowed_hosts: tuple[str, ...],
+    account_id: str,
+    region: str,
+    stage: str | None,
+    parameters: dict[str, str],
+    env_file: Path | None,
+    queue: Path | None,
+    services: dict[str, str],
+    concurrency: int | None,
+    reload: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run every function of a system on this machine, as a Lambda endpoint.
+
+    The functions are arguments such as orders=orders/app.handler, or come from a FILE: a lambdachain.toml, a SAM or
+    CloudFormation template or a serverless.yml. Without arguments, the first such file in this directory is used.
+
+    Call the endpoint with any AWS SDK or the AWS CLI; the command prints the variables to export. Each function runs in
+    its own processes of the real runtime client.
+    """
+    _check_installed()
+    # Imported after the check above: these modules need the extra's packages.
+    from .session import ServeOptions, scratch_directory, serve
+    from .system_loader import ServeRequest
+
+    options = ServeOptions(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
+    context = _template_context(account_id, region, stage, parameters)
+    with scratch_directory() as scratch:
+        request = ServeRequest(arguments, Path(), context, env_file, _check_services(services), scratch)
+        sys.exit(serve(request, options))
+
+
+def _check_installed() -> None:
+    if missing := missing_packages():
+        text = f"lambdachain serve needs {', '.join(missing)}, not installed here: pip install 'lambdachain[local]'"
+        raise click.ClickException(text)
+
+
+def _template_context(account_id: str, region: str, stage: str | None, parameters: Mapping[str, str]) -> Any:
+    import os
+
+    from lambdachain import InvalidArnError
+    from lambdachain._lambda_api.aws_location import AwsLocation
+    from lambdachain._templates.context import TemplateContext
+
+    try:
+        location = AwsLocation(account_id, region)
+    except InvalidArnError as exc:
+        raise click.UsageError(f"--account-id or --region is not valid in an ARN: {exc}") from None
+    return TemplateContext(location, stage, parameters, os.environ)
+
+
+def _check_services(services: Mapping[str, str]) -> Mapping[str, str]:
+    from lambdachain._core.text import public_url
+
+    for name, url in services.items():
+        if name not in _SERVICES or not url.startswith(("http://", "https://")):
+            raise click.UsageError(
+                f"--service {name}={public_url(url)}: expected sqs, sns or events, and an http:// or https:// URL"
+            )
+    return services

@@ -1,0 +1,220 @@
+"""Lambda's API over HTTP: Invoke, InvokeWithResponseStream, and the operations that describe functions."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Self
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from lambdachain._core.invocation import InvocationType
+from lambdachain._lambda_api import responses
+from lambdachain._lambda_api.addressing import resolve_function
+from lambdachain._lambda_api.aws_location import AwsLocation
+from lambdachain._lambda_api.configuration import configuration_response, function_list_response, function_response
+from lambdachain._lambda_api.delivery import Ending, InvokeRequest
+from lambdachain._lambda_api.invoke_api import (
+    answer_ending,
+    answer_permitted,
+    answer_queued,
+    check_stream_type,
+    read_invoke,
+)
+from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST
+from lambdachain._lambda_api.operations import Operation, parse_operation
+from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
+
+from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
+from ._credentials import find_caller
+from ._event_delivery import EventDelivery
+from ._function_registry import FunctionRegistry
+from ._host_check import CHECKED_HEADERS, HostCheck
+from ._invocations import LocalInvocation, invocation_from_bad_request, invocation_from_ending, invocation_from_refusal
+from ._sandbox import Sink
+from ._served_function import AcceptedInvocation
+
+_LOGGER: Final = logging.getLogger("lambdachain.local")
+
+
+class InvokeServer:
+    """Serves the functions of a registry on *listener*, inside ``async with``."""
+
+    def __init__(
+        self,
+        registry: FunctionRegistry,
+        events: EventDelivery,
+        listener: socket.socket,
+        *,
+        hosts: HostCheck,
+        location: AwsLocation,
+        report: Callable[[LocalInvocation], None],
+    ) -> None:
+        self._registry = registry
+        self._events = events
+        self._listener = listener
+        self._hosts = hosts
+        self._location = location
+        self._report = report
+        application = web.Application()
+        self._in_flight = RequestTracker(self._handle)
+        application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
+        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
+
+    async def __aenter__(self) -> Self:
+        await start_server(self._runner, self._listener)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await stop_server(self._runner, self._listener, self._in_flight)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
+        try:
+            self._refuse_web_pages(request)
+            _check_head(request)
+            operation, target = parse_operation(request.method, request.rel_url.raw_path)
+            if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
+                answer = await self._invoke(request, operation, target, headers)
+            else:
+                answer = self._describe(request, operation, target)
+        except RefusedError as exc:
+            # A client that is still sending its body reads the response only once the body has been taken.
+            await read_body(request, 0)
+            answer = exc.answer
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        return web.Response(status=answer.status, body=answer.body, headers={**headers, **answer.headers})
+
+    def _refuse_web_pages(self, request: web.Request) -> None:
+        fields = {name: values for name in CHECKED_HEADERS if (values := request.headers.getall(name, ()))}
+        reason = self._hosts.refusal_reason(request.raw_path, fields)
+        if reason is not None:
+            _LOGGER.warning("refused a request: %s", reason)
+            raise responses.request_refused(reason)
+
+    def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
+        if operation is Operation.LIST_FUNCTIONS:
+            return function_list_response(
+                self._registry.describe_all(versions=request.query.get("FunctionVersion") == "ALL")
+            )
+        qualifier = request.query.get("Qualifier")
+        action = "GetFunction" if operation is Operation.GET_FUNCTION else "GetFunctionConfiguration"
+        arn = resolve_function(
+            unquote(target), qualifier, self._location, self._registry.qualifiers, unqualified=None, action=action
+        )
+        described = self._registry.describe(arn.name, arn.qualifier)
+        return (
+            function_response(described) if operation is Operation.GET_FUNCTION else configuration_response(described)
+        )
+
+    async def _invoke(
+        self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
+    ) -> Answer | web.StreamResponse:
+        caller = find_caller(request.headers.get("Authorization"), self._registry.qualifiers)
+        try:
+            invoke = await self._parse_invoke(request, target, headers["x-amzn-RequestId"])
+        except RefusedError as exc:
+            self._report(invocation_from_bad_request(target, headers["x-amzn-RequestId"], exc, caller))
+            raise
+        try:
+            self._registry.check(invoke.delivery)
+            if operation is Operation.INVOKE_STREAM:
+                check_stream_type(request.headers)
+            # Concurrency does not matter for these: an event is throttled when it is delivered, a dry run never.
+            if invoke.invocation_type is InvocationType.EVENT:
+                self._events.fire(invoke.delivery, caller)
+                return answer_queued()
+            if invoke.invocation_type is InvocationType.DRY_RUN:
+                self._report(invocation_from_ending(invoke, None, None, caller))
+                return answer_permitted()
+            accepted = self._registry.accept(invoke.delivery)
+            headers["X-Amzn-Trace-Id"] = accepted.delivery.trace_id
+            if operation is Operation.INVOKE:
+                return await self._call(invoke, accepted, caller)
+            return await self._stream(request, invoke, accepted, caller, headers)
+        except RefusedError as exc:
+            self._report(invocation_from_refusal(invoke, exc, caller))
+            raise
+
+    async def _parse_invoke(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
+        body = await read_body(request, MAX_REQUEST)
+        return read_invoke(
+            target,
+            request.query.get("Qualifier"),
+            request.headers,
+            body,
+            request_id=request_id,
+            location=self._location,
+            functions=self._registry.qualifiers,
+        )
+
+    async def _call(self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None) -> Answer:
+        ending = await self._run(invoke, accepted, caller)
+        return answer_ending(ending, log_tail=invoke.log_tail, version=accepted.version)
+
+    async def _stream(
+        self,
+        request: web.Request,
+        invoke: InvokeRequest,
+        accepted: AcceptedInvocation,
+        caller: str | None,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        stream = _StreamingResponse(
+            request, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": accepted.version}
+        )
+        ending = await self._run(invoke, accepted, caller, stream.send)
+        return await stream.complete(ending, log_tail=invoke.log_tail)
+
+    async def _run(
+        self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
+    ) -> Ending:
+        try:
+            ending = await accepted.run(log_tail=invoke.log_tail, sink=sink)
+        except OSError as exc:
+            raise responses.sandbox_not_started(str(exc)) from exc
+        self._report(invocation_from_ending(invoke, accepted.version, ending, caller))
+        return ending
+
+
+def _check_head(request: web.Request) -> None:
+    """Raise if the request line and headers are too long in total, as on Lambda; aiohttp limits each separately."""
+    size = (
+        len(request.method) + len(request.raw_path) + sum(len(name) + len(text) for name, text in request.raw_headers)
+    )
+    if size > MAX_HEADERS:
+        raise responses.head_too_large(size)
+
+
+class _StreamingResponse:
+    """The response of a streaming invocation. The function keeps running if the client disconnects, as on Lambda."""
+
+    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+        self._request = request
+        self._response = web.StreamResponse(headers=headers)
+
+    async def send(self, payload: bytes) -> None:
+        """Send a part of the payload."""
+        if payload:
+            await self._write(payload_chunk(payload))
+
+    async def complete(self, ending: Ending, *, log_tail: bool) -> web.StreamResponse:
+        """Send the last event of the stream, which reports success or failure."""
+        code = "Unhandled" if ending.failed else None
+        details = ending.body.decode(errors="replace") if ending.failed else None
+        await self._write(invoke_complete(code, details, ending.log_tail if log_tail else None))
+        with suppress(ConnectionError):
+            await self._response.write_eof()
+        return self._response
+
+    async def _write(self, message: bytes) -> None:
+        with suppress(ConnectionError):
+            if not self._response.prepared:
+                await self._response.prepare(self._request)
+            await self._response.write(message)
