@@ -259,7 +259,7 @@ def test_what_every_line_would_meet_ends_the_map(lambdachain: Run, lines: Any, n
     assert last.startswith("error: AccessDeniedError: f: AccessDeniedException: User is not authorized")
     assert len(near.received()) < 100
     assert not (tmp_path / "out.failures.jsonl").exists()
-    assert "the same command goes on from there" in ran.stderr
+    assert "run the same command again to resume" in ran.stderr
 
 
 def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
@@ -273,7 +273,8 @@ def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, 
 
     assert [ran.returncode for ran in (refused, beside, itself)] == [2, 2, 2]
     assert (
-        "error: out.jsonl exists and has no journal to go on from: name another output, or --overwrite"
+        "error: out.jsonl exists, and there is no out.jsonl.progress.sqlite to resume from: "
+        "choose another output, or use --overwrite"
         in refused.stderr
     )
     assert "bad.failures.jsonl exists" in beside.stderr
@@ -296,7 +297,7 @@ def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near
     longer = lambdachain(*wanted)
 
     assert (changed.returncode, "in.jsonl:2 has changed since it was run" in changed.stderr) == (2, True)
-    assert (shorter.returncode, "in.jsonl ends at line 1, and line 2 has been run" in shorter.stderr) == (2, True)
+    assert (shorter.returncode, "in.jsonl ends at line 1, but line 2 has been run" in shorter.stderr) == (2, True)
     assert (longer.returncode, "2 lines done" in longer.stderr) == (1, True)
     assert len(near.received()) == 3
 
@@ -307,26 +308,26 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
     lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     other = lambdachain("g", "in.jsonl", "-o", "out.jsonl")
     elsewhere = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--failures", "contracts.py")
-    (tmp_path / "no.jsonl.journal").write_text("Dear diary\n")
+    (tmp_path / "no.jsonl.progress.sqlite").write_text("Dear diary\n")
     none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
 
-    assert (other.returncode, "out.jsonl.journal is of a map whose function is f, not g" in other.stderr) == (2, True)
-    assert (elsewhere.returncode, "whose failures is out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
+    assert (other.returncode, "out.jsonl.progress.sqlite is the progress of a map with function f, not g" in other.stderr) == (2, True)
+    assert (elsewhere.returncode, "with failures out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
         2,
         True,
     )
     assert (tmp_path / "contracts.py").read_text() == CONTRACTS
-    assert (none.returncode, "no.jsonl.journal is no journal of a map, or damaged" in none.stderr) == (2, True)
-    assert (tmp_path / "no.jsonl.journal").read_text() == "Dear diary\n"
+    assert (none.returncode, "no.jsonl.progress.sqlite is not the progress of a map, or is damaged" in none.stderr) == (2, True)
+    assert (tmp_path / "no.jsonl.progress.sqlite").read_text() == "Dear diary\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
         (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
-        (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.journal: No such file or directory"),
+        (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.progress.sqlite: No such file or directory"),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
-        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "out cannot have the failures: it is the output"),
+        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "--failures must differ from --output: both are out"),
         (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
         (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
         (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
@@ -391,10 +392,10 @@ def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
     told_again = second.communicate(timeout=60)[1]
 
     assert process.returncode == 128 + way
-    assert "calls are under way, Ctrl-C again leaves them" in told
-    assert told.endswith("the same command goes on from there\n")
+    assert "calls in flight; press Ctrl-C again to abandon them" in told
+    assert told.endswith("run the same command again to resume\n")
     assert 100 < before < 1500
-    assert (second.returncode, f"going on: {before:,} lines done" in told_again) == (0, True)
+    assert (second.returncode, f"resuming: {before:,} lines done" in told_again) == (0, True)
     assert sorted(payload["n"] for payload in server.received()) == list(range(1500))
     assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
 
@@ -425,12 +426,12 @@ def test_a_second_signal_leaves_what_is_under_way(
     process = launch(*arguments)
     eventually(lambda: len(near.received()) == 2 and path.with_name("out.jsonl").stat().st_size)
     process.send_signal(signal.SIGINT)
-    assert "stopping: 1 call is under way, Ctrl-C again leaves it" in process.stderr.readline()
+    assert "stopping: waiting for 1 call in flight; press Ctrl-C again to abandon it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=30)[1]
     second = lambdachain(*arguments)
 
-    assert (process.returncode, "1 line under way when it ended: may have run" in told) == (130, True)
+    assert (process.returncode, "1 line in flight when it ended: may have run" in told) == (130, True)
     assert (second.returncode, len(near.received())) == (1, 2)
     assert read(path.with_name("out.failures.jsonl"))[0]["error"] == "OutcomeUnknownError"
 
@@ -460,7 +461,7 @@ def test_two_maps_do_not_write_one_output(launch: Any, lines: Any, near: Any, la
     process.communicate()
 
     assert [second.returncode, third.returncode] == [2, 2]
-    assert "out.jsonl.journal: another map is at work on it" in second.stderr
+    assert "out.jsonl.progress.sqlite is in use by another run of map" in second.stderr
     assert len(near.received()) == 1
 
 

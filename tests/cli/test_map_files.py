@@ -37,10 +37,10 @@ def mapped(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Any]:
             failures=None,
             concurrency=1,
             ordered=True,
-            skips=False,
-            overwrites=False,
-            reruns_unknown=False,
-            reruns_not_executed=False,
+            skip_invalid=False,
+            overwrite=False,
+            rerun_unknown=False,
+            rerun_not_executed=False,
             client_context={},
             quiet=True,
             as_json=False,
@@ -67,7 +67,7 @@ def mode(path: Path) -> int:
 def test_only_its_owner_reads_a_journal_and_the_umask_says_who_reads_an_output(mapped: Any, tmp_path: Path, umask: int):
     """The payloads' answers are in both; the output is for the user to share."""
     mapped()
-    assert mode(tmp_path / "out.jsonl.journal") == 0o600
+    assert mode(tmp_path / "out.jsonl.progress.sqlite") == 0o600
     assert mode(tmp_path / "out.jsonl") == 0o666 & ~umask
     assert mode(tmp_path / "out.failures.jsonl") == 0o666 & ~umask
 
@@ -75,29 +75,29 @@ def test_only_its_owner_reads_a_journal_and_the_umask_says_who_reads_an_output(m
 def test_a_journal_that_others_could_read_is_closed_to_them(mapped: Any, tmp_path: Path):
     """One of an earlier version."""
     mapped()
-    (tmp_path / "out.jsonl.journal").chmod(0o644)
+    (tmp_path / "out.jsonl.progress.sqlite").chmod(0o644)
     mapped()
-    assert mode(tmp_path / "out.jsonl.journal") == 0o600
+    assert mode(tmp_path / "out.jsonl.progress.sqlite") == 0o600
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.journal"])
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_no_link_that_leads_nowhere_is_followed(mapped: Any, tmp_path: Path, name: str, overwrites: bool):
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.progress.sqlite"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_link_that_leads_nowhere_is_followed(mapped: Any, tmp_path: Path, name: str, overwrite: bool):
     """Who may write in the directory would else choose which file of the user's is made."""
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=overwrites)
+        mapped(overwrite=overwrite)
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.journal"])
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_links_that_lead_to_each_other_lead_nowhere(mapped: Any, tmp_path: Path, name: str, overwrites: bool):
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.progress.sqlite"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_links_that_lead_to_each_other_lead_nowhere(mapped: Any, tmp_path: Path, name: str, overwrite: bool):
     """Python resolves no such path, and fails in a way of its own."""
     (tmp_path / name).symlink_to("other")
     (tmp_path / "other").symlink_to(name)
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=overwrites)
+        mapped(overwrite=overwrite)
 
 
 def test_links_in_the_place_of_failures_are_replaced(mapped: Any, tmp_path: Path):
@@ -112,9 +112,9 @@ def test_links_in_the_place_of_failures_are_replaced(mapped: Any, tmp_path: Path
 def test_no_link_is_followed_to_a_journal(mapped: Any, tmp_path: Path):
     """Even to a file that is there: it would be cut."""
     (tmp_path / "precious").write_text("precious")
-    (tmp_path / "out.jsonl.journal").symlink_to(tmp_path / "precious")
+    (tmp_path / "out.jsonl.progress.sqlite").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=True)
+        mapped(overwrite=True)
     assert (tmp_path / "precious").read_text() == "precious"
 
 
@@ -122,18 +122,18 @@ def test_a_link_to_an_output_is_the_users_own(mapped: Any, tmp_path: Path):
     """It leads to a file that is there, and the user asks to have it overwritten."""
     (tmp_path / "there").write_text("before")
     (tmp_path / "out.jsonl").symlink_to(tmp_path / "there")
-    mapped(overwrites=True)
+    mapped(overwrite=True)
     assert (tmp_path / "there").read_text() == '{"line":1,"value":1}\n'
 
 
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_failures_beside_standard_output_follow_no_such_link_either(mapped: Any, tmp_path: Path, overwrites: bool):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_failures_beside_standard_output_follow_no_such_link_either(mapped: Any, tmp_path: Path, overwrite: bool):
     """They have no journal."""
     (tmp_path / "failures").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(output=None, failures=tmp_path / "failures", overwrites=overwrites)
+        mapped(output=None, failures=tmp_path / "failures", overwrite=overwrite)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / "failures").unlink()
     mapped(output=None, failures=tmp_path / "failures")
     assert len((tmp_path / "failures").read_text().splitlines()) == 1
-    mapped(output=None, failures=Path("/dev/null"), overwrites=True)
+    mapped(output=None, failures=Path("/dev/null"), overwrite=True)

@@ -71,19 +71,19 @@ def command(
         output = None
     if as_json and output is None:
         raise click.UsageError("--json needs --output: standard output has the results")
-    asked = MapArguments(
+    arguments = MapArguments(
         target=target,
         source=source,
         output=output,
         failures=failures,
         concurrency=concurrency,
         ordered=not as_completed,
-        skips=skip_invalid,
-        overwrites=overwrite,
-        reruns_unknown=rerun_unknown,
-        reruns_not_executed=rerun_not_executed,
+        skip_invalid=skip_invalid,
+        overwrite=overwrite,
+        rerun_unknown=rerun_unknown,
+        rerun_not_executed=rerun_not_executed,
         client_context=client_context,
         quiet=quiet,
         as_json=as_json,
     )
-    sys.exit(run(asked, Connection(**connection)))
+    sys.exit(run(arguments, Connection(**connection)))

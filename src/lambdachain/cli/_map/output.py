@@ -1,70 +1,108 @@
-"""The files that a map writes: made of its journal, and made anew of it whenever a map goes on."""
+"""The files that a map writes: derived from its progress, and continued where the last run left them."""
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
 
-from .append_only_file import AppendOnlyFile, sync_directory
-from .journal import Journal
-from .line_states import FAILURES, State
+if TYPE_CHECKING:
+    from .progress_store import ProgressStore
 
+_CHUNK: Final = 1 << 20
 _AT_ONCE: Final = 65536
-_PASSED_OVER: Final = (State.BLANK, *FAILURES)
+_MODE: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
-class Output:
-    """The results, and the failures; the file of failures is there only if there are some.
+class OutputPosition(NamedTuple):
+    """How far the file of results is written.
+
+    Attributes:
+        is_ordered: Whether results are in the order of their lines.
+        next_line: The line whose result is next, if they are.
+        last_outcome: The outcome up to which all results are written, if they are not.
+        size: How many bytes are written.
+        checksum: Their checksum.
+    """
+
+    is_ordered: bool
+    next_line: int = 1
+    last_outcome: int = 0
+    size: int = 0
+    checksum: int = 0
+
+
+class OutputFiles:
+    """The results and the failures of a map; the file of failures exists only if there are some.
+
+    A run continues the results of the last one if their bytes have the recorded checksum. Otherwise (the file was
+    edited, the machine stopped before its bytes were on the disk, the disk was full) they are written again from the
+    start: the progress has all of them.
 
     Args:
         results: The file of results.
         failures: The file of failures.
-        journal: Where all of it stands.
-        ordered: Whether results stand in the order of their lines, or as they came.
+        store: The progress of the map.
+        is_ordered: Whether results are in the order of their lines, or as they come.
     """
 
-    def __init__(self, results: Path, failures: Path, journal: Journal, *, ordered: bool) -> None:
+    def __init__(self, results: Path, failures: Path, store: ProgressStore, *, is_ordered: bool) -> None:
         self.classes = Counter[str]()
-        self._journal = journal
-        self._ordered = ordered
-        self._next = 1
-        self._failures_path = failures
-        failures.unlink(missing_ok=True)
-        self._failures: AppendOnlyFile | None = None
+        self._store = store
         self._results = AppendOnlyFile(results)
-        self._results.cut()
-        self._make_anew()
+        self._position = self._continue(is_ordered=is_ordered)
+        self._failures_path = failures
+        self._failures: AppendOnlyFile | None = None
+        failures.unlink(missing_ok=True)
+        for error, text in store.failures():
+            self.add_failure(error, text)
+        self.write_due()
 
-    def done(self, line: int) -> None:
-        """Write the result of a line, as soon as it is its turn."""
-        if self._ordered:
-            self.advance()
-        else:
-            self._copy([line])
+    @property
+    def position(self) -> OutputPosition:
+        """How far the file of results is written."""
+        return self._position._replace(size=self._results.size, checksum=self._results.checksum)
 
-    def failed(self, line: int) -> None:
-        """Write the failure of a line."""
+    def add_result(self, line: int, outcome: int, text: bytes) -> None:
+        """Write a result, as soon as it is its turn."""
+        if not self._position.is_ordered:
+            self._results.append(text + b"\n")
+            self._position = self._position._replace(last_outcome=outcome)
+        elif line == self._position.next_line:
+            self.write_due()
+
+    def add_failure(self, error: str, text: bytes) -> None:
+        """Write a failure."""
         if self._failures is None:
             self._failures = AppendOnlyFile(self._failures_path)
-            self._failures.cut()
-        text = self._journal.written(line)
-        self.classes[json.loads(text)["error"]] += 1
+            self._failures.truncate()
+        self.classes[error] += 1
         self._failures.append(text + b"\n")
-        if self._ordered:
-            self.advance()
 
-    def advance(self) -> None:
+    def write_due(self) -> None:
         """Write the results whose turn it is."""
-        self._copy(self._due())
+        pieces: list[bytes] = []
+        size = 0
+        for position, text in self._due():
+            self._position = position
+            if text is not None:
+                pieces += (text, b"\n")
+                size += len(text)
+            if size > _AT_ONCE:
+                self._results.append(b"".join(pieces))
+                pieces, size = [], 0
+        self._results.append(b"".join(pieces))
 
-    def give_way(self) -> None:
-        """Leave the room on the disk to the journal, of which all of this can be made again."""
+    def make_room(self) -> None:
+        """Leave the room on a full disk to the progress, from which the files can be written again."""
         for file in (self._results, self._failures):
             if file is not None:
-                file.cut()
+                file.truncate()
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
@@ -79,32 +117,145 @@ class Output:
         if self._failures is not None:
             self._failures.close()
 
-    def _make_anew(self) -> None:
-        for line in self._journal.ledger.lines(*FAILURES):
-            self.failed(line)
-        if self._ordered:
-            self.advance()
-        else:
-            self._copy(self._journal.results())
+    def _continue(self, *, is_ordered: bool) -> OutputPosition:
+        """Cut the results to what is known to be right, and return that position."""
+        position = self._store.output_position()
+        if (
+            position is not None
+            and position.is_ordered == is_ordered
+            and (not is_ordered or position.next_line <= self._store.first_to_run)
+            and self._results.has_prefix(position.size, position.checksum)
+        ):
+            self._results.truncate(position.size, position.checksum)
+            return position
+        self._results.truncate()
+        return OutputPosition(is_ordered)
 
-    def _due(self) -> Iterator[int]:
-        """Yield the lines that are done and next in order."""
-        ledger = self._journal.ledger
-        while self._next <= ledger.last and not ledger.is_under_way(self._next):
-            state = ledger.state(self._next)
-            if state is not State.DONE and state not in _PASSED_OVER:
-                return
-            self._next += 1
-            if state is State.DONE:
-                yield self._next - 1
+    def _due(self) -> Iterable[tuple[OutputPosition, bytes | None]]:
+        position = self._position
+        if position.is_ordered:
+            rows = self._store.results_in_order(position.next_line)
+            return ((position._replace(next_line=line + 1), text) for line, text in rows)
+        results = self._store.results_since(position.last_outcome)
+        return ((position._replace(last_outcome=outcome), text) for outcome, text in results)
 
-    def _copy(self, lines: Iterable[int]) -> None:
-        """Write the results of lines, many at once."""
-        text = b""
-        for line in lines:
-            text += self._journal.written(line) + b"\n"
-            if len(text) > _AT_ONCE:
-                self._results.append(text)
-                text = b""
-        if text:
-            self._results.append(text)
+
+class AppendOnlyFile:
+    """A file that is written at its end only, without a buffer: a killed process loses nothing of what was written.
+
+    Args:
+        path: The file, which is created if it does not exist.
+
+    Attributes:
+        size: How many bytes it has.
+        checksum: Their checksum, once it was truncated or its prefix was checked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_shared(path)
+        self.size = os.fstat(self._file).st_size
+        self.checksum = 0
+
+    def append(self, data: bytes) -> None:
+        """Write *data* as a whole or not at all.
+
+        Raises:
+            OSError: It cannot be written: the disk is full, for example.
+        """
+        try:
+            with self._named_errors():
+                _write_all(self._file, data)
+        except BaseException:
+            os.ftruncate(self._file, self.size)
+            raise
+        self.size += len(data)
+        self.checksum = crc32(data, self.checksum)
+
+    def has_prefix(self, size: int, checksum: int) -> bool:
+        """Check whether the first *size* bytes have a checksum."""
+        found = offset = 0
+        with self._named_errors():
+            while offset < size and (data := os.pread(self._file, min(_CHUNK, size - offset), offset)):
+                found = crc32(data, found)
+                offset += len(data)
+        return (offset, found) == (size, checksum)
+
+    def truncate(self, size: int = 0, checksum: int = 0) -> None:
+        """Drop what is behind a prefix with this size and checksum."""
+        with self._named_errors():
+            os.ftruncate(self._file, size)
+        self.size, self.checksum = size, checksum
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        with self._named_errors():
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @contextmanager
+    def _named_errors(self) -> Generator[None]:
+        """Add the name of the file to errors: those of a descriptor have none."""
+        try:
+            yield
+        except OSError as exc:
+            exc.filename = str(self.path)
+            raise
+
+
+def open_shared(path: Path) -> int:
+    """Open a file, or create one with the mode that the umask leaves.
+
+    Raises:
+        OSError: It cannot be opened, or is a symbolic link to a file that does not exist.
+    """
+    try:
+        return os.open(path, _MODE | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        # Creating the target would let whoever may write in this directory choose where a file of the user's appears.
+        if path.is_symlink() and not path.exists():
+            words = "is a symbolic link to a file that does not exist: move it away"
+            raise OSError(errno.ELOOP, words, str(path)) from None
+    return os.open(path, _MODE)
+
+
+def open_private(path: Path) -> int:
+    """Open a file that only its owner can read, or create one; an existing one is closed to others.
+
+    Raises:
+        OSError: It cannot be opened, or is a symbolic link.
+    """
+    try:
+        return os.open(path, _MODE | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed: move it away", str(path)) from None
+    file = os.open(path, _MODE | os.O_NOFOLLOW)
+    try:
+        if os.fstat(file).st_mode & 0o077:
+            os.fchmod(file, 0o600)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until a directory's entry of *path*, or its removal, is on the disk."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    # A view, so that a write which takes only a part does not copy the rest.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]

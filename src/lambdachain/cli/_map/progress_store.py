@@ -1,233 +1,458 @@
-"""The journal of a map: a line for all that happens, written before anything else is done about it.
+"""The progress of a map: an SQLite database beside its output, which alone decides what has become of each line.
 
-It alone says what has become of each line of the input; the output is made of it. Each record is a line: its
-checksum, a letter, and
+The output files are derived from it. Two promises decide its settings:
 
-- ``H`` what the map is of, as JSON;
-- ``B`` the boot of the machine that a run of the map began in;
-- ``R`` lines that are started from now on, on the disk before any of them is;
-- ``S`` a line that is sent next, and its checksum;
-- ``D`` a line that is done, and what stands in the output for it;
-- ``F`` a line that has failed, its ``State``, and what stands among the failures for it;
-- ``N`` a line that did not run after all, and is to be run once more.
+- *A process that is killed loses nothing.* Each change is a transaction of its own, committed before anything follows
+  from it. In WAL mode a commit is a write to the end of one file, without a sync: what the operating system has
+  accepted survives the process.
+- *A machine that stops repeats nothing.* A line is reserved in a transaction that is synced to the disk before any line
+  of its block is sent, 256 lines at a time. What came after the last sync may be lost (SQLite then returns to a whole
+  earlier transaction), so after another boot a reserved line without an outcome counts as started.
 
-A process that is killed leaves a whole journal but for the last record. A machine that stops may lose what was not
-yet on the disk: then all that was reserved counts as started.
+The locking mode is exclusive for as long as the process lives: it keeps a second run out, and needs no shared memory,
+which network file systems do not have. A page has 1 KiB, not SQLite's usual 4: a commit writes whole pages, and most
+results are short.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import errno
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
-from zlib import crc32
+from typing import Any, Final, NamedTuple
 
 from lambdachain.cli._exit_status import Refusal
 
-from .append_only_file import AppendOnlyFile, sync_directory
-from .line_states import LineStates, State
+from .lines import FAILURES, Line, LineOutcome, Position, State, checksum_of
+from .output import OutputPosition, open_private, sync_directory
 
+_APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": tells `file` and us whose database it is
 _FORMAT: Final = 1
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-_SUM: Final = 9
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_SIDE_FILES: Final = ("-wal", "-journal", "-shm")
+_PAGE_SIZE: Final = 1024
+_WAL_PAGES: Final = 4096
+_SYNC: Final = "PRAGMA synchronous = FULL"
+_NO_SYNC: Final = "PRAGMA synchronous = NORMAL"
+
+Execute = Callable[..., sqlite3.Cursor]
+
+_SCHEMA: Final = (
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_FORMAT}",
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    # A row for each line with an outcome: small, as a resume counts them; outcome is NULL for a blank line.
+    "CREATE TABLE lines (line INTEGER PRIMARY KEY, state INTEGER NOT NULL, checksum INTEGER, outcome INTEGER)",
+    # Results and failures as the output files have them, in the order in which they came.
+    "CREATE TABLE outcomes (outcome INTEGER PRIMARY KEY, error TEXT, text BLOB NOT NULL)",
+    "CREATE TABLE in_flight (line INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, is_started INTEGER NOT NULL)",
+    "CREATE TABLE input_positions (line INTEGER PRIMARY KEY, offset INTEGER NOT NULL, checksum INTEGER NOT NULL)",
+    """CREATE TABLE output_position (id INTEGER PRIMARY KEY, is_ordered INTEGER NOT NULL, next_line INTEGER NOT NULL,
+    last_outcome INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL)""",
+)
+_FIRST_GAP: Final = """
+    SELECT line + 1 FROM (SELECT 0 AS line UNION ALL SELECT line FROM lines) AS known
+    WHERE NOT EXISTS (SELECT 1 FROM lines AS following WHERE following.line = known.line + 1)
+    ORDER BY line LIMIT 1
+"""
+# A set of states is one number, a bit for each.
+_FIRST_RERUN: Final = "SELECT min(line) FROM lines WHERE (? >> state) & 1"
+_FAILURES: Final = "SELECT error, text FROM lines JOIN outcomes USING (outcome) WHERE (? >> state) & 1 ORDER BY line"
+_END_LINE: Final = """
+    INSERT OR REPLACE INTO lines
+    SELECT line, :state, CASE WHEN :was_sent THEN checksum END, :outcome FROM in_flight WHERE line = :line
+"""
+_IN_ORDER: Final = """
+    SELECT line, state, lines.outcome, text FROM lines LEFT JOIN outcomes ON outcomes.outcome = lines.outcome
+    WHERE line >= ? ORDER BY line
+"""
+_SAVE_BOOT: Final = "INSERT OR REPLACE INTO settings VALUES ('boot', ?)"
+_SAVE_OUTPUT_POSITION: Final = "INSERT OR REPLACE INTO output_position VALUES (1, ?, ?, ?, ?, ?)"
+_LOST_LINES: Final = "SELECT line, checksum FROM in_flight WHERE is_started OR ? ORDER BY line"
 
 
-class JournalRecord(NamedTuple):
-    """A line of the journal, and where what it says of a result begins; ``kind`` is empty where it is damaged."""
+class ProgressFile(NamedTuple):
+    """Where the progress of a map is kept, and of which map it has to be.
 
-    kind: str
-    body: bytes
-    place: int
+    Attributes:
+        path: The database.
+        subject: What the map is of: it must be the same when the map resumes.
+        version: The version of this library, for the message of another one.
+        lost_line: Formats the failure of a line that was in flight when a run ended.
+    """
+
+    path: Path
+    subject: Mapping[str, str]
+    version: str
+    lost_line: Callable[[int], bytes]
 
 
-class Journal:
-    """The journal in a file, open for one process.
+class ProgressStore:
+    """The progress of a map, open for one process.
 
     Args:
-        path: The file; if it is there, the map goes on.
-        subject: What the map is of, which has to be the same when it goes on.
-        ledger: What is known of the lines already.
-        anew: Whether to begin anew, whatever is there.
+        file: The database, which is created if it does not exist.
+        reruns: The outcomes with which a line is run again in this run.
+        overwrite: Whether to start over, whatever the database contains.
+
+    Attributes:
+        last: The last line that has an outcome from an earlier run.
+        first_to_run: The first line that is to be run.
 
     Raises:
-        Refusal: The journal is of another map, or of one that is running, or is none.
+        Refusal: The database is of another map, in use, damaged, or in a format that is not known.
+        OSError: It cannot be written.
     """
 
-    def __init__(self, path: Path, subject: Mapping[str, str], ledger: LineStates, *, anew: bool = False) -> None:
-        self.path = path
-        self.ledger = ledger
-        self._file = AppendOnlyFile(path, private=True)
-        _lock(self._file, path)
-        self._file.cut(0 if anew else _whole_size(path))
-        if self._file.size:
-            self._replay(subject)
-        else:
-            header = {"lambdachain map": _FORMAT, **subject}
-            self._write(b"H", json.dumps(header).encode())
-        self._write(b"B", _boot().encode())
-        self._file.sync()
-        sync_directory(path)
+    def __init__(self, file: ProgressFile, reruns: frozenset[State] = frozenset(), *, overwrite: bool = False) -> None:
+        self.path = file.path
+        if overwrite:
+            _remove_existing(file.path)
+        self.last = self._last_old_outcome = 0
+        self.first_to_run = 1
+        self._reruns = reruns
+        self._connection = _connect(file.path)
+        try:
+            with self._translated_errors():
+                self._open(file)
+        except BaseException:
+            self._connection.close()
+            raise
 
-    def reserve(self, lines: Sequence[int]) -> None:
-        """Announce lines; after that they may be started, whatever happens to the machine."""
-        if lines:
-            self._write(b"R", ",".join(map(str, lines)).encode())
-            self._file.sync()
+    def outcomes(self, first: int, last: int) -> Mapping[int, LineOutcome]:
+        """Return the outcomes of a range of lines; see ``LineStates``."""
+        query = "SELECT line, state, checksum FROM lines WHERE line BETWEEN ? AND ?"
+        with self._translated_errors():
+            rows = self._connection.execute(query, (first, last)).fetchall()
+        return {line: LineOutcome(State(state), checksum, state not in self._reruns) for line, state, checksum in rows}
 
-    def start(self, line: int, text: bytes) -> None:
-        """Announce that a line is sent."""
-        mark = mark_of(text)
-        self._write(b"S", b"%d %d" % (line, mark))
-        self.ledger.start(line, mark)
+    def finished_position(self) -> Position:
+        """Return the last known position in the input before which no line is to be run."""
+        query = "SELECT line, offset, checksum FROM input_positions WHERE line < ? ORDER BY line DESC LIMIT 1"
+        with self._translated_errors():
+            row = self._connection.execute(query, (self.first_to_run,)).fetchone()
+        return Position(*row) if row else Position()
 
-    def done(self, line: int, written: bytes) -> None:
-        """Keep the result of a line."""
-        place = self._write(b"D", b"%d " % line, written)
-        self.ledger.end(line, State.DONE, place)
+    def forget_positions(self) -> None:
+        """Drop all positions; see ``LineStates``."""
+        self._commit(lambda execute: execute("DELETE FROM input_positions"))
 
-    def failed(self, line: int, state: State, written: bytes) -> None:
-        """Keep the failure of a line."""
-        place = self._write(b"F", b"%d %d " % (line, state), written)
-        self.ledger.end(line, state, place)
+    def reopen(self, line: int) -> None:
+        """Drop the outcome of a line that was blank; see ``LineStates``."""
+        self._commit(lambda execute: execute("DELETE FROM lines WHERE line = ?", (line,)))
+        self.first_to_run = min(self.first_to_run, line)
 
-    def release(self, line: int) -> None:
-        """Record that a line was not started after all: its function did not run, and shall."""
-        self._write(b"N", b"%d" % line)
-        self.ledger.end(line, State.OPEN)
+    def reserve(
+        self, lines: Sequence[Line], input_position: Position | None, output_position: OutputPosition | None
+    ) -> None:
+        """Announce lines, and sync that to the disk: from now on they may be sent, whatever happens to the machine."""
+        announced = [(line.number, checksum_of(line.text)) for line in lines if line.text.strip()]
+        blank = [(line.number, State.BLANK) for line in lines if not line.text.strip()]
 
-    def written(self, line: int) -> bytes:
-        """Return what was kept of a line that is done or has failed."""
-        return self._file.line_at(self.ledger.place(line))
+        def change(execute: Execute) -> None:
+            self._connection.executemany("INSERT INTO in_flight VALUES (?, ?, 0)", announced)
+            self._connection.executemany("INSERT OR REPLACE INTO lines VALUES (?, ?, NULL, NULL)", blank)
+            if input_position is not None:
+                execute("INSERT OR REPLACE INTO input_positions VALUES (?, ?, ?)", input_position)
+            if output_position is not None:
+                execute(_SAVE_OUTPUT_POSITION, output_position)
 
-    def results(self) -> Iterator[int]:
-        """Yield the lines that are done, in the order in which they were."""
-        for record in _records(self.path):
-            if record.kind == "D":
-                line = int(record.body.split(b" ", 1)[0])
-                if self.ledger.state(line) is State.DONE and self.ledger.place(line) == record.place:
-                    yield line
+        self._commit(change, sync=True)
 
-    def sync(self) -> None:
-        """Wait until everything is on the disk."""
-        self._file.sync()
+    def start(self, line: int) -> None:
+        """Record that a reserved line is sent next."""
+        self._commit(lambda execute: execute("UPDATE in_flight SET is_started = 1 WHERE line = ?", (line,)))
+
+    def end(self, line: int, state: State, text: bytes, error: str | None = None, *, was_sent: bool = True) -> int:
+        """Record the outcome of a reserved line, and return its number.
+
+        Args:
+            line: The line.
+            state: The outcome.
+            text: What the output files have of it.
+            error: The class of its error; ``None`` for a result.
+            was_sent: Whether the line was sent; otherwise it may be corrected before it is run.
+        """
+
+        def change(execute: Execute) -> int | None:
+            outcome = execute("INSERT INTO outcomes VALUES (NULL, ?, ?)", (error, text)).lastrowid
+            execute(_END_LINE, {"line": line, "state": state, "was_sent": was_sent, "outcome": outcome})
+            execute("DELETE FROM in_flight WHERE line = ?", (line,))
+            return outcome
+
+        return int(self._commit(change))
+
+    def release(self, lines: Iterable[int]) -> None:
+        """Record that reserved lines did not run: a later run will run them."""
+        rows = [(line,) for line in lines]
+        self._commit(lambda _: self._connection.executemany("DELETE FROM in_flight WHERE line = ?", rows))
+
+    def results_in_order(self, next_line: int) -> Iterator[tuple[int, bytes | None]]:
+        """Yield consecutive lines from *next_line* on that have an outcome, with their result unless they failed.
+
+        An outcome from an earlier run of a line that is to be run again does not count.
+        """
+        for line, state, outcome, text in self._rows(_IN_ORDER, next_line):
+            if line != next_line or (state in self._reruns and outcome <= self._last_old_outcome):
+                return
+            yield line, text if state == State.DONE else None
+            next_line += 1
+
+    def results_since(self, outcome: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the results that came after an outcome, with their own outcome's number."""
+        yield from self._rows("SELECT outcome, text FROM outcomes WHERE outcome > ? AND error IS NULL", outcome)
+
+    def failures(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the class and the text of each failure that is not to be run again, in the order of the lines."""
+        yield from self._rows(_FAILURES, _mask(set(FAILURES) - self._reruns))
+
+    def last_outcome(self) -> int:
+        """Return the number of the last outcome; 0 without any."""
+        with self._translated_errors():
+            return int(self._connection.execute("SELECT coalesce(max(outcome), 0) FROM outcomes").fetchone()[0])
+
+    def count_states(self) -> Counter[State]:
+        """Count the lines in each state."""
+        with self._translated_errors():
+            rows = self._connection.execute("SELECT state, count(*) FROM lines GROUP BY state").fetchall()
+        return Counter({State(state): count for state, count in rows})
+
+    def output_position(self) -> OutputPosition | None:
+        """Return how far the output was written when that was last recorded."""
+        query = "SELECT is_ordered, next_line, last_outcome, size, checksum FROM output_position"
+        with self._translated_errors():
+            row = self._connection.execute(query).fetchone()
+        return OutputPosition(bool(row[0]), *row[1:]) if row else None
+
+    def sync(self, output_position: OutputPosition | None = None) -> None:
+        """Sync everything to the disk, with how far the output is written."""
+
+        def change(execute: Execute) -> None:
+            # A transaction without a change would not sync what came before it.
+            execute(_SAVE_BOOT, (_boot_id(),))
+            if output_position is not None:
+                execute(_SAVE_OUTPUT_POSITION, output_position)
+
+        self._commit(change, sync=True)
 
     def close(self) -> None:
-        """Close the file, and let the next process have it."""
-        self._file.close()
+        """Close the database, and let the next process open it."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
 
     def remove(self) -> None:
-        """Close the file and delete it: nothing is left to be done."""
+        """Close the database and delete it: nothing is left to be done."""
         self.close()
-        self.path.unlink()
+        _unlink(self.path)
+
+    def _open(self, file: ProgressFile) -> None:
+        self._configure()
+        if self._is_empty():
+            self._create(file)
+        self._check_format()
+        settings = dict(self._connection.execute("SELECT name, value FROM settings"))
+        _check_subject(file, settings)
+        self._settle(file, settings.get("boot", ""))
+        self.last = self._connection.execute("SELECT coalesce(max(line), 0) FROM lines").fetchone()[0]
+        self._last_old_outcome = self.last_outcome()
+        self.first_to_run = self._first_to_run()
         sync_directory(self.path)
 
-    def _write(self, kind: bytes, head: bytes, written: bytes = b"") -> int:
-        body = b"%s %s%s" % (kind, head, written)
-        begun = self._file.append(b"%08x %s\n" % (crc32(body), body))
-        return begun + _SUM + len(kind) + 1 + len(head)
+    def _configure(self) -> None:
+        """Choose what the promises need; see the module."""
+        execute = self._connection.execute
+        execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        # Before the first access in WAL mode: SQLite then keeps the index of the WAL in memory of its own.
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's own cache
+        execute("PRAGMA checkpoint_fullfsync = ON")
+        execute("PRAGMA journal_mode = WAL")
+        execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        # Take the lock now, also where the database is whole and nothing would be written for long.
+        execute("BEGIN IMMEDIATE")
+        execute("COMMIT")
 
-    def _replay(self, subject: Mapping[str, str]) -> None:
-        """Learn from the records what has become of each line."""
-        records = _records(self.path)
-        _check_header(next(records), self.path, subject)
-        boot, intact = "", True
-        for record in records:
-            if record.kind == "B":
-                self.ledger.settle(exact=intact and bool(boot) and boot == record.body.decode())
-                boot, intact = record.body.decode(), True
-            elif record.kind:
-                _take(self.ledger, record)
-            else:
-                intact = False
-        self.ledger.settle(exact=intact and bool(boot) and boot == _boot())
+    def _is_empty(self) -> bool:
+        """Check whether nothing was ever committed: the process that created the file was killed, or is this one."""
+        return not self._pragma("application_id") and not self._pragma("schema_version")
+
+    def _create(self, file: ProgressFile) -> None:
+        settings = {**file.subject, "lambdachain": file.version, "boot": ""}
+
+        def change(execute: Execute) -> None:
+            for statement in _SCHEMA:
+                execute(statement)
+            self._connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+
+        self._commit(change, sync=True)
+
+    def _check_format(self) -> None:
+        if self._pragma("application_id") != _APPLICATION_ID:
+            raise Refusal(
+                f"{self.path} is an SQLite database, but not the progress of a map: "
+                "move it away, or choose another output"
+            )
+        if (found := self._pragma("user_version")) != _FORMAT:
+            version = self._connection.execute("SELECT value FROM settings WHERE name = 'lambdachain'").fetchone()
+            raise Refusal(
+                f"{self.path} is in format {found}, written by lambdachain {version[0] if version else '(unknown)'}; "
+                f"this version reads format {_FORMAT}: resume with that version, or choose another output"
+            )
+
+    def _settle(self, file: ProgressFile, boot: str) -> None:
+        """Give an outcome to each line that was in flight when the last run ended."""
+        current = _boot_id()
+        # Within one boot, what was committed last is there: a reserved line that does not say so was not started.
+        is_exact = bool(boot) and boot == current
+        if boot and not is_exact and (problem := self._pragma("quick_check")) != "ok":
+            raise Refusal(_damaged(self.path, str(problem).splitlines()[0]))
+
+        def change(execute: Execute) -> None:
+            for line, checksum in execute(_LOST_LINES, (not is_exact,)).fetchall():
+                values = ("OutcomeUnknownError", file.lost_line(line))
+                outcome = execute("INSERT INTO outcomes VALUES (NULL, ?, ?)", values).lastrowid
+                execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)", (line, State.LOST, checksum, outcome))
+            execute("DELETE FROM in_flight")
+            execute(_SAVE_BOOT, (current,))
+
+        self._commit(change, sync=True)
+
+    def _first_to_run(self) -> int:
+        rerun = self._connection.execute(_FIRST_RERUN, (_mask(self._reruns),)).fetchone()[0]
+        gap: int = self._connection.execute(_FIRST_GAP).fetchone()[0]
+        return gap if rerun is None else min(gap, rerun)
+
+    def _pragma(self, name: str) -> Any:
+        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    def _rows(self, query: str, *values: int) -> Iterator[Any]:
+        with self._translated_errors():
+            cursor = self._connection.execute(query, values)
+            try:
+                yield from cursor
+            finally:
+                cursor.close()
+
+    def _commit(self, change: Callable[[Execute], Any], *, sync: bool = False) -> Any:
+        """Commit a change as a whole; with *sync*, it is on the disk afterwards, and everything before it."""
+        with self._translated_errors():
+            self._connection.execute(_SYNC if sync else _NO_SYNC)
+            try:
+                return self._attempt(change)
+            except sqlite3.Error as exc:
+                if _code(exc) != sqlite3.SQLITE_FULL:
+                    raise
+                # The log may take more room than what it says: move that to the database, and use the room again.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return self._attempt(change)
+
+    def _attempt(self, change: Callable[[Execute], Any]) -> Any:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            value = change(execute)
+            execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some errors, such as a full disk.
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return value
+
+    @contextmanager
+    def _translated_errors(self) -> Generator[None]:
+        """Raise an error that names the file, and what to do."""
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise _translated(exc, self.path) from exc
 
 
-def mark_of(text: bytes) -> int:
-    """Return the checksum by which a line of the input is known again.
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database, or create one that only its owner can read; SQLite gives the WAL the same mode."""
+    for name in (path, *(Path(f"{path}{end}") for end in _SIDE_FILES)):
+        if name.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed: move it away", str(name))
+    # Closed before SQLite opens it: closing any descriptor of a file drops all locks that the process has on it.
+    os.close(open_private(path))
+    return sqlite3.connect(path, timeout=0, isolation_level=None)
 
-    >>> mark_of(b'{"a": 1}') == mark_of(b'{"a": 1} ')
-    True
-    """
-    return crc32(text.strip())
 
-
-def _take(ledger: LineStates, record: JournalRecord) -> None:
-    if record.kind == "R":
-        for line in record.body.split(b","):
-            ledger.reserve(int(line))
+def _remove_existing(path: Path) -> None:
+    """Delete the database, whatever it contains, unless another run has it."""
+    if not path.exists() or path.is_symlink():
         return
-    line, _, rest = record.body.partition(b" ")
-    if record.kind == "S":
-        ledger.start(int(line), int(rest))
-    elif record.kind == "D":
-        ledger.end(int(line), State.DONE, record.place)
-    elif record.kind == "F":
-        ledger.end(int(line), State(int(rest[:1])), record.place)
-    elif record.kind == "N":
-        ledger.end(int(line), State.OPEN)
-
-
-def _records(path: Path) -> Iterator[JournalRecord]:
-    with path.open("rb") as file:
-        begun = 0
-        for line in file:
-            sum_, body = line[: _SUM - 1], line[_SUM:-1]
-            is_whole = line.endswith(b"\n") and sum_ == b"%08x" % crc32(body)
-            yield _record(body, begun + _SUM) if is_whole else JournalRecord("", b"", begun)
-            begun += len(line)
-
-
-def _record(body: bytes, begun: int) -> JournalRecord:
-    kind, rest = body[:1].decode(), body[2:]
-    heads = {"D": 1, "F": 2}.get(kind, 0)
-    head = sum(len(part) + 1 for part in rest.split(b" ", heads)[:heads])
-    return JournalRecord(kind, rest, begun + 2 + head)
-
-
-def _whole_size(path: Path) -> int:
-    """Return how much of a journal to keep: not the record that its writer was killed in."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        while size:
-            begun = max(0, size - 65536)
-            file.seek(begun)
-            end = file.read(size - begun).rfind(b"\n")
-            if end >= 0:
-                return begun + end + 1
-            size = begun
-    return 0
-
-
-def _check_header(record: JournalRecord, path: Path, subject: Mapping[str, str]) -> None:
+    connection, is_in_use = _connect(path), False
     try:
-        header: dict[str, object] = json.loads(record.body) if record.kind == "H" else {}
-    except ValueError:
-        header = {}
-    if header.get("lambdachain map") != _FORMAT:
-        raise Refusal(f"{path} is no journal of a map, or damaged: move it away, or choose another output")
-    for name, value in subject.items():
-        if header.get(name) != value:
-            words = f"{path} is of a map whose {name} is {header.get(name)}, not {value}"
-            raise Refusal(f"{words}: go on with the same, or choose another output")
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as exc:
+        is_in_use = _code(exc) == sqlite3.SQLITE_BUSY
+        if is_in_use:
+            raise _translated(exc, path) from exc
+        # Damaged, or not a database at all: the user wants to start over.
+    finally:
+        if not is_in_use:
+            _unlink(path)  # while the lock keeps others out
+        connection.close()
 
 
-def _lock(file: AppendOnlyFile, path: Path) -> None:
-    """Keep others out for as long as this process lives."""
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    for end in _SIDE_FILES:
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    sync_directory(path)
+
+
+def _check_subject(file: ProgressFile, settings: Mapping[str, str]) -> None:
+    for name, value in file.subject.items():
+        if settings.get(name) != value:
+            raise Refusal(
+                f"{file.path} is the progress of a map with {name} {settings.get(name)}, not {value}: "
+                "resume with the same, or choose another output"
+            )
+
+
+def _mask(states: Iterable[State]) -> int:
+    return sum(1 << state for state in states)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code of an error; 0 if the ``sqlite3`` module raised it itself."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _translated(error: sqlite3.Error, path: Path) -> Refusal | OSError:
+    code = _code(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Refusal(f"{path} is in use by another run of map: wait for it to end, or choose another output")
+    if code == sqlite3.SQLITE_FULL:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return OSError(errno.EACCES, f"{error}: the file and its directory must be writable", str(path))
+    if code == sqlite3.SQLITE_NOTADB:
+        return Refusal(f"{path} is not the progress of a map, or is damaged: move it away, or choose another output")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR):
+        return Refusal(_damaged(path, str(error)))
+    return OSError(errno.EIO, str(error), str(path))
+
+
+def _damaged(path: Path, problem: str) -> str:
+    return (
+        f"{path} is damaged ({problem}), so which lines have run is not known: restore it from a copy, "
+        "repair it with the .recover command of sqlite3, or choose another output"
+    )
+
+
+def _boot_id() -> str:
+    """Identify this boot of the machine; empty where that is not known."""
     try:
-        import fcntl
-    except ImportError:  # Windows has none
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Refusal(f"{path}: another map is at work on it: wait for its end, or choose another output") from None
-
-
-def _boot() -> str:
-    """Name this boot of the machine, so far as that can be known."""
-    try:
-        return _BOOT.read_text().strip()
+        return _BOOT_ID.read_text().strip()
     except OSError:
         return ""

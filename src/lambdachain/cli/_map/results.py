@@ -1,4 +1,4 @@
-"""Where a map keeps what comes of each line: in a journal and the files made of it, or on standard output only."""
+"""Where the results of a map go: to its progress and the files derived from it, or to standard output."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from lambdachain._core.errors import CallError, Execution, InvalidRequestError
 from lambdachain.cli._exit_status import Refusal, in_a_line, one_line, tell_error
 from lambdachain.cli._report import failure_object
 
-from .journal import Journal
-from .line_states import FAILURES, LineStates, State
-from .output import Output
+from .lines import FAILURES, Line, LineStates, NoLineStates, Position, State
+
+if TYPE_CHECKING:
+    from .output import OutputFiles
+    from .progress_store import ProgressStore
 
 _STATES: Final = {
     Execution.NOT_EXECUTED: State.NOT_EXECUTED,
@@ -24,126 +26,140 @@ _STATES: Final = {
 }
 _LOST: Final = {
     "error": "OutcomeUnknownError",
-    "message": "the run of the map ended before the answer came",
+    "message": "the run of the map ended before the response came",
     "execution": str(Execution.UNKNOWN),
     "retryable": False,
 }
 
 
+T = TypeVar("T")
+
+
 class ResultSink(Protocol):
-    """Where a map keeps what comes of each line.
+    """Where the results of a map go.
 
     Attributes:
-        ledger: What is known of each line.
-        results: How many lines have a result.
+        states: The outcomes of the lines in earlier runs.
+        counts: How many lines are in each state, as of the beginning; of the end once it is closed.
         classes: How many lines have failed, by the class of their error.
-        broken: Why nothing more can be kept; ``None`` as long as it can.
+        broken: Why nothing more can be written; ``None`` while it can.
     """
 
-    ledger: LineStates
+    states: LineStates
+    counts: Counter[State]
     classes: Counter[str]
     broken: OSError | None
 
-    @property
-    def results(self) -> int: ...
-
-    def reserve(self, lines: Sequence[int]) -> None:
-        """Announce lines, before any of them is sent."""
+    def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
+        """Announce lines before any of them is sent, and the position in the input behind them."""
         ...
 
-    def start(self, line: int, text: bytes) -> None:
+    def start(self, line: Line) -> None:
         """Announce that a line is sent next."""
         ...
 
-    def done(self, line: int, answer: bytes) -> None:
-        """Keep an answer."""
+    def succeed(self, line: int, response: bytes) -> None:
+        """Write the result of a line."""
         ...
 
-    def failed(self, line: int, error: CallError) -> None:
-        """Keep a failure."""
+    def fail(self, line: int, error: CallError) -> None:
+        """Write the failure of a line."""
         ...
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
-        """Keep that a line cannot be sent."""
+    def refuse(self, line: int, error: Refusal | InvalidRequestError) -> None:
+        """Write that a line cannot be sent."""
         ...
 
-    def release(self, line: int) -> None:
-        """Withdraw an announcement: the line did not run, and shall."""
+    def release(self, lines: Sequence[int]) -> None:
+        """Withdraw announcements: these lines did not run, and a later run will run them."""
         ...
 
-    def close(self, *, complete: bool) -> None:
-        """Put everything on the disk; *complete* is whether nothing is left to be run."""
+    def close(self, *, is_complete: bool) -> None:
+        """Put everything on the disk; *is_complete* is whether no line is left to be run."""
         ...
 
 
-class Files:
-    """A journal, and the files made of it.
+class FileSink:
+    """The progress of a map, and the output files derived from it.
 
-    When the disk is full, the files make room for what is still under way: the next run makes them anew.
+    When the disk is full, the files make room for the results of the calls in flight: the next run writes them again.
     """
 
-    def __init__(self, journal: Journal, output: Output) -> None:
-        self.ledger = journal.ledger
-        self.classes = output.classes
+    def __init__(self, store: ProgressStore, files: OutputFiles) -> None:
+        self.states: LineStates = store
+        self.counts = store.count_states()
+        self.classes = files.classes
         self.broken: OSError | None = None
-        self._journal = journal
-        self._output = output
+        self._store = store
+        self._files = files
 
-    @property
-    def results(self) -> int:
-        """How many lines have a result."""
-        return self.ledger.count(State.DONE)
-
-    def reserve(self, lines: Sequence[int]) -> None:
+    def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
         """Announce lines; see ``ResultSink``."""
-        self._journal.reserve(lines)
+        # Files that have made room are not what their position says.
+        self._store.reserve(lines, position, None if self.broken else self._files.position)
+        if any(not line.text.strip() for line in lines):
+            # A blank line has no outcome of its own that would make the results behind it due.
+            self._write(self._files.write_due)
 
-    def start(self, line: int, text: bytes) -> None:
+    def start(self, line: Line) -> None:
         """Announce that a line is sent; see ``ResultSink``."""
-        self._journal.start(line, text)
+        self._store.start(line.number)
 
-    def done(self, line: int, answer: bytes) -> None:
-        """Keep an answer; see ``ResultSink``."""
-        self._keep(lambda: self._journal.done(line, result_line(line, answer)))
-        self._write(lambda: self._output.done(line))
+    def succeed(self, line: int, response: bytes) -> None:
+        """Write a result; see ``ResultSink``."""
+        text = result_line(line, response)
+        outcome = self._keep(lambda: self._store.end(line, State.DONE, text))
+        self._write(lambda: self._files.add_result(line, outcome, text))
 
-    def failed(self, line: int, error: CallError) -> None:
-        """Keep a failure; see ``ResultSink``."""
-        self._failed(line, _STATES[error.execution], failure_object(error))
+    def fail(self, line: int, error: CallError) -> None:
+        """Write a failure; see ``ResultSink``."""
+        self._fail(line, _STATES[error.execution], failure_object(error))
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
-        """Keep that a line cannot be sent; see ``ResultSink``."""
-        self._failed(line, State.NOT_EXECUTED, _refusal(error))
+    def refuse(self, line: int, error: Refusal | InvalidRequestError) -> None:
+        """Write that a line cannot be sent; see ``ResultSink``."""
+        self._fail(line, State.NOT_EXECUTED, _refusal_object(error), was_sent=False)
 
-    def release(self, line: int) -> None:
-        """Withdraw an announcement; see ``ResultSink``."""
-        self._keep(lambda: self._journal.release(line))
+    def release(self, lines: Sequence[int]) -> None:
+        """Withdraw announcements; see ``ResultSink``."""
+        if lines:
+            self._keep(lambda: self._store.release(lines))
 
-    def close(self, *, complete: bool) -> None:
-        """Put everything on the disk; a journal that nobody needs any more is removed."""
-        if self.broken is not None:
-            with suppress(OSError):
-                self._journal.sync()
-        else:
-            self._output.sync()
-            self._journal.sync()
-        self._output.close()
-        if complete and self.broken is None and not self.ledger.count(*FAILURES):
-            self._journal.remove()
-        else:
-            self._journal.close()
-
-    def _failed(self, line: int, state: State, failure: dict[str, Any]) -> None:
-        self._keep(lambda: self._journal.failed(line, state, failure_line(line, failure)))
-        self._write(lambda: self._output.failed(line))
-
-    def _keep(self, keep: Callable[[], None]) -> None:
+    def close(self, *, is_complete: bool) -> None:
+        """Put everything on the disk; progress that nobody needs any more is removed."""
         try:
-            keep()
+            self._sync()
+            self.counts = self._store.count_states()
+        except BaseException:
+            is_complete = False
+            raise
+        finally:
+            self._files.close()
+            if is_complete and self.broken is None and not any(self.counts[state] for state in FAILURES):
+                self._store.remove()
+            else:
+                self._store.close()
+
+    def _sync(self) -> None:
+        if self.broken is None:
+            self._files.sync()
+            self._store.sync(self._files.position)
+        else:
+            with suppress(OSError):
+                self._store.sync()
+
+    def _fail(self, line: int, state: State, failure: dict[str, Any], *, was_sent: bool = True) -> None:
+        text, error = failure_line(line, failure), str(failure["error"])
+        self._keep(lambda: self._store.end(line, state, text, error, was_sent=was_sent))
+        self._write(lambda: self._files.add_failure(error, text))
+        self._write(self._files.write_due)
+
+    def _keep(self, keep: Callable[[], T]) -> T:
+        try:
+            return keep()
         except OSError as exc:
             self.broken = self.broken or exc
-            self._output.give_way()
-            keep()
+            self._files.make_room()
+            return keep()
 
     def _write(self, write: Callable[[], None]) -> None:
         if self.broken is None:
@@ -153,52 +169,52 @@ class Files:
                 self.broken = exc
 
 
-class Stream:
-    """Standard output for results, in the order in which they come here; and standard error, or a file, for failures.
+class StreamSink:
+    """Standard output for results, in the order in which they come here; standard error or a file for failures.
 
     Args:
         failures: Where failures go; standard error without it.
     """
 
     def __init__(self, failures: IO[bytes] | None) -> None:
-        self.ledger = LineStates()
+        self.states: LineStates = NoLineStates()
+        self.counts = Counter[State]()
         self.classes = Counter[str]()
         self.broken: OSError | None = None
-        self.results = 0
         self._failures = failures
 
-    def reserve(self, lines: Sequence[int]) -> None:
-        """No-op: there is no journal."""
+    def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
+        """Do nothing: no later run resumes this one."""
 
-    def start(self, line: int, text: bytes) -> None:
-        """No-op: there is no journal."""
+    def start(self, line: Line) -> None:
+        """Do nothing: no later run resumes this one."""
 
-    def release(self, line: int) -> None:
-        """No-op: there is no journal."""
+    def release(self, lines: Sequence[int]) -> None:
+        """Do nothing: no later run resumes this one."""
 
-    def done(self, line: int, answer: bytes) -> None:
-        """Print an answer."""
-        self.results += 1
-        self._print(result_line(line, answer), sys.stdout.buffer)
+    def succeed(self, line: int, response: bytes) -> None:
+        """Print a result."""
+        self.counts[State.DONE] += 1
+        self._print(result_line(line, response), sys.stdout.buffer)
 
-    def failed(self, line: int, error: CallError) -> None:
-        """Report a failure."""
-        self._failed(line, failure_object(error), in_a_line(error))
+    def fail(self, line: int, error: CallError) -> None:
+        """Print a failure."""
+        self._fail(line, failure_object(error), in_a_line(error))
 
-    def refused(self, line: int, error: Refusal | InvalidRequestError) -> None:
-        """Report that a line cannot be sent."""
-        refusal = _refusal(error)
-        self._failed(line, refusal, f"{refusal['error']}: {refusal['message']}")
+    def refuse(self, line: int, error: Refusal | InvalidRequestError) -> None:
+        """Print that a line cannot be sent."""
+        refusal = _refusal_object(error)
+        self._fail(line, refusal, f"{refusal['error']}: {refusal['message']}")
 
-    def close(self, *, complete: bool) -> None:  # noqa: ARG002 - there is nothing that could be left to be run
+    def close(self, *, is_complete: bool) -> None:  # noqa: ARG002 - nothing could resume it
         """Close the file of failures."""
         if self._failures is not None:
             self._failures.close()
 
-    def _failed(self, line: int, failure: dict[str, Any], words: str) -> None:
+    def _fail(self, line: int, failure: dict[str, Any], message: str) -> None:
         self.classes[failure["error"]] += 1
         if self._failures is None:
-            tell_error(f"line {line}: {words}")
+            tell_error(f"line {line}: {message}")
         else:
             self._print(failure_line(line, failure), self._failures)
 
@@ -213,22 +229,22 @@ class Stream:
             self.broken = exc
 
 
-def lost_line(line: int) -> bytes:
-    """Write the failure of a line that was under way when a run ended."""
-    return failure_line(line, dict(_LOST))
-
-
-def result_line(line: int, answer: bytes) -> bytes:
-    """Write a result."""
-    return b'{"line":%d,"value":%s}' % (line, answer)
+def result_line(line: int, response: bytes) -> bytes:
+    """Format a result."""
+    return b'{"line":%d,"value":%s}' % (line, response)
 
 
 def failure_line(line: int, failure: dict[str, Any]) -> bytes:
-    """Write a failure."""
+    """Format a failure."""
     return json.dumps({"line": line, **failure}, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _refusal(error: Refusal | InvalidRequestError) -> dict[str, Any]:
+def lost_line(line: int) -> bytes:
+    """Format the failure of a line that was in flight when a run ended."""
+    return failure_line(line, _LOST)
+
+
+def _refusal_object(error: Refusal | InvalidRequestError) -> dict[str, Any]:
     message = error.message if isinstance(error, Refusal) else str(error.args[0])
-    executed = {"execution": str(Execution.NOT_EXECUTED), "retryable": False}
-    return {"error": "InvalidRequestError", "message": one_line(message), **executed}
+    execution = {"execution": str(Execution.NOT_EXECUTED), "retryable": False}
+    return {"error": "InvalidRequestError", "message": one_line(message), **execution}
