@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -54,8 +54,11 @@ class OutputFiles:
     def __init__(self, results: Path, failures: Path, store: ProgressStore, *, is_ordered: bool) -> None:
         self.classes = Counter[str]()
         self._store = store
+        self._is_ordered = is_ordered
+        self._next_line, self._last_outcome = 1, 0
+        self._has_later = True
         self._results = AppendOnlyFile(results)
-        self._position = self._continue(is_ordered=is_ordered)
+        self._continue()
         self._failures_path = failures
         self._failures: AppendOnlyFile | None = None
         failures.unlink(missing_ok=True)
@@ -66,15 +69,21 @@ class OutputFiles:
     @property
     def position(self) -> OutputPosition:
         """How far the file of results is written."""
-        return self._position._replace(size=self._results.size, checksum=self._results.checksum)
+        results = self._results
+        return OutputPosition(self._is_ordered, self._next_line, self._last_outcome, results.size, results.checksum)
 
     def add_result(self, line: int, outcome: int, text: bytes) -> None:
         """Write a result, as soon as it is its turn."""
-        if not self._position.is_ordered:
+        if not self._is_ordered:
             self._results.append(text + b"\n")
-            self._position = self._position._replace(last_outcome=outcome)
-        elif line == self._position.next_line:
-            self.write_due()
+            self._last_outcome = outcome
+        elif line != self._next_line:
+            self._has_later = True
+        else:
+            self._results.append(text + b"\n")
+            self._next_line += 1
+            if self._has_later:
+                self.write_due()
 
     def add_failure(self, error: str, text: bytes) -> None:
         """Write a failure."""
@@ -88,15 +97,14 @@ class OutputFiles:
         """Write the results whose turn it is."""
         pieces: list[bytes] = []
         size = 0
-        for position, text in self._due():
-            self._position = position
-            if text is not None:
-                pieces += (text, b"\n")
-                size += len(text)
+        for text in self._due_in_order() if self._is_ordered else self._due_as_completed():
+            pieces += (text, b"\n")
+            size += len(text)
             if size > _AT_ONCE:
                 self._results.append(b"".join(pieces))
                 pieces, size = [], 0
-        self._results.append(b"".join(pieces))
+        if pieces:
+            self._results.append(b"".join(pieces))
 
     def make_room(self) -> None:
         """Leave the room on a full disk to the progress, from which the files can be written again."""
@@ -117,27 +125,36 @@ class OutputFiles:
         if self._failures is not None:
             self._failures.close()
 
-    def _continue(self, *, is_ordered: bool) -> OutputPosition:
-        """Cut the results to what is known to be right, and return that position."""
+    def _continue(self) -> None:
+        """Cut the results to what is known to be right, and continue behind it."""
         position = self._store.output_position()
         if (
             position is not None
-            and position.is_ordered == is_ordered
-            and (not is_ordered or position.next_line <= self._store.first_to_run)
+            and position.is_ordered == self._is_ordered
+            # A line that is run again has its place in the middle.
+            and (not self._is_ordered or position.next_line <= self._store.first_to_run)
             and self._results.has_prefix(position.size, position.checksum)
         ):
             self._results.truncate(position.size, position.checksum)
-            return position
-        self._results.truncate()
-        return OutputPosition(is_ordered)
+            self._next_line, self._last_outcome = position.next_line, position.last_outcome
+        else:
+            self._results.truncate()
 
-    def _due(self) -> Iterable[tuple[OutputPosition, bytes | None]]:
-        position = self._position
-        if position.is_ordered:
-            rows = self._store.results_in_order(position.next_line)
-            return ((position._replace(next_line=line + 1), text) for line, text in rows)
-        results = self._store.results_since(position.last_outcome)
-        return ((position._replace(last_outcome=outcome), text) for outcome, text in results)
+    def _due_in_order(self) -> Iterator[bytes]:
+        """Yield results up to the first line without an outcome, passing over blank lines and failures."""
+        self._has_later = False
+        for line, is_final, text in self._store.outcomes_in_order(self._next_line):
+            if line != self._next_line or not is_final:
+                self._has_later = True
+                return
+            self._next_line += 1
+            if text is not None:
+                yield text
+
+    def _due_as_completed(self) -> Iterator[bytes]:
+        for outcome, text in self._store.results_since(self._last_outcome):
+            self._last_outcome = outcome
+            yield text
 
 
 class AppendOnlyFile:
@@ -164,10 +181,14 @@ class AppendOnlyFile:
             OSError: It cannot be written: the disk is full, for example.
         """
         try:
-            with self._named_errors():
-                _write_all(self._file, data)
-        except BaseException:
+            # Nearly always one call; what that does not take is written from a view, without a copy of the rest.
+            written = os.write(self._file, data)
+            while written < len(data):
+                written += os.write(self._file, memoryview(data)[written:])
+        except BaseException as exc:
             os.ftruncate(self._file, self.size)
+            if isinstance(exc, OSError):
+                exc.filename = str(self.path)
             raise
         self.size += len(data)
         self.checksum = crc32(data, self.checksum)
@@ -252,10 +273,3 @@ def sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    # A view, so that a write which takes only a part does not copy the rest.
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]

@@ -35,21 +35,25 @@ _FORMAT: Final = 1
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _SIDE_FILES: Final = ("-wal", "-journal", "-shm")
 _PAGE_SIZE: Final = 1024
-_WAL_PAGES: Final = 4096
-_SYNC: Final = "PRAGMA synchronous = FULL"
-_NO_SYNC: Final = "PRAGMA synchronous = NORMAL"
-
+_WAL_PAGES: Final = 2048
 Execute = Callable[..., sqlite3.Cursor]
 
 _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {_FORMAT}",
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    # A row for each line with an outcome: small, as a resume counts them; outcome is NULL for a blank line.
-    "CREATE TABLE lines (line INTEGER PRIMARY KEY, state INTEGER NOT NULL, checksum INTEGER, outcome INTEGER)",
     # Results and failures as the output files have them, in the order in which they came.
-    "CREATE TABLE outcomes (outcome INTEGER PRIMARY KEY, error TEXT, text BLOB NOT NULL)",
-    "CREATE TABLE in_flight (line INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, is_started INTEGER NOT NULL)",
+    """CREATE TABLE outcomes (outcome INTEGER PRIMARY KEY, line INTEGER NOT NULL, state INTEGER NOT NULL, error TEXT,
+    text BLOB NOT NULL)""",
+    # The last outcome of each line: small rows, which a resume can count; outcome is NULL for a blank line.
+    "CREATE TABLE lines (line INTEGER PRIMARY KEY, state INTEGER NOT NULL, checksum INTEGER, outcome INTEGER)",
+    # The lines that may be in flight, unless they have another outcome than before; is_started is 0 if only reserved.
+    """CREATE TABLE in_flight (line INTEGER PRIMARY KEY, checksum INTEGER, is_started INTEGER NOT NULL,
+    old_outcome INTEGER)""",
+    # Here and not in a second statement: most of the cost of a statement is that of running it from Python.
+    """CREATE TRIGGER update_lines AFTER INSERT ON outcomes BEGIN
+    INSERT OR REPLACE INTO lines SELECT new.line, new.state, checksum, new.outcome FROM in_flight WHERE line = new.line;
+    END""",
     "CREATE TABLE input_positions (line INTEGER PRIMARY KEY, offset INTEGER NOT NULL, checksum INTEGER NOT NULL)",
     """CREATE TABLE output_position (id INTEGER PRIMARY KEY, is_ordered INTEGER NOT NULL, next_line INTEGER NOT NULL,
     last_outcome INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL)""",
@@ -61,18 +65,25 @@ _FIRST_GAP: Final = """
 """
 # A set of states is one number, a bit for each.
 _FIRST_RERUN: Final = "SELECT min(line) FROM lines WHERE (? >> state) & 1"
-_FAILURES: Final = "SELECT error, text FROM lines JOIN outcomes USING (outcome) WHERE (? >> state) & 1 ORDER BY line"
-_END_LINE: Final = """
-    INSERT OR REPLACE INTO lines
-    SELECT line, :state, CASE WHEN :was_sent THEN checksum END, :outcome FROM in_flight WHERE line = :line
+_RESULTS_SINCE: Final = "SELECT outcome, text FROM outcomes WHERE outcome > ? AND state = ?"
+_FAILURES: Final = (
+    "SELECT error, text FROM lines JOIN outcomes USING (outcome) WHERE (? >> lines.state) & 1 ORDER BY lines.line"
+)
+_RESERVE: Final = "INSERT INTO in_flight SELECT ?1, ?2, 0, (SELECT outcome FROM lines WHERE line = ?1)"
+_START: Final = "UPDATE in_flight SET is_started = 1 WHERE line = ?"
+_END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?)"
+_DELETE_ENDED: Final = """
+    DELETE FROM in_flight WHERE EXISTS (
+        SELECT 1 FROM lines WHERE lines.line = in_flight.line AND lines.outcome IS NOT in_flight.old_outcome
+    )
 """
 _IN_ORDER: Final = """
-    SELECT line, state, lines.outcome, text FROM lines LEFT JOIN outcomes ON outcomes.outcome = lines.outcome
-    WHERE line >= ? ORDER BY line
+    SELECT lines.line, lines.state, lines.outcome, text FROM lines LEFT JOIN outcomes USING (outcome)
+    WHERE lines.line >= ? ORDER BY lines.line
 """
 _SAVE_BOOT: Final = "INSERT OR REPLACE INTO settings VALUES ('boot', ?)"
 _SAVE_OUTPUT_POSITION: Final = "INSERT OR REPLACE INTO output_position VALUES (1, ?, ?, ?, ?, ?)"
-_LOST_LINES: Final = "SELECT line, checksum FROM in_flight WHERE is_started OR ? ORDER BY line"
+_LOST_LINES: Final = "SELECT line FROM in_flight WHERE is_started OR ? ORDER BY line"
 
 
 class ProgressFile(NamedTuple):
@@ -114,6 +125,7 @@ class ProgressStore:
             _remove_existing(file.path)
         self.last = self._last_old_outcome = 0
         self.first_to_run = 1
+        self._is_syncing = True
         self._reruns = reruns
         self._connection = _connect(file.path)
         try:
@@ -154,7 +166,8 @@ class ProgressStore:
         blank = [(line.number, State.BLANK) for line in lines if not line.text.strip()]
 
         def change(execute: Execute) -> None:
-            self._connection.executemany("INSERT INTO in_flight VALUES (?, ?, 0)", announced)
+            execute(_DELETE_ENDED)
+            self._connection.executemany(_RESERVE, announced)
             self._connection.executemany("INSERT OR REPLACE INTO lines VALUES (?, ?, NULL, NULL)", blank)
             if input_position is not None:
                 execute("INSERT OR REPLACE INTO input_positions VALUES (?, ?, ?)", input_position)
@@ -165,9 +178,9 @@ class ProgressStore:
 
     def start(self, line: int) -> None:
         """Record that a reserved line is sent next."""
-        self._commit(lambda execute: execute("UPDATE in_flight SET is_started = 1 WHERE line = ?", (line,)))
+        self._execute(_START, (line,))
 
-    def end(self, line: int, state: State, text: bytes, error: str | None = None, *, was_sent: bool = True) -> int:
+    def end(self, line: int, state: State, text: bytes, error: str | None = None) -> int:
         """Record the outcome of a reserved line, and return its number.
 
         Args:
@@ -175,14 +188,15 @@ class ProgressStore:
             state: The outcome.
             text: What the output files have of it.
             error: The class of its error; ``None`` for a result.
-            was_sent: Whether the line was sent; otherwise it may be corrected before it is run.
         """
+        return self._execute(_END, (line, state, error, text))
+
+    def refuse(self, line: int, text: bytes, error: str) -> int:
+        """Record that a reserved line cannot be sent: it may be corrected before it is run again."""
 
         def change(execute: Execute) -> int | None:
-            outcome = execute("INSERT INTO outcomes VALUES (NULL, ?, ?)", (error, text)).lastrowid
-            execute(_END_LINE, {"line": line, "state": state, "was_sent": was_sent, "outcome": outcome})
-            execute("DELETE FROM in_flight WHERE line = ?", (line,))
-            return outcome
+            execute("UPDATE in_flight SET checksum = NULL WHERE line = ?", (line,))
+            return execute(_END, (line, State.NOT_EXECUTED, error, text)).lastrowid
 
         return int(self._commit(change))
 
@@ -191,24 +205,19 @@ class ProgressStore:
         rows = [(line,) for line in lines]
         self._commit(lambda _: self._connection.executemany("DELETE FROM in_flight WHERE line = ?", rows))
 
-    def results_in_order(self, next_line: int) -> Iterator[tuple[int, bytes | None]]:
-        """Yield consecutive lines from *next_line* on that have an outcome, with their result unless they failed.
-
-        An outcome from an earlier run of a line that is to be run again does not count.
-        """
-        for line, state, outcome, text in self._rows(_IN_ORDER, next_line):
-            if line != next_line or (state in self._reruns and outcome <= self._last_old_outcome):
-                return
-            yield line, text if state == State.DONE else None
-            next_line += 1
+    def outcomes_in_order(self, next_line: int) -> Iterator[tuple[int, bool, bytes | None]]:
+        """Yield the lines from *next_line* on that have an outcome, whether it is final, and the result if it is one."""
+        for line, state, outcome, text in self._rows(_IN_ORDER, (next_line,)):
+            is_final = state not in self._reruns or outcome > self._last_old_outcome
+            yield line, is_final, text if state == State.DONE else None
 
     def results_since(self, outcome: int) -> Iterator[tuple[int, bytes]]:
         """Yield the results that came after an outcome, with their own outcome's number."""
-        yield from self._rows("SELECT outcome, text FROM outcomes WHERE outcome > ? AND error IS NULL", outcome)
+        yield from self._rows(_RESULTS_SINCE, (outcome, State.DONE))
 
     def failures(self) -> Iterator[tuple[str, bytes]]:
         """Yield the class and the text of each failure that is not to be run again, in the order of the lines."""
-        yield from self._rows(_FAILURES, _mask(set(FAILURES) - self._reruns))
+        yield from self._rows(_FAILURES, (_mask(set(FAILURES) - self._reruns),))
 
     def last_outcome(self) -> int:
         """Return the number of the last outcome; 0 without any."""
@@ -313,10 +322,9 @@ class ProgressStore:
             raise Refusal(_damaged(self.path, str(problem).splitlines()[0]))
 
         def change(execute: Execute) -> None:
-            for line, checksum in execute(_LOST_LINES, (not is_exact,)).fetchall():
-                values = ("OutcomeUnknownError", file.lost_line(line))
-                outcome = execute("INSERT INTO outcomes VALUES (NULL, ?, ?)", values).lastrowid
-                execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)", (line, State.LOST, checksum, outcome))
+            execute(_DELETE_ENDED)
+            for (line,) in execute(_LOST_LINES, (not is_exact,)).fetchall():
+                execute(_END, (line, State.LOST, "OutcomeUnknownError", file.lost_line(line)))
             execute("DELETE FROM in_flight")
             execute(_SAVE_BOOT, (current,))
 
@@ -330,26 +338,39 @@ class ProgressStore:
     def _pragma(self, name: str) -> Any:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    def _rows(self, query: str, *values: int) -> Iterator[Any]:
-        with self._translated_errors():
-            cursor = self._connection.execute(query, values)
-            try:
-                yield from cursor
-            finally:
-                cursor.close()
+    def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.Error as exc:
+            raise _translated(exc, self.path) from exc
+
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Commit one statement, and return the number of the row that it inserted; see ``_commit``."""
+        try:
+            self._set_sync(sync=False)
+            return self._connection.execute(statement, values).lastrowid or 0
+        except sqlite3.Error as exc:
+            if _code(exc) != sqlite3.SQLITE_FULL:
+                raise _translated(exc, self.path) from exc
+        return int(self._commit(lambda execute: execute(statement, values).lastrowid or 0))
 
     def _commit(self, change: Callable[[Execute], Any], *, sync: bool = False) -> Any:
         """Commit a change as a whole; with *sync*, it is on the disk afterwards, and everything before it."""
         with self._translated_errors():
-            self._connection.execute(_SYNC if sync else _NO_SYNC)
+            self._set_sync(sync=sync)
             try:
                 return self._attempt(change)
             except sqlite3.Error as exc:
                 if _code(exc) != sqlite3.SQLITE_FULL:
                     raise
-                # The log may take more room than what it says: move that to the database, and use the room again.
+                # The log repeats pages that have changed often: move them to the database, and use its room again.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return self._attempt(change)
+
+    def _set_sync(self, *, sync: bool) -> None:
+        if sync is not self._is_syncing:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+            self._is_syncing = sync
 
     def _attempt(self, change: Callable[[Execute], Any]) -> Any:
         execute = self._connection.execute

@@ -113,11 +113,17 @@ class FileSink:
 
     def fail(self, line: int, error: CallError) -> None:
         """Write a failure; see ``ResultSink``."""
-        self._fail(line, _STATES[error.execution], failure_object(error))
+        failure = failure_object(error)
+        text, name = failure_line(line, failure), str(failure["error"])
+        self._keep(lambda: self._store.end(line, _STATES[error.execution], text, name))
+        self._write_failure(name, text)
 
     def refuse(self, line: int, error: Refusal | InvalidRequestError) -> None:
         """Write that a line cannot be sent; see ``ResultSink``."""
-        self._fail(line, State.NOT_EXECUTED, _refusal_object(error), was_sent=False)
+        failure = _refusal_object(error)
+        text, name = failure_line(line, failure), str(failure["error"])
+        self._keep(lambda: self._store.refuse(line, text, name))
+        self._write_failure(name, text)
 
     def release(self, lines: Sequence[int]) -> None:
         """Withdraw announcements; see ``ResultSink``."""
@@ -147,10 +153,9 @@ class FileSink:
             with suppress(OSError):
                 self._store.sync()
 
-    def _fail(self, line: int, state: State, failure: dict[str, Any], *, was_sent: bool = True) -> None:
-        text, error = failure_line(line, failure), str(failure["error"])
-        self._keep(lambda: self._store.end(line, state, text, error, was_sent=was_sent))
-        self._write(lambda: self._files.add_failure(error, text))
+    def _write_failure(self, name: str, text: bytes) -> None:
+        self._write(lambda: self._files.add_failure(name, text))
+        # A failure has no place among the results, but those behind it may be due now.
         self._write(self._files.write_due)
 
     def _keep(self, keep: Callable[[], T]) -> T:
