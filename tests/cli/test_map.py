@@ -274,8 +274,7 @@ def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, 
     assert [ran.returncode for ran in (refused, beside, itself)] == [2, 2, 2]
     assert (
         "error: out.jsonl exists, and there is no out.jsonl.progress.sqlite to resume from: "
-        "choose another output, or use --overwrite"
-        in refused.stderr
+        "choose another output, or use --overwrite" in refused.stderr
     )
     assert "bad.failures.jsonl exists" in beside.stderr
     assert "in.jsonl is the input" in itself.stderr
@@ -311,13 +310,19 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
     (tmp_path / "no.jsonl.progress.sqlite").write_text("Dear diary\n")
     none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
 
-    assert (other.returncode, "out.jsonl.progress.sqlite is the progress of a map with function f, not g" in other.stderr) == (2, True)
+    assert (
+        other.returncode,
+        "out.jsonl.progress.sqlite is the progress of a map with function f, not g" in other.stderr,
+    ) == (2, True)
     assert (elsewhere.returncode, "with failures out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
         2,
         True,
     )
     assert (tmp_path / "contracts.py").read_text() == CONTRACTS
-    assert (none.returncode, "no.jsonl.progress.sqlite is not the progress of a map, or is damaged" in none.stderr) == (2, True)
+    assert (none.returncode, "no.jsonl.progress.sqlite is not the progress of a map, or is damaged" in none.stderr) == (
+        2,
+        True,
+    )
     assert (tmp_path / "no.jsonl.progress.sqlite").read_text() == "Dear diary\n"
 
 
@@ -325,7 +330,11 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
     ("arguments", "status", "told"),
     [
         (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
-        (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.progress.sqlite: No such file or directory"),
+        (
+            ["f", "in.jsonl", "-o", "nowhere/out.jsonl"],
+            7,
+            "nowhere/out.jsonl.progress.sqlite: No such file or directory",
+        ),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
         (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "--failures must differ from --output: both are out"),
         (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
