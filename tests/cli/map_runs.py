@@ -67,14 +67,18 @@ class MapRuns:
         (self.directory / "in.jsonl").write_text("".join(f'{{"line": {n}}}\n' for n in range(1, count + 1)))
 
     def run(self, **options: Any) -> RunResult:
-        """Run a map to its end."""
-        self.called.clear()
-        paths = {"source": self.directory / "in.jsonl", "output": self.directory / "out.jsonl"}
-        run(MapArguments(**{**ARGUMENTS, **paths, **options}), CONNECTION)
+        """Run a map to its end, and read its files."""
+        self.run_only(**options)
         results = [json.loads(line)["line"] for line in (self.directory / "out.jsonl").read_text().splitlines()]
         path = self.directory / "out.failures.jsonl"
         failures = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return RunResult(sorted(self.called), results, {failure["line"]: failure["error"] for failure in failures})
+
+    def run_only(self, **options: Any) -> None:
+        """Run a map to its end."""
+        self.called.clear()
+        paths = {"source": self.directory / "in.jsonl", "output": self.directory / "out.jsonl"}
+        run(MapArguments(**{**ARGUMENTS, **paths, **options}), CONNECTION)
 
     def _handle(self, request: Any) -> Any:
         self.called.append(request["line"])

@@ -50,7 +50,7 @@ with StubTransport() as stub:
     runs.connect(stub)
     runs.run(ordered=sys.argv[2] == "ordered")
 """
-COUNT: Final = int(os.environ.get("LAMBDACHAIN_SOAK_LINES", "4000")) // 40
+COUNT: Final = int(os.environ.get("LAMBDACHAIN_SOAK_LINES", "4000")) // 160
 
 
 @pytest.fixture(scope="module")

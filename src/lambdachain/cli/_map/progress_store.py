@@ -206,7 +206,7 @@ class ProgressStore:
         self._commit(lambda _: self._connection.executemany("DELETE FROM in_flight WHERE line = ?", rows))
 
     def outcomes_in_order(self, next_line: int) -> Iterator[tuple[int, bool, bytes | None]]:
-        """Yield the lines from *next_line* on that have an outcome, whether it is final, and the result if it is one."""
+        """Yield the lines from *next_line* on that have an outcome, whether that is final, and the result if any."""
         for line, state, outcome, text in self._rows(_IN_ORDER, (next_line,)):
             is_final = state not in self._reruns or outcome > self._last_old_outcome
             yield line, is_final, text if state == State.DONE else None
@@ -259,10 +259,13 @@ class ProgressStore:
         _unlink(self.path)
 
     def _open(self, file: ProgressFile) -> None:
+        self._lock()
+        is_new = self._is_empty()
+        if not is_new:
+            self._check_format()  # before anything is written to what may be another program's
         self._configure()
-        if self._is_empty():
+        if is_new:
             self._create(file)
-        self._check_format()
         settings = dict(self._connection.execute("SELECT name, value FROM settings"))
         _check_subject(file, settings)
         self._settle(file, settings.get("boot", ""))
@@ -271,20 +274,22 @@ class ProgressStore:
         self.first_to_run = self._first_to_run()
         sync_directory(self.path)
 
+    def _lock(self) -> None:
+        execute = self._connection.execute
+        execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # of a database that has no page yet; otherwise without effect
+        # Before the first access in WAL mode: SQLite then keeps the index of the WAL in memory of its own.
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+        execute("BEGIN IMMEDIATE")
+        execute("COMMIT")
+
     def _configure(self) -> None:
         """Choose what the promises need; see the module."""
         execute = self._connection.execute
-        execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-        # Before the first access in WAL mode: SQLite then keeps the index of the WAL in memory of its own.
-        execute("PRAGMA locking_mode = EXCLUSIVE")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's own cache
         execute("PRAGMA checkpoint_fullfsync = ON")
         execute("PRAGMA journal_mode = WAL")
         execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-        # Take the lock now, also where the database is whole and nothing would be written for long.
-        execute("BEGIN IMMEDIATE")
-        execute("COMMIT")
 
     def _is_empty(self) -> bool:
         """Check whether nothing was ever committed: the process that created the file was killed, or is this one."""
