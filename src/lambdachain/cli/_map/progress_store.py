@@ -36,6 +36,10 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _SIDE_FILES: Final = ("-wal", "-journal", "-shm")
 _PAGE_SIZE: Final = 1024
 _WAL_PAGES: Final = 2048
+# On a disk that may become full the log stays small: it takes room that the results of the calls in flight will need,
+# and moving it to the database takes as much room again.
+_WAL_PAGES_LOW_DISK: Final = 128
+_LOW_DISK: Final = 32 << 20
 Execute = Callable[..., sqlite3.Cursor]
 
 _SCHEMA: Final = (
@@ -126,6 +130,7 @@ class ProgressStore:
         self.last = self._last_old_outcome = 0
         self.first_to_run = 1
         self._is_syncing = True
+        self._log_limit = 0
         self._reruns = reruns
         self._connection = _connect(file.path)
         try:
@@ -175,6 +180,7 @@ class ProgressStore:
                 execute(_SAVE_OUTPUT_POSITION, output_position)
 
         self._commit(change, sync=True)
+        self._limit_log()
 
     def start(self, line: int) -> None:
         """Record that a reserved line is sent next."""
@@ -289,7 +295,16 @@ class ProgressStore:
         execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's own cache
         execute("PRAGMA checkpoint_fullfsync = ON")
         execute("PRAGMA journal_mode = WAL")
-        execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        self._limit_log()
+
+    def _limit_log(self) -> None:
+        """Choose after how many pages of the log they are moved to the database, which takes two syncs."""
+        disk = os.statvfs(self.path.parent)
+        pages = _WAL_PAGES if disk.f_bavail * disk.f_frsize > _LOW_DISK else _WAL_PAGES_LOW_DISK
+        if pages != self._log_limit:
+            with self._translated_errors():
+                self._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+            self._log_limit = pages
 
     def _is_empty(self) -> bool:
         """Check whether nothing was ever committed: the process that created the file was killed, or is this one."""
