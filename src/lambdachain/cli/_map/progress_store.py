@@ -63,10 +63,12 @@ _SCHEMA: Final = (
     last_outcome INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL)""",
 )
 _FIRST_GAP: Final = """
-    SELECT line + 1 FROM (SELECT 0 AS line UNION ALL SELECT line FROM lines) AS known
+    SELECT line + 1 FROM (SELECT ?1 - 1 AS line UNION ALL SELECT line FROM lines WHERE line >= ?1) AS known
     WHERE NOT EXISTS (SELECT 1 FROM lines AS following WHERE following.line = known.line + 1)
     ORDER BY line LIMIT 1
 """
+# In one pass: GROUP BY would sort a row for each line.
+_COUNT_STATES: Final = "SELECT " + ", ".join(f"total(state = {state:d})" for state in State) + " FROM lines"  # noqa: S608 - constants only
 # A set of states is one number, a bit for each.
 _FIRST_RERUN: Final = "SELECT min(line) FROM lines WHERE (? >> state) & 1"
 _RESULTS_SINCE: Final = "SELECT outcome, text FROM outcomes WHERE outcome > ? AND state = ?"
@@ -160,7 +162,13 @@ class ProgressStore:
 
     def reopen(self, line: int) -> None:
         """Drop the outcome of a line that was blank; see ``LineStates``."""
-        self._commit(lambda execute: execute("DELETE FROM lines WHERE line = ?", (line,)))
+
+        def change(execute: Execute) -> None:
+            execute("DELETE FROM lines WHERE line = ?", (line,))
+            # The output is written beyond this line, and has to be written again.
+            execute("DELETE FROM output_position")
+
+        self._commit(change)
         self.first_to_run = min(self.first_to_run, line)
 
     def reserve(
@@ -233,8 +241,8 @@ class ProgressStore:
     def count_states(self) -> Counter[State]:
         """Count the lines in each state."""
         with self._translated_errors():
-            rows = self._connection.execute("SELECT state, count(*) FROM lines GROUP BY state").fetchall()
-        return Counter({State(state): count for state, count in rows})
+            counts = self._connection.execute(_COUNT_STATES).fetchone()
+        return Counter({state: int(count) for state, count in zip(State, counts, strict=True) if count})
 
     def output_position(self) -> OutputPosition | None:
         """Return how far the output was written when that was last recorded."""
@@ -352,7 +360,10 @@ class ProgressStore:
 
     def _first_to_run(self) -> int:
         rerun = self._connection.execute(_FIRST_RERUN, (_mask(self._reruns),)).fetchone()[0]
-        gap: int = self._connection.execute(_FIRST_GAP).fetchone()[0]
+        # What is written in order has no gap; only where results are as they come, every line is looked at.
+        output = self.output_position()
+        start = output.next_line if output and output.is_ordered else 1
+        gap: int = self._connection.execute(_FIRST_GAP, (start,)).fetchone()[0]
         return gap if rerun is None else min(gap, rerun)
 
     def _pragma(self, name: str) -> Any:
