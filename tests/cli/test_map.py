@@ -337,7 +337,7 @@ def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_p
         ),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
         (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "--failures must differ from --output: both are out"),
-        (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
+        (["f", "in.jsonl", "--json"], 2, "--json requires --output"),
         (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
         (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
     ],
