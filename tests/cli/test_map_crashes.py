@@ -37,12 +37,12 @@ CONCURRENCY: Final = 4
 LOGGED_RUN: Final = f"""
 import os, sys
 from pathlib import Path
-from lambdachain.cli._map import lines, progress_store
+from lambdachain.cli._map import database, lines, payloads
 from lambdachain.testing import StubTransport
 from tests.cli.map_runs import MapRuns
-lines._RESERVED_AT_ONCE = {BLOCK}
+payloads._RESERVED_AT_ONCE = {BLOCK}
 lines._CHUNK = 512
-progress_store._WAL_PAGES = 100
+database._WAL_PAGES = 100
 directory = Path(sys.argv[1])
 calls = os.open(directory / "calls", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 runs = MapRuns(directory, frozenset({sorted(FAILING)}), on_call=lambda line: os.write(calls, b"%d\\n" % line))
@@ -73,7 +73,10 @@ def logged(request: pytest.FixtureRequest, preloaded: Path, tmp_path_factory: py
     MapRuns(directory).write_input(LINES)
     logging = {"LD_PRELOAD": str(preloaded), "DISK_LOG": str(log), "DISK_LOG_DIRECTORY": str(directory)}
     root = Path(__file__).parents[2]
-    around = {"cwd": root, "env": {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(root)]), **logging}}
+    around: dict[str, Any] = {
+        "cwd": root,
+        "env": {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(root)]), **logging},
+    }
     subprocess.run([sys.executable, "-c", LOGGED_RUN, str(directory), request.param], check=True, **around)
     return read_changes(log, directory), request.param == "ordered"
 

@@ -33,7 +33,9 @@ _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
     "--concurrency", default=100, show_default=True, type=click.IntRange(1), help="Call at most this many at a time."
 )
 @click.option("--as-completed", is_flag=True, help="Write results as they complete, not in the order of the input.")
-@click.option("--skip-invalid", is_flag=True, help="Treat a line that is not a valid payload as a failure, and continue.")
+@click.option(
+    "--skip-invalid", is_flag=True, help="Treat a line that is not a valid payload as a failure, and continue."
+)
 @click.option("--rerun-unknown", is_flag=True, help="Run lines again that may have run.")
 @click.option("--rerun-not-executed", is_flag=True, help="Run lines again that failed and did not run.")
 @click.option("--overwrite", is_flag=True, help="Start over, and replace existing output and progress.")

@@ -21,7 +21,7 @@ from lambdachain._core.errors import (
 from lambdachain.cli._exit_status import Refusal
 from lambdachain.cli._json import written
 
-from .lines import Payloads, StoppedError
+from .payloads import Payloads, StoppedError
 from .results import ResultSink
 
 # Every line would fail with these: the map ends, and the line is run when it resumes.
