@@ -59,7 +59,7 @@ class MapRuns:
     on_call: Callable[[int], None] = lambda _: None
 
     def connect(self, stub: StubTransport) -> None:
-        """Let the function ``f`` of a stub return its request."""
+        """Register the function ``f``, which returns its request."""
         stub.on("f").runs(self._handle)
 
     def write_input(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""The progress of a map: what a resumed run takes from it, and what it says about one that it cannot use."""
+"""The progress of a map: what a resumed run takes from it, and the errors for one that it cannot use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERY = list(range(1, LINES + 1))
 
 @pytest.fixture
 def runs(tmp_path: Path, lambda_stub: StubTransport) -> MapRuns:
-    """Run maps of a few lines in this process, two of which fail."""
+    """Run maps of a few lines in this process; two of the lines fail."""
     runs = MapRuns(tmp_path, FAILING)
     runs.connect(lambda_stub)
     runs.write_input(LINES)
@@ -37,7 +37,7 @@ def runs(tmp_path: Path, lambda_stub: StubTransport) -> MapRuns:
 
 @pytest.fixture
 def progress(tmp_path: Path) -> Path:
-    """The database of these runs."""
+    """Return the path of the database of these runs."""
     return tmp_path / "out.jsonl.progress.sqlite"
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_is_run_again_keeps_its_failure_until_it_is_started(open_sto
 def test_reserved_lines_may_have_run_only_where_the_machine_may_have_stopped(
     open_store: Callable[..., ProgressStore], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """Within one boot, a line that was sent says so; after another one, the record of that may be lost."""
+    """Within one boot, the record of a line that was sent exists; after another boot, it may be lost."""
     (tmp_path / "boot").write_text("one")
     monkeypatch.setattr("lambdachain.cli._map.progress_store._BOOT_ID", tmp_path / "boot")
     reserve(open_store(), 1, 2)
@@ -137,7 +137,7 @@ def test_reserved_lines_may_have_run_only_where_the_machine_may_have_stopped(
 
 @pytest.mark.parametrize("content", [b"", b"half"])
 def test_progress_that_was_never_begun_is_begun(runs: MapRuns, progress: Path, content: bytes):
-    """The process that created the file was killed before its first commit, or amid it."""
+    """The process that created the file was killed before or during its first commit."""
     progress.write_bytes(b"")
     if content:
         progress.with_name(f"{progress.name}-journal").write_bytes(content)
@@ -244,7 +244,7 @@ def test_text_behind_a_last_line_without_a_line_break_changes_that_line(runs: Ma
 
 
 def write_finished_map(runs: MapRuns, directory: Path, count: int) -> None:
-    """Write what a map of so many lines leaves on the disk, of which the last one was not started."""
+    """Write the files of a map of *count* lines whose last line was not started."""
     runs.directory = directory
     directory.mkdir()
     runs.write_input(count)
@@ -281,7 +281,7 @@ def count_calls(action: Callable[[], Any]) -> int:
 
 
 def test_a_resume_does_not_look_at_each_line_that_is_done(runs: MapRuns, tmp_path: Path):
-    """Twenty times the lines take hardly more steps: neither the input, nor the progress, nor the output is split."""
+    """Twenty times the lines take hardly more calls: input, progress and output are not split into lines."""
     runs.run()  # imports and compiles what is needed once
     calls = []
     for count in (500, 10_000):
@@ -364,7 +364,7 @@ def refusal(runs: MapRuns, **options: Any) -> str:
 
 
 def test_a_damaged_database_is_an_error_and_stays_as_it_is(runs: MapRuns, progress: Path):
-    """Which lines have run is not known then: none is run."""
+    """Which lines have run is not known, so no line is run."""
     runs.run()
     content = bytearray(progress.read_bytes())
     content[1024:] = os.urandom(len(content) - 1024)
@@ -425,7 +425,7 @@ OLD_JOURNAL = b'3c6cd1d2 H {"lambdachain map": 1, "function": "f", "failures": "
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_old_journal_is_an_error_that_says_what_to_do(runs: MapRuns, tmp_path: Path, overwrite: bool):
-    """Only the version that wrote it knows which lines have run; it is neither read, changed nor deleted."""
+    """Only the version that wrote it can resume it; it is not changed or deleted."""
     journal = tmp_path / "out.jsonl.journal"
     journal.write_bytes(OLD_JOURNAL)
     (tmp_path / "out.jsonl").write_text("before")
@@ -439,7 +439,7 @@ def test_an_old_journal_is_an_error_that_says_what_to_do(runs: MapRuns, tmp_path
 
 
 def test_a_file_that_is_only_named_as_an_old_journal_does_not_matter(runs: MapRuns, tmp_path: Path):
-    """It is somebody else's."""
+    """It belongs to another program."""
     (tmp_path / "out.jsonl.journal").write_text("Dear diary\n")
 
     assert runs.run().called == EVERY
@@ -468,7 +468,7 @@ def test_overwrite_starts_over_whatever_the_progress_contains(runs: MapRuns, pro
 
 
 def test_a_python_without_sqlite_can_map_to_standard_output_only(tmp_path: Path):
-    """And says so: some Pythons are built where the headers of SQLite are missing."""
+    """Some Pythons are built without the headers of SQLite."""
     (tmp_path / "in.jsonl").write_text("")
     script = "import sys; sys.modules['_sqlite3'] = None; from lambdachain.cli import main; main()"
     command = [sys.executable, "-c", script, "map", "f", "in.jsonl", "--endpoint-url", "http://127.0.0.1:9"]

@@ -21,11 +21,11 @@ from .output import open_private, sync_directory
 
 _SIDE_FILES: Final = ("-wal", "-journal", "-shm")
 _PAGE_SIZE: Final = 1024
-_WAL_PAGES: Final = 2048
+_WAL_PAGES: Final = 8192
 # On a disk that may become full the log stays small: it takes room that the results of the calls in flight will need,
 # and moving it to the database takes as much room again.
 _WAL_PAGES_LOW_DISK: Final = 128
-_LOW_DISK: Final = 32 << 20
+_LOW_DISK: Final = 64 << 20
 
 Execute = Callable[..., sqlite3.Cursor]
 

@@ -22,7 +22,7 @@ _SKIP_CHUNK: Final = 1 << 20
 _SAME_INPUT: Final = "a map resumes with the same input only; for another input, choose another output"
 
 Parse = Callable[[str, bytes], Any]
-"""Makes a payload of a line, given the line's location; raises ``Refusal`` or ``CallError``."""
+"""Makes a payload from the location and the text of a line; raises ``Refusal`` or ``CallError``."""
 
 
 class State(IntEnum):
@@ -235,10 +235,10 @@ class LineSplitter:
         return Line(self.number, text, size)
 
 
-def checksum_of(text: bytes) -> int:
-    """Return the checksum that recognizes a line of the input, whatever white space surrounds it.
+def line_checksum(text: bytes) -> int:
+    """Return the checksum of a line of the input, without the white space around it.
 
-    >>> checksum_of(b'{"a": 1}') == checksum_of(b'{"a": 1} ')
+    >>> line_checksum(b'{"a": 1}') == line_checksum(b'{"a": 1} ')
     True
     """
     return crc32(text.strip())
@@ -301,6 +301,6 @@ def _is_to_run(source: Input, states: LineStates, line: Line, outcome: LineOutco
             states.reopen(line.number)
             return True
         return False
-    if outcome.checksum is not None and outcome.checksum != checksum_of(line.text):
+    if outcome.checksum is not None and outcome.checksum != line_checksum(line.text):
         raise Refusal(f"{source.location(line.number)} has changed since it was run: {_SAME_INPUT}")
     return not outcome.is_final

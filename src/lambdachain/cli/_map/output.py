@@ -238,7 +238,7 @@ def open_shared(path: Path) -> int:
     try:
         return os.open(path, _MODE | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
-        # Creating the target would let whoever may write in this directory choose where a file of the user's appears.
+        # Otherwise anyone who may write in this directory could choose where a file of the user's is created.
         if path.is_symlink() and not path.exists():
             words = "is a symbolic link to a file that does not exist: move it away"
             raise OSError(errno.ELOOP, words, str(path)) from None

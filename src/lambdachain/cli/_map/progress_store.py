@@ -1,4 +1,4 @@
-"""The progress of a map: a database beside its output, which alone decides what has become of each line.
+"""The progress of a map: a database next to its output, the only authority on the outcome of each line.
 
 The output files are derived from it. It makes two promises:
 
@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from lambdachain.cli._exit_status import Refusal
 
 from .database import Database, Execute, delete_database, unlink_database
-from .lines import FAILURES, Line, LineOutcome, Position, State, checksum_of
+from .lines import FAILURES, Line, LineOutcome, Position, State, line_checksum
 from .output import OutputPosition
 
 _APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": by it, `file` and this module recognize the database
@@ -77,7 +77,7 @@ _LOST_LINES: Final = "SELECT line FROM in_flight WHERE is_started OR ? ORDER BY 
 
 
 class ProgressFile(NamedTuple):
-    """Where the progress of a map is kept, and of which map it has to be.
+    """The file that keeps the progress of a map, and what identifies that map.
 
     Attributes:
         path: The database.
@@ -98,7 +98,7 @@ class ProgressStore:
     Args:
         file: The database, which is created if it does not exist.
         reruns: The outcomes with which a line is run again in this run.
-        overwrite: Whether to start over, whatever the database contains.
+        overwrite: Whether to start over, regardless of what the database contains.
 
     Attributes:
         last: The last line that has an outcome from an earlier run.
@@ -152,8 +152,8 @@ class ProgressStore:
     def reserve(
         self, lines: Sequence[Line], input_position: Position | None, output_position: OutputPosition | None
     ) -> None:
-        """Announce lines, and sync that to the disk: from now on they may be sent, whatever happens to the machine."""
-        announced = [(line.number, checksum_of(line.text)) for line in lines if line.text.strip()]
+        """Announce lines, and sync that to the disk: from now on they may be sent, even if the machine stops."""
+        announced = [(line.number, line_checksum(line.text)) for line in lines if line.text.strip()]
         blank = [(line.number, State.BLANK) for line in lines if not line.text.strip()]
 
         def change(execute: Execute) -> None:

@@ -75,7 +75,7 @@ class ResultSink(Protocol):
         ...
 
     def close(self, *, is_complete: bool) -> None:
-        """Put everything on the disk; *is_complete* is whether no line is left to be run."""
+        """Sync everything to the disk and close it; *is_complete* is whether no line is left to be run."""
         ...
 
 
@@ -95,7 +95,7 @@ class FileSink:
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
         """Announce lines; see ``ResultSink``."""
-        # Files that have made room are not what their position says.
+        # Files that have made room no longer match their position.
         self._store.reserve(lines, position, None if self.broken else self._files.position)
         if any(not line.text.strip() for line in lines):
             # A blank line has no outcome of its own that would make the results behind it due.
@@ -131,7 +131,7 @@ class FileSink:
             self._keep(lambda: self._store.release(lines))
 
     def close(self, *, is_complete: bool) -> None:
-        """Put everything on the disk; progress that nobody needs any more is removed."""
+        """Sync everything and close it; remove progress that no later run needs."""
         try:
             self._sync()
             self.counts = self._store.count_states()
