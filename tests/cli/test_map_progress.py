@@ -227,6 +227,24 @@ def test_a_blank_line_that_is_filled_in_is_run(runs: MapRuns, tmp_path: Path):
     assert (second.results, third.results) == ([1, 2, 5], [1, 2, 4, 5])
 
 
+def test_a_line_that_was_passed_over_takes_its_place_among_the_results(
+    open_store: Callable[..., ProgressStore], tmp_path: Path
+):
+    """From standard input, a run learns that a blank line was filled in when the output is already beyond it."""
+    store = open_store()
+    store.reserve([line(1), line(2, b" "), line(3)], None, None)
+    for number in (1, 3):
+        store.end(number, State.DONE, b"%d" % number)
+    files = OutputFiles(tmp_path / "out", tmp_path / "failures", store, is_ordered=True)
+    before = (tmp_path / "out").read_bytes()
+    store.reopen(2)
+    reserve(store, 2)
+    files.add_result(2, store.end(2, State.DONE, b"2"), b"2")
+    files.close()
+
+    assert (before, (tmp_path / "out").read_bytes()) == (b"1\n3\n", b"1\n2\n3\n")
+
+
 def test_text_behind_a_last_line_without_a_line_break_changes_that_line(runs: MapRuns, tmp_path: Path):
     """The bytes before are the same, but the line is another one."""
     (tmp_path / "in.jsonl").write_text('{"line": 3}\n{"line": 7}')

@@ -77,8 +77,13 @@ class OutputFiles:
         if not self._is_ordered:
             self._results.append(text + b"\n")
             self._last_outcome = outcome
-        elif line != self._next_line:
+        elif line > self._next_line:
             self._has_later = True
+        elif line < self._next_line:
+            # It was blank in an earlier run, and passed over: its place is in the middle.
+            self._results.truncate()
+            self._next_line = 1
+            self.write_due()
         else:
             self._results.append(text + b"\n")
             self._next_line += 1
