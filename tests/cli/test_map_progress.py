@@ -14,8 +14,17 @@ from typing import Any
 import pytest
 
 from lambdachain.cli._exit_status import Refusal
-from lambdachain.cli._map.lines import Input, Line, LineSplitter, NoLineStates, Position, State, check_input
-from lambdachain.cli._map.output import OutputFiles, OutputPosition
+from lambdachain.cli._map.lines import (
+    Input,
+    Line,
+    LineSplitter,
+    NoLineStates,
+    OutputPosition,
+    Position,
+    State,
+    check_input,
+)
+from lambdachain.cli._map.output import OutputFiles
 from lambdachain.cli._map.progress_store import ProgressFile, ProgressStore
 from lambdachain.cli._map.results import FileSink, lost_line
 from lambdachain.testing import StubTransport

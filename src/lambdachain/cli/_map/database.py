@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lambdachain.cli._exit_status import Refusal
 
-from .output import open_private, sync_directory
+from .files import open_private, sync_directory
 
 _SIDE_FILES: Final = ("-wal", "-journal", "-shm")
 _PAGE_SIZE: Final = 1024

@@ -63,6 +63,24 @@ class Position(NamedTuple):
         return Position(line.number, self.offset + line.size, checksum)
 
 
+class OutputPosition(NamedTuple):
+    """How far the file of results is written.
+
+    Attributes:
+        is_ordered: Whether results are in the order of their lines.
+        next_line: The line whose result is next, if they are.
+        last_outcome: The outcome up to which all results are written, if they are not.
+        size: How many bytes are written.
+        checksum: Their checksum.
+    """
+
+    is_ordered: bool
+    next_line: int = 1
+    last_outcome: int = 0
+    size: int = 0
+    checksum: int = 0
+
+
 class LineOutcome(NamedTuple):
     """The outcome of a line in an earlier run.
 

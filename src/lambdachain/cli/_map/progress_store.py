@@ -19,8 +19,7 @@ from typing import Final, NamedTuple
 from lambdachain.cli._exit_status import Refusal
 
 from .database import Database, Execute, delete_database, unlink_database
-from .lines import FAILURES, Line, LineOutcome, Position, State, line_checksum
-from .output import OutputPosition
+from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, State, line_checksum
 
 _APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": by it, `file` and this module recognize the database
 _FORMAT: Final = 1

@@ -18,8 +18,9 @@ from lambdachain.cli._json import parsed, typed
 from lambdachain.cli._target import target_of
 from lambdachain.cli._target_options import Connection
 
+from .files import open_shared
 from .lines import Input, NoLineStates, Parse, State, check_input
-from .output import OutputFiles, open_shared
+from .output import OutputFiles
 from .payloads import CountedPayloads, Payloads
 from .reporting import MapReporter
 from .results import FileSink, ResultSink, StreamSink, lost_line
