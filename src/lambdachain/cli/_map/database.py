@@ -47,7 +47,7 @@ class Database:
         self._log_limit = 0
         self._connection = _connect(path)
         try:
-            with self._translated_errors():
+            with self._translate_errors():
                 self._lock()
         except BaseException:
             self._connection.close()
@@ -84,12 +84,12 @@ class Database:
 
     def get(self, query: str, values: Iterable[Any] = ()) -> Any:
         """Return the first row of a query."""
-        with self._translated_errors():
+        with self._translate_errors():
             return self._connection.execute(query, tuple(values)).fetchone()
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> Iterator[Any]:
         """Yield the rows of a query."""
-        with self._translated_errors():
+        with self._translate_errors():
             yield from self._connection.execute(query, tuple(values))
 
     def execute(self, statement: str, values: tuple[Any, ...]) -> int:
@@ -105,7 +105,7 @@ class Database:
 
     def commit(self, change: Callable[[Execute], Any], *, sync: bool = False) -> Any:
         """Commit a change as a whole; with *sync*, it is on the disk afterwards, and everything before it."""
-        with self._translated_errors():
+        with self._translate_errors():
             self._set_sync(sync=sync)
             try:
                 return self._attempt(change)
@@ -157,7 +157,7 @@ class Database:
         return value
 
     @contextmanager
-    def _translated_errors(self) -> Generator[None]:
+    def _translate_errors(self) -> Generator[None]:
         """Raise an error that names the file and says what to do."""
         try:
             yield

@@ -53,7 +53,7 @@ class AppendOnlyFile:
     def has_prefix(self, size: int, checksum: int) -> bool:
         """Check whether the first *size* bytes have a checksum."""
         found = offset = 0
-        with self._named_errors():
+        with self._name_errors():
             while offset < size and (data := os.pread(self._file, min(_CHUNK, size - offset), offset)):
                 found = crc32(data, found)
                 offset += len(data)
@@ -61,13 +61,13 @@ class AppendOnlyFile:
 
     def truncate(self, size: int = 0, checksum: int = 0) -> None:
         """Drop what is behind a prefix with this size and checksum."""
-        with self._named_errors():
+        with self._name_errors():
             os.ftruncate(self._file, size)
         self.size, self.checksum = size, checksum
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
-        with self._named_errors():
+        with self._name_errors():
             os.fsync(self._file)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class AppendOnlyFile:
             self._file = -1
 
     @contextmanager
-    def _named_errors(self) -> Generator[None]:
+    def _name_errors(self) -> Generator[None]:
         """Add the name of the file to errors: those of a descriptor have none."""
         try:
             yield

@@ -45,7 +45,7 @@ class MapReporter:
         """Report what a resumed map has done already."""
         if is_resumed and not self.quiet:
             left = "" if count is None else f", {count:,} remaining"
-            echo(f"resuming: {_lines(sink.counts[State.DONE])} done{left}", file=sys.stderr)
+            echo(f"resuming: {_format_count(sink.counts[State.DONE])} done{left}", file=sys.stderr)
 
     def bar(self, description: str, count: int | None, paths: Paths | None) -> Bar:
         """Make a progress bar, which is drawn on a terminal only, and not between results."""
@@ -63,21 +63,21 @@ class MapReporter:
 
 
 def _summary(sink: ResultSink, paths: Paths | None, *, is_complete: bool, left: int) -> Iterator[str]:
-    failed = _failed(sink.classes)
+    failed = _format_failures(sink.classes)
     prefix = "" if is_complete else "stopped: "
     output = f", in {paths.output}" if paths else ""
     failures = f", in {paths.failures}" if paths and failed else ""
-    yield f"{prefix}{_lines(sink.counts[State.DONE])} done{output}{failed}{failures}"
+    yield f"{prefix}{_format_count(sink.counts[State.DONE])} done{output}{failed}{failures}"
     if left:
-        yield f"{_lines(left)} in flight when it ended: may have run"
+        yield f"{_format_count(left)} in flight when it ended: may have run"
     if paths and not is_complete:
         yield "run the same command again to resume"
     for states, hint in _HINTS.items() if paths else ():
         if number := sum(sink.counts[state] for state in states):
-            yield f"{_lines(number)} {hint.format('it' if number == 1 else 'them')}"
+            yield f"{_format_count(number)} {hint.format('it' if number == 1 else 'them')}"
 
 
-def _failed(classes: Mapping[str, int]) -> str:
+def _format_failures(classes: Mapping[str, int]) -> str:
     if not classes:
         return ""
     counts = ", ".join(
@@ -86,5 +86,5 @@ def _failed(classes: Mapping[str, int]) -> str:
     return f"; {sum(classes.values()):,} failed ({counts})"
 
 
-def _lines(number: int) -> str:
+def _format_count(number: int) -> str:
     return f"{number:,} line{'' if number == 1 else 's'}"

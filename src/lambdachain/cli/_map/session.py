@@ -104,12 +104,12 @@ def run(arguments: MapArguments, connection: Connection) -> int:
     reporter = MapReporter(arguments.quiet, arguments.as_json)
     with closing(connection.caller()) as caller, closing(Input(arguments.source)) as source:
         map_request = _map_request(arguments, connection, caller, target)
-        parse = _parse(map_request, is_typed=is_typed)
+        parse = _parser_for(map_request, is_typed=is_typed)
         session = open_session(arguments, source, map_request, parse)
         reporter.begin(session.sink, session.count, is_resumed=session.is_resumed)
         payloads = _payloads(source, session, parse, skip_invalid=arguments.skip_invalid)
         with closing(reporter.bar(map_request.callee.address, session.count, arguments.paths)) as bar:
-            map_run = Run(_observed(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
+            map_run = Run(_with_progress(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
             try:
                 map_run.until_ended()
             finally:
@@ -247,11 +247,11 @@ def _map_request(arguments: MapArguments, connection: Connection, caller: Invoke
     return bound_map_request(caller, callee, kind, options, own, return_exceptions=True)
 
 
-def _observed(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
+def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
     return map_request._replace(manner=map_request.manner._replace(on_progress=on_progress))
 
 
-def _parse(map_request: MapRequest, *, is_typed: bool) -> Parse:
+def _parser_for(map_request: MapRequest, *, is_typed: bool) -> Parse:
     callee = map_request.callee
     return (lambda name, text: typed(callee.contract, name, text, callee.address)) if is_typed else parsed
 
