@@ -46,7 +46,7 @@ _SCHEMA: Final = (
     last_outcome INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL)""",
 )
 _FIRST_GAP: Final = """
-    SELECT line + 1 FROM (SELECT ?1 - 1 AS line UNION ALL SELECT line FROM lines WHERE line >= ?1) AS known
+    SELECT line + 1 FROM (SELECT ? - 1 AS line UNION ALL SELECT line FROM lines WHERE line >= ?) AS known
     WHERE NOT EXISTS (SELECT 1 FROM lines AS following WHERE following.line = known.line + 1)
     ORDER BY line LIMIT 1
 """
@@ -58,7 +58,7 @@ _RESULTS_SINCE: Final = "SELECT outcome, text FROM outcomes WHERE outcome > ? AN
 _FAILURES: Final = (
     "SELECT error, text FROM lines JOIN outcomes USING (outcome) WHERE (? >> lines.state) & 1 ORDER BY lines.line"
 )
-_RESERVE: Final = "INSERT INTO in_flight SELECT ?1, ?2, 0, (SELECT outcome FROM lines WHERE line = ?1)"
+_RESERVE: Final = "INSERT INTO in_flight SELECT ?, ?, 0, (SELECT outcome FROM lines WHERE line = ?)"
 _START: Final = "UPDATE in_flight SET is_started = 1 WHERE line = ?"
 _END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?)"
 _DELETE_ENDED: Final = """
@@ -152,7 +152,7 @@ class ProgressStore:
         self, lines: Sequence[Line], input_position: Position | None, output_position: OutputPosition | None
     ) -> None:
         """Announce lines, and sync that to the disk: from now on they may be sent, even if the machine stops."""
-        announced = [(line.number, line_checksum(line.text)) for line in lines if line.text.strip()]
+        announced = [(line.number, line_checksum(line.text), line.number) for line in lines if line.text.strip()]
         blank = [(line.number, State.BLANK) for line in lines if not line.text.strip()]
 
         def change(execute: Execute) -> None:
@@ -311,7 +311,7 @@ class ProgressStore:
         # What is written in order has no gap; only where results are as they come, every line is looked at.
         output = self.output_position()
         start = output.next_line if output and output.is_ordered else 1
-        gap: int = self._database.get(_FIRST_GAP, (start,))[0]
+        gap: int = self._database.get(_FIRST_GAP, (start, start))[0]
         return gap if rerun is None else min(gap, rerun)
 
 
