@@ -94,10 +94,10 @@ CALLS ?= 50000
 soak-local: $(VENV)/.test
 	LAMBDACHAIN_SOAK_CALLS=$(CALLS) $(VENV)/bin/python -m pytest tests/local/test_local_soak.py
 
-# `lambdachain map`, killed at ten random moments and resumed: every line's result once, none missing.
+# `lambdachain map`, killed at random moments, or resumed from the disk of a stopped machine: each result once, none missing.
 LINES ?= 100000
 soak-map: $(VENV)/.test
-	LAMBDACHAIN_SOAK_LINES=$(LINES) $(VENV)/bin/python -m pytest tests/cli/test_map_killed.py --timeout=0
+	LAMBDACHAIN_SOAK_LINES=$(LINES) $(VENV)/bin/python -m pytest tests/cli/test_map_killed.py tests/cli/test_map_crashes.py --timeout=0
 
 reliability: $(VENV)/.test
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/reliability.py --write README.md

@@ -1,4 +1,4 @@
-"""``map`` as a user runs it: a file of lines in, files of lines out; and what is told when that does not work."""
+"""``map`` as a user runs it: a file of lines in, files of lines out, and its error messages."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def lines(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def near(fast_lambda: Any) -> Any:
-    """A server that answers at once, or nearly."""
+    """Start a server that responds within 10 ms."""
     return fast_lambda(0.01)
 
 
 @pytest.fixture
 def launch(command: list[str], environment: dict[str, str], tmp_path: Path, near: Any) -> Callable[..., Any]:
-    """Start ``lambdachain map``, with the server within reach."""
+    """Start ``lambdachain map`` against the server."""
 
     def start(*arguments: str, server: Any = near, **pipes: Any) -> subprocess.Popen[str]:
         around = {**environment, **server.environment}
@@ -69,12 +69,12 @@ def launch(command: list[str], environment: dict[str, str], tmp_path: Path, near
 def lambdachain(launch: Callable[..., Any]) -> Run:
     """Run ``lambdachain map`` to its end."""
 
-    def to_the_end(*arguments: str, given: str = "", **how: Any) -> subprocess.CompletedProcess[str]:
-        process = launch(*arguments, **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **how})
-        printed, told = process.communicate(given, timeout=60)
-        return subprocess.CompletedProcess(arguments, process.returncode, printed, told)
+    def run(*arguments: str, stdin: str = "", **pipes: Any) -> subprocess.CompletedProcess[str]:
+        process = launch(*arguments, **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **pipes})
+        stdout, stderr = process.communicate(stdin, timeout=60)
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
-    return to_the_end
+    return run
 
 
 def read(path: Path) -> list[Any]:
@@ -83,7 +83,7 @@ def read(path: Path) -> list[Any]:
 
 
 def test_each_line_has_its_result_in_the_order_of_the_input(lambdachain: Run, lines: Any, tmp_path: Path):
-    """Blank lines are none; when all is done nothing is left but the output."""
+    """Blank lines are skipped; when every line is done, only the output is left."""
     lines([{"n": n} if n % 10 else "" for n in range(500)])
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     results = read(tmp_path / "out.jsonl")
@@ -94,7 +94,7 @@ def test_each_line_has_its_result_in_the_order_of_the_input(lambdachain: Run, li
 
 
 def test_a_number_keeps_its_digits_in_each_result(lambdachain: Run, tmp_path: Path):
-    """One that no float holds, and one that is an integer; each result is one line, as ever."""
+    """Also one that no float can hold, and a long integer; each result is one line."""
     numbers = ["0.1234567890123456789", "1e-400", "[ 1.50, 1e23 ]", "9" * 400]
     (tmp_path / "in.jsonl").write_text("\n".join(numbers))
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
@@ -105,7 +105,7 @@ def test_a_number_keeps_its_digits_in_each_result(lambdachain: Run, tmp_path: Pa
     assert written == [f'{{"line":{n},"value":{{"got":{number}}}}}' for n, number in enumerate(kept, 1)]
 
 
-def test_results_as_they_come(lambdachain: Run, lines: Any, tmp_path: Path):
+def test_results_as_completed(lambdachain: Run, lines: Any, tmp_path: Path):
     """Each with the number of its line."""
     lines({"n": n} for n in range(300))
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--as-completed")
@@ -119,8 +119,8 @@ def test_results_as_they_come(lambdachain: Run, lines: Any, tmp_path: Path):
 
 @pytest.mark.parametrize("order", [(), ("--as-completed",)])
 def test_from_standard_input_to_standard_output(lambdachain: Run, order: tuple[str, ...]):
-    """Without a journal; the last line needs no end."""
-    ran = lambdachain("f", *order, given='{"n": 1}\r\n\n{"n": 2}')
+    """Without a progress file; the last line needs no line break."""
+    ran = lambdachain("f", *order, stdin='{"n": 1}\r\n\n{"n": 2}')
     results = [json.loads(line) for line in ran.stdout.splitlines()]
 
     assert sorted(results, key=lambda result: result["line"]) == [
@@ -130,21 +130,21 @@ def test_from_standard_input_to_standard_output(lambdachain: Run, order: tuple[s
     assert (ran.returncode, ran.stderr) == (0, "2 lines done\n")
 
 
-def test_an_answer_is_printed_before_the_next_line_has_come(launch: Any):
-    """Who feeds a map slowly need not wait for the end of what was fed."""
+def test_a_result_is_printed_before_the_next_line_arrives(launch: Any):
+    """A slow producer need not wait for the end of the input."""
     process = launch("f", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    told = []
+    results = []
     for number in range(3):
         process.stdin.write(f"{number}\n")
         process.stdin.flush()
-        told.append(json.loads(process.stdout.readline()))
+        results.append(json.loads(process.stdout.readline()))
     process.communicate()
 
-    assert told == [{"line": number + 1, "value": {"got": number}} for number in range(3)]
+    assert results == [{"line": number + 1, "value": {"got": number}} for number in range(3)]
 
 
 def test_failures_go_to_a_file_with_their_class(lambdachain: Run, lines: Any, tmp_path: Path):
-    """The others are done; what may have run is not run again."""
+    """The other lines are done; a line that may have run is not run again."""
     lines([{"n": 1}, {"do": "fail"}, {"n": 3}, {"do": "cut"}])
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     failures = {failure["line"]: failure for failure in read(tmp_path / "out.failures.jsonl")}
@@ -158,8 +158,8 @@ def test_failures_go_to_a_file_with_their_class(lambdachain: Run, lines: Any, tm
     ]
 
 
-def test_only_what_is_asked_for_runs_again(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
-    """A second run of the same command runs nothing; ``--rerun-unknown`` runs what may have run."""
+def test_only_the_requested_failures_run_again(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """A second run of the same command calls nothing; ``--rerun-unknown`` runs the lines that may have run."""
     lines([{"n": 1}, {"do": "fail"}, {"do": "cut"}])
     wanted = ("f", "in.jsonl", "-o", "out.jsonl")
     statuses = [lambdachain(*wanted).returncode, lambdachain(*wanted).returncode]
@@ -171,8 +171,8 @@ def test_only_what_is_asked_for_runs_again(lambdachain: Run, lines: Any, near: A
     assert [failure["line"] for failure in read(tmp_path / "out.failures.jsonl")] == [2, 3]
 
 
-def test_a_map_keeps_to_what_lambda_bears(lambdachain: Run, lines: Any, fast_lambda: Any, tmp_path: Path):
-    """What is throttled on the way is sent again, and fails nobody."""
+def test_a_map_adapts_to_throttling(lambdachain: Run, lines: Any, fast_lambda: Any, tmp_path: Path):
+    """A throttled call is sent again, and no line fails."""
     lines({"n": n} for n in range(500))
     server = fast_lambda(0.05, room=5)
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", server=server)
@@ -199,8 +199,8 @@ BAD: dict[str, tuple[str, str]] = {
 }
 
 
-def test_a_number_that_cannot_be_sent_is_told_before_anything_is(lambdachain: Run, lines: Any, near: Any):
-    """JSON lets one be written that is infinite once it is read."""
+def test_a_number_that_cannot_be_sent_is_reported_before_anything_is_sent(lambdachain: Run, lines: Any, near: Any):
+    """JSON can contain a number that is infinite once it is parsed."""
     lines([{"n": 1}, '{"n": 1e400}', {"n": 3}])
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl")
 
@@ -209,34 +209,34 @@ def test_a_number_that_cannot_be_sent_is_told_before_anything_is(lambdachain: Ru
 
 
 @pytest.mark.parametrize("target", BAD)
-def test_a_bad_line_is_told_by_its_number(lambdachain: Run, lines: Any, near: Any, target: str):
-    """Before anything is sent, where the input is a file; else what was sent before it is kept."""
-    line, told = BAD[target]
+def test_an_invalid_line_is_reported_with_its_number(lambdachain: Run, lines: Any, near: Any, target: str):
+    """Before anything is sent if the input is a file; otherwise the results of the lines before it are kept."""
+    line, message = BAD[target]
     path = lines([*({"n": n} for n in range(3016)), line])
     ran = lambdachain(target, "in.jsonl", "-o", "out.jsonl")
     sent = len(near.received())
-    fed = lambdachain(target, "-o", "out.jsonl", given=path.read_text())
+    fed = lambdachain(target, "-o", "out.jsonl", stdin=path.read_text())
     *_, last = fed.stderr.splitlines()
 
-    assert told in ran.stderr
-    assert told.replace("in.jsonl", "standard input") in last
+    assert message in ran.stderr
+    assert message.replace("in.jsonl", "standard input") in last
     assert [ran.returncode, fed.returncode] == [2 if target == "f" else 3] * 2
     assert (sent, len(near.received())) == (0, 3016)
 
 
-def test_a_mended_input_goes_on(lambdachain: Run, near: Any, tmp_path: Path):
+def test_a_map_resumes_with_a_corrected_input(lambdachain: Run, near: Any, tmp_path: Path):
     """The lines that were run are not run again."""
     arguments = ("f", "-o", "out.jsonl")
-    first = lambdachain(*arguments, given="1\n2\n{3\n4\n")
-    second = lambdachain(*arguments, given="1\n2\n3\n4\n")
+    first = lambdachain(*arguments, stdin="1\n2\n{3\n4\n")
+    second = lambdachain(*arguments, stdin="1\n2\n3\n4\n")
 
     assert (first.returncode, second.returncode) == (2, 0)
     assert sorted(near.received()) == [1, 2, 3, 4]
     assert [result["value"]["got"] for result in read(tmp_path / "out.jsonl")] == [1, 2, 3, 4]
 
 
-def test_bad_lines_may_be_passed_over(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
-    """They are failures then, of lines that did not run."""
+def test_invalid_lines_can_be_skipped(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """They become failures of lines that did not run."""
     lines([{"n": 1}, "{", {"m": 1}, {"n": 4}])
     ran = lambdachain("contracts:echo", "in.jsonl", "-o", "out.jsonl", "--skip-invalid")
     failures = read(tmp_path / "out.failures.jsonl")
@@ -249,8 +249,8 @@ def test_bad_lines_may_be_passed_over(lambdachain: Run, lines: Any, near: Any, t
     assert len(near.received()) == 2
 
 
-def test_what_every_line_would_meet_ends_the_map(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
-    """No permission, for example: no line counts as failed, and all are run when it goes on."""
+def test_an_error_that_every_line_would_have_stops_the_map(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """No permission, for example: no line counts as failed, and all of them are run when the map resumes."""
     lines([{"n": 1}, {"do": "deny"}, *({"n": n} for n in range(3, 2000))])
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "2")
     *_, last = ran.stderr.splitlines()
@@ -259,11 +259,11 @@ def test_what_every_line_would_meet_ends_the_map(lambdachain: Run, lines: Any, n
     assert last.startswith("error: AccessDeniedError: f: AccessDeniedException: User is not authorized")
     assert len(near.received()) < 100
     assert not (tmp_path / "out.failures.jsonl").exists()
-    assert "the same command goes on from there" in ran.stderr
+    assert "run the same command again to resume" in ran.stderr
 
 
-def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
-    """Not the output, not the failures, not the input; unless it is asked for."""
+def test_an_existing_file_is_not_overwritten(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """Not the output, the failures or the input, unless ``--overwrite`` is given."""
     lines([{"n": 1}])
     (tmp_path / "out.jsonl").write_text("precious")
     (tmp_path / "bad.failures.jsonl").write_text("precious")
@@ -273,8 +273,8 @@ def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, 
 
     assert [ran.returncode for ran in (refused, beside, itself)] == [2, 2, 2]
     assert (
-        "error: out.jsonl exists and has no journal to go on from: name another output, or --overwrite"
-        in refused.stderr
+        "error: out.jsonl exists, and there is no out.jsonl.progress.sqlite to resume from: "
+        "choose another output, or use --overwrite" in refused.stderr
     )
     assert "bad.failures.jsonl exists" in beside.stderr
     assert "in.jsonl is the input" in itself.stderr
@@ -283,8 +283,8 @@ def test_a_file_that_is_there_is_not_written_over(lambdachain: Run, lines: Any, 
     assert len(read(tmp_path / "out.jsonl")) == 1
 
 
-def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near: Any):
-    """Where a line that was run is another one, or gone; lines may be added."""
+def test_a_changed_input_is_an_error(lambdachain: Run, lines: Any, near: Any):
+    """If a line that was run is different or missing; lines may be appended."""
     wanted = ("f", "in.jsonl", "-o", "out.jsonl")
     lines([{"do": "fail"}, {"n": 2}])
     lambdachain(*wanted)
@@ -296,52 +296,64 @@ def test_an_input_that_has_changed_is_refused(lambdachain: Run, lines: Any, near
     longer = lambdachain(*wanted)
 
     assert (changed.returncode, "in.jsonl:2 has changed since it was run" in changed.stderr) == (2, True)
-    assert (shorter.returncode, "in.jsonl ends at line 1, and line 2 has been run" in shorter.stderr) == (2, True)
+    assert (shorter.returncode, "in.jsonl ends at line 1, but line 2 has been run" in shorter.stderr) == (2, True)
     assert (longer.returncode, "2 lines done" in longer.stderr) == (1, True)
     assert len(near.received()) == 3
 
 
-def test_a_journal_of_another_map_is_refused(lambdachain: Run, lines: Any, tmp_path: Path):
-    """Of another function, with other files; or what is no journal at all."""
+def test_the_progress_of_another_map_is_an_error(lambdachain: Run, lines: Any, tmp_path: Path):
+    """Of another function, with other files, or a file that is not a database at all."""
     lines([{"do": "fail"}])
     lambdachain("f", "in.jsonl", "-o", "out.jsonl")
     other = lambdachain("g", "in.jsonl", "-o", "out.jsonl")
     elsewhere = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--failures", "contracts.py")
-    (tmp_path / "no.jsonl.journal").write_text("Dear diary\n")
+    (tmp_path / "no.jsonl.progress.sqlite").write_text("Dear diary\n")
     none = lambdachain("f", "in.jsonl", "-o", "no.jsonl")
 
-    assert (other.returncode, "out.jsonl.journal is of a map whose function is f, not g" in other.stderr) == (2, True)
-    assert (elsewhere.returncode, "whose failures is out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
+    assert (
+        other.returncode,
+        "out.jsonl.progress.sqlite is the progress of a map with function f, not g" in other.stderr,
+    ) == (2, True)
+    assert (elsewhere.returncode, "with failures out.failures.jsonl, not contracts.py" in elsewhere.stderr) == (
         2,
         True,
     )
     assert (tmp_path / "contracts.py").read_text() == CONTRACTS
-    assert (none.returncode, "no.jsonl.journal is no journal of a map, or damaged" in none.stderr) == (2, True)
-    assert (tmp_path / "no.jsonl.journal").read_text() == "Dear diary\n"
+    assert (none.returncode, "no.jsonl.progress.sqlite is not the progress of a map, or is damaged" in none.stderr) == (
+        2,
+        True,
+    )
+    assert (tmp_path / "no.jsonl.progress.sqlite").read_text() == "Dear diary\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
         (["f", "nowhere.jsonl"], 2, "error: nowhere.jsonl: No such file or directory"),
-        (["f", "in.jsonl", "-o", "nowhere/out.jsonl"], 7, "nowhere/out.jsonl.journal: No such file or directory"),
+        (
+            ["f", "in.jsonl", "-o", "nowhere/out.jsonl"],
+            7,
+            "nowhere/out.jsonl.progress.sqlite: No such file or directory",
+        ),
         (["f", "in.jsonl", "-o", "."], 2, "is a directory"),
-        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "out cannot have the failures: it is the output"),
-        (["f", "in.jsonl", "--json"], 2, "--json needs --output"),
+        (["f", "in.jsonl", "-o", "out", "--failures", "out"], 2, "--failures must differ from --output: both are out"),
+        (["f", "in.jsonl", "--json"], 2, "--json requires --output"),
         (["f", "in.jsonl", "--concurrency", "0"], 2, "0 is not in the range x>=1"),
         (["contracts:nothing", "in.jsonl"], 2, "contracts has no 'nothing'"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_status(lambdachain: Run, lines: Any, arguments: list[str], status: int, told: str):
+def test_a_mistake_is_one_line_and_a_status(
+    lambdachain: Run, lines: Any, arguments: list[str], status: int, message: str
+):
     """Without a traceback."""
     lines([1])
     ran = lambdachain(*arguments)
 
-    assert (ran.returncode, told in ran.stderr, "Traceback" in ran.stderr) == (status, True, False)
+    assert (ran.returncode, message in ran.stderr, "Traceback" in ran.stderr) == (status, True, False)
 
 
 def test_the_summary_as_an_object(lambdachain: Run, lines: Any):
-    """For programs; and nothing else where that is asked for."""
+    """For programs; with ``--quiet`` nothing else is printed."""
     lines([{"n": 1}, {"do": "fail"}])
     ran = lambdachain("f", "in.jsonl", "-o", "out.jsonl", "--json", "--quiet")
 
@@ -350,22 +362,22 @@ def test_the_summary_as_an_object(lambdachain: Run, lines: Any):
 
 
 def test_a_closed_pipe_ends_it_quietly(launch: Any, lines: Any, near: Any):
-    """As for any filter; what is under way comes to its end, and nothing more is begun."""
+    """As for any filter; calls in flight are waited for, and no more are started."""
     lines({"n": n} for n in range(5000))
     process = launch("f", "in.jsonl", stdout=subprocess.PIPE)
     printed = [process.stdout.readline() for _ in range(3)]
     process.stdout.close()
-    told = process.stderr.read()
+    stderr = process.stderr.read()
     process.stderr.close()
 
     assert (len(printed), process.wait(timeout=30)) == (3, 141)
-    assert told.startswith("stopped: ")
-    assert told.count("\n") == 1
+    assert stderr.startswith("stopped: ")
+    assert stderr.count("\n") == 1
     assert len(near.received()) < 5000
 
 
-def test_standard_output_without_room_is_told(lambdachain: Run, lines: Any):
-    """In a line, with the status for files."""
+def test_a_full_disk_behind_standard_output_is_an_error(lambdachain: Run, lines: Any):
+    """On one line, with the exit status for files."""
     lines([1, 2])
     with Path("/dev/full").open("w") as full:
         ran = lambdachain("f", "in.jsonl", stdout=full)
@@ -374,9 +386,9 @@ def test_standard_output_without_room_is_told(lambdachain: Run, lines: Any):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
-    launch: Any, lines: Any, fast_lambda: Any, way: signal.Signals, eventually: Any
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_calls_in_flight_and_the_next_run_resumes(
+    launch: Any, lines: Any, fast_lambda: Any, number: signal.Signals, eventually: Any
 ):
     """Nothing is lost, nothing is run twice."""
     path = lines({"n": n} for n in range(1500))
@@ -384,23 +396,23 @@ def test_a_signal_lets_calls_under_way_end_and_the_next_run_goes_on(
     arguments = ("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
     process = launch(*arguments, server=server)
     eventually(lambda: len(server.received()) > 100)
-    process.send_signal(way)
-    told = process.communicate(timeout=30)[1]
+    process.send_signal(number)
+    stderr = process.communicate(timeout=30)[1]
     before = len(server.received())
     second = launch(*arguments, server=server)
-    told_again = second.communicate(timeout=60)[1]
+    second_stderr = second.communicate(timeout=60)[1]
 
-    assert process.returncode == 128 + way
-    assert "calls are under way, Ctrl-C again leaves them" in told
-    assert told.endswith("the same command goes on from there\n")
+    assert process.returncode == 128 + number
+    assert "calls in flight; press Ctrl-C again to abandon them" in stderr
+    assert stderr.endswith("run the same command again to resume\n")
     assert 100 < before < 1500
-    assert (second.returncode, f"going on: {before:,} lines done" in told_again) == (0, True)
+    assert (second.returncode, f"resuming: {before:,} lines done" in second_stderr) == (0, True)
     assert sorted(payload["n"] for payload in server.received()) == list(range(1500))
     assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
 
 
 def test_an_idempotent_contract_has_no_unknown_lines(launch: Any, lines: Any, fast_lambda: Any, eventually: Any):
-    """After a kill, what was under way is run again unasked: that does no harm."""
+    """After a kill, the lines that were in flight are run again automatically: that does no harm."""
     path = lines({"n": n} for n in range(600))
     server = fast_lambda(0.05)
     arguments = ("contracts:again", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20", "--function", "f")
@@ -409,48 +421,48 @@ def test_an_idempotent_contract_has_no_unknown_lines(launch: Any, lines: Any, fa
     process.kill()
     process.communicate()
     second = launch(*arguments, server=server)
-    told = second.communicate(timeout=60)[1]
+    stderr = second.communicate(timeout=60)[1]
 
-    assert (second.returncode, told.endswith("600 lines done, in out.jsonl\n")) == (0, True)
+    assert (second.returncode, stderr.endswith("600 lines done, in out.jsonl\n")) == (0, True)
     assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 601))
     assert 600 <= len(server.received()) <= 600 + 150
 
 
-def test_a_second_signal_leaves_what_is_under_way(
+def test_a_second_signal_abandons_the_calls_in_flight(
     launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any
 ):
-    """Those lines may have run, and are not run again unasked."""
+    """Those lines may have run, and are not run again automatically."""
     path = lines([{"n": 1}, {"do": "wait"}])
     arguments = ("f", "in.jsonl", "-o", "out.jsonl")
     process = launch(*arguments)
     eventually(lambda: len(near.received()) == 2 and path.with_name("out.jsonl").stat().st_size)
     process.send_signal(signal.SIGINT)
-    assert "stopping: 1 call is under way, Ctrl-C again leaves it" in process.stderr.readline()
+    assert "stopping: waiting for 1 call in flight; press Ctrl-C again to abandon it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=30)[1]
+    stderr = process.communicate(timeout=30)[1]
     second = lambdachain(*arguments)
 
-    assert (process.returncode, "1 line under way when it ended: may have run" in told) == (130, True)
+    assert (process.returncode, "1 line in flight when it ended: may have run" in stderr) == (130, True)
     assert (second.returncode, len(near.received())) == (1, 2)
     assert read(path.with_name("out.failures.jsonl"))[0]["error"] == "OutcomeUnknownError"
 
 
 def test_a_signal_while_it_waits_for_its_input(launch: Any):
-    """Ends it at once."""
+    """It ends immediately."""
     process = launch("f", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write("1\n")
     process.stdin.flush()
     answer = process.stdout.readline()
     process.send_signal(signal.SIGINT)
     process.wait(timeout=30)
-    told = process.communicate()[1]
+    stderr = process.communicate()[1]
 
     assert (answer, process.returncode) == ('{"line":1,"value":{"got":1}}\n', 130)
-    assert told == "stopped: 1 line done\n"
+    assert stderr == "stopped: 1 line done\n"
 
 
-def test_two_maps_do_not_write_one_output(launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any):
-    """The second one is refused, even if it would write anew."""
+def test_two_runs_cannot_share_an_output(launch: Any, lines: Any, near: Any, lambdachain: Run, eventually: Any):
+    """The second one is an error, even with ``--overwrite``."""
     lines([{"do": "wait"}])
     arguments = ("f", "in.jsonl", "-o", "out.jsonl")
     process = launch(*arguments)
@@ -460,17 +472,17 @@ def test_two_maps_do_not_write_one_output(launch: Any, lines: Any, near: Any, la
     process.communicate()
 
     assert [second.returncode, third.returncode] == [2, 2]
-    assert "out.jsonl.journal: another map is at work on it" in second.stderr
+    assert "out.jsonl.progress.sqlite is in use by another run of map" in second.stderr
     assert len(near.received()) == 1
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk."""
+    """Mount a small disk."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount")
@@ -479,8 +491,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not Path("/proc/mounts").exists(), reason="mounts as Linux does")
-def test_a_full_disk_loses_no_answer(lambdachain: Run, lines: Any, near: Any, disk: Path):
-    """The output makes room for what is under way; with more room, the next run goes on and runs nothing twice."""
+def test_a_full_disk_loses_no_result(lambdachain: Run, lines: Any, near: Any, disk: Path):
+    """The output makes room for calls in flight; with more room, the next run resumes and runs nothing twice."""
     lines({"n": n, "text": "x" * 200} for n in range(2000))
     arguments = ("f", "in.jsonl", "-o", "disk/out.jsonl")
     first = lambdachain(*arguments)
@@ -495,14 +507,32 @@ def test_a_full_disk_loses_no_answer(lambdachain: Run, lines: Any, near: Any, di
     assert sorted(payload["n"] for payload in near.received()) == list(range(2000))
 
 
+@pytest.mark.skipif(not Path("/proc/mounts").exists(), reason="mounts as Linux does")
+def test_a_read_only_directory_is_an_error(lambdachain: Run, lines: Any, near: Any, disk: Path):
+    """Whether the map is new or resumed; nothing is called, and nothing is lost."""
+    lines([{"n": 1}, {"do": "fail"}])
+    lambdachain("f", "in.jsonl", "-o", "disk/out.jsonl")
+    sent = len(near.received())
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    resumed = lambdachain("f", "in.jsonl", "-o", "disk/out.jsonl", "--rerun-unknown")
+    new = lambdachain("f", "in.jsonl", "-o", "disk/new.jsonl")
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    again = lambdachain("f", "in.jsonl", "-o", "disk/out.jsonl")
+
+    assert [(ran.returncode, ran.stderr) for ran in (resumed, new)] == [
+        (7, f"error: disk/{name}.progress.sqlite: Read-only file system\n") for name in ("out.jsonl", "new.jsonl")
+    ]
+    assert (again.returncode, len(near.received()), len(read(disk / "out.jsonl"))) == (1, sent, 1)
+
+
 MEASURED = (
     "import atexit, resource, sys; from lambdachain.cli import main; "
     "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)); main()"
 )
 
 
-def test_the_lines_do_not_sit_in_memory(environment: dict[str, str], lines: Any, near: Any, tmp_path: Path):
-    """Fifty megabytes of them take a few more than none."""
+def test_the_lines_are_not_kept_in_memory(environment: dict[str, str], lines: Any, near: Any, tmp_path: Path):
+    """Fifty megabytes of them take a few megabytes of memory."""
 
     def kilobytes(name: str) -> int:
         ran = subprocess.run(

@@ -18,8 +18,8 @@ HOW = TargetOptions(None, None, None, None, None, None, None, None)
 
 
 @pytest.fixture
-def mapped(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Any]:
-    """Run a map of two lines in this process, of which the second fails."""
+def run_map(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Any]:
+    """Run a map of two lines in this process; the second line fails."""
 
     def answer(request: Any) -> Any:
         if request == 2:
@@ -37,10 +37,10 @@ def mapped(tmp_path: Path, lambda_stub: StubTransport) -> Callable[..., Any]:
             failures=None,
             concurrency=1,
             ordered=True,
-            skips=False,
-            overwrites=False,
-            reruns_unknown=False,
-            reruns_not_executed=False,
+            skip_invalid=False,
+            overwrite=False,
+            rerun_unknown=False,
+            rerun_not_executed=False,
             client_context={},
             quiet=True,
             as_json=False,
@@ -64,76 +64,76 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_only_its_owner_reads_a_journal_and_the_umask_says_who_reads_an_output(mapped: Any, tmp_path: Path, umask: int):
-    """The payloads' answers are in both; the output is for the user to share."""
-    mapped()
-    assert mode(tmp_path / "out.jsonl.journal") == 0o600
+def test_the_progress_is_private_and_the_umask_applies_to_outputs(run_map: Any, tmp_path: Path, umask: int):
+    """Both contain the responses; the output is for the user to share."""
+    run_map()
+    assert mode(tmp_path / "out.jsonl.progress.sqlite") == 0o600
     assert mode(tmp_path / "out.jsonl") == 0o666 & ~umask
     assert mode(tmp_path / "out.failures.jsonl") == 0o666 & ~umask
 
 
-def test_a_journal_that_others_could_read_is_closed_to_them(mapped: Any, tmp_path: Path):
-    """One of an earlier version."""
-    mapped()
-    (tmp_path / "out.jsonl.journal").chmod(0o644)
-    mapped()
-    assert mode(tmp_path / "out.jsonl.journal") == 0o600
+def test_progress_that_others_could_read_is_made_private(run_map: Any, tmp_path: Path):
+    """It may have been copied."""
+    run_map()
+    (tmp_path / "out.jsonl.progress.sqlite").chmod(0o644)
+    run_map()
+    assert mode(tmp_path / "out.jsonl.progress.sqlite") == 0o600
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.journal"])
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_no_link_that_leads_nowhere_is_followed(mapped: Any, tmp_path: Path, name: str, overwrites: bool):
-    """Who may write in the directory would else choose which file of the user's is made."""
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.progress.sqlite", "out.jsonl.progress.sqlite-wal"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_dangling_link_is_followed(run_map: Any, tmp_path: Path, name: str, overwrite: bool):
+    """Otherwise anyone who may write in the directory could choose which file of the user's is created."""
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=overwrites)
+        run_map(overwrite=overwrite)
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.journal"])
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_links_that_lead_to_each_other_lead_nowhere(mapped: Any, tmp_path: Path, name: str, overwrites: bool):
-    """Python resolves no such path, and fails in a way of its own."""
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.progress.sqlite", "out.jsonl.progress.sqlite-wal"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_circular_links_are_followed(run_map: Any, tmp_path: Path, name: str, overwrite: bool):
+    """Python cannot resolve such a path, and raises an error of its own."""
     (tmp_path / name).symlink_to("other")
     (tmp_path / "other").symlink_to(name)
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=overwrites)
+        run_map(overwrite=overwrite)
 
 
-def test_links_in_the_place_of_failures_are_replaced(mapped: Any, tmp_path: Path):
-    """By a file, as the output is made of the journal."""
+def test_links_in_the_place_of_failures_are_replaced(run_map: Any, tmp_path: Path):
+    """By a file: the failures are derived from the progress."""
     (tmp_path / "out.failures.jsonl").symlink_to("other")
     (tmp_path / "other").symlink_to("out.failures.jsonl")
-    mapped()
+    run_map()
     assert (tmp_path / "out.failures.jsonl").is_file()
     assert (tmp_path / "other").read_bytes() == (tmp_path / "out.failures.jsonl").read_bytes()
 
 
-def test_no_link_is_followed_to_a_journal(mapped: Any, tmp_path: Path):
-    """Even to a file that is there: it would be cut."""
+def test_no_link_to_progress_is_followed(run_map: Any, tmp_path: Path):
+    """Even to an existing file: it would be overwritten."""
     (tmp_path / "precious").write_text("precious")
-    (tmp_path / "out.jsonl.journal").symlink_to(tmp_path / "precious")
+    (tmp_path / "out.jsonl.progress.sqlite").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(overwrites=True)
+        run_map(overwrite=True)
     assert (tmp_path / "precious").read_text() == "precious"
 
 
-def test_a_link_to_an_output_is_the_users_own(mapped: Any, tmp_path: Path):
-    """It leads to a file that is there, and the user asks to have it overwritten."""
+def test_a_link_to_an_existing_output_is_followed(run_map: Any, tmp_path: Path):
+    """The user asks to have that file overwritten."""
     (tmp_path / "there").write_text("before")
     (tmp_path / "out.jsonl").symlink_to(tmp_path / "there")
-    mapped(overwrites=True)
+    run_map(overwrite=True)
     assert (tmp_path / "there").read_text() == '{"line":1,"value":1}\n'
 
 
-@pytest.mark.parametrize("overwrites", [False, True])
-def test_failures_beside_standard_output_follow_no_such_link_either(mapped: Any, tmp_path: Path, overwrites: bool):
-    """They have no journal."""
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_failures_beside_standard_output_follow_no_such_link_either(run_map: Any, tmp_path: Path, overwrite: bool):
+    """They have no progress file."""
     (tmp_path / "failures").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
-        mapped(output=None, failures=tmp_path / "failures", overwrites=overwrites)
+        run_map(output=None, failures=tmp_path / "failures", overwrite=overwrite)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / "failures").unlink()
-    mapped(output=None, failures=tmp_path / "failures")
+    run_map(output=None, failures=tmp_path / "failures")
     assert len((tmp_path / "failures").read_text().splitlines()) == 1
-    mapped(output=None, failures=Path("/dev/null"), overwrites=True)
+    run_map(output=None, failures=Path("/dev/null"), overwrite=True)

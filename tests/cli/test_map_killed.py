@@ -1,4 +1,4 @@
-"""A map that is killed at random moments, and gone on with: every line's result once, none missing, none run again.
+"""A map that is killed at random moments and resumed: each line has one result, and no line is run twice.
 
 ``make soak-map`` is the long form, of 100,000 lines.
 """
@@ -25,7 +25,7 @@ KILLS = 10
 def test_every_line_has_its_result_once_over_ten_kills(
     command: list[str], environment: dict[str, str], fast_lambda: Any, tmp_path: Path, order: str
 ):
-    """A line with an end is never run again; what was under way is unknown until ``--rerun-unknown`` says to run it."""
+    """A line with an outcome is never run again; a line in flight is unknown until ``--rerun-unknown`` runs it."""
     server = fast_lambda(0.02)
     (tmp_path / "in.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(LINES)))
     arguments = [*command, "map", "f", "in.jsonl", "-o", "out.jsonl", "--quiet"]

@@ -140,14 +140,14 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
     first = terminal(*arguments)
     first.show(r"\| \d\d\d/2000 ")
     first.press(b"\x03")
-    first.show(r"stopping: \d+ calls are under way, Ctrl-C again leaves them")
+    first.show(r"stopping: waiting for \d+ calls in flight; press Ctrl-C again to abandon them")
     status = first.end()
-    done = re.search(r"stopped: ([\d,]+) lines done, in out.jsonl\r\nthe same command goes on from there", first.shown)
+    done = re.search(r"stopped: ([\d,]+) lines done, in out.jsonl\r\nrun the same command again to resume", first.shown)
     second = terminal(*arguments)
 
     assert (status, second.end()) == (130, 0)
     assert done is not None
-    assert f"going on: {done[1]} lines done, " in second.shown
+    assert f"resuming: {done[1]} lines done, " in second.shown
     assert sorted(server.received()) == list(range(2000))
     assert "Traceback" not in first.shown + second.shown
 

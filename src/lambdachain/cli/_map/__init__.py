@@ -1,1 +1,1 @@
-"""``lambdachain map``: from the lines of one file to the lines of another, once each, over crashes."""
+"""``lambdachain map``: call a function once for each line of a file, and resume after a crash."""

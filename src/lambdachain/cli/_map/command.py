@@ -1,4 +1,4 @@
-"""``lambdachain map``."""
+"""The options of ``lambdachain map``."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 )
 @TARGET
 @click.argument("source", type=_PATH, default="-", metavar="[FILE | -]")
-@click.option("--output", "-o", type=_PATH, metavar="FILE", help="Where results go; standard output if not given.")
-@click.option("--failures", type=_PATH, metavar="FILE", help="Where failures go; beside the output if not given.")
+@click.option("--output", "-o", type=_PATH, metavar="FILE", help="Write results here instead of to standard output.")
+@click.option("--failures", type=_PATH, metavar="FILE", help="Write failures here instead of next to the output.")
 @click.option(
-    "--concurrency", default=100, show_default=True, type=click.IntRange(1), help="How many calls at a time, at most."
+    "--concurrency", default=100, show_default=True, type=click.IntRange(1), help="Call at most this many at a time."
 )
-@click.option("--as-completed", is_flag=True, help="Write results as they come, not in the order of the input.")
-@click.option("--skip-invalid", is_flag=True, help="Count a line that is no payload among the failures, and go on.")
+@click.option("--as-completed", is_flag=True, help="Write results as they complete, not in the order of the input.")
+@click.option(
+    "--skip-invalid", is_flag=True, help="Treat a line that is not a valid payload as a failure, and continue."
+)
 @click.option("--rerun-unknown", is_flag=True, help="Run lines again that may have run.")
-@click.option("--rerun-not-executed", is_flag=True, help="Run lines again that have failed and did not run.")
-@click.option("--overwrite", is_flag=True, help="Begin anew, whatever is in the output and its journal.")
-@click.option("--quiet", "-q", is_flag=True, help="Tell problems only.")
-@click.option("--json", "as_json", is_flag=True, help="The summary as a JSON object; needs --output.")
+@click.option("--rerun-not-executed", is_flag=True, help="Run lines again that failed and did not run.")
+@click.option("--overwrite", is_flag=True, help="Start over, and replace existing output and progress.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object; requires --output.")
 @target_options
 @CONTEXT
 def command(
@@ -60,30 +62,31 @@ def command(
 ) -> None:
     """Call a function once for each line of a file of JSON.
 
-    Results are lines, too: {"line": 1, "value": ...}, and so are failures, which are kept apart. With --output, a
-    journal beside it (FILE.journal) keeps what is done: after a crash or Ctrl-C, the same command goes on and runs no
-    line again that has an end. What was under way then may have run: such lines count as failures of class
-    OutcomeUnknownError, but for an idempotent contract or with --rerun-unknown, where they are run again.
+    Results are lines of JSON, too: {"line": 1, "value": ...}. Failures go to a file of their own. With --output, a
+    database next to it (FILE.progress.sqlite) records each outcome: after a crash or Ctrl-C, run the same command again
+    to resume. No line that has a result or a failure is run again. A line that was in flight may have run: it becomes a
+    failure of class OutcomeUnknownError, unless the contract is idempotent or you pass --rerun-unknown, which run it
+    again.
     """
     from .session import MapArguments, run
 
     if output is not None and str(output) == "-":
         output = None
     if as_json and output is None:
-        raise click.UsageError("--json needs --output: standard output has the results")
-    asked = MapArguments(
+        raise click.UsageError("--json requires --output: standard output has the results")
+    arguments = MapArguments(
         target=target,
         source=source,
         output=output,
         failures=failures,
         concurrency=concurrency,
         ordered=not as_completed,
-        skips=skip_invalid,
-        overwrites=overwrite,
-        reruns_unknown=rerun_unknown,
-        reruns_not_executed=rerun_not_executed,
+        skip_invalid=skip_invalid,
+        overwrite=overwrite,
+        rerun_unknown=rerun_unknown,
+        rerun_not_executed=rerun_not_executed,
         client_context=client_context,
         quiet=quiet,
         as_json=as_json,
     )
-    sys.exit(run(asked, TargetOptions(**connection)))
+    sys.exit(run(arguments, TargetOptions(**connection)))

@@ -1,70 +1,100 @@
-"""The files that a map writes: made of its journal, and made anew of it whenever a map goes on."""
+"""The files that a map writes: derived from its progress, and continued where the last run left them."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .append_only_file import AppendOnlyFile, sync_directory
-from .journal import Journal
-from .line_states import FAILURES, State
+from .files import AppendOnlyFile, sync_directory
+from .lines import OutputPosition
+
+if TYPE_CHECKING:
+    from .progress_store import ProgressStore
 
 _AT_ONCE: Final = 65536
-_PASSED_OVER: Final = (State.BLANK, *FAILURES)
 
 
-class Output:
-    """The results, and the failures; the file of failures is there only if there are some.
+class OutputFiles:
+    """The results and the failures of a map; the file of failures exists only if there are some.
+
+    A run continues the results of the last one if their bytes have the recorded checksum. Otherwise (the file was
+    edited, the machine stopped before its bytes were on the disk, the disk was full) they are written again from the
+    start: the progress has all of them.
 
     Args:
         results: The file of results.
         failures: The file of failures.
-        journal: Where all of it stands.
-        ordered: Whether results stand in the order of their lines, or as they came.
+        store: The progress of the map.
+        is_ordered: Whether results are in the order of their lines, or as they come.
     """
 
-    def __init__(self, results: Path, failures: Path, journal: Journal, *, ordered: bool) -> None:
+    def __init__(self, results: Path, failures: Path, store: ProgressStore, *, is_ordered: bool) -> None:
         self.classes = Counter[str]()
-        self._journal = journal
-        self._ordered = ordered
-        self._next = 1
-        self._failures_path = failures
-        failures.unlink(missing_ok=True)
-        self._failures: AppendOnlyFile | None = None
+        self._store = store
+        self._is_ordered = is_ordered
+        self._next_line, self._last_outcome = 1, 0
+        self._has_later = True
         self._results = AppendOnlyFile(results)
-        self._results.cut()
-        self._make_anew()
+        self._continue()
+        self._failures_path = failures
+        self._failures: AppendOnlyFile | None = None
+        failures.unlink(missing_ok=True)
+        for error, text in store.failures():
+            self.add_failure(error, text)
+        self.write_due()
 
-    def done(self, line: int) -> None:
-        """Write the result of a line, as soon as it is its turn."""
-        if self._ordered:
-            self.advance()
+    @property
+    def position(self) -> OutputPosition:
+        """How far the file of results is written."""
+        results = self._results
+        return OutputPosition(self._is_ordered, self._next_line, self._last_outcome, results.size, results.checksum)
+
+    def add_result(self, line: int, outcome: int, text: bytes) -> None:
+        """Write a result, as soon as it is its turn."""
+        if not self._is_ordered:
+            self._results.append(text + b"\n")
+            self._last_outcome = outcome
+        elif line > self._next_line:
+            self._has_later = True
+        elif line < self._next_line:
+            # It was blank in an earlier run, and passed over: its place is in the middle.
+            self._results.truncate()
+            self._next_line = 1
+            self.write_due()
         else:
-            self._copy([line])
+            self._results.append(text + b"\n")
+            self._next_line += 1
+            if self._has_later:
+                self.write_due()
 
-    def failed(self, line: int) -> None:
-        """Write the failure of a line."""
+    def add_failure(self, error: str, text: bytes) -> None:
+        """Write a failure."""
         if self._failures is None:
             self._failures = AppendOnlyFile(self._failures_path)
-            self._failures.cut()
-        text = self._journal.written(line)
-        self.classes[json.loads(text)["error"]] += 1
+            self._failures.truncate()
+        self.classes[error] += 1
         self._failures.append(text + b"\n")
-        if self._ordered:
-            self.advance()
 
-    def advance(self) -> None:
+    def write_due(self) -> None:
         """Write the results whose turn it is."""
-        self._copy(self._due())
+        pieces: list[bytes] = []
+        size = 0
+        for text in self._due_in_order() if self._is_ordered else self._due_as_completed():
+            pieces += (text, b"\n")
+            size += len(text)
+            if size > _AT_ONCE:
+                self._results.append(b"".join(pieces))
+                pieces, size = [], 0
+        if pieces:
+            self._results.append(b"".join(pieces))
 
-    def give_way(self) -> None:
-        """Leave the room on the disk to the journal, of which all of this can be made again."""
+    def make_room(self) -> None:
+        """Leave the room on a full disk to the progress, from which the files can be written again."""
         for file in (self._results, self._failures):
             if file is not None:
-                file.cut()
+                file.truncate()
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
@@ -79,32 +109,33 @@ class Output:
         if self._failures is not None:
             self._failures.close()
 
-    def _make_anew(self) -> None:
-        for line in self._journal.ledger.lines(*FAILURES):
-            self.failed(line)
-        if self._ordered:
-            self.advance()
+    def _continue(self) -> None:
+        """Cut the results to what is known to be right, and continue behind it."""
+        position = self._store.output_position()
+        if (
+            position is not None
+            and position.is_ordered == self._is_ordered
+            # A line that is run again has its place in the middle.
+            and (not self._is_ordered or position.next_line <= self._store.first_to_run)
+            and self._results.has_prefix(position.size, position.checksum)
+        ):
+            self._results.truncate(position.size, position.checksum)
+            self._next_line, self._last_outcome = position.next_line, position.last_outcome
         else:
-            self._copy(self._journal.results())
+            self._results.truncate()
 
-    def _due(self) -> Iterator[int]:
-        """Yield the lines that are done and next in order."""
-        ledger = self._journal.ledger
-        while self._next <= ledger.last and not ledger.is_under_way(self._next):
-            state = ledger.state(self._next)
-            if state is not State.DONE and state not in _PASSED_OVER:
+    def _due_in_order(self) -> Iterator[bytes]:
+        """Yield results up to the first line without an outcome, passing over blank lines and failures."""
+        self._has_later = False
+        for line, is_final, text in self._store.outcomes_in_order(self._next_line):
+            if line != self._next_line or not is_final:
+                self._has_later = True
                 return
-            self._next += 1
-            if state is State.DONE:
-                yield self._next - 1
+            self._next_line += 1
+            if text is not None:
+                yield text
 
-    def _copy(self, lines: Iterable[int]) -> None:
-        """Write the results of lines, many at once."""
-        text = b""
-        for line in lines:
-            text += self._journal.written(line) + b"\n"
-            if len(text) > _AT_ONCE:
-                self._results.append(text)
-                text = b""
-        if text:
-            self._results.append(text)
+    def _due_as_completed(self) -> Iterator[bytes]:
+        for outcome, text in self._store.results_since(self._last_outcome):
+            self._last_outcome = outcome
+            yield text

@@ -1,4 +1,4 @@
-"""What a map tells: a bar while it runs, and in the end how it went."""
+"""What a map prints: a progress bar while it runs, and a summary at its end."""
 
 from __future__ import annotations
 
@@ -7,73 +7,84 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lambdachain.cli._exit_status import echo
 from lambdachain.progress import Bar, bar
 
-from .line_states import State
-from .results_store import ResultSink
-from .resume import MapSession, OutputOptions, places_of
+from .lines import State
+from .results import ResultSink
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HINTS: Final = {
-    State.UNKNOWN: "may have run: --rerun-unknown runs {} again",
-    State.NOT_EXECUTED: "did not run: --rerun-not-executed runs {} again",
+    (State.UNKNOWN, State.LOST): "may have run: --rerun-unknown runs {} again",
+    (State.NOT_EXECUTED,): "did not run: --rerun-not-executed runs {} again",
 }
+
+
+class Paths(Protocol):
+    """The files that a summary names."""
+
+    @property
+    def output(self) -> Path: ...
+
+    @property
+    def failures(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
 class MapReporter:
-    """Returns on standard error, and a summary for programs on standard output."""
+    """Reports on standard error, and prints a summary for programs on standard output."""
 
     quiet: bool
     as_json: bool
 
-    def begin(self, opened: MapSession) -> None:
-        """Report what a map that goes on has already."""
-        if opened.goes_on and not self.quiet:
-            left = "" if opened.count is None else f", {opened.count:,} to be run"
-            echo(f"going on: {_lines(opened.book.results)} done{left}", file=sys.stderr)
+    def begin(self, sink: ResultSink, count: int | None, *, is_resumed: bool) -> None:
+        """Report what a resumed map has done already."""
+        if is_resumed and not self.quiet:
+            left = "" if count is None else f", {count:,} remaining"
+            echo(f"resuming: {_format_count(sink.counts[State.DONE])} done{left}", file=sys.stderr)
 
-    def bar(self, description: str, opened: MapSession, manner: OutputOptions) -> Bar:
-        """Make a bar, for where somebody looks, something is to be run, and results are not in its way."""
-        is_in_the_way = self.quiet or opened.count == 0 or (manner.output is None and sys.stdout.isatty())
-        return bar(description, file=StringIO() if is_in_the_way else sys.stderr)
+    def bar(self, description: str, count: int | None, paths: Paths | None) -> Bar:
+        """Make a progress bar, which is drawn on a terminal only, and not between results."""
+        is_useless = self.quiet or count == 0 or (paths is None and sys.stdout.isatty())
+        return bar(description, file=StringIO() if is_useless else sys.stderr)
 
-    def end(self, book: ResultSink, manner: OutputOptions, *, complete: bool, left: int) -> None:
-        """Report how it went; *left* is how many lines were under way, and were not waited for."""
+    def end(self, sink: ResultSink, paths: Paths | None, *, is_complete: bool, left: int) -> None:
+        """Report how it went; *left* is how many lines were in flight and not waited for."""
         if self.as_json:
-            summary = {"complete": complete, "done": book.results, "failed": book.classes.total()}
-            echo(json.dumps({**summary, "classes": dict(book.classes)}))
+            summary = {"complete": is_complete, "done": sink.counts[State.DONE], "failed": sink.classes.total()}
+            echo(json.dumps({**summary, "classes": dict(sink.classes)}))
         if not self.quiet:
-            for line in _summary(book, manner, complete=complete, left=left):
+            for line in _summary(sink, paths, is_complete=is_complete, left=left):
                 echo(line, file=sys.stderr)
 
 
-def _summary(book: ResultSink, manner: OutputOptions, *, complete: bool, left: int) -> Iterator[str]:
-    failed = _failed(book.classes)
-    ending = "" if complete else "stopped: "
-    places = places_of(manner.output, manner.failures) if manner.output is not None else None
-    into = f", in {places.output}" if places else ""
-    beside = f", in {places.failures}" if places and failed else ""
-    yield f"{ending}{_lines(book.results)} done{into}{failed}{beside}"
+def _summary(sink: ResultSink, paths: Paths | None, *, is_complete: bool, left: int) -> Iterator[str]:
+    failed = _format_failures(sink.classes)
+    prefix = "" if is_complete else "stopped: "
+    output = f", in {paths.output}" if paths else ""
+    failures = f", in {paths.failures}" if paths and failed else ""
+    yield f"{prefix}{_format_count(sink.counts[State.DONE])} done{output}{failed}{failures}"
     if left:
-        yield f"{_lines(left)} under way when it ended: may have run"
-    if places and not complete:
-        yield "the same command goes on from there"
-    for state, hint in _HINTS.items() if places else ():
-        if number := book.ledger.count(state):
-            yield f"{_lines(number)} {hint.format('it' if number == 1 else 'them')}"
+        yield f"{_format_count(left)} in flight when it ended: may have run"
+    if paths and not is_complete:
+        yield "run the same command again to resume"
+    for states, hint in _HINTS.items() if paths else ():
+        if number := sum(sink.counts[state] for state in states):
+            yield f"{_format_count(number)} {hint.format('it' if number == 1 else 'them')}"
 
 
-def _failed(classes: Mapping[str, int]) -> str:
+def _format_failures(classes: Mapping[str, int]) -> str:
     if not classes:
         return ""
-    told = ", ".join(
+    counts = ", ".join(
         f"{number:,} {name}" for name, number in sorted(classes.items(), key=lambda item: (-item[1], item[0]))
     )
-    return f"; {sum(classes.values()):,} failed ({told})"
+    return f"; {sum(classes.values()):,} failed ({counts})"
 
 
-def _lines(number: int) -> str:
+def _format_count(number: int) -> str:
     return f"{number:,} line{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""One run of a map: it takes what comes of each line to the book, until all is done or something ends it."""
+"""One run of a map: call the function for each line and hand the results on, until all are done or it is stopped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from lambdachain._core.errors import (
     FunctionNotFoundError,
 )
 from lambdachain.cli._exit_status import InputError
+from lambdachain.cli._json import encode_response
 
-from .pending import Pending, StoppedError
-from .results_store import ResultSink
+from .payloads import Payloads, StoppedError
+from .results import ResultSink
 
-# What one line meets, every line will: the map ends, and the line is run when it goes on.
-_EVERY_LINES: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)
+# Every line would fail with these: the map ends, and the line is run when it resumes.
+_FATAL: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -32,80 +33,79 @@ class Run:
     """A run of a map.
 
     Args:
-        errand: What the library is to do for each line.
-        is_typed: Whether answers are of the contract's type.
-        pending: The lines.
-        book: What keeps the results.
+        map_request: What the library is to do for each line.
+        is_typed: Whether responses have the contract's type.
+        payloads: The payloads of the lines.
+        sink: Where results go.
 
     Attributes:
-        signal: The signal that ended it, if one did.
-        is_complete: Whether it has come to its end, and no line is left to be run.
+        signal: The signal that stopped it, if one did.
+        is_complete: Whether it has reached its end, and no line is left to be run.
     """
 
-    def __init__(self, map_request: MapRequest, *, is_typed: bool, pending: Pending, book: ResultSink) -> None:
+    def __init__(self, map_request: MapRequest, *, is_typed: bool, payloads: Payloads, sink: ResultSink) -> None:
         self.signal: int | None = None
         self.is_complete = False
         self._map_request = map_request
         self._contract = map_request.target.contract if is_typed else None
-        self._pending = pending
-        self._book = book
-        self._refusal: CallError | None = None
+        self._payloads = payloads
+        self._sink = sink
+        self._fatal: CallError | None = None
 
     def until_ended(self) -> None:
-        """Run the lines; a first signal lets what is under way come to its end, a second one does not.
+        """Run the lines; after a first signal wait for the calls in flight, after a second one do not.
 
         Raises:
             OSError: Something cannot be written.
-            Refusal: A line is no payload, and none are passed over.
-            CallError: A line met what every line would, or does not fit the contract.
+            InputError: A line is not a valid payload, and such lines are not skipped.
+            CallError: A line failed with an error that every line would have, or does not match the contract.
         """
-        with self._listening():
+        with self._handling_signals():
             try:
-                self._go()
+                self._call_all()
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
             except (InputError, CallError):
-                self._give_back()
+                self._release_unstarted()
                 raise
-        self._give_back()
-        if error := self._book.broken or self._refusal:
+        self._release_unstarted()
+        if error := self._sink.broken or self._fatal:
             raise error
-        self.is_complete = not self._pending.is_stopped
+        self.is_complete = not self._payloads.is_stopped
 
-    def _give_back(self) -> None:
-        """Withdraw what was announced and not started."""
-        for line in self._pending.left():
-            self._book.release(line)
+    def _release_unstarted(self) -> None:
+        """Withdraw the lines that were reserved and not started."""
+        self._sink.release(self._payloads.not_started)
 
-    def _go(self) -> None:
-        for number, result in run_numbered_map(self._map_request, self._pending):
-            self._take(self._pending.line_of(number), result)
-            if self._book.broken or self._refusal:
-                self._pending.stop()
+    def _call_all(self) -> None:
+        for number, result in run_numbered_map(self._map_request, self._payloads):
+            self._handle(self._payloads.pop_line(number), result)
+            if self._sink.broken or self._fatal:
+                self._payloads.stop()
 
-    def _take(self, line: int, result: Any) -> None:
+    def _handle(self, line: int, result: Any) -> None:
         try:
-            if isinstance(result, _EVERY_LINES):
-                self._refusal = self._refusal or result
-                self._book.release(line)
+            if isinstance(result, _FATAL):
+                self._fatal = self._fatal or result
+                self._sink.release([line])
             elif isinstance(result, CallError):
-                self._book.failed(line, result)
+                self._sink.fail(line, result)
             else:
-                self._answered(line, result)
+                self._write_response(line, result)
         except OSError as exc:
-            self._book.broken = self._book.broken or exc
+            self._sink.broken = self._sink.broken or exc
 
-    def _answered(self, line: int, value: Any) -> None:
+    def _write_response(self, line: int, value: Any) -> None:
         try:
-            answer = written(self._contract, value, self._map_request.target.address)
+            response = encode_response(self._contract, value, self._map_request.target.address)
         except CallError as exc:
-            self._book.failed(line, exc)
+            self._sink.fail(line, exc)
         else:
-            self._book.done(line, answer)
+            self._sink.succeed(line, response)
 
     @contextmanager
-    def _listening(self) -> Generator[None]:
+    def _handling_signals(self) -> Generator[None]:
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             yield
@@ -117,11 +117,12 @@ class Run:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-        self._pending.stop()
-        if self._pending.is_waiting:
+        self._payloads.stop()
+        if self._payloads.is_waiting:
             raise StoppedError
-        # Not by way of the buffered standard error, which may be amid a line.
-        if under_way := self._pending.under_way:
-            end = "\n" if sys.stderr.isatty() else ""  # of a bar's line
-            calls, them = (f"{under_way} calls are", "them") if under_way > 1 else ("1 call is", "it")
-            os.write(sys.stderr.fileno(), f"{end}stopping: {calls} under way, Ctrl-C again leaves {them}\n".encode())
+        # Not through sys.stderr: the signal may have interrupted a write to its buffer, which cannot be entered twice.
+        if in_flight := self._payloads.in_flight:
+            end = "\n" if sys.stderr.isatty() else ""  # of the line that the bar is on
+            calls, them = (f"{in_flight} calls", "them") if in_flight > 1 else ("1 call", "it")
+            message = f"{end}stopping: waiting for {calls} in flight; press Ctrl-C again to abandon {them}\n"
+            os.write(sys.stderr.fileno(), message.encode())

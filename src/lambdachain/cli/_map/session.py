@@ -1,34 +1,43 @@
-"""A map as the command makes it: everything is opened, run, closed and told of."""
+"""A map from its arguments to its exit status: open everything, run the lines, close and report."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from lambdachain._client.map import MapRequest, bound_map_request
 from lambdachain._core.invocation import InvocationType
-from lambdachain.cli._exit_status import ExitStatus
+from lambdachain._core.version import __version__
+from lambdachain.cli._exit_status import ExitStatus, InputError
+from lambdachain.cli._json import parse_json, parse_request
 from lambdachain.cli._target_argument import parse_target_argument
 from lambdachain.cli._target_options import TargetOptions
 
-from .line_states import State
-from .lines import Input, Parse
-from .pending import Counted, Pending
+from .files import open_shared
+from .lines import Input, NoLineStates, Parse, State, check_input
+from .output import OutputFiles
+from .payloads import CountedPayloads, Payloads
 from .reporting import MapReporter
-from .resume import MapSession, OutputOptions, opened
+from .results import FileSink, ResultSink, StreamSink, lost_line
 from .run import Run
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
     from lambdachain._fan_out.options import MapMethodOptions, OnProgress
 
+    from .progress_store import ProgressStore
+
+_OLD_JOURNAL: Final = re.compile(rb'[0-9a-f]{8} H \{"lambdachain map": (\d+)')
+
 
 @dataclass(frozen=True, slots=True)
 class MapArguments:
-    """What the command was given, beside whom to call; see its options."""
+    """The arguments of the command, except for those of the connection; see its options."""
 
     target: str
     source: Path
@@ -36,82 +45,224 @@ class MapArguments:
     failures: Path | None
     concurrency: int
     ordered: bool
-    skips: bool
-    overwrites: bool
-    reruns_unknown: bool
-    reruns_not_executed: bool
+    skip_invalid: bool
+    overwrite: bool
+    rerun_unknown: bool
+    rerun_not_executed: bool
     client_context: Mapping[str, str]
     quiet: bool
     as_json: bool
 
-    def manner(self, *, idempotent: bool) -> OutputOptions:
-        """Describe how the map keeps what comes of it."""
-        asked = {State.UNKNOWN: self.reruns_unknown, State.NOT_EXECUTED: self.reruns_not_executed}
-        return OutputOptions(
-            output=self.output,
-            failures=self.failures,
-            ordered=self.ordered,
-            skips=self.skips,
-            overwrites=self.overwrites,
-            repeats=idempotent or self.reruns_unknown,
-            reruns=frozenset(state for state, is_asked in asked.items() if is_asked),
+    @property
+    def paths(self) -> OutputPaths | None:
+        """The files of a map with an output; ``None`` for standard output."""
+        return None if self.output is None else output_paths(self.output, self.failures)
+
+    def reruns(self, *, is_idempotent: bool) -> frozenset[State]:
+        """Return the outcomes with which a line is run again."""
+        reruns = {State.LOST} if is_idempotent else set[State]()
+        if self.rerun_unknown:
+            reruns |= {State.LOST, State.UNKNOWN}
+        if self.rerun_not_executed:
+            reruns.add(State.NOT_EXECUTED)
+        return frozenset(reruns)
+
+
+class OutputPaths(NamedTuple):
+    """The files of a map that has an output."""
+
+    output: Path
+    failures: Path
+    progress: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MapSession:
+    """What a map works with.
+
+    Attributes:
+        sink: Where results go.
+        count: How many lines are to be run; ``None`` where the input has no end yet.
+        is_resumed: Whether it continues an earlier run.
+    """
+
+    sink: ResultSink
+    count: int | None
+    is_resumed: bool = False
+
+
+def run(arguments: MapArguments, connection: TargetOptions) -> int:
+    """Run a map, report how it went, and return the exit status.
+
+    Raises:
+        InputError: The target, the input or a file cannot be used.
+        CallError: A line does not match the contract, or failed with an error that every line would have.
+        OSError: Something cannot be read or written.
+    """
+    target = parse_target_argument(arguments.target)
+    is_typed = not isinstance(target, str)
+    reporter = MapReporter(arguments.quiet, arguments.as_json)
+    with closing(connection.create_invoker()) as caller, closing(Input(arguments.source)) as source:
+        map_request = _map_request(arguments, connection, caller, target)
+        parse = _parser_for(map_request, is_typed=is_typed)
+        session = open_session(arguments, source, map_request, parse)
+        reporter.begin(session.sink, session.count, is_resumed=session.is_resumed)
+        payloads = _payloads(source, session, parse, skip_invalid=arguments.skip_invalid)
+        with closing(reporter.bar(map_request.target.address, session.count, arguments.paths)) as bar:
+            map_run = Run(_with_progress(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
+            try:
+                map_run.until_ended()
+            finally:
+                try:
+                    session.sink.close(is_complete=map_run.is_complete)
+                finally:
+                    bar.close()
+                    paths, left = arguments.paths, payloads.in_flight
+                    reporter.end(session.sink, paths, is_complete=map_run.is_complete, left=left)
+    return _status(map_run, session)
+
+
+def output_paths(output: Path, failures: Path | None) -> OutputPaths:
+    """Name the files of a map with an output.
+
+    >>> [path.name for path in output_paths(Path("charged.jsonl"), None)]
+    ['charged.jsonl', 'charged.failures.jsonl', 'charged.jsonl.progress.sqlite']
+    """
+    default = output.with_name(f"{output.stem}.failures{output.suffix}")
+    return OutputPaths(output, failures or default, output.with_name(f"{output.name}.progress.sqlite"))
+
+
+def open_session(arguments: MapArguments, source: Input, map_request: MapRequest, parse: Parse) -> MapSession:
+    """Check the input, then open what the results go to; nothing is created for an input that is refused.
+
+    Raises:
+        InputError: The input cannot be sent or has changed, or a file is in the way.
+        InvalidRequestError: A line does not match the contract.
+        OSError: A file cannot be written.
+    """
+    check = None if arguments.skip_invalid else parse
+    paths = arguments.paths
+    if paths is None:
+        count = check_input(source, NoLineStates(), check) if source.is_file else None
+        return MapSession(StreamSink(_open_failures(arguments)), count)
+    _check_distinct(paths, source)
+    _check_old_journal(paths)
+    is_resumed = not arguments.overwrite and (paths.progress.is_symlink() or paths.progress.exists())
+    if is_resumed:
+        store = _open_store(arguments, paths, map_request)
+        try:
+            count = check_input(source, store, check) if source.is_file else None
+            return MapSession(_file_sink(store, paths, arguments), count, is_resumed)
+        except BaseException:
+            store.close()
+            raise
+    _check_unused(paths, overwrite=arguments.overwrite)
+    count = check_input(source, NoLineStates(), check) if source.is_file else None
+    store = _open_store(arguments, paths, map_request)
+    return MapSession(_file_sink(store, paths, arguments), count)
+
+
+def _open_store(arguments: MapArguments, paths: OutputPaths, map_request: MapRequest) -> ProgressStore:
+    try:
+        from .progress_store import ProgressFile, ProgressStore
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("sqlite3", "_sqlite3"):
+            raise
+        raise InputError(
+            "map --output needs Python's sqlite3 module, which this Python was built without: "
+            "use a Python that has it, or leave out --output (then an interrupted map cannot be resumed)"
+        ) from None
+    subject = {
+        "function": map_request.target.address,
+        "failures": os.path.relpath(paths.failures, paths.output.parent),
+    }
+    reruns = arguments.reruns(is_idempotent=map_request.target.contract.idempotent)
+    file = ProgressFile(paths.progress, subject, __version__, lost_line)
+    return ProgressStore(file, reruns, overwrite=arguments.overwrite)
+
+
+def _file_sink(store: ProgressStore, paths: OutputPaths, arguments: MapArguments) -> FileSink:
+    try:
+        return FileSink(store, OutputFiles(paths.output, paths.failures, store, is_ordered=arguments.ordered))
+    except BaseException:
+        store.close()
+        raise
+
+
+def _check_distinct(paths: OutputPaths, source: Input) -> None:
+    """Raise an error for files that would overwrite each other."""
+    for path in paths:
+        if source.is_at(path):
+            raise InputError(f"{path} is the input: choose another output")
+    if os.path.realpath(paths.failures) == os.path.realpath(paths.output):
+        raise InputError(f"--failures must differ from --output: both are {paths.failures}")
+    if os.path.realpath(paths.failures) == os.path.realpath(paths.progress):
+        raise InputError(f"--failures must differ from {paths.progress}, where the progress of the map is kept")
+
+
+def _check_old_journal(paths: OutputPaths) -> None:
+    """Raise an error for an unfinished map of an earlier version: only that knows which lines have run."""
+    journal = paths.output.with_name(f"{paths.output.name}.journal")
+    try:
+        with journal.open("rb") as file:
+            header = _OLD_JOURNAL.match(file.read(100))
+    except OSError:
+        return
+    if header and not paths.progress.exists():
+        raise InputError(
+            f"{journal} is the journal (format {header[1].decode()}) of an unfinished map of lambdachain before 0.1.0. "
+            f"This version keeps the progress of a map in {paths.progress.name} and cannot resume a journal: finish "
+            "the map with the version that began it, or move the journal away and start over, or choose another output"
         )
 
 
-def run(asked: MapArguments, how: TargetOptions) -> int:
-    """Run a map, tell how it went, and give the status to exit with.
-
-    Raises:
-        Refusal: The target, the input or a file is not what it should be.
-        CallError: A line does not fit the contract, or met what every line would.
-        OSError: Something cannot be read or written.
-    """
-    target = parse_target_argument(asked.target)
-    is_typed = not isinstance(target, str)
-    teller = MapReporter(asked.quiet, asked.as_json)
-    with closing(how.create_invoker()) as caller, closing(Input(asked.source)) as source:
-        map_request = _map_request(asked, how, caller, target)
-        manner = asked.manner(idempotent=map_request.target.contract.idempotent)
-        parse = _parse(map_request, is_typed=is_typed)
-        begun = opened(source, map_request.target.address, parse, manner)
-        teller.begin(begun)
-        pending = _pending(source, begun, parse, skips=manner.skips)
-        with closing(teller.bar(map_request.target.address, begun, manner)) as bar:
-            one = Run(_watched(map_request, bar), is_typed=is_typed, pending=pending, book=begun.book)
-            try:
-                one.until_ended()
-            finally:
-                begun.book.close(complete=one.is_complete)
-                bar.close()
-                teller.end(begun.book, manner, complete=one.is_complete, left=pending.under_way)
-    return _status(one, begun)
+def _check_unused(paths: OutputPaths, *, overwrite: bool) -> None:
+    for path in (paths.output, paths.failures):
+        if path.exists() and not overwrite:
+            raise InputError(
+                f"{path} exists, and there is no {paths.progress.name} to resume from: "
+                "choose another output, or use --overwrite"
+            )
 
 
-def _map_request(asked: MapArguments, how: TargetOptions, caller: Invoker, target: object) -> MapRequest:
+def _open_failures(arguments: MapArguments) -> IO[bytes] | None:
+    path = arguments.failures
+    if path is None:
+        return None
+    if path.exists() and not arguments.overwrite:
+        raise InputError(f"{path} exists: choose another file, or use --overwrite")
+    file = os.fdopen(open_shared(path), "wb")
+    if path.is_file():  # a terminal or a pipe cannot be truncated
+        file.truncate(0)
+    return file
+
+
+def _map_request(arguments: MapArguments, connection: TargetOptions, caller: Invoker, target: object) -> MapRequest:
     """Describe what the library is to do for each line."""
-    callee, kind = how.locate_target(caller, target), InvocationType.REQUEST_RESPONSE
-    options = how.to_call_options(client_context=asked.client_context)
-    # The order of the output is the journal's business, and the library's only where there is none.
-    own: MapMethodOptions = {"max_concurrency": asked.concurrency, "ordered": asked.ordered and asked.output is None}
-    return bound_map_request(caller, callee, kind, options, own, return_exceptions=True)
+    located, kind = connection.locate_target(caller, target), InvocationType.REQUEST_RESPONSE
+    options = connection.to_call_options(client_context=arguments.client_context)
+    # With an output, its files put results in order: the library would hold back what the progress has to record now.
+    is_ordered = arguments.ordered and arguments.output is None
+    own: MapMethodOptions = {"max_concurrency": arguments.concurrency, "ordered": is_ordered}
+    return bound_map_request(caller, located, kind, options, own, return_exceptions=True)
 
 
-def _watched(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
+def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
     return map_request._replace(settings=map_request.settings._replace(on_progress=on_progress))
 
 
-def _parse(map_request: MapRequest, *, is_typed: bool) -> Parse:
-    callee = map_request.target
-    return (lambda name, text: typed(callee.contract, name, text, callee.address)) if is_typed else parsed
+def _parser_for(map_request: MapRequest, *, is_typed: bool) -> Parse:
+    located = map_request.target
+    return (lambda name, text: parse_request(located.contract, name, text, located.address)) if is_typed else parse_json
 
 
-def _pending(source: Input, begun: MapSession, parse: Parse, *, skips: bool) -> Pending:
-    if begun.count is None:
-        return Pending(source, begun.book, parse, skips=skips)
-    return Counted(source, begun.book, parse, skips=skips, count=begun.count)
+def _payloads(source: Input, session: MapSession, parse: Parse, *, skip_invalid: bool) -> Payloads:
+    if session.count is None:
+        return Payloads(source, session.sink, parse, skip_invalid=skip_invalid)
+    return CountedPayloads(source, session.sink, parse, skip_invalid=skip_invalid, count=session.count)
 
 
-def _status(one: Run, begun: MapSession) -> int:
-    if one.signal is not None:
-        return 128 + one.signal
-    return ExitStatus.NO if begun.book.classes else ExitStatus.DONE
+def _status(map_run: Run, session: MapSession) -> int:
+    if map_run.signal is not None:
+        return 128 + map_run.signal
+    return ExitStatus.NO if session.sink.classes else ExitStatus.DONE

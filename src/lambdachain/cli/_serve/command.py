@@ -146,11 +146,11 @@ def _template_context(account_id: str, region: str, stage: str | None, parameter
 
 
 def _check_services(services: Mapping[str, str]) -> Mapping[str, str]:
-    from lambdachain._core.text import public_url
+    from lambdachain._core.redaction import redact_url
 
     for name, url in services.items():
         if name not in _SERVICES or not url.startswith(("http://", "https://")):
             raise click.UsageError(
-                f"--service {name}={public_url(url)}: expected sqs, sns or events, and an http:// or https:// URL"
+                f"--service {name}={redact_url(url)}: expected sqs, sns or events, and an http:// or https:// URL"
             )
     return services
