@@ -25,9 +25,9 @@ from marked import replace
 from urllib3.exceptions import HTTPError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import bare_status, function_error, service_error
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support import faults
+from tests.support.faults import bare_status, function_error, service_error
+from tests.support.laboratory import Fault, Laboratory
 
 PATIENCE, AMPLE = 2.0, 30.0
 Call = Callable[[], str]

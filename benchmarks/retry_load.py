@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.faults import service_error
+from tests.support.laboratory import Fault, Laboratory
 
 CALLERS = 100
 MOST_CALLS = 200

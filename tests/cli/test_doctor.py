@@ -17,7 +17,7 @@ from lambdachain import doctor
 from lambdachain._analysis.diagnosis import surroundings
 from lambdachain._analysis.diagnosis.permissions import resource_in
 from lambdachain._analysis.diagnosis.report import Level
-from tests.aws_answers import answering
+from tests.support.dry_run_server import answering
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARY", "AWS_SECRET_ACCESS_KEY": "canary-secret", "AWS_REGION": "eu-west-1"}
 CODE = """

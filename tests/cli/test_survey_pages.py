@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.aws_answers import answering
+from tests.support.dry_run_server import answering
 
 ROOT: Final = Path(__file__).parents[2]
 HOW_TO: Final = ROOT / "docs" / "how-to"

@@ -24,8 +24,8 @@ from lambdachain import (
 from lambdachain._transports.async_adapter import to_async_transport
 from lambdachain._transports.transport_override import override_transport
 from lambdachain.local import LocalEndpoint, LocalFunction
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 from tests.conformance import conformance_functions as functions
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 
 @dataclass(frozen=True)

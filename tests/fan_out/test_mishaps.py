@@ -30,9 +30,9 @@ from lambdachain import (
 )
 from lambdachain._core import clock
 from lambdachain.testing import StubTransport
-from tests.awaited import iterated
 from tests.fan_out.crowd import THROTTLED, Crowd, answer
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.async_as_sync import iterated
+from tests.support.throttling_server import FanOutServer, running
 
 double = Contract("double", request=int, response=int)
 Map = Callable[..., Iterator[Any]]

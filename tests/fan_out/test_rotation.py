@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from lambdachain import BotoTransport, Contract, CredentialsError, HttpTransport, ResponseError, RetryPolicy
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.support.throttling_server import FanOutServer, running
 
 echo = Contract("echo", request=int, response=int)
 KINDS: Final = ("boto3", "http", *ASYNC_TRANSPORTS)

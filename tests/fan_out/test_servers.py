@@ -25,7 +25,7 @@ from lambdachain import (
     Transport,
 )
 from lambdachain._transports.http import async_pool as pool
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.throttling_server import FanOutServer, running
 
 echo = Contract("echo", request=int, response=int)
 Map = Callable[..., list[int]]

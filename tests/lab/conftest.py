@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lambdachain import BotoTransport, HttpTransport, LambdaClient, RetryPolicy
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
-from tests.lab.lab_faults import SUCCESS
-from tests.lab.laboratory import Laboratory, write_certificate
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.support.faults import SUCCESS
+from tests.support.laboratory import Laboratory, write_certificate
 
 QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
 SECRET = "secret-canary-access-key"

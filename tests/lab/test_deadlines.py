@@ -23,9 +23,9 @@ from lambdachain import (
     invocation_scope,
 )
 from lambdachain._transports import socket_options
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
+from tests.support import faults
+from tests.support.faults import service_error
+from tests.support.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 TIMEOUT = 0.4
 

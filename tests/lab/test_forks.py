@@ -25,10 +25,10 @@ from lambdachain._json import gc_paused as collector
 from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
 from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.http.credentials import Credentials
-from tests.awaited import ASYNC_TRANSPORTS
 from tests.core.snapshots import printed_around_snapshot
-from tests.lab.lab_faults import answer
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.faults import answer
+from tests.support.laboratory import Connection, Fault, Laboratory
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -463,8 +463,8 @@ def test_a_pause_of_the_collector() -> None:
 
 _SNAPSHOT = """
 import threading
-from tests.lab.lab_faults import answer
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.faults import answer
+from tests.support.laboratory import Fault, Laboratory
 from lambdachain import BotoTransport, HttpTransport, LambdaClient
 
 def echo(connection):

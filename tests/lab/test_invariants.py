@@ -33,9 +33,9 @@ from lambdachain import (
     ResponseError,
     RetryPolicy,
 )
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import answer, bare_status, function_error, service_error, unexpected_status
-from tests.lab.laboratory import EPSILON, Fault, Laboratory, Request
+from tests.support import faults
+from tests.support.faults import answer, bare_status, function_error, service_error, unexpected_status
+from tests.support.laboratory import EPSILON, Fault, Laboratory, Request
 
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")

@@ -39,9 +39,9 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import bare_status, function_error, service_error, unexpected_status
-from tests.lab.laboratory import Fault, Laboratory, refusing, unreachable
+from tests.support import faults
+from tests.support.faults import bare_status, function_error, service_error, unexpected_status
+from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
 
 MAX_ATTEMPTS = 3
 AMPLE = 15.0

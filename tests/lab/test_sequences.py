@@ -30,9 +30,9 @@ from lambdachain import (
     RetryPolicy,
     ThrottledError,
 )
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import Fault, Laboratory, refusing
+from tests.support import faults
+from tests.support.faults import service_error
+from tests.support.laboratory import Fault, Laboratory, refusing
 
 PLAIN = Contract("billing-charge", request=Any, response=Any)
 IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)

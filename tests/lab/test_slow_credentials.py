@@ -24,9 +24,9 @@ from lambdachain import (
     LambdaClient,
     RetryPolicy,
 )
-from tests.awaited import ASYNC_TRANSPORTS
-from tests.lab.lab_faults import SUCCESS, answer
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.faults import SUCCESS, answer
+from tests.support.laboratory import Connection, Fault, Laboratory
 
 # What other calls of the process have used up of their budget says nothing here.
 UNBOUNDED = RetryPolicy(budget=None)

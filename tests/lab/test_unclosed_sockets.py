@@ -15,9 +15,9 @@ import pytest
 
 from lambdachain import CallError, Execution, LambdaClient, RetryPolicy
 from lambdachain._transports.tls_socket import close_failed_sockets
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import SUCCESS
-from tests.lab.laboratory import PATIENCE, Fault, Laboratory
+from tests.support import faults
+from tests.support.faults import SUCCESS
+from tests.support.laboratory import PATIENCE, Fault, Laboratory
 
 
 @contextmanager

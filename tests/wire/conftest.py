@@ -26,7 +26,7 @@ from botocore.config import Config
 
 from lambdachain import AsyncBotoTransport, BotoTransport, HttpTransport, LambdaClient, RetryPolicy
 from lambdachain._transports import socket_options
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, awaited, client_over
 
 TRANSPORTS = ("boto3", "http", *ASYNC_TRANSPORTS)
 PATIENCE = 20.0  # guards a hang; no test waits for it

@@ -23,7 +23,7 @@ from botocore.stub import Stubber
 import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
 from lambdachain._transports.boto.async_exchange import _links
-from tests.awaited import client_over
+from tests.support.async_as_sync import client_over
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"

@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 
 import lambdachain as lc
 from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -224,7 +224,7 @@ def test_an_event_handler_s_exception_passes(*, kind: type[Exception], given: An
 @pytest.mark.parametrize("over", [name for name in ASYNC_TRANSPORTS if "boto3" in name])
 def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: str, server: Any) -> None:
     """It may be a coroutine function there."""
-    from tests.awaited import session_for
+    from tests.support.async_as_sync import session_for
 
     async def handler(**_: object) -> None:
         raise kind("the program's own")

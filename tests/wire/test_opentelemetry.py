@@ -12,7 +12,7 @@ import pytest
 
 from lambdachain import BotoTransport, Contract, LambdaClient, RetryPolicy, invocation_scope
 from lambdachain.testing import LambdaContext
-from tests.awaited import ASYNC_TRANSPORTS
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
 
 pytest.importorskip("opentelemetry.instrumentation.botocore")
 pytest.importorskip("opentelemetry.sdk")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from lambdachain import HttpTransport
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Laboratory, write_certificate
+from tests.support import faults
+from tests.support.laboratory import Laboratory, write_certificate
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from lambdachain._transports.http import connection as connections
 from lambdachain._transports.http import pool as pools
 from lambdachain._transports.http.connection import Connection as Ours
 from tests.core.snapshots import FORGET, printed_around_snapshot
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support import faults
+from tests.support.laboratory import Connection, Fault, Laboratory
 
 CALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 3_000_000))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
 from lambdachain._transports.http.outcome import outcome_of
 from lambdachain._transports.http.response import Response
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.laboratory import Fault, Laboratory
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ import pytest
 
 from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble
 from lambdachain._transports.http import tls
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Laboratory
-from tests.transports.http.authorities import Authority
+from tests.support import faults
+from tests.support.certificates import Authority
+from tests.support.laboratory import Laboratory
 
 CALL = Invocation("orders")
 

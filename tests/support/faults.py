@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.lab.laboratory import Connection, Fault
+from tests.support.laboratory import Connection, Fault
 
 REQUEST_ID: Final = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 DATE: Final = "Tue, 25 Nov 2025 12:00:00 GMT"
