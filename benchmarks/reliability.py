@@ -1,6 +1,6 @@
 """Measure how often one call runs a function that is to run once: plain boto3 beside lambdachain, fault by fault.
 
-The faults are those of the laboratory in ``tests/lab``, over real sockets. Prints a Markdown table; with
+The faults are those of the laboratory in ``tests/support``, over real sockets. Prints a Markdown table; with
 ``--write FILE`` it replaces what stands in that file between ``<!-- reliability:begin -->`` and
 ``<!-- reliability:end -->``.
 """
@@ -35,13 +35,13 @@ Maker = Callable[[str, float], Call]
 
 _KNOWN = {
     fault.name: fault
-    for fault in (*faults.CONNECTION_FAULTS, *faults.HEADER_FAULTS, *faults.BODY_FAULTS, *faults.UNUSABLE_ANSWERS)
+    for fault in (*faults.CONNECTION_FAULTS, *faults.HEADER_FAULTS, *faults.BODY_FAULTS, *faults.UNUSABLE_RESPONSES)
 }
 _SLOW_HEADERS = faults.trickle(b"HTTP/1.1 200 OK\r\n", b"X-Slow: " + b"a" * 300)
 
 FAULTS: dict[str, Fault] = {
     "nothing": faults.SUCCESS,
-    "the connection is closed amid the request": _KNOWN["closed amid the request"],
+    "the connection is closed amid the request": _KNOWN["closed in the request"],
     "the connection is reset after the request": _KNOWN["reset after the request"],
     "the connection is closed after the request": _KNOWN["closed after the request"],
     "no answer in time": faults.SILENT,

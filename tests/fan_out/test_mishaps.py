@@ -32,7 +32,7 @@ from lambdachain._core import clock
 from lambdachain.testing import StubTransport
 from tests.fan_out.crowd import THROTTLED, Crowd, answer
 from tests.support.async_as_sync import iterated
-from tests.support.throttling_server import FanOutServer, running
+from tests.support.throttling_server import ThrottlingServer
 
 double = Contract("double", request=int, response=int)
 Map = Callable[..., Iterator[Any]]
@@ -276,7 +276,7 @@ echo = Contract("echo", request=int, response=int)
 
 def test_a_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
     """What was sent is answered, what was not is refused, and no thread stays."""
-    with running(FanOutServer(delay=0.05)) as server:
+    with ThrottlingServer(delay=0.05) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
         came = [next(results)]
@@ -291,7 +291,7 @@ def test_a_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
 
 def test_a_client_may_be_closed_by_another_thread_amid_a_map():
     """While the map waits for answers."""
-    with running(FanOutServer(delay=0.1)) as server:
+    with ThrottlingServer(delay=0.1) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         closing = threading.Timer(0.05, client.close)
         closing.start()
@@ -310,7 +310,7 @@ def test_an_async_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
         await client.aclose()
         return came + [result async for result in results]
 
-    with running(FanOutServer(delay=0.05)) as server:
+    with ThrottlingServer(delay=0.05) as server:
         came = asyncio.run(run(server.url))
 
     assert sorted(result for result in came if isinstance(result, int)) == sorted(map(int, server.seen))
@@ -319,7 +319,10 @@ def test_an_async_client_that_is_closed_amid_a_map_lets_what_is_under_way_end():
 
 def test_a_map_that_the_collector_drops_in_its_own_loop_does_not_wait_for_itself():
     """The collector runs in whatever thread has allocated much."""
-    with running(FanOutServer(delay=0.05)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with (
+        ThrottlingServer(delay=0.05) as server,
+        LambdaClient(HttpTransport(endpoint_url=server.url)) as client,
+    ):
         results = client.map(echo, range(1000), max_concurrency=8)
         next(results)
         side: Any = client._caller._side

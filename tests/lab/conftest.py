@@ -10,8 +10,9 @@ import pytest
 
 from lambdachain import BotoTransport, HttpTransport, LambdaClient, RetryPolicy
 from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.support.certificates import write_self_signed
 from tests.support.faults import SUCCESS
-from tests.support.laboratory import Laboratory, write_certificate
+from tests.support.laboratory import Laboratory
 
 QUICK = RetryPolicy(initial_delay=0.0002, budget=None)
 SECRET = "secret-canary-access-key"
@@ -61,7 +62,7 @@ def client(laboratory: Laboratory, over: str) -> Iterator[LambdaClient]:
 @pytest.fixture(scope="session")
 def tls_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """A second one, which speaks TLS with a certificate of its own making."""
-    with Laboratory(write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")) as running:
+    with Laboratory(write_self_signed(tmp_path_factory.mktemp("tls") / "server.pem")) as running:
         yield running
 
 

@@ -205,7 +205,7 @@ def test_callee_learns_what_is_left(laboratory: Laboratory, client: LambdaClient
 
     client.call(PLAIN, 1, timeout=30, retry=policy)
 
-    first, second = (int(request.told["lc-budget-ms"]) for request in laboratory.requests)
+    first, second = (int(request.metadata["lc-budget-ms"]) for request in laboratory.requests)
     assert 30_000 >= first > second > 0
 
 
@@ -268,7 +268,7 @@ def _as_asked(laboratory: Laboratory) -> Fault:
     def act(connection: Connection) -> None:
         request = connection.read_request()
         laboratory.closing.wait(float(request.body))
-        connection.send(faults.SUCCESSFUL[request.kind])
+        connection.send(faults.SUCCESSFUL[request.invocation_type])
 
     return Fault("as asked", act, runs=True)
 

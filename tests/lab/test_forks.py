@@ -27,8 +27,8 @@ from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.http.credentials import Credentials
 from tests.core.snapshots import printed_around_snapshot
 from tests.support.async_as_sync import ASYNC_TRANSPORTS
-from tests.support.faults import answer
 from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -39,7 +39,7 @@ ROUNDS, CALLS, CHILDREN = 3, 20, 3
 
 def _echo(connection: Connection) -> None:
     request = connection.read_request()
-    connection.send(answer("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
+    connection.send(http_response("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
 
 
 ECHO = Fault("echo", _echo, runs=True)
@@ -332,7 +332,7 @@ def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[
         request = connection.read_request()
         begun.set()
         assert go.wait(60)
-        connection.send(answer("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
+        connection.send(http_response("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
 
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
@@ -384,7 +384,7 @@ def _credentials(connection: Connection) -> None:
     asked_by = request.headers["authorization"]
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
     said = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
-    connection.send(answer("200 OK", json.dumps(said).encode()))
+    connection.send(http_response("200 OK", json.dumps(said).encode()))
 
 
 @pytest.fixture
@@ -463,12 +463,12 @@ def test_a_pause_of_the_collector() -> None:
 
 _SNAPSHOT = """
 import threading
-from tests.support.faults import answer
+from tests.support.responses import http_response
 from tests.support.laboratory import Fault, Laboratory
 from lambdachain import BotoTransport, HttpTransport, LambdaClient
 
 def echo(connection):
-    connection.send(answer("200 OK", connection.read_request().body, {"X-Amz-Executed-Version": "1"}))
+    connection.send(http_response("200 OK", connection.read_request().body, {"X-Amz-Executed-Version": "1"}))
 
 with Laboratory() as laboratory:
     for kind in (BotoTransport, HttpTransport):

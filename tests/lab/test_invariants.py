@@ -34,8 +34,9 @@ from lambdachain import (
     RetryPolicy,
 )
 from tests.support import faults
-from tests.support.faults import answer, bare_status, function_error, service_error, unexpected_status
+from tests.support.faults import bare_status, function_error, service_error, unexpected_status
 from tests.support.laboratory import EPSILON, Fault, Laboratory, Request
+from tests.support.responses import http_response
 
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")
@@ -55,16 +56,16 @@ IDEMPOTENT = Contract("billing-charge", request=dict[str, Any], response=Charged
 
 def _echo(code: str, status: int, message: str) -> Fault:
     body = f'{{"message":"{message}"}}'.encode()
-    return Fault(f"{code} that echoes", faults.send(answer(f"{status} Error", body, {"x-amzn-ErrorType": code})))
+    return Fault(f"{code} that echoes", faults.send(http_response(f"{status} Error", body, {"x-amzn-ErrorType": code})))
 
 
-_LEAKING = answer("200 OK", f'{{"charge_id":{{"no":"{ANSWERED}"}}}}'.encode(), {"X-Amz-Executed-Version": "1"})
+_LEAKING = http_response("200 OK", f'{{"charge_id":{{"no":"{ANSWERED}"}}}}'.encode(), {"X-Amz-Executed-Version": "1"})
 PROMPT = (
     faults.SUCCESS,
     *faults.CONNECTION_FAULTS,
     *faults.HEADER_FAULTS,
     *faults.BODY_FAULTS,
-    *faults.UNUSABLE_ANSWERS,
+    *faults.UNUSABLE_RESPONSES,
     faults.RESET_ON_ACCEPT,
     faults.BODY_RESET,
     Fault("an answer that does not fit", faults.send(_LEAKING), runs=True),
@@ -238,13 +239,13 @@ def _check_attempts(requests: list[Request], script: Script, done: object) -> No
     attempts = getattr(done, "attempts", ())
     assert len(attempts) <= script.max_attempts
     assert not isinstance(done, CallError) or all(attempt.error for attempt in attempts)
-    told = [request for request in requests if request.told]
-    assert len(told) == (len(requests) if script.way == "call" else 0)
-    numbers = [request.attempt for request in told]
+    with_metadata = [request for request in requests if request.metadata]
+    assert len(with_metadata) == (len(requests) if script.way == "call" else 0)
+    numbers = [request.attempt for request in with_metadata]
     assert numbers == sorted(set(numbers))
     assert all(1 <= number <= script.max_attempts for number in numbers)
-    assert {request.key for request in told} <= {KEY if script.keyed else None}
-    assert len({request.told["lc-id"] for request in told}) <= 1
+    assert {request.idempotency_key for request in with_metadata} <= {KEY if script.keyed else None}
+    assert len({request.metadata["lc-id"] for request in with_metadata}) <= 1
 
 
 def _check_canaries(done: object, said: list[str]) -> None:
@@ -274,20 +275,22 @@ def test_distinct_calls(laboratory: Laboratory, client: LambdaClient) -> None:
     for key in ("k-1", "k-2"):
         client.call(PLAIN, {}, idempotency_key=key)
 
-    assert [("k-1", 1), ("k-1", 2), ("k-2", 1), ("k-2", 2)] == [(r.key, r.attempt) for r in laboratory.requests]
-    ids = [request.told["lc-id"] for request in laboratory.requests]
+    assert [("k-1", 1), ("k-1", 2), ("k-2", 1), ("k-2", 2)] == [
+        (r.idempotency_key, r.attempt) for r in laboratory.requests
+    ]
+    ids = [request.metadata["lc-id"] for request in laboratory.requests]
     assert ids[0] == ids[1] != ids[2] == ids[3]
     assert {"k-1": 2, "k-2": 2} == laboratory.executions_by_key
 
 
 RECORDED = {
     "with a length": faults.SUCCESSFUL["RequestResponse"],
-    "in chunks": answer(
+    "in chunks": http_response(
         "200 OK",
         b"7\r\n" + faults.RESULT[:7] + b"\r\nc\r\n" + faults.RESULT[7:] + b"\r\n0\r\n\r\n",
         {"X-Amz-Executed-Version": "$LATEST", "Content-Length": None, "Transfer-Encoding": "chunked"},
     ),
-    "of a function that failed": answer(
+    "of a function that failed": http_response(
         "200 OK",
         b'{"errorType":"KeyError","errorMessage":"no"}',
         {"X-Amz-Executed-Version": "1", "X-Amz-Function-Error": "Unhandled"},
@@ -321,7 +324,7 @@ def test_unknown_errors(
     """An error that nobody knows yet, however it is written, is an error of ours that runs nothing twice."""
     code, status = error
     body = json.dumps({**said, "Reason": reason}).encode()
-    act = faults.send(answer(f"{status} Error", body, {"x-amzn-ErrorType": code}))
+    act = faults.send(http_response(f"{status} Error", body, {"x-amzn-ErrorType": code}))
     laboratory.play(Fault("unknown", act, runs=status >= 500), faults.SUCCESS)
 
     done = _result(lambda: client.call(PLAIN, {}))

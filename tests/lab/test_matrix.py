@@ -42,6 +42,7 @@ from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 from tests.support import faults
 from tests.support.faults import bare_status, function_error, service_error, unexpected_status
 from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
+from tests.support.responses import DATE
 
 MAX_ATTEMPTS = 3
 AMPLE = 15.0
@@ -207,11 +208,11 @@ _UNSEEN_BY_AIOHTTP = (
     "headers cut before the version",
     "headers cut after the version",
     "bad chunk size",
-    "length is no number",
+    "Content-Length is not a number",
     "length too short",
     "bad TLS record in the body",
 )
-_READ_FROM_THE_STATUS = {"header without end": CUT_SHORT}
+_READ_FROM_THE_STATUS = {"endless header": CUT_SHORT}
 
 
 def _named(codes: str) -> Iterator[tuple[str, int]]:
@@ -224,8 +225,8 @@ def _rows() -> Iterator[Row]:
     call = ("call",)
     yield from (Row(fault, LOST, on_http=_READ_FROM_THE_STATUS.get(fault.name)) for fault in faults.CONNECTION_FAULTS)
     yield from (Row(fault, CUT_SHORT, call) for fault in (*faults.HEADER_FAULTS, *faults.BODY_FAULTS))
-    yield from (Row(fault, STRANGE, ("call", "fire")) for fault in faults.STRANGE_ANSWERS)
-    yield from (Row(fault, UNUSABLE, call) for fault in faults.UNUSABLE_ANSWERS)
+    yield from (Row(fault, STRANGE, ("call", "fire")) for fault in faults.UNIDENTIFIED_RESPONSES)
+    yield from (Row(fault, UNUSABLE, call) for fault in faults.UNUSABLE_RESPONSES)
     yield from _service_rows()
     for verdict, bodies in FUNCTION_ERRORS.items():
         yield from (Row(function_error(name, body), verdict, call) for name, body in bodies.items())
@@ -243,7 +244,7 @@ def _service_rows() -> Iterator[Row]:
         Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _named(SERVICE_FAILURES)
     )
     yield from (Row(service_error("TooManyRequestsException", 429, reason=r), THROTTLED) for r in THROTTLE_REASONS)
-    for value in ("0", "soon", faults.DATE, ""):
+    for value in ("0", "soon", DATE, ""):
         yield Row(service_error("TooManyRequestsException", 429, Retry_After=value), THROTTLED)
     yield Row(service_error("TooManyRequestsException", 429, x_amz_retry_after="15"), THROTTLED)
     yield Row(bare_status(429, runs=False), THROTTLED)
@@ -264,7 +265,7 @@ ENDLESS_ROWS = (
 
 TLS_ROWS = (
     # A handshake that fails proves that nothing was sent: where botocore alone cannot tell, the call is sent again.
-    *(Row(fault, NOT_CONNECTED) for fault in faults.UNTLS_FAULTS),
+    *(Row(fault, NOT_CONNECTED) for fault in faults.HANDSHAKE_FAULTS),
     Row(faults.NO_TLS, WRONG_SETTING),
     Row(faults.BAD_RECORD, LOST),
     Row(faults.BAD_RECORD_IN_BODY, CUT_SHORT, ("call",)),

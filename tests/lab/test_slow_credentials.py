@@ -25,8 +25,9 @@ from lambdachain import (
     RetryPolicy,
 )
 from tests.support.async_as_sync import ASYNC_TRANSPORTS
-from tests.support.faults import SUCCESS, answer
+from tests.support.faults import SUCCESS
 from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
 # What other calls of the process have used up of their budget says nothing here.
 UNBOUNDED = RetryPolicy(budget=None)
@@ -194,7 +195,7 @@ class _Source:
         length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
         connection.read(int(length.partition(b":")[2]))
         self.go.wait(60)
-        connection.send(answer("200 OK", self._said(head.split(b" ")[1].decode()).encode()))
+        connection.send(http_response("200 OK", self._said(head.split(b" ")[1].decode()).encode()))
 
     def _said(self, path: str) -> str:
         if path.endswith(("/token", "/security-credentials/")):

@@ -1,25 +1,27 @@
-"""A server that answers each call after a while, and throttles beyond so many at once: in a thread, or a process."""
+"""A server in Lambda's place with a concurrency limit: for maps, which hold hundreds of connections at a time.
+
+It serves all of them from one event loop. The laboratory has a thread for each connection: it can misbehave in more
+ways, but with so many threads a test would measure the server instead of the map.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Final, Self
 
-_OK = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-amzn-RequestId: 7f3c1f6e\r\n"
-    b"X-Amz-Executed-Version: $LATEST\r\nContent-Length: %d\r\n\r\n%b"
+from tests.support.responses import http_response
+
+_VERSION: Final = {"X-Amz-Executed-Version": "$LATEST"}
+_THROTTLED: Final = http_response(
+    "429 Too Many Requests",
+    b'{"Reason":"ConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}',
+    {"x-amzn-ErrorType": "TooManyRequestsException"},
 )
-_THROTTLED = (
-    b"HTTP/1.1 429 Too Many Requests\r\nx-amzn-ErrorType: TooManyRequestsException\r\nContent-Length: 2\r\n\r\n{}"
-)
 
 
-class FanOutServer:
-    """Gives each payload back as the answer, after *delay* seconds; refuses whoever finds *capacity* others there."""
+class ThrottlingServer:
+    """Returns each payload as the response after *delay* seconds; throttles beyond *capacity* concurrent requests."""
 
     def __init__(self, *, capacity: int = 1_000_000, delay: float = 0.0) -> None:
         self.capacity = capacity
@@ -28,70 +30,69 @@ class FanOutServer:
         self.in_flight: list[int] = []
         self.throttled = 0
         self.connections = 0
-        self.open = 0
         self.url = ""
-        self._inside = 0
+        self._running = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         self.connections += 1
-        self.open += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                writer.write(await self._answer(await reader.readexactly(length)))
+                response = await self.respond(head, await reader.readexactly(length))
+                if response is None:
+                    return
+                writer.write(response)
+                await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self.open -= 1
             writer.close()
 
-    async def _answer(self, body: bytes) -> bytes:
-        if self._inside >= self.capacity:
+    async def respond(self, head: bytes, body: bytes) -> bytes | None:
+        """Return the response to a request; ``None`` closes the connection."""
+        if self._running >= self.capacity:
             self.throttled += 1
             return _THROTTLED
-        self._inside += 1
-        self.in_flight.append(self._inside)
+        self._running += 1
+        self.in_flight.append(self._running)
         try:
-            await asyncio.sleep(self.delay)
+            return await self.invoke(body)
         finally:
-            self._inside -= 1
+            self._running -= 1
+
+    async def invoke(self, body: bytes) -> bytes | None:
+        """Run the function."""
+        await asyncio.sleep(self.delay)
         self.seen.append(body)
-        return _OK % (len(body), body)
+        return http_response("200 OK", body, _VERSION)
+
+    def __enter__(self) -> Self:
+        """Run the server in a thread."""
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="server", daemon=True)
+        self._thread.start()
+        assert started.wait(20)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self, started: threading.Event) -> None:
+        self._loop = asyncio.new_event_loop()
+        listening = self._loop.run_until_complete(asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=1024))
+        self.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        started.set()
+        self._loop.run_forever()
+        listening.close()
+        self._loop.run_until_complete(_cancel_all_tasks())
+        self._loop.close()
 
 
-async def _end() -> None:
+async def _cancel_all_tasks() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@contextmanager
-def running(server: FanOutServer, tls: ssl.SSLContext | None = None) -> Iterator[FanOutServer]:
-    """Run a server in a thread."""
-    loop, started = asyncio.new_event_loop(), threading.Event()
-
-    async def main() -> asyncio.Server:
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls, backlog=1024)
-        port: Any = listening.sockets[0].getsockname()[1]
-        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        started.set()
-        return listening
-
-    def run() -> None:
-        listening = loop.run_until_complete(main())
-        loop.run_forever()
-        listening.close()
-        loop.run_until_complete(_end())
-        loop.close()
-
-    thread = threading.Thread(target=run, name="server", daemon=True)
-    thread.start()
-    assert started.wait(20)
-    try:
-        yield server
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()

@@ -134,8 +134,6 @@ def test_a_thread():
 """
 
 PASSING = """
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
@@ -144,31 +142,17 @@ from moto import mock_aws
 
 from lambdachain import BotoTransport, ConnectError, LambdaClient, RetryPolicy
 from lambdachain.local import LocalEndpoint, LocalFunction
+from tests.support.laboratory import Laboratory
+from tests.support.responses import http_response
 
 once = RetryPolicy.never()
 
 
-class Answering(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("X-Amz-Executed-Version", "$LATEST")
-        self.send_header("Content-Length", "1")
-        self.end_headers()
-        self.wfile.write(b"7")
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server():
-    with HTTPServer(("127.0.0.1", 0), Answering) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield listening.server_address[1]
-        listening.shutdown()
-        thread.join()
+    with Laboratory() as laboratory:
+        laboratory.respond(http_response("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
+        yield laboratory.url.rpartition(":")[2]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

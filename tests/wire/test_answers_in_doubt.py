@@ -11,6 +11,7 @@ from pydantic import JsonValue
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
 from lambdachain._core.event_stream import encode
+from tests.support.responses import http_response
 
 PORTAL = b"<!DOCTYPE html><html><body>Sign in to the wireless network</body></html>"
 LAMBDA = {"X-Amz-Executed-Version": "$LATEST"}
@@ -63,7 +64,7 @@ def test_a_success_of_something_else_says_nothing_of_the_function(
     bodiless = status.startswith("204")
     headers = {**LATER, "Content-Type": "text/html", "Content-Length": None if bodiless else length}
 
-    error = failure(server, server.raw(status, b"" if bodiless else PORTAL, headers), client, verb)
+    error = failure(server, http_response(status, b"" if bodiless else PORTAL, headers), client, verb)
 
     assert (lc.ResponseError, Execution.UNKNOWN, False) == (type(error), error.execution, error.retryable)
     assert "wireless" not in str(error)
@@ -76,7 +77,7 @@ def test_an_empty_success_of_something_else_says_nothing_either(
     """Headers of Lambda's that break off do not say that the connection closes."""
     headers = {**LATER, "Content-Length": length, "Connection": "close"}
 
-    error = failure(server, server.raw("200 OK", b"", headers), client, verb)
+    error = failure(server, http_response("200 OK", b"", headers), client, verb)
 
     assert (Execution.UNKNOWN, False) == (error.execution, error.retryable)
 
@@ -90,7 +91,7 @@ def test_a_refusal_of_something_else_says_nothing_of_function_or_permission(
     """Whether AWS allows a call, or has the function, only AWS can say."""
     headers = {**LATER, "Content-Type": "text/html", "Location": "https://portal.example/"}
 
-    error = failure(server, server.raw(status, PORTAL, headers), client, verb)
+    error = failure(server, http_response(status, PORTAL, headers), client, verb)
 
     assert lc.ServiceError is type(error)
     assert len(server.requests) == 1
@@ -113,7 +114,7 @@ def test_an_error_that_speaks_for_itself_stays_what_it_is(
     *, status: str, error: type[lc.CallError], length: str | None, server: Any, client: LambdaClient
 ) -> None:
     """Whoever sends it, and wherever it ends."""
-    answer = server.raw(status, PORTAL, {**LATER, "Content-Type": "text/html", "Content-Length": length})
+    answer = http_response(status, PORTAL, {**LATER, "Content-Type": "text/html", "Content-Length": length})
 
     assert error is type(failure(server, answer, client, VERBS["call"]))
 
@@ -125,14 +126,14 @@ def test_a_name_of_lambda_s_is_enough_for_an_error(
     """Emulators of Lambda send no request id."""
     body = b'{"__type": "ResourceNotFoundException", "message": "no"}'
 
-    error = failure(server, server.raw("404 Not Found", body, {**LATER, **headers}), client, VERBS["call"])
+    error = failure(server, http_response("404 Not Found", body, {**LATER, **headers}), client, VERBS["call"])
 
     assert (lc.FunctionNotFoundError, Execution.NOT_EXECUTED) == (type(error), error.execution)
 
 
 def test_what_is_in_doubt_is_sent_again_for_an_idempotent_contract_only(server: Any, client: LambdaClient) -> None:
     """As everything that may have run."""
-    server.play(closing(server.raw("200 OK", PORTAL, LATER)))
+    server.play(closing(http_response("200 OK", PORTAL, LATER)))
 
     with pytest.raises(lc.ResponseError) as caught:
         client.call(HARMLESS, 1)
@@ -142,7 +143,7 @@ def test_what_is_in_doubt_is_sent_again_for_an_idempotent_contract_only(server: 
 
 def test_an_answer_of_something_else_that_breaks_off_is_a_lost_connection(server: Any, client: LambdaClient) -> None:
     """The part of it that came does not prove that the function ran."""
-    answer = server.raw("200 OK", PORTAL, {**LATER, "Content-Length": "999"})
+    answer = http_response("200 OK", PORTAL, {**LATER, "Content-Length": "999"})
 
     error = failure(server, answer, client, VERBS["call"])
 
@@ -156,7 +157,7 @@ def test_an_answer_whose_end_nobody_vouches_for_is_an_error(
     *, body: bytes, version: bytes, extra: dict[str, str], server: Any, client: LambdaClient, over: str
 ) -> None:
     """Of a number nobody could tell; and what holds for a number holds for all."""
-    answer = server.raw("200 OK", body, {**UNTIL_CLOSED, **extra}).replace(b"HTTP/1.1", version, 1)
+    answer = http_response("200 OK", body, {**UNTIL_CLOSED, **extra}).replace(b"HTTP/1.1", version, 1)
 
     error = failure(server, answer, client, VERBS["call"])
 
@@ -170,9 +171,9 @@ def test_a_length_vouches_for_the_end_however_the_connection_ends(
     *, version: bytes, server: Any, client: LambdaClient
 ) -> None:
     """So do chunks."""
-    counted = server.raw("200 OK", b"123456", {**LAMBDA, "Connection": "close"}).replace(b"HTTP/1.1", version, 1)
+    counted = http_response("200 OK", b"123456", {**LAMBDA, "Connection": "close"}).replace(b"HTTP/1.1", version, 1)
     chunks = {**UNTIL_CLOSED, "Transfer-Encoding": "chunked"}
-    chunked = server.raw("200 OK", b"3\r\n123\r\n3\r\n456\r\n0\r\n\r\n", chunks)
+    chunked = http_response("200 OK", b"3\r\n123\r\n3\r\n456\r\n0\r\n\r\n", chunks)
 
     for answer in (counted, chunked):
         server.play(closing(answer))
@@ -181,7 +182,7 @@ def test_a_length_vouches_for_the_end_however_the_connection_ends(
 
 def test_a_receipt_needs_no_body_to_be_whole(server: Any, client: LambdaClient) -> None:
     """Lambda has queued the event by then."""
-    server.play(closing(server.raw("202 Accepted", b"", {"Content-Length": None, "Connection": "close"})))
+    server.play(closing(http_response("202 Accepted", b"", {"Content-Length": None, "Connection": "close"})))
 
     assert client.fire(ANYTHING, 1).request_id is not None
 
@@ -192,7 +193,7 @@ def test_a_function_s_error_stays_one_however_it_ends(server: Any, client: Lambd
 
     error = failure(
         server,
-        server.raw("200 OK", body, {**UNTIL_CLOSED, "X-Amz-Function-Error": "Unhandled"}),
+        http_response("200 OK", body, {**UNTIL_CLOSED, "X-Amz-Function-Error": "Unhandled"}),
         client,
         VERBS["call"],
     )
@@ -210,8 +211,8 @@ def test_the_end_of_an_event_stream_vouches_for_itself(server: Any, client: Lamb
     )
     stream = {**UNTIL_CLOSED, "Content-Type": "application/vnd.amazon.eventstream"}
 
-    server.play(closing(server.raw("200 OK", b"".join(events), stream)))
+    server.play(closing(http_response("200 OK", b"".join(events), stream)))
     assert list(client.stream(ANYTHING, 1)) == [b"12"]
 
-    error = failure(server, server.raw("200 OK", events[0], stream), client, VERBS["stream"])
+    error = failure(server, http_response("200 OK", events[0], stream), client, VERBS["stream"])
     assert (lc.ResponseError, Execution.EXECUTED, 2) == (type(error), error.execution, error.received_bytes)

@@ -13,6 +13,7 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import BotoTransport, Execution, LambdaClient
+from tests.support.responses import http_response
 
 ONCE = Config(retries={"total_max_attempts": 1})
 VERSION = {"X-Amz-Executed-Version": "1"}
@@ -105,7 +106,7 @@ def test_a_client_with_retries_off_is_used_as_it_is(
         monkeypatch.setenv(name, value)
     make = session().create_client if session else boto3.client
     given = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
-    server.answer(server.raw("500 X"), server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("500 X"), http_response("200 OK", b"7", VERSION))
     client = connect(given)
 
     with pytest.raises(lc.ServiceError):
@@ -136,7 +137,7 @@ def test_the_user_agent_is_botocore_s_own_composed_once(server: Any, monkeypatch
     theirs = Config(retries={"mode": "standard", "total_max_attempts": 1}, user_agent_extra="mine/1")
     transport = BotoTransport(session=session, config=theirs, **where)
     plain = session.create_client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=theirs)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     for _ in range(2):
         transport.send(lc.Invocation("billing"), timeout=30)
     plain.invoke(FunctionName="billing")

@@ -24,6 +24,7 @@ import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
 from lambdachain._transports.boto.async_exchange import _links
 from tests.support.async_as_sync import client_over
+from tests.support.responses import http_response
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
@@ -53,7 +54,7 @@ def test_whatever_fails_and_whatever_the_environment_says_one_request_is_sent(
         monkeypatch.setenv(name, value)
     client = connect()
     statuses = [429, 500, 502, 503, 504, 509]
-    server.answer(*(server.raw(f"{status} X") for status in statuses))
+    server.respond(*(http_response(f"{status} X") for status in statuses))
 
     for status in statuses:
         with pytest.raises(lc.CallError) as caught:
@@ -102,7 +103,7 @@ def test_a_request_is_signed_for_the_region_of_its_function(
     *, function: str, options: dict[str, str], region: str, server: Any, connect: Callable[..., LambdaClient]
 ) -> None:
     """The account in an ARN goes out with it."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     connect(**options).call(function, None)
 
@@ -149,7 +150,7 @@ def test_a_session_says_whose_credentials_count(
         "botocore": lambda: low,
         "profile": lambda: boto3.Session(profile_name="billing"),
     }
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     connect(session=sessions[kind]()).call("billing", None)
 
@@ -195,8 +196,8 @@ def test_the_timeout_of_a_call_is_its_own(timeout: Any, server: Any, client: Lam
 
     def script(connection: Any) -> None:
         connection.read_request()
-        server.stopping.wait(1.0)
-        connection.send(server.raw("200 OK", b"7", VERSION))
+        server.closing.wait(1.0)
+        connection.send(http_response("200 OK", b"7", VERSION))
 
     server.play(script)
 
@@ -225,7 +226,7 @@ def kept_socket(transport: Any) -> socket.socket:
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has no such option")
 def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: Any, client: LambdaClient) -> None:
     """350 idle seconds are the gateway's limit; the first probe of the kernel's own comes after two hours."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     client.call("billing", None)
     sock = kept_socket(client._caller._transport)
 
@@ -244,7 +245,7 @@ def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: A
 
 def test_every_option_arrives_as_the_service_model_says(server: Any, client: LambdaClient) -> None:
     """Path, query, headers and body are those of Invoke."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     client.call(
         "billing",
@@ -273,7 +274,7 @@ def test_every_option_arrives_as_the_service_model_says(server: Any, client: Lam
 
 def test_a_fire_carries_no_header_of_an_option_that_was_not_given(server: Any, client: LambdaClient) -> None:
     """Lambda would refuse an empty one."""
-    server.answer(server.raw("202 Accepted"))
+    server.respond(http_response("202 Accepted"))
 
     client.fire("billing", {"cents": 5})
 
@@ -293,7 +294,7 @@ def test_the_trace_header_goes_out_unchanged(
     trace = "Root=1-6925a3c0-0f2b6f3d5c8b7a1e4d9c2b1a;Parent=1f2e3d4c5b6a7988;Sampled=0;Lineage=1:3e56857a:3"
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     client.call("billing", None)
 
@@ -335,7 +336,7 @@ def test_what_a_framework_raises_while_the_call_waits_comes_out_unchanged(
     def script(connection: Any) -> None:
         connection.read_request()
         connection.send(sent)
-        server.stopping.wait(0.2)
+        server.closing.wait(0.2)
         interrupt()
         connection.hang()
 
@@ -391,7 +392,7 @@ def test_twenty_threads_may_share_a_client(server: Any, client: LambdaClient) ->
 
     def echo(connection: Any) -> None:
         while True:
-            connection.send(server.raw("200 OK", connection.read_request().body, VERSION))
+            connection.send(http_response("200 OK", connection.read_request().body, VERSION))
 
     server.play(echo)
     start = threading.Barrier(20)

@@ -14,6 +14,7 @@ import lambdachain as lc
 from lambdachain._client import stream as _streams
 from lambdachain._core.event_stream import encode
 from lambdachain._transports.socket_options import MAX_ANSWER_BYTES
+from tests.support.responses import http_response
 
 _VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
 _BLOCK = b"a" * 65_536
@@ -162,7 +163,7 @@ def test_a_trace_of_the_environment_is_no_longer_than_any_of_lambdas(
     body = b"" if way in ("fire", "can_invoke") else b"1"
     if way == "stream":
         body = piece(b"1") + complete()
-    server.answer(server.raw(status, body, {"X-Amz-Executed-Version": "$LATEST"}))
+    server.respond(http_response(status, body, {"X-Amz-Executed-Version": "$LATEST"}))
 
     with suppress(lc.CallError):
         if way == "can_invoke":

@@ -14,6 +14,7 @@ from botocore.credentials import RefreshableCredentials
 
 import lambdachain as lc
 from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+from tests.support.responses import http_response
 
 EXPIRED = b'{"message":"The security token included in the request is expired"}'
 EAGER = RetryPolicy(initial_delay=0.0)
@@ -38,11 +39,11 @@ def _expired_then_fine(server: Any, meanwhile: Callable[[], object]) -> Callable
     def script(connection: Any) -> None:
         connection.read_request()
         if len(server.requests) > 1:
-            connection.send(server.raw("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
+            connection.send(http_response("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
             return
         meanwhile()
         error = {"x-amzn-ErrorType": "ExpiredTokenException", "Connection": "close"}
-        connection.send(server.raw("403 Forbidden", EXPIRED, error))
+        connection.send(http_response("403 Forbidden", EXPIRED, error))
 
     return script
 
@@ -88,8 +89,8 @@ def test_a_client_that_was_handed_in_keeps_its_credentials(server: Any) -> None:
     """Static keys cannot be renewed: the call is tried once more, and then it fails."""
     config = Config(retries={"total_max_attempts": 1})
     given = boto3.client("lambda", endpoint_url=server.url, config=config)
-    answer = server.raw("403 Forbidden", EXPIRED, {"x-amzn-ErrorType": "ExpiredTokenException"})
-    server.answer(answer)
+    answer = http_response("403 Forbidden", EXPIRED, {"x-amzn-ErrorType": "ExpiredTokenException"})
+    server.respond(answer)
 
     with pytest.raises(lc.CredentialsError) as caught:
         LambdaClient(BotoTransport(given), retry=EAGER).call("billing", None)

@@ -11,6 +11,7 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
+from tests.support.responses import http_response
 
 UNKNOWN, RAN, DID_NOT_RUN = Execution.UNKNOWN, Execution.EXECUTED, Execution.NOT_EXECUTED
 HEAD = (
@@ -268,7 +269,7 @@ def test_the_whole_of_those_answers_is_understood(
     answer: bytes, expected: type[lc.CallError] | None, server: Any, client: LambdaClient
 ) -> None:
     """So it was the cut that made the difference."""
-    server.answer(answer)
+    server.respond(answer)
 
     if expected is None:
         assert {"charge_id": "c-1"} == client.call(plain(), {"cents": 5})
@@ -291,7 +292,7 @@ def test_the_status_of_another_kind_of_invocation_is_an_error(
     *, verb: str, answer: bytes, execution: Execution, server: Any, client: LambdaClient
 ) -> None:
     """Whatever answers so is not Lambda."""
-    server.answer(answer)
+    server.respond(answer)
 
     with pytest.raises(lc.ResponseError, match="status 20") as caught:
         getattr(client, verb)("billing", *([{"cents": 5}] if verb == "fire" else []))
@@ -377,13 +378,13 @@ def test_what_an_answer_carries_is_read_to_its_end_so_one_connection_serves_all(
     large = b'{"charge_id": "%s"}' % (b"x" * 200_000)
     version = {"X-Amz-Executed-Version": "1"}
     answers = {
-        "call": server.raw("200 OK", large, version),
-        "fire": server.raw("202 Accepted", large),
-        "can_invoke": server.raw("204 No Content", b"", {"Content-Length": None}),
-        "refused": server.raw("404 Not Found", large),
-        "failed": server.raw("200 OK", large, {**version, "X-Amz-Function-Error": "Unhandled"}),
+        "call": http_response("200 OK", large, version),
+        "fire": http_response("202 Accepted", large),
+        "can_invoke": http_response("204 No Content", b"", {"Content-Length": None}),
+        "refused": http_response("404 Not Found", large),
+        "failed": http_response("200 OK", large, {**version, "X-Amz-Function-Error": "Unhandled"}),
     }
-    server.answer(answers[verb])
+    server.respond(answers[verb])
     requests: dict[str, Callable[[], object]] = {
         "call": lambda: client.call(plain(), {}),
         "fire": lambda: client.fire(plain(), {}),

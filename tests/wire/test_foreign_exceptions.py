@@ -18,6 +18,7 @@ from botocore.stub import Stubber
 import lambdachain as lc
 from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
 from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.responses import http_response
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -52,7 +53,7 @@ def refused(client: LambdaClient) -> lc.CallError:
 @pytest.mark.parametrize("region", REGIONS, ids=ascii)
 def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, connect: Any) -> None:
     """It goes into a header, and would begin another one there."""
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     error = refused(connect(region=region))
 
@@ -66,7 +67,7 @@ def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: py
     """As the argument."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1\r\nX-Evil: 1")
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert lc.ConnectError is type(refused(connect()))
     assert server.requests == []
@@ -75,7 +76,7 @@ def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: py
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "local", "elasticmq", "EU", "x1"])
 def test_a_region_may_be_of_a_kind_that_nobody_knows(*, region: str, server: Any, connect: Any) -> None:
     """Local endpoints take any."""
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert connect(region=region).call("billing", 1) == 7
 
@@ -181,7 +182,7 @@ def test_botocore_may_raise_anything_after_it_has_sent(
     def broken(*_: object, **__: object) -> None:
         raise kind("parse() is broken")
 
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.parsers.ResponseParser.parse", broken)
 
     error = refused(_over(given))
@@ -198,7 +199,7 @@ def test_reading_a_body_may_raise_anything(
     def broken(*_: object, **__: object) -> None:
         raise kind("read() is broken")
 
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
 
     error = refused(_over(given))
@@ -284,7 +285,7 @@ def test_a_trace_header_of_the_environment_stays_one_header(
     """It is written so that no line ends in it."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert client.call("billing", 1) == 7
     assert "x-evil" not in server.requests[0].headers

@@ -13,6 +13,7 @@ import pytest
 from lambdachain import BotoTransport, Contract, LambdaClient, RetryPolicy, invocation_scope
 from lambdachain.testing import LambdaContext
 from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.responses import http_response
 
 pytest.importorskip("opentelemetry.instrumentation.botocore")
 pytest.importorskip("opentelemetry.sdk")
@@ -89,8 +90,8 @@ def test_every_attempt_sends_our_bytes_and_its_own_trace(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter, caplog: Any
 ):
     """An object, or anything else; the callee sees the span of the attempt as its parent."""
-    throttle = server.raw("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
-    server.answer(throttle, throttle, server.raw("200 OK", b"1", VERSION))
+    throttle = http_response("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
+    server.respond(throttle, throttle, http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
     assert connect().call(contract, payload, retry=AT_ONCE, idempotency_key="k") == 1
 
@@ -108,7 +109,7 @@ def test_every_attempt_sends_our_bytes_and_its_own_trace(
 
 def test_without_instrumentation_nothing_changes(server: Any, connect: Callable[..., LambdaClient]):
     """No trace, the same bytes."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     assert connect().call(Contract("f", request=Any, response=int), {"headers": {"a": "b"}}) == 1
 
     assert server.requests[0].body == b'{"headers":{"a":"b"}}'
@@ -120,7 +121,7 @@ def test_an_event_is_sent_as_it_is(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
     """Lambda hands no ClientContext on with one."""
-    server.answer(server.raw("202 Accepted"))
+    server.respond(http_response("202 Accepted"))
     connect().fire(Contract("f", request=Any, response=None), payload)
 
     assert json.loads(server.requests[0].body) == payload
@@ -135,7 +136,7 @@ def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
     """It is the nearer parent; a trace that the caller gives in so many words stays."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
     client = connect()
     custom = {"traceparent": TRACE, "tracestate": "a=1", "own": "1"}
@@ -153,7 +154,7 @@ def test_a_context_without_room_for_a_trace_stays_as_it_is(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
     """Lambda takes 3,583 bytes: the user's own texts, and the key, come first."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2500}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own, idempotency_key="k")
     request = server.requests[0]
@@ -168,7 +169,7 @@ def test_a_trace_counts_more_than_what_else_may_be_left_out(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
     """As where lambdachain itself passes a trace on."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2510}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own)
     custom = _custom(server.requests[0])
@@ -196,7 +197,7 @@ def test_what_others_write_into_the_client_context_is_let_through(
         return original(self, operation, parameters)
 
     monkeypatch.setattr(Patched, "_make_api_call", patched)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     connect().call(Contract("f", request=Any, response=int), {"cents": 5})
 
     assert _custom(server.requests[0])["_datadog"] == {"x-datadog-trace-id": "1"}
@@ -212,7 +213,7 @@ def test_a_client_that_is_handed_in_sends_our_bytes_too(server: Any, spans: InMe
 
     options: Any = {"region_name": "eu-west-1", "config": Config(retries={"total_max_attempts": 1})}
     own: Any = boto3.client("lambda", endpoint_url=server.url, **options)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     assert LambdaClient(BotoTransport(own)).call(Contract("f", request=Any, response=int), {"cents": 5}) == 1
     own.invoke(FunctionName="f", Payload=b'{"cents": 5}')
 

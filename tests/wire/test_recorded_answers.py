@@ -15,6 +15,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
+from tests.support.responses import http_response
 
 REQUEST_ID = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 NEVER, SAFE = (False, False), (True, True)
@@ -296,7 +297,7 @@ def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
     client: LambdaClient,
 ) -> None:
     """Class, execution, retryable, message and fields are those of the table, for a call and for a fire alike."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
     contract = Contract("billing", request=dict[str, int], response=int, idempotent=idempotent, qualifier="live")
 
     with pytest.raises(lc.CallError) as caught:
@@ -341,7 +342,7 @@ def test_a_success_is_read_as_its_type(
     client: LambdaClient,
 ) -> None:
     """The value comes typed, with the version that ran and Lambda's id of the request."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     result = client.invoke("billing", None, response=response)
 
@@ -357,7 +358,7 @@ def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
         f"{REQUEST_ID}\tDuration: 1.52 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 37 MB\t\n"
     )
     log = {"X-Amz-Log-Result": base64.b64encode(tail.encode()).decode(), "X-Amz-Executed-Version": "$LATEST"}
-    server.answer(server.raw("200 OK", b"null", log))
+    server.respond(http_response("200 OK", b"null", log))
 
     result = client.invoke("billing", None, log_tail=True)
 
@@ -367,7 +368,7 @@ def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
 @pytest.mark.parametrize("log", ["a", "\xe9\xe9\xe9\xe9", "====", ""])
 def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, client: LambdaClient) -> None:
     """A log that is no base64 is no reason to lose the answer."""
-    server.answer(server.raw("200 OK", b"1", {"X-Amz-Log-Result": log, "X-Amz-Executed-Version": "1"}))
+    server.respond(http_response("200 OK", b"1", {"X-Amz-Log-Result": log, "X-Amz-Executed-Version": "1"}))
 
     result = client.invoke("billing", None, log_tail=True)
 
@@ -377,7 +378,7 @@ def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, cli
 @pytest.mark.parametrize("body", [b"", b'{"a": 1}'], ids=["as AWS sends it", "with a body, as stand-ins send it"])
 def test_an_event_that_lambda_queued_gives_a_receipt(body: bytes, server: Any, client: LambdaClient) -> None:
     """202 has no ExecutedVersion; the receipt has the id that the function's log will show."""
-    server.answer(server.raw("202 Accepted", body))
+    server.respond(http_response("202 Accepted", body))
 
     receipt = client.fire("billing", {"cents": 5})
 

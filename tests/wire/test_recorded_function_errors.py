@@ -15,6 +15,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient, RemoteError
+from tests.support.responses import http_response
 
 REQUEST_ID = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 PLATFORM = f"RequestId: {REQUEST_ID} Error: "
@@ -401,7 +402,7 @@ def test_a_failed_function_becomes_the_error_that_the_blueprint_names(
     """Class, execution, retryable, and all that the runtime said; Handled or Unhandled makes no difference."""
     log = {"X-Amz-Log-Result": base64.b64encode(b"END RequestId\n").decode()}
     headers = {"X-Amz-Executed-Version": "$LATEST", "X-Amz-Function-Error": header, **log}
-    server.answer(server.raw("200 OK", body, headers))
+    server.respond(http_response("200 OK", body, headers))
     contract = Contract("billing", request=dict[str, int], response=int, errors=[CardDeclined], idempotent=idempotent)
 
     with pytest.raises(lc.FunctionError) as caught:
@@ -423,7 +424,7 @@ def test_an_error_with_megabytes_of_stack_has_a_message_to_read(server: Any, cli
     message, frame = b"m" * 1_000_000, b"f" * 5_000_000
     body = b'{"errorType":"E","errorMessage":"%s","stackTrace":["%s"]}' % (message, frame)
     headers = {"X-Amz-Executed-Version": "$LATEST", "X-Amz-Function-Error": "Unhandled"}
-    server.answer(server.raw("200 OK", body, headers))
+    server.respond(http_response("200 OK", body, headers))
 
     with pytest.raises(lc.FunctionError) as caught:
         client.call("billing", None)

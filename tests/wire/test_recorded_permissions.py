@@ -9,6 +9,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Execution, LambdaClient, Permission, PermissionReason
+from tests.support.responses import http_response
 
 
 class Recorded(NamedTuple):
@@ -65,7 +66,7 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
     client: LambdaClient,
 ) -> None:
     """A second dry run, without the qualifier, tells a missing alias from a missing function."""
-    server.answer(*(server.raw(answer.status, answer.body, answer.headers) for answer in recorded))
+    server.respond(*(http_response(answer.status, answer.body, answer.headers) for answer in recorded))
 
     answer = client.can_invoke(function)
 
@@ -93,7 +94,7 @@ def test_a_dry_run_that_got_no_answer_to_its_question_raises(
     client: LambdaClient,
 ) -> None:
     """Throttling and trouble are no answer; nothing ever ran, so all that passes may be tried again."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     with pytest.raises(error) as caught:
         client.can_invoke("billing")

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 import lambdachain as lc
 from lambdachain import Contract, LambdaClient, RemoteError
+from tests.support.responses import http_response
 
 CANARY = f"{'can'}ary-{4711}"
 SECRET_KEY, SESSION_TOKEN = "test-secret-canary-access-key", "test-session-token-canary"
@@ -159,7 +160,7 @@ def test_a_payload_that_does_not_fit_is_not_quoted(
 )
 def test_an_answer_that_does_not_fit_is_not_quoted(response: Any, body: str, server: Any, client: LambdaClient) -> None:
     """The answer is as secret as the request."""
-    server.answer(server.raw("200 OK", body.encode(), VERSION))
+    server.respond(http_response("200 OK", body.encode(), VERSION))
 
     error = call_error(client, int, 1, response)
 
@@ -179,7 +180,7 @@ def test_an_answer_that_does_not_fit_is_not_quoted(response: Any, body: str, ser
 def test_an_answer_that_is_broken_is_not_quoted(answer: Any, server: Any, client: LambdaClient) -> None:
     """Nor by the exceptions of the libraries below."""
     status, length, headers = answer
-    raw = server.raw(status, f'"{CANARY}"'.ljust(length).encode(), headers)
+    raw = http_response(status, f'"{CANARY}"'.ljust(length).encode(), headers)
     server.play(lambda connection: (connection.read_request(), connection.send(raw)))
 
     error = call_error(client, int, 1)
@@ -276,7 +277,7 @@ def test_what_lambda_quotes_of_a_request_is_withheld(
     *, verb: str, code: str, message: str, kept: str, server: Any, client: LambdaClient
 ) -> None:
     """The rest of its words is kept: they say what to do."""
-    server.answer(server.raw("400 X", json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code}))
+    server.respond(http_response("400 X", json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code}))
     requests: dict[str, Callable[[], object]] = {
         "call": lambda: client.call("billing", CANARY, client_context={"a": CANARY}),
         "fire": lambda: client.fire("billing", CANARY),
@@ -351,7 +352,7 @@ def test_a_request_too_large_is_measured_and_not_quoted(server: Any, client: Lam
 def test_the_values_of_a_call_show_no_payload_in_their_repr(server: Any, client: LambdaClient) -> None:
     """Results, what goes over the seam, clients and bound functions may all be printed and logged."""
     log = base64.b64encode(CANARY.encode()).decode()
-    server.answer(server.raw("200 OK", json.dumps(CANARY).encode(), {**VERSION, "X-Amz-Log-Result": log}))
+    server.respond(http_response("200 OK", json.dumps(CANARY).encode(), {**VERSION, "X-Amz-Log-Result": log}))
     contract: Contract[Any, Any] = Contract("billing", request=str, response=str)
 
     result = client.invoke(contract, CANARY, client_context={"a": CANARY}, log_tail=True)

@@ -15,6 +15,7 @@ import pytest
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
 from lambdachain._calling.error_table import SERVICE_ERRORS
+from tests.support.responses import http_response
 
 SAFE, IF_IDEMPOTENT, NEVER = (True, True), (False, True), (False, False)
 DID_NOT_RUN, UNKNOWN = Execution.NOT_EXECUTED, Execution.UNKNOWN
@@ -186,7 +187,9 @@ def test_an_error_of_the_service_is_judged_by_its_name(
 ) -> None:
     """Class, execution and retryable follow from the error's name, and from the status only where it is new."""
     body = json.dumps({"Type": "Service", "message": "trouble", "Message": "trouble"}).encode()
-    server.answer(server.raw(f"{expected.status} X", body, {"x-amzn-ErrorType": f"{code}:http://internal.amazon.com/"}))
+    server.respond(
+        http_response(f"{expected.status} X", body, {"x-amzn-ErrorType": f"{code}:http://internal.amazon.com/"})
+    )
 
     seen = judged(client, send, idempotent)
 
@@ -200,7 +203,7 @@ def test_the_name_of_an_error_may_stand_in_its_body(
     code: str, idempotent: bool, server: Any, client: LambdaClient
 ) -> None:
     """Where the header is missing, ``__type`` names it."""
-    server.answer(server.raw("400 Bad Request", json.dumps({"__type": code}).encode()))
+    server.respond(http_response("400 Bad Request", json.dumps({"__type": code}).encode()))
 
     seen = judged(client, "call", idempotent)
 
@@ -214,7 +217,7 @@ def test_an_answer_without_a_name_is_judged_by_its_status(
 ) -> None:
     """Whatever a proxy or a load balancer writes into the body, the error is one of ours."""
     headers = {"Location": "http://127.0.0.1:1/", "Content-Length": None if expected.status == 304 else str(len(body))}
-    server.answer(server.raw(f"{expected.status} X", b"" if expected.status == 304 else body, headers))
+    server.respond(http_response(f"{expected.status} X", b"" if expected.status == 304 else body, headers))
 
     seen = [judged(client, "call", idempotent) for idempotent in (False, True)]
 
@@ -225,7 +228,7 @@ def test_an_answer_without_a_name_is_judged_by_its_status(
 @pytest.mark.parametrize("body", BODIES)
 def test_a_named_error_keeps_its_name_whatever_its_body(body: bytes, server: Any, client: LambdaClient) -> None:
     """The header alone decides."""
-    server.answer(server.raw("502 Bad Gateway", body, {"x-amzn-ErrorType": "KMSDisabledException"}))
+    server.respond(http_response("502 Bad Gateway", body, {"x-amzn-ErrorType": "KMSDisabledException"}))
 
     seen = judged(client, "call", idempotent=True)
 
@@ -235,7 +238,7 @@ def test_a_named_error_keeps_its_name_whatever_its_body(body: bytes, server: Any
 def test_a_throttle_with_a_strange_reason_is_still_a_throttle(server: Any, client: LambdaClient) -> None:
     """What is not text is no reason."""
     error_type = {"x-amzn-ErrorType": "TooManyRequestsException"}
-    server.answer(server.raw("429 X", b'{"Reason": {"a": 1}, "message": 7, "Type": []}', error_type))
+    server.respond(http_response("429 X", b'{"Reason": {"a": 1}, "message": 7, "Type": []}', error_type))
 
     with pytest.raises(lc.ThrottledError) as caught:
         client.call("billing", None)

@@ -90,7 +90,7 @@ def test_pieces_come_as_they_are_sent(server: Any, client: LambdaClient):
 
 def test_the_request_is_invoke_with_response_stream(server: Any, client: LambdaClient):
     """With everything else as in a call."""
-    server.answer(HEAD + piece(b"x") + complete() + LAST)
+    server.respond(HEAD + piece(b"x") + complete() + LAST)
     list(client.stream(story, {"n": 1}, qualifier="live", log_tail=True, tenant_id="t-1"))
     request = server.requests[0]
 
@@ -111,7 +111,7 @@ def _context_of(request: Any) -> Any:
 
 def test_a_stream_read_to_its_end_gives_its_connection_back(server: Any, client: LambdaClient):
     """Twenty streams, one connection."""
-    server.answer(HEAD + piece(b"a") + piece(b"b") + complete() + LAST)
+    server.respond(HEAD + piece(b"a") + piece(b"b") + complete() + LAST)
     for _ in range(20):
         assert list(client.stream(story, {"n": 1})) == [b"a", b"b"]
 
@@ -130,7 +130,7 @@ def test_a_stream_closed_early_closes_its_connection(server: Any, client: Lambda
     with closing(client.stream(story, {"n": 1})) as stream:
         assert next(stream) == b"a"
     server.settle()
-    server.answer(HEAD + piece(b"b") + complete() + LAST)
+    server.respond(HEAD + piece(b"b") + complete() + LAST)
 
     assert list(client.stream(story, {"n": 2})) == [b"b"]
 
@@ -138,7 +138,7 @@ def test_a_stream_closed_early_closes_its_connection(server: Any, client: Lambda
 def test_text_is_decoded_across_the_cuts(server: Any, client: LambdaClient):
     """A character may be cut in the middle."""
     data = "für €".encode()
-    server.answer(HEAD + b"".join(piece(data[at : at + 1]) for at in range(len(data))) + complete() + LAST)
+    server.respond(HEAD + b"".join(piece(data[at : at + 1]) for at in range(len(data))) + complete() + LAST)
 
     assert "".join(client.stream(story, {"n": 1}, text=True)) == "für €"
 
@@ -146,14 +146,14 @@ def test_text_is_decoded_across_the_cuts(server: Any, client: LambdaClient):
 @pytest.mark.parametrize("data", [b"\xff", b"\xe2\x82"])
 def test_what_is_no_text_is_a_response_error(server: Any, client: LambdaClient, data: bytes):
     """Where text was asked for."""
-    server.answer(HEAD + piece(data) + complete() + LAST)
+    server.respond(HEAD + piece(data) + complete() + LAST)
     with pytest.raises(lc.ResponseError, match="UTF-8"):
         list(client.stream(story, {"n": 1}, text=True))
 
 
 def test_a_function_that_sends_nothing_gives_no_piece(server: Any, client: LambdaClient):
     """An empty answer is one too."""
-    server.answer(HEAD + complete() + LAST)
+    server.respond(HEAD + complete() + LAST)
 
     assert list(client.stream(story, {"n": 1})) == []
 
@@ -161,14 +161,14 @@ def test_a_function_that_sends_nothing_gives_no_piece(server: Any, client: Lambd
 def test_events_that_nobody_knows_are_passed_over(server: Any, client: LambdaClient, over: str):
     """Lambda may get new ones."""
     unknown = chunk(encode({":message-type": "event", ":event-type": "Heartbeat"}, b"{}"))
-    server.answer(HEAD + piece(b"a") + unknown + piece(b"b") + complete() + LAST)
+    server.respond(HEAD + piece(b"a") + unknown + piece(b"b") + complete() + LAST)
 
     assert list(client.stream(story, {"n": 1})) == [b"a", b"b"]
 
 
 def test_a_failure_amid_a_stream_is_the_functions_own(server: Any, client: LambdaClient):
     """With the callee's words, and how much had come; nothing is sent again."""
-    server.answer(HEAD + piece(b"12345") + failed("KeyError", "id") + LAST)
+    server.respond(HEAD + piece(b"12345") + failed("KeyError", "id") + LAST)
     came, error = fail(client, retry=RetryPolicy(initial_delay=0))
 
     assert came == [b"12345"]
@@ -180,7 +180,7 @@ def test_a_failure_amid_a_stream_is_the_functions_own(server: Any, client: Lambd
 
 def test_a_declared_error_amid_a_stream_is_its_own_class(server: Any, client: LambdaClient):
     """As in a call."""
-    server.answer(HEAD + piece(b"1") + failed("Declined", '{"reason": "limit"}') + LAST)
+    server.respond(HEAD + piece(b"1") + failed("Declined", '{"reason": "limit"}') + LAST)
 
     assert fail(client) == ([b"1"], Declined(reason="limit"))
 
@@ -200,7 +200,7 @@ def test_a_declared_error_amid_a_stream_is_its_own_class(server: Any, client: La
 )
 def test_ends_of_lambdas_own_are_the_errors_of_a_call(server: Any, client: LambdaClient, end: bytes, expected: type):
     """By their code, where the details are no report of a runtime."""
-    server.answer(HEAD + piece(b"1") + end + LAST)
+    server.respond(HEAD + piece(b"1") + end + LAST)
     _, error = fail(client)
 
     assert type(error) is expected
@@ -209,7 +209,7 @@ def test_ends_of_lambdas_own_are_the_errors_of_a_call(server: Any, client: Lambd
 
 def test_the_log_comes_with_the_failure(server: Any, client: LambdaClient):
     """In the event that ends the stream."""
-    server.answer(HEAD + piece(b"1") + complete(ErrorCode="Unhandled", LogResult="U1RBUlQ=") + LAST)
+    server.respond(HEAD + piece(b"1") + complete(ErrorCode="Unhandled", LogResult="U1RBUlQ=") + LAST)
     _, error = fail(client, log_tail=True)
 
     assert isinstance(error, lc.FunctionError)
@@ -293,7 +293,7 @@ def test_a_server_that_trickles_is_given_up_at_the_deadline(server: Any, client:
     def script(connection: Any) -> None:
         connection.read_request()
         connection.send(HEAD)
-        while not server.stopping.wait(0.05):
+        while not server.closing.wait(0.05):
             connection.send(piece(b"1"))
 
     server.play(script)
@@ -305,7 +305,7 @@ def test_what_fails_before_the_first_piece_is_retried_as_a_call_is(server: Any, 
     """Nothing was handed out yet: a throttle, a lost connection, and for who may run twice a failure of Lambda's."""
     throttle = b"HTTP/1.1 429 No\r\nx-amzn-ErrorType: TooManyRequestsException\r\nContent-Length: 2\r\n\r\n{}"
     cut = HEAD + piece(b"1")[:9]
-    server.answer(throttle, HEAD + piece(b"a") + complete() + LAST)
+    server.respond(throttle, HEAD + piece(b"a") + complete() + LAST)
 
     assert list(connect().stream(story, {"n": 1}, retry=RetryPolicy(initial_delay=0))) == [b"a"]
     assert len(server.requests) == 2
@@ -317,7 +317,7 @@ def test_a_refusal_is_the_error_of_a_call(server: Any, client: LambdaClient):
     """Whole, and its connection is free again."""
     body = b'{"Message": "Function not found: story", "Type": "User"}'
     head = b"HTTP/1.1 404 No\r\nx-amzn-ErrorType: ResourceNotFoundException\r\nContent-Length: %d\r\n\r\n" % len(body)
-    server.answer(head + body, HEAD + piece(b"a") + complete() + LAST)
+    server.respond(head + body, HEAD + piece(b"a") + complete() + LAST)
     _, error = fail(client)
 
     assert type(error) is lc.FunctionNotFoundError
@@ -340,7 +340,7 @@ def test_backpressure_reaches_the_server(server: Any, client: LambdaClient):
     server.play(script)
     stream = client.stream(story, {"n": 1})
     next(stream)
-    server.stopping.wait(0.5)
+    server.closing.wait(0.5)
     waiting = len(sent)
 
     assert waiting < 300
@@ -349,7 +349,7 @@ def test_backpressure_reaches_the_server(server: Any, client: LambdaClient):
 
 def test_nothing_is_sent_before_the_first_piece_is_asked_for(server: Any, client: LambdaClient):
     """A stream that is dropped unread never was."""
-    server.answer(HEAD + complete() + LAST)
+    server.respond(HEAD + complete() + LAST)
     stream: Iterator[bytes] = client.stream(story, {"n": 1})
     del stream
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,17 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import Execution, LambdaClient
+from tests.support.laboratory import Laboratory
 
 SUCCESS = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n\r\n7"
 QUICK = Config(connect_timeout=0.5)
+
+
+@pytest.fixture
+def server(certificate: Path) -> Iterator[Laboratory]:
+    """A server whose scripts decide when to perform the TLS handshake."""
+    with Laboratory(certificate) as running:
+        yield running
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def over_tls(
     def connected(*, trusting: bool = True, **options: Any) -> LambdaClient:
         if trusting:
             monkeypatch.setenv("AWS_CA_BUNDLE", str(server.certificate))
-        return connect(endpoint_url=server.url.replace("http:", "https:"), **options)
+        return connect(**options)
 
     return connected
 

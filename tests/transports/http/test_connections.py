@@ -20,6 +20,7 @@ from lambdachain._transports.http.connection import Connection as Ours
 from tests.core.snapshots import FORGET, printed_around_snapshot
 from tests.support import faults
 from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
 CALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 3_000_000))
@@ -367,7 +368,7 @@ def test_large_payloads_go_both_ways(laboratory: Laboratory, transport: HttpTran
 
     def echo(connection: Connection) -> None:
         body = connection.read_request().body
-        connection.send(faults.answer("200 OK", body, {"X-Amz-Executed-Version": "1"}))
+        connection.send(http_response("200 OK", body, {"X-Amz-Executed-Version": "1"}))
 
     laboratory.play(Fault("echo", echo))
 

@@ -19,6 +19,7 @@ from lambdachain._transports.http import tls
 from tests.support import faults
 from tests.support.certificates import Authority
 from tests.support.laboratory import Laboratory
+from tests.support.responses import http_response
 
 CALL = Invocation("orders")
 
@@ -213,7 +214,7 @@ def test_an_answer_without_length_ends_by_goodbye_only(
 ) -> None:
     """Who cuts the connection cannot say goodbye in the server's name."""
     botocore_trusts((authority, "Amazon Root CA 1"))
-    answer = faults.answer("200 OK", b"1234", {"Content-Length": None, "X-Amz-Executed-Version": "1"})
+    answer = http_response("200 OK", b"1234", {"Content-Length": None, "X-Amz-Executed-Version": "1"})
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         laboratory.play(faults.Fault("unwrapped", faults.send(answer, then=lambda c: c._sock.unwrap())))
