@@ -1,7 +1,10 @@
-"""Lambda's place when many calls are measured: a TLS server that answers each after a while, in one thread.
+"""A TLS server in Lambda's place that sends one prepared response after a delay to each request, in one thread.
 
-Started with a PEM file and the seconds that a call takes; it prints its port, and ends with its standard input. It
-spends as little as Python can, for it shares the machine with what is measured.
+Arguments: a PEM file and the delay in seconds. It prints its port, and exits at the end of its standard input.
+
+It shares the machine with the client that is measured, so it does as little as a Python program can: one selector and
+no event loop, thread or coroutine per connection. With the laboratory of the tests, or their asyncio server, the
+figures would be those of the server.
 """
 
 from __future__ import annotations

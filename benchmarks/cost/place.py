@@ -6,8 +6,6 @@ the server's authority added to it, so each loads what it would load for AWS.
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import os
 import subprocess
 import tempfile
@@ -15,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.support.certificates import write_self_signed
 
 BENCHMARKS = Path(__file__).parent.parent
 
@@ -45,8 +45,7 @@ def served(python: str, server: Sequence[str], arguments: Sequence[object], key:
     """Set up a place with *server*, which is given a PEM file with *key* and the arguments, and prints its port."""
     with tempfile.TemporaryDirectory() as directory:
         pem = Path(directory, "server.pem")
-        authority = _write_certificate(pem, key)
-        _write_bundle(Path(directory, "certifi"), python, authority)
+        _write_bundle(Path(directory, "certifi"), python, write_self_signed(pem, key))
         environment = _environment(directory)
         command = [python, *server, str(pem), *map(str, arguments)]
         running = subprocess.Popen(  # noqa: S603 - our own
@@ -77,37 +76,13 @@ def _environment(directory: str) -> dict[str, str]:
     }
 
 
-def _write_bundle(package: Path, python: str, authority: bytes) -> None:
+def _write_bundle(package: Path, python: str, pem: Path) -> None:
+    """Write a package certifi whose bundle is that of botocore and the certificate in *pem*."""
+    _, begin, certificate = pem.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
     found = "import os, botocore; print(os.path.join(os.path.dirname(botocore.__file__), 'cacert.pem'))"
     bundle = subprocess.run([python, "-c", found], capture_output=True, check=True, text=True).stdout.strip()  # noqa: S603
     package.mkdir()
     package.joinpath("cacert.pem").write_bytes(
-        Path(bundle).read_bytes() + b'\n# Label: "Amazon Root CA of these measurements"\n' + authority
+        Path(bundle).read_bytes() + b'\n# Label: "Amazon Root CA of these measurements"\n' + begin + certificate
     )
     package.joinpath("__init__.py").write_text(f"def where():\n    return {str(package / 'cacert.pem')!r}\n")
-
-
-def _write_certificate(path: Path, key: Any) -> bytes:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + public)
-    return public

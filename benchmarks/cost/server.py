@@ -1,7 +1,10 @@
-"""Lambda's place in the measurements: a TLS server whose answers are ready-made, in a process of its own.
+"""A TLS server in Lambda's place that sends prepared responses, in a process of its own.
 
-Started with a PEM file and the numbers of items; the answer to a request has as many items as fit its body's length.
-It prints its port, and ends with its standard input.
+Arguments: a PEM file and numbers of items; the response to a request has as many items as fit the length of its body.
+It prints its port, and exits at the end of its standard input.
+
+The laboratory of the tests is not used here. It parses and records each request and plays a fault for it, which takes
+longer than the calls that are measured; this server only looks for Content-Length.
 """
 
 from __future__ import annotations
