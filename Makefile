@@ -79,7 +79,7 @@ node-ric:
 # The long form of the fault laboratory: random scripts of faults, a different lot each time.
 SCRIPTS ?= 10000
 soak: $(VENV)/.test
-	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_course.py \
+	LAMBDACHAIN_SOAK=$(SCRIPTS) $(VENV)/bin/python -m pytest tests/lab/test_invariants.py tests/lab/test_call_state.py \
 	  --timeout=0 --show-capture=no --hypothesis-show-statistics
 
 # The local endpoint under many calls of mixed outcomes, 16 at a time: what is left of memory, descriptors, processes.

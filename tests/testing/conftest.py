@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.plugin_run import LINE, Run
+from tests.testing.pytest_run import LINE, Run
 
 ROOT = Path(__file__).parents[2]
 

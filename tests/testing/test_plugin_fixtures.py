@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.testing.plugin_run import Run
+from tests.testing.pytest_run import Run
 
 ORDERS = '''
 from pydantic import BaseModel

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.testing.plugin_run import Run
+from tests.testing.pytest_run import Run
 
 NO_NAMES = '''
 import socket

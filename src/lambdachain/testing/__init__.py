@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from lambdachain._transports.transport_override import RealInvokeBlockedError, StubError
 
+from ._call_log import InProcessCall
 from ._compatibility import Breakage, Change, IncompatibleContractError, assert_compatible, compatibility
-from ._context import LambdaContext
-from ._fulfils import UnfulfilledContractError, assert_handler_fulfils
+from ._contract_verification import UnfulfilledContractError, assert_handler_fulfils
 from ._in_process import InProcessTransport
-from ._record import InProcessCall
-from ._script import Stub, StubCall
-from ._stub import StubTransport, UnstubbedCallError, UnusedStubError
+from ._lambda_context import LambdaContext
+from ._stub import Stub, StubCall
+from ._stub_transport import StubTransport, UnstubbedCallError, UnusedStubError
 
 __all__ = [
     "Breakage",

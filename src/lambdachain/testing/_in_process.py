@@ -19,11 +19,11 @@ from lambdachain._lambda_api.outcomes import outcome_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
-from ._deployments import Deployments, Function, Target, chosen
-from ._events import Event, InProcessEventQueue
-from ._record import InProcessCall, Record, record_of
+from ._call_log import InProcessCall, Record, record_of
+from ._event_queue import Event, InProcessEventQueue
+from ._in_process_functions import Deployments, Function, Target, chosen
+from ._received_requests import checked, place_of
 from ._recursion import Chain, current_chain, within
-from ._requests import checked, place_of
 from ._runtime import Handler, Settings, run
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
 from lambdachain._transports.transport_override import StubError, override_transport_in_context, transport_override
 
-from ._context import LambdaContext
+from ._lambda_context import LambdaContext
 from ._marshal import to_json
 from ._recursion import current_chain, within
 from ._sandboxes import sandbox_for

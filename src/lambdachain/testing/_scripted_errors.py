@@ -39,9 +39,9 @@ from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.responses import Answer, RefusedError, refusal
 from lambdachain._transports.transport_override import StubError
 
-from ._replies import Reply, denying, ended, failed, throttling, timing_out
-from ._requests import Received
+from ._received_requests import Received
 from ._runtime import report_of
+from ._scripted_responses import Reply, denying, ended, failed, throttling, timing_out
 
 _DEFAULT_TIMEOUT: Final = 3.0
 

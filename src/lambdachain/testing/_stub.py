@@ -1,270 +1,261 @@
-"""A stand-in for Lambda that answers as a test says: through the real codec, classification and retries."""
+"""What a test says that a function answers, and what the function was asked."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 
-from lambdachain._calling.target import contract_of
-from lambdachain._contracts.contract import HasContract, Req, Resp
-from lambdachain._contracts.s3_offload import OffloadMemory
-from lambdachain._core import clock
-from lambdachain._core.arn import Address
-from lambdachain._core.errors import ContractError, RequestRejectedError
-from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
+from lambdachain._calling.options import CallOptions
+from lambdachain._contracts.contract import Contract
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import Metadata
-from lambdachain._lambda_api.invoke_api import answer_permitted
-from lambdachain._lambda_api.outcomes import outcome_of
-from lambdachain._lambda_api.responses import Answer, RefusedError
-from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
+from lambdachain._core.process_copies import lock_for
+from lambdachain._json.codec import type_name
+from lambdachain._transports.transport_override import StubError
 
-from ._addresses import deployment
-from ._comparison import shortened
-from ._pieces import stream_of
-from ._record import VERBS
-from ._replies import failed
-from ._requests import Received, read_request, receive
-from ._runtime import report_of
-from ._script import Stub, StubCall
+from ._addresses import Deployment
+from ._call_log import VERBS
+from ._comparison import compare
+from ._scripted_errors import failing
+from ._scripted_responses import Reply, crashing, denying, queueing, returning, running, throttling, timing_out
+from ._scripted_streams import streaming
 
-if TYPE_CHECKING:
-    from types import TracebackType
+Req = TypeVar("Req")
+Resp = TypeVar("Resp")
+Req_co = TypeVar("Req_co", covariant=True)
 
-    from pydantic import JsonValue
-
-    from lambdachain._transports.streaming import ResponseStream
-
-_WORD_FOR: Final = {
-    InvocationType.REQUEST_RESPONSE: "returns(...)",
-    InvocationType.EVENT: "accepts()",
-    InvocationType.DRY_RUN: "denies()",
-}
+_CALL: Final = frozenset({InvocationType.REQUEST_RESPONSE})
+_EVENT: Final = frozenset({InvocationType.EVENT})
+_ANY: Final = frozenset(InvocationType)
 
 
-class UnstubbedCallError(StubError):
-    """A call came that the test had said nothing about, or once more than it had said."""
+@dataclass(frozen=True, slots=True)
+class StubCall(Generic[Req_co]):
+    """A request that came to a stub; one that is sent again comes again.
 
-
-class UnusedStubError(StubError):
-    """The test said something that no call asked for."""
-
-
-class StubTransport:
-    """Answer calls as a test says, and keep them to be looked at; nothing is sent to AWS.
-
-    Requests and answers go through JSON and the contract's types, failures are Lambda's own answers, and the client's
-    real retry policy decides what is sent again; pauses pass without waiting. Strict both ways: a call that nothing is
-    said about raises ``UnstubbedCallError``, and at the end what no call asked for raises ``UnusedStubError``.
-
-    >>> from lambdachain import Contract, LambdaClient
-    >>> double = Contract("orders-double", request=int, response=int)
-    >>> client = LambdaClient()
-    >>> with StubTransport() as stub:
-    ...     doubles = stub.on(double).throttles(1).returns(42)
-    ...     client.call(double, 21)
-    42
-    >>> [call.request for call in doubles.calls]
-    [21, 21]
-
-    As a context manager it takes every call that would go to AWS, in all threads; given to a client, that client's.
-    The pytest fixture ``lambda_stub`` is one. Thread-safe.
+    Attributes:
+        function: The function's name or ARN, as it was called.
+        invocation_type: RequestResponse, Event or DryRun.
+        request: The request, as its callee reads it; ``None`` of a dry run.
+        options: The options it was sent with; ``timeout`` is what this attempt had of it, in seconds.
+        metadata: What the caller told beside the payload, such as ``attempt`` and ``idempotency_key``; ``None`` of an
+            event without envelope.
+        request_id: The id that its answer carried.
     """
 
-    answers_at_once = True  # so that the calls of a map or an event loop come in the order in which they are made
-
-    def __init__(self) -> None:
-        self.offload_memory = OffloadMemory()
-        self._stubs: list[Stub[Any, Any]] = []
-        self._story: list[str] = []
-        self._unstubbed: list[UnstubbedCallError] = []
-        self._stack = ExitStack()
-
-    @overload
-    def on(
-        self,
-        target: HasContract[Req, Resp],
-        function: Address | None = None,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[Req], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[Req, Resp]: ...
-    @overload
-    def on(
-        self,
-        target: Address,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[JsonValue], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[JsonValue, object]: ...
-    def on(
-        self,
-        target: Any,
-        function: Address | None = None,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[Any], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[Any, Any]:
-        """Begin to say what a function answers; see ``Stub`` for the words.
-
-        Where several stubs are for the same call, one for its qualifier comes before one for any, one with ``when``
-        before one without, and the one made last before the others.
-
-        Args:
-            target: A contract or decorated handler, or the name or ARN of any function.
-            function: The deployed name or ARN, where clients call the contract by another than its own (``resolve``).
-            qualifier: The version or alias that it is for; without, the contract's own, else every one.
-            when: Tells by the request whether it is for this call.
-            optional: Whether it is no failure if nothing asks for it: for what many tests share.
-
-        Raises:
-            ContractError: *target* is nothing that can be called, or its qualifier is given twice.
-            InvalidArnError: An address or qualifier is nothing that Lambda accepts.
-        """
-        if when is not None and not callable(when):
-            raise ContractError(f"when must be a function of the request, not {type(when).__name__}")
-        contract = contract_of(target, Any) if isinstance(target, Address) else contract_of(target)
-        stub = Stub[Any, Any](contract, deployment(target, function, qualifier), when, optional=optional)
-        self._stubs.append(stub)
-        return stub
-
-    @property
-    def calls(self) -> tuple[StubCall[Any], ...]:
-        """The calls and events that came to any of the stubs, stub by stub."""
-        return tuple(call for stub in self._stubs for call in stub.calls)
-
-    @property
-    def unstubbed(self) -> tuple[UnstubbedCallError, ...]:
-        """What was raised for the calls that nothing was said about, whoever caught it."""
-        return tuple(self._unstubbed)
-
-    def verify(self) -> None:
-        """Check that all that was said was asked for.
-
-        Raises:
-            UnusedStubError: Something was not.
-        """
-        unused = [words for stub in self._stubs if (words := stub.unused)]
-        if unused:
-            asked = "\n  ".join(["and these calls came:", *self._story] if self._story else ["and no call came"])
-            raise UnusedStubError("\n  ".join(["no call asked for what was said of", *unused]) + f"\n{asked}")
-
-    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Answer as the test says; see ``Transport.send``."""
-        return self._replied(invocation, timeout)[1]
-
-    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Answer as the test says, piece by piece; see ``StreamingTransport.open_stream``."""
-        return stream_of(*self._replied(invocation, timeout))
-
-    def pause(self, seconds: float) -> None:
-        """Let the time between two attempts pass without waiting."""
-        clock.skip(seconds)
-
-    def close(self) -> None:
-        """No-op: there are no connections."""
-
-    def describe(self) -> str:
-        """Write the calls that came and what became of them, one a line."""
-        return "\n".join(self._story) or "no call came"
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(override_transport(self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        if exc is None:
-            if self._unstubbed:
-                raise self._unstubbed[0]
-            self.verify()
+    function: str
+    invocation_type: InvocationType
+    request: Req_co
+    options: CallOptions
+    metadata: Metadata | None
+    request_id: str
 
     def __repr__(self) -> str:
-        return f"StubTransport({', '.join(str(stub.deployed) for stub in self._stubs)})"
-
-    def _replied(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
-        request_id = str(uuid.uuid4())
-        place = len(self._story)
-        self._story.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
-        try:
-            answer = self._answer(receive(invocation, timeout, request_id), place)
-        except RefusedError as exc:
-            answer = exc.answer
-        except NoAnswerError as exc:
-            self._story[place] += f": {exc}"
-            raise
-        outcome = outcome_of(answer, request_id)
-        self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
-        return answer, outcome
-
-    def _answer(self, received: Received, place: int) -> Answer:
-        payload = received.payload()
-        self._story[place] += "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
-        try:
-            stub, request, metadata = self._chosen(received, payload)
-        except RequestRejectedError as exc:
-            return failed(received, report_of(exc, received.delivery.request_id))
-        function, options = received.invocation.function, received.options(metadata)
-        stub.note(StubCall(function, received.kind, request, options, metadata, received.delivery.request_id))
-        step = stub.take(received.kind)
-        if step is not None:
-            with override_transport_in_context(self):
-                return step.reply(received, request)
-        if received.kind is InvocationType.DRY_RUN:
-            return answer_permitted()
-        raise self._unheard(received, payload)
-
-    def _chosen(self, received: Received, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:
-        """Find the stub that a request is for, and read the request by its contract."""
-        kind = received.kind
-        stubs = [stub for stub in reversed(self._stubs) if _is_for(stub, received)]
-        for stub in sorted(stubs, key=lambda stub: _rank(stub, kind), reverse=True):
-            if kind is InvocationType.DRY_RUN:
-                return stub, None, None
-            request, metadata = read_request(stub.contract, payload)
-            if stub.answers(kind) and (stub.when is None or stub.when(request)):
-                return stub, request, metadata or received.told()
-        raise self._unheard(received, payload)
-
-    def _unheard(self, received: Received, payload: object) -> UnstubbedCallError:
-        error = UnstubbedCallError(_nothing_said(received, payload, self._stubs))
-        self._unstubbed.append(error)
-        return error
+        return f"{VERBS[self.invocation_type]} {self.function} <- {self.request!r}"
 
 
-def _is_for(stub: Stub[Any, Any], received: Received) -> bool:
-    return stub.deployed.has(received.called) and stub.deployed.qualifier in (None, received.qualifier)
+@dataclass(slots=True)
+class Step:
+    """A part of a script: what is answered, to which kinds of invocation, and how often still; ``None`` for always."""
+
+    says: str
+    kinds: frozenset[InvocationType]
+    reply: Reply
+    left: int | None
+    is_used: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Check whether it was asked for as often as the test said."""
+        return self.left == 0 or (self.left is None and self.is_used)
+
+    def __str__(self) -> str:
+        return f"{self.says} x {self.left}" if self.left and self.left > 1 else self.says
 
 
-def _rank(stub: Stub[Any, Any], kind: InvocationType) -> tuple[bool, bool, bool]:
-    return stub.answers(kind), stub.deployed.qualifier is not None, stub.when is not None
+class Stub(Generic[Req, Resp]):
+    """What one function answers, by the word of a test; made by ``StubTransport.on``.
 
+    Each word adds to what is answered, in order: ``throttles(2).returns(answer)`` is two throttles and then answers.
+    The last word holds for as long as calls come, unless it says how often. ``when`` and ``qualifier`` of ``on`` say
+    which calls it is for.
+    """
 
-def _nothing_said(received: Received, payload: object, stubs: Sequence[Stub[Any, Any]]) -> str:
-    call = f"{VERBS[received.kind]} {received.invocation.function}"
-    asked = "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
-    said = [f"{stub!r}{_why_not(stub, received)}" for stub in stubs]
-    name = repr(received.invocation.function)
-    remedy = f"on({name}) or on(contract, {name}), then .{_WORD_FOR[received.kind]}"
-    stubbed = "\n  ".join(["what is said:", *said] if said else ["nothing is said about any function"])
-    return f"nothing is said about {call}{asked}\n{stubbed}\nsay what it answers: {remedy}"
+    def __init__(
+        self,
+        contract: Contract[Req, Resp],
+        deployed: Deployment,
+        when: Callable[[Req], bool] | None,
+        *,
+        optional: bool,
+    ) -> None:
+        self.contract = contract
+        self.deployed = deployed
+        self.when = when
+        self.optional = optional
+        self._steps: list[Step] = []
+        self._calls: list[StubCall[Req]] = []
+        self._dry_runs: list[StubCall[None]] = []
+        self._lock = lock_for(self)
 
+    def returns(self, *values: Resp) -> Self:
+        """Answer calls: one value is the answer to each that comes, several are the answers to one each.
 
-def _why_not(stub: Stub[Any, Any], received: Received) -> str:
-    """Describe why a stub of the very function is not for this call; nothing of other functions' stubs."""
-    if not stub.deployed.has(received.called):
-        return ""
-    if not _is_for(stub, received):
-        return f"  (not for {received.qualifier or 'a call without qualifier'})"
-    if not stub.answers(received.kind):
-        return f"  (nothing for {VERBS[received.kind]})"
-    return "  (when says no)" if stub.when is not None else "  (all of it has been answered)"
+        Raises:
+            StubError: A value is not what the contract says that the function answers.
+        """
+        if not values:
+            raise ContractError("returns() needs what is answered: returns(None) for nothing")
+        for value in values:
+            reply = returning(self.contract, value)
+            self._add(f"returns {type_name(type(value))}", _CALL, reply, None if len(values) == 1 else 1)
+        return self
+
+    def raises(self, *errors: Exception | type[Exception]) -> Self:
+        """Fail calls: one error is the end of each that comes, several are the ends of one each.
+
+        A domain error that the contract declares, and any exception that is not lambdachain's, is raised by the
+        function. An error of the client's, such as ``ServiceError`` or ``FunctionTimeoutError``, comes about by the
+        answer of Lambda's that it stands for.
+
+        Raises:
+            StubError: A domain error is not declared by the contract.
+            ContractError: Nothing that Lambda does amounts to such an error.
+        """
+        if not errors:
+            raise ContractError("raises() needs an error")
+        for error in errors:
+            name = error.__name__ if isinstance(error, type) else type(error).__name__
+            reply, in_function = failing(self.contract, error)
+            self._add(f"raises {name}", _CALL if in_function else _ANY, reply, None if len(errors) == 1 else 1)
+        return self
+
+    @overload
+    def runs(self, function: Callable[[Req], Coroutine[Any, Any, Resp]]) -> Self: ...
+    @overload
+    def runs(self, function: Callable[[Req], Resp]) -> Self: ...
+    @overload
+    def runs(self, function: Callable[[Any, Any], Any]) -> Self: ...
+    def runs(self, function: Callable[..., Any]) -> Self:
+        """Answer calls with what a function gives.
+
+        It takes the request and gives the answer, with the contract's types; or it is a handler, made by ``remote`` or
+        taking event and context, and gets what Lambda would give it. What it raises is the failure of the callee; but
+        an ``AssertionError`` of a function that takes the request alone is the test's.
+
+        Raises:
+            ContractError: It is not a function.
+        """
+        if not callable(function):
+            raise ContractError(f"runs() takes a function, not {type(function).__name__}: returns() takes an answer")
+        name = str(getattr(function, "__name__", type(function).__name__))
+        return self._add(f"runs {name}", _CALL, running(self.contract, function), None)
+
+    def streams(self, *pieces: bytes | str | Exception) -> Self:
+        """Answer calls piece by piece, as ``LambdaClient.stream`` gets it; ``call`` gets them all at once.
+
+        Args:
+            *pieces: What the function sends, and last of all, perhaps, what it fails with then.
+
+        Raises:
+            ContractError: A piece is none of these.
+            StubError: A domain error is not declared by the contract.
+        """
+        return self._add("streams", _CALL, streaming(self.contract, pieces), None)
+
+    def accepts(self) -> Self:
+        """Accept events: ``fire`` gets its receipt, and nothing is run."""
+        return self._add("accepts", _EVENT, queueing, None)
+
+    def throttles(self, times: int | None = None, *, reason: str | None = None, retry_after: int | None = None) -> Self:
+        """Refuse calls and events for want of capacity.
+
+        Args:
+            times: How often; without, as long as they come.
+            reason: Lambda's word for the limit; without, ``"ConcurrentInvocationLimitExceeded"``.
+            retry_after: Seconds that Lambda asks to wait.
+        """
+        return self._add("throttles", _ANY, throttling(reason, retry_after), times)
+
+    def times_out(self, times: int | None = None) -> Self:
+        """Return no answer until the caller's time is over; the function may have run.
+
+        The time passes at once. Without a timeout, it is the 910 s after which the longest function has ended.
+        """
+        return self._add("times out", _ANY, timing_out, times)
+
+    def crashes(self, times: int | None = None) -> Self:
+        """Let the function's process end before it answers a call."""
+        return self._add("crashes", _CALL, crashing, times)
+
+    def denies(self, times: int | None = None) -> Self:
+        """Refuse calls, events and dry runs for want of a permission."""
+        return self._add("denies", _ANY, denying, times)
+
+    @property
+    def calls(self) -> tuple[StubCall[Req], ...]:
+        """The calls and events that came, each attempt by itself."""
+        return tuple(self._calls)
+
+    @property
+    def dry_runs(self) -> tuple[StubCall[None], ...]:
+        """How often ``can_invoke`` asked."""
+        return tuple(self._dry_runs)
+
+    def assert_called_with(self, *requests: Req) -> None:
+        """Check that these requests came, in this order, and no others; an attempt that failed counts too.
+
+        Raises:
+            StubError: Others did; the message says which fields differ.
+        """
+        lines = compare(requests, [call.request for call in self._calls])
+        if lines:
+            raise StubError("\n  ".join([f"{self.deployed} was not called as expected", *lines]))
+
+    def take(self, kind: InvocationType) -> Step | None:
+        """Use up one answer to an invocation of *kind*; ``None`` if nothing is said, or no more."""
+        with self._lock:
+            step = next((step for step in self._steps if kind in step.kinds and step.left != 0), None)
+            if step is not None:
+                step.is_used = True
+                step.left = None if step.left is None else step.left - 1
+            return step
+
+    def answers(self, kind: InvocationType) -> bool:
+        """Check whether anything was said about invocations of *kind*."""
+        return any(kind in step.kinds for step in self._steps)
+
+    def note(self, call: StubCall[Any]) -> None:
+        """Remember what came."""
+        if call.invocation_type is InvocationType.DRY_RUN:
+            self._dry_runs.append(call)
+        else:
+            self._calls.append(cast("StubCall[Req]", call))
+
+    @property
+    def unused(self) -> str | None:
+        """Describe what of it no call asked for; ``None`` if all was."""
+        if self.optional:
+            return None
+        left = [step for step in self._steps if not step.is_done]
+        if left:
+            return f"{self.deployed}: {', '.join(map(str, left))}"
+        return None if self._steps or self._dry_runs else f"{self.deployed}: nothing came"
+
+    def __repr__(self) -> str:
+        when = f", when={getattr(self.when, '__name__', self.when)}" if self.when else ""
+        return f"on({str(self.deployed)!r}{when}): {', '.join(map(str, self._steps)) or 'nothing yet'}"
+
+    def _add(self, says: str, kinds: frozenset[InvocationType], reply: Reply, times: int | None) -> Self:
+        if times is not None and times < 1:
+            raise ContractError(f"{says} {times} times: it must be 1 at least")
+        with self._lock:
+            for earlier in self._steps:
+                if earlier.left is None and earlier.kinds & kinds:
+                    earlier.left = 0 if earlier.is_used else 1
+            # what depends on the request says nothing of a dry run, which has none
+            kinds = kinds - {InvocationType.DRY_RUN} if self.when else kinds
+            self._steps.append(Step(says, kinds, reply, times))
+        return self

@@ -24,7 +24,7 @@ from lambdachain._lambda_api.responses import Answer
 from lambdachain._transports.transport_override import StubError, transport_override
 
 from ._addresses import version_of
-from ._requests import Received
+from ._received_requests import Received
 from ._runtime import Handler, Settings, platform_log, report_of, run
 
 Reply = Callable[[Received, Any], Answer]

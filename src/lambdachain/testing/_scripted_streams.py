@@ -12,9 +12,9 @@ from lambdachain._core.invocation import Outcome
 from lambdachain._lambda_api.responses import Answer
 from lambdachain._transports.streaming import ResponseStream, StreamEnd, WholeAnswer
 
-from ._replies import Reply, ended
-from ._requests import Received
+from ._received_requests import Received
 from ._scripted_errors import failing
+from ._scripted_responses import Reply, ended
 
 
 @dataclass(frozen=True, slots=True)

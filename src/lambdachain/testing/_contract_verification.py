@@ -23,7 +23,7 @@ from lambdachain._transports.transport_override import StubError
 
 from ._comparison import shortened
 from ._compatibility import compatibility
-from ._context import HOME
+from ._lambda_context import HOME
 from ._runtime import Settings, run
 
 Req = TypeVar("Req")

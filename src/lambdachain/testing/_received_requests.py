@@ -23,7 +23,7 @@ from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest
 from lambdachain._lambda_api.invoke_api import read_invoke
 
-from ._context import HOME
+from ._lambda_context import HOME
 
 _HEADERS: Final = {
     "X-Amz-Client-Context": "client_context",
