@@ -36,31 +36,31 @@ class Point:
 @pytest.mark.parametrize(
     ("expected", "came", "said"),
     [
-        (Order(id="a"), Order(id="b"), ["id: 'b' came, 'a' was expected"]),
+        (Order(id="a"), Order(id="b"), ["id: expected 'a', got 'b'"]),
         (
             Order(id="a", lines=[Line(price=1), Line(price=2)]),
             Order(id="a", lines=[Line(price=1), Line(price=3)]),
-            ["lines[1].price: 3 came, 2 was expected"],
+            ["lines[1].price: expected 2, got 3"],
         ),
         (
             Order(id="a", lines=[Line(price=1)]),
             Order(id="a"),
-            ["lines[0]: nothing came, Line(price=1) was expected"],
+            ["lines[0]: expected Line(price=1), but it is missing"],
         ),
-        (Order(id="a"), Order(id="a", tags={"k": "v"}), ["tags['k']: 'v' came, nothing was expected"]),
+        (Order(id="a"), Order(id="a", tags={"k": "v"}), ["tags['k']: unexpected 'v'"]),
         (
             Line(price=1),
             Line.model_validate({"price": 1, "more": 2}),
-            ["the request: Line(price=1, more=2) came, Line(price=1) was expected"],
+            ["the request: expected Line(price=1), got Line(price=1, more=2)"],
         ),
-        (Point(1, 2), Point(1, [3]), ["y: [3] came, 2 was expected"]),
+        (Point(1, 2), Point(1, [3]), ["y: expected 2, got [3]"]),
         (
             Order(id="a"),
             Purchase(id="a"),
-            ["the request: Purchase(id='a', lines=[], tags={}) came, Order(id='a', lines=[], tags={}) was expected"],
+            ["the request: expected Order(id='a', lines=[], tags={}), got Purchase(id='a', lines=[], tags={})"],
         ),
-        ("1", 1, ["the request: 1 came, '1' was expected"]),
-        ({"a": 1}, [1], ["the request: [1] came, {'a': 1} was expected"]),
+        ("1", 1, ["the request: expected '1', got 1"]),
+        ({"a": 1}, [1], ["the request: expected {'a': 1}, got [1]"]),
     ],
 )
 def test_a_difference_is_named_by_its_place(expected: object, came: object, said: list[str]):
@@ -72,12 +72,12 @@ def test_types_are_told_apart_where_values_look_alike():
     """Two classes of one repr."""
     first, second = (type("Same", (), {"__repr__": lambda _: "same"})() for _ in range(2))
 
-    assert differences(first, second) == ["the request: same (Same) came, same (Same) was expected"]
+    assert differences(first, second) == ["the request: expected same (Same), got same (Same)"]
 
 
 def test_a_long_value_is_cut():
     """And its length told."""
-    assert differences("x" * 500, "y")[0].endswith("... (502 characters) was expected")
+    assert differences("x" * 500, "y")[0].endswith("... (502 characters), got 'y'")
 
 
 VALUES = st.recursive(

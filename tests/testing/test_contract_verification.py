@@ -103,8 +103,8 @@ def test_more_than_callers_need_is_no_fault():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"txt": "mug"}, "its answer does not fit Placed: text: Field required"),
-        (None, "its answer does not fit Placed"),
+        ({"txt": "mug"}, "the response is not a valid Placed: text: Field required"),
+        (None, "the response is not a valid Placed"),
         ({1, 2}, "Runtime.MarshalError: Unable to marshal response: Object of type set is not JSON serializable"),
         ("x" * 6_300_000, "Function.ResponseSizeTooLarge"),
     ],
@@ -115,7 +115,7 @@ def test_an_answer_that_does_not_fit_is_named_with_its_request(answer: object, s
     with pytest.raises(UnfulfilledContractError) as unkept:
         assert_handler_fulfils(place, lambda _event, _context: answer, requests=[ONE, ONE])
 
-    assert str(unkept.value).count("on Order(item='mug', quantity=1)") == 2
+    assert str(unkept.value).count("request Order(item='mug', quantity=1): ") == 2
     assert said in str(unkept.value)
 
 
@@ -146,14 +146,14 @@ def test_a_request_that_the_handler_refuses_is_named():
 @pytest.mark.parametrize("handler", [None, "place.handler", 3])
 def test_no_handler_is_a_mistake_of_the_test(handler: Any):
     """And said at once."""
-    with pytest.raises(ContractError, match="is no handler"):
+    with pytest.raises(ContractError, match="is not a handler"):
         assert_handler_fulfils(place, handler)
 
 
 def test_a_request_that_does_not_fit_the_contract_itself_is_a_mistake_of_the_test():
     """It says where."""
     wrong: Any = {"item": "mug"}
-    with pytest.raises(ContractError, match="does not fit Order: "):
+    with pytest.raises(ContractError, match="is not a valid Order: "):
         assert_handler_fulfils(place, keeps, requests=[wrong])
 
 

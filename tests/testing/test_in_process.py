@@ -42,7 +42,7 @@ from lambdachain import (
 )
 from lambdachain._lambda_api.responses import RefusedError
 from lambdachain._transports.transport_override import transport_override
-from lambdachain.testing import LambdaContext, StubError, _deployments
+from lambdachain.testing import LambdaContext, StubError, _in_process_functions
 
 NEVER = RetryPolicy.never()
 CALL = InvocationType.REQUEST_RESPONSE
@@ -190,7 +190,7 @@ def test_nothing_is_shared_between_caller_and_callee():
 
 def test_without_calls_it_says_so():
     """An empty report would be a riddle."""
-    assert InProcessTransport().describe() == "no call came"
+    assert InProcessTransport().describe() == "no calls"
     assert repr(InProcessTransport()) == "InProcessTransport(functions: none)"
 
 
@@ -412,18 +412,18 @@ def test_can_invoke_tells_what_is_there():
 def test_what_is_no_handler_is_refused():
     """A name or a contract has none."""
     system = InProcessTransport()
-    with pytest.raises(ContractError, match=r"'f' is no handler: give one beside it, add\('f', handler\)"):
+    with pytest.raises(ContractError, match=r"'f' is not a handler: pass one as well, add\('f', handler\)"):
         system.add("f")
     with pytest.raises(ContractError, match="Contract"):
         system.add(stock)
-    with pytest.raises(ContractError, match="is no handler"):
+    with pytest.raises(ContractError, match="is not a handler"):
         system.add("f", 3)  # type: ignore[arg-type]
 
 
 def test_one_address_has_one_handler():
     """A second would never run."""
     system = InProcessTransport({"f": echo, "f:live": echo})
-    with pytest.raises(ContractError, match="f:live has a handler already"):
+    with pytest.raises(ContractError, match="f:live already has a handler"):
         system.add("f:live", describe)
 
 
@@ -569,17 +569,17 @@ def test_a_function_over_its_time_leaves_its_place():
     release.set()
 
 
-def test_a_place_is_free_when_the_time_of_who_took_it_is_over():
-    """Whatever keeps its thread; and giving it back late takes nobody else's."""
-    places = _deployments.Concurrency(1, "ReservedFunctionConcurrentInvocationLimitExceeded")
-    leave_late = places.enter(0.01, waits=False)
-    leave = places.enter(60, waits=True)
-    leave_late()
+def test_a_concurrency_slot_is_released_at_the_timeout_of_its_function():
+    """Even if the thread runs on; releasing it late does not release the slot of another invocation."""
+    quota = _in_process_functions.ConcurrencyQuota(1, "ReservedFunctionConcurrentInvocationLimitExceeded")
+    release_late = quota.acquire(0.01, waits=False)
+    release = quota.acquire(60, waits=True)
+    release_late()
 
     with pytest.raises(RefusedError):
-        places.enter(60, waits=False)
-    leave()
-    places.enter(60, waits=False)
+        quota.acquire(60, waits=False)
+    release()
+    quota.acquire(60, waits=False)
 
 
 def test_a_pause_between_attempts_is_not_waited_for():
@@ -594,7 +594,7 @@ def test_a_pause_between_attempts_is_not_waited_for():
 
 def test_an_account_has_a_concurrency(monkeypatch: pytest.MonkeyPatch):
     """Functions that start more and more of each other end there, whatever threads they do it in."""
-    monkeypatch.setattr(_deployments, "ACCOUNT_CONCURRENCY", 5)
+    monkeypatch.setattr(_in_process_functions, "ACCOUNT_CONCURRENCY", 5)
 
     def more(event: Any, context: Any) -> Any:
         with ThreadPoolExecutor(1) as pool:
@@ -660,7 +660,7 @@ def test_the_answers_of_a_version_can_get_lost():
     system.lose_answers("f:2")
 
     assert system.send(invocation("f"), timeout=None).status == 200
-    with pytest.raises(NoAnswerError, match="as the test asked for"):
+    with pytest.raises(NoAnswerError, match="by lose_answers"):
         system.send(invocation("f", qualifier="2"), timeout=None)
     with pytest.raises(ContractError, match=r"there is no function g; functions: f, f:2"):
         system.lose_answers("g")

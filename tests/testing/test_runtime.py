@@ -25,7 +25,7 @@ from lambdachain._core.invocation import Trouble
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain.testing import StubError, _marshal, _sandboxes
-from lambdachain.testing._runtime import Settings, report_of, run
+from lambdachain.testing._runtime import FunctionConfig, run, to_report
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:probe"
 REQUEST_ID = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
@@ -49,7 +49,7 @@ def delivery(payload: bytes = b'{"n": 1}', client_context: str | None = None) ->
 
 def ran(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Ending:
     """Run a handler as this package does."""
-    return run(handler, delivery(payload, client_context), Settings("probe", timeout=5), patience=None)
+    return run(handler, delivery(payload, client_context), FunctionConfig("probe", timeout=5), caller_timeout=None)
 
 
 class RuntimeClient:
@@ -303,7 +303,7 @@ def test_a_handler_over_its_time_is_given_up():
         release.wait(5)
         ended.set()
 
-    ending = run(handler, delivery(), Settings("probe", timeout=0.02), patience=None)
+    ending = run(handler, delivery(), FunctionConfig("probe", timeout=0.02), caller_timeout=None)
     release.set()
 
     assert ended.wait(5)
@@ -317,7 +317,13 @@ def test_a_caller_out_of_patience_gets_no_answer():
     """And the handler goes on to its end."""
     release, ended = threading.Event(), threading.Event()
     with pytest.raises(NoAnswerError) as late:
-        run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=5), patience=0.02, ended=ended.set)
+        run(
+            lambda *_: release.wait(5),
+            delivery(),
+            FunctionConfig("probe", timeout=5),
+            caller_timeout=0.02,
+            ended=ended.set,
+        )
 
     assert (late.value.progress, late.value.trouble) == (Progress.PERHAPS_SENT, Trouble.TIMEOUT)
     assert not ended.is_set()
@@ -328,7 +334,7 @@ def test_a_caller_out_of_patience_gets_no_answer():
 def test_who_waits_longer_than_the_function_may_run_hears_of_its_timeout():
     """Patience and time are two things."""
     release = threading.Event()
-    ending = run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=0.02), patience=60)
+    ending = run(lambda *_: release.wait(5), delivery(), FunctionConfig("probe", timeout=0.02), caller_timeout=60)
     release.set()
 
     assert b"Sandbox.Timedout" in ending.body
@@ -371,7 +377,7 @@ def test_a_coroutine_handler_keeps_its_loop():
 
 def test_threads_that_are_not_needed_end(monkeypatch: pytest.MonkeyPatch):
     """Of many handlers, the last few stay warm; what ends closes its loop."""
-    monkeypatch.setattr(_sandboxes, "_MOST_IDLE", 2)
+    monkeypatch.setattr(_sandboxes, "_MAX_IDLE", 2)
     loops: list[asyncio.AbstractEventLoop] = []
 
     def a_handler() -> Handler:
@@ -399,7 +405,7 @@ def test_what_ran_into_its_time_takes_no_more_calls():
         if event == "hang":
             release.wait(5)
 
-    run(handler, delivery(b'"hang"'), Settings("probe", timeout=0.02), patience=None)
+    run(handler, delivery(b'"hang"'), FunctionConfig("probe", timeout=0.02), caller_timeout=None)
     hung = next(thread for thread in threading.enumerate() if thread.ident == threads[0])
     ran(handler)
     release.set()
@@ -430,7 +436,7 @@ def test_an_idle_thread_holds_on_to_nothing_of_an_invocation():
     ended = Ended()
     kept.append(weakref.ref(ended))
     with contextlib.suppress(LeavingError):
-        run(handler, delivery(), Settings("probe"), patience=None, ended=ended)
+        run(handler, delivery(), FunctionConfig("probe"), caller_timeout=None, ended=ended)
     del ended
     _wait_until(lambda: gc.collect() >= 0 and [reference() for reference in kept] == [None, None])
 
@@ -481,7 +487,7 @@ def test_the_log_has_the_platforms_lines():
 
 def test_an_error_that_was_never_raised_can_be_reported_too():
     """Without a stack."""
-    assert json.loads(report_of(ValueError("x"), "r-1")) == {
+    assert json.loads(to_report(ValueError("x"), "r-1")) == {
         "errorMessage": "x", "errorType": "ValueError", "requestId": "r-1", "stackTrace": [],
     }  # fmt: skip
 

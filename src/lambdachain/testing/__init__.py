@@ -1,6 +1,6 @@
-"""Tests without AWS: scripted answers, real handlers in this process, and checks of contracts.
+"""Tests without AWS: scripted responses, real handlers in this process, and checks of contracts.
 
-The pytest plugin that comes with lambdachain has fixtures for them: ``lambda_stub``, ``lambda_inprocess``,
+The pytest plugin of lambdachain has fixtures for them: ``lambda_stub``, ``lambda_inprocess``,
 ``lambda_endpoint`` and ``lambda_context``.
 """
 

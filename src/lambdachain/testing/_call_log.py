@@ -1,4 +1,4 @@
-"""What a transport of a test remembers of an invocation."""
+"""The log of a system in this process: its invocations and their outcomes."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ VERBS = {
     InvocationType.EVENT: "fire",
     InvocationType.DRY_RUN: "can_invoke",
 }
-_MOST_SHOWN: Final = 200
-_MOST_SAID: Final = 1000
+_MAX_VALUE: Final = 200
+_MAX_MESSAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class InProcessCall:
-    """An invocation that came, and what became of it.
+    """An invocation and its outcome.
 
     Attributes:
-        caller: The function that called; ``None`` for the test itself.
-        function: The function's name or ARN, as it was called.
-        qualifier: The version or alias that the call named.
+        caller: The function that made the call; ``None`` for the test itself.
+        function: The function's name or ARN, as the caller wrote it.
+        qualifier: The version or alias of the call.
         invocation_type: RequestResponse, Event or DryRun.
         request: The decoded payload.
-        response: The decoded answer; ``None`` also where there is none.
-        error_type: The class of the function's exception, or Lambda's name for its own failure; ``None`` for a success.
-        error_message: The words for it.
-        stack_trace: Where the function raised it.
-        request_id: Lambda's id of the invocation: the same at each delivery of an event.
-        attempt: Which delivery of an event it was, from 1.
-        at: Seconds from firing to this delivery, by the queue's clock; 0 for a call.
+        response: The decoded response; ``None`` also if there is none.
+        error_type: The class of the function's exception, or Lambda's code for its own error; ``None`` for a success.
+        error_message: The message of the error.
+        stack_trace: The stack trace of the function's exception.
+        request_id: Lambda's id of the invocation; the same for each delivery of an event.
+        attempt: The number of the delivery of an event, from 1.
+        at: Seconds from ``fire`` to this delivery, by the queue's virtual clock; 0 for a call.
     """
 
     caller: str | None
@@ -56,19 +56,20 @@ class InProcessCall:
         who = f"{self.caller}: " if self.caller else ""
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         when = f" (delivery {self.attempt}, {self.at:g} s)" if self.attempt > 1 else ""
-        failure = printable(f"{self.error_type}: {self.error_message}", _MOST_SAID)
-        came_of_it = failure if self.error_type else _shown(self.response)
-        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shown(self.request)}{when}: {came_of_it}"
+        failure = printable(f"{self.error_type}: {self.error_message}", _MAX_MESSAGE)
+        result = failure if self.error_type else _shortened(self.response)
+        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shortened(self.request)}{when}: {result}"
 
 
-class Record:
-    """The invocations in the order in which they came, once it is known what became of them; thread-safe."""
+class CallLog:
+    """Finished invocations, in the order in which they started; thread-safe."""
 
     def __init__(self) -> None:
         self._slots: list[list[InProcessCall]] = []
 
     def begin(self) -> Callable[[InProcessCall], None]:
-        """Note that one came; give what notes the rest."""
+        """Reserve the place of an invocation that starts; return a function that fills it in."""
+        # A slot stays empty while its invocation runs: an inner call ends before its caller, but comes after it.
         slot: list[InProcessCall] = []
         self._slots.append(slot)
         return slot.append
@@ -77,40 +78,40 @@ class Record:
         return (call for slot in tuple(self._slots) for call in slot)
 
 
-def record_of(
+def to_in_process_call(
     invocation: Invocation, outcome: Outcome, *, caller: str | None, attempt: int = 1, at: float = 0.0
 ) -> InProcessCall:
-    """Write down an invocation and its outcome."""
-    said = _report(outcome)
+    """Build the log entry of an invocation and its outcome."""
+    report = _function_report(outcome)
     return InProcessCall(
         caller=caller,
         function=invocation.function_name,
         qualifier=invocation.qualifier,
         invocation_type=invocation.invocation_type,
-        request=_decoded(invocation.payload),
-        response=None if outcome.function_error else _decoded(outcome.payload),
-        error_type=outcome.error_code or said.get("errorType"),
-        error_message=outcome.error_message or said.get("errorMessage"),
-        stack_trace=tuple(said.get("stackTrace", ())),
+        request=_decode(invocation.payload),
+        response=None if outcome.function_error else _decode(outcome.payload),
+        error_type=outcome.error_code or report.get("errorType"),
+        error_message=outcome.error_message or report.get("errorMessage"),
+        stack_trace=tuple(report.get("stackTrace", ())),
         request_id=outcome.request_id or "",
         attempt=attempt,
         at=at,
     )
 
 
-def _report(outcome: Outcome) -> Mapping[str, Any]:
-    report = _decoded(outcome.payload) if outcome.function_error else None
+def _function_report(outcome: Outcome) -> Mapping[str, Any]:
+    report = _decode(outcome.payload) if outcome.function_error else None
     return report if is_mapping(report) else {}
 
 
-def _decoded(payload: bytes) -> Any:
+def _decode(payload: bytes) -> Any:
     try:
         return json.loads(payload) if payload else None
     except (ValueError, RecursionError):
         return payload.decode(errors="replace")
 
 
-def _shown(value: object) -> str:
-    """Write a payload, which is a test's own, so that a line remains readable."""
+def _shortened(value: object) -> str:
+    """Return the repr of a payload, truncated so that a line stays readable; it is the test's own data."""
     text = repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."

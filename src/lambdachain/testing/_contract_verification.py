@@ -1,4 +1,4 @@
-"""A handler checked against the contract that its callers hold."""
+"""Verification that a handler fulfils the contract that its callers use."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from lambdachain._transports.transport_override import StubError
 from ._comparison import shortened
 from ._compatibility import compatibility
 from ._lambda_context import HOME
-from ._runtime import Settings, run
+from ._runtime import FunctionConfig, run
 
 Req = TypeVar("Req")
 
-_LONGEST = 900.0
+_MAX_TIMEOUT = 900.0
 
 
 class UnfulfilledContractError(StubError):
-    """A handler does not do what the contract of its callers says."""
+    """A handler does not fulfil the contract that its callers use."""
 
 
 def assert_handler_fulfils(
@@ -41,11 +41,11 @@ def assert_handler_fulfils(
     *,
     requests: Sequence[Req] = (),
 ) -> None:
-    """Check that a handler keeps the contract that its callers hold, which may come from another repository.
+    """Check that a handler fulfils the contract that its callers use, which may come from another repository.
 
-    Of a handler made by ``remote``, the contract is compared with that of the callers: whether it reads all that they
-    send, answers and raises what they read. Then each request goes through JSON into the handler, as Lambda would
-    bring it, and must come to an answer that fits, or to a declared error.
+    If the handler was made by ``remote``, its contract is compared with that of the callers: it must accept every
+    request that they send, and they must be able to read its responses and errors. Then the handler is invoked with
+    each request, serialized to JSON as Lambda delivers it; the result must be a valid response or a declared error.
 
     >>> from lambdachain import Contract, remote
     >>> double = Contract("orders-double", request=int, response=int)
@@ -55,52 +55,57 @@ def assert_handler_fulfils(
     >>> assert_handler_fulfils(double, handler, requests=[0, 21])
 
     Args:
-        contract: What callers hold.
-        handler: A handler made by ``remote``, or any that takes event and context.
-        requests: Requests to run it on; their effects are real.
+        contract: The contract that callers use.
+        handler: A handler made by ``remote``, or any function of event and context.
+        requests: Requests to invoke it with; its side effects are real.
 
     Raises:
-        UnfulfilledContractError: It does not; the message lists everything that was found.
-        ContractError: *handler* is no handler, or a request does not fit the contract itself.
+        UnfulfilledContractError: It does not fulfil the contract; the message lists every problem.
+        ContractError: *handler* is not callable, or a request is not valid by the contract.
     """
     if not callable(handler):
-        raise ContractError(f"{handler!r} is no handler: it must take event and context")
-    held = contract.contract
-    problems = [*_declared(held, handler), *(line for one in requests for line in _run(held, handler, one))]
+        raise ContractError(f"{handler!r} is not a handler: pass a function of event and context")
+    expected = contract.contract
+    problems = [
+        *_compare_contracts(expected, handler),
+        *(line for one in requests for line in _run(expected, handler, one)),
+    ]
     if problems:
-        raise UnfulfilledContractError("\n  ".join([f"the handler does not fulfil {held!r}", *problems]))
+        raise UnfulfilledContractError("\n  ".join([f"the handler does not fulfil {expected!r}", *problems]))
 
 
-def _declared(held: Contract[Any, Any], handler: object) -> Iterator[str]:
-    """Compare what the handler declares, if anything, with what its callers hold."""
+def _compare_contracts(expected: Contract[Any, Any], handler: object) -> Iterator[str]:
+    """Compare the handler's own contract, if it has one, with that of its callers."""
     if not hasattr(handler, "contract"):
         return
-    for change in compatibility(held, contract_of(handler)):
+    for change in compatibility(expected, contract_of(handler)):
         for breakage in change.breaks:
             if breakage.who == "old callers" and breakage.certain:
                 yield f"{change.path}: {change.what}; {breakage.why}"
 
 
-def _run(held: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: object) -> Iterator[str]:
-    """Run the handler on one request, and say what its caller could not make use of."""
+def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: object) -> Iterator[str]:
+    """Invoke the handler with one request, and describe what is wrong with the result."""
     try:
-        payload = codec_of(held.request).encode(request)
+        payload = codec_of(expected.request).encode(request)
     except PayloadValidationError as exc:
-        raise ContractError(f"the request {shortened(request)} does not fit {type_name(held.request)}: {exc}") from None
-    request_id, name = str(uuid.uuid4()), parse_target(held.function).name
+        raise ContractError(
+            f"the request {shortened(request)} is not a valid {type_name(expected.request)}: {exc}"
+        ) from None
+    request_id, name = str(uuid.uuid4()), parse_target(expected.function).name
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
-    ending = run(handler, delivery, Settings(name=name, timeout=_LONGEST), patience=None)
+    ending = run(handler, delivery, FunctionConfig(name=name, timeout=_MAX_TIMEOUT), caller_timeout=None)
     outcome = outcome_of(answer_ending(ending, log_tail=False), request_id)
-    error = failed_answer(Invocation(held.function, payload=payload), outcome, CallSemantics(held.errors))
+    error = failed_answer(Invocation(expected.function, payload=payload), outcome, CallSemantics(expected.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""
-        yield f"on {shortened(request)} it fails: {error}\n{stack}".rstrip()
+        yield f"request {shortened(request)}: the handler failed: {error}\n{stack}".rstrip()
     elif error is None:
-        yield from _misfit(held, request, outcome.payload)
+        yield from _check_response(expected, request, outcome.payload)
 
 
-def _misfit(held: Contract[Any, Any], request: object, answer: bytes) -> Iterator[str]:
+def _check_response(expected: Contract[Any, Any], request: object, answer: bytes) -> Iterator[str]:
     try:
-        codec_of(held.response).decode(answer)
+        codec_of(expected.response).decode(answer)
     except PayloadValidationError as exc:
-        yield f"on {shortened(request)} its answer does not fit {type_name(held.response)}: {exc}"
+        yield f"request {shortened(request)}: the response is not a valid {type_name(expected.response)}: {exc}"

@@ -1,4 +1,4 @@
-"""Lambda's queue of events, on a clock of its own: nothing waits for it."""
+"""Lambda's queue of asynchronous events, on a virtual clock: a retry after minutes is delivered without waiting."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from ._recursion import Chain
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """An event in the queue."""
+class QueuedEvent:
+    """An event in the queue, with the call chain that fired it."""
 
     invocation: Invocation
     request_id: str
     chain: Chain
-    course: EventState
+    state: EventState
 
     @property
     def attempt(self) -> int:
-        """Which delivery it waits for, from 1."""
-        return self.course.runs + 1
+        """The number of its next delivery, from 1."""
+        return self.state.runs + 1
 
-    def again(self) -> Event | None:
-        """Return the next delivery of an event whose function failed; ``None`` when it is given up."""
-        course = after_failure(self.course, Rules(), now=self.course.due)
-        return replace(self, course=course) if isinstance(course, EventState) else None
+    def next_delivery(self) -> QueuedEvent | None:
+        """Return the event for its next delivery after a failure; ``None`` if Lambda gives up on it."""
+        state = after_failure(self.state, Rules(), now=self.state.due)
+        return replace(self, state=state) if isinstance(state, EventState) else None
 
 
 class InProcessEventQueue:
-    """The events that wait; thread-safe."""
+    """The events that wait for delivery; thread-safe."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._waiting: list[Event] = []
+        self._waiting: list[QueuedEvent] = []
         self._lock = lock_for(self)
 
     def fire(self, invocation: Invocation, request_id: str, chain: Chain) -> None:
-        """Add a new event, due at once."""
-        self.put(Event(invocation, request_id, chain, begun(self.now)))
+        """Add a new event, due immediately."""
+        self.put(QueuedEvent(invocation, request_id, chain, begun(self.now)))
 
-    def put(self, event: Event) -> None:
-        """Add an event that is to be delivered again."""
+    def put(self, event: QueuedEvent) -> None:
+        """Add an event that will be delivered again."""
         with self._lock:
             self._waiting.append(event)
 
-    def take(self, until: float | None) -> Event | None:
-        """Accept the next event that is due by *until*, and let the clock be there; ``None`` if none is."""
+    def take(self, until: float | None) -> QueuedEvent | None:
+        """Remove and return the next event that is due by *until*, if any, and advance the clock to it."""
         with self._lock:
-            due = [event for event in self._waiting if until is None or event.course.due <= until]
+            due = [event for event in self._waiting if until is None or event.state.due <= until]
             if not due:
                 self.now = self.now if until is None else max(self.now, until)
                 return None
-            event = min(due, key=lambda event: event.course.due)
+            event = min(due, key=lambda event: event.state.due)
             self._waiting.remove(event)
-            self.now = max(self.now, event.course.due)
+            self.now = max(self.now, event.state.due)
             return event

@@ -1,4 +1,4 @@
-"""The functions of a system in one process: where each is deployed, and how many invocations it takes at a time."""
+"""The functions of an ``InProcessTransport``: their addresses, configuration and concurrency limits."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
-from ._addresses import Deployment, deployment, version_of
-from ._runtime import Handler, Settings
+from ._addresses import FunctionAddress, to_function_address, version_for
+from ._runtime import FunctionConfig, Handler
 
 Target = HasContract[Any, Any] | Address
 
-# An account has it to begin with, says Lambda's page of quotas; functions with a reserve of their own take none of it.
+# The default quota of an account; functions with reserved concurrency do not count against it here.
 ACCOUNT_CONCURRENCY: Final = 1_000
 
 
-class Concurrency:
-    """How many invocations may run at a time; a place taken is free again when its time is over, at the latest."""
+class ConcurrencyQuota:
+    """A limit of concurrent invocations; a slot is released after the function's timeout at the latest."""
 
     def __init__(self, limit: int, reason: str) -> None:
         self._limit = limit
@@ -33,77 +33,78 @@ class Concurrency:
         self._ends: dict[object, float] = {}
         self._changed = threading.Condition()
 
-    def enter(self, timeout: float, *, waits: bool) -> Callable[[], None]:
-        """Accept a place for *timeout* seconds, and give what gives it back.
+    def acquire(self, timeout: float, *, waits: bool) -> Callable[[], None]:
+        """Acquire a slot for *timeout* seconds, and return a function that releases it.
 
         Args:
-            timeout: Seconds.
-            waits: Wait for a place, as the queue of events does; where there never is one, nothing waits.
+            timeout: The function's timeout in seconds.
+            waits: Wait for a slot, as the queue of events does; with a limit of 0 this raises, too.
 
         Raises:
-            RefusedError: There is no place.
+            RefusedError: The call is throttled.
         """
-        place = object()
+        slot = object()
         with self._changed:
             while not self._has_room():
                 if not waits or self._limit == 0:
                     raise answers.throttled(self._reason)
+                # A handler that runs into its timeout never releases its slot: wake up when the first one expires.
                 self._changed.wait(min(self._ends.values()) - clock.System.monotonic())
-            self._ends[place] = clock.System.monotonic() + timeout
-        return partial(self._leave, place)
+            self._ends[slot] = clock.System.monotonic() + timeout
+        return partial(self._release, slot)
 
     def _has_room(self) -> bool:
         now = clock.System.monotonic()
-        self._ends = {place: end for place, end in self._ends.items() if end > now}
+        self._ends = {slot: end for slot, end in self._ends.items() if end > now}
         return len(self._ends) < self._limit
 
-    def _leave(self, place: object) -> None:
+    def _release(self, slot: object) -> None:
         with self._changed:
-            self._ends.pop(place, None)
+            self._ends.pop(slot, None)
             self._changed.notify_all()
 
 
 @dataclass(slots=True, eq=False)
-class Function:
-    """A handler, as it is deployed: *timeout* in seconds, *memory* in MB."""
+class InProcessFunction:
+    """A deployed handler and its configuration: *timeout* in seconds, *memory* in MB."""
 
-    deployed: Deployment
+    address: FunctionAddress
     handler: Handler
     timeout: float
     memory: int
-    concurrency: Concurrency
+    concurrency: ConcurrencyQuota
     tenant_isolation: bool = False
     answers_to_lose: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def name(self) -> str:
-        """The function's name, without its place and qualifier."""
-        return self.deployed.function.name
+        """The function's name, without account, region and qualifier."""
+        return self.address.function.name
 
     @property
     def qualifier(self) -> str:
-        """The version or alias that it is."""
-        return self.deployed.qualifier or LATEST
+        """The version or alias that the handler is deployed as."""
+        return self.address.qualifier or LATEST
 
-    def settings(self, invoked_arn: str) -> Settings:
-        """Return how the version that *invoked_arn* leads to is deployed."""
-        return Settings(self.name, self.timeout, self.memory, version_of(parse_target(invoked_arn).qualifier))
+    def config_for(self, invoked_arn: str) -> FunctionConfig:
+        """Return the configuration of the version that *invoked_arn* points to."""
+        return FunctionConfig(self.name, self.timeout, self.memory, version_for(parse_target(invoked_arn).qualifier))
 
-    def loses_answer(self) -> bool:
-        """Check whether the answer just made is to be lost."""
+    def take_lost_answer(self) -> bool:
+        """Check whether to lose this response, and count it."""
         with self._lock:
             is_lost = self.answers_to_lose > 0
             self.answers_to_lose -= is_lost
             return is_lost
 
 
-class Deployments:
-    """The functions there are."""
+class InProcessFunctions:
+    """The deployed functions."""
 
     def __init__(self) -> None:
-        self._functions: list[Function] = []
-        self._unreserved = Concurrency(ACCOUNT_CONCURRENCY, "ConcurrentInvocationLimitExceeded")
+        self._functions: list[InProcessFunction] = []
+        self._unreserved = ConcurrencyQuota(ACCOUNT_CONCURRENCY, "ConcurrentInvocationLimitExceeded")
 
     def add(
         self,
@@ -116,46 +117,46 @@ class Deployments:
         tenant_isolation: bool,
     ) -> None:
         """Deploy a handler; see ``InProcessTransport.add``."""
-        deployed = deployment(target)
-        if any(deployed == function.deployed for function in self._functions):
-            raise ContractError(f"{deployed} has a handler already")
+        address = to_function_address(target)
+        if any(address == function.address for function in self._functions):
+            raise ContractError(f"{address} already has a handler")
         concurrency = self._concurrency(reserved_concurrency)
-        self._functions.append(Function(deployed, handler, timeout, memory, concurrency, tenant_isolation))
+        self._functions.append(InProcessFunction(address, handler, timeout, memory, concurrency, tenant_isolation))
 
-    def find(self, target: Target) -> Function:
-        """Return the function that was deployed at *target*.
+    def find(self, target: Target) -> InProcessFunction:
+        """Return the function that is deployed at *target*.
 
         Raises:
-            ContractError: There is none.
+            ContractError: There is no such function.
         """
-        wanted = deployment(target)
+        address = to_function_address(target)
         for function in self._functions:
-            if wanted.has(function.deployed.function) and wanted.qualifier in (None, function.deployed.qualifier):
+            if address.matches(function.address.function) and address.qualifier in (None, function.address.qualifier):
                 return function
-        raise ContractError(f"there is no function {wanted}; {self}")
+        raise ContractError(f"there is no function {address}; {self}")
 
-    def at(self, name: str, place: AwsLocation) -> list[Function]:
-        """Return the versions and aliases of the function that a call of *name* at *place* is for.
+    def find_versions(self, name: str, location: AwsLocation) -> list[InProcessFunction]:
+        """Return the versions and aliases of the function that a call of *name* in *location* is for.
 
-        A function deployed at that very place goes before one that is deployed wherever its callers look for it.
+        A function deployed by an ARN of that location comes before one that was deployed by a name only.
         """
         try:
-            called = place.arn(parse_target(name).name)
-        except InvalidArnError:  # Lambda's own answer to it is to be given
+            called = location.arn(parse_target(name).name)
+        except InvalidArnError:  # the check of the request responds as Lambda does
             return []
-        found = [function for function in self._functions if function.deployed.has(called)]
-        return sorted(found, key=lambda function: not isinstance(function.deployed.function, FunctionArn))
+        found = [function for function in self._functions if function.address.matches(called)]
+        return sorted(found, key=lambda function: not isinstance(function.address.function, FunctionArn))
 
     def __str__(self) -> str:
-        return f"functions: {', '.join(str(function.deployed) for function in self._functions) or 'none'}"
+        return f"functions: {', '.join(str(function.address) for function in self._functions) or 'none'}"
 
-    def _concurrency(self, reserved: int | None) -> Concurrency:
+    def _concurrency(self, reserved: int | None) -> ConcurrencyQuota:
         if reserved is None:
             return self._unreserved
-        return Concurrency(reserved, "ReservedFunctionConcurrentInvocationLimitExceeded")
+        return ConcurrencyQuota(reserved, "ReservedFunctionConcurrentInvocationLimitExceeded")
 
 
-def chosen(functions: list[Function], invoked_arn: str) -> Function:
-    """Choose the version or alias that was called; without a qualifier, and none deployed without, the last."""
+def find_version(functions: list[InProcessFunction], invoked_arn: str) -> InProcessFunction:
+    """Return the version or alias that was called; the last one if the call has no qualifier and every version has."""
     qualifier = parse_target(invoked_arn).qualifier or LATEST
     return next((function for function in functions if function.qualifier == qualifier), functions[-1])

@@ -1,4 +1,4 @@
-"""What a stub can say: one of Lambda's own answers, or the lack of one, and nothing that Lambda would not say."""
+"""Scripted responses: success, throttle, denial, timeout, crash; only what Lambda itself would send."""
 
 from __future__ import annotations
 
@@ -23,94 +23,98 @@ from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain._lambda_api.responses import Answer
 from lambdachain._transports.transport_override import StubError, transport_override
 
-from ._addresses import version_of
-from ._received_requests import Received
-from ._runtime import Handler, Settings, platform_log, report_of, run
+from ._addresses import version_for
+from ._received_requests import ReceivedRequest
+from ._runtime import FunctionConfig, Handler, platform_log, run, to_report
 
-Reply = Callable[[Received, Any], Answer]
-"""Answers a request, given as it came and as its callee reads it; raises RefusedError or NoAnswerError."""
+Reply = Callable[[ReceivedRequest, Any], Answer]
+"""Maps a request, as received and as decoded by the contract, to a response; raises RefusedError or NoAnswerError."""
 
-# Lambda's own longest timeout, and what the transports wait beyond it.
-_LONGEST: Final = 900.0
-_LONGEST_WAIT: Final = 910.0
+# The longest timeout of a Lambda function, and how long the transports wait for one that runs into it.
+_MAX_TIMEOUT: Final = 900.0
+_MAX_WAIT: Final = 910.0
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def returning(contract: Contract[Any, Any], value: object) -> Reply:
-    """Answer with *value*.
+def reply_with_value(contract: Contract[Any, Any], value: object) -> Reply:
+    """Respond with *value*.
 
     Raises:
-        StubError: It is not what the contract says that the function answers.
+        StubError: *value* is not a valid response by the contract.
     """
-    body = _encoded(contract, value)
-    return lambda received, _: _given(contract, received, body)
+    body = _encode_response(contract, value)
+    return lambda received, _: _respond_with(contract, received, body)
 
 
-def running(contract: Contract[Any, Any], function: Callable[..., Any]) -> Reply:
-    """Answer with what a handler gives, called as Lambda calls it, or a function that takes the request alone."""
+def reply_by_running(contract: Contract[Any, Any], function: Callable[..., Any]) -> Reply:
+    """Respond with the result of a handler, invoked as by Lambda, or of a function of the request."""
     if _is_handler(function):
-        return _running_handler(function)
+        return _reply_by_handler(function)
 
-    def reply(received: Received, request: Any) -> Answer:
+    def reply(received: ReceivedRequest, request: Any) -> Answer:
         try:
             value = function(request)
-            value = _awaited(value) if inspect.iscoroutine(value) else value
-        except AssertionError:  # the test's own
+            value = _run_coroutine(value) if inspect.iscoroutine(value) else value
+        except AssertionError:  # an assertion of the test itself
             raise
-        except Exception as exc:  # noqa: BLE001 - as the runtime: whatever a function raises is its failure
-            return failed(received, report_of(exc, received.delivery.request_id))
-        return _given(contract, received, _encoded(contract, value))
+        except Exception as exc:  # noqa: BLE001 - as the runtime client: any exception is a function error
+            return function_error(received, to_report(exc, received.delivery.request_id))
+        return _respond_with(contract, received, _encode_response(contract, value))
 
     return reply
 
 
-def queueing(_received: Received, _request: Any) -> Answer:
-    """Accept an event."""
+def accept_event(_received: ReceivedRequest, _request: Any) -> Answer:
+    """Respond as to an event: 202, nothing runs."""
     return answer_queued()
 
 
-def throttling(reason: str | None, retry_after: int | None) -> Reply:
-    """Refuse for want of capacity: *reason* in Lambda's word, *retry_after* in seconds."""
+def reply_throttled(reason: str | None, retry_after: int | None) -> Reply:
+    """Throttle, with Lambda's *reason* and ``Retry-After`` in seconds."""
 
-    def reply(_received: Received, _request: Any) -> Answer:
+    def reply(_received: ReceivedRequest, _request: Any) -> Answer:
         raise answers.throttled(reason or "ConcurrentInvocationLimitExceeded", retry_after)
 
     return reply
 
 
-def denying(received: Received, _request: Any) -> Answer:
-    """Refuse for want of a permission."""
-    raise answers.denied(received.arn, received.place.account_id)
+def reply_denied(received: ReceivedRequest, _request: Any) -> Answer:
+    """Deny access."""
+    raise answers.denied(received.arn, received.location.account_id)
 
 
-def timing_out(received: Received, _request: Any) -> Answer:
-    """Let the caller's time pass without an answer."""
-    clock.skip(_LONGEST_WAIT if received.timeout is None else received.timeout)
+def reply_timed_out(received: ReceivedRequest, _request: Any) -> Answer:
+    """Let the caller's timeout pass without a response."""
+    clock.skip(_MAX_WAIT if received.timeout is None else received.timeout)
     raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
 
 
-def crashing(received: Received, _request: Any) -> Answer:
-    """Let the function's process end before it answers."""
-    return failed(received, answers.exited(received.delivery.request_id, 1))
+def reply_crashed(received: ReceivedRequest, _request: Any) -> Answer:
+    """Respond as if the function's process had exited before it responded."""
+    return function_error(received, answers.exited(received.delivery.request_id, 1))
 
 
-def failed(received: Received, report: bytes) -> Answer:
-    """Answer with the failure of the function."""
-    return ended(received, report, has_failed=True)
+def function_error(received: ReceivedRequest, report: bytes) -> Answer:
+    """Respond with a function error."""
+    return function_response(received, report, has_failed=True)
 
 
-def ended(received: Received, body: bytes, *, has_failed: bool = False) -> Answer:
-    """Answer with what came of the function, whatever it is."""
-    settings = _settings(received)
-    ending = Ending(body, has_failed, platform_log(received.delivery, settings, 0.001))
-    return answer_ending(ending, log_tail=received.log_tail, version=settings.version)
+def function_response(received: ReceivedRequest, body: bytes, *, has_failed: bool = False) -> Answer:
+    """Respond with the result of the function, a success or an error."""
+    config = _config_for(received)
+    ending = Ending(body, has_failed, platform_log(received.delivery, config, 0.001))
+    return answer_ending(ending, log_tail=received.log_tail, version=config.version)
 
 
-def _given(contract: Contract[Any, Any], received: Received, body: bytes) -> Answer:
-    offload, told = contract.offload, received.told()
-    if offload is not None and told is not None and told.offload and offload.takes(len(body)):
+def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> Answer:
+    offload, metadata = contract.offload, received.metadata()
+    if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
         body = as_bytes(put_payload(offload, body, transport_override()))
-    return ended(received, body) if len(body) <= MAX_RESPONSE else failed(received, answers.response_too_large())
+    return (
+        function_response(received, body)
+        if len(body) <= MAX_RESPONSE
+        else function_error(received, answers.response_too_large())
+    )
 
 
 def _is_handler(function: object) -> bool:
@@ -122,32 +126,32 @@ def _takes_context(function: Callable[..., Any]) -> bool:
     return len([one for one in parameters if one.default is one.empty and one.kind in _POSITIONAL]) > 1
 
 
-def _running_handler(handler: Handler) -> Reply:
-    def reply(received: Received, _request: Any) -> Answer:
-        settings = _settings(received)
-        ending = run(handler, received.delivery, settings, patience=received.timeout)
-        return answer_ending(ending, log_tail=received.log_tail, version=settings.version)
+def _reply_by_handler(handler: Handler) -> Reply:
+    def reply(received: ReceivedRequest, _request: Any) -> Answer:
+        config = _config_for(received)
+        ending = run(handler, received.delivery, config, caller_timeout=received.timeout)
+        return answer_ending(ending, log_tail=received.log_tail, version=config.version)
 
     return reply
 
 
-def _awaited(coroutine: Any) -> Any:
-    """Run a coroutine to its end, in a thread of its own: the test's event loop may be waiting for it.
+def _run_coroutine(coroutine: Any) -> Any:
+    """Run a coroutine to completion, in a thread of its own: the test's event loop may be blocked waiting for it.
 
-    In a copy of this context, so that what it calls in turn is answered by the stub, too.
+    It runs in a copy of this context, so that the stub also takes the calls that it makes.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
-def _encoded(contract: Contract[Any, Any], value: object) -> bytes:
+def _encode_response(contract: Contract[Any, Any], value: object) -> bytes:
     try:
         return codec_of(contract.response).encode(value)
     except PayloadValidationError as exc:
-        told = f"{contract.function} answers {type_name(contract.response)}, and the stub's answer does not fit: {exc}"
-    raise StubError(told)
+        message = f"the stub of {contract.function} does not return a valid {type_name(contract.response)}: {exc}"
+    raise StubError(message)
 
 
-def _settings(received: Received) -> Settings:
+def _config_for(received: ReceivedRequest) -> FunctionConfig:
     called = parse_target(received.arn)
-    return Settings(name=called.name, timeout=_LONGEST, version=version_of(called.qualifier))
+    return FunctionConfig(name=called.name, timeout=_MAX_TIMEOUT, version=version_for(called.qualifier))

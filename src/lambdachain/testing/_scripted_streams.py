@@ -1,4 +1,4 @@
-"""What a stub can say of a function that streams its answer."""
+"""Scripted responses of functions that stream."""
 
 from __future__ import annotations
 
@@ -12,63 +12,63 @@ from lambdachain._core.invocation import Outcome
 from lambdachain._lambda_api.responses import Answer
 from lambdachain._transports.streaming import ResponseStream, StreamEnd, WholeAnswer
 
-from ._received_requests import Received
-from ._scripted_errors import failing
-from ._scripted_responses import Reply, ended
+from ._received_requests import ReceivedRequest
+from ._scripted_errors import reply_with_error
+from ._scripted_responses import Reply, function_response
 
 
 @dataclass(frozen=True, slots=True)
-class PiecewiseAnswer(Answer):
-    """An answer that a stream gives in *pieces*; a call gets it as a whole."""
+class StreamedAnswer(Answer):
+    """A response that a stream delivers in *pieces*; ``call`` gets the whole body."""
 
     pieces: tuple[bytes, ...] = ()
 
 
-def streaming(contract: Contract[Any, Any], pieces: Sequence[bytes | str | Exception]) -> Reply:
-    """Answer with *pieces*; the last one may be what the function fails with after the others.
+def reply_with_stream(contract: Contract[Any, Any], pieces: Sequence[bytes | str | Exception]) -> Reply:
+    """Respond with *pieces*; the last one may be the exception that the function raises after the others.
 
     Raises:
-        ContractError: A piece is none, or the function cannot fail so.
-        StubError: A domain error is not declared by the contract.
+        ContractError: A piece has another type, or a function cannot raise such an exception.
+        StubError: The contract does not declare a domain error.
     """
     sent = tuple(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
     failure = sent[-1] if sent and isinstance(sent[-1], Exception) else None
     data = tuple(piece for piece in sent if isinstance(piece, bytes))
     if len(data) + (failure is not None) != len(sent):
-        raise ContractError("streams() takes bytes and texts, and at the end, perhaps, what the function fails with")
-    fails = None if failure is None else _failing(contract, failure)
+        raise ContractError("streams() takes bytes and str, and optionally an exception as the last argument")
+    fails = None if failure is None else _reply_with_failure(contract, failure)
 
-    def reply(received: Received, request: Any) -> Answer:
-        whole = ended(received, b"".join(data)) if fails is None else fails(received, request)
-        return PiecewiseAnswer(whole.status, whole.body, whole.headers, data)
+    def reply(received: ReceivedRequest, request: Any) -> Answer:
+        whole = function_response(received, b"".join(data)) if fails is None else fails(received, request)
+        return StreamedAnswer(whole.status, whole.body, whole.headers, data)
 
     return reply
 
 
-def _failing(contract: Contract[Any, Any], error: Exception) -> Reply:
-    fails, in_function = failing(contract, error)
+def _reply_with_failure(contract: Contract[Any, Any], error: Exception) -> Reply:
+    fails, in_function = reply_with_error(contract, error)
     if not in_function:
-        raise ContractError(f"streams(): {type(error).__name__} is not what a function fails with; see raises()")
+        raise ContractError(f"streams() cannot end with {type(error).__name__}, no function raises it: use raises()")
     return fails
 
 
-def stream_of(answer: Answer, outcome: Outcome) -> ResponseStream:
-    """Return an answer as a stream does."""
-    return ScriptedStream(answer, outcome) if isinstance(answer, PiecewiseAnswer) else WholeAnswer(outcome)
+def to_response_stream(answer: Answer, outcome: Outcome) -> ResponseStream:
+    """Return the stream of a response."""
+    return ScriptedStream(answer, outcome) if isinstance(answer, StreamedAnswer) else WholeAnswer(outcome)
 
 
 class ScriptedStream:
-    """A stream that plays its pieces; see ``ResponseStream``."""
+    """A stream of scripted pieces; see ``ResponseStream``."""
 
-    def __init__(self, answer: PiecewiseAnswer, outcome: Outcome) -> None:
+    def __init__(self, answer: StreamedAnswer, outcome: Outcome) -> None:
         self.outcome = replace(outcome, function_error=None, payload=b"")
-        said = outcome.payload.decode() if outcome.function_error else None
-        end = StreamEnd(outcome.function_error, said, outcome.log_result)
+        details = outcome.payload.decode() if outcome.function_error else None
+        end = StreamEnd(outcome.function_error, details, outcome.log_result)
         pieces: tuple[bytes | StreamEnd, ...] = (*answer.pieces, end)
         self._pieces = iter(pieces)
 
     def read(self) -> bytes | StreamEnd:
-        """Return the next piece, or the end."""
+        """Return the next piece, or the end of the stream."""
         return next(self._pieces)
 
     def close(self) -> None:

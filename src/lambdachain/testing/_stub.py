@@ -1,4 +1,4 @@
-"""What a test says that a function answers, and what the function was asked."""
+"""The stub of one function: its script of responses, and a record of the requests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,21 @@ from lambdachain._core.process_copies import lock_for
 from lambdachain._json.codec import type_name
 from lambdachain._transports.transport_override import StubError
 
-from ._addresses import Deployment
+from ._addresses import FunctionAddress
 from ._call_log import VERBS
 from ._comparison import compare
-from ._scripted_errors import failing
-from ._scripted_responses import Reply, crashing, denying, queueing, returning, running, throttling, timing_out
-from ._scripted_streams import streaming
+from ._scripted_errors import reply_with_error
+from ._scripted_responses import (
+    Reply,
+    accept_event,
+    reply_by_running,
+    reply_crashed,
+    reply_denied,
+    reply_throttled,
+    reply_timed_out,
+    reply_with_value,
+)
+from ._scripted_streams import reply_with_stream
 
 Req = TypeVar("Req")
 Resp = TypeVar("Resp")
@@ -33,16 +42,16 @@ _ANY: Final = frozenset(InvocationType)
 
 @dataclass(frozen=True, slots=True)
 class StubCall(Generic[Req_co]):
-    """A request that came to a stub; one that is sent again comes again.
+    """A request that a stub received; each attempt of a call is a request of its own.
 
     Attributes:
-        function: The function's name or ARN, as it was called.
+        function: The function's name or ARN, as the caller wrote it.
         invocation_type: RequestResponse, Event or DryRun.
-        request: The request, as its callee reads it; ``None`` of a dry run.
-        options: The options it was sent with; ``timeout`` is what this attempt had of it, in seconds.
-        metadata: What the caller told beside the payload, such as ``attempt`` and ``idempotency_key``; ``None`` of an
-            event without envelope.
-        request_id: The id that its answer carried.
+        request: The request, decoded by the contract; ``None`` for a dry run.
+        options: The options of the call; ``timeout`` is the time that was left for this attempt, in seconds.
+        metadata: The metadata of the call, such as ``attempt`` and ``idempotency_key``; ``None`` for an event without
+            envelope.
+        request_id: The request id in the response.
     """
 
     function: str
@@ -58,41 +67,41 @@ class StubCall(Generic[Req_co]):
 
 @dataclass(slots=True)
 class Step:
-    """A part of a script: what is answered, to which kinds of invocation, and how often still; ``None`` for always."""
+    """A step of a script: the reply, the invocation types it is for, and how often it remains; ``None`` for always."""
 
-    says: str
-    kinds: frozenset[InvocationType]
+    description: str
+    invocation_types: frozenset[InvocationType]
     reply: Reply
     left: int | None
     is_used: bool = False
 
     @property
     def is_done(self) -> bool:
-        """Check whether it was asked for as often as the test said."""
+        """Whether it was used as often as the test expects."""
         return self.left == 0 or (self.left is None and self.is_used)
 
     def __str__(self) -> str:
-        return f"{self.says} x {self.left}" if self.left and self.left > 1 else self.says
+        return f"{self.description} x {self.left}" if self.left and self.left > 1 else self.description
 
 
 class Stub(Generic[Req, Resp]):
-    """What one function answers, by the word of a test; made by ``StubTransport.on``.
+    """The scripted responses of one function; made by ``StubTransport.on``.
 
-    Each word adds to what is answered, in order: ``throttles(2).returns(answer)`` is two throttles and then answers.
-    The last word holds for as long as calls come, unless it says how often. ``when`` and ``qualifier`` of ``on`` say
-    which calls it is for.
+    Each method adds a step to the script: ``throttles(2).returns(value)`` throttles twice and then returns the value.
+    The last step applies to all further calls, unless it has a number of times. ``when`` and ``qualifier`` of ``on``
+    select the calls that the stub is for.
     """
 
     def __init__(
         self,
         contract: Contract[Req, Resp],
-        deployed: Deployment,
+        address: FunctionAddress,
         when: Callable[[Req], bool] | None,
         *,
         optional: bool,
     ) -> None:
         self.contract = contract
-        self.deployed = deployed
+        self.address = address
         self.when = when
         self.optional = optional
         self._steps: list[Step] = []
@@ -101,34 +110,34 @@ class Stub(Generic[Req, Resp]):
         self._lock = lock_for(self)
 
     def returns(self, *values: Resp) -> Self:
-        """Answer calls: one value is the answer to each that comes, several are the answers to one each.
+        """Respond to calls: one value for all calls, several values for one call each.
 
         Raises:
-            StubError: A value is not what the contract says that the function answers.
+            StubError: A value is not a valid response by the contract.
         """
         if not values:
-            raise ContractError("returns() needs what is answered: returns(None) for nothing")
+            raise ContractError("returns() needs a value: use returns(None) for a function without a result")
         for value in values:
-            reply = returning(self.contract, value)
+            reply = reply_with_value(self.contract, value)
             self._add(f"returns {type_name(type(value))}", _CALL, reply, None if len(values) == 1 else 1)
         return self
 
     def raises(self, *errors: Exception | type[Exception]) -> Self:
-        """Fail calls: one error is the end of each that comes, several are the ends of one each.
+        """Fail calls: one error for all calls, several errors for one call each.
 
-        A domain error that the contract declares, and any exception that is not lambdachain's, is raised by the
-        function. An error of the client's, such as ``ServiceError`` or ``FunctionTimeoutError``, comes about by the
-        answer of Lambda's that it stands for.
+        The function raises domain errors that the contract declares, and any exception that is not lambdachain's. For
+        an error of the client, such as ``ServiceError`` or ``FunctionTimeoutError``, the stub sends the response of
+        Lambda that causes it.
 
         Raises:
-            StubError: A domain error is not declared by the contract.
-            ContractError: Nothing that Lambda does amounts to such an error.
+            StubError: The contract does not declare a domain error.
+            ContractError: Lambda never causes such an error.
         """
         if not errors:
-            raise ContractError("raises() needs an error")
+            raise ContractError("raises() needs an exception")
         for error in errors:
             name = error.__name__ if isinstance(error, type) else type(error).__name__
-            reply, in_function = failing(self.contract, error)
+            reply, in_function = reply_with_error(self.contract, error)
             self._add(f"raises {name}", _CALL if in_function else _ANY, reply, None if len(errors) == 1 else 1)
         return self
 
@@ -139,96 +148,98 @@ class Stub(Generic[Req, Resp]):
     @overload
     def runs(self, function: Callable[[Any, Any], Any]) -> Self: ...
     def runs(self, function: Callable[..., Any]) -> Self:
-        """Answer calls with what a function gives.
+        """Respond to calls with the result of a function.
 
-        It takes the request and gives the answer, with the contract's types; or it is a handler, made by ``remote`` or
-        taking event and context, and gets what Lambda would give it. What it raises is the failure of the callee; but
-        an ``AssertionError`` of a function that takes the request alone is the test's.
+        It takes the request and returns the response, with the contract's types; or it is a handler, made by ``remote``
+        or a function of event and context, and is invoked as by Lambda. An exception that it raises is the function
+        error of the callee; but an ``AssertionError`` of a function of the request fails the test.
 
         Raises:
-            ContractError: It is not a function.
+            ContractError: *function* is not callable.
         """
         if not callable(function):
-            raise ContractError(f"runs() takes a function, not {type(function).__name__}: returns() takes an answer")
+            raise ContractError(f"runs() takes a function, not {type(function).__name__}; use returns() for a value")
         name = str(getattr(function, "__name__", type(function).__name__))
-        return self._add(f"runs {name}", _CALL, running(self.contract, function), None)
+        return self._add(f"runs {name}", _CALL, reply_by_running(self.contract, function), None)
 
     def streams(self, *pieces: bytes | str | Exception) -> Self:
-        """Answer calls piece by piece, as ``LambdaClient.stream`` gets it; ``call`` gets them all at once.
+        """Respond to calls piece by piece, for ``LambdaClient.stream``; ``call`` gets all pieces in one response.
 
         Args:
-            *pieces: What the function sends, and last of all, perhaps, what it fails with then.
+            *pieces: What the function sends; the last one may be the exception that it raises then.
 
         Raises:
-            ContractError: A piece is none of these.
-            StubError: A domain error is not declared by the contract.
+            ContractError: A piece has another type.
+            StubError: The contract does not declare a domain error.
         """
-        return self._add("streams", _CALL, streaming(self.contract, pieces), None)
+        return self._add("streams", _CALL, reply_with_stream(self.contract, pieces), None)
 
     def accepts(self) -> Self:
-        """Accept events: ``fire`` gets its receipt, and nothing is run."""
-        return self._add("accepts", _EVENT, queueing, None)
+        """Accept events: ``fire`` gets its receipt, and nothing runs."""
+        return self._add("accepts", _EVENT, accept_event, None)
 
     def throttles(self, times: int | None = None, *, reason: str | None = None, retry_after: int | None = None) -> Self:
-        """Refuse calls and events for want of capacity.
+        """Throttle calls and events.
 
         Args:
-            times: How often; without, as long as they come.
-            reason: Lambda's word for the limit; without, ``"ConcurrentInvocationLimitExceeded"``.
-            retry_after: Seconds that Lambda asks to wait.
+            times: How often; by default, always.
+            reason: Lambda's name of the limit; by default ``"ConcurrentInvocationLimitExceeded"``.
+            retry_after: The ``Retry-After`` of the response, in seconds.
         """
-        return self._add("throttles", _ANY, throttling(reason, retry_after), times)
+        return self._add("throttles", _ANY, reply_throttled(reason, retry_after), times)
 
     def times_out(self, times: int | None = None) -> Self:
-        """Return no answer until the caller's time is over; the function may have run.
+        """Send no response until the caller times out; the function may have run.
 
-        The time passes at once. Without a timeout, it is the 910 s after which the longest function has ended.
+        The time is skipped, not slept. Without a timeout it is 910 s, when even the longest function has timed out.
         """
-        return self._add("times out", _ANY, timing_out, times)
+        return self._add("times out", _ANY, reply_timed_out, times)
 
     def crashes(self, times: int | None = None) -> Self:
-        """Let the function's process end before it answers a call."""
-        return self._add("crashes", _CALL, crashing, times)
+        """Respond to calls as if the function's process had exited before it responded."""
+        return self._add("crashes", _CALL, reply_crashed, times)
 
     def denies(self, times: int | None = None) -> Self:
-        """Refuse calls, events and dry runs for want of a permission."""
-        return self._add("denies", _ANY, denying, times)
+        """Deny calls, events and dry runs for lack of permission."""
+        return self._add("denies", _ANY, reply_denied, times)
 
     @property
     def calls(self) -> tuple[StubCall[Req], ...]:
-        """The calls and events that came, each attempt by itself."""
+        """The calls and events that the stub received; each attempt is an entry of its own."""
         return tuple(self._calls)
 
     @property
     def dry_runs(self) -> tuple[StubCall[None], ...]:
-        """How often ``can_invoke`` asked."""
+        """The dry runs (``can_invoke``) that the stub received."""
         return tuple(self._dry_runs)
 
     def assert_called_with(self, *requests: Req) -> None:
-        """Check that these requests came, in this order, and no others; an attempt that failed counts too.
+        """Check that the stub received exactly these requests, in this order; failed attempts count, too.
 
         Raises:
-            StubError: Others did; the message says which fields differ.
+            StubError: The requests differ; the message lists the fields.
         """
         lines = compare(requests, [call.request for call in self._calls])
         if lines:
-            raise StubError("\n  ".join([f"{self.deployed} was not called as expected", *lines]))
+            raise StubError("\n  ".join([f"{self.address} was not called as expected", *lines]))
 
-    def take(self, kind: InvocationType) -> Step | None:
-        """Use up one answer to an invocation of *kind*; ``None`` if nothing is said, or no more."""
+    def take(self, invocation_type: InvocationType) -> Step | None:
+        """Use the next step for an invocation of *invocation_type*; ``None`` if there is no such step left."""
         with self._lock:
-            step = next((step for step in self._steps if kind in step.kinds and step.left != 0), None)
+            step = next(
+                (step for step in self._steps if invocation_type in step.invocation_types and step.left != 0), None
+            )
             if step is not None:
                 step.is_used = True
                 step.left = None if step.left is None else step.left - 1
             return step
 
-    def answers(self, kind: InvocationType) -> bool:
-        """Check whether anything was said about invocations of *kind*."""
-        return any(kind in step.kinds for step in self._steps)
+    def has_steps_for(self, invocation_type: InvocationType) -> bool:
+        """Check whether the script has steps for invocations of *invocation_type*."""
+        return any(invocation_type in step.invocation_types for step in self._steps)
 
-    def note(self, call: StubCall[Any]) -> None:
-        """Remember what came."""
+    def record(self, call: StubCall[Any]) -> None:
+        """Record a request."""
         if call.invocation_type is InvocationType.DRY_RUN:
             self._dry_runs.append(call)
         else:
@@ -236,26 +247,29 @@ class Stub(Generic[Req, Resp]):
 
     @property
     def unused(self) -> str | None:
-        """Describe what of it no call asked for; ``None`` if all was."""
+        """A description of the steps that no call has used; ``None`` if all were used."""
         if self.optional:
             return None
         left = [step for step in self._steps if not step.is_done]
         if left:
-            return f"{self.deployed}: {', '.join(map(str, left))}"
-        return None if self._steps or self._dry_runs else f"{self.deployed}: nothing came"
+            return f"{self.address}: {', '.join(map(str, left))}"
+        return None if self._steps or self._dry_runs else f"{self.address}: no call"
 
     def __repr__(self) -> str:
         when = f", when={getattr(self.when, '__name__', self.when)}" if self.when else ""
-        return f"on({str(self.deployed)!r}{when}): {', '.join(map(str, self._steps)) or 'nothing yet'}"
+        return f"on({str(self.address)!r}{when}): {', '.join(map(str, self._steps)) or 'no responses'}"
 
-    def _add(self, says: str, kinds: frozenset[InvocationType], reply: Reply, times: int | None) -> Self:
+    def _add(
+        self, description: str, invocation_types: frozenset[InvocationType], reply: Reply, times: int | None
+    ) -> Self:
         if times is not None and times < 1:
-            raise ContractError(f"{says} {times} times: it must be 1 at least")
+            raise ContractError(f"{description}: times must be at least 1, not {times}")
         with self._lock:
+            # A step without a number of times applies forever only while it is the last one.
             for earlier in self._steps:
-                if earlier.left is None and earlier.kinds & kinds:
+                if earlier.left is None and earlier.invocation_types & invocation_types:
                     earlier.left = 0 if earlier.is_used else 1
-            # what depends on the request says nothing of a dry run, which has none
-            kinds = kinds - {InvocationType.DRY_RUN} if self.when else kinds
-            self._steps.append(Step(says, kinds, reply, times))
+            # A dry run has no request, so a stub with *when* cannot decide whether it is for it.
+            dry_run = {InvocationType.DRY_RUN} if self.when else set[InvocationType]()
+            self._steps.append(Step(description, invocation_types - dry_run, reply, times))
         return self

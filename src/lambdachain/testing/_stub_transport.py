@@ -1,4 +1,4 @@
-"""A stand-in for Lambda that answers as a test says: through the real codec, classification and retries."""
+"""A transport with scripted responses in Lambda's place, below the real codec, classification and retries."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lambdachain._lambda_api.outcomes import outcome_of
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
 
-from ._addresses import deployment
+from ._addresses import to_function_address
 from ._call_log import VERBS
 from ._comparison import shortened
-from ._received_requests import Received, read_request, receive
-from ._runtime import report_of
-from ._scripted_responses import failed
-from ._scripted_streams import stream_of
+from ._received_requests import ReceivedRequest, decode_request, receive
+from ._runtime import to_report
+from ._scripted_responses import function_error
+from ._scripted_streams import to_response_stream
 from ._stub import Stub, StubCall
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
     from lambdachain._transports.streaming import ResponseStream
 
-_WORD_FOR: Final = {
+_NOUNS: Final = {
+    InvocationType.REQUEST_RESPONSE: "call to",
+    InvocationType.EVENT: "event for",
+    InvocationType.DRY_RUN: "dry run of",
+}
+_REMEDIES: Final = {
     InvocationType.REQUEST_RESPONSE: "returns(...)",
     InvocationType.EVENT: "accepts()",
     InvocationType.DRY_RUN: "denies()",
@@ -44,19 +49,19 @@ _WORD_FOR: Final = {
 
 
 class UnstubbedCallError(StubError):
-    """A call came that the test had said nothing about, or once more than it had said."""
+    """A call that no stub of the test is for, or one more than a stub has responses for."""
 
 
 class UnusedStubError(StubError):
-    """The test said something that no call asked for."""
+    """A stub, or a part of its script, that no call has used."""
 
 
 class StubTransport:
-    """Answer calls as a test says, and keep them to be looked at; nothing is sent to AWS.
+    """Send scripted responses and record the requests; nothing is sent to AWS.
 
-    Requests and answers go through JSON and the contract's types, failures are Lambda's own answers, and the client's
-    real retry policy decides what is sent again; pauses pass without waiting. Strict both ways: a call that nothing is
-    said about raises ``UnstubbedCallError``, and at the end what no call asked for raises ``UnusedStubError``.
+    Requests and responses are serialized and validated by the contract, failures are Lambda's own responses, and the
+    client's real retry policy decides about retries; delays are skipped, not slept. Strict both ways: a call without a
+    stub raises ``UnstubbedCallError``, and a stub without a call raises ``UnusedStubError`` at the end.
 
     >>> from lambdachain import Contract, LambdaClient
     >>> double = Contract("orders-double", request=int, response=int)
@@ -68,16 +73,16 @@ class StubTransport:
     >>> [call.request for call in doubles.calls]
     [21, 21]
 
-    As a context manager it takes every call that would go to AWS, in all threads; given to a client, that client's.
-    The pytest fixture ``lambda_stub`` is one. Thread-safe.
+    As a context manager it receives every call that would go to AWS, in all threads; passed to a client, those of the
+    client. The pytest fixture ``lambda_stub`` is one. Thread-safe.
     """
 
-    answers_at_once = True  # so that the calls of a map or an event loop come in the order in which they are made
+    answers_at_once = True  # so that the calls of a map or an event loop arrive in the order in which they are made
 
     def __init__(self) -> None:
         self.offload_memory = OffloadMemory()
         self._stubs: list[Stub[Any, Any]] = []
-        self._story: list[str] = []
+        self._log: list[str] = []
         self._unstubbed: list[UnstubbedCallError] = []
         self._stack = ExitStack()
 
@@ -112,68 +117,69 @@ class StubTransport:
         when: Callable[[Any], bool] | None = None,
         optional: bool = False,
     ) -> Stub[Any, Any]:
-        """Begin to say what a function answers; see ``Stub`` for the words.
+        """Add a stub for a function; the methods of ``Stub`` script its responses.
 
-        Where several stubs are for the same call, one for its qualifier comes before one for any, one with ``when``
-        before one without, and the one made last before the others.
+        If several stubs match a call, one with its qualifier is preferred to one for any qualifier, one with ``when``
+        to one without, and the one added last to the others.
 
         Args:
             target: A contract or decorated handler, or the name or ARN of any function.
-            function: The deployed name or ARN, where clients call the contract by another than its own (``resolve``).
-            qualifier: The version or alias that it is for; without, the contract's own, else every one.
-            when: Tells by the request whether it is for this call.
-            optional: Whether it is no failure if nothing asks for it: for what many tests share.
+            function: The deployed name or ARN, if clients resolve the contract to another name than its own
+                (``resolve``).
+            qualifier: The version or alias; by default that of the contract, or any.
+            when: A predicate of the request: whether the stub is for this call.
+            optional: Do not fail if no call uses it; for stubs that many tests share.
 
         Raises:
-            ContractError: *target* is nothing that can be called, or its qualifier is given twice.
-            InvalidArnError: An address or qualifier is nothing that Lambda accepts.
+            ContractError: *target* is not a contract, handler, name or ARN, or there are two qualifiers.
+            InvalidArnError: Lambda would not accept an address or qualifier.
         """
         if when is not None and not callable(when):
             raise ContractError(f"when must be a function of the request, not {type(when).__name__}")
         contract = contract_of(target, Any) if isinstance(target, Address) else contract_of(target)
-        stub = Stub[Any, Any](contract, deployment(target, function, qualifier), when, optional=optional)
+        stub = Stub[Any, Any](contract, to_function_address(target, function, qualifier), when, optional=optional)
         self._stubs.append(stub)
         return stub
 
     @property
     def calls(self) -> tuple[StubCall[Any], ...]:
-        """The calls and events that came to any of the stubs, stub by stub."""
+        """The calls and events that the stubs received, stub by stub."""
         return tuple(call for stub in self._stubs for call in stub.calls)
 
     @property
     def unstubbed(self) -> tuple[UnstubbedCallError, ...]:
-        """What was raised for the calls that nothing was said about, whoever caught it."""
+        """The errors that were raised for calls without a stub, even if the code under test caught them."""
         return tuple(self._unstubbed)
 
     def verify(self) -> None:
-        """Check that all that was said was asked for.
+        """Check that every stub was used.
 
         Raises:
-            UnusedStubError: Something was not.
+            UnusedStubError: A stub, or a part of its script, was not.
         """
-        unused = [words for stub in self._stubs if (words := stub.unused)]
+        unused = [text for stub in self._stubs if (text := stub.unused)]
         if unused:
-            asked = "\n  ".join(["and these calls came:", *self._story] if self._story else ["and no call came"])
-            raise UnusedStubError("\n  ".join(["no call asked for what was said of", *unused]) + f"\n{asked}")
+            calls = "\n  ".join(["calls of this test:", *self._log] if self._log else ["the test made no call"])
+            raise UnusedStubError("\n  ".join(["no call used these stubs:", *unused]) + f"\n{calls}")
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Answer as the test says; see ``Transport.send``."""
-        return self._replied(invocation, timeout)[1]
+        """Send the scripted response; see ``Transport.send``."""
+        return self._respond(invocation, timeout)[1]
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Answer as the test says, piece by piece; see ``StreamingTransport.open_stream``."""
-        return stream_of(*self._replied(invocation, timeout))
+        """Send the scripted response piece by piece; see ``StreamingTransport.open_stream``."""
+        return to_response_stream(*self._respond(invocation, timeout))
 
     def pause(self, seconds: float) -> None:
-        """Let the time between two attempts pass without waiting."""
+        """Skip the delay between two attempts."""
         clock.skip(seconds)
 
     def close(self) -> None:
         """No-op: there are no connections."""
 
     def describe(self) -> str:
-        """Write the calls that came and what became of them, one a line."""
-        return "\n".join(self._story) or "no call came"
+        """Return the calls and their outcomes, one per line."""
+        return "\n".join(self._log) or "no calls"
 
     def __enter__(self) -> Self:
         self._stack.enter_context(override_transport(self))
@@ -189,82 +195,88 @@ class StubTransport:
             self.verify()
 
     def __repr__(self) -> str:
-        return f"StubTransport({', '.join(str(stub.deployed) for stub in self._stubs)})"
+        return f"StubTransport({', '.join(str(stub.address) for stub in self._stubs)})"
 
-    def _replied(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
+    def _respond(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
         request_id = str(uuid.uuid4())
-        place = len(self._story)
-        self._story.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
+        # One line per call, completed when the outcome is known: other threads may add lines in between.
+        line = len(self._log)
+        self._log.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
         try:
-            answer = self._answer(receive(invocation, timeout, request_id), place)
+            answer = self._answer(receive(invocation, timeout, request_id), line)
         except RefusedError as exc:
             answer = exc.answer
         except NoAnswerError as exc:
-            self._story[place] += f": {exc}"
+            self._log[line] += f": {exc}"
             raise
         outcome = outcome_of(answer, request_id)
-        self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
+        self._log[line] += f": {outcome.error_code or outcome.function_error or outcome.status}"
         return answer, outcome
 
-    def _answer(self, received: Received, place: int) -> Answer:
+    def _answer(self, received: ReceivedRequest, line: int) -> Answer:
         payload = received.payload()
-        self._story[place] += "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
+        self._log[line] += "" if received.invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
         try:
-            stub, request, metadata = self._chosen(received, payload)
+            stub, request, metadata = self._find_stub(received, payload)
         except RequestRejectedError as exc:
-            return failed(received, report_of(exc, received.delivery.request_id))
+            return function_error(received, to_report(exc, received.delivery.request_id))
         function, options = received.invocation.function, received.options(metadata)
-        stub.note(StubCall(function, received.kind, request, options, metadata, received.delivery.request_id))
-        step = stub.take(received.kind)
+        stub.record(
+            StubCall(function, received.invocation_type, request, options, metadata, received.delivery.request_id)
+        )
+        step = stub.take(received.invocation_type)
         if step is not None:
             with override_transport_in_context(self):
                 return step.reply(received, request)
-        if received.kind is InvocationType.DRY_RUN:
+        if received.invocation_type is InvocationType.DRY_RUN:
             return answer_permitted()
-        raise self._unheard(received, payload)
+        raise self._unstubbed_error(received, payload)
 
-    def _chosen(self, received: Received, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:
-        """Find the stub that a request is for, and read the request by its contract."""
-        kind = received.kind
-        stubs = [stub for stub in reversed(self._stubs) if _is_for(stub, received)]
-        for stub in sorted(stubs, key=lambda stub: _rank(stub, kind), reverse=True):
-            if kind is InvocationType.DRY_RUN:
+    def _find_stub(self, received: ReceivedRequest, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:
+        """Find the stub for a request, and decode the request by its contract."""
+        invocation_type = received.invocation_type
+        stubs = [stub for stub in reversed(self._stubs) if _matches(stub, received)]
+        for stub in sorted(stubs, key=lambda stub: _rank(stub, invocation_type), reverse=True):
+            if invocation_type is InvocationType.DRY_RUN:
                 return stub, None, None
-            request, metadata = read_request(stub.contract, payload)
-            if stub.answers(kind) and (stub.when is None or stub.when(request)):
-                return stub, request, metadata or received.told()
-        raise self._unheard(received, payload)
+            request, metadata = decode_request(stub.contract, payload)
+            if stub.has_steps_for(invocation_type) and (stub.when is None or stub.when(request)):
+                return stub, request, metadata or received.metadata()
+        raise self._unstubbed_error(received, payload)
 
-    def _unheard(self, received: Received, payload: object) -> UnstubbedCallError:
-        error = UnstubbedCallError(_nothing_said(received, payload, self._stubs))
+    def _unstubbed_error(self, received: ReceivedRequest, payload: object) -> UnstubbedCallError:
+        error = UnstubbedCallError(_describe_unexpected_call(received, payload, self._stubs))
         self._unstubbed.append(error)
         return error
 
 
-def _is_for(stub: Stub[Any, Any], received: Received) -> bool:
-    return stub.deployed.has(received.called) and stub.deployed.qualifier in (None, received.qualifier)
+def _matches(stub: Stub[Any, Any], received: ReceivedRequest) -> bool:
+    return stub.address.matches(received.called) and stub.address.qualifier in (None, received.qualifier)
 
 
-def _rank(stub: Stub[Any, Any], kind: InvocationType) -> tuple[bool, bool, bool]:
-    return stub.answers(kind), stub.deployed.qualifier is not None, stub.when is not None
+def _rank(stub: Stub[Any, Any], invocation_type: InvocationType) -> tuple[bool, bool, bool]:
+    return stub.has_steps_for(invocation_type), stub.address.qualifier is not None, stub.when is not None
 
 
-def _nothing_said(received: Received, payload: object, stubs: Sequence[Stub[Any, Any]]) -> str:
-    call = f"{VERBS[received.kind]} {received.invocation.function}"
-    asked = "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
-    said = [f"{stub!r}{_why_not(stub, received)}" for stub in stubs]
-    name = repr(received.invocation.function)
-    remedy = f"on({name}) or on(contract, {name}), then .{_WORD_FOR[received.kind]}"
-    stubbed = "\n  ".join(["what is said:", *said] if said else ["nothing is said about any function"])
-    return f"nothing is said about {call}{asked}\n{stubbed}\nsay what it answers: {remedy}"
+def _describe_unexpected_call(received: ReceivedRequest, payload: object, stubs: Sequence[Stub[Any, Any]]) -> str:
+    name, invocation_type = repr(str(received.invocation.function)), received.invocation_type
+    remedy = f"add stub.on({name}).{_REMEDIES[invocation_type]}, or on(contract, {name})"
+    request = "" if invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
+    lines = [
+        f"unexpected {_NOUNS[invocation_type]} {name}: {remedy}",
+        f"{VERBS[invocation_type]} {received.invocation.function}{request}",
+        "stubs of this test:" if stubs else "this test has no stubs",
+        *(f"  {stub!r}{_why_no_match(stub, received)}" for stub in stubs),
+    ]
+    return "\n  ".join(lines)
 
 
-def _why_not(stub: Stub[Any, Any], received: Received) -> str:
-    """Describe why a stub of the very function is not for this call; nothing of other functions' stubs."""
-    if not stub.deployed.has(received.called):
+def _why_no_match(stub: Stub[Any, Any], received: ReceivedRequest) -> str:
+    """Return why a stub of the called function is not for this call; nothing for stubs of other functions."""
+    if not stub.address.matches(received.called):
         return ""
-    if not _is_for(stub, received):
-        return f"  (not for {received.qualifier or 'a call without qualifier'})"
-    if not stub.answers(received.kind):
-        return f"  (nothing for {VERBS[received.kind]})"
-    return "  (when says no)" if stub.when is not None else "  (all of it has been answered)"
+    if not _matches(stub, received):
+        return f"  (not for {f'qualifier {received.qualifier}' if received.qualifier else 'calls without a qualifier'})"
+    if not stub.has_steps_for(received.invocation_type):
+        return f"  (has no response for {VERBS[received.invocation_type]})"
+    return "  (when= returned False)" if stub.when is not None else "  (all its responses are used up)"
