@@ -101,6 +101,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     item.stash[_outcomes] = set()
     for name in _STATEFUL_MODULES:
+        # A module that is not imported has no state to reset, and importing it would cost time.
         module = sys.modules.get(name)
         if module is not None:
             module.forget()
@@ -143,6 +144,7 @@ def lambda_stub(request: pytest.FixtureRequest) -> Generator[StubTransport]:
     stub = StubTransport()
     with override_transport(stub):
         yield stub
+    # A test that failed or was skipped did not get to use all its stubs.
     if request.node.stash.get(_outcomes, set()) == {"passed"}:
         _check_stub(stub, request.node)
 
@@ -225,6 +227,7 @@ def _redirect_clients_to(endpoint: LocalEndpoint) -> Generator[None]:
 def _check_stub(stub: StubTransport, item: pytest.Item) -> None:
     """Fail a test that passed in spite of an unexpected call or an unused stub."""
     for error in stub.unstubbed:
+        # A call from code that swallows exceptions has to fail the test, but an expected one must not.
         if not _is_caught_by(item, error.__traceback__):
             error.add_note("Raised again at the end of the test, because the code under test caught it.")
             raise error
@@ -260,6 +263,7 @@ def _shorten(failure: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionIn
     if isinstance(failure.value, StubError):
         _drop_inner_context(failure.value)
     traceback: TracebackType | None = None
+    # A traceback is a linked list from the outermost frame inwards, so it is rebuilt from the inside.
     for entry in reversed(frames):
         traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     # pytest reads the real traceback again when it removes its own frames: filtering its copy is not enough.
@@ -275,6 +279,7 @@ def _drop_inner_context(error: StubError) -> None:
 
 
 def _user_frames(entry: TracebackType | None) -> Iterator[TracebackType]:
+    # A frame of the standard library or of botocore is ours only below a frame of ours.
     is_inside = False
     while entry is not None:
         package = _package(entry)

@@ -45,6 +45,7 @@ def to_function_address(
     if isinstance(target, Address):
         address, own = (function or target), None
     else:
+        # The contract's qualifier also applies to a name that the client resolves it to.
         address, own = (function or target.contract.function), target.contract.qualifier
     name, named = split_qualifier(address, qualifier, ContractError)
     return FunctionAddress(parse_target(name), named or own)

@@ -101,12 +101,14 @@ def to_in_process_call(
 
 def _function_report(outcome: Outcome) -> Mapping[str, Any]:
     report = _decode(outcome.payload) if outcome.function_error else None
+    # A function that is not written in Python may report an error as any JSON value.
     return report if is_mapping(report) else {}
 
 
 def _decode(payload: bytes) -> Any:
     try:
         return json.loads(payload) if payload else None
+    # A handler may return bytes that are not JSON, or JSON too deeply nested for Python.
     except (ValueError, RecursionError):
         return payload.decode(errors="replace")
 

@@ -31,6 +31,7 @@ def _compare_call(name: str, expected: object, actual: object) -> Iterator[str]:
 
 def differences(expected: object, actual: object, path: str = "") -> list[str]:
     """Describe where two values differ, in lines such as ``items[1].price: expected 4, got 3``."""
+    # The classes of a test decide themselves what is equal; only unequal values are taken apart.
     if expected == actual:
         return []
     parts, others = _parts(expected), _parts(actual)
@@ -38,6 +39,7 @@ def differences(expected: object, actual: object, path: str = "") -> list[str]:
         names = {**parts, **others}
         pairs = ((name, parts.get(name, _ABSENT), others.get(name, _ABSENT)) for name in names)
         lines = [line for name, one, other in pairs for line in _compare_part(f"{path}{name}".lstrip("."), one, other)]
+        # No lines: the parts are equal and something that is not a part differs, so the whole is shown below.
         if lines:
             return lines
     return [
@@ -74,5 +76,6 @@ def _parts(value: Any) -> Mapping[str, object] | None:
         return {f"[{position}]": inner for position, inner in enumerate(value)}
     if is_dataclass(value):
         return {f".{field.name}": getattr(value, field.name) for field in fields(value)}
+    # Read from the class, because pydantic deprecates reading model_fields from an instance.
     model_fields: object = getattr(value.__class__, "model_fields", None)
     return {f".{name}": getattr(value, name) for name in model_fields} if is_mapping(model_fields) else None

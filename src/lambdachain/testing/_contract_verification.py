@@ -28,6 +28,7 @@ from ._runtime import FunctionConfig, run
 
 Req = TypeVar("Req")
 
+# Lambda's longest timeout: how long a function may take is not part of its contract.
 _MAX_TIMEOUT = 900.0
 
 
@@ -80,6 +81,7 @@ def _compare_contracts(expected: Contract[Any, Any], handler: object) -> Iterato
         return
     for change in compatibility(expected, contract_of(handler)):
         for breakage in change.breaks:
+            # Callers exist and use their own contract. A breakage that is only possible is not a broken contract yet.
             if breakage.who == "old callers" and breakage.certain:
                 yield f"{change.path}: {change.what}; {breakage.why}"
 

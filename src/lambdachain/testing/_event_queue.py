@@ -53,8 +53,10 @@ class InProcessEventQueue:
         with self._lock:
             due = [event for event in self._waiting if until is None or event.state.due <= until]
             if not due:
+                # The clock advances even if nothing is due, so that two calls of deliver(30) reach a retry after 60 s.
                 self.now = self.now if until is None else max(self.now, until)
                 return None
+            # min() returns the first of equal elements: events that are due at the same time keep their order.
             event = min(due, key=lambda event: event.state.due)
             self._waiting.remove(event)
             self.now = max(self.now, event.state.due)

@@ -87,6 +87,7 @@ class InProcessTransport:
                 "InProcessTransport({contract: handler}), or add(handler)"
             )
         _check_numbers(timeout, memory, None)
+        # A test with moto or LocalStack wants to see its payloads in S3; without them there is no S3 to use.
         self.offload_memory = OffloadMemory(yields_to_s3=True)
         self._timeout = timeout
         self._memory = memory
@@ -189,6 +190,7 @@ class InProcessTransport:
             # The calling handler has timed out, so on Lambda this code would not run: end its thread here.
             raise SystemExit
         result = self._invoke(invocation, chain, timeout)
+        # Only the outermost call delivers: on Lambda, too, an event runs independently of the handler that fired it.
         if chain.system is not self and not self._hold_events:
             self.deliver()
         # Events are delivered even if the response is lost: they are in the queue already.
@@ -233,6 +235,7 @@ class InProcessTransport:
             log_call(to_in_process_call(invocation, lost, caller=chain.caller))
             return exc
         outcome = outcome_of(answer, request_id)
+        # The log has one entry for each run of a function, and an accepted event has not run yet.
         if outcome.status != _QUEUED:  # an event is logged when it is delivered
             log_call(to_in_process_call(invocation, outcome, caller=chain.caller))
         if function is not None and function.take_lost_answer():
@@ -244,6 +247,7 @@ class InProcessTransport:
     def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, InProcessFunction]:
         location = location_for(invocation)
         functions = self._functions.find_versions(invocation.function_name, location)
+        # Every function on AWS has $LATEST, also if the test added only versions and aliases.
         qualifiers = {function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions}
         invoke = check_invocation(invocation, request_id=request_id, location=location, functions=qualifiers)
         function = find_version(functions, invoke.delivery.invoked_arn)
@@ -279,6 +283,7 @@ class InProcessTransport:
             raise answers.looped(delivery.invoked_arn)
         config = function.config_for(delivery.invoked_arn)
         release = function.concurrency.acquire(function.timeout, waits=waits)
+        # The client at module scope in a handler's file finds this transport by the context of the handler's thread.
         with override_transport_in_context(self), use_chain(chain.extend(function.name, self, function.timeout)):
             return config, run(function.handler, delivery, config, caller_timeout=caller_timeout, ended=release)
 

@@ -104,6 +104,7 @@ class InProcessFunctions:
 
     def __init__(self) -> None:
         self._functions: list[InProcessFunction] = []
+        # Shared by all functions without reserved concurrency, as on an account.
         self._unreserved = ConcurrencyQuota(ACCOUNT_CONCURRENCY, "ConcurrentInvocationLimitExceeded")
 
     def add(
@@ -145,6 +146,7 @@ class InProcessFunctions:
         except InvalidArnError:  # the check of the request responds as Lambda does
             return []
         found = [function for function in self._functions if function.address.matches(called)]
+        # False sorts before True.
         return sorted(found, key=lambda function: not isinstance(function.address.function, FunctionArn))
 
     def __str__(self) -> str:
@@ -159,4 +161,5 @@ class InProcessFunctions:
 def find_version(functions: list[InProcessFunction], invoked_arn: str) -> InProcessFunction:
     """Return the version or alias that was called; the last one if the call has no qualifier and every version has."""
     qualifier = parse_target(invoked_arn).qualifier or LATEST
+    # A test that adds only "f:live" expects calls of "f" to reach it, although $LATEST would be another version on AWS.
     return next((function for function in functions if function.qualifier == qualifier), functions[-1])

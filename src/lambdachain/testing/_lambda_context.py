@@ -85,6 +85,7 @@ class LambdaContext:
         self.function_name = function_name
         self.function_version = version
         self.invoked_function_arn = arn or str(HOME.arn(function_name))
+        # A string in the real context, too: the runtime client reads it from an environment variable.
         self.memory_limit_in_mb = str(memory)
         self.log_group_name = f"/aws/lambda/{function_name}"
         self.log_stream_name = _log_stream(version)
@@ -104,6 +105,7 @@ class LambdaContext:
 
     def log(self, msg: object) -> None:
         """Write to the function's log."""
+        # Without a newline, as the real one.
         sys.stdout.write(str(msg))
 
     def __repr__(self) -> str:
@@ -118,4 +120,5 @@ def _w3c(client_context: Mapping[str, Any] | None) -> dict[str, str]:
     fields = None if client_context is None else client_context.get("w3c")
     if not is_mapping(fields):
         return {}
+    # The runtime client ignores other members, and values that are not strings.
     return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}

@@ -36,6 +36,7 @@ def location_for(invocation: Invocation) -> AwsLocation:
     """Return the account and region of the call, with defaults: a function is wherever its caller expects it."""
     try:
         called = parse_target(invocation.function_name)
+    # check_invocation() rejects the name as Lambda does; until then any location will do.
     except InvalidArnError:
         return HOME
     return AwsLocation(called.account_id or HOME.account_id, called.region or HOME.region)
@@ -50,6 +51,7 @@ def check_invocation(
         RefusedError: Lambda would reject it.
     """
     return read_invoke(
+        # read_invoke() expects the escaped path segment of the HTTP request.
         quote(invocation.function_name, safe=""),
         invocation.qualifier,
         _to_headers(invocation),
@@ -132,6 +134,7 @@ class ReceivedRequest:
             client_context=custom or None,
             log_tail=self.log_tail,
         )
+        # Only the options that were set, so that a test can compare with what the code under test passed.
         return cast("CallOptions", {name: value for name, value in sent.items() if value})
 
 

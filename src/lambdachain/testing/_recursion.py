@@ -35,6 +35,7 @@ class Chain:
     @property
     def is_over(self) -> bool:
         """Whether the calling function has timed out: its thread still runs, but on Lambda it would have been ended."""
+        # The system's clock: time that a retry delay skips does not use up the timeout of running handlers.
         return clock.System.monotonic() >= self.ends
 
     def exceeds_loop_limit(self, function: str) -> bool:

@@ -95,17 +95,21 @@ def run(
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
     sandbox = sandbox_for(handler, config.name)
     work = _isolate(handler, delivery, config, ended)
+    # An empty context: a function on AWS does not see the context variables of its caller either.
     sandbox.start(lambda: partial(done.put, Context().run(work)))
     wait = config.timeout if caller_timeout is None else min(config.timeout, caller_timeout)
     try:
         result = done.get(timeout=wait)
     except Empty:
+        # Whichever limit was shorter has passed: the caller's leaves the handler running, the function's ends it.
         if caller_timeout is not None and caller_timeout < config.timeout:
             raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT) from None
+        # Lambda does not reuse the environment of an invocation that timed out.
         sandbox.end()
         result = _Result(answers.timed_out(delivery.request_id, config.timeout), failed=True)
     if isinstance(result, BaseException):
         raise result
+    # Lambda checks the size after the handler has returned, so its effects stay.
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
     return Ending(result.body, result.failed, platform_log(delivery, config, clock.System.monotonic() - began))
@@ -114,6 +118,7 @@ def run(
 def _isolate(
     handler: Handler, delivery: Delivery, config: FunctionConfig, ended: Callable[[], None]
 ) -> Callable[[], _Result | BaseException]:
+    # Read here, in the caller's context; the handler's thread starts with an empty one.
     transport, chain = transport_override(), current_chain()
 
     def work() -> _Result | BaseException:
@@ -258,6 +263,7 @@ def _exit_status(code: object) -> int:
         return 0
     if not isinstance(code, int):
         return 1
+    # The kernel keeps the lowest 8 bits; CPython maps an int that does not fit a C long to -1, which is 255.
     return code & 0xFF if -sys.maxsize - 1 <= code <= sys.maxsize else 0xFF
 
 

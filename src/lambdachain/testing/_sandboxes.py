@@ -65,6 +65,7 @@ class InProcessSandbox:
             if not self._ended:
                 _idle.append(self)
             surplus = _idle[:-_MAX_IDLE]
+        # Outside the lock, because end() acquires it.
         for sandbox in surplus:
             sandbox.end()
 
@@ -75,6 +76,7 @@ _idle: Final[list[InProcessSandbox]] = []
 def sandbox_for(handler: object, name: str) -> InProcessSandbox:
     """Return the idle sandbox that ran *handler* last, or a new one."""
     with _lock:
+        # The sandbox used last: its event loop and connections are the most likely to be still usable.
         for sandbox in reversed(_idle):
             if sandbox.can_run(handler):
                 _idle.remove(sandbox)

@@ -66,6 +66,7 @@ def reply_with_error(contract: Contract[Any, Any], error: Any) -> tuple[Reply, b
     made: Any = error() if isinstance(error, type) else error
     if not isinstance(made, Exception):
         raise ContractError(f"raises() takes exceptions, not {error!r}")
+    # By exact type: a subclass of an error would reach the caller as its base class.
     if type(made) in _REPLIES:
         return _REPLIES[type(made)](made), False
     if isinstance(made, RemoteError):
@@ -85,6 +86,7 @@ def _check_declared(contract: Contract[Any, Any], error: type[RemoteError]) -> N
 
 
 def _reply_with_function_error(error: Exception) -> Reply:
+    # Errors that Lambda reports for a function have reports of their own; any other is what the handler raised.
     report = _REPORTS.get(type(error), to_report)
     return lambda received, _: function_error(received, report(error, received.delivery.request_id))
 

@@ -102,12 +102,14 @@ def function_error(received: ReceivedRequest, report: bytes) -> Answer:
 def function_response(received: ReceivedRequest, body: bytes, *, has_failed: bool = False) -> Answer:
     """Respond with the result of the function, a success or an error."""
     config = _config_for(received)
+    # The log needs a duration; a scripted response has none of its own.
     ending = Ending(body, has_failed, platform_log(received.delivery, config, 0.001))
     return answer_ending(ending, log_tail=received.log_tail, version=config.version)
 
 
 def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> Answer:
     offload, metadata = contract.offload, received.metadata()
+    # The callee offloads its response only if the caller has said that it can read it from S3.
     if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
         body = as_bytes(put_payload(offload, body, transport_override()))
     return (
@@ -123,6 +125,7 @@ def _is_handler(function: object) -> bool:
 
 def _takes_context(function: Callable[..., Any]) -> bool:
     parameters = inspect.signature(function).parameters.values()
+    # A handler has two required positional parameters, event and context; a function of the request has one.
     return len([one for one in parameters if one.default is one.empty and one.kind in _POSITIONAL]) > 1
 
 

@@ -40,6 +40,7 @@ def reply_with_stream(contract: Contract[Any, Any], pieces: Sequence[bytes | str
 
     def reply(received: ReceivedRequest, request: Any) -> Answer:
         whole = function_response(received, b"".join(data)) if fails is None else fails(received, request)
+        # The whole body as well, because call() may be used for a function that streams.
         return StreamedAnswer(whole.status, whole.body, whole.headers, data)
 
     return reply
@@ -61,6 +62,7 @@ class ScriptedStream:
     """A stream of scripted pieces; see ``ResponseStream``."""
 
     def __init__(self, answer: StreamedAnswer, outcome: Outcome) -> None:
+        # A stream begins before Lambda knows how it ends: an error is in its last event, not in the headers.
         self.outcome = replace(outcome, function_error=None, payload=b"")
         details = outcome.payload.decode() if outcome.function_error else None
         end = StreamEnd(outcome.function_error, details, outcome.log_result)

@@ -78,6 +78,7 @@ class Step:
     @property
     def is_done(self) -> bool:
         """Whether it was used as often as the test expects."""
+        # Without a number of times, one use is enough.
         return self.left == 0 or (self.left is None and self.is_used)
 
     def __str__(self) -> str:
@@ -229,6 +230,7 @@ class Stub(Generic[Req, Resp]):
             step = next(
                 (step for step in self._steps if invocation_type in step.invocation_types and step.left != 0), None
             )
+            # Under the lock: calls of one client may come from several threads at once.
             if step is not None:
                 step.is_used = True
                 step.left = None if step.left is None else step.left - 1

@@ -189,6 +189,7 @@ class StubTransport:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+        # A test that fails anyway should not fail for unused stubs instead.
         if exc is None:
             if self._unstubbed:
                 raise self._unstubbed[0]
@@ -218,6 +219,7 @@ class StubTransport:
         self._log[line] += "" if received.invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
         try:
             stub, request, metadata = self._find_stub(received, payload)
+        # A real callee rejects an invalid request itself, so the caller gets a function error.
         except RequestRejectedError as exc:
             return function_error(received, to_report(exc, received.delivery.request_id))
         function, options = received.invocation.function, received.options(metadata)
@@ -226,6 +228,7 @@ class StubTransport:
         )
         step = stub.take(received.invocation_type)
         if step is not None:
+            # A function of runs() may call other functions: its calls come to this stub, too.
             with override_transport_in_context(self):
                 return step.reply(received, request)
         if received.invocation_type is InvocationType.DRY_RUN:
@@ -236,8 +239,10 @@ class StubTransport:
         """Find the stub for a request, and decode the request by its contract."""
         invocation_type = received.invocation_type
         stubs = [stub for stub in reversed(self._stubs) if _matches(stub, received)]
+        # sorted() is stable, and the stubs are reversed: of equal ranks the stub added last comes first.
         for stub in sorted(stubs, key=lambda stub: _rank(stub, invocation_type), reverse=True):
             if invocation_type is InvocationType.DRY_RUN:
+                # A dry run has no payload to decode, or to test a condition with.
                 return stub, None, None
             request, metadata = decode_request(stub.contract, payload)
             if stub.has_steps_for(invocation_type) and (stub.when is None or stub.when(request)):
