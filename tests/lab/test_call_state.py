@@ -1,4 +1,4 @@
-"""The decisions of one call, over clocks of our own: no socket, no sleep, every invariant."""
+"""Every invariant of ``CallState``, the decisions of one call, with fake clocks and without sockets or sleep."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BEGINNING = 1000.0
 
 
 def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
-    """Take what an attempt led to, as ``send_with_retries`` does."""
+    """Handle the result of an attempt as ``send_with_retries`` does."""
     going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:
@@ -48,7 +48,7 @@ def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> An
 
 
 class Event(NamedTuple):
-    """What one attempt leads to: a reply, whether a function may have run by it, and the seconds it takes."""
+    """The result of one attempt: a reply, whether a function may have run, and the seconds it takes."""
 
     reply: Reply
     may_have_run: bool
@@ -101,7 +101,7 @@ def _planned(
 
 
 class Trip(NamedTuple):
-    """How a call went: when its attempts began, when its sleeps were to end, and what it came to."""
+    """The record of a call: when its attempts began, when its delays were to end, and its result."""
 
     began: list[float]
     slept_until: list[float]
@@ -109,8 +109,8 @@ class Trip(NamedTuple):
     end: Answer | CallError
 
 
-def _travel(call: PreparedCall, events: Sequence[Event]) -> Trip:
-    """Lead a call through *events* by a clock of our own; the last one stands for every further attempt."""
+def _simulate(call: PreparedCall, events: Sequence[Event]) -> Trip:
+    """Run a call through *events* by a fake clock; the last one is the result of every further attempt."""
     clock = BEGINNING
     course = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
@@ -153,11 +153,13 @@ _events = st.builds(
     idempotent=st.booleans(),
     timeout=st.none() | st.floats(0.01, 30),
 )
-def test_any_course(events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None) -> None:
-    """Whatever the replies and clocks: no double run, no attempt too many, none after the deadline, no false word."""
+def test_any_sequence_of_results(
+    events: list[Event], attempts: int, delay: float, idempotent: bool, timeout: float | None
+) -> None:
+    """No double run, no attempt too many or after the deadline, no wrong statement, for any replies and clocks."""
     policy = RetryPolicy(max_attempts=attempts, initial_delay=delay, budget=None)
 
-    trip = _travel(_planned(policy, idempotent=idempotent, timeout=timeout), events)
+    trip = _simulate(_planned(policy, idempotent=idempotent, timeout=timeout), events)
 
     met = [events[min(n, len(events) - 1)] for n in range(len(trip.began))]
     deadline = BEGINNING + (float("inf") if timeout is None else timeout)
@@ -172,7 +174,7 @@ def test_any_course(events: list[Event], attempts: int, delay: float, idempotent
 
 
 def test_attempts_are_numbered() -> None:
-    """Each attempt tells its own number and what is left of the time."""
+    """Each attempt sends its number and the remaining time."""
     call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
     course = CallState(call, BEGINNING)
 
@@ -187,9 +189,9 @@ def test_attempts_are_numbered() -> None:
     assert 3 == len({context for _, context in texts})
 
 
-def test_default_delays_of_a_broken_connection() -> None:
-    """The default waits up to 50 ms before the second attempt, and up to 100 ms before the third."""
-    trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
+def test_default_delays_after_a_lost_connection() -> None:
+    """At most 50 ms before the second attempt, and 100 ms before the third."""
+    trips = [_simulate(_planned(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
 
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
     second = [trip.slept_until[1] - trip.slept_until[0] for trip in trips]
@@ -198,9 +200,9 @@ def test_default_delays_of_a_broken_connection() -> None:
 
 
 @pytest.mark.parametrize(("reply", "error"), [(THROTTLED, ThrottledError), (NOT_READY, FunctionNotReadyError)])
-def test_default_delays_of_missing_capacity(reply: Outcome, error: type[CallError]) -> None:
-    """Where capacity is missing the default waits up to 1 s, then up to 2 s."""
-    trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
+def test_default_delays_after_a_throttle(reply: Outcome, error: type[CallError]) -> None:
+    """At most 1 s, then 2 s."""
+    trips = [_simulate(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
 
     assert {error} == {type(trip.end) for trip in trips}
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
@@ -209,29 +211,29 @@ def test_default_delays_of_missing_capacity(reply: Outcome, error: type[CallErro
 
 
 def test_delays_without_jitter_double() -> None:
-    """Without jitter each delay is twice the one before, up to ``max_delay``."""
+    """Each delay is twice the one before, up to ``max_delay``."""
     policy = RetryPolicy(max_attempts=7, initial_delay=0.5, max_delay=3.0, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy), [Event(REFUSED, False, 0.0)])
+    trip = _simulate(_planned(policy), [Event(REFUSED, False, 0.0)])
 
     pauses = [end - start for start, end in zip([BEGINNING, *trip.slept_until[:-1]], trip.slept_until, strict=True)]
     assert [0.5, 1.0, 2.0, 3.0, 3.0, 3.0] == pauses
 
 
 @pytest.mark.parametrize(("asked", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
-def test_hint_is_a_floor(asked: float | None, paused: float | None) -> None:
-    """What Lambda asks to wait is waited at least, unless it is longer than ``max_delay``."""
+def test_retry_after_is_a_minimum(asked: float | None, paused: float | None) -> None:
+    """Unless it is longer than ``max_delay``."""
     policy = RetryPolicy(initial_delay=0.0)
     error = ThrottledError("slow down", retry_after=asked, retryable=True)
 
     assert paused == pause_before_next(policy, error, 1, 0.0)
 
 
-def test_pause_that_would_end_at_the_deadline() -> None:
-    """A pause that uses up the time is not made: the call fails at once, and says which failure came before."""
+def test_a_delay_until_the_deadline_is_skipped() -> None:
+    """The call fails immediately, with the failure that came before."""
     policy = RetryPolicy(initial_delay=1.0, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
+    trip = _simulate(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING, BEGINNING + 1.5] == trip.began
@@ -240,41 +242,41 @@ def test_pause_that_would_end_at_the_deadline() -> None:
 
 
 def test_oversleeping() -> None:
-    """Who wakes after the deadline sends nothing any more."""
+    """A call that wakes up after the deadline sends nothing more."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
+    trip = _simulate(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING] == trip.began
 
 
 def test_oversleeping_in_doubt() -> None:
-    """Who wakes after the deadline still does not know whether the first attempt ran."""
+    """A call that wakes up after the deadline still does not know whether its first attempt ran."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
+    trip = _simulate(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, ServiceError)
     assert trip.end.execution is Execution.UNKNOWN
 
 
-def test_budget_runs_out() -> None:
-    """A function that only fails is soon not sent anything twice, and comes back after enough successes."""
+def test_the_retry_budget_runs_out() -> None:
+    """A function that always fails is soon no longer retried, and is again after enough successes."""
     budget = RetryBudget(max_tokens=10, token_ratio=0.5)
     call = _planned(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
     down = [Event(REFUSED, False, 0.0)]
 
-    attempts = [len(_travel(call, down).began) for _ in range(20)]
+    attempts = [len(_simulate(call, down).began) for _ in range(20)]
     for _ in range(40):
-        _travel(call, [Event(SUCCEEDED, True, 0.0)])
+        _simulate(call, [Event(SUCCEEDED, True, 0.0)])
 
     assert [3, 2, *[1] * 18] == attempts
-    assert 3 == len(_travel(call, down).began)
+    assert 3 == len(_simulate(call, down).began)
 
 
 def test_bucket_under_contention() -> None:
-    """However many threads draw on a bucket, it holds between nothing and all, and no token is lost."""
+    """With many threads a bucket stays between empty and full, and no token is lost."""
     bucket = Bucket(RetryBudget(max_tokens=50, token_ratio=0.25))
     seen: list[float] = []
     start = threading.Barrier(8)
@@ -295,7 +297,7 @@ def test_bucket_under_contention() -> None:
 
 
 def test_tokens_add_up() -> None:
-    """Failures drawn by many threads at once are all counted."""
+    """Failures of many threads at the same time are all counted."""
     bucket = Bucket(RetryBudget(max_tokens=10_000, token_ratio=0.1))
 
     threads = [threading.Thread(target=lambda: [bucket.failed() for _ in range(1000)]) for _ in range(8)]

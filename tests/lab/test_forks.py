@@ -1,4 +1,4 @@
-"""A forked process has connections, locks and deadlines of its own: no other process's answer, and none lost."""
+"""A forked process has its own connections, locks and deadlines: it never gets another process's response."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ECHO = Fault("echo", _echo, runs=True)
 
 
 def forked(work: Callable[[], bool]) -> int:
-    """Start a child process that does *work*, and ends with 0 if it says that all was well."""
+    """Start a child process that runs *work*, and exits with 0 if it returns true."""
     pid = os.fork()
     if pid == 0:
         status = 2
@@ -58,7 +58,7 @@ def forked(work: Callable[[], bool]) -> int:
 
 
 def ended(pid: int) -> int:
-    """Wait for a child, and return how it ended."""
+    """Wait for a child, and return its exit status."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -71,7 +71,7 @@ def ended(pid: int) -> int:
 
 
 def calls(client: LambdaClient) -> bool:
-    """Check whether every call gets its own answer."""
+    """Check whether every call gets its own response."""
     mine = [os.getpid() * 1000 + number for number in range(CALLS)]
     return mine == [client.call("echo", number, timeout=30) for number in mine]
 
@@ -86,7 +86,7 @@ def _given(url: str) -> Any:
 
 @pytest.fixture(params=["plain", "TLS"])
 def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
-    """A laboratory that answers with what it is asked."""
+    """A laboratory that responds with the request's body."""
     found: Laboratory = request.getfixturevalue("laboratory" if request.param == "plain" else "tls_laboratory")
     if found.certificate is not None:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(found.certificate))
@@ -97,8 +97,8 @@ def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
-def test_parent_and_children_call_at_once(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """Each gets its own answers, over several rounds of forks."""
+def test_parent_and_children_call_concurrently(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """Each gets its own responses, over several rounds of forks."""
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
         for _ in range(ROUNDS):
@@ -108,8 +108,8 @@ def test_parent_and_children_call_at_once(echoing: Laboratory, make: Callable[[s
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_an_event_loop_of_ones_own(echoing: Laboratory, over: str) -> None:
-    """A child calls in a loop of its own while the parent's loop goes on."""
+def test_a_child_has_its_own_event_loop(echoing: Laboratory, over: str) -> None:
+    """It calls in a loop of its own while the parent's loop runs."""
     from lambdachain import AsyncLambdaClient
 
     client = AsyncLambdaClient(ASYNC_TRANSPORTS[over](endpoint_url=echoing.url))
@@ -133,8 +133,8 @@ def test_an_event_loop_of_ones_own(echoing: Laboratory, over: str) -> None:
     asyncio.run(main())
 
 
-def test_a_client_that_was_used_before_the_fork_and_given_after_it(laboratory: Laboratory) -> None:
-    """Its pool holds connections that nobody knows the age or the process of."""
+def test_a_given_client_that_was_used_before_the_fork(laboratory: Laboratory) -> None:
+    """Its pool has connections of unknown age and process."""
     laboratory.play(ECHO)
     client = boto3.client("lambda", endpoint_url=laboratory.url, config=Config(retries={"total_max_attempts": 1}))
     client.invoke(FunctionName="echo", Payload=b"1")["Payload"].read()
@@ -144,8 +144,8 @@ def test_a_client_that_was_used_before_the_fork_and_given_after_it(laboratory: L
     assert (True, 0) == (calls(LambdaClient(BotoTransport(client))), ended(child))
 
 
-def test_a_client_whose_pools_cannot_be_replaced_is_refused(laboratory: Laboratory, monkeypatch: Any) -> None:
-    """Rather than to risk another process's answer."""
+def test_a_client_whose_pools_cannot_be_replaced_is_rejected(laboratory: Laboratory, monkeypatch: Any) -> None:
+    """It could get another process's response."""
     laboratory.play(ECHO)
     client: Any = boto3.client("lambda", endpoint_url=laboratory.url, config=Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(type(client._endpoint.http_session), "_get_pool_manager_kwargs", None)
@@ -161,7 +161,7 @@ def test_a_client_whose_pools_cannot_be_replaced_is_refused(laboratory: Laborato
 
 
 def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
-    """Whoever held them has stayed with the parent."""
+    """The threads that held them exist only in the parent."""
     laboratory.play(ECHO)
     transport = BotoTransport(endpoint_url=laboratory.url)
     client = LambdaClient(transport)
@@ -178,8 +178,8 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     assert 0 == ended(child)
 
 
-def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory) -> None:
-    """The thread of deadlines begins anew with what the child sets."""
+def test_a_timer_of_the_parent_does_not_fire_in_the_child(laboratory: Laboratory) -> None:
+    """The deadline thread starts again with the child's first timer."""
     rung = threading.Event()
     bell = deadline_timer.set(time.monotonic() + 3600, rung.set)
 
@@ -196,8 +196,8 @@ BLOCKING = pytest.mark.parametrize("make", [_ours, lambda url: HttpTransport(end
 
 
 @BLOCKING
-def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -> None:
-    """The child is told that the map is the parent's, lets go of it, and begins others."""
+def test_a_fork_during_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -> None:
+    """The child gets an error, releases the parent's map, and can start others."""
     laboratory.play(ECHO)
     numbers = list(range(100))
     with LambdaClient(make(laboratory.url)) as client:
@@ -215,8 +215,8 @@ def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_a_fork_amid_an_async_map(laboratory: Laboratory, over: str) -> None:
-    """The child is told the same, and what goes on in the parent's loop is left alone."""
+def test_a_fork_during_an_async_map(laboratory: Laboratory, over: str) -> None:
+    """The same, and the work in the parent's loop is not affected."""
     from lambdachain import AsyncLambdaClient
 
     laboratory.play(ECHO)
@@ -268,8 +268,8 @@ _STREAM_HEAD = (
 
 
 @BLOCKING
-def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """The child gets none of the parent's pieces, and closing there what it cannot read ends nothing."""
+def test_a_fork_during_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """The child gets none of the parent's pieces, and closing the stream there does not end the parent's."""
     halves = _Streaming()
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
@@ -291,8 +291,8 @@ def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
-    """Nor does a child have the parent's loop watch the connection no more."""
+def test_a_fork_during_an_async_stream(echoing: Laboratory, over: str) -> None:
+    """The child does not stop the parent's loop from watching the connection."""
     from lambdachain import AsyncLambdaClient
 
     halves = _Streaming()
@@ -325,7 +325,7 @@ def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
     "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """The call that is under way goes on in the parent, and its connection is nobody's in the child."""
+    """The call in flight continues in the parent, and its connection does not exist in the child."""
     begun, go = threading.Event(), threading.Event()
 
     def wait(connection: Connection) -> None:
@@ -349,7 +349,7 @@ def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[
 
 
 def _bucket(connection: Connection) -> None:
-    """Answer as S3 does to GetObject: the object is its key."""
+    """Respond as S3 to GetObject: the object is its key."""
     while b"\r\n\r\n" not in connection._buffer:
         connection._receive()
     head, _, connection._buffer = connection._buffer.partition(b"\r\n\r\n")
@@ -358,7 +358,7 @@ def _bucket(connection: Connection) -> None:
 
 
 def test_the_client_of_an_offload(laboratory: Laboratory) -> None:
-    """Parent and children get each payload that they ask the bucket for."""
+    """Parent and children get each payload that they request from the bucket."""
     laboratory.play(Fault("bucket", _bucket))
     offload = S3Offload("payloads", region="eu-west-1", endpoint_url=laboratory.url)
 
@@ -379,7 +379,7 @@ def _reference(key: str, data: bytes) -> dict[str, Any]:
 
 
 def _credentials(connection: Connection) -> None:
-    """Answer as a container's metadata does, with keys that are due again at once and name who asks for them."""
+    """Respond as a container's credential endpoint, with keys that expire immediately and name the process."""
     request = connection.read_request()
     asked_by = request.headers["authorization"]
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
@@ -389,7 +389,7 @@ def _credentials(connection: Connection) -> None:
 
 @pytest.fixture
 def container(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
-    """A container's metadata, asked for credentials before each request."""
+    """A container's credential endpoint, used before each request."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", laboratory.url)
@@ -398,10 +398,10 @@ def container(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Labora
 
 
 @pytest.mark.parametrize("kind", ["http", "boto3"])
-def test_connections_to_where_credentials_come_from(
+def test_connections_to_a_credential_provider(
     container: Laboratory, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each process is given its own keys, however often they are renewed."""
+    """Each process gets its own keys, however often they are renewed."""
     session = botocore.session.Session()
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AKIA0")
     if kind == "http":
@@ -423,7 +423,7 @@ def test_connections_to_where_credentials_come_from(
 
 
 def test_locks_of_modules() -> None:
-    """Whoever held them has stayed with the parent."""
+    """The threads that held them exist only in the parent."""
     from lambdachain._core import clock
     from lambdachain._transports import transport_override
     from lambdachain.testing import _sandboxes
@@ -444,7 +444,7 @@ def test_locks_of_modules() -> None:
 
 
 def test_a_pause_of_the_collector() -> None:
-    """It ends in a child, whose parent's thread goes on with it."""
+    """It ends in a child, where the parent's thread does not exist."""
     begun, go = threading.Event(), threading.Event()
 
     def make(_: object) -> bool:
@@ -483,7 +483,7 @@ with Laboratory() as laboratory:
 
 
 def test_a_snapshot_holds_no_connections() -> None:
-    """Every sandbox that SnapStart restores opens its own, and calls as before."""
+    """Every environment that SnapStart restores opens its own."""
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     printed = printed_around_snapshot(f"import sys\nsys.path[:0] = {paths!r}\n{_SNAPSHOT}")
 

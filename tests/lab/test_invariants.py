@@ -1,4 +1,4 @@
-"""What must hold whatever goes wrong: random scripts of faults over real sockets, and random clocks over the decisions.
+"""Invariants under random scripts of faults over real sockets.
 
 ``LAMBDACHAIN_SOAK=10000`` runs that many scripts instead of a seeded few; so does ``make soak``.
 """
@@ -101,7 +101,7 @@ FEW = 400
 
 
 def _bounded(usual: int) -> settings:
-    """Run a seeded few examples, or more of all in proportion where a soak asks for that many scripts."""
+    """Run a seeded few examples, or proportionally more if a soak run requests that many scripts."""
     return settings(
         max_examples=max(usual, MANY * usual // FEW),
         derandomize=not MANY,
@@ -113,7 +113,7 @@ def _bounded(usual: int) -> settings:
 
 @dataclass(frozen=True)
 class Script:
-    """A logical call and what becomes of each of its attempts."""
+    """A call and the faults of its attempts."""
 
     way: str
     idempotent: bool
@@ -128,7 +128,7 @@ class Script:
         return self.idempotent or self.keyed or self.way == "can_invoke"
 
     def play(self, client: LambdaClient) -> object:
-        """Make the call; give what it returns or raises."""
+        """Make the call; return its result or error."""
         contract = IDEMPOTENT if self.idempotent else PLAIN
         options: dict[str, Any] = {"timeout": self.timeout, "retry": self._policy()}
         if self.keyed:
@@ -145,7 +145,7 @@ class Script:
 
 
 def _result(call: Callable[[], object]) -> object:
-    """Give what a call returns, or the error of ours that it raises."""
+    """Return what a call returns, or the lambdachain error that it raises."""
     try:
         return call()
     except LambdaChainError as exc:
@@ -154,7 +154,7 @@ def _result(call: Callable[[], object]) -> object:
 
 @st.composite
 def scripts(draw: st.DrawFn) -> Script:
-    """Make up a call and its faults; without a deadline, none that never end."""
+    """Generate a call and its faults; without a deadline, no endless ones."""
     timeout = draw(st.sampled_from([None, None, 0.05, 0.1, 0.2]))
     pool = (*PROMPT, *RETRIED * 8) if timeout is None else (*PROMPT, *RETRIED * 8, *ENDLESS * 3)
     way = draw(st.sampled_from(["call", "call", "fire", "can_invoke"]))
@@ -172,7 +172,7 @@ def scripts(draw: st.DrawFn) -> Script:
 
 @contextmanager
 def records() -> Iterator[list[str]]:
-    """Collect all that the logger of lambdachain says."""
+    """Collect the log records of lambdachain."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(f"{record.getMessage()} {record.args!r}")  # type: ignore[method-assign]
@@ -189,14 +189,14 @@ def records() -> Iterator[list[str]]:
 @_bounded(FEW)
 @given(script=scripts())
 def test_any_script(laboratory: Laboratory, client: LambdaClient, script: Script) -> None:
-    """Whatever the faults: no double run, no attempt too many, no call too late, no false word, no canary."""
+    """No double run, attempt too many, late call, wrong statement or leaked canary, for any faults."""
     _check(laboratory, client, script)
 
 
 @_bounded(FEW // 4)
 @given(script=scripts())
 def test_any_script_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, script: Script) -> None:
-    """Under TLS all of that holds, too."""
+    """The same over TLS."""
     _check(tls_laboratory, tls_client, script)
 
 
@@ -251,7 +251,7 @@ def _check_attempts(requests: list[Request], script: Script, done: object) -> No
 def _check_canaries(done: object, said: list[str]) -> None:
     texts = list(said)
     if isinstance(done, BaseException):
-        texts += ["".join(traceback.format_exception(done)), *_spoken(done)]
+        texts += ["".join(traceback.format_exception(done)), *_text_of_chain(done)]
         again = pickle.loads(pickle.dumps(done))
         assert (type(done), str(done)) == (type(again), str(again))
         texts.append(pickle.dumps(done).decode("latin-1"))
@@ -260,15 +260,15 @@ def _check_canaries(done: object, said: list[str]) -> None:
     assert [] == [(canary, text) for text in texts for canary in CANARIES if canary in text]
 
 
-def _spoken(exc: BaseException | None) -> Iterator[str]:
-    """Give all that an exception and those behind it say."""
+def _text_of_chain(exc: BaseException | None) -> Iterator[str]:
+    """Return the text of an exception and of those behind it."""
     while exc is not None:
         yield f"{exc!r} {exc} {exc.args!r} {vars(exc)!r}"
         exc = exc.__cause__ or exc.__context__
 
 
 def test_distinct_calls(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Two calls outside any invocation have two correlation ids, and each keeps its own over its attempts."""
+    """Two calls outside any invocation have different correlation ids, and each keeps its own over its attempts."""
     refusal = service_error("ServiceException", 500, runs=True)
     laboratory.play(refusal, faults.SUCCESS, refusal, faults.SUCCESS)
 
@@ -300,7 +300,7 @@ RECORDED = {
 
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED.keys())
 def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded: bytes) -> None:
-    """An answer cut after any byte is never a success, and never said not to have run."""
+    """A response that is cut after any byte is never a success, and never reported as not executed."""
     # A last chunk of size 0 ends the answer: the empty lines after it say nothing more.
     whole = len(recorded.removesuffix(b"\r\n\r\n"))
 
@@ -321,7 +321,7 @@ def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded:
 def test_unknown_errors(
     laboratory: Laboratory, client: LambdaClient, error: tuple[str, int], said: dict[str, Any], reason: str
 ) -> None:
-    """An error that nobody knows yet, however it is written, is an error of ours that runs nothing twice."""
+    """An unknown error in any form is a lambdachain error, and runs nothing twice."""
     code, status = error
     body = json.dumps({**said, "Reason": reason}).encode()
     act = faults.send(http_response(f"{status} Error", body, {"x-amzn-ErrorType": code}))
@@ -337,7 +337,7 @@ def test_unknown_errors(
 @_bounded(25)
 @given(trace=st.from_regex(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(;[A-Z][a-z]+=[!-+\--:<-~]{1,40}){0,4}", fullmatch=True))
 def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) -> None:
-    """The trace header that Lambda gave goes out as it is, on every attempt: loop detection rides on it."""
+    """The trace header from Lambda is sent unchanged on every attempt: loop detection depends on it."""
     laboratory.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
 
     with pytest.MonkeyPatch.context() as environment:
@@ -349,11 +349,11 @@ def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) 
     assert [True, True] == [trace in (header, unquote(header)) for header in sent]  # botocore encodes it, we need not
 
 
-def test_response_error_keeps_the_answer_to_itself(laboratory: Laboratory, client: LambdaClient) -> None:
-    """An answer that does not fit is described without being quoted."""
+def test_response_error_does_not_quote_the_response(laboratory: Laboratory, client: LambdaClient) -> None:
+    """An invalid response is described without its content."""
     laboratory.play(Fault("leaking", faults.send(_LEAKING), runs=True))
 
     with pytest.raises(ResponseError) as caught:
         client.call(PLAIN, {})
 
-    assert ANSWERED not in "".join(_spoken(caught.value))
+    assert ANSWERED not in "".join(_text_of_chain(caught.value))

@@ -1,4 +1,4 @@
-"""The matrix: every fault, idempotent or not, with a deadline or without, by call, fire and can_invoke.
+"""The matrix: every fault, idempotent or not, with and without deadline, for call, fire and can_invoke.
 
 Each cell says which error comes of it, what the error says about the function, and how often it really ran.
 """
@@ -58,7 +58,7 @@ IDEMPOTENT = Contract("billing-charge", request=dict[str, int], response=Charged
 
 
 class Verdict(NamedTuple):
-    """What a caller is to learn of a fault.
+    """The expected error of a fault.
 
     ``again``: who sends the call again: "all", "idempotent" (a permission check does no harm either) or "none".
     """
@@ -189,7 +189,7 @@ FUNCTION_ERRORS: dict[Verdict, dict[str, object]] = {
 
 
 class Row(NamedTuple):
-    """A fault and what becomes of it, where ``ways`` lead to it; ``on_http`` where that transport knows more."""
+    """A fault and its expected results for each kind of call; ``on_http`` where that transport knows more."""
 
     fault: Fault
     verdict: Verdict
@@ -198,7 +198,7 @@ class Row(NamedTuple):
 
     @property
     def on_aiohttp(self) -> Verdict | None:
-        """What becomes of it where aiohttp has parsed a whole piece before it tells of its first line."""
+        """The result where aiohttp has parsed a whole piece before it reports the status line."""
         return LOST if self.fault.name in _UNSEEN_BY_AIOHTTP else None
 
 
@@ -288,7 +288,7 @@ class Case(NamedTuple):
     or_else: Verdict | None = None
 
     def over(self, transport: str) -> Case:
-        """Give what is to be learnt over *transport*."""
+        """Return the expected verdict over *transport*."""
         if transport == "async boto3":
             return self._replace(or_else=self.row.on_aiohttp)
         more = self.row.on_http if transport.endswith("http") else None
@@ -345,25 +345,25 @@ def _check(laboratory: Laboratory, client: LambdaClient, case: Case) -> None:
 
 @pytest.mark.parametrize("case", _cases(_rows(), None, AMPLE))
 def test_fault(laboratory: Laboratory, client: LambdaClient, over: str, case: Case) -> None:
-    """Each fault is one error, that says rightly whether the function ran, after the right number of attempts."""
+    """Each fault is one error that is right about whether the function ran, after the right number of attempts."""
     _check(laboratory, client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases(TLS_ROWS, None, AMPLE))
 def test_tls_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: str, case: Case) -> None:
-    """Under TLS, too, what was not sent is told from what may have been."""
+    """Over TLS, too, a request that was not sent is distinguished from one that may have been."""
     _check(tls_laboratory, tls_client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases(ENDLESS_ROWS, SCANT))
 def test_endless_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: str, case: Case) -> None:
-    """What would never end does at the deadline, and is not begun anew."""
+    """It ends at the deadline, and is not retried."""
     _check(tls_laboratory, tls_client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, FAILED),), None, AMPLE))
 def test_success(laboratory: Laboratory, client: LambdaClient, case: Case) -> None:
-    """Where nothing is wrong the function runs once, and a permission check does not run it."""
+    """Without faults the function runs once, and a permission check does not run it."""
     laboratory.play(faults.SUCCESS)
 
     _send(client, case)
@@ -373,7 +373,7 @@ def test_success(laboratory: Laboratory, client: LambdaClient, case: Case) -> No
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, NOT_CONNECTED),), None, AMPLE))
 def test_refused(connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """A port that refuses has got nothing, so anything may be sent again."""
+    """A port that refuses connections has received nothing, so every call may be retried."""
     with refusing() as url, connect(url) as client, pytest.raises(ConnectError) as caught:
         _send(client, case)
 
@@ -382,7 +382,7 @@ def test_refused(connect: Callable[[str], LambdaClient], case: Case) -> None:
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, NO_TIME),), SCANT))
 def test_unreachable(connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """Where no connection comes about at all, the deadline ends the call long before connecting gives up by itself."""
+    """Without a connection, the deadline ends the call long before connecting times out."""
     with unreachable() as url, connect(url) as client, pytest.raises(DeadlineExceededError) as caught:
         _send(client, case)
 
@@ -392,7 +392,7 @@ def test_unreachable(connect: Callable[[str], LambdaClient], case: Case) -> None
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, WRONG_SETTING),), None))
 def test_untrusted_certificate(tls_laboratory: Laboratory, connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """A certificate that nobody vouches for is a wrong setting, which no second attempt mends."""
+    """It is a wrong configuration, which a retry does not fix."""
     tls_laboratory.play(faults.SUCCESS)
 
     with connect(tls_laboratory.url) as client, pytest.raises(ConnectError) as caught:

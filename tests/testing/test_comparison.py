@@ -1,4 +1,4 @@
-"""How two requests differ, in words: never nothing where they are not equal."""
+"""Descriptions of how two requests differ; never empty for unequal ones."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ class Point:
         ({"a": 1}, [1], ["the request: expected {'a': 1}, got [1]"]),
     ],
 )
-def test_a_difference_is_named_by_its_place(expected: object, came: object, said: list[str]):
-    """Fields, positions and keys."""
+def test_a_difference_is_reported_with_its_path(expected: object, came: object, said: list[str]):
+    """Of fields, positions and keys."""
     assert differences(expected, came) == said
 
 
-def test_types_are_told_apart_where_values_look_alike():
-    """Two classes of one repr."""
+def test_types_are_shown_if_values_have_the_same_repr():
+    """For example instances of two classes."""
     first, second = (type("Same", (), {"__repr__": lambda _: "same"})() for _ in range(2))
 
     assert differences(first, second) == ["the request: expected same (Same), got same (Same)"]
 
 
-def test_a_long_value_is_cut():
-    """And its length told."""
+def test_a_long_value_is_truncated():
+    """Its length is shown."""
     assert differences("x" * 500, "y")[0].endswith("... (502 characters), got 'y'")
 
 
@@ -88,12 +88,12 @@ VALUES = st.recursive(
 
 
 @given(VALUES, VALUES)
-def test_there_are_words_exactly_where_values_differ(expected: Any, came: Any):
-    """A check that says nothing would pass."""
+def test_a_description_is_empty_only_for_equal_values(expected: Any, came: Any):
+    """An empty description would let a failed check pass."""
     assert bool(differences(expected, came)) == (expected != came)
 
 
 @given(st.lists(VALUES, max_size=3), st.lists(VALUES, max_size=3))
 def test_calls_are_compared_in_order(expected: list[Any], came: list[Any]):
-    """One more, or one less, is a difference too."""
+    """A missing or additional call is a difference, too."""
     assert bool(compare(expected, came)) == (expected != came)

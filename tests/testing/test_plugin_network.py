@@ -1,4 +1,4 @@
-"""Under pytest nothing of the SDK reaches another machine: not S3, and not what would give credentials."""
+"""Under pytest no request of the SDK reaches another machine: not S3, and not a credential provider."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGE = "x" * 5000
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Refuse every name and address that is not this machine's: what passes the guard is told from what does not."""
+    """Fail for names and addresses of other machines, so that a call that passes the guard is noticed."""
     real, connect = socket.getaddrinfo, socket.socket.connect
 
     def lookup(host, *arguments, **options):
@@ -43,7 +43,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def recorder():
-    """A server in the place of S3, and of what provides credentials; it records requests and keeps objects."""
+    """A server in the place of S3, and of credential providers; it records requests and keeps objects."""
     objects = {}
 
     def to_response(request):
@@ -59,7 +59,7 @@ def recorder():
 
 @pytest.fixture
 def no_keys(monkeypatch, recorder, tmp_path):
-    """Leave no credentials but those that a network would give."""
+    """Leave only credentials that come over a network."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -345,15 +345,15 @@ def test_a_system_in_this_process_uses_an_s3_that_is_here(lambda_inprocess, reco
 
 
 def test_nothing_leaves_the_machine(pytester: pytest.Pytester, run: Callable[..., Run]):
-    """Neither payloads for S3 nor requests for credentials, whoever calls, over whatever transport."""
+    """Neither payloads for S3 nor requests for credentials, from any client over any transport."""
     pytester.makepyfile(COMMON + BLOCKED)
     ran = run("-p", "no:unraisableexception")
 
     assert ran.status == 0, ran.text
 
 
-def test_what_stands_in_keeps_the_payloads(pytester: pytest.Pytester, run: Callable[..., Run]):
-    """S3 is asked for nothing."""
+def test_stubs_and_in_process_systems_keep_the_payloads(pytester: pytest.Pytester, run: Callable[..., Run]):
+    """They send nothing to S3."""
     pytester.makepyfile(COMMON + STANDING_IN)
     ran = run()
 

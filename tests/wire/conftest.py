@@ -35,22 +35,22 @@ def server() -> Iterator[Laboratory]:
 
 @pytest.fixture(params=TRANSPORTS)
 def over(request: pytest.FixtureRequest) -> str:
-    """Each transport in turn: what holds for one holds for the other."""
+    """Each transport in turn: the same must hold for all."""
     name: str = request.param
     return name
 
 
 _NOT_ON_AIOBOTOCORE = {
-    "test_a_session_says_whose_credentials_count": "it takes sessions of its own only",
-    "test_credentials_that_can_be_refreshed_are": "it takes sessions of its own only",
-    "test_a_garbled_log_tail_costs_nothing_but_the_log": "it reads headers as UTF-8, or not at all",
-    "test_a_broken_answer_is_an_error_and_never_a_success": "tests/lab/test_matrix.py has what it makes of those",
-    "test_an_answer_that_is_broken_is_not_quoted": "tests/lab/test_matrix.py has what it makes of those",
+    "test_the_credentials_of_a_session_are_used": "it accepts only sessions of its own",
+    "test_refreshable_credentials_are_refreshed": "it accepts only sessions of its own",
+    "test_an_invalid_log_tail_is_ignored": "it rejects headers that are not UTF-8",
+    "test_a_broken_response_is_an_error_and_never_a_success": "tests/lab/test_matrix.py has its results for those",
+    "test_a_broken_response_is_not_quoted": "tests/lab/test_matrix.py has its results for those",
 }
 
 
 @pytest.fixture(autouse=True)
-def _what_aiobotocore_does_not_have(request: pytest.FixtureRequest) -> None:
+def _skip_on_aiobotocore(request: pytest.FixtureRequest) -> None:
     if "over" in request.fixturenames and request.getfixturevalue("over") == "async boto3":
         reason = _NOT_ON_AIOBOTOCORE.get(request.function.__name__)
         if reason:
@@ -59,12 +59,12 @@ def _what_aiobotocore_does_not_have(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def make_transport(over: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Make transports of one kind; arguments are those of ``BotoTransport``, as far as there is any such for the other.
+    """Create transports of one kind; arguments are those of ``BotoTransport``, as far as the others have them.
 
-    A ``Config`` is there for its timeout: what is a setting of botocore's is a constant of ours.
+    Only the timeout of a ``Config`` is used: the other transports have a constant for it.
     """
 
-    def made(*client: Any, config: Config | None = None, **options: Any) -> Any:
+    def create(*client: Any, config: Config | None = None, **options: Any) -> Any:
         if over == "boto3":
             return BotoTransport(*client, config=config, **options)
         if over == "async boto3":
@@ -75,12 +75,12 @@ def make_transport(over: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             return AwaitedTransport(ASYNC_TRANSPORTS[over](*client, **options))
         return HttpTransport(*client, **options)
 
-    return made
+    return create
 
 
 @pytest.fixture
 def connect(server: Laboratory, make_transport: Callable[..., Any]) -> Iterator[Callable[..., LambdaClient]]:
-    """Make clients of ours that send everything to the server; see ``make_transport``."""
+    """Create clients that send everything to the server; see ``make_transport``."""
     made: list[LambdaClient] = []
 
     def connected(*client: Any, **options: Any) -> LambdaClient:
@@ -96,9 +96,11 @@ def connect(server: Laboratory, make_transport: Callable[..., Any]) -> Iterator[
 
 @pytest.fixture
 def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
-    """A client of ours with every default that sends to the server.
+    """A client with default settings that sends to the server.
 
-    botocore's client, which takes up to a second to make on a busy machine, is there: a timeout is the wire's alone.
+    Botocore's client, which takes up to a second to create on a busy machine, exists already: timeouts are then those of
+    the connection alone.
+    the connection alone.
     """
     made = connect()
     transport: Any = made._caller._transport

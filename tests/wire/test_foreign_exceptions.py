@@ -1,4 +1,4 @@
-"""What an SDK or a setting breaks is an error of ours; what is somebody else's passes unchanged."""
+"""Exceptions of an SDK become lambdachain errors; those of the user's code and of frameworks pass unchanged."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def refused(client: LambdaClient) -> lc.CallError:
 
 
 @pytest.mark.parametrize("region", REGIONS, ids=ascii)
-def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, connect: Any) -> None:
-    """It goes into a header, and would begin another one there."""
+def test_an_invalid_region_is_rejected(*, region: Any, server: Any, connect: Any) -> None:
+    """It is part of a header, and could start another one."""
     server.respond(http_response("200 OK", b"7", VERSION))
 
     error = refused(connect(region=region))
@@ -63,8 +63,10 @@ def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, con
     assert server.requests == []
 
 
-def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the argument."""
+def test_an_invalid_region_in_the_environment_is_rejected(
+    server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like the argument."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1\r\nX-Evil: 1")
     server.respond(http_response("200 OK", b"7", VERSION))
@@ -74,8 +76,8 @@ def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: py
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "local", "elasticmq", "EU", "x1"])
-def test_a_region_may_be_of_a_kind_that_nobody_knows(*, region: str, server: Any, connect: Any) -> None:
-    """Local endpoints take any."""
+def test_an_unknown_region_is_allowed(*, region: str, server: Any, connect: Any) -> None:
+    """Local endpoints accept any."""
     server.respond(http_response("200 OK", b"7", VERSION))
 
     assert connect(region=region).call("billing", 1) == 7
@@ -83,10 +85,10 @@ def test_a_region_may_be_of_a_kind_that_nobody_knows(*, region: str, server: Any
 
 @pytest.mark.parametrize("url", URLS.values(), ids=URLS)
 @pytest.mark.parametrize("named", ["endpoint_url", "AWS_ENDPOINT_URL"])
-def test_a_url_that_cannot_be_one_is_refused(
+def test_an_invalid_url_is_rejected(
     *, url: str, named: str, server: Any, over: str, make_transport: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever names it; and it is not quoted, for it may have a password in it."""
+    """From every source; it is not quoted, because it may contain a password."""
     if "\0" in url and named != "endpoint_url":
         pytest.skip("no variable has a NUL")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -106,7 +108,7 @@ def test_a_url_that_cannot_be_one_is_refused(
 
 @pytest.fixture(params=[TypeError, KeyError, RuntimeError, AttributeError, RecursionError, UnicodeError, MemoryError])
 def kind(request: pytest.FixtureRequest) -> type[Exception]:
-    """Classes of exceptions that anything may raise."""
+    """Exception classes that any library may raise."""
     made: type[Exception] = request.param
     return made
 
@@ -115,7 +117,7 @@ def kind(request: pytest.FixtureRequest) -> type[Exception]:
 def test_tls_may_raise_anything(
     *, kind: type[Exception], server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As gevent's does of a host's name in bytes."""
+    """For example gevent's for a host name in bytes."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("wrap_socket() is broken")
@@ -130,10 +132,8 @@ def test_tls_may_raise_anything(
 
 
 @pytest.mark.parametrize("over", ["http", "async http"])
-def test_the_host_s_name_is_a_text_without_a_codec(
-    *, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever patches ``ssl`` expects one; the codec for international names takes long to import."""
+def test_the_host_name_is_an_ascii_str(*, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that patch ``ssl`` expect a str, and importing the IDNA codec takes long."""
     seen: list[object] = []
 
     def wrap_socket(_: object, sock: object, *, server_hostname: str, **__: object) -> None:
@@ -161,7 +161,7 @@ def _over(given: Any) -> LambdaClient:
 def test_botocore_may_raise_anything_before_it_sends(
     *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing ran, and no second attempt mends it."""
+    """Nothing ran, and a retry would not help."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("create_request_object() is broken")
@@ -194,7 +194,7 @@ def test_botocore_may_raise_anything_after_it_has_sent(
 def test_reading_a_body_may_raise_anything(
     *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ran, and its answer cannot be used."""
+    """The function ran, and its response cannot be used."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("read() is broken")
@@ -207,8 +207,8 @@ def test_reading_a_body_may_raise_anything(
     assert (lc.ResponseError, Execution.EXECUTED) == (type(error), error.execution)
 
 
-def test_an_event_handler_s_exception_passes(*, kind: type[Exception], given: Any, server: Any) -> None:
-    """It is the program's own, whatever its class."""
+def test_an_exception_of_an_event_hook_passes_unchanged(*, kind: type[Exception], given: Any, server: Any) -> None:
+    """It belongs to the program, of any class."""
 
     def handler(**_: object) -> None:
         raise kind("the program's own")
@@ -223,8 +223,10 @@ def test_an_event_handler_s_exception_passes(*, kind: type[Exception], given: An
 
 
 @pytest.mark.parametrize("over", [name for name in ASYNC_TRANSPORTS if "boto3" in name])
-def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: str, server: Any) -> None:
-    """It may be a coroutine function there."""
+def test_an_exception_of_an_event_hook_passes_unchanged_over_aiobotocore(
+    *, kind: type[Exception], over: str, server: Any
+) -> None:
+    """The hook may be a coroutine function there."""
     from tests.support.async_as_sync import session_for
 
     async def handler(**_: object) -> None:
@@ -241,8 +243,8 @@ def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: st
 
 @pytest.mark.parametrize("response", [{}, {"Payload": b"7"}, {"ExecutedVersion": "1"}])
 @pytest.mark.parametrize("send", ["call", "fire", "can_invoke"])
-def test_an_answer_without_a_status_is_an_answer_in_doubt(*, response: Any, send: str, given: Any) -> None:
-    """A stub may leave it out, and so may a wrapper around a client."""
+def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, given: Any) -> None:
+    """A stub or a wrapper of a client may omit it."""
     with Stubber(given) as stubber:
         stubber.add_response("invoke", response)
         with pytest.raises(lc.ResponseError, match="status") as caught:
@@ -251,8 +253,8 @@ def test_an_answer_without_a_status_is_an_answer_in_doubt(*, response: Any, send
     assert Execution.UNKNOWN is caught.value.execution
 
 
-def test_a_client_that_gives_nothing_is_a_lost_connection(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody knows what became of it."""
+def test_a_client_that_returns_nothing_is_a_lost_connection(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome is unknown."""
     monkeypatch.setattr(given, "_make_api_call", lambda *_: None)
 
     error = refused(_over(given))
@@ -260,8 +262,8 @@ def test_a_client_that_gives_nothing_is_a_lost_connection(given: Any, monkeypatc
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
 
 
-def test_a_header_that_a_handler_spoils_is_refused_and_not_quoted(given: Any, server: Any) -> None:
-    """Nothing goes out that could be two headers."""
+def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(given: Any, server: Any) -> None:
+    """It could become two headers."""
 
     def spoil(request: Any, **_: object) -> None:
         request.headers["X-Spoiled"] = "secret-canary\r\nX-Evil: 1"
@@ -282,7 +284,7 @@ def test_a_header_that_a_handler_spoils_is_refused_and_not_quoted(given: Any, se
 def test_a_trace_header_of_the_environment_stays_one_header(
     *, trace: str, server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is written so that no line ends in it."""
+    """Line breaks are encoded."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
     server.respond(http_response("200 OK", b"7", VERSION))
@@ -296,10 +298,10 @@ def test_a_trace_header_of_the_environment_stays_one_header(
 )
 @pytest.mark.parametrize("over", ["boto3", "http"])
 @pytest.mark.parametrize("send", ["call", "stream"])
-def test_what_a_signal_s_handler_raises_passes(
+def test_an_exception_of_a_signal_handler_passes_unchanged(
     *, error: type[BaseException], send: str, server: Any, client: LambdaClient
 ) -> None:
-    """As frameworks bound the time of a task; urllib3 and botocore wrap what is an ``OSError``."""
+    """Frameworks limit tasks that way; urllib3 and botocore wrap an ``OSError``."""
 
     def interrupt(connection: Any) -> None:
         connection.read_request()
@@ -323,8 +325,8 @@ def test_what_a_signal_s_handler_raises_passes(
 
 
 @pytest.mark.parametrize("over", ["boto3", "http"])
-def test_what_one_has_raised_before_does_not(server: Any, client: LambdaClient) -> None:
-    """A call that fails while an interruption is handled fails by itself."""
+def test_an_earlier_exception_of_a_signal_handler_is_not_raised(server: Any, client: LambdaClient) -> None:
+    """A call that fails while an exception is handled raises its own error."""
 
     def handler(*_: object) -> None:
         raise TimeoutError("an earlier one")
@@ -353,15 +355,15 @@ def test_what_one_has_raised_before_does_not(server: Any, client: LambdaClient) 
     ],
     ids=str,
 )
-def test_a_client_may_give_anything(response: Any, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an answer that cannot be used."""
+def test_a_client_may_return_anything(response: Any, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unusable response is an error."""
     monkeypatch.setattr(given, "_make_api_call", lambda *_: response)
 
     assert isinstance(refused(_over(given)), lc.ResponseError)
 
 
 def test_a_password_of_the_endpoint_is_in_no_traceback(connect: Any, server: Any) -> None:
-    """Nor in the exception of botocore's that an error comes from."""
+    """Not in the exception of botocore that caused the error either."""
     error = refused(connect(endpoint_url="http://user:secret-canary@127.0.0.1:9"))
 
     assert "canary" not in "".join(traceback.format_exception(error))

@@ -1,4 +1,4 @@
-"""Under OpenTelemetry's real instrumentation of botocore: each payload is ours, and the trace travels beside it."""
+"""Under OpenTelemetry's real instrumentation of botocore: payloads are unchanged, traces are in the ClientContext."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def _unwrap_aiobotocore() -> None:
-    """Finish what the instrumentor's own uninstrument leaves behind."""
+    """Remove what the instrumentor's own uninstrument() leaves behind."""
     if find_spec("aiobotocore"):
         from aiobotocore.client import AioBaseClient
 
@@ -89,7 +89,7 @@ def _traceparent(span: ReadableSpan) -> str:
 def test_every_attempt_sends_our_bytes_and_its_own_trace(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter, caplog: Any
 ):
-    """An object, or anything else; the callee sees the span of the attempt as its parent."""
+    """For an object or any other payload; the callee sees the span of the attempt as its parent."""
     throttle = http_response("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
     server.respond(throttle, throttle, http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
@@ -117,10 +117,10 @@ def test_without_instrumentation_nothing_changes(server: Any, connect: Callable[
 
 
 @pytest.mark.parametrize("payload", [{"cents": 5}, [1], 5])
-def test_an_event_is_sent_as_it_is(
+def test_an_event_is_sent_unchanged(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """Lambda hands no ClientContext on with one."""
+    """Lambda does not pass on the ClientContext of an event."""
     server.respond(http_response("202 Accepted"))
     connect().fire(Contract("f", request=Any, response=None), payload)
 
@@ -132,10 +132,10 @@ def test_an_event_is_sent_as_it_is(
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
-def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
+def test_the_span_of_the_call_replaces_a_forwarded_trace(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """It is the nearer parent; a trace that the caller gives in so many words stays."""
+    """It is the nearer parent; a trace that the caller passes explicitly stays."""
     server.respond(http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
     client = connect()
@@ -150,10 +150,10 @@ def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
     assert second["traceparent"] == TRACE[:-1] + "0"
 
 
-def test_a_context_without_room_for_a_trace_stays_as_it_is(
+def test_a_client_context_without_room_for_a_trace_is_unchanged(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """Lambda takes 3,583 bytes: the user's own texts, and the key, come first."""
+    """The limit is 3,583 bytes: the user's own members and the key take precedence."""
     server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2500}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own, idempotency_key="k")
@@ -165,10 +165,10 @@ def test_a_context_without_room_for_a_trace_stays_as_it_is(
     assert request.body == b"{}"
 
 
-def test_a_trace_counts_more_than_what_else_may_be_left_out(
+def test_a_trace_takes_precedence_over_optional_metadata(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """As where lambdachain itself passes a trace on."""
+    """As if lambdachain itself forwards a trace."""
     server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2510}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own)
@@ -180,10 +180,10 @@ def test_a_trace_counts_more_than_what_else_may_be_left_out(
     assert custom.keys() == {"own", "traceparent", "lc-id", "lc-v", "lc-depth"}
 
 
-def test_what_others_write_into_the_client_context_is_let_through(
+def test_other_additions_to_the_client_context_are_kept(
     server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch, over: str
 ):
-    """As Datadog's patch of botocore does."""
+    """For example those of Datadog's patch of botocore."""
     if over == "boto3":
         from botocore.client import BaseClient as Patched
     else:
@@ -204,8 +204,8 @@ def test_what_others_write_into_the_client_context_is_let_through(
     assert server.requests[0].body == b'{"cents":5}'
 
 
-def test_a_client_that_is_handed_in_sends_our_bytes_too(server: Any, spans: InMemorySpanExporter, over: str):
-    """And keeps its own calls as they are."""
+def test_a_given_client_sends_our_bytes(server: Any, spans: InMemorySpanExporter, over: str):
+    """Its own calls are not changed."""
     if over != "boto3":
         pytest.skip("a client of aiobotocore's belongs to its own loop")
     import boto3

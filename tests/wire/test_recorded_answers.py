@@ -1,4 +1,4 @@
-"""Answers recorded from AWS, written down by hand as they stand on the wire, and what a caller gets for each.
+"""Responses recorded from AWS, as on the wire, and what a caller gets for each.
 
 The bodies are those of LocalStack's AWS-validated snapshots and of public issues, the header names those that the
 Step Functions snapshots keep. What functions of the several runtimes answer is in ``test_recorded_function_errors``.
@@ -45,7 +45,7 @@ DENIED = (
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer: status line, headers beside those that every answer has, body."""
+    """A response: status line, headers in addition to the common ones, body."""
 
     status: str
     body: bytes = b""
@@ -64,19 +64,19 @@ class Failing:
 
 
 def refused(status: str, error_type: str, body: bytes = b"", **headers: str) -> Recorded:
-    """Write down an error of the service."""
+    """Return an error response of the service."""
     return Recorded(
         status, body, {"x-amzn-ErrorType": error_type, **{k.replace("_", "-"): headers[k] for k in headers}}
     )
 
 
 def throttled(body: bytes, **headers: str) -> Recorded:
-    """Write down a throttle."""
+    """Return a throttle response."""
     return refused("429 Too Many Requests", "TooManyRequestsException", body, **headers)
 
 
 def throttle(reason: str | None, retry_after: float | None = None, message: str = "") -> Failing:
-    """Expect a throttle."""
+    """Return the expected error for a throttle."""
     fields = {"reason": reason, "retry_after": retry_after}
     return Failing(lc.ThrottledError, SAFE, Execution.NOT_EXECUTED, message, fields)
 
@@ -287,7 +287,7 @@ REFUSALS = [
 @pytest.mark.parametrize("send", ["call", "fire"])
 @pytest.mark.parametrize("idempotent", [False, True], ids=["", "idempotent"])
 @pytest.mark.parametrize(("recorded", "failing"), REFUSALS)
-def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
+def test_an_error_of_lambda_becomes_the_documented_error(
     *,
     recorded: Recorded,
     failing: Failing,
@@ -296,7 +296,7 @@ def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Class, execution, retryable, message and fields are those of the table, for a call and for a fire alike."""
+    """Class, execution, retryable, message and fields are those of the table, for call and fire."""
     server.respond(http_response(recorded.status, recorded.body, recorded.headers))
     contract = Contract("billing", request=dict[str, int], response=int, idempotent=idempotent, qualifier="live")
 
@@ -315,7 +315,7 @@ def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
 
 
 def success(body: bytes, version: str = "$LATEST", **headers: str) -> Recorded:
-    """Write down an answer of a function."""
+    """Return a response of a function."""
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     return Recorded("200 OK", body, {"X-Amz-Executed-Version": version, **more})
 
@@ -332,7 +332,7 @@ def success(body: bytes, version: str = "$LATEST", **headers: str) -> Recorded:
         pytest.param(success(b'"%s"' % (b"x" * 6 * 1024 * 1024)), str, "x" * 6 * 1024 * 1024, "$LATEST", id="6 MiB"),
     ],
 )
-def test_a_success_is_read_as_its_type(
+def test_a_success_is_decoded(
     *,
     recorded: Recorded,
     response: Any,
@@ -341,7 +341,7 @@ def test_a_success_is_read_as_its_type(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """The value comes typed, with the version that ran and Lambda's id of the request."""
+    """The value is typed, with the executed version and Lambda's request id."""
     server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     result = client.invoke("billing", None, response=response)
@@ -352,7 +352,7 @@ def test_a_success_is_read_as_its_type(
 
 
 def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
-    """``log_tail=True`` asks for the log, and its lines come as text."""
+    """``log_tail=True`` requests the log, and its lines are str."""
     tail = (
         f"START RequestId: {REQUEST_ID} Version: $LATEST\nhéllo\nEND RequestId: {REQUEST_ID}\nREPORT RequestId: "
         f"{REQUEST_ID}\tDuration: 1.52 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 37 MB\t\n"
@@ -366,8 +366,8 @@ def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
 
 
 @pytest.mark.parametrize("log", ["a", "\xe9\xe9\xe9\xe9", "====", ""])
-def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, client: LambdaClient) -> None:
-    """A log that is no base64 is no reason to lose the answer."""
+def test_an_invalid_log_tail_is_ignored(log: str, server: Any, client: LambdaClient) -> None:
+    """A log that is not base64 does not invalidate the response."""
     server.respond(http_response("200 OK", b"1", {"X-Amz-Log-Result": log, "X-Amz-Executed-Version": "1"}))
 
     result = client.invoke("billing", None, log_tail=True)
@@ -376,8 +376,8 @@ def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, cli
 
 
 @pytest.mark.parametrize("body", [b"", b'{"a": 1}'], ids=["as AWS sends it", "with a body, as stand-ins send it"])
-def test_an_event_that_lambda_queued_gives_a_receipt(body: bytes, server: Any, client: LambdaClient) -> None:
-    """202 has no ExecutedVersion; the receipt has the id that the function's log will show."""
+def test_a_queued_event_returns_a_receipt(body: bytes, server: Any, client: LambdaClient) -> None:
+    """202 has no ExecutedVersion; the receipt has the id that is in the function's log."""
     server.respond(http_response("202 Accepted", body))
 
     receipt = client.fire("billing", {"cents": 5})

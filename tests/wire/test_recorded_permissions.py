@@ -1,4 +1,4 @@
-"""The answers that AWS gives to a dry run, written down by hand, and what ``can_invoke`` makes of them."""
+"""Responses of AWS to a dry run, as on the wire, and what ``can_invoke`` returns for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.responses import http_response
 
 
 class Recorded(NamedTuple):
-    """An answer: status line, body, headers beside those that every answer has."""
+    """A response: status line, body, headers in addition to the common ones."""
 
     status: str
     body: bytes = b""
@@ -21,7 +21,7 @@ class Recorded(NamedTuple):
 
 
 def refused(status: str, error_type: str, body: bytes = b"") -> Recorded:
-    """Write down an error of the service."""
+    """Return an error response of the service."""
     return Recorded(status, body, {"x-amzn-ErrorType": error_type})
 
 
@@ -65,7 +65,7 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """A second dry run, without the qualifier, tells a missing alias from a missing function."""
+    """A second dry run without the qualifier distinguishes a missing alias from a missing function."""
     server.respond(*(http_response(answer.status, answer.body, answer.headers) for answer in recorded))
 
     answer = client.can_invoke(function)
@@ -86,14 +86,14 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
         pytest.param(refused("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"),
     ],
 )
-def test_a_dry_run_that_got_no_answer_to_its_question_raises(
+def test_a_dry_run_without_a_decision_raises(
     recorded: Recorded,
     error: type[lc.CallError],
     retryable: bool,
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Throttling and trouble are no answer; nothing ever ran, so all that passes may be tried again."""
+    """Throttles and other failures; nothing ran, so temporary ones may be retried."""
     server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     with pytest.raises(error) as caught:
