@@ -98,9 +98,8 @@ def connect(server: Laboratory, make_transport: Callable[..., Any]) -> Iterator[
 def client(connect: Callable[..., LambdaClient]) -> LambdaClient:
     """A client with default settings that sends to the server.
 
-    Botocore's client, which takes up to a second to create on a busy machine, exists already: timeouts are then those of
-    the connection alone.
-    the connection alone.
+    Botocore's client, which takes up to a second to create on a busy machine, exists already: timeouts are then
+    those of the connection alone.
     """
     made = connect()
     transport: Any = made._caller._transport
