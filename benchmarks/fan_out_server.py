@@ -29,7 +29,7 @@ _ANSWER: Final = (
 
 
 class Server:
-    """Answers what comes in, in the order in which it came, *delay* seconds later."""
+    """Responds to requests in the order in which they arrived, *delay* seconds later."""
 
     def __init__(self, certificate: str, delay: float) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -44,11 +44,11 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the server."""
         return int(self._listener.getsockname()[1])
 
     def run(self) -> None:
-        """Serve for ever."""
+        """Serve forever."""
         while True:
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._listener:
@@ -87,7 +87,7 @@ class Server:
             connection.close()
             return
         data = self._begun.pop(connection, b"") + data
-        if is_whole(data):
+        if is_complete(data):
             self._due.append((time.monotonic() + self._delay, connection))
         else:
             self._begun[connection] = data  # botocore sends a body by itself
@@ -97,8 +97,8 @@ class Server:
             connection.send(_ANSWER)
 
 
-def is_whole(request: bytes) -> bool:
-    """Tell whether a request has come in to its end."""
+def is_complete(request: bytes) -> bool:
+    """Check whether a request has arrived in full."""
     head, end, body = request.partition(b"\r\n\r\n")
     return bool(end) and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
 

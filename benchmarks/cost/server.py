@@ -17,7 +17,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from .orders import order_of
+from .orders import make_order
 
 _HEAD = (
     "HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
@@ -27,9 +27,9 @@ _HEAD = (
 )
 
 
-def answer_of(items: int) -> bytes:
-    """Make an answer, whole."""
-    body = json.dumps(order_of(items), separators=(",", ":")).encode()
+def make_response(items: int) -> bytes:
+    """Build a complete response."""
+    body = json.dumps(make_order(items), separators=(",", ":")).encode()
     return _HEAD.format(length=len(body)).encode() + body
 
 
@@ -37,7 +37,7 @@ def serve(certificate: str, sizes: list[int]) -> None:
     """Serve until standard input ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    answers = sorted((len(json.dumps(order_of(size))), answer_of(size)) for size in sizes)
+    answers = sorted((len(json.dumps(make_order(size))), make_response(size)) for size in sizes)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     threading.Thread(target=_accept, args=(listener, context, answers), daemon=True).start()
     print(listener.getsockname()[1], flush=True)

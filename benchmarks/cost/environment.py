@@ -1,7 +1,7 @@
-"""Where it is measured: the server, and the environment of a Lambda function that knows it.
+"""The environment of the measured programs: a server, and the variables of a Lambda function that calls it.
 
-The measured programs trust the server in their own default way: what stands in for certifi is botocore's bundle with
-the server's authority added to it, so each loads what it would load for AWS.
+The measured programs trust the server by their own defaults: a fake certifi has botocore's bundle with the server's
+authority added, so each program loads what it would load for AWS.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from tests.support.certificates import write_self_signed
 BENCHMARKS = Path(__file__).parent.parent
 
 
-class Place(NamedTuple):
-    """The interpreter that is measured, and the environment to run it in."""
+class Environment(NamedTuple):
+    """The interpreter that is measured, and its environment variables."""
 
     python: str
-    environment: dict[str, str]
+    variables: dict[str, str]
 
     def command(self, *arguments: object) -> list[str]:
-        """Write the command of a probe."""
+        """Return the command of a probe."""
         return [self.python, "-m", "cost.probe", *map(str, arguments)]
 
 
 @contextmanager
-def place(python: str, sizes: Sequence[int]) -> Iterator[Place]:
-    """Set up a place with a server that answers in these sizes, numbers of items."""
+def prepare(python: str, sizes: Sequence[int]) -> Iterator[Environment]:
+    """Run a server with responses of these sizes, in numbers of items."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    with served(python, ["-m", "cost.server"], sizes, key) as where:
+    with run_server(python, ["-m", "cost.server"], sizes, key) as where:
         yield where
 
 
 @contextmanager
-def served(python: str, server: Sequence[str], arguments: Sequence[object], key: Any) -> Iterator[Place]:
-    """Set up a place with *server*, which is given a PEM file with *key* and the arguments, and prints its port."""
+def run_server(python: str, server: Sequence[str], arguments: Sequence[object], key: Any) -> Iterator[Environment]:
+    """Run *server*, which gets a PEM file with *key* and the arguments, and prints its port."""
     with tempfile.TemporaryDirectory() as directory:
         pem = Path(directory, "server.pem")
         _write_bundle(Path(directory, "certifi"), python, write_self_signed(pem, key))
@@ -55,12 +55,12 @@ def served(python: str, server: Sequence[str], arguments: Sequence[object], key:
             assert running.stdin is not None  # noqa: S101 - for type checkers
             assert running.stdout is not None  # noqa: S101
             port = int(running.stdout.readline())
-            yield Place(python, {**environment, "AWS_ENDPOINT_URL_LAMBDA": f"https://127.0.0.1:{port}"})
+            yield Environment(python, {**environment, "AWS_ENDPOINT_URL_LAMBDA": f"https://127.0.0.1:{port}"})
             running.stdin.close()
 
 
 def _environment(directory: str) -> dict[str, str]:
-    """Give the environment of a function in Lambda, as far as it matters here; nothing of this program's own."""
+    """Return the relevant variables of a function in Lambda, and none of this program's own."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": os.pathsep.join((directory, str(BENCHMARKS))),
