@@ -58,9 +58,9 @@ async def relay_order(order: Order) -> Placed:
     return client.call(place, order)
 
 
-@remote("told")
-def told(_: None) -> dict[str, str | int | None]:
-    """Tell what the caller told."""
+@remote("metadata")
+def report_metadata(_: None) -> dict[str, str | int | None]:
+    """Return the metadata of the call."""
     invocation = current_invocation()
     if invocation is None:
         return {}

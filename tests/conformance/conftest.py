@@ -46,7 +46,7 @@ class DeployedFunction:
 DEPLOYED: Final = [
     DeployedFunction("place", "place_order"),
     DeployedFunction("relay", "relay_order"),
-    DeployedFunction("told", "told"),
+    DeployedFunction("metadata", "report_metadata"),
     DeployedFunction("echo", "echo"),
     DeployedFunction("describe", "describe"),
     DeployedFunction("describe-tenant", "describe", tenant_isolation=True),
@@ -94,7 +94,7 @@ def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
 
 
 @contextmanager
-def awaited_from(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
+def call_from_event_loop(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
     """Call a blocking transport from an event loop."""
     with transport_override() as transport:
         yield AwaitedTransport(to_async_transport(transport))
@@ -141,8 +141,8 @@ TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = 
     "in process": in_process,
     "stub": stub,
     **{f"{name} on the endpoint": partial(awaited_on_the_endpoint, name) for name in ASYNC_TRANSPORTS},
-    "async in process": partial(awaited_from, in_process),
-    "async stub": partial(awaited_from, stub),
+    "async in process": partial(call_from_event_loop, in_process),
+    "async stub": partial(call_from_event_loop, stub),
 }
 
 

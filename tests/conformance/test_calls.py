@@ -89,7 +89,7 @@ def test_the_callee_reads_the_callers_metadata(client: LambdaClient):
     """Correlation id, depth, attempt, key and remaining time."""
     context = LambdaContext(request_id="outermost", timeout=60)
     with invocation_scope(context):
-        answer = client.call("told", None, idempotency_key="k-1", timeout=8)
+        answer = client.call("metadata", None, idempotency_key="k-1", timeout=8)
 
     assert answer == {"correlation_id": "outermost", "depth": 1, "attempt": 1, "key": "k-1", "remaining": 7}
 

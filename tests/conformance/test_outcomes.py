@@ -16,14 +16,14 @@ MAX_EVENT = 1_048_576
 CUSTOM = base64.b64encode(json.dumps({"custom": {"who": "grüß"}}).encode()).decode()
 
 
-def sent(transport: Transport, function: str, payload: object = None, **more: Any) -> Outcome:
+def send(transport: Transport, function: str, payload: object = None, **more: Any) -> Outcome:
     """Send one request and check the common attributes of its outcome."""
     outcome = transport.send(Invocation(function, payload=json.dumps(payload).encode(), **more), timeout=60)
     assert UUID(outcome.request_id)
     return outcome
 
 
-def said(outcome: Outcome) -> Any:
+def decode(outcome: Outcome) -> Any:
     """Decode a response."""
     return json.loads(outcome.payload)
 
@@ -35,21 +35,21 @@ def said(outcome: Outcome) -> Any:
 )
 def test_json_round_trip(transport: Transport, event: object):
     """Request and response arrive unchanged."""
-    outcome = sent(transport, "echo", event)
+    outcome = send(transport, "echo", event)
 
-    assert said(outcome) == event
+    assert decode(outcome) == event
     assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, None, "$LATEST")
 
 
 def test_no_payload_is_an_empty_object(transport: Transport):
     """As on AWS."""
-    assert said(transport.send(Invocation("echo"), timeout=60)) == {}
+    assert decode(transport.send(Invocation("echo"), timeout=60)) == {}
 
 
 def test_an_exception_is_a_function_error(transport: Transport):
     """With its class, message and stack trace."""
-    outcome = sent(transport, "fail", "no such order")
-    report = said(outcome)
+    outcome = send(transport, "fail", "no such order")
+    report = decode(outcome)
 
     assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, "Unhandled", "$LATEST")
     assert set(report) == {"errorType", "errorMessage", "requestId", "stackTrace"}
@@ -61,7 +61,7 @@ def test_an_exception_is_a_function_error(transport: Transport):
 
 def test_a_value_that_json_cannot_represent_is_a_marshal_error(transport: Transport):
     """With the runtime client's message."""
-    report = said(sent(transport, "answer-a-set"))
+    report = decode(send(transport, "answer-a-set"))
 
     assert report["errorType"] == "Runtime.MarshalError"
     assert report["errorMessage"] == "Unable to marshal response: Object of type set is not JSON serializable"
@@ -70,7 +70,7 @@ def test_a_value_that_json_cannot_represent_is_a_marshal_error(transport: Transp
 
 def test_nan_is_sent_as_nan(transport: Transport):
     """The runtime client allows it; the caller rejects it."""
-    outcome = sent(transport, "answer-nan")
+    outcome = send(transport, "answer-nan")
 
     assert (outcome.payload, outcome.function_error) == (b"NaN", None)
 
@@ -81,10 +81,10 @@ def test_nan_is_sent_as_nan(transport: Transport):
 )
 def test_an_exit_is_a_crash(transport: Transport, status: int, words: str):
     """Lambda reports the exit status."""
-    outcome = sent(transport, "leave", status)
+    outcome = send(transport, "leave", status)
 
     assert outcome.function_error == "Unhandled"
-    assert said(outcome) == {
+    assert decode(outcome) == {
         "errorType": "Runtime.ExitError",
         "errorMessage": f"RequestId: {outcome.request_id} Error: {words}",
     }
@@ -92,8 +92,8 @@ def test_an_exit_is_a_crash(transport: Transport, status: int, words: str):
 
 def test_a_function_that_times_out(transport: Transport):
     """Lambda reports its timeout."""
-    outcome = sent(transport, "oversleep")
-    report = said(outcome)
+    outcome = send(transport, "oversleep")
+    report = decode(outcome)
 
     assert (outcome.function_error, report["errorType"]) == ("Unhandled", "Sandbox.Timedout")
     assert report["errorMessage"].startswith(f"RequestId: {outcome.request_id} Error: Task timed out after ")
@@ -102,11 +102,11 @@ def test_a_function_that_times_out(transport: Transport):
 
 def test_a_response_may_be_six_mebibytes(transport: Transport):
     """And a hundred bytes."""
-    assert len(sent(transport, "answer-large", MAX_CALL + 98).payload) == MAX_CALL + 100
+    assert len(send(transport, "answer-large", MAX_CALL + 98).payload) == MAX_CALL + 100
 
-    outcome = sent(transport, "answer-large", MAX_CALL + 99)
+    outcome = send(transport, "answer-large", MAX_CALL + 99)
     assert outcome.function_error == "Unhandled"
-    assert said(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
+    assert decode(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_response_may_be_six_mebibytes(transport: Transport):
 )
 def test_a_request_over_the_limit_is_rejected(transport: Transport, kind: InvocationType, limit: int):
     """One byte more than Lambda's limit."""
-    outcome = sent(transport, "echo", "x" * (limit - 1), invocation_type=kind)
+    outcome = send(transport, "echo", "x" * (limit - 1), invocation_type=kind)
 
     assert (outcome.status, outcome.error_code) == (413, "RequestEntityTooLargeException")
     assert str(limit) in (outcome.error_message or "")
@@ -135,7 +135,7 @@ def test_a_payload_that_is_not_json_is_rejected(transport: Transport, payload: b
 
 def test_an_unknown_function_is_not_found(transport: Transport):
     """With the ARN that it would have."""
-    outcome = sent(transport, "gone")
+    outcome = send(transport, "gone")
 
     assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
     assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:gone:$LATEST"
@@ -143,7 +143,7 @@ def test_an_unknown_function_is_not_found(transport: Transport):
 
 def test_an_unknown_qualifier_is_not_found(transport: Transport):
     """With the ARN that it would have."""
-    outcome = sent(transport, "echo", qualifier="gone")
+    outcome = send(transport, "echo", qualifier="gone")
 
     assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
     assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:echo:gone"
@@ -151,18 +151,18 @@ def test_an_unknown_qualifier_is_not_found(transport: Transport):
 
 def test_latest_exists(transport: Transport):
     """With and without a qualifier it is the same version."""
-    assert said(sent(transport, "echo", 1, qualifier="$LATEST")) == 1
+    assert decode(send(transport, "echo", 1, qualifier="$LATEST")) == 1
 
 
 @pytest.mark.parametrize("name", ["arn:aws:lambda:us-east-1:123456789012:function:echo", "123456789012:function:echo"])
 def test_every_form_of_address_is_accepted(transport: Transport, name: str):
     """ARN and partial ARN."""
-    assert said(sent(transport, name, 1)) == 1
+    assert decode(send(transport, name, 1)) == 1
 
 
 def test_a_function_without_concurrency_is_throttled(transport: Transport):
     """The reason says that it is the function's limit."""
-    outcome = sent(transport, "parked")
+    outcome = send(transport, "parked")
 
     assert (outcome.status, outcome.error_code) == (429, "TooManyRequestsException")
     assert outcome.error_reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
@@ -170,9 +170,9 @@ def test_a_function_without_concurrency_is_throttled(transport: Transport):
 
 def test_the_context_describes_the_call(transport: Transport):
     """Name, version, ARN and request id, and there is remaining time."""
-    outcome = sent(transport, "describe")
+    outcome = send(transport, "describe")
 
-    assert said(outcome) == {
+    assert decode(outcome) == {
         "request_id": outcome.request_id,
         "name": "describe",
         "version": "$LATEST",
@@ -185,7 +185,7 @@ def test_the_context_describes_the_call(transport: Transport):
 
 def test_the_context_has_the_tenant_id(transport: Transport):
     """Of a function with tenant isolation."""
-    assert said(sent(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
+    assert decode(send(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
 
 
 @pytest.mark.parametrize(("function", "tenant_id"), [("describe-tenant", None), ("describe", "blue")])
@@ -195,27 +195,27 @@ def test_a_tenant_id_is_required_or_rejected(
     """Depending on tenant isolation."""
     if "stub" in request.node.callspec.params["transport"]:
         pytest.skip("a stub knows no settings of functions")
-    outcome = sent(transport, function, tenant_id=tenant_id)
+    outcome = send(transport, function, tenant_id=tenant_id)
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
 
 
 def test_a_call_carries_its_client_context(transport: Transport):
     """To the function's context."""
-    assert said(sent(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}
+    assert decode(send(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}
 
 
 @pytest.mark.parametrize("client_context", ["no base64!", "x" * 3584])
 def test_an_invalid_client_context_is_rejected(transport: Transport, client_context: str):
     """Not base64, or too long."""
-    outcome = sent(transport, "describe", client_context=client_context)
+    outcome = send(transport, "describe", client_context=client_context)
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidRequestContentException")
 
 
 def test_a_durable_name_is_rejected_by_other_functions(transport: Transport):
     """A caller that relies on it to run once must not have it run twice."""
-    outcome = sent(transport, "echo", durable_name="once")
+    outcome = send(transport, "echo", durable_name="once")
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
 
@@ -232,16 +232,16 @@ def test_a_dry_run_runs_nothing(transport: Transport):
 def test_an_event_is_queued_even_if_it_fails(transport: Transport):
     """The response has nothing of the function."""
     for function in ("echo", "fail"):
-        outcome = sent(transport, function, "x", invocation_type=InvocationType.EVENT)
+        outcome = send(transport, function, "x", invocation_type=InvocationType.EVENT)
         assert (outcome.status, outcome.payload, outcome.function_error) == (202, b"", None)
         assert outcome.executed_version is None
 
 
 def test_the_log_is_returned_on_request(transport: Transport):
     """At least its first and last lines."""
-    assert sent(transport, "echo").log_result is None
+    assert send(transport, "echo").log_result is None
 
-    outcome = sent(transport, "echo", log_tail=True)
+    outcome = send(transport, "echo", log_tail=True)
     log = base64.b64decode(outcome.log_result or "").decode()
     assert f"START RequestId: {outcome.request_id} Version: $LATEST" in log
     assert f"END RequestId: {outcome.request_id}" in log

@@ -21,7 +21,7 @@ SECRET = "secret-canary-access-key"
 TRANSPORTS: dict[str, Any] = {"boto3": BotoTransport, "http": HttpTransport, **ASYNC_TRANSPORTS}
 
 
-def connected(over: str, url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
+def create_client(over: str, url: str, certificate: object = None, policy: RetryPolicy = QUICK) -> LambdaClient:
     """Create a client that sends *over* a transport to *url*, and trusts *certificate* if there is one."""
     session = session_for(over)
     session.set_credentials("AKIATESTTESTTESTTEST", SECRET)
@@ -31,7 +31,7 @@ def connected(over: str, url: str, certificate: object = None, policy: RetryPoli
     return client_over(AwaitedTransport(transport) if over in ASYNC_TRANSPORTS else transport, retry=policy)
 
 
-def warmed_up(client: LambdaClient, laboratory: Laboratory) -> LambdaClient:
+def warm_up(client: LambdaClient, laboratory: Laboratory) -> LambdaClient:
     """Make a first call: on a busy machine its imports take longer than the timeouts of the tests."""
     laboratory.play(SUCCESS)
     client.call("f", None)
@@ -55,8 +55,8 @@ def laboratory() -> Iterator[Laboratory]:
 @pytest.fixture(scope="session")
 def client(laboratory: Laboratory, over: str) -> Iterator[LambdaClient]:
     """A client of the laboratory, with one connection pool for all tests."""
-    with connected(over, laboratory.url) as made:
-        yield warmed_up(made, laboratory)
+    with create_client(over, laboratory.url) as made:
+        yield warm_up(made, laboratory)
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +69,11 @@ def tls_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laborat
 @pytest.fixture(scope="session")
 def tls_client(tls_laboratory: Laboratory, over: str) -> Iterator[LambdaClient]:
     """A client of the TLS laboratory that trusts its certificate."""
-    with connected(over, tls_laboratory.url, tls_laboratory.certificate) as made:
-        yield warmed_up(made, tls_laboratory)
+    with create_client(over, tls_laboratory.url, tls_laboratory.certificate) as made:
+        yield warm_up(made, tls_laboratory)
 
 
 @pytest.fixture(scope="session")
 def connect(over: str) -> Any:
-    """Create a client that sends to a URL; see ``connected``."""
-    return partial(connected, over)
+    """Create a client that sends to a URL; see ``create_client``."""
+    return partial(create_client, over)

@@ -34,17 +34,17 @@ SOAK = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 BEGINNING = 1000.0
 
 
-def taken(course: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
+def taken(state: CallState, send: AttemptRequest, reply: Any, now: float) -> Answer | float:
     """Handle the result of an attempt as ``send_with_retries`` does."""
-    going = AttemptRunner(None, course, send)  # type: ignore[arg-type] - nothing is sent here
+    going = AttemptRunner(None, state, send)  # type: ignore[arg-type] - nothing is sent here
     going.reply = reply
     try:
-        outcome = course.judge(reply)
+        outcome = state.judge(reply)
     except CallError as exc:
         error = exc
     else:
-        return course.succeeded(outcome, going, now)
-    return course.failed(error, going, now)
+        return state.succeeded(outcome, going, now)
+    return state.failed(error, going, now)
 
 
 class Event(NamedTuple):
@@ -91,7 +91,7 @@ REPLIES: tuple[tuple[Reply, bool], ...] = (
 )
 
 
-def _planned(
+def _prepare_call(
     policy: RetryPolicy, *, idempotent: bool = False, timeout: float | None = None, name: str = "f"
 ) -> PreparedCall:
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
@@ -112,15 +112,15 @@ class Trip(NamedTuple):
 def _simulate(call: PreparedCall, events: Sequence[Event]) -> Trip:
     """Run a call through *events* by a fake clock; the last one is the result of every further attempt."""
     clock = BEGINNING
-    course = CallState(call, clock)
+    state = CallState(call, clock)
     trip = Trip([], [], [], SUCCEEDED)  # type: ignore[arg-type]
     try:
         for number in range(100):
             event = events[min(number, len(events) - 1)]
-            send = course.next(clock)
+            send = state.next(clock)
             trip.began.append(clock)
             clock += event.took if send.timeout is None else min(event.took, send.timeout)
-            done = taken(course, send, event.reply, clock)
+            done = taken(state, send, event.reply, clock)
             if isinstance(done, Answer):
                 return trip._replace(end=done)
             trip.slept_until.append(clock + done)
@@ -159,7 +159,7 @@ def test_any_sequence_of_results(
     """No double run, no attempt too many or after the deadline, no wrong statement, for any replies and clocks."""
     policy = RetryPolicy(max_attempts=attempts, initial_delay=delay, budget=None)
 
-    trip = _simulate(_planned(policy, idempotent=idempotent, timeout=timeout), events)
+    trip = _simulate(_prepare_call(policy, idempotent=idempotent, timeout=timeout), events)
 
     met = [events[min(n, len(events) - 1)] for n in range(len(trip.began))]
     deadline = BEGINNING + (float("inf") if timeout is None else timeout)
@@ -175,15 +175,15 @@ def test_any_sequence_of_results(
 
 def test_attempts_are_numbered() -> None:
     """Each attempt sends its number and the remaining time."""
-    call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
-    course = CallState(call, BEGINNING)
+    call = _prepare_call(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
+    state = CallState(call, BEGINNING)
 
     texts = []
     for clock in (BEGINNING, BEGINNING + 10, BEGINNING + 20):
-        send = course.next(clock)
+        send = state.next(clock)
         texts.append((send.timeout, send.invocation.client_context))
         if clock < BEGINNING + 20:
-            taken(course, send, REFUSED, clock)
+            taken(state, send, REFUSED, clock)
 
     assert [60.0, 50.0, 40.0] == [timeout for timeout, _ in texts]
     assert 3 == len({context for _, context in texts})
@@ -191,7 +191,7 @@ def test_attempts_are_numbered() -> None:
 
 def test_default_delays_after_a_lost_connection() -> None:
     """At most 50 ms before the second attempt, and 100 ms before the third."""
-    trips = [_simulate(_planned(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
+    trips = [_simulate(_prepare_call(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
 
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
     second = [trip.slept_until[1] - trip.slept_until[0] for trip in trips]
@@ -202,7 +202,7 @@ def test_default_delays_after_a_lost_connection() -> None:
 @pytest.mark.parametrize(("reply", "error"), [(THROTTLED, ThrottledError), (NOT_READY, FunctionNotReadyError)])
 def test_default_delays_after_a_throttle(reply: Outcome, error: type[CallError]) -> None:
     """At most 1 s, then 2 s."""
-    trips = [_simulate(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
+    trips = [_simulate(_prepare_call(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
 
     assert {error} == {type(trip.end) for trip in trips}
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
@@ -214,17 +214,17 @@ def test_delays_without_jitter_double() -> None:
     """Each delay is twice the one before, up to ``max_delay``."""
     policy = RetryPolicy(max_attempts=7, initial_delay=0.5, max_delay=3.0, jitter="none", budget=None)
 
-    trip = _simulate(_planned(policy), [Event(REFUSED, False, 0.0)])
+    trip = _simulate(_prepare_call(policy), [Event(REFUSED, False, 0.0)])
 
     pauses = [end - start for start, end in zip([BEGINNING, *trip.slept_until[:-1]], trip.slept_until, strict=True)]
     assert [0.5, 1.0, 2.0, 3.0, 3.0, 3.0] == pauses
 
 
 @pytest.mark.parametrize(("asked", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
-def test_retry_after_is_a_minimum(asked: float | None, paused: float | None) -> None:
+def test_retry_after_is_a_minimum(retry_after: float | None, paused: float | None) -> None:
     """Unless it is longer than ``max_delay``."""
     policy = RetryPolicy(initial_delay=0.0)
-    error = ThrottledError("slow down", retry_after=asked, retryable=True)
+    error = ThrottledError("slow down", retry_after=retry_after, retryable=True)
 
     assert paused == pause_before_next(policy, error, 1, 0.0)
 
@@ -233,7 +233,7 @@ def test_a_delay_until_the_deadline_is_skipped() -> None:
     """The call fails immediately, with the failure that came before."""
     policy = RetryPolicy(initial_delay=1.0, jitter="none", budget=None)
 
-    trip = _simulate(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
+    trip = _simulate(_prepare_call(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING, BEGINNING + 1.5] == trip.began
@@ -245,7 +245,7 @@ def test_oversleeping() -> None:
     """A call that wakes up after the deadline sends nothing more."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _simulate(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
+    trip = _simulate(_prepare_call(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING] == trip.began
@@ -255,7 +255,7 @@ def test_oversleeping_in_doubt() -> None:
     """A call that wakes up after the deadline still does not know whether its first attempt ran."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _simulate(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
+    trip = _simulate(_prepare_call(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, ServiceError)
     assert trip.end.execution is Execution.UNKNOWN
@@ -264,7 +264,7 @@ def test_oversleeping_in_doubt() -> None:
 def test_the_retry_budget_runs_out() -> None:
     """A function that always fails is soon no longer retried, and is again after enough successes."""
     budget = RetryBudget(max_tokens=10, token_ratio=0.5)
-    call = _planned(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
+    call = _prepare_call(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
     down = [Event(REFUSED, False, 0.0)]
 
     attempts = [len(_simulate(call, down).began) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""A forked process has its own connections, locks and deadlines: it never gets another process's response."""
+"""A fork process has its own connections, locks and deadlines: it never gets another process's response."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _echo(connection: Connection) -> None:
 ECHO = Fault("echo", _echo, runs=True)
 
 
-def forked(work: Callable[[], bool]) -> int:
+def fork(work: Callable[[], bool]) -> int:
     """Start a child process that runs *work*, and exits with 0 if it returns true."""
     pid = os.fork()
     if pid == 0:
@@ -57,7 +57,7 @@ def forked(work: Callable[[], bool]) -> int:
     return pid
 
 
-def ended(pid: int) -> int:
+def wait_for_exit(pid: int) -> int:
     """Wait for a child, and return its exit status."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -80,7 +80,7 @@ def _ours(url: str) -> Any:
     return BotoTransport(endpoint_url=url)
 
 
-def _given(url: str) -> Any:
+def _given_client(url: str) -> Any:
     return BotoTransport(boto3.client("lambda", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})))
 
 
@@ -95,16 +95,16 @@ def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_parent_and_children_call_concurrently(echoing: Laboratory, make: Callable[[str], Any]) -> None:
     """Each gets its own responses, over several rounds of forks."""
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
         for _ in range(ROUNDS):
-            children = [forked(lambda: calls(client)) for _ in range(CHILDREN)]
+            children = [fork(lambda: calls(client)) for _ in range(CHILDREN)]
             mine = calls(client)
-            assert (True, [0] * CHILDREN) == (mine, [ended(child) for child in children])
+            assert (True, [0] * CHILDREN) == (mine, [wait_for_exit(child) for child in children])
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
@@ -125,9 +125,9 @@ def test_a_child_has_its_own_event_loop(echoing: Laboratory, over: str) -> None:
     async def main() -> None:
         assert await some()
         for _ in range(ROUNDS):
-            children = [await asyncio.to_thread(forked, child) for _ in range(CHILDREN)]
+            children = [await asyncio.to_thread(fork, child) for _ in range(CHILDREN)]
             assert await some()
-            assert [0] * CHILDREN == [await asyncio.to_thread(ended, pid) for pid in children]
+            assert [0] * CHILDREN == [await asyncio.to_thread(wait_for_exit, pid) for pid in children]
         await client.aclose()
 
     asyncio.run(main())
@@ -139,9 +139,9 @@ def test_a_given_client_that_was_used_before_the_fork(laboratory: Laboratory) ->
     client = boto3.client("lambda", endpoint_url=laboratory.url, config=Config(retries={"total_max_attempts": 1}))
     client.invoke(FunctionName="echo", Payload=b"1")["Payload"].read()
 
-    child = forked(lambda: calls(LambdaClient(BotoTransport(client))))
+    child = fork(lambda: calls(LambdaClient(BotoTransport(client))))
 
-    assert (True, 0) == (calls(LambdaClient(BotoTransport(client))), ended(child))
+    assert (True, 0) == (calls(LambdaClient(BotoTransport(client))), wait_for_exit(child))
 
 
 def test_a_client_whose_pools_cannot_be_replaced_is_rejected(laboratory: Laboratory, monkeypatch: Any) -> None:
@@ -157,7 +157,7 @@ def test_a_client_whose_pools_cannot_be_replaced_is_rejected(laboratory: Laborat
             over.call("echo", 2)
         return True
 
-    assert 0 == ended(forked(refused))
+    assert 0 == wait_for_exit(fork(refused))
 
 
 def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
@@ -171,11 +171,11 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     for lock in held:
         lock.acquire()
 
-    child = forked(lambda: calls(client) and credentials.current() is not None)
+    child = fork(lambda: calls(client) and credentials.current() is not None)
 
     for lock in held:
         lock.release()
-    assert 0 == ended(child)
+    assert 0 == wait_for_exit(child)
 
 
 def test_a_timer_of_the_parent_does_not_fire_in_the_child(laboratory: Laboratory) -> None:
@@ -188,7 +188,7 @@ def test_a_timer_of_the_parent_does_not_fire_in_the_child(laboratory: Laboratory
         deadline_timer.set(time.monotonic(), mine.set)
         return mine.wait(30) and len(deadline_timer._bells) == 0
 
-    assert 0 == ended(forked(child))
+    assert 0 == wait_for_exit(fork(child))
     deadline_timer.cancel(bell)
 
 
@@ -209,9 +209,9 @@ def test_a_fork_during_a_map(laboratory: Laboratory, make: Callable[[str], Any])
                 next(results)
             return calls(client) and numbers == list(client.map("echo", numbers))
 
-        pid = forked(child)
+        pid = fork(child)
         assert numbers == [first, *results]
-        assert 0 == ended(pid)
+        assert 0 == wait_for_exit(pid)
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
@@ -236,9 +236,9 @@ def test_a_fork_during_an_async_map(laboratory: Laboratory, over: str) -> None:
                 asyncio.set_event_loop(None)
                 return asyncio.run(refused())
 
-            pid = await asyncio.to_thread(forked, child)
+            pid = await asyncio.to_thread(fork, child)
             assert numbers == [first, *[number async for number in results]]
-            assert 0 == await asyncio.to_thread(ended, pid)
+            assert 0 == await asyncio.to_thread(wait_for_exit, pid)
 
     asyncio.run(main())
 
@@ -283,9 +283,9 @@ def test_a_fork_during_a_stream(echoing: Laboratory, make: Callable[[str], Any])
             pieces.close()
             return calls(client)
 
-        assert 0 == ended(forked(child))
-        dropped = forked(lambda: pieces.close() is None and gc.collect() >= 0)
-        assert 0 == ended(dropped)
+        assert 0 == wait_for_exit(fork(child))
+        dropped = fork(lambda: pieces.close() is None and gc.collect() >= 0)
+        assert 0 == wait_for_exit(dropped)
         halves.go.set()
         assert [b"one ", b"two"] == [first, *pieces]
 
@@ -314,7 +314,7 @@ def test_a_fork_during_an_async_stream(echoing: Laboratory, over: str) -> None:
                 asyncio.set_event_loop(None)
                 return asyncio.run(refused())
 
-            assert 0 == await asyncio.to_thread(lambda: ended(forked(child)))
+            assert 0 == await asyncio.to_thread(lambda: wait_for_exit(fork(child)))
             halves.go.set()
             assert [b"one ", b"two"] == [first, *[one async for one in pieces]]
 
@@ -322,7 +322,7 @@ def test_a_fork_during_an_async_stream(echoing: Laboratory, over: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[str], Any]) -> None:
     """The call in flight continues in the parent, and its connection does not exist in the child."""
@@ -341,8 +341,8 @@ def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[
         thread = threading.Thread(target=lambda: found.append(client.call("echo", 7, timeout=60)))
         thread.start()
         assert begun.wait(60)
-        child = forked(lambda: calls(client))
-        assert 0 == ended(child)
+        child = fork(lambda: calls(client))
+        assert 0 == wait_for_exit(child)
         go.set()
         thread.join(60)
         assert [7] == found
@@ -369,8 +369,8 @@ def test_the_client_of_an_offload(laboratory: Laboratory) -> None:
 
     assert all_right()
     for _ in range(ROUNDS):
-        children = [forked(all_right) for _ in range(CHILDREN)]
-        assert (True, [0] * CHILDREN) == (all_right(), [ended(child) for child in children])
+        children = [fork(all_right) for _ in range(CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right(), [wait_for_exit(child) for child in children])
 
 
 def _reference(key: str, data: bytes) -> dict[str, Any]:
@@ -418,8 +418,8 @@ def test_connections_to_a_credential_provider(
         return [name] * CALLS == [current() for _ in range(CALLS)]
 
     for _ in range(ROUNDS):
-        children = [forked(partial(all_right, f"AKIA{number}")) for number in range(1, 1 + CHILDREN)]
-        assert (True, [0] * CHILDREN) == (all_right("AKIA0"), [ended(child) for child in children])
+        children = [fork(partial(all_right, f"AKIA{number}")) for number in range(1, 1 + CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right("AKIA0"), [wait_for_exit(child) for child in children])
 
 
 def test_locks_of_modules() -> None:
@@ -435,12 +435,12 @@ def test_locks_of_modules() -> None:
     def free() -> bool:
         clock.forget()
         with transport_override.override_transport(Any):  # type: ignore[arg-type]
-            return _sandboxes.sandbox_for(free, "s").takes(free)
+            return _sandboxes.sandbox_for(free, "s").can_run(free)
 
-    child = forked(free)
+    child = fork(free)
     for lock in held:
         lock.release()
-    assert 0 == ended(child)
+    assert 0 == wait_for_exit(child)
 
 
 def test_a_pause_of_the_collector() -> None:
@@ -454,11 +454,11 @@ def test_a_pause_of_the_collector() -> None:
     thread = threading.Thread(target=collector.gc_paused, args=(collector.WORTH_PAUSING, make, None))
     thread.start()
     assert begun.wait(60)
-    child = forked(lambda: gc.isenabled() and not collector._pause.locked())
+    child = fork(lambda: gc.isenabled() and not collector._pause.locked())
     still_pausing = not gc.isenabled()
     go.set()
     thread.join(60)
-    assert (True, 0, True) == (still_pausing, ended(child), gc.isenabled())
+    assert (True, 0, True) == (still_pausing, wait_for_exit(child), gc.isenabled())
 
 
 _SNAPSHOT = """
@@ -476,7 +476,7 @@ with Laboratory() as laboratory:
         with LambdaClient(kind(endpoint_url=laboratory.url)) as client:
             assert [1, 2] == [client.call("f", 1), client.call("f", 2)]
             before = laboratory.connections
-            for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)
+            for forget, arguments, options in snapshot_restore_py.get_before_snapshot(): forget(*arguments, **options)
             assert [3, 4] == [client.call("f", 3), client.call("f", 4)]
             print(before, laboratory.connections)
 """

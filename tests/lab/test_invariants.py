@@ -87,7 +87,7 @@ PROMPT = (
     function_error("an exit", {"errorType": "Runtime.ExitError", "errorMessage": "exit status 1"}),
     function_error("a failed sandbox", {"errorType": "Sandbox.Failure"}),
 )
-# Met more often than the rest, so that many a script goes on beyond its first fault.
+# Drawn more often than the others, so that many scripts get beyond their first fault.
 RETRIED = (
     service_error("TooManyRequestsException", 429),
     service_error("ENINotReadyException", 502),
@@ -100,7 +100,7 @@ MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 FEW = 400
 
 
-def _bounded(usual: int) -> settings:
+def _bound_examples(usual: int) -> settings:
     """Run a seeded few examples, or proportionally more if a soak run requests that many scripts."""
     return settings(
         max_examples=max(usual, MANY * usual // FEW),
@@ -115,7 +115,7 @@ def _bounded(usual: int) -> settings:
 class Script:
     """A call and the faults of its attempts."""
 
-    way: str
+    method: str
     idempotent: bool
     keyed: bool
     max_attempts: int
@@ -186,14 +186,14 @@ def records() -> Iterator[list[str]]:
         logger.setLevel(logging.NOTSET)
 
 
-@_bounded(FEW)
+@_bound_examples(FEW)
 @given(script=scripts())
 def test_any_script(laboratory: Laboratory, client: LambdaClient, script: Script) -> None:
     """No double run, attempt too many, late call, wrong statement or leaked canary, for any faults."""
     _check(laboratory, client, script)
 
 
-@_bounded(FEW // 4)
+@_bound_examples(FEW // 4)
 @given(script=scripts())
 def test_any_script_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, script: Script) -> None:
     """The same over TLS."""
@@ -220,7 +220,7 @@ def _check(laboratory: Laboratory, client: LambdaClient, script: Script) -> None
 def _check_runs(laboratory: Laboratory, script: Script) -> None:
     assert laboratory.executions <= (script.max_attempts if script.repeatable else 1)
     assert laboratory.received <= script.max_attempts
-    assert not (script.way == "can_invoke" and laboratory.executions)
+    assert not (script.method == "can_invoke" and laboratory.executions)
 
 
 def _check_time(script: Script, took: float) -> None:
@@ -240,7 +240,7 @@ def _check_attempts(requests: list[Request], script: Script, done: object) -> No
     assert len(attempts) <= script.max_attempts
     assert not isinstance(done, CallError) or all(attempt.error for attempt in attempts)
     with_metadata = [request for request in requests if request.metadata]
-    assert len(with_metadata) == (len(requests) if script.way == "call" else 0)
+    assert len(with_metadata) == (len(requests) if script.method == "call" else 0)
     numbers = [request.attempt for request in with_metadata]
     assert numbers == sorted(set(numbers))
     assert all(1 <= number <= script.max_attempts for number in numbers)
@@ -301,7 +301,7 @@ RECORDED = {
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED.keys())
 def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded: bytes) -> None:
     """A response that is cut after any byte is never a success, and never reported as not executed."""
-    # A last chunk of size 0 ends the answer: the empty lines after it say nothing more.
+    # A last chunk of size 0 ends the response; the empty lines after it carry no data.
     whole = len(recorded.removesuffix(b"\r\n\r\n"))
 
     for cut in range(whole):
@@ -312,7 +312,7 @@ def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded:
         assert (1, 1) == (laboratory.executions, len(caught.value.attempts))
 
 
-@_bounded(60)
+@_bound_examples(60)
 @given(
     error=st.tuples(st.from_regex(r"[A-Z][A-Za-z]{0,30}(Exception)?", fullmatch=True), st.integers(300, 599)),
     said=st.dictionaries(st.text(max_size=9), st.none() | st.integers() | st.text() | st.lists(st.text())),
@@ -334,7 +334,7 @@ def test_unknown_errors(
     _check_soundness(laboratory, done)
 
 
-@_bounded(25)
+@_bound_examples(25)
 @given(trace=st.from_regex(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(;[A-Z][a-z]+=[!-+\--:<-~]{1,40}){0,4}", fullmatch=True))
 def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) -> None:
     """The trace header from Lambda is sent unchanged on every attempt: loop detection depends on it."""

@@ -1,6 +1,6 @@
 """The matrix: every fault, idempotent or not, with and without deadline, for call, fire and can_invoke.
 
-Each cell says which error comes of it, what the error says about the function, and how often it really ran.
+Each cell is the expected error, what it says about the function, and how often the function really ran.
 """
 
 from __future__ import annotations
@@ -202,8 +202,8 @@ class Row(NamedTuple):
         return LOST if self.fault.name in _UNSEEN_BY_AIOHTTP else None
 
 
-# A status line that came whole says that it ran; botocore reads the headers as one, or not at all.
-# There a fault in the first piece hides that a success had begun; the function ran, and nobody can tell.
+# A complete status line shows that it ran; botocore reads all headers together, or none of them.
+# There a fault in the first piece hides the status line of a success: the function ran, but that is unknown.
 _UNSEEN_BY_AIOHTTP = (
     "headers cut before the version",
     "headers cut after the version",
@@ -215,7 +215,7 @@ _UNSEEN_BY_AIOHTTP = (
 _READ_FROM_THE_STATUS = {"endless header": CUT_SHORT}
 
 
-def _named(codes: str) -> Iterator[tuple[str, int]]:
+def _find_fault(codes: str) -> Iterator[tuple[str, int]]:
     for entry in codes.split(", "):
         status, code = entry.split(" ")
         yield code, int(status)
@@ -239,9 +239,9 @@ def _rows() -> Iterator[Row]:
 def _service_rows() -> Iterator[Row]:
     for verdict, codes in SERVICE_ERRORS.items():
         ways = ("call", "fire") if verdict in (DENIED, NOT_FOUND) else ("call", "fire", "can_invoke")
-        yield from (Row(service_error(code, status), verdict, ways) for code, status in _named(codes))
+        yield from (Row(service_error(code, status), verdict, ways) for code, status in _find_fault(codes))
     yield from (
-        Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _named(SERVICE_FAILURES)
+        Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _find_fault(SERVICE_FAILURES)
     )
     yield from (Row(service_error("TooManyRequestsException", 429, reason=r), THROTTLED) for r in THROTTLE_REASONS)
     for value in ("0", "soon", DATE, ""):
@@ -255,7 +255,7 @@ def _service_rows() -> Iterator[Row]:
 ENDLESS_ROWS = (
     Row(faults.SILENT, NO_ANSWER_IN_TIME, ("call", "fire")),
     Row(faults.TRICKLED_HEADERS, NO_ANSWER_IN_TIME, ("call",), on_http=NO_BODY_IN_TIME),
-    # The headers are there, and 200 says that it ran.
+    # The headers were received, and status 200 shows that it ran.
     *(Row(fault, NO_BODY_IN_TIME, ("call",)) for fault in faults.ENDLESS_BODIES),
     # Nothing runs, so nothing is in doubt when time is up.
     *(Row(fault, NO_TIME, ("can_invoke",)) for fault in (faults.SILENT, faults.TRICKLED_HEADERS)),
@@ -264,7 +264,7 @@ ENDLESS_ROWS = (
 )
 
 TLS_ROWS = (
-    # A handshake that fails proves that nothing was sent: where botocore alone cannot tell, the call is sent again.
+    # A failed handshake proves that nothing was sent; botocore alone could not know, and the call is retried.
     *(Row(fault, NOT_CONNECTED) for fault in faults.HANDSHAKE_FAULTS),
     Row(faults.NO_TLS, WRONG_SETTING),
     Row(faults.BAD_RECORD, LOST),

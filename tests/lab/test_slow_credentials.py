@@ -29,7 +29,7 @@ from tests.support.faults import SUCCESS
 from tests.support.laboratory import Connection, Fault, Laboratory
 from tests.support.responses import http_response
 
-# What other calls of the process have used up of their budget says nothing here.
+# Retry budgets that other calls of the process have used up must not matter here.
 UNBOUNDED = RetryPolicy(budget=None)
 PROCESS = """
 import os, sys, time

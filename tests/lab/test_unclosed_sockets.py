@@ -33,7 +33,7 @@ def nothing_unclosed() -> Iterator[None]:
 
 def _wait_for_reset(sock: socket.socket) -> None:
     poll = select.poll()
-    poll.register(sock, 0)  # POLLHUP and POLLERR are always told
+    poll.register(sock, 0)  # POLLHUP and POLLERR are always reported
     assert poll.poll(PATIENCE * 1000)
 
 
@@ -73,7 +73,7 @@ def test_interrupted_handshake(
 ) -> None:
     """An interrupt is not an OSError, and leaves no open socket either."""
     if over not in ("boto3", "http"):
-        pytest.skip("a loop is not interrupted amid a handshake")
+        pytest.skip("an event loop is not interrupted during a handshake")
     tls_laboratory.play(SUCCESS)
 
     handshake = ssl.SSLSocket.do_handshake

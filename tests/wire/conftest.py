@@ -83,13 +83,13 @@ def connect(server: Laboratory, make_transport: Callable[..., Any]) -> Iterator[
     """Create clients that send everything to the server; see ``make_transport``."""
     made: list[LambdaClient] = []
 
-    def connected(*client: Any, **options: Any) -> LambdaClient:
+    def create_client(*client: Any, **options: Any) -> LambdaClient:
         if not client:
             options = {"endpoint_url": server.url, **options}
         made.append(client_over(make_transport(*client, **options), retry=RetryPolicy.never()))
         return made[-1]
 
-    yield connected
+    yield create_client
     for client in made:
         client.close()
 

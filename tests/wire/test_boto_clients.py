@@ -105,28 +105,28 @@ def test_a_client_without_retries_is_used_unchanged(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     make = session().create_client if session else boto3.client
-    given = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
+    given_client = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
     server.respond(http_response("500 X"), http_response("200 OK", b"7", VERSION))
-    client = connect(given)
+    client = connect(given_client)
 
     with pytest.raises(lc.ServiceError):
         client.call("billing", None)
     assert client.call("billing", None) == 7
     client.close()
 
-    assert given.invoke(FunctionName="billing")["Payload"].read() == b"7"
-    given.close()
+    assert given_client.invoke(FunctionName="billing")["Payload"].read() == b"7"
+    given_client.close()
 
 
 def test_a_given_client_serves_its_own_region_only(server: Any, connect: Callable[..., LambdaClient]) -> None:
     """A function in another region is an error with a remedy, and nothing is sent."""
-    given = boto_client(server, config=ONCE)
+    given_client = boto_client(server, config=ONCE)
 
     with pytest.raises(lc.ConnectError, match="give a session instead") as caught:
-        connect(given).call(ARN, None)
+        connect(given_client).call(ARN, None)
 
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
-    given.close()
+    given_client.close()
 
 
 def test_the_user_agent_is_that_of_botocore(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_the_user_agent_is_that_of_botocore(server: Any, monkeypatch: pytest.Mon
         transport.send(lc.Invocation("billing"), timeout=30)
     plain.invoke(FunctionName="billing")
 
-    # Behind m/ are the letters by which AWS counts features, in no order; some are known amid a request only.
+    # The letters after m/ count features for AWS, in no fixed order; some are known only during a request.
     sent = [re.sub(r" m/\S+", "", request.headers["user-agent"]) for request in server.requests]
     assert "app/shop" in sent[0]
     assert "mine/1" in sent[0]

@@ -24,11 +24,11 @@ EAGER = RetryPolicy(initial_delay=0.0)
 def _caller(make_transport: Callable[..., Any]) -> Iterator[Callable[..., LambdaClient]]:
     made: list[LambdaClient] = []
 
-    def connected(**options: Any) -> LambdaClient:
+    def create_client(**options: Any) -> LambdaClient:
         made.append(LambdaClient(make_transport(**options), retry=EAGER))
         return made[-1]
 
-    yield connected
+    yield create_client
     for client in made:
         client.close()
 

@@ -100,17 +100,17 @@ FAULTS = [
     pytest.param(mid_request("close"), *LOST, id="FIN within the request"),
     pytest.param(after_request(then="reset"), *LOST, id="RST after the request"),
     pytest.param(after_request(then="close"), *LOST, id="FIN after the request"),
-    pytest.param(after_request(b"\x00\xff garbage\r\n\r\n"), *LOST, id="garbage for a status line"),
-    pytest.param(after_request(b"HTTP/1.1 twohundred OK\r\n\r\n"), *LOST, id="a status that is no number"),
+    pytest.param(after_request(b"\x00\xff garbage\r\n\r\n"), *LOST, id="garbage instead of a status line"),
+    pytest.param(after_request(b"HTTP/1.1 twohundred OK\r\n\r\n"), *LOST, id="a status that is not a number"),
     pytest.param(
         known_by_status(after_request(HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n"), *UNUSABLE),
         *LOST,
-        id="a header beyond measure",
+        id="a header that is too long",
     ),
     pytest.param(
         known_by_status(after_request(HEAD + b"X: x\r\n" * 200 + b"\r\n"), *UNUSABLE),
         *LOST,
-        id="headers beyond number",
+        id="too many headers",
     ),
     pytest.param(after_request(HEAD[:40]), *UNUSABLE, id="headers cut short"),
     pytest.param(after_request(SUCCESS[:-5]), *UNUSABLE, id="body cut short"),
@@ -130,7 +130,7 @@ FAULTS = [
         *UNFIT,
         id="gzip garbage",
     ),
-    pytest.param(after_request(HEAD + b"Content-Length: 0\r\n\r\n"), *UNUSABLE, id="200 with nothing in it"),
+    pytest.param(after_request(HEAD + b"Content-Length: 0\r\n\r\n"), *UNUSABLE, id="200 without a body"),
     pytest.param(
         after_request(SUCCESS.replace(b"X-Amz-Executed-Version: $LATEST\r\n", b"")), *UNUSABLE, id="no ExecutedVersion"
     ),
@@ -143,12 +143,12 @@ FAULTS = [
     pytest.param(
         after_request(b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\nTask timed out after 3.00 seconds"),
         *STRANGE,
-        id="a timeout as the emulator tells it",
+        id="a timeout as reported by the emulator",
     ),
     pytest.param(
         after_request(HEAD + b"Content-Length: 33\r\n\r\nTask timed out after 3.00 seconds"),
         *UNFIT,
-        id="text for an answer",
+        id="text instead of JSON",
     ),
     pytest.param(after_request(HEAD + b"Content-Length: 17\r\n\r\n" + b'{"charge_id":NaN}'), *UNFIT, id="NaN"),
     pytest.param(after_request(HEAD + b'Content-Length: 17\r\n\r\n{"charge_id": 17}'), *UNFIT, id="another type"),
@@ -299,7 +299,7 @@ def test_the_status_of_another_kind_of_invocation_is_an_error(
 
 
 def test_a_connection_reset_on_accept_may_look_refused(server: Any, client: LambdaClient) -> None:
-    """The RST may arrive before or after the client knows that it is connected."""
+    """The RST may arrive before or after the client knows that it is create_client."""
     server.play(on_accept("reset"))
 
     failed = failure(client)

@@ -27,7 +27,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n
 REGIONS = ["\u6771\u4eac", "eu-w\u00e4st-1", "eu-west-1\r\nX-Evil: 1", "eu-west-1\n", " eu-west-1", "eu west", "-eu"]
 URLS = {
     "a port beyond all": "http://127.0.0.1:99999",
-    "a port that is none": "http://127.0.0.1:x",
+    "an invalid port": "http://127.0.0.1:x",
     "a blank at its end": "{url} ",
     "a line's end": "{url}\n",
     "a header": "{url}\r\nX-Evil: 1",
@@ -148,18 +148,18 @@ def test_the_host_name_is_an_ascii_str(*, server: Any, connect: Any, monkeypatch
 
 
 @pytest.fixture(name="given")
-def _given(server: Any) -> Iterator[Any]:
+def _given_client(server: Any) -> Iterator[Any]:
     made = boto3.client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=ONCE)
     yield made
     made.close()
 
 
-def _over(given: Any) -> LambdaClient:
-    return LambdaClient(BotoTransport(given), retry=RetryPolicy.never())
+def _over(given_client: Any) -> LambdaClient:
+    return LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never())
 
 
 def test_botocore_may_raise_anything_before_it_sends(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing ran, and a retry would not help."""
 
@@ -168,14 +168,14 @@ def test_botocore_may_raise_anything_before_it_sends(
 
     monkeypatch.setattr("botocore.endpoint.create_request_object", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
     assert server.requests == []
 
 
 def test_botocore_may_raise_anything_after_it_has_sent(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function may have run."""
 
@@ -185,14 +185,14 @@ def test_botocore_may_raise_anything_after_it_has_sent(
     server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.parsers.ResponseParser.parse", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
     assert len(server.requests) == 1
 
 
 def test_reading_a_body_may_raise_anything(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function ran, and its response cannot be used."""
 
@@ -202,22 +202,24 @@ def test_reading_a_body_may_raise_anything(
     server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ResponseError, Execution.EXECUTED) == (type(error), error.execution)
 
 
-def test_an_exception_of_an_event_hook_passes_unchanged(*, kind: type[Exception], given: Any, server: Any) -> None:
+def test_an_exception_of_an_event_hook_passes_unchanged(
+    *, kind: type[Exception], given_client: Any, server: Any
+) -> None:
     """It belongs to the program, of any class."""
 
     def handler(**_: object) -> None:
         raise kind("the program's own")
 
     for event in ("provide-client-params.lambda.Invoke", "before-sign.lambda.Invoke", "before-send.lambda.Invoke"):
-        given.meta.events.register(event, handler)
+        given_client.meta.events.register(event, handler)
         with pytest.raises(kind, match="the program's own"):
-            _over(given).call("billing", 1)
-        given.meta.events.unregister(event, handler)
+            _over(given_client).call("billing", 1)
+        given_client.meta.events.unregister(event, handler)
 
     assert server.requests == []
 
@@ -243,34 +245,34 @@ def test_an_exception_of_an_event_hook_passes_unchanged_over_aiobotocore(
 
 @pytest.mark.parametrize("response", [{}, {"Payload": b"7"}, {"ExecutedVersion": "1"}])
 @pytest.mark.parametrize("send", ["call", "fire", "can_invoke"])
-def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, given: Any) -> None:
+def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, given_client: Any) -> None:
     """A stub or a wrapper of a client may omit it."""
-    with Stubber(given) as stubber:
+    with Stubber(given_client) as stubber:
         stubber.add_response("invoke", response)
         with pytest.raises(lc.ResponseError, match="status") as caught:
-            getattr(_over(given), send)("billing", *([] if send == "can_invoke" else [1]))
+            getattr(_over(given_client), send)("billing", *([] if send == "can_invoke" else [1]))
 
     assert Execution.UNKNOWN is caught.value.execution
 
 
-def test_a_client_that_returns_nothing_is_a_lost_connection(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_returns_nothing_is_a_lost_connection(given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outcome is unknown."""
-    monkeypatch.setattr(given, "_make_api_call", lambda *_: None)
+    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: None)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
 
 
-def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(given: Any, server: Any) -> None:
+def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(given_client: Any, server: Any) -> None:
     """It could become two headers."""
 
     def spoil(request: Any, **_: object) -> None:
         request.headers["X-Spoiled"] = "secret-canary\r\nX-Evil: 1"
 
-    given.meta.events.register("before-sign.lambda.Invoke", spoil)
+    given_client.meta.events.register("before-sign.lambda.Invoke", spoil)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
     assert "canary" not in f"{error} {error!r} {error.__cause__!r}"
@@ -355,11 +357,11 @@ def test_an_earlier_exception_of_a_signal_handler_is_not_raised(server: Any, cli
     ],
     ids=str,
 )
-def test_a_client_may_return_anything(response: Any, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_may_return_anything(response: Any, given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unusable response is an error."""
-    monkeypatch.setattr(given, "_make_api_call", lambda *_: response)
+    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: response)
 
-    assert isinstance(refused(_over(given)), lc.ResponseError)
+    assert isinstance(refused(_over(given_client)), lc.ResponseError)
 
 
 def test_a_password_of_the_endpoint_is_in_no_traceback(connect: Any, server: Any) -> None:

@@ -63,16 +63,16 @@ class Failing:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def refused(status: str, error_type: str, body: bytes = b"", **headers: str) -> Recorded:
+def error_response(status: str, error_type: str, body: bytes = b"", **headers: str) -> Recorded:
     """Return an error response of the service."""
     return Recorded(
         status, body, {"x-amzn-ErrorType": error_type, **{k.replace("_", "-"): headers[k] for k in headers}}
     )
 
 
-def throttled(body: bytes, **headers: str) -> Recorded:
+def throttle_response(body: bytes, **headers: str) -> Recorded:
     """Return a throttle response."""
-    return refused("429 Too Many Requests", "TooManyRequestsException", body, **headers)
+    return error_response("429 Too Many Requests", "TooManyRequestsException", body, **headers)
 
 
 def throttle(reason: str | None, retry_after: float | None = None, message: str = "") -> Failing:
@@ -83,20 +83,20 @@ def throttle(reason: str | None, retry_after: float | None = None, message: str 
 
 REFUSALS = [
     pytest.param(
-        throttled(
+        throttle_response(
             b'{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}'
         ),
         throttle(RATE, None, f"TooManyRequestsException: Rate Exceeded. ({RATE})"),
         id="throttled by reserved concurrency",
     ),
     pytest.param(
-        throttled(b'{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}'),
+        throttle_response(b'{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}'),
         throttle("CallerRateLimitExceeded", None, "TooManyRequestsException: Rate exceeded (CallerRateLimitExceeded)"),
         id="throttled by the caller's rate",
     ),
     *(
         pytest.param(
-            throttled(b'{"Type":"User","message":"Rate Exceeded.","Reason":"%s"}' % reason.encode()),
+            throttle_response(b'{"Type":"User","message":"Rate Exceeded.","Reason":"%s"}' % reason.encode()),
             throttle(reason),
             id=f"throttled: {reason}",
         )
@@ -109,25 +109,31 @@ REFUSALS = [
         )
     ),
     pytest.param(
-        throttled(b'{"Type":"User","message":"Rate exceeded"}'),
+        throttle_response(b'{"Type":"User","message":"Rate exceeded"}'),
         throttle(None, None, "TooManyRequestsException: Rate exceeded"),
         id="throttled without a reason",
     ),
     pytest.param(Recorded("429 Too Many Requests"), throttle(None, None, "429"), id="429 with no body"),
-    pytest.param(throttled(b"", Retry_After="2"), throttle(None, 2.0), id="Retry-After: 2"),
-    pytest.param(throttled(b"", Retry_After="0"), throttle(None, 0.0), id="Retry-After: 0"),
-    pytest.param(throttled(b"", Retry_After="86400"), throttle(None, 86400.0), id="Retry-After: a day"),
-    pytest.param(throttled(b"", Retry_After="soon"), throttle(None), id="Retry-After: garbage"),
-    pytest.param(throttled(b"", Retry_After="-1"), throttle(None), id="Retry-After: negative"),
+    pytest.param(throttle_response(b"", Retry_After="2"), throttle(None, 2.0), id="Retry-After: 2"),
+    pytest.param(throttle_response(b"", Retry_After="0"), throttle(None, 0.0), id="Retry-After: 0"),
+    pytest.param(throttle_response(b"", Retry_After="86400"), throttle(None, 86400.0), id="Retry-After: a day"),
+    pytest.param(throttle_response(b"", Retry_After="soon"), throttle(None), id="Retry-After: garbage"),
+    pytest.param(throttle_response(b"", Retry_After="-1"), throttle(None), id="Retry-After: negative"),
     pytest.param(
-        throttled(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"), throttle(None, 5.0), id="Retry-After: a date"
-    ),
-    pytest.param(throttled(b"", x_amz_retry_after="1500"), throttle(None, 1.5), id="x-amz-retry-after: 1500 ms"),
-    pytest.param(
-        throttled(b"", x_amz_retry_after="250", Retry_After="2"), throttle(None, 0.25), id="both: the finer one counts"
+        throttle_response(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"),
+        throttle(None, 5.0),
+        id="Retry-After: a date",
     ),
     pytest.param(
-        refused(
+        throttle_response(b"", x_amz_retry_after="1500"), throttle(None, 1.5), id="x-amz-retry-after: 1500 ms"
+    ),
+    pytest.param(
+        throttle_response(b"", x_amz_retry_after="250", Retry_After="2"),
+        throttle(None, 0.25),
+        id="both: the finer one counts",
+    ),
+    pytest.param(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Message":"Function not found: arn:aws:lambda:eu-west-1:111111111111:function:doesnotexist:$LATEST",'
@@ -140,7 +146,7 @@ REFUSALS = [
         id="unknown function",
     ),
     pytest.param(
-        refused(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Message":"Function not found: arn:aws:lambda:eu-west-1:111111111111:function:doesnotexist",'
@@ -153,7 +159,7 @@ REFUSALS = [
         id="unknown function in 2023",
     ),
     pytest.param(
-        refused(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Type":"User","Message":'
@@ -167,7 +173,7 @@ REFUSALS = [
         id="an ARN of another region",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidRequestContentException",
             b'{"Type":"User","message":"Could not parse request body into json: Could not parse payload into json: '
@@ -181,7 +187,7 @@ REFUSALS = [
         id="payload with bad UTF-8",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidRequestContentException",
             b'{"Type":"User","message":"Could not parse request body into json: Could not parse payload into json: '
@@ -192,7 +198,7 @@ REFUSALS = [
         id="payload that is not JSON",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "ValidationException",
             b'{"message":"1 validation error detected: Value \'arn:aws:lambda:eu-west-1:123400000000@function:myfn\' '
@@ -201,10 +207,10 @@ REFUSALS = [
             b'(function:)?([a-zA-Z0-9-_\\\\.]+)(:(\\\\$LATEST(\\\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"}',
         ),
         Failing(lc.InvalidRequestError, message="ValidationException: " + BAD_NAME.replace("'{}'", "(withheld)")),
-        id="a name that is none",
+        id="an invalid name",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidParameterValueException",
             b'{"Type":"User","message":"The derived qualifier from the function name does not match the specified '
@@ -218,7 +224,7 @@ REFUSALS = [
         id="two qualifiers",
     ),
     pytest.param(
-        refused(
+        error_response(
             "413 Request Entity Too Large",
             "RequestEntityTooLargeException",
             b'{"Type":"User","message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
@@ -231,7 +237,7 @@ REFUSALS = [
         id="too large for a call",
     ),
     pytest.param(
-        refused(
+        error_response(
             "413 Request Entity Too Large",
             "RequestEntityTooLargeException",
             b'{"Type":"User","message":"1148576 byte payload is too large for the Event invocation type (limit 1048576 '
@@ -245,7 +251,7 @@ REFUSALS = [
         id="too large for an event",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "AccessDeniedException",
             b'{"Message":"User: arn:aws:sts::111111111111:assumed-role/orders-role/orders is not authorized to '
@@ -257,7 +263,7 @@ REFUSALS = [
         id="no permission",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "ExpiredTokenException",
             b'{"message":"The security token included in the request is expired"}',
@@ -270,7 +276,7 @@ REFUSALS = [
         id="credentials expired",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "UnrecognizedClientException",
             b'{"message":"The security token included in the request is invalid."}',

@@ -1,7 +1,7 @@
 """Function errors of every runtime, as on the wire, and what a caller gets for each.
 
 Recorded bodies are those of LocalStack's AWS-validated snapshots; the others follow the runtimes' own sources. Every
-one of them comes with status 200 and the header ``X-Amz-Function-Error``, whose value says nothing.
+one of them has status 200 and the header ``X-Amz-Function-Error``, whose value carries no information.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ PLATFORM_ERRORS = [
             "Runtime.MarshalError",
             "Unable to marshal response: Object of type datetime is not JSON serializable",
         ),
-        id="an answer that is no JSON: it ran to its end",
+        id="a response that is not JSON: it ran to its end",
     ),
     pytest.param(
         rb'{"errorMessage": "Unable to unmarshal input: Expecting value: line 1 column 1 (char 0)", '

@@ -20,14 +20,16 @@ class Recorded(NamedTuple):
     headers: Mapping[str, str | None] = {}
 
 
-def refused(status: str, error_type: str, body: bytes = b"") -> Recorded:
+def error_response(status: str, error_type: str, body: bytes = b"") -> Recorded:
     """Return an error response of the service."""
     return Recorded(status, body, {"x-amzn-ErrorType": error_type})
 
 
 NO_CONTENT = Recorded("204 No Content", b"", {"Content-Length": None})
-MISSING = refused("404 Not Found", "ResourceNotFoundException", b'{"Message":"Function not found: x","Type":"User"}')
-FORBIDDEN = refused("403 Forbidden", "AccessDeniedException", b'{"Message":"User: x is not authorized"}')
+MISSING = error_response(
+    "404 Not Found", "ResourceNotFoundException", b'{"Message":"Function not found: x","Type":"User"}'
+)
+FORBIDDEN = error_response("403 Forbidden", "AccessDeniedException", b'{"Message":"User: x is not authorized"}')
 NOT_FOUND_TEXT = "ResourceNotFoundException: Function not found: x"
 
 
@@ -79,11 +81,15 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
 @pytest.mark.parametrize(
     ("recorded", "error", "retryable"),
     [
-        pytest.param(refused("429 X", "TooManyRequestsException"), lc.ThrottledError, True, id="throttled"),
+        pytest.param(error_response("429 X", "TooManyRequestsException"), lc.ThrottledError, True, id="throttled"),
         pytest.param(Recorded("500 Internal Server Error"), lc.ServiceError, True, id="service trouble"),
-        pytest.param(refused("403 Forbidden", "ExpiredTokenException"), lc.CredentialsError, True, id="expired"),
-        pytest.param(refused("403 Forbidden", "InvalidSignatureException"), lc.CredentialsError, False, id="signature"),
-        pytest.param(refused("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"),
+        pytest.param(error_response("403 Forbidden", "ExpiredTokenException"), lc.CredentialsError, True, id="expired"),
+        pytest.param(
+            error_response("403 Forbidden", "InvalidSignatureException"), lc.CredentialsError, False, id="signature"
+        ),
+        pytest.param(
+            error_response("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"
+        ),
     ],
 )
 def test_a_dry_run_without_a_decision_raises(

@@ -129,7 +129,7 @@ def call_error(
         pytest.param(Closed, {"code": 1, "more": CANARY}, id="a field too many"),
         pytest.param(Guarded, {"code": CANARY}, id="the words of a validator"),
         pytest.param(Annotated[str, AfterValidator(refuse)], CANARY, id="the words of an annotated validator"),
-        pytest.param(Any, {"a": object(), "b": CANARY}, id="beside what is no JSON"),
+        pytest.param(Any, {"a": object(), "b": CANARY}, id="next to invalid JSON"),
         pytest.param(Literal["a", "b"], CANARY, id="none of the literals"),
     ],
 )

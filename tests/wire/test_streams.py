@@ -102,10 +102,10 @@ def test_the_request_is_invoke_with_response_stream(server: Any, client: LambdaC
     assert request.headers["x-amz-log-type"] == "Tail"
     assert request.headers["x-amz-tenant-id"] == "t-1"
     assert request.headers["x-amz-invocation-type"] == "RequestResponse"
-    assert "lc-depth" in json.dumps(_context_of(request))
+    assert "lc-depth" in json.dumps(_client_context(request))
 
 
-def _context_of(request: Any) -> Any:
+def _client_context(request: Any) -> Any:
     return json.loads(base64.b64decode(request.headers["x-amz-client-context"]))
 
 

@@ -30,12 +30,12 @@ def over_tls(
 ) -> Callable[..., LambdaClient]:
     """Create clients that speak TLS with the server and by default trust its certificate."""
 
-    def connected(*, trusting: bool = True, **options: Any) -> LambdaClient:
+    def create_client(*, trusting: bool = True, **options: Any) -> LambdaClient:
         if trusting:
             monkeypatch.setenv("AWS_CA_BUNDLE", str(server.certificate))
         return connect(**options)
 
-    return connected
+    return create_client
 
 
 def failure(client: LambdaClient) -> tuple[type, Execution, bool]:

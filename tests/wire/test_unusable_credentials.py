@@ -46,12 +46,12 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def printing(printed: str, status: int = 0) -> Callable[[Path], str]:
     """Configure a credential process that prints this."""
 
-    def configured(directory: Path) -> str:
+    def configure(directory: Path) -> str:
         script = directory / "process.py"
         script.write_text(f"import sys\nprint({printed!r})\nprint({CANARY!r}, file=sys.stderr)\nsys.exit({status})\n")
         return f"[default]\ncredential_process = {sys.executable} {script}\n"
 
-    return configured
+    return configure
 
 
 def saying(text: str) -> Callable[[Path], str]:
@@ -71,18 +71,18 @@ def _spoil(directory: Path) -> str:
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
     "expired": (EXPIRED, saying("")),
-    "a date that is none": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
-    "a process prints garbage": ({}, printing(f"{CANARY} is no JSON")),
+    "an invalid date": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
+    "a process prints garbage": ({}, printing(f"{CANARY} is not JSON")),
     "a process prints a list": ({}, printing(f'["{CANARY}"]')),
     "a process leaves out a key": ({}, printing(json.dumps({"Version": 1, "AccessKeyId": CANARY}))),
     "a process has another version": ({}, _process(Version=2)),
-    "a process gives a number": ({}, _process(AccessKeyId=7)),
-    "a process gives a bad date": ({}, _process(Expiration=f"{CANARY} day")),
-    "a process gives a number for a date": ({}, _process(Expiration=12)),
-    "a process gives a date without a zone": ({}, _process(Expiration="2090-01-01T00:00:00")),
-    "a process gives what has expired": ({}, _process(Expiration=PAST)),
-    "a process gives a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
-    "a process gives what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
+    "a process prints a number": ({}, _process(AccessKeyId=7)),
+    "a process prints a bad date": ({}, _process(Expiration=f"{CANARY} day")),
+    "a process prints a number for a date": ({}, _process(Expiration=12)),
+    "a process prints a date without a zone": ({}, _process(Expiration="2090-01-01T00:00:00")),
+    "a process prints what has expired": ({}, _process(Expiration=PAST)),
+    "a process prints a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
+    "a process prints what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
     "a process fails": ({}, printing("", status=3)),
     "a process that is not there": ({}, saying("[default]\ncredential_process = /no/such/program\n")),
     "a process without its quote": ({}, saying('[default]\ncredential_process = "/no/such/program\n')),
@@ -290,7 +290,7 @@ def test_the_doctor_needs_no_network_for_dates_in_the_environment() -> None:
 
 
 @pytest.fixture(name="given")
-def _given(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def _given_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A user's client, with retries off."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
@@ -301,13 +301,13 @@ def _given(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_the_credentials_of_a_given_client_are_checked(
-    given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read inside botocore's own call."""
-    monkeypatch.setattr(given._request_signer, "_credentials", Vault(VaultError(CANARY)))
+    monkeypatch.setattr(given_client._request_signer, "_credentials", Vault(VaultError(CANARY)))
 
     with pytest.raises(lc.CallError, match="VaultError") as caught:
-        LambdaClient(BotoTransport(given), retry=RetryPolicy.never()).call("billing", 1)
+        LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never()).call("billing", 1)
 
     assert_is_credentials_error(caught.value)
     assert server.requests == []
