@@ -55,6 +55,7 @@ class Server:
                     self._accept()
                 else:
                     self._serve(key.data)
+            # Every response has the same delay, so the queue is in order of its due times.
             now = time.monotonic()
             while self._due and self._due[0][0] <= now:
                 self._answer(self._due.popleft()[1])
@@ -67,7 +68,9 @@ class Server:
             while True:
                 plain, _ = self._listener.accept()
                 plain.setblocking(False)  # noqa: FBT003 - as above
+                # Without it a small response waits for the client's delayed ACK.
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # A blocking handshake would stop all other connections.
                 connection = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
                 self._selector.register(connection, selectors.EVENT_READ, connection)
 

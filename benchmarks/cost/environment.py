@@ -64,12 +64,14 @@ def _environment(directory: str) -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": os.pathsep.join((directory, str(BENCHMARKS))),
+        # The same order of sets and dicts, and so the same number of instructions, in every run.
         "PYTHONHASHSEED": "0",
         "HOME": directory,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
         "AWS_SECRET_ACCESS_KEY": "none",
+        # As long as a real token, because it is signed and sent with every request.
         "AWS_SESSION_TOKEN": "none" * 100,
         "_X_AMZN_TRACE_ID": "Root=1-65a1b2c3-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0",
         "COST_AUTHORITY": str(Path(directory, "server.pem")),

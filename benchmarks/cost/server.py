@@ -37,17 +37,20 @@ def serve(certificate: str, sizes: list[int]) -> None:
     """Serve until standard input ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    # Prepared before the first request, so that building them is not measured.
     answers = sorted((len(json.dumps(make_order(size))), make_response(size)) for size in sizes)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     threading.Thread(target=_accept, args=(listener, context, answers), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
     sys.stdin.read()
+    # The threads wait in recv() and would keep the process alive.
     os._exit(0)
 
 
 def _accept(listener: socket.socket, context: ssl.SSLContext, answers: list[tuple[int, bytes]]) -> None:
     while True:
         connection, _ = listener.accept()
+        # Without it a small response waits for the client's delayed ACK.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=_talk, args=(connection, context, answers), daemon=True).start()
 

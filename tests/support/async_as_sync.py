@@ -54,6 +54,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    # In the main thread, after the loop's own has ended: a loop may run in any one thread at a time.
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

@@ -60,6 +60,7 @@ def _sign(
     now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder(issuer, subject, subject_key, x509.random_serial_number())
+        # Well in the past, so that a certificate with negative days is still consistent.
         .not_valid_before(now - dt.timedelta(days=9))
         .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)

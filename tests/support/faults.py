@@ -33,6 +33,7 @@ def close(connection: Connection) -> None:
 
 def read_some_and_reset(connection: Connection) -> None:
     """Reset the connection in the middle of the request."""
+    # Less than the shortest request line and headers, so that a part of the request stays unread.
     connection.read(40)
     connection.reset()
 
@@ -105,6 +106,7 @@ def send_bad_record(head: bytes) -> Callable[[Connection], None]:
         connection.read_request()
         if head:
             connection.send(head)
+        # The header of an application-data record with 32 bytes that do not decrypt.
         connection.send_below_tls(b"\x17\x03\x03\x00\x20" + b"\xff" * 32)
         connection.close()
 

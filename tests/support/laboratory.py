@@ -184,6 +184,7 @@ class Connection:
         if self._closed:
             return False
         with suppress(OSError, ValueError):
+            # A FIN that was not read yet counts as well: the connection is still open for us.
             return not self._idle or bool(select.select([self._sock], [], [], 0)[0])
         return True
 
@@ -217,6 +218,7 @@ class Connection:
             data = self._sock.recv(65536)
         except OSError as exc:
             raise DisconnectedError from exc
+        # A hanging fault must not keep close() waiting.
         if not data or self._laboratory.closing.is_set():
             raise DisconnectedError
         self._buffer += data
@@ -237,6 +239,7 @@ class Laboratory:
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
         self._open: list[tuple[threading.Thread, Connection]] = []
+        # A long backlog: some tests open dozens of connections before the acceptor thread runs.
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
@@ -284,6 +287,7 @@ class Laboratory:
     def next_fault(self) -> Fault:
         """Return the fault for the next request."""
         with self._lock:
+            # The last fault stays, so that an unexpected further attempt meets it too and is counted.
             return self._faults.popleft() if len(self._faults) > 1 else self._faults[0]
 
     def drop_idle(self) -> None:
@@ -299,6 +303,7 @@ class Laboratory:
         while self._is_busy() or (idle_too and self._open_connections()):
             if time.monotonic() > end:
                 raise TimeoutError("a connection of the laboratory is still busy")
+            # Polling, because no event tells that a peer has read everything and waits.
             time.sleep(0.0005)
 
     def close(self) -> None:
@@ -341,6 +346,7 @@ class Laboratory:
             self.connections += 1
             connection = Connection(self, sock)
             thread = threading.Thread(target=connection.serve, daemon=True)
+            # Under the lock, so that settle() never sees a thread that has not started and believes it has ended.
             with self._lock:
                 thread.start()
                 self._open.append((thread, connection))
