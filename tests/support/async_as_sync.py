@@ -1,4 +1,4 @@
-"""The async client and transports as if they were blocking ones, so that one suite of tests runs over both kinds.
+"""Adapters that make async clients and transports blocking, so that one suite of tests runs over both kinds.
 
 Everything is awaited in one event loop, in a thread of its own, for as long as the tests run.
 """
@@ -28,18 +28,18 @@ ASYNC_TRANSPORTS: Final[dict[str, Any]] = {"async http": AsyncHttpTransport} | (
 )
 
 
-def awaited(to_async_transport: Awaitable[Any]) -> Any:
-    """Await something in the loop of the tests, in a copy of this thread's context."""
-    future = asyncio.run_coroutine_threadsafe(_of(to_async_transport), _loop())
+def awaited(awaitable: Awaitable[Any]) -> Any:
+    """Await *awaitable* in the loop of the tests, in a copy of this thread's context."""
+    future = asyncio.run_coroutine_threadsafe(_to_coroutine(awaitable), _loop())
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # who is interrupted leaves nothing behind
+        future.cancel()  # an interrupted test leaves nothing running in the loop
         raise
 
 
-async def _of(to_async_transport: Awaitable[Any]) -> Any:
-    return await to_async_transport
+async def _to_coroutine(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 @cache
@@ -61,7 +61,7 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
 
 
 def iterated(results: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
-    """Go through an async generator."""
+    """Iterate over an async generator."""
     end = object()
     try:
         while (result := awaited(anext(results, end))) is not end:
@@ -71,7 +71,7 @@ def iterated(results: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
 
 
 class AwaitedTransport:
-    """An async transport, as the tests of the seam see it."""
+    """An async transport with the blocking interface of ``Transport``."""
 
     def __init__(self, transport: Any) -> None:
         self.inner = transport
@@ -84,7 +84,7 @@ class AwaitedTransport:
 
 
 class AwaitedClient:
-    """An async client, as the tests see a blocking one."""
+    """An async client with the blocking interface of ``LambdaClient``."""
 
     def __init__(self, transport: Any, **settings: Any) -> None:
         self.inner = AsyncLambdaClient(transport, **settings)
@@ -130,7 +130,7 @@ class AwaitedClient:
 
 
 class AwaitedFunction:
-    """A bound async function, as the tests see a blocking one."""
+    """A bound async function with the blocking interface of a bound function."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -155,14 +155,14 @@ class AwaitedFunction:
 
 
 def client_over(transport: Any, **settings: Any) -> LambdaClient:
-    """Make the client that fits a transport."""
+    """Create the client for a transport, blocking or awaited."""
     if isinstance(transport, AwaitedTransport):
         return cast("LambdaClient", AwaitedClient(transport.inner, **settings))
     return LambdaClient(transport, **settings)
 
 
 def session_for(over: str) -> Any:
-    """Make a botocore session of the kind that a transport takes."""
+    """Create a botocore session of the kind that a transport takes."""
     import botocore.session
 
     if over == "async boto3":
@@ -176,7 +176,7 @@ def session_for(over: str) -> Any:
 
 @cache
 def _read_once() -> Any:
-    """Keep botocore's models: a client is then made in less time than the shortest timeout of a test."""
+    """Return a loader that caches botocore's models, so that creating a client takes less than the shortest timeout."""
     import botocore.loaders
 
     return botocore.loaders.create_loader()

@@ -67,7 +67,7 @@ def hang(connection: Connection) -> None:
 
 
 def send(data: bytes, *, then: Callable[[Connection], object] | None = None) -> Callable[[Connection], None]:
-    """Read the request and send *data*; *then* says how the connection ends (default: it stays open)."""
+    """Read the request and send *data*; *then* ends the connection (by default it stays open)."""
 
     def act(connection: Connection) -> None:
         connection.read_request()

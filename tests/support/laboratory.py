@@ -3,8 +3,9 @@
 A fault is a function of a ``Connection``: it reads as much of a request as it likes, then responds, cuts, resets or
 hangs. The laboratory records every request that arrived in full, and whether a function would have run for it.
 
-All tests and benchmarks that need a misbehaving or scripted server use this one. ``throttling_server`` beside it has
-hundreds of connections in one thread, which this one, with a thread for each connection, would be too slow for.
+All tests and benchmarks that need a scripted or misbehaving server use this one, with two exceptions: maps use
+``throttling_server``, because a thread for each of hundreds of connections would be too slow, and benchmarks of speed
+have servers that do less.
 """
 
 from __future__ import annotations
@@ -303,7 +304,7 @@ class Laboratory:
         while self._is_busy() or (idle_too and self._open_connections()):
             if time.monotonic() > end:
                 raise TimeoutError("a connection of the laboratory is still busy")
-            # Polling, because no event tells that a peer has read everything and waits.
+            # Polling, because there is no event for when a peer has read everything and waits.
             time.sleep(0.0005)
 
     def close(self) -> None:

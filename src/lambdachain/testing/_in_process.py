@@ -236,7 +236,7 @@ class InProcessTransport:
             return exc
         outcome = outcome_of(answer, request_id)
         # The log has one entry for each run of a function, and an accepted event has not run yet.
-        if outcome.status != _QUEUED:  # an event is logged when it is delivered
+        if outcome.status != _QUEUED:
             log_call(to_in_process_call(invocation, outcome, caller=chain.caller))
         if function is not None and function.take_lost_answer():
             return NoAnswerError(

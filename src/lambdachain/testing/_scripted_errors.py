@@ -63,20 +63,20 @@ def reply_with_error(contract: Contract[Any, Any], error: Any) -> tuple[Reply, b
         ContractError: *error* is not an exception, or Lambda never causes it.
         StubError: The contract does not declare a domain error.
     """
-    made: Any = error() if isinstance(error, type) else error
-    if not isinstance(made, Exception):
+    instance: Any = error() if isinstance(error, type) else error
+    if not isinstance(instance, Exception):
         raise ContractError(f"raises() takes exceptions, not {error!r}")
     # By exact type: a subclass of an error would reach the caller as its base class.
-    if type(made) in _REPLIES:
-        return _REPLIES[type(made)](made), False
-    if isinstance(made, RemoteError):
-        _check_declared(contract, type(made))
-    elif isinstance(made, CallError) and type(made) not in _REPORTS:
-        raise ContractError(f"raises() cannot simulate {type(made).__name__}: Lambda never produces it")
-    return _reply_with_function_error(made), True
+    if type(instance) in _REPLIES:
+        return _REPLIES[type(instance)](instance), False
+    if isinstance(instance, RemoteError):
+        _raise_if_undeclared(contract, type(instance))
+    elif isinstance(instance, CallError) and type(instance) not in _REPORTS:
+        raise ContractError(f"raises() cannot simulate {type(instance).__name__}: Lambda never produces it")
+    return _reply_with_function_error(instance), True
 
 
-def _check_declared(contract: Contract[Any, Any], error: type[RemoteError]) -> None:
+def _raise_if_undeclared(contract: Contract[Any, Any], error: type[RemoteError]) -> None:
     """Raise for a domain error that callers could not decode; a plain name has no contract to declare it."""
     if error not in contract.errors and contract.request is not Any:
         raise StubError(
@@ -91,17 +91,17 @@ def _reply_with_function_error(error: Exception) -> Reply:
     return lambda received, _: function_error(received, report(error, received.delivery.request_id))
 
 
-def _throttled(error: Any) -> Reply:
+def _to_throttle(error: Any) -> Reply:
     return reply_throttled(error.reason, None if error.retry_after is None else round(error.retry_after))
 
 
 def _reject_with(status: int, code: str, message: str, **members: str) -> Callable[[Exception], Reply]:
     """Reject as Lambda does, with the message of the error if it has one."""
 
-    def made(error: Exception) -> Reply:
+    def to_reply(error: Exception) -> Reply:
         return _reply_raising(lambda _: refusal(status, code, message=_message_from(error) or message, **members))
 
-    return made
+    return to_reply
 
 
 def _always(reply: Reply) -> Callable[[Exception], Reply]:
@@ -115,8 +115,8 @@ def _reply_raising(refuse: Callable[[ReceivedRequest], Exception]) -> Reply:
     return reply
 
 
-def _lose_answer(words: str, progress: Progress) -> Callable[[Exception], Reply]:
-    return _always(_reply_raising(lambda _: NoAnswerError(words, progress=progress)))
+def _lose_response(message: str, progress: Progress) -> Callable[[Exception], Reply]:
+    return _always(_reply_raising(lambda _: NoAnswerError(message, progress=progress)))
 
 
 def _too_large(received: ReceivedRequest) -> RefusedError:
@@ -131,7 +131,7 @@ def _not_found(received: ReceivedRequest) -> RefusedError:
 
 
 _REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
-    ThrottledError: _throttled,
+    ThrottledError: _to_throttle,
     FunctionNotReadyError: _reject_with(
         409, "ResourceConflictException", "The function is currently in the following state: Pending", Type="User"
     ),
@@ -144,9 +144,9 @@ _REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
     RequestTooLargeError: _always(_reply_raising(_too_large)),
     InvalidRequestError: _reject_with(400, "InvalidParameterValueException", "A parameter is invalid.", Type="User"),
     RecursiveInvocationError: _always(_reply_raising(lambda received: answers.looped(received.arn))),
-    ConnectError: _lose_answer("connection failed", Progress.NOTHING_SENT),
+    ConnectError: _lose_response("connection failed", Progress.NOTHING_SENT),
     CallTimeoutError: _always(reply_timed_out),
-    ConnectionLostError: _lose_answer("connection lost", Progress.PERHAPS_SENT),
+    ConnectionLostError: _lose_response("connection lost", Progress.PERHAPS_SENT),
     ServiceError: _reject_with(
         500, "ServiceException", "The Lambda service encountered an internal error.", Type="Service"
     ),

@@ -84,7 +84,7 @@ def reply_denied(received: ReceivedRequest, _request: Any) -> Answer:
 
 
 def reply_timed_out(received: ReceivedRequest, _request: Any) -> Answer:
-    """Let the caller's timeout pass without a response."""
+    """Send no response until the caller times out; the time is skipped."""
     clock.skip(_MAX_WAIT if received.timeout is None else received.timeout)
     raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
 
@@ -112,11 +112,9 @@ def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body:
     # The callee offloads its response only if the caller has said that it can read it from S3.
     if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
         body = as_bytes(put_payload(offload, body, transport_override()))
-    return (
-        function_response(received, body)
-        if len(body) <= MAX_RESPONSE
-        else function_error(received, answers.response_too_large())
-    )
+    if len(body) > MAX_RESPONSE:
+        return function_error(received, answers.response_too_large())
+    return function_response(received, body)
 
 
 def _is_handler(function: object) -> bool:
