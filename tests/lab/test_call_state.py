@@ -220,7 +220,7 @@ def test_delays_without_jitter_double() -> None:
     assert [0.5, 1.0, 2.0, 3.0, 3.0, 3.0] == pauses
 
 
-@pytest.mark.parametrize(("asked", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
+@pytest.mark.parametrize(("retry_after", "paused"), [(None, 0.0), (0.0, 0.0), (4.0, 4.0), (20.0, 20.0), (20.5, None)])
 def test_retry_after_is_a_minimum(retry_after: float | None, paused: float | None) -> None:
     """Unless it is longer than ``max_delay``."""
     policy = RetryPolicy(initial_delay=0.0)

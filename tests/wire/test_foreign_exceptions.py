@@ -147,7 +147,7 @@ def test_the_host_name_is_an_ascii_str(*, server: Any, connect: Any, monkeypatch
     assert [True, b"127.0.0.1", "127.0.0.1"] == seen
 
 
-@pytest.fixture(name="given")
+@pytest.fixture(name="given_client")
 def _given_client(server: Any) -> Iterator[Any]:
     made = boto3.client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=ONCE)
     yield made

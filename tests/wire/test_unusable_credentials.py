@@ -289,7 +289,7 @@ def test_the_doctor_needs_no_network_for_dates_in_the_environment() -> None:
     assert [("credentials", True)] == [(finding.subject, "expired" in finding.text) for finding in findings]
 
 
-@pytest.fixture(name="given")
+@pytest.fixture(name="given_client")
 def _given_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A user's client, with retries off."""
     for name, value in KEYS.items():
