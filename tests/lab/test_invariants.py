@@ -125,7 +125,7 @@ class Script:
 
     @property
     def repeatable(self) -> bool:
-        return self.idempotent or self.keyed or self.way == "can_invoke"
+        return self.idempotent or self.keyed or self.method == "can_invoke"
 
     def play(self, client: LambdaClient) -> object:
         """Make the call; return its result or error."""
@@ -133,9 +133,9 @@ class Script:
         options: dict[str, Any] = {"timeout": self.timeout, "retry": self._policy()}
         if self.keyed:
             options["idempotency_key"] = KEY
-        if self.way == "can_invoke":
+        if self.method == "can_invoke":
             return _result(lambda: client.can_invoke(contract, **options))
-        if self.way == "fire":
+        if self.method == "fire":
             return _result(lambda: client.fire(contract, {"card": PAYLOAD}, **options))
         options["client_context"] = {"who": CONTEXT}
         return _result(lambda: client.invoke(contract, {"card": PAYLOAD}, **options))
@@ -157,12 +157,12 @@ def scripts(draw: st.DrawFn) -> Script:
     """Generate a call and its faults; without a deadline, no endless ones."""
     timeout = draw(st.sampled_from([None, None, 0.05, 0.1, 0.2]))
     pool = (*PROMPT, *RETRIED * 8) if timeout is None else (*PROMPT, *RETRIED * 8, *ENDLESS * 3)
-    way = draw(st.sampled_from(["call", "call", "fire", "can_invoke"]))
+    method = draw(st.sampled_from(["call", "call", "fire", "can_invoke"]))
     idempotent = draw(st.booleans())
     return Script(
-        way=way,
+        method=method,
         idempotent=idempotent,
-        keyed=draw(st.booleans()) and (way != "fire" or idempotent),
+        keyed=draw(st.booleans()) and (method != "fire" or idempotent),
         max_attempts=draw(st.integers(1, 5)),
         timeout=timeout,
         kept_alive=draw(st.booleans()),
